@@ -1,0 +1,76 @@
+"""The ways a start of asyncamanda can end, and the errors that end it early.
+
+Expected outcomes (not due, deferred) are values, not errors. Only cli.py turns an
+error into an exit.
+"""
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit codes; each one's meaning is its `meaning`, from which the docs are made."""
+
+    meaning: str
+
+    def __new__(cls, value: int, meaning: str) -> "Exit":
+        member = int.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        return member
+
+    OK = 0, "done, or nothing due"
+    USAGE = 64, "usage: the command line is wrong"
+    DATA = 65, "bad data: a file that was read makes no sense"
+    INTERNAL = 70, "a bug in asyncamanda"
+    LATER = 75, "later: unreachable, deferred, queued elsewhere, or already running"
+    PROTOCOL = 76, "the two sides do not understand each other"
+    REFUSED = 77, "refused: the key, the host key, or a permission"
+    CONFIGURATION = 78, "the configuration is wrong"
+    NOT_STORED = 100, "the run ended and a wanted disk is not backed up"
+    STALE = 101, "no backup for longer than `stale_after` (replaces 75)"
+
+
+class AsyncamandaError(Exception):
+    """An end that the user should hear of.
+
+    `reference` is a stable kebab-case name of the kind of trouble, `message` says what is
+    wrong, `hint` says what to do next, `exit` is the code that the process ends with.
+    """
+
+    exit: Exit = Exit.INTERNAL
+
+    def __init__(self, reference: str, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.reference = reference
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(AsyncamandaError):
+    """The command line is wrong."""
+
+    exit = Exit.USAGE
+
+
+class BadDataError(AsyncamandaError):
+    """A file that was read makes no sense, or cannot be read."""
+
+    exit = Exit.DATA
+
+
+class LaterError(AsyncamandaError):
+    """It does not work now, and probably will later."""
+
+    exit = Exit.LATER
+
+
+class RefusedError(AsyncamandaError):
+    """Somebody said no: a server, a host key check, the file system."""
+
+    exit = Exit.REFUSED
+
+
+class ConfigurationError(AsyncamandaError):
+    """The configuration is wrong."""
+
+    exit = Exit.CONFIGURATION

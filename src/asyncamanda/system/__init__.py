@@ -1,0 +1,1 @@
+"""The operating system: processes, files, locks, accounts, ssh and the clock."""
