@@ -1,0 +1,74 @@
+"""The command line of 2014.
+
+    asyncamanda -i|--interval HOURS -h|--host [user[:password]@]host[:port] [-k|--key FILE]
+                -c|--command COMMAND -a|--amandates FILE
+
+It was read by Perl's Getopt::Long with its defaults, so old crontabs may hold any spelling
+that that takes: one dash or two before a long name, `=` before the value, any case, and any
+beginning of a name that fits one option only.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+USAGE = (
+    "asyncamanda -i|--interval HOURS -h|--host [user[:password]@]host[:port] "
+    '[-k|--key FILE] -c|--command "/usr/sbin/amdump daily" -a|--amandates FILE'
+)
+OPTIONS = ("interval", "host", "key", "command", "amandates")
+REQUIRED = ("interval", "host", "command", "amandates")
+
+
+@dataclass(frozen=True, slots=True)
+class ClassicArguments:
+    """What the classic command line says; `host` may hold a password."""
+
+    interval: str
+    host: str
+    command: str
+    amandates: str
+    key: str | None = None
+
+    def __repr__(self) -> str:
+        return f"ClassicArguments({self.command!r})"
+
+
+def is_classic(argv: Sequence[str]) -> bool:
+    """Return whether `argv`, without the program's name, is the classic form.
+
+    `-h` and nothing else asks for help, as everywhere.
+    """
+    return list(argv) != ["-h"] and bool(argv) and _option_of(argv[0]) is not None
+
+
+def parse_classic(argv: Sequence[str]) -> ClassicArguments:
+    """Return what `argv` says; the last of several equal options counts.
+
+    Raises ValueError, with what is wrong and never with a password.
+    """
+    values: dict[str, str] = {}
+    words = iter(argv)
+    for word in words:
+        option = _option_of(word)
+        if option is None:
+            shown = word.partition("=")[0] if word.startswith("-") else "a word that is no option"
+            raise ValueError(f"{shown} is not understood")
+        _, has_value, value = word.partition("=")
+        following = value if has_value else next(words, None)
+        if not following:
+            raise ValueError(f"--{option} has no value")
+        values[option] = following
+    missing = [f"--{option}" for option in REQUIRED if option not in values]
+    if missing:
+        raise ValueError(f"{', '.join(missing)} missing")
+    return ClassicArguments(**values)
+
+
+def _option_of(word: str) -> str | None:
+    """Return the option that `word` names, or None."""
+    name = word.partition("=")[0].lower()
+    stem = name.removeprefix("-").removeprefix("-")
+    if not name.startswith("-") or not stem:
+        return None
+    fitting = [option for option in OPTIONS if option.startswith(stem)]
+    return fitting[0] if len(fitting) == 1 else None

@@ -1,0 +1,127 @@
+"""The values that decisions are made of: frozen, plain, comparable."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+
+
+class Watch(Enum):
+    """Which disks have to be fresh."""
+
+    NEWEST = "newest"  # any disk's newest dump counts: the rule of the classic form
+    EACH = "each"
+
+
+@dataclass(frozen=True, slots=True)
+class DumpRecord:
+    """One dump of one disk, known by its start, as amandates has it."""
+
+    disk: str
+    level: int
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedLine:
+    """A line of amandates that Amanda would skip: its number from 1, text and fault."""
+
+    number: int
+    text: str
+    fault: str
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A closed stretch of time."""
+
+    start: datetime
+    end: datetime
+
+    def __contains__(self, moment: datetime) -> bool:
+        return self.start <= moment <= self.end
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How fresh a backup has to be, and for what.
+
+    `disks` names the disks to watch; where it is empty, those in amandates are watched.
+    """
+
+    interval: timedelta
+    watch: Watch = Watch.EACH
+    disks: tuple[str, ...] = ()
+    forget_after: timedelta = timedelta(days=30)
+    stale_after: timedelta = timedelta(days=7)
+    settle: timedelta = timedelta(hours=1)
+
+
+class Outcome(Enum):
+    """How an attempt to back up ended."""
+
+    BACKED_UP = "backed up"
+    FAILED = "failed"  # the command ended, and a wanted disk is not backed up
+    LOST = "lost"  # the connection broke while the command ran
+    INTERRUPTED = "interrupted"  # the agent was told to stop while the command ran
+    UNSEEN = "unseen"  # the agent died while the command ran
+    UNREACHABLE = "unreachable"
+    REFUSED = "refused"
+    STOPPED = "stopped"  # the agent was told to stop before the command ran
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is certain that no run of this attempt goes on at the server."""
+        return self not in {Outcome.LOST, Outcome.INTERRUPTED, Outcome.UNSEEN}
+
+    @property
+    def has_run(self) -> bool:
+        """Whether the command may have run at the server."""
+        return self not in {Outcome.UNREACHABLE, Outcome.REFUSED, Outcome.STOPPED}
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt to back up, from connecting to its end.
+
+    `times` counts attempts in a row that ended alike without reaching the command; they
+    are kept as one, whose `started_at` is the first's and whose `ended_at` is the last's.
+    """
+
+    started_at: datetime
+    ended_at: datetime
+    outcome: Outcome
+    detail: str = ""
+    exit_status: int | None = None
+    dumps: tuple[DumpRecord, ...] = ()
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A command that was started at the server, and whose end is not recorded yet.
+
+    `alive_at` is when the agent, whose process `pid` was, last said that it lives.
+    """
+
+    started_at: datetime
+    alive_at: datetime
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the agent remembers from one start to the next.
+
+    `confirmed` is the newest dump of each disk from a run that was judged good.
+    `distrusted` are the times in which amandates may have lied.
+    """
+
+    since: datetime
+    confirmed: dict[str, DumpRecord] = field(default_factory=dict)
+    distrusted: tuple[Span, ...] = ()
+    started: Started | None = None
+    attempts: tuple[Attempt, ...] = ()
+
+
+EPOCH = datetime.fromtimestamp(0, UTC)
+END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)

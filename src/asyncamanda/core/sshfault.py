@@ -1,0 +1,57 @@
+"""What went wrong with a connection, from what ssh printed.
+
+The patterns are OpenSSH 9.2's words, each proved against a real sshd by
+tests/system/test_ssh.py.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Fault(Enum):
+    """A way for a connection not to come about."""
+
+    UNRESOLVED = "unresolved"
+    CONNECTION_REFUSED = "connection-refused"
+    UNREACHABLE = "unreachable"
+    DROPPED = "dropped"
+    HOST_KEY_CHANGED = "host-key-changed"
+    HOST_KEY_UNKNOWN = "host-key-unknown"
+    PERMISSION_DENIED = "permission-denied"
+    BAD_OPTIONS = "bad-ssh-options"
+    OTHER = "not-connected"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectFault:
+    """A fault, the line of ssh's that tells it, and the warnings that came before it."""
+
+    fault: Fault
+    line: str
+    warnings: tuple[str, ...] = ()
+
+
+_PATTERNS = (
+    (Fault.HOST_KEY_CHANGED, r"REMOTE HOST IDENTIFICATION HAS CHANGED|host key .* has changed"),
+    (Fault.HOST_KEY_CHANGED, r"REVOKED HOST KEY|is marked as revoked"),
+    (Fault.HOST_KEY_UNKNOWN, r"No \S+ host key is known for|Host key verification failed"),
+    (Fault.PERMISSION_DENIED, r"Permission denied \(|Too many authentication failures"),
+    (Fault.UNRESOLVED, r"Could not resolve hostname"),
+    (Fault.CONNECTION_REFUSED, r"Connection refused"),
+    (Fault.UNREACHABLE, r"timed out|No route to host|(Network|Host) is (unreachable|down)"),
+    (Fault.DROPPED, r"Connection (closed|reset)|Broken pipe|not responding|lost connection"),
+    (Fault.BAD_OPTIONS, r"Bad configuration option|bad configuration options|keyword .* extra arg"),
+)
+_WARNING = re.compile(r"Identity file|Load key|UNPROTECTED PRIVATE KEY|Permissions .* too open")
+
+
+def interpret_connect_failure(printed: str) -> ConnectFault:
+    """Return the fault behind what ssh printed before it gave up. Knows every text."""
+    lines = [line.strip() for line in printed.splitlines() if line.strip(" @\r\t")]
+    warnings = tuple(line for line in lines if _WARNING.search(line))
+    for fault, pattern in _PATTERNS:
+        for line in reversed(lines):
+            if re.search(pattern, line, re.IGNORECASE) and not _WARNING.search(line):
+                return ConnectFault(fault, line, warnings)
+    return ConnectFault(Fault.OTHER, lines[-1] if lines else "ssh said nothing", warnings)
