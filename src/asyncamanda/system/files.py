@@ -1,0 +1,112 @@
+"""Files that must survive a crash, and files that others are writing."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TextIO
+
+from asyncamanda.errors import BadDataError, LaterError, RefusedError
+
+BLOCK = 1 << 18  # characters; large enough for speed, small enough for memory
+LOCK_POLL = 0.05  # seconds
+
+
+def write_whole(path: Path, text: str, mode: int = 0o644) -> None:
+    """Replace `path` by a file that holds `text`: after a crash it is the old one or the new one.
+
+    Raises OSError; then `path` is as it was and nothing is left beside it.
+    """
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with fresh.open("w", encoding="utf-8", errors="surrogateescape") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            fresh.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make what was renamed or made in `folder` last."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class LockedText:
+    """A file open under a shared lock: when it was last written, and its text in blocks."""
+
+    written_at: datetime
+    file: TextIO
+
+    def blocks(self) -> Iterator[str]:
+        """Yield the text in pieces that end with a line; the last may lack its end."""
+        while block := self.file.read(BLOCK):
+            yield block if block.endswith("\n") else block + self.file.readline()
+
+
+@contextlib.contextmanager
+def open_shared(path: Path, lock_within: timedelta) -> Iterator[LockedText]:
+    """Open `path` for reading under the shared POSIX lock that Amanda's writers respect.
+
+    Amanda rewrites amandates in place under fcntl's exclusive lock (amflock-posix.c).
+    Raises BadDataError if there is no such file, RefusedError if it may not be read, and
+    LaterError if a writer still holds it after `lock_within`.
+    """
+    try:
+        file = path.open(encoding="utf-8", errors="surrogateescape", newline="\n")
+    except FileNotFoundError as error:
+        raise BadDataError(
+            "amandates-missing",
+            f"{path} does not exist",
+            "is amanda-client installed? `amgetconf --client amandates` prints where Amanda "
+            "keeps the file",
+        ) from error
+    except PermissionError as error:
+        raise RefusedError(
+            "amandates-unreadable",
+            f"{path} may not be read by uid {os.geteuid()}",
+            "run as root, as the Amanda user (backup), or as a member of its group",
+        ) from error
+    except OSError as error:
+        raise BadDataError(
+            "amandates-unreadable", f"{path} cannot be read: {error.strerror}", "is it a file?"
+        ) from error
+    with file:
+        _lock_shared(file, path, lock_within)
+        status = os.fstat(file.fileno())
+        yield LockedText(datetime.fromtimestamp(status.st_mtime, UTC), file)
+
+
+def _lock_shared(file: TextIO, path: Path, lock_within: timedelta) -> None:
+    give_up_at = time.monotonic() + lock_within.total_seconds()
+    while True:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in {errno.EACCES, errno.EAGAIN}:
+                return  # a file system without locks: then nobody else locks there either
+            if time.monotonic() >= give_up_at:
+                raise LaterError(
+                    "amandates-locked",
+                    f"{path} is locked by another program for "
+                    f"{lock_within.total_seconds():g} seconds",
+                    "a dump may just be writing it; if this stays so, `fuser -v` names who",
+                ) from error
+            time.sleep(LOCK_POLL)
+        else:
+            return

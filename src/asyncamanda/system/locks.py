@@ -1,0 +1,69 @@
+"""One at a time: a lock that dies with its process and says who holds it."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a lock, and since when; None where that cannot be read."""
+
+    pid: int | None
+    since: datetime | None
+
+
+class Held(Exception):  # noqa: N818 - an expected outcome, not an error
+    """Somebody else holds the lock."""
+
+    def __init__(self, holder: Holder) -> None:
+        super().__init__(f"held by {holder}")
+        self.holder = holder
+
+
+@contextlib.contextmanager
+def hold_lock(path: Path, now: datetime) -> Iterator[None]:
+    """Hold the lock on `path`, with this process and `now` written in it.
+
+    The lock is flock's: the kernel ends it with the process, and a child does not inherit it.
+    Raises Held if somebody else has it, and OSError if `path` cannot be opened or written.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Held(_parse_holder(os.pread(descriptor, 200, 0))) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()} {now.isoformat(timespec='seconds')}\n".encode(), 0)
+        yield
+        os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
+
+
+def read_holder(path: Path) -> Holder | None:
+    """Return who holds the lock on `path` now, or None if nobody does."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _parse_holder(os.pread(descriptor, 200, 0))
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _parse_holder(text: bytes) -> Holder:
+    try:
+        pid, since = text.decode("ascii").split()
+        return Holder(int(pid), datetime.fromisoformat(since))
+    except ValueError:
+        return Holder(None, None)

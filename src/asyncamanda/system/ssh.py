@@ -1,0 +1,210 @@
+"""OpenSSH: one master connection, and commands over it."""
+
+import contextlib
+import os
+import selectors
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from asyncamanda.core.sshargv import SshOptions, Target, plan_master, plan_session
+from asyncamanda.core.sshfault import ConnectFault, interpret_connect_failure
+from asyncamanda.errors import ConfigurationError
+from asyncamanda.system.askpass import answer_askpass
+from asyncamanda.system.interrupts import StopRequest
+
+READY_POLL = 0.005  # seconds
+TICK = 0.5  # seconds
+PATIENCE = 1.0  # seconds for an ssh that was told to end, before it is killed
+KEPT_LINE = 400  # characters
+LONGEST_FOLDER = 40  # characters: ssh appends some 50 to it, and sun_path ends at 108
+
+# ssh dies with the process that started it, whatever that dies of: prctl(2), by setpriv(1)
+_DIES_WITH_US = ("setpriv", "--pdeathsig", "TERM", "--")
+
+
+class NotConnected(Exception):  # noqa: N818 - an expected outcome, not an error
+    """The connection did not come about, or (`fault` None) a signal stopped the attempt."""
+
+    def __init__(self, fault: ConnectFault | None) -> None:
+        super().__init__(fault.line if fault else "stopped")
+        self.fault = fault
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The command ended by itself, with this exit status."""
+
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """The connection broke while the command ran; ssh's last words."""
+
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A signal told us to stop while the command ran."""
+
+    signal_name: str
+
+
+CommandEnd = Ended | Dropped | Stopped
+
+
+class Connection:
+    """A master connection that stands; made by connect()."""
+
+    def __init__(
+        self, target: Target, folder: Path, master: subprocess.Popen[bytes], stop: StopRequest
+    ) -> None:
+        self._target = target
+        self._folder = folder
+        self._master = master
+        self._stop = stop
+
+    def run(
+        self, command: str, on_line: Callable[[str], None], on_tick: Callable[[], None]
+    ) -> CommandEnd:
+        """Run `command` at the server to its end and return how it ended.
+
+        `on_line` gets each line that it prints, without control characters; `on_tick` is
+        called about twice a second.
+        """
+        argv = [*_DIES_WITH_US, *plan_session(self._target, str(self._folder / "master"), command)]
+        with (
+            subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            ) as session,
+            _ended_at_exit(session),
+        ):
+            last_line = self._follow(session, on_line, on_tick)
+            if self._stop.signal:
+                return Stopped(self._stop.signal.name)
+            status = session.wait()
+            if status == 255 and self._is_broken():
+                return Dropped(self._last_words() or last_line)
+            return Ended(status)
+
+    def _follow(
+        self,
+        session: subprocess.Popen[bytes],
+        on_line: Callable[[str], None],
+        on_tick: Callable[[], None],
+    ) -> str:
+        """Hand on lines until the command's output ends or a signal comes; return the last."""
+        assert session.stdout
+        descriptor = session.stdout.fileno()
+        pending, last = b"", ""
+        with selectors.DefaultSelector() as selector:
+            selector.register(descriptor, selectors.EVENT_READ)
+            selector.register(self._stop, selectors.EVENT_READ)
+            while not self._stop.signal:
+                ready = {key.fd for key, _ in selector.select(TICK)}
+                on_tick()
+                if descriptor not in ready:
+                    continue
+                piece = os.read(descriptor, 1 << 16)
+                *lines, pending = (pending + piece).split(b"\n")
+                pending = pending[-KEPT_LINE:]
+                if not piece and pending:
+                    lines = [pending]
+                for line in lines:
+                    last = clean_line(line)
+                    on_line(last)
+                if not piece:
+                    break
+        return last
+
+    def _last_words(self) -> str:
+        """Return the last line that the master printed, or ""."""
+        lines = _read_printed(self._folder).split("\n")
+        return next((clean_line(line.encode()) for line in reversed(lines) if line.strip()), "")
+
+    def _is_broken(self) -> bool:
+        """Return whether the master is gone. It may need a moment to end after its session."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._master.wait(PATIENCE)
+        return self._master.poll() is not None
+
+
+@contextlib.contextmanager
+def connect(target: Target, options: SshOptions, stop: StopRequest) -> Iterator[Connection]:
+    """Connect to `target` and yield the connection, ended with the block.
+
+    Raises NotConnected with the fault, and ConfigurationError if there is no ssh.
+    """
+    if not shutil.which("ssh"):
+        raise ConfigurationError(
+            "no-ssh", "there is no ssh on this machine", "apt install openssh-client"
+        )
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(_private_folder()))
+        environ = dict(os.environ)
+        if target.password:
+            environ |= stack.enter_context(answer_askpass(target.password, folder))
+        master = stack.enter_context(
+            subprocess.Popen(
+                [*_DIES_WITH_US, *plan_master(target, options, str(folder / "master"))],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=stack.enter_context((folder / "printed").open("wb")),
+                env=environ,
+                start_new_session=True,
+            )
+        )
+        stack.enter_context(_ended_at_exit(master))
+        _await_master(master, folder, stop)
+        yield Connection(target, folder, master, stop)
+
+
+def _private_folder() -> tempfile.TemporaryDirectory[str]:
+    """Return a new folder for this user alone, with a path short enough for a socket's name."""
+    usual = tempfile.gettempdir()
+    return tempfile.TemporaryDirectory(
+        prefix="asyncamanda-",
+        dir=usual if len(usual) <= LONGEST_FOLDER else "/tmp",  # noqa: S108
+    )
+
+
+def _await_master(master: subprocess.Popen[bytes], folder: Path, stop: StopRequest) -> None:
+    while not (folder / "master").exists():
+        if stop.signal:
+            raise NotConnected(None)
+        if master.poll() is not None:
+            raise NotConnected(interpret_connect_failure(_read_printed(folder)))
+        time.sleep(READY_POLL)
+
+
+def _read_printed(folder: Path) -> str:
+    return (folder / "printed").read_text("utf-8", "replace")
+
+
+@contextlib.contextmanager
+def _ended_at_exit(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def clean_line(line: bytes) -> str:
+    """Return `line` for a terminal or a log: no control characters, of bearable length."""
+    text = line[-KEPT_LINE:].decode("utf-8", "replace")
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text.rstrip())
