@@ -74,3 +74,15 @@ class ConfigurationError(AsyncamandaError):
     """The configuration is wrong."""
 
     exit = Exit.CONFIGURATION
+
+
+class NotStoredError(AsyncamandaError):
+    """The run ended and a wanted disk is not backed up."""
+
+    exit = Exit.NOT_STORED
+
+
+class StaleError(AsyncamandaError):
+    """It does not work now, and the last backup is alarmingly old."""
+
+    exit = Exit.STALE

@@ -1,0 +1,19 @@
+"""The door: out again at once when nothing is due, else on to the command line."""
+
+import sys
+
+from asyncamanda import quick
+
+
+def main() -> int:
+    """Return the exit code of what the command line asks for."""
+    argv = sys.argv[1:]
+    if quick.is_nothing_due(argv):
+        return 0
+    from asyncamanda import cli  # noqa: PLC0415 - a start that finds nothing due ends above
+
+    return cli.main(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

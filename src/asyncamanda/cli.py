@@ -1,0 +1,106 @@
+"""Arguments in, exits out. The only place that turns errors into exits."""
+
+import argparse
+import json
+import sys
+import traceback
+from collections.abc import Sequence
+from io import TextIOWrapper
+from typing import NoReturn, Protocol
+
+from asyncamanda import __version__, quick
+from asyncamanda.client.plan import plan_classic
+from asyncamanda.commands import check, history, run, status
+from asyncamanda.core import classic
+from asyncamanda.errors import AsyncamandaError, Exit, LaterError, UsageError
+from asyncamanda.report.narrator import is_watched
+
+
+class Command(Protocol):
+    """What every module in commands/ offers."""
+
+    HELP: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def run(self, arguments: argparse.Namespace) -> Exit: ...
+
+
+COMMANDS: dict[str, Command] = {"run": run, "check": check, "status": status, "history": history}
+
+# 75 for these is the everyday of a laptop: cron need not send a mail
+QUIET = {"unresolved", "connection-refused", "unreachable", "dropped", "not-connected"}
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are ours."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError("usage", message, f"{self.prog} --help lists what is understood")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Do what `argv`, without the program's name, says; return the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        return _dispatch(argv)
+    except AsyncamandaError as error:
+        _print_error(error, argv)
+        return error.exit
+    except BrokenPipeError:
+        sys.stderr.close()
+        return Exit.OK
+    except KeyboardInterrupt:
+        return Exit.LATER
+    except Exception:
+        traceback.print_exc()
+        print("asyncamanda: this is a bug in asyncamanda; please report it", file=sys.stderr)
+        return Exit.INTERNAL
+
+
+def _dispatch(argv: Sequence[str]) -> Exit:
+    place = quick.place_note(argv)
+    if classic.is_classic(argv):
+        try:
+            arguments = classic.parse_classic(argv)
+        except ValueError as error:
+            raise UsageError("usage", str(error), f"usage: {classic.USAGE}") from error
+        return run.run_plan(plan_classic(arguments), run.RunOptions(note_place=place))
+    parsed = make_parser().parse_args(argv, argparse.Namespace(note_place=place))
+    return COMMANDS[parsed.command_name].run(parsed)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands; the docs are made from it, too."""
+    parser = _Parser(
+        prog="asyncamanda",
+        description="Backups with Amanda for machines that come and go.",
+        epilog=f"The form of 2014 still works: {classic.USAGE}",
+    )
+    parser.add_argument("--version", action="version", version=f"asyncamanda {__version__}")
+    commands = parser.add_subparsers(
+        dest="command_name", metavar="COMMAND", required=True, parser_class=_Parser
+    )
+    for name, module in COMMANDS.items():
+        command = commands.add_parser(name, help=module.HELP, description=module.__doc__)
+        module.add_arguments(command)
+    return parser
+
+
+def _print_error(error: AsyncamandaError, argv: Sequence[str]) -> None:
+    if "--json" in argv:
+        value = {
+            "outcome": "error",
+            "error": error.reference,
+            "message": error.message,
+            "hint": error.hint,
+            "exit": int(error.exit),
+        }
+        print(json.dumps(value, indent=2))
+        return
+    is_everyday = isinstance(error, LaterError) and error.reference in QUIET
+    if is_everyday and not is_watched() and not {"-v", "--verbose"} & set(argv):
+        return
+    print(f"asyncamanda: {error.message}\n  hint: {error.hint}", file=sys.stderr)

@@ -1,0 +1,225 @@
+"""Direct mode: lock, connect, run the command, judge, remember."""
+
+import os
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from asyncamanda import quick
+from asyncamanda.client.faults import explain_fault
+from asyncamanda.client.look import LOCK_NAME, LOCK_WITHIN, Look, look_around, read_disks
+from asyncamanda.client.memory import make_folder, set_aside, unwritable, write_memory
+from asyncamanda.client.plan import Plan, find_password
+from asyncamanda.core.direct import BackedUp, NotBackedUp, find_moved, judge_run
+from asyncamanda.core.due import Due, NotDue
+from asyncamanda.core.interval import format_age
+from asyncamanda.core.model import Attempt, DumpRecord, Outcome, Started
+from asyncamanda.core.remember import note_end, note_start
+from asyncamanda.core.sshfault import ConnectFault
+from asyncamanda.errors import AsyncamandaError, LaterError, NotStoredError
+from asyncamanda.system.clock import now as read_clock
+from asyncamanda.system.interrupts import StopRequest, catch_stop
+from asyncamanda.system.locks import Held, Holder, hold_lock
+from asyncamanda.system.ssh import (
+    CommandEnd,
+    Connection,
+    Dropped,
+    Ended,
+    NotConnected,
+    Stopped,
+    connect,
+)
+
+ALIVE_EVERY = timedelta(minutes=1)
+LOOK_EVERY = timedelta(seconds=1)
+
+
+class Narrator(Protocol):
+    """Who hears what is going on."""
+
+    def note(self, text: str) -> None:
+        """Hear of something that matters only to somebody who watches."""
+
+    def tell(self, text: str) -> None:
+        """Hear of something that belongs in every diary."""
+
+    def show_run(self, started_at: datetime, now: datetime, dumped: int) -> None:
+        """Hear that the command still runs, and how many disks are dumped so far."""
+
+
+def back_up(plan: Plan, narrator: Narrator, *, force: bool) -> Attempt | NotDue:
+    """Back up, if that is due or `force` says so, and return how it went.
+
+    Raises LaterError (running already, unreachable, the end not seen), RefusedError, and
+    NotStoredError if the run ended and a wanted disk is not backed up; what happened is
+    remembered by then.
+    """
+    with ExitStack() as stack:
+        _lock(stack, plan)
+        stop = stack.enter_context(catch_stop())
+        look = look_around(plan, read_clock(), holds_lock=True)
+        if look.damage:
+            aside = set_aside(plan.state, look.now)
+            narrator.tell(
+                f"warning: {look.damage}; it is set aside as {aside.name}. Whether the last "
+                "backup was good is forgotten with it, so a new one is due"
+            )
+        if isinstance(look.decision, NotDue) and not force:
+            return look.decision
+        if look.settles_at:
+            raise _unsettled(look, look.settles_at)
+        return _attempt(plan, look, narrator, stop)
+
+
+def _lock(stack: ExitStack, plan: Plan) -> None:
+    try:
+        make_folder(plan.state)
+        stack.enter_context(hold_lock(plan.state / LOCK_NAME, read_clock()))
+    except Held as held:
+        raise already_running(held.holder, read_clock()) from None
+    except OSError as error:
+        raise unwritable(plan.state, error) from error
+
+
+def already_running(holder: Holder, now: datetime) -> LaterError:
+    """Return the error that names who runs, and since when."""
+    who = f"pid {holder.pid}" if holder.pid else "another asyncamanda"
+    since = (
+        f" since {holder.since:%Y-%m-%d %H:%M:%S %Z} ({format_age(now - holder.since)})"
+        if holder.since
+        else ""
+    )
+    return LaterError(
+        "already-running",
+        f"a backup is running already: {who}{since}",
+        "one at a time is enough; `asyncamanda status` tells how it goes",
+    )
+
+
+def _unsettled(look: Look, settles_at: datetime) -> LaterError:
+    last = look.memory.attempts[-1]
+    return LaterError(
+        "run-unsettled",
+        f"the run of {last.started_at:%Y-%m-%d %H:%M:%S %Z} may still go on at the server "
+        f"({last.detail}); no second one is started before {settles_at:%H:%M:%S %Z}",
+        "`settle` says how long that is; the server's amstatus shows whether it runs",
+    )
+
+
+def _attempt(plan: Plan, look: Look, narrator: Narrator, stop: StopRequest) -> Attempt:
+    target = find_password(plan)
+    if plan.target.password:
+        narrator.tell(
+            "warning: everybody on this machine can read the password in the command line. "
+            "Better: a key (-k FILE), or a configuration file with password_file"
+        )
+    narrator.note(f"connecting to {target}")
+    started_at = read_clock()
+    try:
+        with connect(target, plan.options, stop) as connection:
+            narrator.tell(f"connected to {target}; running {plan.command}")
+            return _run(plan, look, narrator, connection)
+    except NotConnected as failure:
+        error = _explain_not_connected(failure.fault, plan)
+        outcome = Outcome.UNREACHABLE if isinstance(error, LaterError) else Outcome.REFUSED
+        if failure.fault is None:
+            outcome = Outcome.STOPPED
+        attempt = Attempt(started_at, read_clock(), outcome, error.message)
+        write_memory(plan.state, note_end(look.memory, attempt, plan.policy.settle))
+        raise error from None
+
+
+def _explain_not_connected(fault: ConnectFault | None, plan: Plan) -> AsyncamandaError:
+    if fault is None:
+        return LaterError(
+            "stopped", "stopped before the command was started", "nothing runs at the server"
+        )
+    return explain_fault(fault, plan.target)
+
+
+class _Watcher:
+    """What is done twice a second while the command runs: show, look, and say "I live"."""
+
+    def __init__(self, plan: Plan, look: Look, started: Started, narrator: Narrator) -> None:
+        self._plan = plan
+        self._look = look
+        self._started = started
+        self._narrator = narrator
+        self._looked_at = started.started_at
+        self._glimpse = ""
+        self._dumped = 0
+
+    def tick(self) -> None:
+        now = read_clock()
+        if now - self._started.alive_at >= ALIVE_EVERY:
+            self._started = replace(self._started, alive_at=now)
+            with suppress(LaterError):  # a full disk is no reason to leave the run
+                write_memory(self._plan.state, note_start(self._look.memory, self._started))
+        glimpse = quick.glimpse(str(self._plan.amandates))
+        if glimpse != self._glimpse and now - self._looked_at >= LOOK_EVERY:
+            self._glimpse, self._looked_at = glimpse, now
+            with suppress(AsyncamandaError):  # it is being written; the next look comes soon
+                self._dumped = len(_find_moved(self._plan, self._look, now, timedelta(0)))
+        self._narrator.show_run(self._started.started_at, now, self._dumped)
+
+
+def _run(plan: Plan, look: Look, narrator: Narrator, connection: Connection) -> Attempt:
+    started_at = read_clock()
+    started = Started(started_at, started_at, os.getpid())
+    write_memory(plan.state, note_start(look.memory, started))
+    watcher = _Watcher(plan, look, started, narrator)
+    end = connection.run(
+        plan.command, lambda line: narrator.tell(f"the server says: {line}"), watcher.tick
+    )
+    attempt, error = _judge(plan, look, started_at, end)
+    write_memory(plan.state, note_end(look.memory, attempt, plan.policy.settle))
+    if error:
+        raise error
+    return attempt
+
+
+def _judge(
+    plan: Plan, look: Look, started_at: datetime, end: CommandEnd
+) -> tuple[Attempt, AsyncamandaError | None]:
+    """Return what is to be remembered of the run, and the error if it is no backup."""
+    ended_at = read_clock()
+    if not isinstance(end, Ended):
+        return _judge_unseen(plan, started_at, ended_at, end)
+    wanted = look.decision.wanted if isinstance(look.decision, Due) else ()
+    moved = _find_moved(plan, look, ended_at)
+    match judge_run(plan.command, end.status, wanted, moved):
+        case BackedUp(dumps, remark):
+            good = Attempt(started_at, ended_at, Outcome.BACKED_UP, remark, end.status, dumps)
+            return good, None
+        case NotBackedUp(reference, message, hint, dumps):
+            bad = Attempt(started_at, ended_at, Outcome.FAILED, message, end.status, dumps)
+            return bad, NotStoredError(reference, message, hint)
+
+
+def _judge_unseen(
+    plan: Plan, started_at: datetime, ended_at: datetime, end: Dropped | Stopped
+) -> tuple[Attempt, AsyncamandaError]:
+    host = plan.target.host
+    if isinstance(end, Dropped):
+        detail = f"the connection to {host} broke while the command ran"
+        said = f" (ssh: {end.line})" if end.line else ""
+        outcome, reference = Outcome.LOST, "connection-lost"
+    else:
+        detail, said = f"stopped by {end.signal_name}", ""
+        outcome, reference = Outcome.INTERRUPTED, "stopped"
+    until = ended_at + plan.policy.settle
+    error = LaterError(
+        reference,
+        f"{detail}{said}; it may go on at {host}, and does not count as a backup",
+        f"no second one is started before {until:%H:%M:%S %Z} (`settle`); a start after that "
+        "backs up anew",
+    )
+    return Attempt(started_at, ended_at, outcome, detail), error
+
+
+def _find_moved(
+    plan: Plan, look: Look, now: datetime, lock_within: timedelta = LOCK_WITHIN
+) -> tuple[DumpRecord, ...]:
+    after, _ = read_disks(plan.amandates, look.memory, now, lock_within)
+    return find_moved(look.disks, after)

@@ -1,0 +1,72 @@
+"""Each way for a connection not to come about: what it means, and what to do."""
+
+from asyncamanda.core.sshargv import Target
+from asyncamanda.core.sshfault import ConnectFault, Fault
+from asyncamanda.errors import AsyncamandaError, ConfigurationError, LaterError, RefusedError
+
+_EXPLAINED: dict[Fault, tuple[type[AsyncamandaError], str, str]] = {
+    Fault.UNRESOLVED: (
+        LaterError,
+        "the name {host} does not resolve",
+        "is this machine away from its network? else check the server's name",
+    ),
+    Fault.CONNECTION_REFUSED: (
+        LaterError,
+        "{host} refused the connection",
+        "is sshd running there, and on this port?",
+    ),
+    Fault.UNREACHABLE: (
+        LaterError,
+        "{host} cannot be reached",
+        "is this machine away from its network? the next start tries again",
+    ),
+    Fault.DROPPED: (
+        LaterError,
+        "{host} closed the connection before the login was over",
+        "it may be busy (sshd's MaxStartups), or going down; its auth.log tells",
+    ),
+    Fault.HOST_KEY_CHANGED: (
+        RefusedError,
+        "THE HOST KEY OF {host} HAS CHANGED: it may not be your server",
+        "nothing was sent. Ask its administrator. Only if the server was set up anew: "
+        "ssh-keygen -R {known}, then connect once by hand and compare the fingerprint",
+    ),
+    Fault.HOST_KEY_UNKNOWN: (
+        RefusedError,
+        "the host key of {host} is not known here",
+        "as the user who runs asyncamanda, connect once by hand and compare the fingerprint "
+        "with the server's: ssh {words} true",
+    ),
+    Fault.PERMISSION_DENIED: (
+        RefusedError,
+        "{host} refused the login as {user}",
+        "is the key in that user's authorized_keys there, and has the user a shell "
+        "(Debian's backup has none)? ssh -v {words} true shows each step",
+    ),
+    Fault.BAD_OPTIONS: (
+        ConfigurationError,
+        "ssh does not accept its configuration",
+        "see ~/.ssh/config and /etc/ssh/ssh_config",
+    ),
+    Fault.OTHER: (
+        LaterError,
+        "no connection to {host}",
+        "ssh -v {words} true shows each step",
+    ),
+}
+
+
+def explain_fault(fault: ConnectFault, target: Target) -> AsyncamandaError:
+    """Return the error for `fault`: later for what passes, refused for what does not."""
+    kind, message, hint = _EXPLAINED[fault.fault]
+    user = f"{target.user}@" if target.user else ""
+    words = {
+        "host": target.host,
+        "user": target.user or "this user",
+        "known": f"'[{target.host}]:{target.port}'" if target.port else target.host,
+        "words": (f"-p {target.port} " if target.port else "") + user + target.host,
+    }
+    ssh_says = "; ".join((*fault.warnings, fault.line))
+    return kind(
+        fault.fault.value, f"{message.format(**words)} (ssh: {ssh_says})", hint.format(**words)
+    )

@@ -1,0 +1,82 @@
+"""What the agent sees when it looks: its memory, amandates, and what follows from them."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from asyncamanda import quick
+from asyncamanda.client.memory import FILE_NAME, read_memory
+from asyncamanda.client.plan import Plan
+from asyncamanda.core.amandates import Rejected, iterate_rows
+from asyncamanda.core.due import Decision, Disk, decide_due, is_stale, survey_disks
+from asyncamanda.core.model import Memory
+from asyncamanda.core.remember import note_unseen_end, settles_at
+from asyncamanda.system.files import open_shared
+from asyncamanda.system.locks import Holder, read_holder
+
+LOCK_WITHIN = timedelta(seconds=10)
+LOCK_NAME = "lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look, at one time, with the verdict.
+
+    `damage` says what is wrong with the memory (None: nothing); `settles_at` until when a
+    run whose end nobody saw may go on; `glimpses` what the verdict rests on.
+    """
+
+    now: datetime
+    memory: Memory
+    damage: str | None
+    disks: tuple[Disk, ...]
+    rejected: Rejected
+    decision: Decision
+    is_stale: bool
+    settles_at: datetime | None
+    glimpses: tuple[str, ...]
+
+
+def look_around(plan: Plan, now: datetime, *, holds_lock: bool = False) -> Look:
+    """Return what is to be seen at `now`. Changes nothing.
+
+    While an agent runs, the command that it started is no run whose end nobody saw; whoever
+    `holds_lock` knows that none runs.
+
+    Raises BadDataError, RefusedError or LaterError if amandates cannot be read.
+    """
+    rests_on = (*plan.depends_on, plan.amandates, plan.state / FILE_NAME)
+    glimpses = tuple(quick.glimpse(str(path)) for path in rests_on)
+    memory, damage = read_memory(plan.state, now)
+    if holds_lock or not find_holder(plan):
+        memory = note_unseen_end(memory, plan.policy.settle)
+    disks, rejected = read_disks(plan.amandates, memory, now)
+    decision = decide_due(disks, plan.policy, now)
+    unsettled_until = settles_at(memory, plan.policy.settle)
+    return Look(
+        now=now,
+        memory=memory,
+        damage=damage,
+        disks=disks,
+        rejected=rejected,
+        decision=decision,
+        is_stale=is_stale(decision, memory.since, plan.policy, now),
+        settles_at=unsettled_until if unsettled_until and unsettled_until > now else None,
+        glimpses=glimpses,
+    )
+
+
+def read_disks(
+    path: Path, memory: Memory, now: datetime, lock_within: timedelta = LOCK_WITHIN
+) -> tuple[tuple[Disk, ...], Rejected]:
+    """Return the disks that the amandates file `path` lists, and the lines that Amanda skips."""
+    rejected = Rejected()
+    with open_shared(path, lock_within) as text:
+        rows = iterate_rows(text.blocks(), rejected)
+        seen_at = min(now, text.written_at)
+        return survey_disks(rows, memory.confirmed, memory.distrusted, seen_at), rejected
+
+
+def find_holder(plan: Plan) -> Holder | None:
+    """Return who holds the plan's lock, or None."""
+    return read_holder(plan.state / LOCK_NAME)

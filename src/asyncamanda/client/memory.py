@@ -1,0 +1,149 @@
+"""The agent's memory: one JSON file, replaced whole.
+
+After a crash at any moment it is the old one or the new one. A damaged one is set aside.
+"""
+
+import errno
+import json
+import os
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from asyncamanda.core.model import EPOCH, Attempt, DumpRecord, Memory, Outcome, Span, Started
+from asyncamanda.errors import AsyncamandaError, LaterError, RefusedError
+from asyncamanda.report.json import attempt_value, dump_value, time_value
+from asyncamanda.system.files import write_whole
+
+FORMAT = 1
+FILE_NAME = "memory.json"
+
+
+def read_memory(folder: Path, now: datetime) -> tuple[Memory, str | None]:
+    """Return what is remembered in `folder`, and what is wrong with it (None: nothing).
+
+    A damaged memory may have held that the last run failed, so whatever amandates says
+    up to now is distrusted: the next start backs up.
+    """
+    path = folder / FILE_NAME
+    try:
+        return decode_memory(path.read_text("utf-8")), None
+    except FileNotFoundError:
+        return Memory(since=now), None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        forgotten = Memory(since=now, distrusted=(Span(EPOCH, now),))
+        return forgotten, f"{path} is damaged ({type(error).__name__}: {error})"
+
+
+def set_aside(folder: Path, now: datetime) -> Path:
+    """Rename a damaged memory, so that it can be looked at; return its new name."""
+    path = folder / FILE_NAME
+    aside = path.with_name(f"{FILE_NAME}.damaged-{now:%Y%m%dT%H%M%SZ}")
+    path.rename(aside)
+    return aside
+
+
+def write_memory(folder: Path, memory: Memory) -> None:
+    """Remember `memory`.
+
+    Raises LaterError or RefusedError if it cannot be written; then the old one stays.
+    """
+    try:
+        write_whole(folder / FILE_NAME, encode_memory(memory))
+    except OSError as error:
+        raise unwritable(folder, error) from error
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder that the memory is kept in. Raises OSError if that cannot be.
+
+    Below /var/tmp anybody may have made one of that name; such a one is not used.
+    """
+    shared = Path("/var/tmp")  # noqa: S108 - guarded below
+    if folder.is_relative_to(shared):
+        own = shared / folder.relative_to(shared).parts[0]
+        own.mkdir(mode=0o700, exist_ok=True)
+        status = own.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, "it is somebody else's", str(own))
+    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+
+
+def unwritable(folder: Path, error: OSError) -> AsyncamandaError:
+    """Return the error for a memory that cannot be kept: later if room can be made."""
+    kind = RefusedError if isinstance(error, PermissionError) else LaterError
+    return kind(
+        "state-not-writable",
+        f"{folder} cannot be written: {error.strerror}",
+        "without its memory asyncamanda could take a cut backup for a good one. "
+        + ("Start it as root or as the Amanda user" if kind is RefusedError else "Make room there"),
+    )
+
+
+def encode_memory(memory: Memory) -> str:
+    """Return `memory` as JSON."""
+    value = {
+        "format": FORMAT,
+        "since": time_value(memory.since),
+        "confirmed": [dump_value(dump) for dump in memory.confirmed.values()],
+        "distrusted": [[time_value(s.start), time_value(s.end)] for s in memory.distrusted],
+        "started": memory.started and _encode_started(memory.started),
+        "attempts": [attempt_value(attempt) for attempt in memory.attempts],
+    }
+    return json.dumps(value, indent=1) + "\n"
+
+
+def decode_memory(text: str) -> Memory:
+    """Return the memory that `text` holds. Raises ValueError, KeyError or TypeError."""
+    value = json.loads(text)
+    if value["format"] != FORMAT:
+        raise ValueError(f"format {value['format']!r} is not {FORMAT}")
+    confirmed = [_decode_dump(dump) for dump in value["confirmed"]]
+    started = value["started"]
+    return Memory(
+        since=_decode_time(value["since"]),
+        confirmed={dump.disk: dump for dump in confirmed},
+        distrusted=tuple(
+            Span(_decode_time(start), _decode_time(end)) for start, end in value["distrusted"]
+        ),
+        started=started and _decode_started(started),
+        attempts=tuple(_decode_attempt(attempt) for attempt in value["attempts"]),
+    )
+
+
+def _encode_started(started: Started) -> dict[str, object]:
+    return {
+        "started_at": time_value(started.started_at),
+        "alive_at": time_value(started.alive_at),
+        "pid": started.pid,
+    }
+
+
+def _decode_started(value: dict[str, Any]) -> Started:
+    return Started(
+        _decode_time(value["started_at"]), _decode_time(value["alive_at"]), int(value["pid"])
+    )
+
+
+def _decode_attempt(value: dict[str, Any]) -> Attempt:
+    return Attempt(
+        started_at=_decode_time(value["started_at"]),
+        ended_at=_decode_time(value["ended_at"]),
+        outcome=Outcome(value["outcome"]),
+        detail=str(value["detail"]),
+        exit_status=None if value["exit_status"] is None else int(value["exit_status"]),
+        dumps=tuple(_decode_dump(dump) for dump in value["dumps"]),
+        times=int(value["times"]),
+    )
+
+
+def _decode_dump(value: dict[str, Any]) -> DumpRecord:
+    return DumpRecord(str(value["disk"]), int(value["level"]), _decode_time(value["started_at"]))
+
+
+def _decode_time(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return moment.astimezone(UTC)

@@ -1,0 +1,154 @@
+"""What the agent is to do, from either command line: whom to reach, what to run, what to watch."""
+
+import os
+import pwd
+import stat
+from binascii import crc32
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from asyncamanda import config, quick
+from asyncamanda.core import interval, sshargv
+from asyncamanda.core.classic import ClassicArguments
+from asyncamanda.core.model import Policy, Watch
+from asyncamanda.core.sshargv import SshOptions, Target
+from asyncamanda.errors import ConfigurationError, RefusedError, UsageError
+from asyncamanda.system.account import become_user, find_user
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one start of the agent works on.
+
+    `state` is the folder of its memory; `depends_on` are the files, amandates and memory
+    aside, whose change could change a verdict.
+    """
+
+    target: Target
+    command: str
+    policy: Policy
+    options: SshOptions
+    amandates: Path
+    state: Path
+    depends_on: tuple[Path, ...] = ()
+    password_file: Path | None = None
+
+
+def plan_classic(arguments: ClassicArguments) -> Plan:
+    """Return the plan that the command line of 2014 asks for: any disk's newest dump counts.
+
+    Raises UsageError if a value makes no sense.
+    """
+    try:
+        span = interval.parse_interval(arguments.interval)
+    except ValueError as error:
+        raise UsageError(
+            "bad-interval",
+            f"--interval {arguments.interval}: {error}",
+            f"allowed: {interval.ALLOWED}",
+        ) from error
+    try:
+        target = sshargv.parse_target(arguments.host)
+    except ValueError as error:
+        raise UsageError("bad-host", f"--host: {error}", f"allowed: {sshargv.ALLOWED}") from error
+    identity = repr((str(target), arguments.command, os.path.abspath(arguments.amandates)))  # noqa: PTH100
+    return Plan(
+        target=target,
+        command=arguments.command,
+        policy=Policy(
+            interval=span,
+            watch=Watch.NEWEST,
+            stale_after=config.default_stale_after(span),
+        ),
+        options=SshOptions(key=arguments.key),
+        amandates=Path(arguments.amandates).absolute(),
+        state=Path(quick.state_folder("classic"), f"{crc32(identity.encode()):08x}"),
+    )
+
+
+def plan_configured(named: str | None) -> Plan:
+    """Return the plan of the configuration file, and be the Amanda user if root started this.
+
+    Raises ConfigurationError for every mistake in the file, and if there is none.
+    """
+    candidates = config.candidate_files(dict(os.environ), named)
+    path, settings = config.load_client_config(candidates)
+    state = _state_for(path)
+    if os.geteuid() == 0:
+        _prepare_state(state, settings.user)
+        become_user(settings.user)
+    return Plan(
+        target=settings.server,
+        command=settings.command,
+        policy=settings.policy,
+        options=replace(settings.ssh_options, key=_expand(settings.key)),
+        amandates=settings.amandates.expanduser(),
+        state=state,
+        depends_on=candidates,
+        password_file=settings.password_file and settings.password_file.expanduser(),
+    )
+
+
+def _state_for(path: Path) -> Path:
+    """Return the folder that belongs to the configuration file `path`."""
+    if path == config.SYSTEM_FILE:
+        return Path(quick.SYSTEM_STATE, "client")
+    return Path(quick.state_folder("client"), f"{crc32(os.fsencode(path)):08x}")
+
+
+def _prepare_state(state: Path, user: str) -> None:
+    """Make `state` below the system's folder, as root, for `user`.
+
+    The folders may be the user's already, so nothing here follows a link that lies in one.
+    """
+    account = find_user(user)
+    system = Path(quick.SYSTEM_STATE)
+    client = system / "client"
+    try:
+        system.mkdir(mode=0o755, parents=True, exist_ok=True)
+        for folder in (client, state) if state != client else (client,):
+            if not folder.is_symlink():
+                folder.mkdir(mode=0o755, exist_ok=True)
+                os.chown(folder, account.pw_uid, account.pw_gid, follow_symlinks=False)
+    except OSError as error:
+        raise RefusedError(
+            "state-not-writable",
+            f"{error.filename} cannot be made: {error.strerror}",
+            "asyncamanda keeps its memory there; make room, or mend the folder's rights",
+        ) from error
+
+
+def _expand(path: Path | None) -> str | None:
+    return str(path.expanduser()) if path else None
+
+
+def find_password(plan: Plan) -> Target:
+    """Return the plan's target with its password, if there is one.
+
+    Raises ConfigurationError or RefusedError if the password's file cannot be used.
+    """
+    if plan.password_file is None:
+        return plan.target
+    path = plan.password_file
+    try:
+        with path.open(encoding="utf-8") as file:
+            status = os.fstat(file.fileno())
+            password = file.readline().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            "password-file", f"password_file {path} cannot be read: {error}", _mode_hint(path)
+        ) from error
+    if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid not in {0, os.geteuid()}:
+        raise RefusedError(
+            "password-file", f"password_file {path} is open to others", _mode_hint(path)
+        )
+    if not password:
+        raise ConfigurationError(
+            "password-file", f"password_file {path} is empty", "its first line is the password"
+        )
+    return replace(plan.target, password=password)
+
+
+def _mode_hint(path: Path) -> str:
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    return f"chown {user} {path}; chmod 600 {path}"

@@ -1,0 +1,50 @@
+"""asyncamanda history: a row for each attempt, the newest last."""
+
+import argparse
+
+from asyncamanda.client.look import find_holder
+from asyncamanda.client.memory import read_memory
+from asyncamanda.client.plan import plan_configured
+from asyncamanda.commands.options import add_config, add_json
+from asyncamanda.core.interval import format_age
+from asyncamanda.core.model import Attempt
+from asyncamanda.core.remember import note_unseen_end
+from asyncamanda.errors import Exit
+from asyncamanda.report.json import attempt_value, render_json
+from asyncamanda.report.table import print_table
+from asyncamanda.report.text import format_time, name_disks, printable
+from asyncamanda.system.clock import now as read_clock
+
+HELP = "list what was tried, and how it went"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_json(parser)
+    add_config(parser)
+
+
+def run(arguments: argparse.Namespace) -> Exit:
+    """Print every attempt that is remembered."""
+    plan = plan_configured(arguments.config)
+    memory, damage = read_memory(plan.state, read_clock())
+    if not find_holder(plan):
+        memory = note_unseen_end(memory, plan.policy.settle)
+    if arguments.json:
+        print(render_json([attempt_value(attempt) for attempt in memory.attempts]))
+        return Exit.OK
+    if damage:
+        print(f"memory: {damage}")
+    if not memory.attempts:
+        print("nothing was tried yet")
+        return Exit.OK
+    print_table(("started", "took", "outcome", "what"), [_row(a) for a in memory.attempts])
+    return Exit.OK
+
+
+def _row(attempt: Attempt) -> tuple[str, str, str, str]:
+    outcome = attempt.outcome.value + (f", {attempt.times} times" if attempt.times > 1 else "")
+    dumps = [f"{dump.disk} (level {dump.level})" for dump in attempt.dumps]
+    what = printable(attempt.detail) or name_disks(dumps)
+    took = format_age(attempt.ended_at - attempt.started_at)
+    return format_time(attempt.started_at), took, outcome, what

@@ -1,0 +1,132 @@
+"""asyncamanda run: check, and back up when due. The timer's entry, and the classic form's."""
+
+import argparse
+import socket
+from dataclasses import dataclass
+
+from asyncamanda.client import agent, note
+from asyncamanda.client.look import Look, look_around
+from asyncamanda.client.plan import Plan, plan_configured
+from asyncamanda.commands.options import add_config, add_json
+from asyncamanda.core.due import NotDue
+from asyncamanda.core.interval import format_age
+from asyncamanda.core.model import Attempt
+from asyncamanda.errors import AsyncamandaError, Exit, LaterError, StaleError
+from asyncamanda.report.json import attempt_value, decision_value, render_json
+from asyncamanda.report.narrator import Narrator, is_watched
+from asyncamanda.report.text import describe_attempt, explain_decision, explain_oddities
+from asyncamanda.system.clock import now as read_clock
+
+HELP = "check, and back up when due (what a timer starts)"
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How a run goes: whatever is due, only as a rehearsal, and what it says."""
+
+    force: bool = False
+    dry_run: bool = False
+    json: bool = False
+    verbose: bool = False
+    note_place: tuple[str, str] | None = None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--force", action="store_true", help="back up even if nothing is due")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="say everything, even where nobody watches"
+    )
+    add_json(parser)
+    add_config(parser)
+
+
+def run(arguments: argparse.Namespace) -> Exit:
+    """Check, and back up when due."""
+    options = RunOptions(
+        force=arguments.force,
+        dry_run=arguments.dry_run,
+        json=arguments.json,
+        verbose=arguments.verbose,
+        note_place=arguments.note_place,
+    )
+    return run_plan(plan_configured(arguments.config), options)
+
+
+def run_plan(plan: Plan, options: RunOptions) -> Exit:
+    """Check, and back up when due, as `plan` says.
+
+    Raises what the agent raises; LaterError as StaleError if the last backup is too old.
+    """
+    now = read_clock()
+    is_talkative = options.verbose or is_watched()
+    narrator = Narrator(socket.gethostname(), f"{now:%Y%m%dT%H%M%SZ}", is_talkative=is_talkative)
+    look = look_around(plan, now)
+    reason = explain_decision(look.decision, plan.policy, now)
+    if isinstance(look.decision, NotDue) and not options.force:
+        if not options.dry_run:
+            note.leave_note(look, options.note_place)
+        return _say_not_due(look, reason, options, is_talkative=is_talkative)
+    if is_talkative:
+        for oddity in explain_oddities(look.decision, look.rejected):
+            narrator.tell(f"amandates: {oddity}")
+    if options.dry_run:
+        return _rehearse(plan, look, reason, options)
+    narrator.note(reason)
+    try:
+        with narrator.live():
+            result = agent.back_up(plan, narrator, force=options.force)
+    except LaterError as error:
+        raise _stale_if(look, error) from error
+    if isinstance(result, NotDue):
+        return Exit.OK
+    _say_result(result, options)
+    return Exit.OK
+
+
+def _say_not_due(look: Look, reason: str, options: RunOptions, *, is_talkative: bool) -> Exit:
+    if options.json:
+        value = {"outcome": "not due", **decision_value(look.decision, look.rejected, reason)}
+        print(render_json(value))
+    elif is_talkative:
+        print(reason)
+        for oddity in explain_oddities(look.decision, look.rejected):
+            print(f"  {oddity}")
+    return Exit.OK
+
+
+def _rehearse(plan: Plan, look: Look, reason: str, options: RunOptions) -> Exit:
+    if options.json:
+        value = {"outcome": "dry run", **decision_value(look.decision, look.rejected, reason)}
+        print(render_json(value))
+        return Exit.OK
+    print(reason)
+    if look.settles_at:
+        print(f"would wait until {look.settles_at.astimezone():%H:%M:%S}: a run may still go on")
+    else:
+        print(f"would connect to {plan.target} and run: {plan.command}")
+    return Exit.OK
+
+
+def _say_result(attempt: Attempt, options: RunOptions) -> None:
+    if options.json:
+        print(render_json(attempt_value(attempt)))
+    else:
+        print(describe_attempt(attempt))
+
+
+def _stale_if(look: Look, error: LaterError) -> AsyncamandaError:
+    """Return `error`, or what polite waiting must not hide."""
+    if not look.is_stale:
+        return error
+    since = look.decision.last_at or look.memory.since
+    words = (
+        "the last backup is" if look.decision.last_at else "never backed up, and that is known for"
+    )
+    return StaleError(
+        "stale",
+        f"{words} {format_age(look.now - since)}{' old' if look.decision.last_at else ''}, "
+        f"and now: {error.message}",
+        error.hint,
+    )

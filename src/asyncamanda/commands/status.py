@@ -1,0 +1,67 @@
+"""asyncamanda status: one glance, then a row for each disk."""
+
+import argparse
+
+from asyncamanda.client.look import Look, find_holder, look_around
+from asyncamanda.client.plan import Plan, plan_configured
+from asyncamanda.commands.options import add_config, add_json
+from asyncamanda.core.interval import format_age
+from asyncamanda.errors import Exit
+from asyncamanda.report.json import attempt_value, decision_value, render_json, time_value
+from asyncamanda.report.table import print_table
+from asyncamanda.report.text import (
+    describe_attempt,
+    describe_disk,
+    explain_decision,
+    format_time,
+    sum_up,
+)
+from asyncamanda.system.clock import now as read_clock
+from asyncamanda.system.locks import Holder
+
+HELP = "say how the backup stands"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_json(parser)
+    add_config(parser)
+
+
+def run(arguments: argparse.Namespace) -> Exit:
+    """Print how the backup stands, what runs, and how the last attempt went."""
+    plan = plan_configured(arguments.config)
+    look = look_around(plan, read_clock())
+    holder = find_holder(plan)
+    if arguments.json:
+        print(render_json(_status_value(plan, look, holder)))
+        return Exit.OK
+    print(sum_up(look.decision, is_stale=look.is_stale, now=look.now))
+    if look.decision.disks:
+        rows = [describe_disk(verdict, look.now) for verdict in look.decision.disks]
+        print()
+        print_table(("disk", "state", "last dump", "age"), rows)
+        print()
+    if holder:
+        since = f", for {format_age(look.now - holder.since)}" if holder.since else ""
+        print(f"running: pid {holder.pid}{since}")
+    if look.memory.attempts:
+        last = look.memory.attempts[-1]
+        print(f"last try {format_time(last.ended_at)}: {describe_attempt(last)}")
+    if look.damage:
+        print(f"memory: {look.damage}")
+    if look.settles_at:
+        print(f"waits until {look.settles_at.astimezone():%H:%M:%S}: a run may still go on")
+    return Exit.OK
+
+
+def _status_value(plan: Plan, look: Look, holder: Holder | None) -> dict[str, object]:
+    reason = explain_decision(look.decision, plan.policy, look.now)
+    attempts = look.memory.attempts
+    return {
+        **decision_value(look.decision, look.rejected, reason),
+        "stale": look.is_stale,
+        "running": holder and {"pid": holder.pid, "since": time_value(holder.since)},
+        "settles_at": time_value(look.settles_at),
+        "last_attempt": attempt_value(attempts[-1]) if attempts else None,
+    }

@@ -1,0 +1,75 @@
+"""What a run says while it goes on: live on a terminal, plain lines elsewhere."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Protocol
+
+from asyncamanda.core.interval import format_interval
+from asyncamanda.report.text import printable
+
+
+class _Spinner(Protocol):
+    def update(self, status: str) -> None: ...
+
+
+class Narrator:
+    """Writes the diary to stderr; each line names the client and the run.
+
+    Where nobody watches (cron), only what belongs in every diary is written, so that a mail
+    means something.
+    """
+
+    def __init__(self, client: str, run: str, *, is_talkative: bool) -> None:
+        self._head = f"{client} {run}"
+        self._is_talkative = is_talkative
+        self._spinner: _Spinner | None = None
+
+    def note(self, text: str) -> None:
+        """Write a line that matters only to somebody who watches."""
+        if self._spinner:
+            self._spinner.update(text)
+        elif self._is_talkative:
+            self.tell(text)
+
+    def tell(self, text: str) -> None:
+        """Write a line that belongs in every diary."""
+        print(f"{self._head}: {printable(text)}", file=sys.stderr, flush=True)  # noqa: T201
+
+    def show_run(self, started_at: datetime, now: datetime, dumped: int) -> None:
+        """Show, on a terminal, for how long the command has run and what is dumped."""
+        if self._spinner:
+            elapsed = format_interval(now - started_at)
+            disks = f" · {dumped} disk{'s' if dumped != 1 else ''} dumped" if dumped else ""
+            self._spinner.update(f"the server dumps this client · {elapsed}{disks}")
+
+    @contextlib.contextmanager
+    def live(self) -> Iterator[None]:
+        """Show a line that lives, until the end of the block, if stderr is a terminal."""
+        if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+            yield
+            return
+        from rich.console import Console  # noqa: PLC0415 - only where it is shown
+        from rich.markup import escape  # noqa: PLC0415
+        from rich.status import Status  # noqa: PLC0415
+
+        console = Console(stderr=True, highlight=False, emoji=False)
+        status = Status("looking", console=console, spinner_style="default")
+
+        class Escaping:
+            def update(self, text: str) -> None:
+                status.update(escape(text))
+
+        with status:
+            self._spinner = Escaping()
+            try:
+                yield
+            finally:
+                self._spinner = None
+
+
+def is_watched() -> bool:
+    """Return whether somebody reads every line: a person at a terminal, or the journal."""
+    return sys.stderr.isatty() or "JOURNAL_STREAM" in os.environ

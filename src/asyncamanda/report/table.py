@@ -1,0 +1,21 @@
+"""Tables for a terminal, by rich, which is loaded only where one is shown."""
+
+from collections.abc import Iterable, Sequence
+
+
+def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print `rows` below `heads`, as wide as the terminal; whole lines where there is none."""
+    from rich import box  # noqa: PLC0415 - costs a third of a start that prints no table
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console = Console(highlight=False, emoji=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, emoji=False, width=500)
+    console.print(table)

@@ -1,0 +1,120 @@
+"""Verdicts and memories in words, for people."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from asyncamanda.core.amandates import Rejected
+from asyncamanda.core.due import Decision, Disk, DiskVerdict, Due, NotDue, Standing
+from asyncamanda.core.interval import format_age, format_interval
+from asyncamanda.core.model import Attempt, DumpRecord, Outcome, Policy, Watch
+
+NAMED = 5  # disks in one sentence; more are counted
+
+
+def format_time(moment: datetime) -> str:
+    """Return `moment` in the reader's own time zone, to the minute."""
+    return f"{moment.astimezone():%Y-%m-%d %H:%M}"
+
+
+def name_disks(names: Sequence[str]) -> str:
+    """Return `names` as a list in a sentence, with what cannot be printed escaped."""
+    shown = ", ".join(printable(name) for name in names[:NAMED])
+    more = len(names) - NAMED
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def printable(name: str) -> str:
+    """Return `name` without anything that a terminal would act on."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in name)
+
+
+def explain_decision(decision: Decision, policy: Policy, now: datetime) -> str:
+    """Return the verdict with its reason, in one sentence."""
+    wanted_every = f"one is wanted every {format_interval(policy.interval)}"
+    if isinstance(decision, NotDue):
+        ago = format_age(now - decision.last_at)
+        which = (
+            "the newest dump" if policy.watch is Watch.NEWEST else "the oldest of the last dumps"
+        )
+        return f"not due: {which} is {ago} old; due from {format_time(decision.until)}"
+    if not decision.disks:
+        return "due: amandates lists no disk, so nothing was ever backed up"
+    if policy.watch is Watch.NEWEST and decision.last_at:
+        ago = format_age(now - decision.last_at)
+        return f"due: the newest dump of any disk is {ago} old, and {wanted_every}"
+    never = [v.disk.name for v in decision.disks if v.standing is Standing.NEVER]
+    overdue = [v.disk.name for v in decision.disks if v.standing is Standing.OVERDUE]
+    reasons = []
+    if never:
+        reasons.append(f"{name_disks(never)} never backed up")
+    if overdue:
+        reasons.append(f"{name_disks(overdue)} not backed up for too long, for {wanted_every}")
+    return f"due: {'; '.join(reasons)}"
+
+
+def explain_oddities(decision: Decision, rejected: Rejected) -> list[str]:
+    """Return a sentence for each thing in amandates that does not count, and why."""
+    verdicts = decision.disks
+    remarks = [
+        *_remark("dated in the future, no evidence of a backup", _dates(verdicts, "in_future")),
+        *_remark("from a run that did not end well, not counted", _dates(verdicts, "distrusted")),
+    ]
+    forgotten = [v.disk.name for v in verdicts if v.standing is Standing.FORGOTTEN]
+    if forgotten:
+        remarks.append(
+            f"no longer waited for, long behind the other disks: {name_disks(forgotten)}"
+        )
+    if rejected.count:
+        first = rejected.lines[0]
+        remarks.append(
+            f"{rejected.count} line{'s' if rejected.count > 1 else ''} of amandates skipped, "
+            f"first line {first.number}: {first.fault}"
+        )
+    return remarks
+
+
+def _dates(verdicts: Iterable[DiskVerdict], what: str) -> list[str]:
+    dumps: list[DumpRecord | None] = [getattr(v.disk, what) for v in verdicts]
+    return [f"{printable(d.disk)} at {format_time(d.started_at)}" for d in dumps if d]
+
+
+def _remark(words: str, named: Sequence[str]) -> list[str]:
+    if not named:
+        return []
+    more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
+    return [f"{words}: {', '.join(named[:NAMED])}{more}"]
+
+
+def describe_disk(verdict: DiskVerdict, now: datetime) -> tuple[str, str, str, str]:
+    """Return a row: disk, how it stands, its last dump with its level, and its age."""
+    disk: Disk = verdict.disk
+    if disk.last is None:
+        return printable(disk.name), verdict.standing.value, "-", "-"
+    return (
+        printable(disk.name),
+        verdict.standing.value,
+        f"{format_time(disk.last.started_at)} level {disk.last.level}",
+        format_age(now - disk.last.started_at),
+    )
+
+
+def describe_attempt(attempt: Attempt) -> str:
+    """Return how an attempt ended, in one line."""
+    took = format_age(attempt.ended_at - attempt.started_at)
+    if attempt.outcome is Outcome.BACKED_UP:
+        dumps = [f"{printable(d.disk)} (level {d.level})" for d in attempt.dumps]
+        more = f" and {len(dumps) - NAMED} more" if len(dumps) > NAMED else ""
+        remark = f" {attempt.detail}" if attempt.detail else ""
+        return f"backed up in {took}{remark}: {', '.join(dumps[:NAMED])}{more}"
+    times = f" {attempt.times} times" if attempt.times > 1 else ""
+    return f"{attempt.outcome.value}{times}: {printable(attempt.detail)}"
+
+
+def sum_up(decision: Decision, *, is_stale: bool, now: datetime) -> str:
+    """Return the state of the backup at one glance."""
+    if decision.last_at is None:
+        return "never backed up"
+    ago = f"last backup {format_age(now - decision.last_at)} ago"
+    if is_stale:
+        return f"STALE: {ago}"
+    return f"overdue: {ago}" if isinstance(decision, Due) else f"all well: {ago}"
