@@ -4,7 +4,6 @@ import argparse
 import json
 import sys
 import traceback
-from collections.abc import Sequence
 from io import TextIOWrapper
 from typing import NoReturn, Protocol
 
@@ -39,7 +38,7 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError("usage", message, f"{self.prog} --help lists what is understood")
 
 
-def main(argv: Sequence[str]) -> int:
+def main(argv: list[str]) -> int:
     """Do what `argv`, without the program's name, says; return the exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
@@ -60,7 +59,7 @@ def main(argv: Sequence[str]) -> int:
         return Exit.INTERNAL
 
 
-def _dispatch(argv: Sequence[str]) -> Exit:
+def _dispatch(argv: list[str]) -> Exit:
     place = quick.place_note(argv)
     if classic.is_classic(argv):
         try:
@@ -89,7 +88,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _print_error(error: AsyncamandaError, argv: Sequence[str]) -> None:
+def _print_error(error: AsyncamandaError, argv: list[str]) -> None:
     if "--json" in argv:
         value = {
             "outcome": "error",

@@ -11,7 +11,6 @@ This runs before nearly everything, so it imports next to nothing.
 import os
 import time
 from binascii import crc32
-from collections.abc import Sequence
 
 from asyncamanda import __version__
 
@@ -19,7 +18,7 @@ SYSTEM_STATE = "/var/lib/asyncamanda"
 LARGEST = 16_384  # bytes; no note of ours comes near
 
 
-def is_nothing_due(argv: Sequence[str]) -> bool:
+def is_nothing_due(argv: list[str]) -> bool:
     """Return whether a start with `argv` would certainly find nothing due and say nothing.
 
     On a terminal somebody waits for an answer, so that the full check gives it.
@@ -47,7 +46,7 @@ def is_nothing_due(argv: Sequence[str]) -> bool:
         return False
 
 
-def place_note(argv: Sequence[str]) -> tuple[str, str] | None:
+def place_note(argv: list[str]) -> tuple[str, str] | None:
     """Return where the note for `argv` lies, and whose it is; None for a start never quick.
 
     Whose: this version, user, folder, environment and arguments.
@@ -77,7 +76,7 @@ def state_folder(kind: str) -> str:
     return f"/var/tmp/asyncamanda-{os.geteuid()}/{kind}"  # noqa: S108 - made with mode 0700
 
 
-def render_note(identity: str, made_at: float, until: float, seen: Sequence[str]) -> str:
+def render_note(identity: str, made_at: float, until: float, seen: list[str]) -> str:
     """Return the text of a note; `seen` are glimpses of files, taken before they were read."""
     body = "\0".join((identity, repr(made_at), repr(until), *seen))
     return f"{body}\0check {crc32(body.encode('utf-8', 'surrogateescape')):08x}"

@@ -34,7 +34,7 @@ class Look:
     decision: Decision
     is_stale: bool
     settles_at: datetime | None
-    glimpses: tuple[str, ...]
+    glimpses: list[str]
 
 
 def look_around(plan: Plan, now: datetime, *, holds_lock: bool = False) -> Look:
@@ -46,7 +46,7 @@ def look_around(plan: Plan, now: datetime, *, holds_lock: bool = False) -> Look:
     Raises BadDataError, RefusedError or LaterError if amandates cannot be read.
     """
     rests_on = (*plan.depends_on, plan.amandates, plan.state / FILE_NAME)
-    glimpses = tuple(quick.glimpse(str(path)) for path in rests_on)
+    glimpses = [quick.glimpse(str(path)) for path in rests_on]
     memory, damage = read_memory(plan.state, now)
     if holds_lock or not find_holder(plan):
         memory = note_unseen_end(memory, plan.policy.settle)
