@@ -4,12 +4,12 @@ import argparse
 import json
 import sys
 import traceback
+from importlib import import_module
 from io import TextIOWrapper
 from typing import NoReturn, Protocol
 
 from asyncamanda import __version__, quick
 from asyncamanda.client.plan import plan_classic
-from asyncamanda.commands import check, history, run, status
 from asyncamanda.core import classic
 from asyncamanda.errors import AsyncamandaError, Exit, LaterError, UsageError
 from asyncamanda.report.narrator import is_watched
@@ -18,17 +18,22 @@ from asyncamanda.report.narrator import is_watched
 class Command(Protocol):
     """What every module in commands/ offers."""
 
-    HELP: str
-
     def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
 
     def run(self, arguments: argparse.Namespace) -> Exit: ...
 
 
-COMMANDS: dict[str, Command] = {"run": run, "check": check, "status": status, "history": history}
+# name: what the list of commands says of it. Only the module that is asked for is loaded.
+COMMANDS = {
+    "run": "check, and back up when due: what a timer starts",
+    "check": "say what is due, and why; change nothing",
+    "status": "say how the backup stands",
+    "history": "list what was tried, and how it went",
+    "demo": "watch a client being backed up, on a throwaway lab on this machine",
+}
 
 # 75 for these is the everyday of a laptop: cron need not send a mail
-QUIET = {"unresolved", "connection-refused", "unreachable", "dropped", "not-connected"}
+QUIET = {"unresolved", "connection-refused", "unreachable", "dropped"}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -66,13 +71,21 @@ def _dispatch(argv: list[str]) -> Exit:
             arguments = classic.parse_classic(argv)
         except ValueError as error:
             raise UsageError("usage", str(error), f"usage: {classic.USAGE}") from error
+        from asyncamanda.commands import run  # noqa: PLC0415 - as load_command() does
+
         return run.run_plan(plan_classic(arguments), run.RunOptions(note_place=place))
-    parsed = make_parser().parse_args(argv, argparse.Namespace(note_place=place))
-    return COMMANDS[parsed.command_name].run(parsed)
+    parsed = make_parser(argv).parse_args(argv, argparse.Namespace(note_place=place))
+    return load_command(parsed.command_name).run(parsed)
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands; the docs are made from it, too."""
+def load_command(name: str) -> Command:
+    """Return the module of the command `name`."""
+    command: Command = import_module(f"asyncamanda.commands.{name}")
+    return command
+
+
+def make_parser(argv: list[str]) -> argparse.ArgumentParser:
+    """Return a parser that knows all commands, and the arguments of those named in `argv`."""
     parser = _Parser(
         prog="asyncamanda",
         description="Backups with Amanda for machines that come and go.",
@@ -82,9 +95,10 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         dest="command_name", metavar="COMMAND", required=True, parser_class=_Parser
     )
-    for name, module in COMMANDS.items():
-        command = commands.add_parser(name, help=module.HELP, description=module.__doc__)
-        module.add_arguments(command)
+    for name, text in COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=f"{text.capitalize()}.")
+        if name in argv:
+            load_command(name).add_arguments(command)
     return parser
 
 

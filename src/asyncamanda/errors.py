@@ -64,6 +64,12 @@ class LaterError(AsyncamandaError):
     exit = Exit.LATER
 
 
+class ProtocolError(AsyncamandaError):
+    """The two sides do not understand each other."""
+
+    exit = Exit.PROTOCOL
+
+
 class RefusedError(AsyncamandaError):
     """Somebody said no: a server, a host key check, the file system."""
 

@@ -44,8 +44,8 @@ class Narrator(Protocol):
     def tell(self, text: str) -> None:
         """Hear of something that belongs in every diary."""
 
-    def show_run(self, started_at: datetime, now: datetime, dumped: int) -> None:
-        """Hear that the command still runs, and how many disks are dumped so far."""
+    def show_run(self, started_at: datetime, now: datetime) -> None:
+        """Hear that the command still runs."""
 
 
 def back_up(plan: Plan, narrator: Narrator, *, force: bool) -> Attempt | NotDue:
@@ -126,7 +126,7 @@ def _attempt(plan: Plan, look: Look, narrator: Narrator, stop: StopRequest) -> A
         if failure.fault is None:
             outcome = Outcome.STOPPED
         attempt = Attempt(started_at, read_clock(), outcome, error.message)
-        write_memory(plan.state, note_end(look.memory, attempt, plan.policy.settle))
+        write_memory(plan.state, note_end(look.memory, attempt))
         raise error from None
 
 
@@ -147,8 +147,8 @@ class _Watcher:
         self._started = started
         self._narrator = narrator
         self._looked_at = started.started_at
-        self._glimpse = ""
-        self._dumped = 0
+        self._glimpse = quick.glimpse(str(plan.amandates))
+        self._told: set[DumpRecord] = set()
 
     def tick(self) -> None:
         now = read_clock()
@@ -158,22 +158,30 @@ class _Watcher:
                 write_memory(self._plan.state, note_start(self._look.memory, self._started))
         glimpse = quick.glimpse(str(self._plan.amandates))
         if glimpse != self._glimpse and now - self._looked_at >= LOOK_EVERY:
-            self._glimpse, self._looked_at = glimpse, now
+            self._looked_at = now
             with suppress(AsyncamandaError):  # it is being written; the next look comes soon
-                self._dumped = len(_find_moved(self._plan, self._look, now, timedelta(0)))
-        self._narrator.show_run(self._started.started_at, now, self._dumped)
+                self._tell_dumps(_find_moved(self._plan, self._look, now, timedelta(0)))
+                self._glimpse = glimpse
+        self._narrator.show_run(self._started.started_at, now)
+
+    def _tell_dumps(self, moved: tuple[DumpRecord, ...]) -> None:
+        for dump in moved:
+            if dump not in self._told:
+                self._told.add(dump)
+                self._narrator.tell(f"this side of {dump.disk} is done, at level {dump.level}")
 
 
 def _run(plan: Plan, look: Look, narrator: Narrator, connection: Connection) -> Attempt:
     started_at = read_clock()
     started = Started(started_at, started_at, os.getpid())
-    write_memory(plan.state, note_start(look.memory, started))
+    look = replace(look, memory=note_start(look.memory, started))
+    write_memory(plan.state, look.memory)
     watcher = _Watcher(plan, look, started, narrator)
     end = connection.run(
         plan.command, lambda line: narrator.tell(f"the server says: {line}"), watcher.tick
     )
     attempt, error = _judge(plan, look, started_at, end)
-    write_memory(plan.state, note_end(look.memory, attempt, plan.policy.settle))
+    write_memory(plan.state, note_end(look.memory, attempt))
     if error:
         raise error
     return attempt

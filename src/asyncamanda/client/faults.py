@@ -2,7 +2,13 @@
 
 from asyncamanda.core.sshargv import Target
 from asyncamanda.core.sshfault import ConnectFault, Fault
-from asyncamanda.errors import AsyncamandaError, ConfigurationError, LaterError, RefusedError
+from asyncamanda.errors import (
+    AsyncamandaError,
+    ConfigurationError,
+    LaterError,
+    ProtocolError,
+    RefusedError,
+)
 
 _EXPLAINED: dict[Fault, tuple[type[AsyncamandaError], str, str]] = {
     Fault.UNRESOLVED: (
@@ -31,6 +37,11 @@ _EXPLAINED: dict[Fault, tuple[type[AsyncamandaError], str, str]] = {
         "nothing was sent. Ask its administrator. Only if the server was set up anew: "
         "ssh-keygen -R {known}, then connect once by hand and compare the fingerprint",
     ),
+    Fault.HOST_KEY_REVOKED: (
+        RefusedError,
+        "THE HOST KEY OF {host} IS REVOKED: whoever has it may not be your server",
+        "nothing was sent. Ask its administrator",
+    ),
     Fault.HOST_KEY_UNKNOWN: (
         RefusedError,
         "the host key of {host} is not known here",
@@ -42,6 +53,11 @@ _EXPLAINED: dict[Fault, tuple[type[AsyncamandaError], str, str]] = {
         "{host} refused the login as {user}",
         "is the key in that user's authorized_keys there, and has the user a shell "
         "(Debian's backup has none)? ssh -v {words} true shows each step",
+    ),
+    Fault.NOTHING_COMMON: (
+        ProtocolError,
+        "{host} and this machine have no way of encrypting in common",
+        "one of the two has an OpenSSH that is too old, or settings that forbid too much",
     ),
     Fault.BAD_OPTIONS: (
         ConfigurationError,

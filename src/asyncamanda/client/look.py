@@ -10,7 +10,7 @@ from asyncamanda.client.plan import Plan
 from asyncamanda.core.amandates import Rejected, iterate_rows
 from asyncamanda.core.due import Decision, Disk, decide_due, is_stale, survey_disks
 from asyncamanda.core.model import Memory
-from asyncamanda.core.remember import note_unseen_end, settles_at
+from asyncamanda.core.remember import doubt_running, note_unseen_end, settles_at
 from asyncamanda.system.files import open_shared
 from asyncamanda.system.locks import Holder, read_holder
 
@@ -40,16 +40,18 @@ class Look:
 def look_around(plan: Plan, now: datetime, *, holds_lock: bool = False) -> Look:
     """Return what is to be seen at `now`. Changes nothing.
 
-    While an agent runs, the command that it started is no run whose end nobody saw; whoever
-    `holds_lock` knows that none runs.
+    While an agent runs, the command that it started is no run whose end nobody saw, and does
+    not count yet; whoever `holds_lock` knows that none runs.
 
     Raises BadDataError, RefusedError or LaterError if amandates cannot be read.
     """
     rests_on = (*plan.depends_on, plan.amandates, plan.state / FILE_NAME)
     glimpses = [quick.glimpse(str(path)) for path in rests_on]
+    is_running = not holds_lock and find_holder(plan) is not None
     memory, damage = read_memory(plan.state, now)
-    if holds_lock or not find_holder(plan):
-        memory = note_unseen_end(memory, plan.policy.settle)
+    # looked at twice, since it may have begun or ended while the memory was read
+    is_running = is_running or (not holds_lock and find_holder(plan) is not None)
+    memory = doubt_running(memory) if is_running else note_unseen_end(memory)
     disks, rejected = read_disks(plan.amandates, memory, now)
     decision = decide_due(disks, plan.policy, now)
     unsettled_until = settles_at(memory, plan.policy.settle)

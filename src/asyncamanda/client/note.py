@@ -18,7 +18,9 @@ def leave_note(look: Look, place: tuple[str, str] | None) -> None:
 
     A note saves time and nothing else, so failing to leave one is no trouble.
     """
-    if place is None or look.damage or not isinstance(look.decision, NotDue):
+    if place is None or look.damage or look.memory.started:
+        return
+    if not isinstance(look.decision, NotDue):
         return
     made_at = look.now.timestamp()
     if any(_is_racy(glimpse.partition("=")[2], made_at) for glimpse in look.glimpses):

@@ -11,8 +11,6 @@ from asyncamanda.report.table import print_table
 from asyncamanda.report.text import describe_disk, explain_decision, explain_oddities
 from asyncamanda.system.clock import now as read_clock
 
-HELP = "say what is due, and why; change nothing"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""

@@ -15,8 +15,6 @@ from asyncamanda.report.table import print_table
 from asyncamanda.report.text import format_time, name_disks, printable
 from asyncamanda.system.clock import now as read_clock
 
-HELP = "list what was tried, and how it went"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
@@ -29,7 +27,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     plan = plan_configured(arguments.config)
     memory, damage = read_memory(plan.state, read_clock())
     if not find_holder(plan):
-        memory = note_unseen_end(memory, plan.policy.settle)
+        memory = note_unseen_end(memory)
     if arguments.json:
         print(render_json([attempt_value(attempt) for attempt in memory.attempts]))
         return Exit.OK

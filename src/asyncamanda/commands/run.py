@@ -17,8 +17,6 @@ from asyncamanda.report.narrator import Narrator, is_watched
 from asyncamanda.report.text import describe_attempt, explain_decision, explain_oddities
 from asyncamanda.system.clock import now as read_clock
 
-HELP = "check, and back up when due (what a timer starts)"
-
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:

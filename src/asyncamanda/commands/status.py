@@ -19,8 +19,6 @@ from asyncamanda.report.text import (
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.locks import Holder
 
-HELP = "say how the backup stands"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""

@@ -3,22 +3,29 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from asyncamanda.core.model import Attempt, Memory, Outcome, Span, Started
+from asyncamanda.core.model import END_OF_TIME, Attempt, Memory, Outcome, Span, Started
 
 KEPT_ATTEMPTS = 100
 KEPT_SPANS = 50
 
 
 def note_start(memory: Memory, started: Started) -> Memory:
-    """Return `memory` as it must be on disk before the command may start."""
-    return replace(memory, started=started)
+    """Return `memory` as it must be on disk before the command may start.
+
+    A run whose end nobody saw casts doubt on amandates until this one begins, and no longer.
+    """
+    before = started.started_at.replace(microsecond=0) - timedelta(microseconds=1)
+    distrusted = tuple(
+        replace(span, end=before) if span.end == END_OF_TIME else span for span in memory.distrusted
+    )
+    return replace(memory, started=started, distrusted=distrusted)
 
 
-def note_end(memory: Memory, attempt: Attempt, settle: timedelta) -> Memory:
+def note_end(memory: Memory, attempt: Attempt) -> Memory:
     """Return `memory` after `attempt`.
 
-    What amandates says of the times in which a run failed is distrusted. A run whose
-    end nobody saw may go on, so that for it the times until it has settled are, too.
+    What amandates says of the times in which a run failed is distrusted. A run whose end
+    nobody saw may still go on for hours, so after it all is distrusted, until the next begins.
     """
     remembered = replace(memory, started=None, attempts=_add(memory.attempts, attempt))
     if attempt.outcome is Outcome.BACKED_UP:
@@ -26,20 +33,30 @@ def note_end(memory: Memory, attempt: Attempt, settle: timedelta) -> Memory:
         return replace(remembered, confirmed=confirmed)
     if not attempt.outcome.has_run:
         return remembered
-    end = attempt.ended_at if attempt.outcome.is_settled else attempt.ended_at + settle
-    # amandates has whole seconds, cut off
-    span = Span(attempt.started_at - timedelta(seconds=1), end)
-    return replace(remembered, distrusted=_add_span(memory.distrusted, span))
+    end = attempt.ended_at if attempt.outcome.is_settled else END_OF_TIME
+    return _distrust(remembered, attempt.started_at, end)
 
 
-def note_unseen_end(memory: Memory, settle: timedelta) -> Memory:
+def doubt_running(memory: Memory) -> Memory:
+    """Return `memory` as it counts while its run goes on: what that has dumped does not, yet."""
+    if memory.started is None:
+        return memory
+    return _distrust(memory, memory.started.started_at, END_OF_TIME)
+
+
+def _distrust(memory: Memory, start: datetime, end: datetime) -> Memory:
+    """Return `memory` without trust in a stretch; amandates has whole seconds, cut off."""
+    span = Span(start.replace(microsecond=0), end)
+    return replace(memory, distrusted=_add_span(memory.distrusted, span))
+
+
+def note_unseen_end(memory: Memory) -> Memory:
     """Return `memory` after an agent that died while its command ran, if one did."""
     if memory.started is None:
         return memory
     started = memory.started
     detail = f"the agent (pid {started.pid}) died while the command ran"
-    attempt = Attempt(started.started_at, started.alive_at, Outcome.UNSEEN, detail)
-    return note_end(memory, attempt, settle)
+    return note_end(memory, Attempt(started.started_at, started.alive_at, Outcome.UNSEEN, detail))
 
 
 def settles_at(memory: Memory, settle: timedelta) -> datetime | None:

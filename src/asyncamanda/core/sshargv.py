@@ -84,6 +84,7 @@ def plan_master(target: Target, options: SshOptions, socket: str) -> list[str]:
     settings = {
         "BatchMode": "no" if target.password else "yes",
         "StrictHostKeyChecking": "yes",
+        "NoHostAuthenticationForLocalhost": "no",
         "ConnectTimeout": str(_seconds(options.connect_timeout)),
         "ConnectionAttempts": "1",
         "ServerAliveInterval": str(_seconds(options.keepalive)),
@@ -92,16 +93,17 @@ def plan_master(target: Target, options: SshOptions, socket: str) -> list[str]:
         "ClearAllForwardings": "yes",
         "PermitLocalCommand": "no",
         "RemoteCommand": "none",
+        "ForkAfterAuthentication": "no",
         "LogLevel": "INFO",
     }
     if target.password:
         settings["NumberOfPasswordPrompts"] = "1"
     if options.key:
-        argv += ["-i", options.key]
+        # not -i: ssh drops a file that does not exist, and takes the user's default keys
+        quoted = options.key.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+        settings["IdentityFile"] = f'"{quoted}"'
         settings["IdentitiesOnly"] = "yes"
-    for name, value in settings.items():
-        argv += ["-o", f"{name}={value}"]
-    return [*argv, *_destination(target)]
+    return [*argv, *_options(settings), *_destination(target)]
 
 
 def plan_session(target: Target, socket: str, command: str) -> list[str]:
@@ -109,15 +111,21 @@ def plan_session(target: Target, socket: str, command: str) -> list[str]:
 
     Without its master it must fail, not connect anew: hence the ProxyCommand.
     """
-    argv = ["ssh", "-T", "-x", "-a", "-S", socket]
-    for setting in (
-        "ControlMaster=no",
-        "ProxyCommand=false",
-        "RemoteCommand=none",
-        "LogLevel=INFO",
-    ):
-        argv += ["-o", setting]
+    settings = {
+        "ControlMaster": "no",
+        "ProxyCommand": "false",
+        "RemoteCommand": "none",
+        "SessionType": "default",
+        "ForkAfterAuthentication": "no",
+        "ClearAllForwardings": "yes",
+        "LogLevel": "INFO",
+    }
+    argv = ["ssh", "-T", "-x", "-a", "-S", socket, *_options(settings)]
     return [*argv, *_destination(target), command]
+
+
+def _options(settings: dict[str, str]) -> list[str]:
+    return [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
 
 
 def _destination(target: Target) -> list[str]:

@@ -17,8 +17,10 @@ class Fault(Enum):
     UNREACHABLE = "unreachable"
     DROPPED = "dropped"
     HOST_KEY_CHANGED = "host-key-changed"
+    HOST_KEY_REVOKED = "host-key-revoked"
     HOST_KEY_UNKNOWN = "host-key-unknown"
     PERMISSION_DENIED = "permission-denied"
+    NOTHING_COMMON = "nothing-common"
     BAD_OPTIONS = "bad-ssh-options"
     OTHER = "not-connected"
 
@@ -34,14 +36,15 @@ class ConnectFault:
 
 _PATTERNS = (
     (Fault.HOST_KEY_CHANGED, r"REMOTE HOST IDENTIFICATION HAS CHANGED|host key .* has changed"),
-    (Fault.HOST_KEY_CHANGED, r"REVOKED HOST KEY|is marked as revoked"),
+    (Fault.HOST_KEY_REVOKED, r"REVOKED HOST KEY|revoked by file|was revoked|marked as revoked"),
     (Fault.HOST_KEY_UNKNOWN, r"No \S+ host key is known for|Host key verification failed"),
     (Fault.PERMISSION_DENIED, r"Permission denied \(|Too many authentication failures"),
     (Fault.UNRESOLVED, r"Could not resolve hostname"),
     (Fault.CONNECTION_REFUSED, r"Connection refused"),
     (Fault.UNREACHABLE, r"timed out|No route to host|(Network|Host) is (unreachable|down)"),
     (Fault.DROPPED, r"Connection (closed|reset)|Broken pipe|not responding|lost connection"),
-    (Fault.BAD_OPTIONS, r"Bad configuration option|bad configuration options|keyword .* extra arg"),
+    (Fault.NOTHING_COMMON, r"Unable to negotiate"),
+    (Fault.BAD_OPTIONS, r"Bad owner or permissions|Bad configuration option|keyword .* extra arg"),
 )
 _WARNING = re.compile(r"Identity file|Load key|UNPROTECTED PRIVATE KEY|Permissions .* too open")
 

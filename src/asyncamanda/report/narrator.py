@@ -38,12 +38,12 @@ class Narrator:
         """Write a line that belongs in every diary."""
         print(f"{self._head}: {printable(text)}", file=sys.stderr, flush=True)  # noqa: T201
 
-    def show_run(self, started_at: datetime, now: datetime, dumped: int) -> None:
-        """Show, on a terminal, for how long the command has run and what is dumped."""
+    def show_run(self, started_at: datetime, now: datetime) -> None:
+        """Show, on a terminal, that the command runs, and for how long it has."""
         if self._spinner:
-            elapsed = format_interval(now - started_at)
-            disks = f" · {dumped} disk{'s' if dumped != 1 else ''} dumped" if dumped else ""
-            self._spinner.update(f"the server dumps this client · {elapsed}{disks}")
+            self._spinner.update(
+                f"the server dumps this client · {format_interval(now - started_at)}"
+            )
 
     @contextlib.contextmanager
     def live(self) -> Iterator[None]:

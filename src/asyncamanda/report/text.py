@@ -33,12 +33,13 @@ def explain_decision(decision: Decision, policy: Policy, now: datetime) -> str:
     wanted_every = f"one is wanted every {format_interval(policy.interval)}"
     if isinstance(decision, NotDue):
         ago = format_age(now - decision.last_at)
-        which = (
-            "the newest dump" if policy.watch is Watch.NEWEST else "the oldest of the last dumps"
+        newest = policy.watch is Watch.NEWEST
+        what = (
+            f"the newest dump is {ago} old" if newest else f"no disk's backup is older than {ago}"
         )
-        return f"not due: {which} is {ago} old; due from {format_time(decision.until)}"
+        return f"not due: {what}; the next is due at {format_time(decision.until)}"
     if not decision.disks:
-        return "due: amandates lists no disk, so nothing was ever backed up"
+        return "due: never backed up, for amandates lists no disk"
     if policy.watch is Watch.NEWEST and decision.last_at:
         ago = format_age(now - decision.last_at)
         return f"due: the newest dump of any disk is {ago} old, and {wanted_every}"

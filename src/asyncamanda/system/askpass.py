@@ -13,7 +13,6 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 # what ssh asks for a password; not a key's passphrase, nor a doubt about a host key
@@ -27,50 +26,73 @@ _CODE = (
 )
 
 
-@contextlib.contextmanager
-def answer_askpass(password: str, folder: Path) -> Iterator[dict[str, str]]:
-    """Answer ssh's question for the password; yield what ssh's environment needs.
+class Askpass:
+    """Answers one ssh's question for the password; `environ` is what that ssh needs.
 
-    `folder` is private to this user; what is made there is gone afterwards.
+    `folder` is private to this user; what is made there is gone after close(). Only the ssh
+    whose process `allow` names gets an answer: it hands its environment on to the ssh of a
+    jump host, and that host is not to have the password.
     """
-    socket_path, script = folder / "askpass.socket", folder / "askpass"
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(socket_path))
-        listener.listen(4)
-        script.write_text(_SCRIPT.format(python=sys.executable, code=_CODE, socket=socket_path))
-        script.chmod(0o700)
-        server = threading.Thread(target=_serve, args=(listener, password), daemon=True)
-        server.start()
-        try:
-            yield {"SSH_ASKPASS": str(script), "SSH_ASKPASS_REQUIRE": "force"}
-        finally:
-            with contextlib.suppress(OSError):
-                listener.shutdown(socket.SHUT_RDWR)
-            server.join(1)
-            script.unlink(missing_ok=True)
-            socket_path.unlink(missing_ok=True)
+
+    def __init__(self, password: str, folder: Path) -> None:
+        self._password = password
+        self._socket_path, self._script = folder / "askpass.socket", folder / "askpass"
+        self._asker_parent: int | None = None
+        self._allowed = threading.Event()
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(self._socket_path))
+        self._listener.listen(4)
+        self._script.write_text(
+            _SCRIPT.format(python=sys.executable, code=_CODE, socket=self._socket_path)
+        )
+        self._script.chmod(0o700)
+        self._server = threading.Thread(target=self._serve, daemon=True)
+        self._server.start()
+        self.environ = {"SSH_ASKPASS": str(self._script), "SSH_ASKPASS_REQUIRE": "force"}
+
+    def allow(self, pid: int) -> None:
+        """Let the ssh with this process id be answered."""
+        self._asker_parent = pid
+        self._allowed.set()
+
+    def close(self) -> None:
+        """Answer no more."""
+        self._allowed.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._server.join(1)
+        self._listener.close()
+        self._script.unlink(missing_ok=True)
+        self._socket_path.unlink(missing_ok=True)
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                asker, _ = self._listener.accept()
+            except OSError:
+                return
+            with asker, contextlib.suppress(OSError):
+                asker.settimeout(5)
+                self._answer(asker)
+
+    def _answer(self, asker: socket.socket) -> None:
+        credentials = asker.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        pid, uid, _ = struct.unpack("3i", credentials)
+        question = b""
+        while not question.endswith(b"\0"):
+            piece = asker.recv(1024)
+            if not piece:
+                return
+            question += piece
+        self._allowed.wait(5)
+        text = question.decode("utf-8", "replace")
+        is_ours = uid == os.geteuid() and _parent_of(pid) == self._asker_parent
+        if is_ours and _ASKS_PASSWORD.search(text) and not _NOT_PASSWORD.search(text):
+            asker.sendall(self._password.encode("utf-8", "surrogateescape") + b"\n")
 
 
-def _serve(listener: socket.socket, password: str) -> None:
-    while True:
-        try:
-            asker, _ = listener.accept()
-        except OSError:
-            return
-        with asker, contextlib.suppress(OSError):
-            asker.settimeout(5)
-            _answer(asker, password)
-
-
-def _answer(asker: socket.socket, password: str) -> None:
-    credentials = asker.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    _, uid, _ = struct.unpack("3i", credentials)
-    question = b""
-    while not question.endswith(b"\0"):
-        piece = asker.recv(1024)
-        if not piece:
-            return
-        question += piece
-    text = question.decode("utf-8", "replace")
-    if uid == os.geteuid() and _ASKS_PASSWORD.search(text) and not _NOT_PASSWORD.search(text):
-        asker.sendall(password.encode("utf-8", "surrogateescape") + b"\n")
+def _parent_of(pid: int) -> int:
+    """Return the parent of the process `pid` (proc(5): the second field after the name)."""
+    return int(
+        Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()[1]
+    )

@@ -14,7 +14,7 @@ from pathlib import Path
 from asyncamanda.core.sshargv import SshOptions, Target, plan_master, plan_session
 from asyncamanda.core.sshfault import ConnectFault, interpret_connect_failure
 from asyncamanda.errors import ConfigurationError
-from asyncamanda.system.askpass import answer_askpass
+from asyncamanda.system.askpass import Askpass
 from asyncamanda.system.interrupts import StopRequest
 
 READY_POLL = 0.005  # seconds
@@ -151,20 +151,22 @@ def connect(target: Target, options: SshOptions, stop: StopRequest) -> Iterator[
         )
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(_private_folder()))
-        environ = dict(os.environ)
+        askpass = None
         if target.password:
-            environ |= stack.enter_context(answer_askpass(target.password, folder))
+            askpass = stack.enter_context(contextlib.closing(Askpass(target.password, folder)))
         master = stack.enter_context(
             subprocess.Popen(
                 [*_DIES_WITH_US, *plan_master(target, options, str(folder / "master"))],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=stack.enter_context((folder / "printed").open("wb")),
-                env=environ,
+                env=os.environ | (askpass.environ if askpass else {}),
                 start_new_session=True,
             )
         )
         stack.enter_context(_ended_at_exit(master))
+        if askpass:
+            askpass.allow(master.pid)
         _await_master(master, folder, stop)
         yield Connection(target, folder, master, stop)
 
