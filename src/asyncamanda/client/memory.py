@@ -19,6 +19,16 @@ from asyncamanda.system.files import write_whole
 FORMAT = 1
 FILE_NAME = "memory.json"
 
+# what decoding a damaged file may end with, OverflowError for a time or number out of bounds
+_UNDECODABLE = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
+
 
 def read_memory(folder: Path, now: datetime) -> tuple[Memory, str | None]:
     """Return what is remembered in `folder`, and what is wrong with it (None: nothing).
@@ -31,7 +41,7 @@ def read_memory(folder: Path, now: datetime) -> tuple[Memory, str | None]:
         return decode_memory(path.read_text("utf-8")), None
     except FileNotFoundError:
         return Memory(since=now), None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, *_UNDECODABLE) as error:
         forgotten = Memory(since=now, distrusted=(Span(EPOCH, now),))
         return forgotten, f"{path} is damaged ({type(error).__name__}: {error})"
 
@@ -72,12 +82,12 @@ def make_folder(folder: Path) -> None:
 
 def unwritable(folder: Path, error: OSError) -> AsyncamandaError:
     """Return the error for a memory that cannot be kept: later if room can be made."""
-    kind = RefusedError if isinstance(error, PermissionError) else LaterError
-    return kind(
+    is_refused = error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}
+    return (RefusedError if is_refused else LaterError)(
         "state-not-writable",
         f"{folder} cannot be written: {error.strerror}",
         "without its memory asyncamanda could take a cut backup for a good one. "
-        + ("Start it as root or as the Amanda user" if kind is RefusedError else "Make room there"),
+        + ("Start it as root or as the Amanda user" if is_refused else "Make room there"),
     )
 
 
@@ -95,7 +105,7 @@ def encode_memory(memory: Memory) -> str:
 
 
 def decode_memory(text: str) -> Memory:
-    """Return the memory that `text` holds. Raises ValueError, KeyError or TypeError."""
+    """Return the memory that `text` holds. Raises one of _UNDECODABLE if it holds none."""
     value = json.loads(text)
     if value["format"] != FORMAT:
         raise ValueError(f"format {value['format']!r} is not {FORMAT}")

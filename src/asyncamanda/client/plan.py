@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asyncamanda import config, quick
+from asyncamanda.client.memory import unwritable
 from asyncamanda.core import interval, sshargv
 from asyncamanda.core.classic import ClassicArguments
 from asyncamanda.core.model import Policy, Watch
@@ -111,11 +112,7 @@ def _prepare_state(state: Path, user: str) -> None:
                 folder.mkdir(mode=0o755, exist_ok=True)
                 os.chown(folder, account.pw_uid, account.pw_gid, follow_symlinks=False)
     except OSError as error:
-        raise RefusedError(
-            "state-not-writable",
-            f"{error.filename} cannot be made: {error.strerror}",
-            "asyncamanda keeps its memory there; make room, or mend the folder's rights",
-        ) from error
+        raise unwritable(state, error) from error
 
 
 def _expand(path: Path | None) -> str | None:

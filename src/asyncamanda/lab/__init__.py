@@ -1,1 +1,20 @@
 """A throwaway Amanda server and its clients, as separate hosts on this machine."""
+
+from asyncamanda.lab.amanda import AMANDA_CONFIG, AmandaServer, Client, StoredDump
+from asyncamanda.lab.errors import LabCommandError, LabError, LabUnavailableError
+from asyncamanda.lab.host import Host
+from asyncamanda.lab.lab import DOMAIN, PASSWORD, Lab
+
+__all__ = [
+    "AMANDA_CONFIG",
+    "DOMAIN",
+    "PASSWORD",
+    "AmandaServer",
+    "Client",
+    "Host",
+    "Lab",
+    "LabCommandError",
+    "LabError",
+    "LabUnavailableError",
+    "StoredDump",
+]

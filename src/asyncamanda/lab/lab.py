@@ -1,0 +1,211 @@
+"""Build a lab: the switch, the server and its clients, and the keys between them."""
+
+import os
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from asyncamanda.lab.amanda import AmandaServer, Client
+from asyncamanda.lab.errors import LabCommandError, LabUnavailableError
+from asyncamanda.lab.host import Host
+from asyncamanda.lab.namespaces import Holder
+from asyncamanda.lab.network import Switch
+
+DOMAIN = "example.com"
+PASSWORD = "lab-backup"  # noqa: S105 (of an account that exists in the lab only)
+_PASSWORD_HASH = "$5$lab$gd81UwIDNd3RYCUwYJGLQgsBQWsDn8aLPL38fsaQuCD"  # noqa: S105 (PASSWORD, by crypt(3))
+
+_PROGRAMS = {  # by path, the Debian package
+    "nsenter": "util-linux",
+    "setpriv": "util-linux",
+    "ip": "iproute2",
+    "tc": "iproute2",
+    "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client",
+    "/usr/sbin/sshd": "openssh-server",
+    "/usr/sbin/amdump": "amanda-server",
+    "/usr/lib/amanda/amandad": "amanda-client",
+    # which amdump needs, and Debian's package does not depend on
+    "/usr/share/perl5/Encode/Locale.pm": "libencode-locale-perl",
+}
+_HIDDEN = ("/home", "/opt", "/root", "/srv", "/tmp")  # noqa: S108 (holder.py: EMPTY)
+_SEARCHED = "/usr/sbin:/usr/bin:/sbin:/bin"
+
+_SSHD_CONFIG = """\
+Port 22
+HostKey /etc/ssh/ssh_host_ed25519_key
+UsePAM no
+UseDNS no
+PasswordAuthentication yes
+KbdInteractiveAuthentication no
+PermitRootLogin prohibit-password
+MaxStartups 500
+LogLevel VERBOSE
+PrintMotd no
+PidFile none
+Subsystem sftp internal-sftp
+"""
+
+_MAKE_KEYS = """\
+rm -f /etc/ssh/ssh_host_* &&
+ssh-keygen -q -t ed25519 -N '' -C "$1" -f /etc/ssh/ssh_host_ed25519_key &&
+ssh-keygen -q -t ed25519 -N '' -C "backup@$1" -f "$2"/.ssh/id_ed25519 &&
+chown backup:backup "$2"/.ssh/id_ed25519 "$2"/.ssh/id_ed25519.pub
+"""
+
+
+def require_programs(programs: Mapping[str, str] = _PROGRAMS) -> None:
+    """Raise LabUnavailableError naming all that is missing here, and how to get it.
+
+    `programs`: names or absolute paths, and the Debian package of each.
+    """
+    if os.geteuid() != 0:
+        raise LabUnavailableError(
+            "lab-root", "the lab makes namespaces and mounts: only root may", "run it with sudo"
+        )
+    missing = [
+        (program, package)
+        for program, package in programs.items()
+        if not (
+            Path(program).exists() if program[0] == "/" else shutil.which(program, path=_SEARCHED)
+        )
+    ]
+    if missing:
+        names = ", ".join(program for program, _ in missing)
+        packages = " ".join(sorted({package for _, package in missing}))
+        raise LabUnavailableError(
+            "lab-programs", f"missing: {names}", f"apt-get install {packages}"
+        )
+
+
+class Lab:
+    """An Amanda server and its clients, each a host of its own, until `close`.
+
+    A context manager. `prefix`: a virtual environment with asyncamanda, which every host
+    sees as /opt/asyncamanda (its scripts must have been made for that place). `disk_bytes`:
+    the size of each host's disk, in memory as far as it is used.
+    """
+
+    server: AmandaServer
+    clients: dict[str, Client]
+
+    def __init__(
+        self,
+        prefix: Path | None = None,
+        clients: Sequence[str] = ("laptop",),
+        server: str = "amanda",
+        disk_bytes: int = 1 << 30,
+    ) -> None:
+        """Build it all; return when every sshd listens. Raises LabError."""
+        require_programs()
+        names = [server, *clients]
+        with ExitStack() as undo:
+            switch = Switch()
+            undo.callback(switch.close)
+            arguments = _holder_arguments(disk_bytes, prefix)
+            holders = []
+            for name in names:
+                holders.append(Holder(name, *arguments))
+                undo.callback(holders[-1].close)
+            switch.wait_ready()
+            for holder in holders:
+                holder.wait_ready()
+            self.server = AmandaServer(server, 1, holders[0], switch, disk_bytes)
+            self.clients = {
+                name: Client(name, number, holder, switch, disk_bytes)
+                for number, (name, holder) in enumerate(zip(names, holders, strict=True), 1)
+                if number > 1
+            }
+            switch.attach({number: holder.pid for number, holder in enumerate(holders, 1)})
+            self._furnish()
+            self._undo = undo.pop_all()
+
+    @property
+    def client(self) -> Client:
+        """The first client."""
+        return next(iter(self.clients.values()))
+
+    @property
+    def hosts(self) -> list[Host]:
+        """The server, then the clients."""
+        return [self.server, *self.clients.values()]
+
+    def _furnish(self) -> None:
+        names = "".join(f"{host.address} {host.name}.{DOMAIN} {host.name}\n" for host in self.hosts)
+        makers = []
+        for host in self.hosts:
+            _write_system_files(host, names)
+            home = host.account("backup").home
+            host.make_directory(f"{home}/.ssh", owner="backup", mode=0o700)
+            makers.append(host.start(["sh", "-c", _MAKE_KEYS, "sh", host.name, home]))
+        for host, maker in zip(self.hosts, makers, strict=True):
+            output = maker.communicate()
+            if maker.returncode != 0:
+                raise LabCommandError(host.name, ["ssh-keygen"], maker.returncode, output)
+        self.server.furnish()
+        for client in self.clients.values():
+            client.furnish()
+            introduce(self.server, client)
+            introduce(client, self.server)
+        for host in self.hosts:
+            host.start_sshd()
+
+    def close(self) -> None:
+        """End all hosts with all that runs on them; return when they are gone."""
+        self._undo.close()
+
+    def __enter__(self) -> Self:
+        """Return the lab itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+
+def introduce(guest: Host, owner: Host) -> None:
+    """Let backup@`guest` log in as backup@`owner`, with the host key pinned."""
+    home = owner.account("backup").home
+    known = f"{home}/.ssh/known_hosts"
+    guest.append(known, f"{owner.known_hosts_line}\n", owner="backup")
+    owner.append(f"{home}/.ssh/authorized_keys", f"{guest.backup_key}\n", owner="backup")
+
+
+def _write_system_files(host: Host, names: str) -> None:
+    host.write("/etc/hosts", f"127.0.0.1 localhost\n::1 localhost\n{names}")
+    host.write("/etc/hostname", f"{host.name}\n")
+    host.write("/etc/mailname", f"{host.name}.{DOMAIN}\n")
+    host.write("/etc/resolv.conf", "")
+    host.write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files\n")
+    host.write("/etc/ssh/sshd_config", _SSHD_CONFIG)
+    # Debian's user backup has neither a shell nor a password
+    passwd = host.read("/etc/passwd")
+    host.write("/etc/passwd", re.sub(r"^(backup:.*:)[^:]*$", r"\1/bin/bash", passwd, flags=re.M))
+    shadow = host.read("/etc/shadow")
+    line = re.sub(r"^backup:[^:]*", lambda _: f"backup:{_PASSWORD_HASH}", shadow, flags=re.M)
+    host.write("/etc/shadow", line, mode=0o640)
+
+
+def _holder_arguments(disk_bytes: int, prefix: Path | None) -> list[str]:
+    """Return what holder.py is told after the host's name."""
+    if prefix is None:
+        return [str(disk_bytes), "", ""]
+    prefix = prefix.resolve()
+    python = prefix / "bin" / "python"
+    if not python.exists():
+        raise LabUnavailableError(
+            "lab-prefix", f"{prefix}: no virtual environment", "install asyncamanda there first"
+        )
+    # an interpreter in somebody's home would be hidden by the host's own /home
+    base = python.resolve().parent.parent
+    hidden = any(base.is_relative_to(place) for place in _HIDDEN)
+    return [str(disk_bytes), str(prefix), str(base) if hidden else ""]

@@ -1,0 +1,59 @@
+"""The agent on the lab's laptop, as a user or a timer starts it."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
+
+from asyncamanda.lab import Client, Lab
+
+ASYNCAMANDA = "/usr/local/bin/asyncamanda"
+COMMAND = "/usr/sbin/amdump daily --exact-match laptop"
+DISKS = {"/srv/docs": "roaming", "/srv/d 3": "roaming-amgtar"}
+
+Run = subprocess.CompletedProcess[str]
+
+
+def furnish(lab: Lab, *, bytes_each: int = 10_000, files: int = 3, **settings: object) -> None:
+    """Give the laptop two disks, the server their DLEs, and the agent its configuration."""
+    for disk, dumptype in DISKS.items():
+        lab.client.add_tree(disk, files=files, bytes_each=bytes_each)
+        lab.server.add_dle("laptop", disk, dumptype)
+    configure(lab.client, **settings)
+
+
+def configure(client: Client, **settings: object) -> None:
+    """Write client.toml: the server, its command, and `settings` over them."""
+    values: dict[str, object] = {"server": "backup@amanda", "command": COMMAND, **settings}
+    lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
+    lines += ["[ssh]", 'connect_timeout = "3s"', 'keepalive = "2s"']
+    client.write("/etc/asyncamanda/client.toml", "\n".join(lines) + "\n")
+
+
+def wait_settled(client: Client) -> None:
+    """Return as soon as a run whose end nobody saw no longer keeps the next one waiting."""
+    wait_until("it settles", lambda: not ask_json(client, "status")["settles_at"])
+
+
+def ask(client: Client, *arguments: str, user: str = "root", timeout: float = 120) -> Run:
+    """Run asyncamanda on `client` and return how it ended, whatever that is."""
+    return client.run([ASYNCAMANDA, *arguments], user=user, check=False, timeout=timeout)
+
+
+def ask_json(client: Client, *arguments: str) -> Any:
+    """Return the JSON that asyncamanda answers."""
+    return json.loads(ask(client, *arguments, "--json").stdout)
+
+
+def outcomes(client: Client) -> list[str]:
+    """Return how the attempts ended that the agent remembers, oldest first."""
+    return [attempt["outcome"] for attempt in ask_json(client, "history")]
+
+
+def wait_until(what: str, condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Return as soon as `condition` holds; fail, naming `what`, if it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s for: {what}"
+        time.sleep(0.02)
