@@ -1,0 +1,86 @@
+"""What our code takes for granted of Amanda, asked of the real one."""
+
+import random
+
+from tests.e2e.laptop import COMMAND, ask, configure
+
+from asyncamanda.core.amandates import parse_amandates
+from asyncamanda.core.quoting import quote, unquote
+from asyncamanda.lab import Host, Lab
+
+HOSTILE = [
+    "/srv/tab\there",
+    '/srv/quo"te',
+    "/srv/back\\slash",
+    "/srv/colon:x",
+    "/srv/ünï",
+    "/srv/it's",
+]
+
+# each name as hex in, the real quote_string() and unquote_string() of it as hex out
+PERL = r"""
+BEGIN { push @INC, glob("/usr/lib/*/amanda/perl"), "/usr/lib/amanda/perl" }
+use Amanda::Util;
+while (<STDIN>) {
+    chomp;
+    my $name = pack("H*", $_);
+    print unpack("H*", Amanda::Util::quote_string($name)), " ",
+          unpack("H*", Amanda::Util::unquote_string($name)), "\n";
+}
+"""
+
+
+def _hex(name: str) -> str:
+    return name.encode("utf-8", "surrogateescape").hex()
+
+
+def _ask_amanda(host: Host, names: list[str]) -> list[list[str]]:
+    """Return [quoted, unquoted] for each name, by Amanda's own functions."""
+    given = "".join(f"{_hex(name)}\n" for name in names)
+    printed = host.run(["perl", "-e", PERL], stdin=given).stdout.splitlines()
+    return [
+        [bytes.fromhex(word).decode("utf-8", "surrogateescape") for word in line.split(" ")]
+        for line in printed
+    ]
+
+
+def test_names_are_quoted_as_amanda_quotes_them(bare_lab: Lab) -> None:
+    """Every byte alone, and random names, come out as from Amanda's quote_string()."""
+    chance = random.Random(2014)  # noqa: S311 - names, not secrets
+    every = [bytes([byte]) for byte in range(1, 256)]
+    mixed = [
+        bytes(chance.choices(rb'ab "\:' + b"'\n\t\x7f\xc3\xbc\xff", k=chance.randrange(1, 12)))
+        for _ in range(500)
+    ]
+    names = [name.decode("utf-8", "surrogateescape") for name in every + mixed]
+    theirs = [quoted for quoted, _ in _ask_amanda(bare_lab.server, names)]
+    assert [quote(name) for name in names] == theirs
+    back = [unquoted for _, unquoted in _ask_amanda(bare_lab.server, theirs)]
+    assert [unquote(text) for text in theirs] == back == names
+
+
+def test_hostile_disks_are_read_from_what_amanda_writes(lab: Lab) -> None:
+    """Disks with quotes, tabs, colons and umlauts are dumped, and read from amandates by name."""
+    for disk in HOSTILE:
+        lab.client.add_tree(disk, files=1)
+        lab.server.add_dle("laptop", disk)
+    configure(lab.client, command=COMMAND)
+    run = ask(lab.client, "run")
+    assert run.returncode == 0, run.stderr + lab.client.amandates
+    records, rejected = parse_amandates(lab.client.amandates)
+    assert sorted(record.disk for record in records) == sorted(HOSTILE)
+    assert rejected.count == 0
+
+
+def test_newer_full_leaves_older_levels_behind(lab: Lab) -> None:
+    """amandates keeps a level 1 that is older than the full: the newest over all levels counts."""
+    lab.client.add_tree("/srv/docs")
+    lab.server.add_dle("laptop", "/srv/docs")
+    for force in (False, False, True):
+        if force:
+            lab.server.amanda("amadmin", "daily", "force", "laptop", "/srv/docs")
+        lab.server.amdump("laptop")
+    records, _ = parse_amandates(lab.client.amandates)
+    by_level = {record.level: record.started_at for record in records}
+    assert sorted(by_level) == [0, 1]
+    assert by_level[0] > by_level[1]
