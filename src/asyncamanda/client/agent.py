@@ -8,10 +8,10 @@ from typing import Protocol
 
 from asyncamanda import quick
 from asyncamanda.client.faults import explain_fault
-from asyncamanda.client.look import LOCK_NAME, LOCK_WITHIN, Look, look_around, read_disks
+from asyncamanda.client.look import LOCK_NAME, Look, look_around, read_disks
 from asyncamanda.client.memory import make_folder, set_aside, unwritable, write_memory
 from asyncamanda.client.plan import Plan, find_password
-from asyncamanda.core.direct import BackedUp, NotBackedUp, find_moved, judge_run
+from asyncamanda.core.direct import BackedUp, NotBackedUp, explain_status, find_moved, judge_run
 from asyncamanda.core.due import Due, NotDue
 from asyncamanda.core.interval import format_age
 from asyncamanda.core.model import Attempt, DumpRecord, Outcome, Started
@@ -58,7 +58,7 @@ def back_up(plan: Plan, narrator: Narrator, *, force: bool) -> Attempt | NotDue:
     with ExitStack() as stack:
         _lock(stack, plan)
         stop = stack.enter_context(catch_stop())
-        look = look_around(plan, read_clock(), holds_lock=True)
+        look = look_around(plan, read_clock(), stop)
         if look.damage:
             aside = set_aside(plan.state, look.now)
             narrator.tell(
@@ -119,7 +119,7 @@ def _attempt(plan: Plan, look: Look, narrator: Narrator, stop: StopRequest) -> A
     try:
         with connect(target, plan.options, stop) as connection:
             narrator.tell(f"connected to {target}; running {plan.command}")
-            return _run(plan, look, narrator, connection)
+            return _run(plan, look, narrator, connection, stop)
     except NotConnected as failure:
         error = _explain_not_connected(failure.fault, plan)
         outcome = Outcome.UNREACHABLE if isinstance(error, LaterError) else Outcome.REFUSED
@@ -160,7 +160,10 @@ class _Watcher:
         if glimpse != self._glimpse and now - self._looked_at >= LOOK_EVERY:
             self._looked_at = now
             with suppress(AsyncamandaError):  # it is being written; the next look comes soon
-                self._tell_dumps(_find_moved(self._plan, self._look, now, timedelta(0)))
+                after, _ = read_disks(
+                    self._plan.amandates, self._look.memory, now, lock_within=timedelta(0)
+                )
+                self._tell_dumps(find_moved(self._look.disks, after))
                 self._glimpse = glimpse
         self._narrator.show_run(self._started.started_at, now)
 
@@ -171,7 +174,9 @@ class _Watcher:
                 self._narrator.tell(f"this side of {dump.disk} is done, at level {dump.level}")
 
 
-def _run(plan: Plan, look: Look, narrator: Narrator, connection: Connection) -> Attempt:
+def _run(
+    plan: Plan, look: Look, narrator: Narrator, connection: Connection, stop: StopRequest
+) -> Attempt:
     started_at = read_clock()
     started = Started(started_at, started_at, os.getpid())
     look = replace(look, memory=note_start(look.memory, started))
@@ -180,7 +185,7 @@ def _run(plan: Plan, look: Look, narrator: Narrator, connection: Connection) -> 
     end = connection.run(
         plan.command, lambda line: narrator.tell(f"the server says: {line}"), watcher.tick
     )
-    attempt, error = _judge(plan, look, started_at, end)
+    attempt, error = _judge(plan, look, started_at, end, stop)
     write_memory(plan.state, note_end(look.memory, attempt))
     if error:
         raise error
@@ -188,14 +193,19 @@ def _run(plan: Plan, look: Look, narrator: Narrator, connection: Connection) -> 
 
 
 def _judge(
-    plan: Plan, look: Look, started_at: datetime, end: CommandEnd
+    plan: Plan, look: Look, started_at: datetime, end: CommandEnd, stop: StopRequest
 ) -> tuple[Attempt, AsyncamandaError | None]:
     """Return what is to be remembered of the run, and the error if it is no backup."""
     ended_at = read_clock()
     if not isinstance(end, Ended):
         return _judge_unseen(plan, started_at, ended_at, end)
     wanted = look.decision.wanted if isinstance(look.decision, Due) else ()
-    moved = _find_moved(plan, look, ended_at)
+    try:
+        after, _ = read_disks(plan.amandates, look.memory, ended_at, stop=stop)
+    except AsyncamandaError as error:
+        words = f"ended with {explain_status(plan.command, end.status)}, but {error.message}"
+        return Attempt(started_at, ended_at, Outcome.FAILED, words, end.status), error
+    moved = find_moved(look.disks, after)
     match judge_run(plan.command, end.status, wanted, moved):
         case BackedUp(dumps, remark):
             good = Attempt(started_at, ended_at, Outcome.BACKED_UP, remark, end.status, dumps)
@@ -224,10 +234,3 @@ def _judge_unseen(
         "backs up anew",
     )
     return Attempt(started_at, ended_at, outcome, detail), error
-
-
-def _find_moved(
-    plan: Plan, look: Look, now: datetime, lock_within: timedelta = LOCK_WITHIN
-) -> tuple[DumpRecord, ...]:
-    after, _ = read_disks(plan.amandates, look.memory, now, lock_within)
-    return find_moved(look.disks, after)

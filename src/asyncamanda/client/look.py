@@ -12,6 +12,7 @@ from asyncamanda.core.due import Decision, Disk, decide_due, is_stale, survey_di
 from asyncamanda.core.model import Memory
 from asyncamanda.core.remember import doubt_running, note_unseen_end, settles_at
 from asyncamanda.system.files import open_shared
+from asyncamanda.system.interrupts import StopRequest
 from asyncamanda.system.locks import Holder, read_holder
 
 LOCK_WITHIN = timedelta(seconds=10)
@@ -37,22 +38,22 @@ class Look:
     glimpses: list[str]
 
 
-def look_around(plan: Plan, now: datetime, *, holds_lock: bool = False) -> Look:
+def look_around(plan: Plan, now: datetime, stop: StopRequest | None = None) -> Look:
     """Return what is to be seen at `now`. Changes nothing.
 
     While an agent runs, the command that it started is no run whose end nobody saw, and does
-    not count yet; whoever `holds_lock` knows that none runs.
+    not count yet. Who looks while holding the lock knows that none runs, and passes `stop`.
 
     Raises BadDataError, RefusedError or LaterError if amandates cannot be read.
     """
     rests_on = (*plan.depends_on, plan.amandates, plan.state / FILE_NAME)
     glimpses = [quick.glimpse(str(path)) for path in rests_on]
-    is_running = not holds_lock and find_holder(plan) is not None
+    is_running = stop is None and find_holder(plan) is not None
     memory, damage = read_memory(plan.state, now)
     # looked at twice, since it may have begun or ended while the memory was read
-    is_running = is_running or (not holds_lock and find_holder(plan) is not None)
+    is_running = is_running or (stop is None and find_holder(plan) is not None)
     memory = doubt_running(memory) if is_running else note_unseen_end(memory)
-    disks, rejected = read_disks(plan.amandates, memory, now)
+    disks, rejected = read_disks(plan.amandates, memory, now, stop=stop)
     decision = decide_due(disks, plan.policy, now)
     unsettled_until = settles_at(memory, plan.policy.settle)
     return Look(
@@ -69,11 +70,15 @@ def look_around(plan: Plan, now: datetime, *, holds_lock: bool = False) -> Look:
 
 
 def read_disks(
-    path: Path, memory: Memory, now: datetime, lock_within: timedelta = LOCK_WITHIN
+    path: Path,
+    memory: Memory,
+    now: datetime,
+    lock_within: timedelta = LOCK_WITHIN,
+    stop: StopRequest | None = None,
 ) -> tuple[tuple[Disk, ...], Rejected]:
     """Return the disks that the amandates file `path` lists, and the lines that Amanda skips."""
     rejected = Rejected()
-    with open_shared(path, lock_within) as text:
+    with open_shared(path, lock_within, stop) as text:
         rows = iterate_rows(text.blocks(), rejected)
         seen_at = min(now, text.written_at)
         return survey_disks(rows, memory.confirmed, memory.distrusted, seen_at), rejected

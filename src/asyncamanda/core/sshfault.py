@@ -44,9 +44,12 @@ _PATTERNS = (
     (Fault.UNREACHABLE, r"timed out|No route to host|(Network|Host) is (unreachable|down)"),
     (Fault.DROPPED, r"Connection (closed|reset)|Broken pipe|not responding|lost connection"),
     (Fault.NOTHING_COMMON, r"Unable to negotiate"),
-    (Fault.BAD_OPTIONS, r"Bad owner or permissions|Bad configuration option|keyword .* extra arg"),
+    (Fault.BAD_OPTIONS, r"\bline \d+: "),
+    (Fault.BAD_OPTIONS, r"Bad owner or permissions|bad configuration option"),
 )
-_WARNING = re.compile(r"Identity file|Load key|UNPROTECTED PRIVATE KEY|Permissions .* too open")
+_WARNING = re.compile(
+    r"Identity file|no such identity|Load key|UNPROTECTED PRIVATE KEY|Permissions .* too open"
+)
 
 
 def interpret_connect_failure(printed: str) -> ConnectFault:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from asyncamanda.errors import BadDataError, LaterError, RefusedError
+from asyncamanda.system.interrupts import StopRequest
 
 BLOCK = 1 << 18  # characters; large enough for speed, small enough for memory
 LOCK_POLL = 0.05  # seconds
@@ -60,12 +61,14 @@ class LockedText:
 
 
 @contextlib.contextmanager
-def open_shared(path: Path, lock_within: timedelta) -> Iterator[LockedText]:
+def open_shared(
+    path: Path, lock_within: timedelta, stop: StopRequest | None = None
+) -> Iterator[LockedText]:
     """Open `path` for reading under the shared POSIX lock that Amanda's writers respect.
 
     Amanda rewrites amandates in place under fcntl's exclusive lock (amflock-posix.c).
     Raises BadDataError if there is no such file, RefusedError if it may not be read, and
-    LaterError if a writer still holds it after `lock_within`.
+    LaterError if a writer still holds it after `lock_within`, or a signal says `stop`.
     """
     try:
         file = path.open(encoding="utf-8", errors="surrogateescape", newline="\n")
@@ -87,12 +90,14 @@ def open_shared(path: Path, lock_within: timedelta) -> Iterator[LockedText]:
             "amandates-unreadable", f"{path} cannot be read: {error.strerror}", "is it a file?"
         ) from error
     with file:
-        _lock_shared(file, path, lock_within)
+        _lock_shared(file, path, lock_within, stop)
         status = os.fstat(file.fileno())
         yield LockedText(datetime.fromtimestamp(status.st_mtime, UTC), file)
 
 
-def _lock_shared(file: TextIO, path: Path, lock_within: timedelta) -> None:
+def _lock_shared(
+    file: TextIO, path: Path, lock_within: timedelta, stop: StopRequest | None
+) -> None:
     give_up_at = time.monotonic() + lock_within.total_seconds()
     while True:
         try:
@@ -100,6 +105,12 @@ def _lock_shared(file: TextIO, path: Path, lock_within: timedelta) -> None:
         except OSError as error:
             if error.errno not in {errno.EACCES, errno.EAGAIN}:
                 return  # a file system without locks: then nobody else locks there either
+            if stop and stop.signal:
+                raise LaterError(
+                    "stopped",
+                    f"stopped by {stop.signal.name} while {path} was locked",
+                    "the next start looks again",
+                ) from error
             if time.monotonic() >= give_up_at:
                 raise LaterError(
                     "amandates-locked",
