@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import sys
 import traceback
 from importlib import import_module
@@ -40,7 +41,8 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose complaints are ours."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError("usage", message, f"{self.prog} --help lists what is understood")
+        shown = re.sub(r"\S*@", "...@", message)  # there may be a password before it
+        raise UsageError("usage", shown, f"{self.prog} --help lists what is understood")
 
 
 def main(argv: list[str]) -> int:

@@ -2,6 +2,8 @@
 
 import difflib
 import os
+import re
+import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -11,6 +13,7 @@ from typing import Any, TypeVar
 import attrs
 import cattrs
 from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError
+from cattrs.gen import make_dict_structure_fn
 
 from asyncamanda.core import interval, sshargv
 from asyncamanda.core.model import Policy, Watch
@@ -18,6 +21,8 @@ from asyncamanda.core.sshargv import SshOptions, Target, parse_target
 from asyncamanda.errors import ConfigurationError
 
 SYSTEM_FILE = Path("/etc/asyncamanda/client.toml")
+LONGEST_SILENCE = timedelta(minutes=5)
+LONGEST_SHOWN = 60  # characters
 STALE_INTERVALS = 3  # the least `stale_after` that is not said
 
 T = TypeVar("T")
@@ -122,7 +127,7 @@ def parse_client_config(text: str, name: str) -> ClientConfig:
     """
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # of a number or a nesting beyond all bounds
         raise ConfigurationError(
             "config-not-toml",
             f"{name} is not TOML: {error}",
@@ -133,6 +138,7 @@ def parse_client_config(text: str, name: str) -> ClientConfig:
         mistakes = list(_contradictions(config))
     except BaseValidationError as group:
         mistakes = list(_mistakes(group, ""))
+        mistakes += _contradictions_of_the_rest(table, mistakes)
     if mistakes:
         count = f"{len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}"
         raise ConfigurationError(
@@ -143,11 +149,23 @@ def parse_client_config(text: str, name: str) -> ClientConfig:
     return config
 
 
+def _contradictions_of_the_rest(table: dict[str, Any], mistakes: list[str]) -> list[str]:
+    """Return the contradictions between the keys that are not wrong already."""
+    wrong = {re.split(r"[.:]", mistake)[0] for mistake in mistakes}
+    known = {field.name for field in attrs.fields(ClientConfig)} - wrong
+    sound = {key: value for key, value in table.items() if key in known}
+    stand_in = {"server": "unknown", "command": "unknown"}
+    return list(_contradictions(_CONVERTER.structure(stand_in | sound, ClientConfig)))
+
+
 def _contradictions(config: ClientConfig) -> Iterator[str]:
     if config.server.password:
         yield "server: found a password; allowed: a key, or a password_file of mode 0600"
     if config.stale_after and config.stale_after < config.interval:
         yield "stale_after: found a shorter span than interval; allowed: at least interval"
+    for name in ("connect_timeout", "keepalive"):
+        if getattr(config.ssh, name) > LONGEST_SILENCE:
+            yield f'ssh.{name}: found more than five minutes; allowed: at most that, such as "15s"'
     if config.forget_after < config.interval:
         yield "forget_after: found a shorter span than interval; allowed: at least interval"
 
@@ -177,10 +195,15 @@ def _joined(key: str, name: str) -> str:
 
 def _shown(value: object) -> str:
     """Return a value of the file's for its owner to recognise, without a password in it."""
-    text = repr(value)
-    if isinstance(value, str) and "@" in value:
-        text = repr(f"...@{value.rpartition('@')[2]}")
-    return text if len(text) < 60 else f"{text[:56]}..."
+    if isinstance(value, str):
+        user, at, host = value.rpartition("@")
+        text = repr(f"...{at}{host}" if at else user + host.partition(":")[0])
+        return text if len(text) < LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+    if isinstance(value, int | float):
+        return str(value) if abs(value) < sys.maxsize else "a number beyond all bounds"
+    if isinstance(value, dict | list):
+        return "a table" if isinstance(value, dict) else "a list"
+    return "something else"
 
 
 _ALLOWED = {
@@ -225,7 +248,7 @@ def _structure_watch(value: Any, _: Any) -> Watch:
 
 def _structure_path(value: Any, _: Any) -> Path:
     if not isinstance(value, str) or not value.startswith(("/", "~/")):
-        raise Wrong(value, 'a file\'s whole path, "/..." or "~/..."')
+        raise Wrong(object(), 'a file\'s whole path, "/..." or "~/..."')  # it may be a password
     return Path(value)
 
 
@@ -235,6 +258,15 @@ def _structure_texts(value: Any, _: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _table(structure: Callable[[Any, Any], T]) -> Callable[[Any, Any], T]:
+    def structure_table(value: Any, kind: Any) -> T:
+        if not isinstance(value, dict):
+            raise Wrong(value, "a table, begun by its name in brackets on a line of its own")
+        return structure(value, kind)
+
+    return structure_table
+
+
 def _make_converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True)
     converter.register_structure_hook(str, _strict(str, "a text in quotes", bool))
@@ -242,6 +274,8 @@ def _make_converter() -> cattrs.Converter:
     converter.register_structure_hook(Target, _structure_target)
     converter.register_structure_hook(Watch, _structure_watch)
     converter.register_structure_hook(Path, _structure_path)
+    structure_ssh = make_dict_structure_fn(SshSettings, converter, _cattrs_forbid_extra_keys=True)
+    converter.register_structure_hook(SshSettings, _table(structure_ssh))
     converter.register_structure_hook_func(
         lambda kind: bool(kind == tuple[str, ...]), _structure_texts
     )

@@ -34,7 +34,7 @@ def is_nothing_due(argv: list[str]) -> bool:
         finally:
             os.close(descriptor)
         body, _, check = note.rpartition(b"\0check ")
-        if crc32(body) != int(check, 16):
+        if check != b"%08x" % crc32(body):
             return False
         written_for, made_at, until, *seen = body.decode("utf-8", "surrogateescape").split("\0")
         return (
@@ -53,8 +53,12 @@ def place_note(argv: list[str]) -> tuple[str, str] | None:
     """
     if not argv or any(":" in word.rpartition("@")[0] for word in argv):
         return None  # there may be a password in it, which nothing of ours writes down
+    try:
+        folder = os.getcwd()  # noqa: PTH109 - pathlib takes longer than all the rest
+    except OSError:
+        return None
     environ = [os.environ.get(name) for name in ("ASYNCAMANDA_CONFIG", "XDG_CONFIG_HOME", "HOME")]
-    identity = repr((__version__, os.geteuid(), os.getcwd(), environ, list(argv)))  # noqa: PTH109
+    identity = repr((__version__, os.geteuid(), folder, environ, list(argv)))
     folder = state_folder("classic" if argv[0].startswith("-") else "client")
     return f"{folder}/note-{crc32(identity.encode('utf-8', 'surrogateescape')):08x}", identity
 

@@ -55,7 +55,6 @@ def look_around(plan: Plan, now: datetime, stop: StopRequest | None = None) -> L
     memory = doubt_running(memory) if is_running else note_unseen_end(memory)
     disks, rejected = read_disks(plan.amandates, memory, now, stop=stop)
     decision = decide_due(disks, plan.policy, now)
-    unsettled_until = settles_at(memory, plan.policy.settle)
     return Look(
         now=now,
         memory=memory,
@@ -64,7 +63,7 @@ def look_around(plan: Plan, now: datetime, stop: StopRequest | None = None) -> L
         rejected=rejected,
         decision=decision,
         is_stale=is_stale(decision, memory.since, plan.policy, now),
-        settles_at=unsettled_until if unsettled_until and unsettled_until > now else None,
+        settles_at=settles_at(memory, plan.policy.settle, now),
         glimpses=glimpses,
     )
 

@@ -117,7 +117,7 @@ def decode_memory(text: str) -> Memory:
         distrusted=tuple(
             Span(_decode_time(start), _decode_time(end)) for start, end in value["distrusted"]
         ),
-        started=started and _decode_started(started),
+        started=None if started is None else _decode_started(started),
         attempts=tuple(_decode_attempt(attempt) for attempt in value["attempts"]),
     )
 

@@ -24,7 +24,7 @@ KEPT_TEXT = 200
 Row = tuple[str, int, int]  # disk, level, unix time
 
 _PLAIN = re.compile(r"(?:[!#-\[\]-~]++ [1-3]?[0-9]{1,2} [1-9][0-9]{8,9}\n)++")
-_NAME = re.compile(r'[ \t\r\v\f]*((?:"(?:\\.|[^"\\])*"|\\.|[^\s"\\])+)(?=\s)', re.DOTALL)
+_NAME = re.compile(r'[ \t\r\v\f]*((?:"(?:\\.|[^"\\])*"|\\.|[^\s"\\])+)(?=\s)', re.DOTALL | re.ASCII)
 _NUMBERS = re.compile(r"\s*([+-]?[0-9]{1,18})\s+([+-]?[0-9]{1,18})", re.ASCII)
 
 

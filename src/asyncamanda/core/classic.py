@@ -5,9 +5,10 @@
 
 It was read by Perl's Getopt::Long with its defaults, so old crontabs may hold any spelling
 that that takes: one dash or two before a long name, `=` before the value, any case, and any
-beginning of a name that fits one option only.
+beginning of a name that fits one option only; `+` for a dash; `--` at the end.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -50,9 +51,10 @@ def parse_classic(argv: Sequence[str]) -> ClassicArguments:
     words = iter(argv)
     for word in words:
         option = _option_of(word)
+        if word == "--" and next(words, None) is None:
+            break
         if option is None:
-            shown = word.partition("=")[0] if word.startswith("-") else "a word that is no option"
-            raise ValueError(f"{shown} is not understood")
+            raise ValueError(f"{_without_value(word)} is not understood")
         _, has_value, value = word.partition("=")
         following = value if has_value else next(words, None)
         if not following:
@@ -66,9 +68,15 @@ def parse_classic(argv: Sequence[str]) -> ClassicArguments:
 
 def _option_of(word: str) -> str | None:
     """Return the option that `word` names, or None."""
-    name = word.partition("=")[0].lower()
-    stem = name.removeprefix("-").removeprefix("-")
-    if not name.startswith("-") or not stem:
+    dashed = re.fullmatch(r"(?:--|-|\+)([a-z]+)", word.partition("=")[0].lower())
+    if not dashed:
         return None
+    stem = dashed[1]
     fitting = [option for option in OPTIONS if option.startswith(stem)]
     return fitting[0] if len(fitting) == 1 else None
+
+
+def _without_value(word: str) -> str:
+    """Return what may be shown of a word that was not understood: it may hold a password."""
+    option = re.match(r"--?[A-Za-z]*", word)
+    return f"{option[0]}..." if option else "a word that is no option"

@@ -115,19 +115,18 @@ def _weigh(
 ) -> Disk:
     """Return what `dumps`, all of one disk, tell of it."""
     in_future, untrusted, counting = [], [], []
-    for dump in dumps:
+    for dump in (*dumps, *([confirmed] if confirmed else [])):
+        if dump.started_at <= EPOCH:
+            continue
         if dump.started_at.timestamp() > horizon:
             in_future.append(dump)
-        elif any(dump.started_at in span for span in distrusted):
+        elif dump is not confirmed and any(dump.started_at in span for span in distrusted):
             untrusted.append(dump)
         else:
             counting.append(dump)
-    if confirmed:
-        counting.append(confirmed)
-    newest = _newest(counting)
     return Disk(
         dumps[0].disk,
-        last=newest if newest and newest.started_at > EPOCH else None,
+        last=_newest(counting),
         in_future=_newest(in_future),
         distrusted=_newest(untrusted),
     )
@@ -152,9 +151,9 @@ def decide_due(disks: tuple[Disk, ...], policy: Policy, now: datetime) -> Decisi
     lasts = [disk.last.started_at for disk in disks if disk.last]
     newest = max(lasts, default=None)
     verdicts = tuple(_stand(disk, newest, policy, now) for disk in disks)
-    if newest is None:
-        return Due(verdicts, policy.disks, None)
     if policy.watch is Watch.NEWEST:
+        if newest is None:
+            return Due(verdicts, (), None)
         until = newest + policy.interval * (1 - TOLERANCE)
         if now >= until:
             return Due(verdicts, (), newest)
@@ -171,7 +170,7 @@ def _stand(disk: Disk, newest: datetime | None, policy: Policy, now: datetime) -
     if disk.last is None:
         return DiskVerdict(disk, Standing.NEVER, None)
     last_at = disk.last.started_at
-    if not policy.disks and newest and newest - last_at >= policy.forget_after:
+    if not policy.disks and newest and newest - last_at > policy.forget_after:
         return DiskVerdict(disk, Standing.FORGOTTEN, None)
     until = last_at + policy.interval * (1 - TOLERANCE)
     if now >= until:
@@ -182,10 +181,9 @@ def _stand(disk: Disk, newest: datetime | None, policy: Policy, now: datetime) -
 def _decide_each(verdicts: tuple[DiskVerdict, ...], now: datetime) -> Decision:
     waited_for = [v for v in verdicts if v.standing is not Standing.FORGOTTEN]
     wanted = tuple(v.disk.name for v in waited_for if v.standing is not Standing.FRESH)
-    lasts = [v.disk.last.started_at if v.disk.last else EPOCH for v in waited_for]
-    oldest = min(lasts, default=EPOCH)
-    if wanted:
-        return Due(verdicts, wanted, oldest if oldest > EPOCH else None)
+    oldest = min((v.disk.last.started_at for v in waited_for if v.disk.last), default=None)
+    if wanted or oldest is None:
+        return Due(verdicts, wanted, oldest)
     until = min(v.fresh_until or now for v in waited_for)
     return NotDue(verdicts, until, oldest)
 

@@ -41,10 +41,11 @@ def parse_interval(text: str) -> timedelta:
 
     Raises ValueError, with what is wrong, where it means none.
     """
-    span = _sum_of(text.strip().lower())
+    text = text.strip().lower()
+    span = _sum_of(text.removeprefix("-"))
     if span is None:
         raise ValueError("not a span of time")
-    if span <= timedelta(0):
+    if span <= timedelta(0) or text.startswith("-"):
         raise ValueError("not above zero")
     if span > LONGEST:
         raise ValueError("longer than ten years")
@@ -52,8 +53,6 @@ def parse_interval(text: str) -> timedelta:
 
 
 def _sum_of(text: str) -> timedelta | None:
-    if text.startswith("-") and _sum_of(text[1:]) is not None:
-        return timedelta(-1)
     if _BARE.fullmatch(text):
         parts = [(text, "h")]
     elif iso := _ISO.fullmatch(text):
@@ -97,5 +96,5 @@ def format_interval(span: timedelta) -> str:
 
 
 def format_age(span: timedelta) -> str:
-    """Return `span` for people, its two largest units: "3d 4h", "12m 5s"."""
-    return " ".join(format_interval(span).split()[:2])
+    """Return `span` for people, its two largest units: "3d 4h", "12m 5s"; never below zero."""
+    return " ".join(format_interval(max(span, timedelta(0))).split()[:2])

@@ -46,7 +46,8 @@ def doubt_running(memory: Memory) -> Memory:
 
 def _distrust(memory: Memory, start: datetime, end: datetime) -> Memory:
     """Return `memory` without trust in a stretch; amandates has whole seconds, cut off."""
-    span = Span(start.replace(microsecond=0), end)
+    first, last = sorted((start, end))  # a clock may be set back in the middle
+    span = Span(first.replace(microsecond=0), last)
     return replace(memory, distrusted=_add_span(memory.distrusted, span))
 
 
@@ -59,12 +60,16 @@ def note_unseen_end(memory: Memory) -> Memory:
     return note_end(memory, Attempt(started.started_at, started.alive_at, Outcome.UNSEEN, detail))
 
 
-def settles_at(memory: Memory, settle: timedelta) -> datetime | None:
-    """Return until when a run whose end nobody saw may still go on; None if there is none."""
+def settles_at(memory: Memory, settle: timedelta, now: datetime) -> datetime | None:
+    """Return until when a run whose end nobody saw may still go on; None if none does.
+
+    A time further ahead than that can be comes of a clock that was wrong, and keeps nobody.
+    """
     runs = [attempt for attempt in memory.attempts if attempt.outcome.has_run]
     if not runs or runs[-1].outcome.is_settled:
         return None
-    return runs[-1].ended_at + settle
+    until = runs[-1].ended_at + settle
+    return until if now < until <= now + settle else None
 
 
 def _add(attempts: tuple[Attempt, ...], attempt: Attempt) -> tuple[Attempt, ...]:
@@ -81,4 +86,4 @@ def _add_span(spans: tuple[Span, ...], span: Span) -> tuple[Span, ...]:
     spans = (*spans, span)
     if len(spans) <= KEPT_SPANS:
         return spans
-    return (Span(spans[0].start, max(spans[0].end, spans[1].end)), *spans[2:])
+    return (Span(min(spans[0].start, spans[1].start), max(spans[0].end, spans[1].end)), *spans[2:])

@@ -14,7 +14,7 @@ from typing import TextIO
 from asyncamanda.errors import BadDataError, LaterError, RefusedError
 from asyncamanda.system.interrupts import StopRequest
 
-BLOCK = 1 << 18  # characters; large enough for speed, small enough for memory
+BLOCK = 1 << 15  # characters; one odd line slows its block only
 LOCK_POLL = 0.05  # seconds
 
 
