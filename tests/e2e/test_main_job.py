@@ -212,3 +212,16 @@ def test_full_disk_stops_the_agent_before_the_command(lab: Lab) -> None:
     assert lab.server.amdump_count == 1
     assert ask_json(lab.client, "history") == before
     assert ask(lab.client, "run", "--force").returncode == 0
+
+
+def test_key_may_be_bound_to_the_one_command(lab: Lab) -> None:
+    """With a forced command a client's key starts this client's amdump, and nothing else."""
+    furnish(lab)
+    bound = f'restrict,command="{COMMAND}" {lab.client.backup_key}\n'
+    lab.server.write("/var/backups/.ssh/authorized_keys", bound, owner="backup", mode=0o600)
+    run = ask(lab.client, "run")
+    assert run.returncode == 0, run.stderr
+    stolen = ["ssh", "-o", "BatchMode=yes", "backup@amanda", "touch /srv/amanda/stolen"]
+    lab.client.run(stolen, user="backup", check=False)
+    assert lab.server.amdump_count == 2
+    assert not lab.server.path("/srv/amanda/stolen").exists()
