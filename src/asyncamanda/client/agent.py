@@ -60,7 +60,7 @@ def back_up(plan: Plan, narrator: Narrator, *, force: bool) -> Attempt | NotDue:
         stop = stack.enter_context(catch_stop())
         look = look_around(plan, read_clock(), stop)
         if look.damage:
-            aside = set_aside(plan.state, look.now)
+            aside = set_aside(plan.state, look.memory, look.now)
             narrator.tell(
                 f"warning: {look.damage}; it is set aside as {aside.name}. Whether the last "
                 "backup was good is forgotten with it, so a new one is due"
@@ -98,7 +98,7 @@ def already_running(holder: Holder, now: datetime) -> LaterError:
 
 
 def _unsettled(look: Look, settles_at: datetime) -> LaterError:
-    last = look.memory.attempts[-1]
+    last = [attempt for attempt in look.memory.attempts if attempt.outcome.has_run][-1]
     return LaterError(
         "run-unsettled",
         f"the run of {last.started_at:%Y-%m-%d %H:%M:%S %Z} may still go on at the server "
@@ -171,7 +171,7 @@ class _Watcher:
         for dump in moved:
             if dump not in self._told:
                 self._told.add(dump)
-                self._narrator.tell(f"this side of {dump.disk} is done, at level {dump.level}")
+                self._narrator.tell(f"amandates has {dump.disk} now (level {dump.level})")
 
 
 def _run(

@@ -46,11 +46,20 @@ def read_memory(folder: Path, now: datetime) -> tuple[Memory, str | None]:
         return forgotten, f"{path} is damaged ({type(error).__name__}: {error})"
 
 
-def set_aside(folder: Path, now: datetime) -> Path:
-    """Rename a damaged memory, so that it can be looked at; return its new name."""
+def set_aside(folder: Path, memory: Memory, now: datetime) -> Path:
+    """Replace a damaged memory by `memory`, and keep it beside that, to be looked at.
+
+    Returns its new name. It stays in its place until the new one is there: without either,
+    amandates would be believed. Raises LaterError or RefusedError, as write_memory() does.
+    """
     path = folder / FILE_NAME
     aside = path.with_name(f"{FILE_NAME}.damaged-{now:%Y%m%dT%H%M%SZ}")
-    path.rename(aside)
+    try:
+        aside.unlink(missing_ok=True)
+        aside.hardlink_to(path)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    write_memory(folder, memory)
     return aside
 
 
