@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What ./demo and ./test need, made where it is missing. Sourced by both, in the checkout.
 #
 #   need_root "$@"     go on as root, by sudo if need be
@@ -9,6 +10,7 @@ export DEBIAN_FRONTEND=noninteractive PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_U
 PATH=$PATH:/usr/sbin:/sbin
 python=/usr/bin/python3 # Debian's own: other users must be able to run it, too
 
+# shellcheck disable=SC2034 # both scripts use it
 LAB_PACKAGES="python3 python3-venv openssh-client openssh-server iproute2 util-linux procps
   amanda-server amanda-client libencode-locale-perl faketime"
 
@@ -17,75 +19,99 @@ say() { printf '%s\n' "$*" >&2; }
 need_root() {
   [ "$(id -u)" = 0 ] && return
   command -v sudo >/dev/null || { say "$0: needs root (or sudo) to make hosts on this machine"; exit 77; }
-  exec sudo --preserve-env=CI,TERM,PIP_CERT,PIP_INDEX_URL "$0" "$@"
+  exec sudo --preserve-env=CI,TERM,PIP_CERT,PIP_INDEX_URL,http_proxy,https_proxy,no_proxy "$PWD/${0##*/}" "$@"
+}
+
+# on_exit COMMAND: have it run when the script ends, however that is
+cleanups=:
+on_exit() {
+  cleanups="$1; $cleanups"
+  # shellcheck disable=SC2064 # as it is now
+  trap "$cleanups" EXIT
+}
+
+# Nothing that is installed for the lab shall start serving on this machine.
+policy=/usr/sbin/policy-rc.d
+policy_mark="# by asyncamanda's set-up, for its own duration"
+allow_services() { if grep -qsF "$policy_mark" $policy; then rm -f $policy; fi; }
+forbid_services() {
+  allow_services # of a set-up that was killed
+  [ ! -e $policy ] || return 0
+  on_exit allow_services
+  printf '#!/bin/sh\n%s\nexit 101\n' "$policy_mark" >$policy
+  chmod 755 $policy
 }
 
 need_packages() {
-  local missing="" package had_sshd=yes
+  local missing="" package had_sshd=yes log
   for package in "$@"; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q "ok installed" || missing="$missing $package"
   done
   [ -n "$missing" ] || return 0
+  [ "$(id -u)" = 0 ] || { say "$0: as root, first: apt-get install$missing"; exit 77; }
   say "Installing Debian packages:$missing"
   [ -e /usr/sbin/sshd ] || had_sshd=no
-  # nothing that is installed for the lab shall start serving on this machine
-  if [ ! -e /usr/sbin/policy-rc.d ]; then
-    printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
-    chmod 755 /usr/sbin/policy-rc.d
-    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
-  fi
-  # shellcheck disable=SC2086 # a list of words
-  { apt-get update -q && apt-get install -yq --no-install-recommends $missing; } >/var/tmp/asyncamanda-apt.log 2>&1 ||
-    { tail -n 20 /var/tmp/asyncamanda-apt.log >&2; say "$0: apt-get failed"; exit 1; }
-  rm -f /var/tmp/asyncamanda-apt.log
-  if [ "$(head -n 2 /usr/sbin/policy-rc.d 2>/dev/null | tail -n 1)" = "exit 101" ]; then rm -f /usr/sbin/policy-rc.d; fi
-  trap - EXIT
+  log=$(mktemp /var/tmp/asyncamanda-apt.XXXXXX)
+  on_exit "rm -f $log"
+  forbid_services
+  # shellcheck disable=SC2086 # a list of words; another apt may be at work on a machine just begun
+  { apt-get update -q && apt-get install -o DPkg::Lock::Timeout=300 -yq --no-install-recommends $missing; } >"$log" 2>&1 ||
+    { tail -n 20 "$log" >&2; say "$0: apt-get failed"; exit 1; }
+  allow_services
   if [ $had_sshd = no ] && [ -d /run/systemd/system ]; then
     systemctl --quiet disable ssh.service
     say "openssh-server was installed for the lab; its service stays off on this machine"
   fi
 }
 
-# _fresh FOLDER STAMP: true if FOLDER was made from what STAMP stands for
-_fresh() { [ "$(cat "$1/.stamp" 2>/dev/null)" = "$2" ]; }
+# own FOLDER: what was made by way of sudo belongs to whoever called it
+own() { [ -z "${SUDO_UID:-}" ] || chown -R "$SUDO_UID:${SUDO_GID:-$SUDO_UID}" "$1"; }
+
+# is_fresh FOLDER STAMP: whether FOLDER was made from what STAMP stands for
+is_fresh() { [ "$(cat "$1/.stamp" 2>/dev/null)" = "$2" ]; }
 
 make_environment() {
-  local stamp
-  stamp=$(cat pyproject.toml constraints.txt | sha256sum)
-  _fresh .venv "$stamp" && return
+  local wanted stamp
+  wanted=$($python - <<'EOF'
+import tomllib
+project = tomllib.load(open("pyproject.toml", "rb"))["project"]
+print(*project["dependencies"], *project["optional-dependencies"]["test"], sep="\n")
+EOF
+  )
+  stamp=$({ printf '%s\n' "$wanted"; cat constraints.txt; } | sha256sum)
+  is_fresh .venv "$stamp" && return
   say "Making .venv (the packages that the tests run with)"
   rm -rf .venv
   $python -m venv .venv
-  .venv/bin/python - <<'EOF' >.venv/wanted
-import tomllib
-project = tomllib.load(open("pyproject.toml", "rb"))["project"]
-print("\n".join(project["dependencies"] + project["optional-dependencies"]["test"]))
-EOF
-  .venv/bin/pip install -q -c constraints.txt -r .venv/wanted
+  .venv/bin/pip install -q -c constraints.txt -r <(printf '%s\n' "$wanted")
   printf '%s' "$stamp" >.venv/.stamp
+  own .venv
 }
 
 make_installed() {
   local stamp source
   stamp=$({ cat pyproject.toml constraints.txt README.md; find src bin -type f -not -name '*.pyc' -print0 | sort -z | xargs -0 sha256sum; } | sha256sum)
-  _fresh build/installed "$stamp" && return
+  is_fresh build/installed "$stamp" && return
   say "Installing asyncamanda into build/installed, as /opt/asyncamanda"
   source=$(mktemp -d /var/tmp/asyncamanda-source.XXXXXX)
+  on_exit "rm -rf $source"
   cp -r src bin pyproject.toml README.md LICENSE "$source"
-  find "$source" -name '*.egg-info' -prune -exec rm -rf {} +
-  rm -rf build/installed
+  rm -rf "$source"/src/*.egg-info build/installed
   mkdir -p build/installed
-  local made=""
-  [ -d /opt/asyncamanda ] || { mkdir -p /opt/asyncamanda; made=/opt/asyncamanda; }
-  local failed=0
+  if [ ! -d /opt/asyncamanda ]; then
+    on_exit "rmdir /opt/asyncamanda"
+    mkdir -p /opt/asyncamanda
+  fi
+  # shellcheck disable=SC2016 # the inner bash expands it
   # its scripts begin with the path of their python: so it must stand there while it is made
   PIP_CONSTRAINT=$PWD/constraints.txt unshare --mount bash -euc '
     mount --bind "$1" /opt/asyncamanda
     "$2" -m venv /opt/asyncamanda
     /opt/asyncamanda/bin/pip install -q "$3"
-  ' make_installed "$PWD/build/installed" "$python" "$source" || failed=1
-  [ -z "$made" ] || rmdir "$made"
-  rm -rf "$source"
-  [ $failed = 0 ] || exit 1
+  ' make_installed "$PWD/build/installed" "$python" "$source"
   printf '%s' "$stamp" >build/installed/.stamp
+  own build
 }
+
+# end: tidy up before the script gives way to another program by exec
+end() { trap - EXIT; eval "$cleanups"; cleanups=:; }
