@@ -137,3 +137,19 @@ def test_server_that_dies_in_mid_run_does_not_count(lab: Lab) -> None:
     wait_settled(lab.client)
     run = ask(lab.client, "run")
     assert run.returncode == 0, run.stderr
+
+
+def test_amdump_killed_at_the_server_keeps_the_next_one_waiting(lab: Lab) -> None:
+    """amdump dies of TERM alone: its driver goes on, so no second amdump starts beside it."""
+    agent = _start_slow_run(lab)
+    lab.client.wait_for_amandates("")
+    lab.server.run(["pkill", "-TERM", "-f", "/usr/sbin/amdump"])
+    _, stderr = agent.communicate(timeout=30)
+    assert agent.returncode == 100, stderr
+    assert "the run was cut off at the server" in stderr
+    assert lab.server.is_amdump_running(), "nothing goes on, so this proves nothing"
+    assert outcomes(lab.client) == ["killed"]
+    second = ask(lab.client, "run")
+    assert second.returncode == 75
+    assert "may still go on at the server" in second.stderr
+    assert lab.server.amdump_count == 1
