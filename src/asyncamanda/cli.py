@@ -1,9 +1,13 @@
 """Arguments in, exits out. The only place that turns errors into exits."""
 
 import argparse
+import contextlib
 import json
+import os
 import re
+import shutil
 import sys
+import textwrap
 import traceback
 from importlib import import_module
 from io import TextIOWrapper
@@ -12,8 +16,10 @@ from typing import NoReturn, Protocol
 from asyncamanda import __version__, quick
 from asyncamanda.client.plan import plan_classic
 from asyncamanda.core import classic
+from asyncamanda.core.sshfault import Fault
 from asyncamanda.errors import AsyncamandaError, Exit, LaterError, UsageError
 from asyncamanda.report.narrator import is_watched
+from asyncamanda.report.text import printable
 
 
 class Command(Protocol):
@@ -34,15 +40,19 @@ COMMANDS = {
 }
 
 # 75 for these is the everyday of a laptop: cron need not send a mail
-QUIET = {"unresolved", "connection-refused", "unreachable", "dropped"}
+QUIET = {
+    fault.value
+    for fault in (Fault.UNRESOLVED, Fault.CONNECTION_REFUSED, Fault.UNREACHABLE, Fault.DROPPED)
+}
 
 
 class _Parser(argparse.ArgumentParser):
     """A parser whose complaints are ours."""
 
     def error(self, message: str) -> NoReturn:
-        shown = re.sub(r"\S*@", "...@", message)  # there may be a password before it
-        raise UsageError("usage", shown, f"{self.prog} --help lists what is understood")
+        if "@" in message or re.search(r":\S", message):  # it may cite a password
+            message = "there is a word that is not understood"
+        raise UsageError("usage", message, f"{self.prog} --help lists what is understood")
 
 
 def main(argv: list[str]) -> int:
@@ -51,12 +61,13 @@ def main(argv: list[str]) -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        return _dispatch(argv)
+        code = _dispatch(argv)
+        sys.stdout.flush()
     except AsyncamandaError as error:
         _print_error(error, argv)
         return error.exit
-    except BrokenPipeError:
-        sys.stderr.close()
+    except BrokenPipeError:  # whoever asked has heard enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
     except KeyboardInterrupt:
         return Exit.LATER
@@ -64,6 +75,7 @@ def main(argv: list[str]) -> int:
         traceback.print_exc()
         print("asyncamanda: this is a bug in asyncamanda; please report it", file=sys.stderr)
         return Exit.INTERNAL
+    return code
 
 
 def _dispatch(argv: list[str]) -> Exit:
@@ -72,7 +84,9 @@ def _dispatch(argv: list[str]) -> Exit:
         try:
             arguments = classic.parse_classic(argv)
         except ValueError as error:
-            raise UsageError("usage", str(error), f"usage: {classic.USAGE}") from error
+            raise UsageError(
+                "usage", str(error), f"usage: {classic.USAGE}; or --help for the commands"
+            ) from error
         from asyncamanda.commands import run  # noqa: PLC0415 - as load_command() does
 
         return run.run_plan(plan_classic(arguments), run.RunOptions(note_place=place))
@@ -90,6 +104,7 @@ def make_parser(argv: list[str]) -> argparse.ArgumentParser:
     """Return a parser that knows all commands, and the arguments of those named in `argv`."""
     parser = _Parser(
         prog="asyncamanda",
+        allow_abbrev=False,
         description="Backups with Amanda for machines that come and go.",
         epilog=f"The form of 2014 still works: {classic.USAGE}",
     )
@@ -98,7 +113,9 @@ def make_parser(argv: list[str]) -> argparse.ArgumentParser:
         dest="command_name", metavar="COMMAND", required=True, parser_class=_Parser
     )
     for name, text in COMMANDS.items():
-        command = commands.add_parser(name, help=text, description=f"{text.capitalize()}.")
+        command = commands.add_parser(
+            name, help=text, description=f"{text.capitalize()}.", allow_abbrev=False
+        )
         if name in argv:
             load_command(name).add_arguments(command)
     return parser
@@ -118,4 +135,15 @@ def _print_error(error: AsyncamandaError, argv: list[str]) -> None:
     is_everyday = isinstance(error, LaterError) and error.reference in QUIET
     if is_everyday and not is_watched() and not {"-v", "--verbose"} & set(argv):
         return
-    print(f"asyncamanda: {error.message}\n  hint: {error.hint}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # nobody to tell; the exit code says it, too
+        print(_wrapped(f"asyncamanda: {error.message}", ""), file=sys.stderr)
+        print(_wrapped(f"hint: {error.hint}", "  "), file=sys.stderr, flush=True)
+
+
+def _wrapped(text: str, indent: str) -> str:
+    """Return `text`, each line of it as wide as the terminal at most; in one piece elsewhere."""
+    width = shutil.get_terminal_size().columns - 1 if sys.stderr.isatty() else sys.maxsize
+    wrapper = textwrap.TextWrapper(
+        width, initial_indent=indent, subsequent_indent=f"{indent}    ", break_on_hyphens=False
+    )
+    return "\n".join(wrapper.fill(printable(line)) for line in text.splitlines())

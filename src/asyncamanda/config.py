@@ -55,7 +55,7 @@ class ClientConfig:
     amandates: Path = Path("/var/lib/amanda/amandates")
     watch: Watch = Watch.EACH
     disks: tuple[str, ...] = ()
-    forget_after: timedelta = timedelta(days=30)
+    forget_after: timedelta | None = None
     stale_after: timedelta | None = None
     settle: timedelta = timedelta(hours=1)
     user: str = "backup"
@@ -68,7 +68,7 @@ class ClientConfig:
             interval=self.interval,
             watch=self.watch,
             disks=self.disks,
-            forget_after=self.forget_after,
+            forget_after=self.forget_after or max(timedelta(days=30), 3 * self.interval),
             stale_after=self.stale_after or default_stale_after(self.interval),
             settle=self.settle,
         )
@@ -135,7 +135,7 @@ def parse_client_config(text: str, name: str) -> ClientConfig:
         ) from error
     try:
         config = _CONVERTER.structure(table, ClientConfig)
-        mistakes = list(_contradictions(config))
+        mistakes = [mistake for _, mistake in _contradictions(config)]
     except BaseValidationError as group:
         mistakes = list(_mistakes(group, ""))
         mistakes += _contradictions_of_the_rest(table, mistakes)
@@ -155,19 +155,24 @@ def _contradictions_of_the_rest(table: dict[str, Any], mistakes: list[str]) -> l
     known = {field.name for field in attrs.fields(ClientConfig)} - wrong
     sound = {key: value for key, value in table.items() if key in known}
     stand_in = {"server": "unknown", "command": "unknown"}
-    return list(_contradictions(_CONVERTER.structure(stand_in | sound, ClientConfig)))
+    config = _CONVERTER.structure(stand_in | sound, ClientConfig)
+    return [mistake for keys, mistake in _contradictions(config) if not wrong & keys]
 
 
-def _contradictions(config: ClientConfig) -> Iterator[str]:
+def _contradictions(config: ClientConfig) -> Iterator[tuple[set[str], str]]:
+    """Yield what is wrong between values that are allowed alone: the keys, and the words."""
+    shorter = "found a shorter span than interval; allowed: at least interval"
     if config.server.password:
-        yield "server: found a password; allowed: a key, or a password_file of mode 0600"
+        words = "server: found a password; allowed: a key, or a password_file of mode 0600"
+        yield {"server"}, words
     if config.stale_after and config.stale_after < config.interval:
-        yield "stale_after: found a shorter span than interval; allowed: at least interval"
+        yield {"stale_after", "interval"}, f"stale_after: {shorter}"
+    if config.forget_after and config.forget_after < config.interval:
+        yield {"forget_after", "interval"}, f"forget_after: {shorter}"
     for name in ("connect_timeout", "keepalive"):
         if getattr(config.ssh, name) > LONGEST_SILENCE:
-            yield f'ssh.{name}: found more than five minutes; allowed: at most that, such as "15s"'
-    if config.forget_after < config.interval:
-        yield "forget_after: found a shorter span than interval; allowed: at least interval"
+            words = 'found more than five minutes; allowed: at most that, such as "15s"'
+            yield {"ssh"}, f"ssh.{name}: {words}"
 
 
 def _mistakes(group: BaseException, key: str) -> Iterator[str]:
@@ -177,7 +182,8 @@ def _mistakes(group: BaseException, key: str) -> Iterator[str]:
         for extra in sorted(group.extra_fields):
             close = difflib.get_close_matches(extra, known, 1)
             hint = f"did you mean {close[0]}?" if close else f"allowed: {', '.join(known)}"
-            yield f"{_joined(key, extra)}: unknown key; {hint}"
+            shown = extra if re.fullmatch(r"[\w-]+", extra) else "..."  # it may be a password
+            yield f"{_joined(key, shown)}: unknown key; {hint}"
     elif isinstance(group, BaseValidationError):
         for error in group.exceptions:
             notes = getattr(error, "__notes__", [])
@@ -196,8 +202,9 @@ def _joined(key: str, name: str) -> str:
 def _shown(value: object) -> str:
     """Return a value of the file's for its owner to recognise, without a password in it."""
     if isinstance(value, str):
-        user, at, host = value.rpartition("@")
-        text = repr(f"...{at}{host}" if at else user + host.partition(":")[0])
+        _, at, host = value.rpartition("@")
+        start, colon, _ = host.partition(":")
+        text = repr(f"...@{host}" if at else start + (colon and ":..."))
         return text if len(text) < LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
     if isinstance(value, int | float):
         return str(value) if abs(value) < sys.maxsize else "a number beyond all bounds"
@@ -219,6 +226,11 @@ def _strict(kind: type[T], allowed: str, check: Callable[[T], bool]) -> Callable
         return value
 
     return structure
+
+
+def _is_text(value: str) -> bool:
+    """Return whether the operating system would take `value` as an argument: not empty, no NUL."""
+    return bool(value) and "\0" not in value
 
 
 def _structure_span(value: Any, _: Any) -> timedelta:
@@ -247,7 +259,7 @@ def _structure_watch(value: Any, _: Any) -> Watch:
 
 
 def _structure_path(value: Any, _: Any) -> Path:
-    if not isinstance(value, str) or not value.startswith(("/", "~/")):
+    if not isinstance(value, str) or not value.startswith(("/", "~/")) or not _is_text(value):
         raise Wrong(object(), 'a file\'s whole path, "/..." or "~/..."')  # it may be a password
     return Path(value)
 
@@ -269,7 +281,7 @@ def _table(structure: Callable[[Any, Any], T]) -> Callable[[Any, Any], T]:
 
 def _make_converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True)
-    converter.register_structure_hook(str, _strict(str, "a text in quotes", bool))
+    converter.register_structure_hook(str, _strict(str, "a text in quotes", _is_text))
     converter.register_structure_hook(timedelta, _structure_span)
     converter.register_structure_hook(Target, _structure_target)
     converter.register_structure_hook(Watch, _structure_watch)

@@ -51,7 +51,9 @@ def place_note(argv: list[str]) -> tuple[str, str] | None:
 
     Whose: this version, user, folder, environment and arguments.
     """
-    if not argv or any(":" in word.rpartition("@")[0] for word in argv):
+    if not argv or {"--json", "-v", "--verbose"} & {*argv}:
+        return None  # these want an answer every time
+    if any(":" in word.rpartition("@")[0] for word in argv):
         return None  # there may be a password in it, which nothing of ours writes down
     try:
         folder = os.getcwd()  # noqa: PTH109 - pathlib takes longer than all the rest
@@ -59,7 +61,7 @@ def place_note(argv: list[str]) -> tuple[str, str] | None:
         return None
     environ = [os.environ.get(name) for name in ("ASYNCAMANDA_CONFIG", "XDG_CONFIG_HOME", "HOME")]
     identity = repr((__version__, os.geteuid(), folder, environ, list(argv)))
-    folder = state_folder("classic" if argv[0].startswith("-") else "client")
+    folder = state_folder("classic" if argv[0].startswith(("-", "+")) else "client")
     return f"{folder}/note-{crc32(identity.encode('utf-8', 'surrogateescape')):08x}", identity
 
 

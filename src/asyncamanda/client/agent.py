@@ -12,12 +12,13 @@ from asyncamanda.client.look import LOCK_NAME, Look, look_around, read_disks
 from asyncamanda.client.memory import make_folder, set_aside, unwritable, write_memory
 from asyncamanda.client.plan import Plan, find_password
 from asyncamanda.core.direct import BackedUp, NotBackedUp, explain_status, find_moved, judge_run
-from asyncamanda.core.due import Due, NotDue
+from asyncamanda.core.due import Due, NotDue, force_due
 from asyncamanda.core.interval import format_age
 from asyncamanda.core.model import Attempt, DumpRecord, Outcome, Started
 from asyncamanda.core.remember import note_end, note_start
 from asyncamanda.core.sshfault import ConnectFault
 from asyncamanda.errors import AsyncamandaError, LaterError, NotStoredError
+from asyncamanda.report.text import format_time
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.interrupts import StopRequest, catch_stop
 from asyncamanda.system.locks import Held, Holder, hold_lock
@@ -44,8 +45,8 @@ class Narrator(Protocol):
     def tell(self, text: str) -> None:
         """Hear of something that belongs in every diary."""
 
-    def show_run(self, started_at: datetime, now: datetime) -> None:
-        """Hear that the command still runs."""
+    def show_run(self, started_at: datetime, now: datetime, noted: int) -> None:
+        """Hear that the command still runs, and how many disks it has noted in amandates."""
 
 
 def back_up(plan: Plan, narrator: Narrator, *, force: bool) -> Attempt | NotDue:
@@ -69,6 +70,8 @@ def back_up(plan: Plan, narrator: Narrator, *, force: bool) -> Attempt | NotDue:
             return look.decision
         if look.settles_at:
             raise _unsettled(look, look.settles_at)
+        if force:
+            look = replace(look, decision=force_due(look.decision, plan.policy))
         return _attempt(plan, look, narrator, stop)
 
 
@@ -85,15 +88,13 @@ def _lock(stack: ExitStack, plan: Plan) -> None:
 def already_running(holder: Holder, now: datetime) -> LaterError:
     """Return the error that names who runs, and since when."""
     who = f"pid {holder.pid}" if holder.pid else "another asyncamanda"
-    since = (
-        f" since {holder.since:%Y-%m-%d %H:%M:%S %Z} ({format_age(now - holder.since)})"
-        if holder.since
-        else ""
-    )
+    since = ""
+    if holder.since:
+        since = f" since {format_time(holder.since)} ({format_age(now - holder.since)} ago)"
     return LaterError(
         "already-running",
         f"a backup is running already: {who}{since}",
-        "one at a time is enough; `asyncamanda status` tells how it goes",
+        "one at a time is enough; the next start looks again",
     )
 
 
@@ -101,9 +102,10 @@ def _unsettled(look: Look, settles_at: datetime) -> LaterError:
     last = [attempt for attempt in look.memory.attempts if attempt.outcome.has_run][-1]
     return LaterError(
         "run-unsettled",
-        f"the run of {last.started_at:%Y-%m-%d %H:%M:%S %Z} may still go on at the server "
-        f"({last.detail}); no second one is started before {settles_at:%H:%M:%S %Z}",
-        "`settle` says how long that is; the server's amstatus shows whether it runs",
+        f"the run of {format_time(last.started_at)} may still go on at the server "
+        f"({last.detail}); no second one is started before {format_time(settles_at)}",
+        "`settle` in client.toml says how long that is (classic form: one hour); amstatus on "
+        "the server shows whether it runs",
     )
 
 
@@ -117,7 +119,7 @@ def _attempt(plan: Plan, look: Look, narrator: Narrator, stop: StopRequest) -> A
     narrator.note(f"connecting to {target}")
     started_at = read_clock()
     try:
-        with connect(target, plan.options, stop) as connection:
+        with connect(target, plan.options, stop, plan.state) as connection:
             narrator.tell(f"connected to {target}; running {plan.command}")
             return _run(plan, look, narrator, connection, stop)
     except NotConnected as failure:
@@ -154,7 +156,7 @@ class _Watcher:
         now = read_clock()
         if now - self._started.alive_at >= ALIVE_EVERY:
             self._started = replace(self._started, alive_at=now)
-            with suppress(LaterError):  # a full disk is no reason to leave the run
+            with suppress(AsyncamandaError):  # a full disk is no reason to leave the run
                 write_memory(self._plan.state, note_start(self._look.memory, self._started))
         glimpse = quick.glimpse(str(self._plan.amandates))
         if glimpse != self._glimpse and now - self._looked_at >= LOOK_EVERY:
@@ -165,7 +167,7 @@ class _Watcher:
                 )
                 self._tell_dumps(find_moved(self._look.disks, after))
                 self._glimpse = glimpse
-        self._narrator.show_run(self._started.started_at, now)
+        self._narrator.show_run(self._started.started_at, now, len(self._told))
 
     def _tell_dumps(self, moved: tuple[DumpRecord, ...]) -> None:
         for dump in moved:
@@ -186,7 +188,12 @@ def _run(
         plan.command, lambda line: narrator.tell(f"the server says: {line}"), watcher.tick
     )
     attempt, error = _judge(plan, look, started_at, end, stop)
-    write_memory(plan.state, note_end(look.memory, attempt))
+    try:
+        write_memory(plan.state, note_end(look.memory, attempt))
+    except AsyncamandaError as trouble:  # then the next start finds a run whose end nobody saw
+        if error is None:
+            raise
+        narrator.tell(f"warning: {trouble.message}")
     if error:
         raise error
     return attempt
@@ -210,8 +217,8 @@ def _judge(
         case BackedUp(dumps, remark):
             good = Attempt(started_at, ended_at, Outcome.BACKED_UP, remark, end.status, dumps)
             return good, None
-        case NotBackedUp(reference, message, hint, dumps):
-            bad = Attempt(started_at, ended_at, Outcome.FAILED, message, end.status, dumps)
+        case NotBackedUp(reference, message, hint, dumps, outcome):
+            bad = Attempt(started_at, ended_at, outcome, message, end.status, dumps)
             return bad, NotStoredError(reference, message, hint)
 
 
@@ -230,7 +237,6 @@ def _judge_unseen(
     error = LaterError(
         reference,
         f"{detail}{said}; it may go on at {host}, and does not count as a backup",
-        f"no second one is started before {until:%H:%M:%S %Z} (`settle`); a start after that "
-        "backs up anew",
+        f"no second one is started before {format_time(until)}; a start after that backs up anew",
     )
     return Attempt(started_at, ended_at, outcome, detail), error

@@ -82,7 +82,7 @@ def explain_fault(fault: ConnectFault, target: Target) -> AsyncamandaError:
         "known": f"'[{target.host}]:{target.port}'" if target.port else target.host,
         "words": (f"-p {target.port} " if target.port else "") + user + target.host,
     }
-    ssh_says = "; ".join((*fault.warnings, fault.line))
+    ssh_says = "; ".join((*fault.warnings, fault.line.removeprefix("ssh: ")))
     return kind(
         fault.fault.value, f"{message.format(**words)} (ssh: {ssh_says})", hint.format(**words)
     )

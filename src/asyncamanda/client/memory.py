@@ -56,7 +56,10 @@ def set_aside(folder: Path, memory: Memory, now: datetime) -> Path:
     aside = path.with_name(f"{FILE_NAME}.damaged-{now:%Y%m%dT%H%M%SZ}")
     try:
         aside.unlink(missing_ok=True)
-        aside.hardlink_to(path)
+        try:
+            aside.hardlink_to(path)
+        except OSError:  # a file system without links, or no file
+            path.rename(aside)
     except OSError as error:
         raise unwritable(folder, error) from error
     write_memory(folder, memory)
@@ -96,7 +99,7 @@ def unwritable(folder: Path, error: OSError) -> AsyncamandaError:
         "state-not-writable",
         f"{folder} cannot be written: {error.strerror}",
         "without its memory asyncamanda could take a cut backup for a good one. "
-        + ("Start it as root or as the Amanda user" if is_refused else "Make room there"),
+        + ("Let root start it once, which makes the folder" if is_refused else "Make room there"),
     )
 
 

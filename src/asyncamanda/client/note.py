@@ -10,6 +10,7 @@ from asyncamanda.client.memory import make_folder
 from asyncamanda.core.due import NotDue
 from asyncamanda.system.files import write_whole
 
+KEPT_SECONDS = 30 * 86_400
 RACY = 2.0  # seconds: a file written this recently may change again without a trace
 
 
@@ -29,7 +30,15 @@ def leave_note(look: Look, place: tuple[str, str] | None) -> None:
     until = look.decision.until.timestamp()
     with contextlib.suppress(OSError):
         make_folder(Path(path).parent)
+        _clear_old_notes(Path(path).parent, made_at)
         write_whole(Path(path), quick.render_note(identity, made_at, until, look.glimpses))
+
+
+def _clear_old_notes(folder: Path, now: float) -> None:
+    """Remove what other arguments, folders and versions have left, when it is long out of use."""
+    for note in folder.glob("note-*"):
+        if note.stat().st_mtime < now - KEPT_SECONDS:
+            note.unlink()
 
 
 def _is_racy(path: str, now: float) -> bool:

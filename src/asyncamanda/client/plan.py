@@ -45,7 +45,7 @@ def plan_classic(arguments: ClassicArguments) -> Plan:
     except ValueError as error:
         raise UsageError(
             "bad-interval",
-            f"--interval {arguments.interval}: {error}",
+            f"--interval: {error}",
             f"allowed: {interval.ALLOWED}",
         ) from error
     try:

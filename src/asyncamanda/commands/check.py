@@ -5,10 +5,10 @@ import argparse
 from asyncamanda.client.look import look_around
 from asyncamanda.client.plan import plan_configured
 from asyncamanda.commands.options import add_config, add_json
+from asyncamanda.commands.show import print_disks, print_remarks
 from asyncamanda.errors import Exit
 from asyncamanda.report.json import decision_value, render_json
-from asyncamanda.report.table import print_table
-from asyncamanda.report.text import describe_disk, explain_decision, explain_oddities
+from asyncamanda.report.text import explain_decision
 from asyncamanda.system.clock import now as read_clock
 
 
@@ -27,14 +27,6 @@ def run(arguments: argparse.Namespace) -> Exit:
         print(render_json(decision_value(look.decision, look.rejected, reason)))
         return Exit.OK
     print(reason)
-    if look.decision.disks:
-        rows = [describe_disk(verdict, look.now) for verdict in look.decision.disks]
-        print()
-        print_table(("disk", "state", "last dump", "age"), rows)
-    for oddity in explain_oddities(look.decision, look.rejected):
-        print(f"amandates: {oddity}")
-    if look.damage:
-        print(f"memory: {look.damage}")
-    if look.settles_at:
-        print(f"waits until {look.settles_at.astimezone():%H:%M:%S}: a run may still go on")
+    print_disks(look)
+    print_remarks(look)
     return Exit.OK

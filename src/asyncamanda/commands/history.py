@@ -44,5 +44,5 @@ def _row(attempt: Attempt) -> tuple[str, str, str, str]:
     outcome = attempt.outcome.value + (f", {attempt.times} times" if attempt.times > 1 else "")
     dumps = [f"{dump.disk} (level {dump.level})" for dump in attempt.dumps]
     what = printable(attempt.detail) or name_disks(dumps)
-    took = format_age(attempt.ended_at - attempt.started_at)
+    took = format_age(attempt.ended_at - attempt.started_at) if attempt.times == 1 else "-"
     return format_time(attempt.started_at), took, outcome, what

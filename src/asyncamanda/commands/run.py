@@ -2,7 +2,7 @@
 
 import argparse
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from asyncamanda.client import agent, note
 from asyncamanda.client.look import Look, look_around
@@ -14,7 +14,12 @@ from asyncamanda.core.model import Attempt
 from asyncamanda.errors import AsyncamandaError, Exit, LaterError, StaleError
 from asyncamanda.report.json import attempt_value, decision_value, render_json
 from asyncamanda.report.narrator import Narrator, is_watched
-from asyncamanda.report.text import describe_attempt, explain_decision, explain_oddities
+from asyncamanda.report.text import (
+    describe_attempt,
+    explain_decision,
+    explain_oddities,
+    format_time,
+)
 from asyncamanda.system.clock import now as read_clock
 
 
@@ -77,8 +82,11 @@ def run_plan(plan: Plan, options: RunOptions) -> Exit:
             result = agent.back_up(plan, narrator, force=options.force)
     except LaterError as error:
         raise _stale_if(look, error) from error
-    if isinstance(result, NotDue):
-        return Exit.OK
+    if isinstance(result, NotDue):  # another start was quicker
+        reason = explain_decision(result, plan.policy, now)
+        return _say_not_due(
+            replace(look, decision=result), reason, options, is_talkative=is_talkative
+        )
     _say_result(result, options)
     return Exit.OK
 
@@ -101,7 +109,7 @@ def _rehearse(plan: Plan, look: Look, reason: str, options: RunOptions) -> Exit:
         return Exit.OK
     print(reason)
     if look.settles_at:
-        print(f"would wait until {look.settles_at.astimezone():%H:%M:%S}: a run may still go on")
+        print(f"would wait until {format_time(look.settles_at)}: a run may still go on")
     else:
         print(f"would connect to {plan.target} and run: {plan.command}")
     return Exit.OK

@@ -5,17 +5,11 @@ import argparse
 from asyncamanda.client.look import Look, find_holder, look_around
 from asyncamanda.client.plan import Plan, plan_configured
 from asyncamanda.commands.options import add_config, add_json
+from asyncamanda.commands.show import print_disks, print_remarks
 from asyncamanda.core.interval import format_age
 from asyncamanda.errors import Exit
 from asyncamanda.report.json import attempt_value, decision_value, render_json, time_value
-from asyncamanda.report.table import print_table
-from asyncamanda.report.text import (
-    describe_attempt,
-    describe_disk,
-    explain_decision,
-    format_time,
-    sum_up,
-)
+from asyncamanda.report.text import describe_attempt, explain_decision, format_time, sum_up
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.locks import Holder
 
@@ -34,22 +28,15 @@ def run(arguments: argparse.Namespace) -> Exit:
     if arguments.json:
         print(render_json(_status_value(plan, look, holder)))
         return Exit.OK
-    print(sum_up(look.decision, is_stale=look.is_stale, now=look.now))
-    if look.decision.disks:
-        rows = [describe_disk(verdict, look.now) for verdict in look.decision.disks]
-        print()
-        print_table(("disk", "state", "last dump", "age"), rows)
-        print()
+    print(sum_up(look.decision, plan.policy, is_stale=look.is_stale, now=look.now))
+    print_disks(look)
     if holder:
         since = f", for {format_age(look.now - holder.since)}" if holder.since else ""
         print(f"running: pid {holder.pid}{since}")
     if look.memory.attempts:
         last = look.memory.attempts[-1]
         print(f"last try {format_time(last.ended_at)}: {describe_attempt(last)}")
-    if look.damage:
-        print(f"memory: {look.damage}")
-    if look.settles_at:
-        print(f"waits until {look.settles_at.astimezone():%H:%M:%S}: a run may still go on")
+    print_remarks(look)
     return Exit.OK
 
 

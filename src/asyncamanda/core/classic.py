@@ -35,11 +35,12 @@ class ClassicArguments:
 
 
 def is_classic(argv: Sequence[str]) -> bool:
-    """Return whether `argv`, without the program's name, is the classic form.
+    """Return whether `argv`, without the program's name, is the classic form: options only.
 
     `-h` and nothing else asks for help, as everywhere.
     """
-    return list(argv) != ["-h"] and bool(argv) and _option_of(argv[0]) is not None
+    first = argv[0] if argv else ""
+    return first.startswith(("-", "+")) and argv != ["-h"] and first not in {"--help", "--version"}
 
 
 def parse_classic(argv: Sequence[str]) -> ClassicArguments:
@@ -78,5 +79,5 @@ def _option_of(word: str) -> str | None:
 
 def _without_value(word: str) -> str:
     """Return what may be shown of a word that was not understood: it may hold a password."""
-    option = re.match(r"--?[A-Za-z]*", word)
+    option = re.match(r"--[A-Za-z]+|-[A-Za-z]?", word)
     return f"{option[0]}..." if option else "a word that is no option"

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from asyncamanda.core.due import Disk
-from asyncamanda.core.model import DumpRecord
+from asyncamanda.core.model import DumpRecord, Outcome
 
 # amdump's exit status is a sum of these (amdump.pl of Amanda 3.5.1)
 AMDUMP_BITS = {
@@ -16,6 +16,7 @@ AMDUMP_BITS = {
     16: "a tape error",
 }
 STRANGE = 2
+KILLED = 128  # a shell adds a signal's number to it; ssh itself says 255 (ssh(1))
 _AMDUMP = re.compile(r"(?:^|[\s/'\"])amdump(?=$|[\s'\"])")
 
 
@@ -29,12 +30,16 @@ class BackedUp:
 
 @dataclass(frozen=True, slots=True)
 class NotBackedUp:
-    """The run ended, and does not count. `dumps` are what amandates claims of it."""
+    """The run ended, and is no backup of all that is wanted.
+
+    `dumps` are what amandates claims of it; `outcome` says whether that counts.
+    """
 
     reference: str
     message: str
     hint: str
     dumps: tuple[DumpRecord, ...]
+    outcome: Outcome = Outcome.FAILED
 
 
 DirectVerdict = BackedUp | NotBackedUp
@@ -50,30 +55,40 @@ def find_moved(before: Iterable[Disk], after: Iterable[Disk]) -> tuple[DumpRecor
     )
 
 
+def is_amdump_status(command: str, status: int) -> bool:
+    """Return whether `status` is a sum of amdump's bits."""
+    return _AMDUMP.search(command) is not None and 0 < status < 2 * max(AMDUMP_BITS)
+
+
 def explain_status(command: str, status: int) -> str:
     """Return `status` in words; for amdump, by its bits."""
-    if status == 0:
-        return "exit status 0"
-    bits = [words for bit, words in AMDUMP_BITS.items() if status & bit]
-    if _AMDUMP.search(command) and 0 < status < 32:
+    if is_amdump_status(command, status):
+        bits = [words for bit, words in AMDUMP_BITS.items() if status & bit]
         return f"exit status {status}: {', '.join(bits)}"
-    if status == 127:
-        return "exit status 127: the command was not found"
-    if status == 126:
-        return "exit status 126: the command could not be started"
-    return f"exit status {status}"
+    other = {
+        126: ": the command could not be started",
+        127: ": the command was not found",
+        255: ": it was killed, or ended so itself",
+    }
+    return f"exit status {status}{other.get(status, '')}"
 
 
 def judge_run(
     command: str, status: int, wanted: tuple[str, ...], moved: tuple[DumpRecord, ...]
 ) -> DirectVerdict:
     """Return what a run that ended with `status` is worth; no disks `wanted` means any."""
-    is_strange = status == STRANGE and _AMDUMP.search(command) is not None
     words = explain_status(command, status)
-    if status != 0 and not is_strange:
+    if status >= KILLED:
         return NotBackedUp(
-            "run-failed", f"the run failed, {words}", _hint_at(command, status), moved
+            "run-killed",
+            f"the run was cut off at the server, {words}",
+            "a killed amdump leaves its driver at work; `amcleanup` on the server tidies up",
+            moved,
+            Outcome.KILLED,
         )
+    if status != 0 and not (is_amdump_status(command, status) and status == STRANGE):
+        hint = _hint_at(command, status)
+        return NotBackedUp("run-failed", f"the run failed, {words}", hint, moved)
     if not moved:
         return NotBackedUp(
             "nothing-dumped",
@@ -81,6 +96,7 @@ def judge_run(
             "does the command dump this client? does its dumptype record (GNUTAR with "
             "'record yes', or an APPLICATION)? is `amandates` the file that Amanda writes?",
             moved,
+            Outcome.INCOMPLETE,
         )
     missing = [disk for disk in wanted if disk not in {dump.disk for dump in moved}]
     if missing:
@@ -90,20 +106,20 @@ def judge_run(
             "is each of them still in the server's disklist for this client? If not, name "
             "those that are in `disks`; amreport on the server tells more",
             moved,
+            Outcome.INCOMPLETE,
         )
-    return BackedUp(
-        moved, f"with remarks ({words}); amreport on the server shows them" if status else ""
-    )
+    remark = f"with remarks ({words}); amreport on the server shows them"
+    return BackedUp(moved, remark if status else "")
 
 
 def _hint_at(command: str, status: int) -> str:
-    if status in (126, 127):
+    if status in {126, 127}:
         return "try the command on the server, as the user that asyncamanda connects as"
-    if _AMDUMP.search(command) and status & 4:
+    if is_amdump_status(command, status) and status & 4:
         return (
             "amreport on the server tells which and why; if it was another client's, let the "
             "command name this one: amdump CONFIG --exact-match CLIENT"
         )
-    if _AMDUMP.search(command):
+    if is_amdump_status(command, status):
         return "amreport on the server tells why"
     return "the lines that it printed, or its log on the server, tell why"

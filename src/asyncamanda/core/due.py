@@ -22,7 +22,7 @@ class Standing(Enum):
 
     FRESH = "fresh"
     OVERDUE = "overdue"
-    NEVER = "never backed up"
+    NEVER = "no backup"
     FORGOTTEN = "no longer waited for"
 
 
@@ -115,12 +115,14 @@ def _weigh(
 ) -> Disk:
     """Return what `dumps`, all of one disk, tell of it."""
     in_future, untrusted, counting = [], [], []
-    for dump in (*dumps, *([confirmed] if confirmed else [])):
+    if confirmed and confirmed.started_at.timestamp() <= horizon:
+        counting.append(confirmed)
+    for dump in dumps:
         if dump.started_at <= EPOCH:
             continue
         if dump.started_at.timestamp() > horizon:
             in_future.append(dump)
-        elif dump is not confirmed and any(dump.started_at in span for span in distrusted):
+        elif any(dump.started_at in span for span in distrusted):
             untrusted.append(dump)
         else:
             counting.append(dump)
@@ -167,11 +169,13 @@ def _stand(disk: Disk, newest: datetime | None, policy: Policy, now: datetime) -
     A disk is forgotten by what was dumped since, not by the clock: after six weeks'
     holiday every disk is six weeks old, and every one is still waited for.
     """
+    claimed = disk.last or disk.distrusted or disk.in_future
+    behind = newest - claimed.started_at if newest and claimed else timedelta(0)
+    if not policy.disks and behind > policy.forget_after:
+        return DiskVerdict(disk, Standing.FORGOTTEN, None)
     if disk.last is None:
         return DiskVerdict(disk, Standing.NEVER, None)
     last_at = disk.last.started_at
-    if not policy.disks and newest and newest - last_at > policy.forget_after:
-        return DiskVerdict(disk, Standing.FORGOTTEN, None)
     until = last_at + policy.interval * (1 - TOLERANCE)
     if now >= until:
         return DiskVerdict(disk, Standing.OVERDUE, None)
@@ -186,6 +190,13 @@ def _decide_each(verdicts: tuple[DiskVerdict, ...], now: datetime) -> Decision:
         return Due(verdicts, wanted, oldest)
     until = min(v.fresh_until or now for v in waited_for)
     return NotDue(verdicts, until, oldest)
+
+
+def force_due(decision: Decision, policy: Policy) -> Due:
+    """Return the verdict of one who wants a backup anyway: of each disk, if each is watched."""
+    waited_for = [v.disk.name for v in decision.disks if v.standing is not Standing.FORGOTTEN]
+    wanted = tuple(waited_for) if policy.watch is Watch.EACH else ()
+    return Due(decision.disks, wanted, decision.last_at)
 
 
 def is_stale(decision: Decision, since: datetime, policy: Policy, now: datetime) -> bool:

@@ -61,6 +61,8 @@ class Outcome(Enum):
 
     BACKED_UP = "backed up"
     FAILED = "failed"  # the command ended, and a wanted disk is not backed up
+    INCOMPLETE = "incomplete"  # the command ended well, and a wanted disk was not dumped
+    KILLED = "killed"  # the command was killed at the server; what it started may go on
     LOST = "lost"  # the connection broke while the command ran
     INTERRUPTED = "interrupted"  # the agent was told to stop while the command ran
     UNSEEN = "unseen"  # the agent died while the command ran
@@ -71,7 +73,7 @@ class Outcome(Enum):
     @property
     def is_settled(self) -> bool:
         """Whether it is certain that no run of this attempt goes on at the server."""
-        return self not in {Outcome.LOST, Outcome.INTERRUPTED, Outcome.UNSEEN}
+        return self not in {Outcome.KILLED, Outcome.LOST, Outcome.INTERRUPTED, Outcome.UNSEEN}
 
     @property
     def has_run(self) -> bool:

@@ -7,6 +7,7 @@ from asyncamanda.core.model import END_OF_TIME, Attempt, Memory, Outcome, Span, 
 
 KEPT_ATTEMPTS = 100
 KEPT_SPANS = 50
+CLOCK_STEP = timedelta(minutes=5)  # by which a clock that is right may be set back
 
 
 def note_start(memory: Memory, started: Started) -> Memory:
@@ -15,10 +16,16 @@ def note_start(memory: Memory, started: Started) -> Memory:
     A run whose end nobody saw casts doubt on amandates until this one begins, and no longer.
     """
     before = started.started_at.replace(microsecond=0) - timedelta(microseconds=1)
-    distrusted = tuple(
-        replace(span, end=before) if span.end == END_OF_TIME else span for span in memory.distrusted
-    )
+    run_ends = [attempt.ended_at for attempt in memory.attempts if attempt.outcome.has_run]
+    distrusted = tuple(_close(span, before, run_ends) for span in memory.distrusted)
     return replace(memory, started=started, distrusted=distrusted)
+
+
+def _close(span: Span, end: datetime, run_ends: list[datetime]) -> Span:
+    """Return `span`, ended if it has none. A clock set back leaves it as long as its run."""
+    if span.end != END_OF_TIME:
+        return span
+    return replace(span, end=end if end >= span.start else max(span.start, *run_ends[-1:]))
 
 
 def note_end(memory: Memory, attempt: Attempt) -> Memory:
@@ -28,26 +35,26 @@ def note_end(memory: Memory, attempt: Attempt) -> Memory:
     nobody saw may still go on for hours, so after it all is distrusted, until the next begins.
     """
     remembered = replace(memory, started=None, attempts=_add(memory.attempts, attempt))
-    if attempt.outcome is Outcome.BACKED_UP:
+    if attempt.outcome in {Outcome.BACKED_UP, Outcome.INCOMPLETE}:
         confirmed = memory.confirmed | {dump.disk: dump for dump in attempt.dumps}
         return replace(remembered, confirmed=confirmed)
     if not attempt.outcome.has_run:
         return remembered
-    end = attempt.ended_at if attempt.outcome.is_settled else END_OF_TIME
-    return _distrust(remembered, attempt.started_at, end)
+    start, end = sorted((attempt.started_at, attempt.ended_at))  # a clock may be set back
+    return _distrust(remembered, start, end if attempt.outcome.is_settled else END_OF_TIME)
 
 
 def doubt_running(memory: Memory) -> Memory:
     """Return `memory` as it counts while its run goes on: what that has dumped does not, yet."""
     if memory.started is None:
         return memory
-    return _distrust(memory, memory.started.started_at, END_OF_TIME)
+    start = min(memory.started.started_at, memory.started.alive_at)
+    return _distrust(memory, start, END_OF_TIME)
 
 
 def _distrust(memory: Memory, start: datetime, end: datetime) -> Memory:
     """Return `memory` without trust in a stretch; amandates has whole seconds, cut off."""
-    first, last = sorted((start, end))  # a clock may be set back in the middle
-    span = Span(first.replace(microsecond=0), last)
+    span = Span(start.replace(microsecond=0), end)
     return replace(memory, distrusted=_add_span(memory.distrusted, span))
 
 
@@ -69,7 +76,7 @@ def settles_at(memory: Memory, settle: timedelta, now: datetime) -> datetime | N
     if not runs or runs[-1].outcome.is_settled:
         return None
     until = runs[-1].ended_at + settle
-    return until if now < until <= now + settle else None
+    return until if now < until <= now + settle + CLOCK_STEP else None
 
 
 def _add(attempts: tuple[Attempt, ...], attempt: Attempt) -> tuple[Attempt, ...]:

@@ -41,15 +41,13 @@ _PATTERNS = (
     (Fault.PERMISSION_DENIED, r"Permission denied \(|Too many authentication failures"),
     (Fault.UNRESOLVED, r"Could not resolve hostname"),
     (Fault.CONNECTION_REFUSED, r"Connection refused"),
-    (Fault.UNREACHABLE, r"timed out|No route to host|(Network|Host) is (unreachable|down)"),
-    (Fault.DROPPED, r"Connection (closed|reset)|Broken pipe|not responding|lost connection"),
+    (Fault.UNREACHABLE, r"timed out|No route to host|Network is unreachable"),
+    (Fault.DROPPED, r"Connection (closed|reset)"),
     (Fault.NOTHING_COMMON, r"Unable to negotiate"),
     (Fault.BAD_OPTIONS, r"\bline \d+: "),
     (Fault.BAD_OPTIONS, r"Bad owner or permissions|bad configuration option"),
 )
-_WARNING = re.compile(
-    r"Identity file|no such identity|Load key|UNPROTECTED PRIVATE KEY|Permissions .* too open"
-)
+_WARNING = re.compile(r"no such identity|Load key|UNPROTECTED PRIVATE KEY|Permissions .* too open")
 
 
 def interpret_connect_failure(printed: str) -> ConnectFault:

@@ -9,7 +9,7 @@ from asyncamanda.core.model import Attempt, DumpRecord
 
 
 def render_json(value: object) -> str:
-    """Return `value` as one JSON text; times are RFC 3339 in UTC, spans are seconds."""
+    """Return `value` as one JSON text; times are RFC 3339 in UTC."""
     return json.dumps(value, indent=2)
 
 

@@ -36,14 +36,17 @@ class Narrator:
 
     def tell(self, text: str) -> None:
         """Write a line that belongs in every diary."""
-        print(f"{self._head}: {printable(text)}", file=sys.stderr, flush=True)  # noqa: T201
+        with contextlib.suppress(OSError):  # a run does not depend on its listener
+            print(f"{self._head}: {printable(text)}", file=sys.stderr, flush=True)  # noqa: T201
 
-    def show_run(self, started_at: datetime, now: datetime) -> None:
-        """Show, on a terminal, that the command runs, and for how long it has."""
+    def show_run(self, started_at: datetime, now: datetime, noted: int) -> None:
+        """Show, on a terminal, for how long the command has run, and how many disks are noted."""
         if self._spinner:
-            self._spinner.update(
-                f"the server dumps this client · {format_interval(now - started_at)}"
+            elapsed = format_interval(now - started_at)
+            disks = (
+                f" · {noted} disk{'s' if noted != 1 else ''} noted in amandates" if noted else ""
             )
+            self._spinner.update(f"the command runs at the server · {elapsed}{disks}")
 
     @contextlib.contextmanager
     def live(self) -> Iterator[None]:
@@ -72,4 +75,10 @@ class Narrator:
 
 def is_watched() -> bool:
     """Return whether somebody reads every line: a person at a terminal, or the journal."""
-    return sys.stderr.isatty() or "JOURNAL_STREAM" in os.environ
+    if sys.stderr.isatty():
+        return True
+    with contextlib.suppress(OSError):
+        status = os.fstat(2)
+        # systemd.exec(5): a child may have inherited it, and write elsewhere
+        return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+    return False

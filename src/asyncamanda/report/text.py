@@ -47,7 +47,7 @@ def explain_decision(decision: Decision, policy: Policy, now: datetime) -> str:
     overdue = [v.disk.name for v in decision.disks if v.standing is Standing.OVERDUE]
     reasons = []
     if never:
-        reasons.append(f"{name_disks(never)} never backed up")
+        reasons.append(f"{name_disks(never)} without a backup that counts")
     if overdue:
         reasons.append(f"{name_disks(overdue)} not backed up for too long, for {wanted_every}")
     return f"due: {'; '.join(reasons)}"
@@ -67,10 +67,8 @@ def explain_oddities(decision: Decision, rejected: Rejected) -> list[str]:
         )
     if rejected.count:
         first = rejected.lines[0]
-        remarks.append(
-            f"{rejected.count} line{'s' if rejected.count > 1 else ''} of amandates skipped, "
-            f"first line {first.number}: {first.fault}"
-        )
+        count = f"{rejected.count} line{'s' if rejected.count > 1 else ''}"
+        remarks.append(f"{count} skipped, as Amanda does; line {first.number}: {first.fault}")
     return remarks
 
 
@@ -111,11 +109,9 @@ def describe_attempt(attempt: Attempt) -> str:
     return f"{attempt.outcome.value}{times}: {printable(attempt.detail)}"
 
 
-def sum_up(decision: Decision, *, is_stale: bool, now: datetime) -> str:
+def sum_up(decision: Decision, policy: Policy, *, is_stale: bool, now: datetime) -> str:
     """Return the state of the backup at one glance."""
-    if decision.last_at is None:
-        return "never backed up"
-    ago = f"last backup {format_age(now - decision.last_at)} ago"
+    _, _, reason = explain_decision(decision, policy, now).partition(": ")
     if is_stale:
-        return f"STALE: {ago}"
-    return f"overdue: {ago}" if isinstance(decision, Due) else f"all well: {ago}"
+        return f"STALE: {reason}"
+    return f"{'overdue' if isinstance(decision, Due) else 'all well'}: {reason}"

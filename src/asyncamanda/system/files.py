@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from asyncamanda.errors import BadDataError, LaterError, RefusedError
+from asyncamanda.system.clock import now
 from asyncamanda.system.interrupts import StopRequest
 
 BLOCK = 1 << 15  # characters; one odd line slows its block only
@@ -23,7 +24,7 @@ def write_whole(path: Path, text: str, mode: int = 0o644) -> None:
 
     Raises OSError; then `path` is as it was and nothing is left beside it.
     """
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh = path.with_name(f".{path.name}.new")  # one name, so that a kill leaves one at most
     try:
         with fresh.open("w", encoding="utf-8", errors="surrogateescape") as file:
             os.fchmod(file.fileno(), mode)
@@ -98,7 +99,7 @@ def open_shared(
 def _lock_shared(
     file: TextIO, path: Path, lock_within: timedelta, stop: StopRequest | None
 ) -> None:
-    give_up_at = time.monotonic() + lock_within.total_seconds()
+    give_up_at = now() + lock_within
     while True:
         try:
             fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -111,7 +112,7 @@ def _lock_shared(
                     f"stopped by {stop.signal.name} while {path} was locked",
                     "the next start looks again",
                 ) from error
-            if time.monotonic() >= give_up_at:
+            if now() >= give_up_at:
                 raise LaterError(
                     "amandates-locked",
                     f"{path} is locked by another program for "

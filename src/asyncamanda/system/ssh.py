@@ -13,7 +13,7 @@ from pathlib import Path
 
 from asyncamanda.core.sshargv import SshOptions, Target, plan_master, plan_session
 from asyncamanda.core.sshfault import ConnectFault, interpret_connect_failure
-from asyncamanda.errors import ConfigurationError
+from asyncamanda.errors import ConfigurationError, LaterError
 from asyncamanda.system.askpass import Askpass
 from asyncamanda.system.interrupts import StopRequest
 
@@ -21,7 +21,7 @@ READY_POLL = 0.005  # seconds
 TICK = 0.5  # seconds
 PATIENCE = 1.0  # seconds for an ssh that was told to end, before it is killed
 KEPT_LINE = 400  # characters
-LONGEST_FOLDER = 40  # characters: ssh appends some 50 to it, and sun_path ends at 108
+LONGEST_BASE = 75  # characters: ssh and we append some 30 to it, and sun_path ends at 108
 
 # ssh dies with the process that started it, whatever that dies of: prctl(2), by setpriv(1)
 _DIES_WITH_US = ("setpriv", "--pdeathsig", "TERM", "--")
@@ -140,44 +140,67 @@ class Connection:
 
 
 @contextlib.contextmanager
-def connect(target: Target, options: SshOptions, stop: StopRequest) -> Iterator[Connection]:
+def connect(
+    target: Target, options: SshOptions, stop: StopRequest, base: Path
+) -> Iterator[Connection]:
     """Connect to `target` and yield the connection, ended with the block.
 
-    Raises NotConnected with the fault, and ConfigurationError if there is no ssh.
+    Its sockets lie in a folder below `base`, which nobody else uses at the same time; what a
+    killed process left there is cleared. Raises NotConnected with the fault, LaterError if
+    there is no room for the sockets, and ConfigurationError if there is no ssh.
     """
     if not shutil.which("ssh"):
         raise ConfigurationError(
             "no-ssh", "there is no ssh on this machine", "apt install openssh-client"
         )
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(_private_folder()))
-        askpass = None
-        if target.password:
-            askpass = stack.enter_context(contextlib.closing(Askpass(target.password, folder)))
-        master = stack.enter_context(
-            subprocess.Popen(
-                [*_DIES_WITH_US, *plan_master(target, options, str(folder / "master"))],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=stack.enter_context((folder / "printed").open("wb")),
-                env=os.environ | (askpass.environ if askpass else {}),
-                start_new_session=True,
-            )
-        )
-        stack.enter_context(_ended_at_exit(master))
-        if askpass:
-            askpass.allow(master.pid)
+        try:
+            folder = stack.enter_context(_private_folder(base))
+            master = _start_master(stack, target, options, folder)
+        except OSError as error:
+            raise LaterError(
+                "no-room", f"ssh cannot be started: {error}", f"is there room left in {base}?"
+            ) from error
         _await_master(master, folder, stop)
         yield Connection(target, folder, master, stop)
 
 
-def _private_folder() -> tempfile.TemporaryDirectory[str]:
-    """Return a new folder for this user alone, with a path short enough for a socket's name."""
-    usual = tempfile.gettempdir()
-    return tempfile.TemporaryDirectory(
-        prefix="asyncamanda-",
-        dir=usual if len(usual) <= LONGEST_FOLDER else "/tmp",  # noqa: S108
+def _start_master(
+    stack: contextlib.ExitStack, target: Target, options: SshOptions, folder: Path
+) -> subprocess.Popen[bytes]:
+    askpass = None
+    if target.password:
+        askpass = stack.enter_context(contextlib.closing(Askpass(target.password, folder)))
+    master = stack.enter_context(
+        subprocess.Popen(
+            [*_DIES_WITH_US, *plan_master(target, options, str(folder / "master"))],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=stack.enter_context((folder / "printed").open("wb")),
+            env=os.environ | (askpass.environ if askpass else {}),
+            start_new_session=True,
+        )
     )
+    stack.enter_context(_ended_at_exit(master))
+    if askpass:
+        askpass.allow(master.pid)
+    return master
+
+
+@contextlib.contextmanager
+def _private_folder(base: Path) -> Iterator[Path]:
+    """Yield a new folder for this user alone, with a path short enough for a socket's name."""
+    if len(str(base)) > LONGEST_BASE:
+        with tempfile.TemporaryDirectory(prefix="asyncamanda-", dir="/tmp") as short:
+            yield Path(short)
+        return
+    folder = base / "ssh"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _await_master(master: subprocess.Popen[bytes], folder: Path, stop: StopRequest) -> None:

@@ -1,0 +1,26 @@
+"""What several commands print of a look."""
+
+from asyncamanda.client.look import Look
+from asyncamanda.report.table import print_table
+from asyncamanda.report.text import describe_disk, explain_oddities, format_time, printable
+
+
+def print_disks(look: Look) -> None:
+    """Print a row for each disk, if there is one."""
+    if look.decision.disks:
+        rows = [describe_disk(verdict, look.now) for verdict in look.decision.disks]
+        print()
+        print_table(("disk", "state", "last dump", "age"), rows)
+        print()
+
+
+def print_remarks(look: Look) -> None:
+    """Print a line for whatever is odd, and for what keeps a run waiting."""
+    for oddity in explain_oddities(look.decision, look.rejected):
+        print(f"amandates: {oddity}")
+    for line in look.rejected.lines[1:]:
+        print(f"  line {line.number}: {line.fault}: {printable(line.text)}")
+    if look.damage:
+        print(f"memory: {look.damage}")
+    if look.settles_at:
+        print(f"waits until {format_time(look.settles_at)}: a run may still go on")

@@ -1,0 +1,33 @@
+"""What holds for all tests: in CI a skip that is not on the list fails, a whole file's as well."""
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+# node id: the reason why it may be skipped there
+ALLOWED_SKIPS: dict[str, str] = {}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skip that is not on the list into a failure, in CI."""
+    report = yield
+    if report.skipped and os.environ.get("CI") and item.nodeid not in ALLOWED_SKIPS:
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped in CI: {call.excinfo}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Turn a file that skips itself, as by importorskip(), into an error, in CI."""
+    report = yield
+    if report.skipped and os.environ.get("CI") and collector.nodeid not in ALLOWED_SKIPS:
+        report.outcome = "failed"
+        report.longrepr = f"{collector.nodeid} was skipped in CI: {report.longrepr}"
+    return report

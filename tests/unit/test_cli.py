@@ -1,0 +1,48 @@
+"""The command line: what is not understood ends with 64, and repeats nothing that may be secret."""
+
+import pytest
+
+from asyncamanda.cli import main
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["run", "root:hunter2 x@server"],
+        ["root:hunter2 x@server"],
+        ["run", "root:hunter2"],
+        ["run", "--json=root:hunter2@server"],
+        ["run", "--hunter2=root:hunter2@server"],
+        ["-i", "root:hunter2@server", "-h", "24", "-c", "c", "-a", "a"],
+        ["-i", "24", "-h", "root:hunter2@ser ver", "-c", "c", "-a", "a"],
+        ["-hroot:hunter2@server", "-i", "24", "-c", "c", "-a", "a"],
+        ["-hunter2"],
+    ],
+)
+def test_no_complaint_shows_a_password(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Whichever word it was put in by mistake."""
+    assert main(argv) == 64
+    said = capsys.readouterr()
+    assert "asyncamanda: " in said.err
+    assert "hunter2" not in said.out + said.err
+
+
+@pytest.mark.parametrize(
+    "argv", [["run", "--conf", "/x"], ["run", "--verb"], ["run", "--dry"], ["check", "--js"]]
+)
+def test_an_option_is_written_whole(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """An abbreviation that works today may mean something else tomorrow."""
+    assert main(argv) == 64
+    assert "asyncamanda: unrecognized arguments: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("argv", [["-v"], ["--json"], ["-i24"], ["-x", "run"]])
+def test_a_slip_in_the_classic_form_is_told_with_both_forms(
+    argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who meant a command finds the way as well."""
+    assert main(argv) == 64
+    said = capsys.readouterr()
+    assert "is not understood" in said.out + said.err
+    assert "-i|--interval HOURS" in said.out + said.err
+    assert "--help for the commands" in said.out + said.err

@@ -1,0 +1,146 @@
+"""The agent's memory as text."""
+
+import json
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from asyncamanda.client.memory import decode_memory, encode_memory
+from asyncamanda.core.model import Attempt, DumpRecord, Memory, Outcome, Span, Started
+
+NOW = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
+DUMP = DumpRecord('/\udce9\n"', 3, NOW)
+FULL = Memory(
+    since=NOW,
+    confirmed={DUMP.disk: DUMP},
+    distrusted=(Span(NOW, NOW + timedelta(hours=1)),),
+    started=Started(NOW, NOW, 4711),
+    attempts=(
+        Attempt(NOW, NOW, Outcome.FAILED, "why", 4, (DUMP,)),
+        Attempt(NOW, NOW, Outcome.UNREACHABLE, "why not", times=7),
+    ),
+)
+# what read_memory() takes for damage
+REFUSALS = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+
+
+@pytest.mark.parametrize("memory", [FULL, Memory(since=NOW)])
+def test_what_is_remembered_is_read_back(memory: Memory) -> None:
+    """To the microsecond, and whatever a disk is called."""
+    assert decode_memory(encode_memory(memory)) == memory
+
+
+def test_the_text_is_ascii() -> None:
+    """A name that is no UTF-8 does not keep the memory from being written."""
+    assert encode_memory(FULL).isascii()
+
+
+def test_a_time_in_another_zone_is_the_same_time() -> None:
+    """Times are UTC once they are read."""
+    text = encode_memory(Memory(since=NOW)).replace("12:00:00.123456+00:00", "14:00:00+02:00")
+    assert decode_memory(text).since == datetime(2026, 11, 23, 12, tzinfo=UTC)
+    assert decode_memory(text).since.tzinfo is UTC
+
+
+def test_a_text_cut_anywhere_is_refused() -> None:
+    """No half of a memory is taken for a whole one; only the last line's end may lack."""
+    text = encode_memory(FULL)
+    for length in range(len(text) - 1):
+        with pytest.raises(REFUSALS):
+            decode_memory(text[:length])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "\0" * 100, "null", "[]", "1", '"x"', "{}", "{", '{"format": 1}', "\ufeff{}", "\udce9"],
+)
+def test_what_is_no_memory_is_refused(text: str) -> None:
+    """Whatever a full disk or a crash left there."""
+    with pytest.raises(REFUSALS):
+        decode_memory(text)
+
+
+@pytest.mark.parametrize("format_", [0, 2, None, "1"])
+def test_a_memory_of_another_format_is_refused(format_: object) -> None:
+    """A newer version's memory is not guessed at."""
+    with pytest.raises(ValueError, match="is not 1"):
+        decode_memory(json.dumps({**json.loads(encode_memory(FULL)), "format": format_}))
+
+
+def paths_in(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the path to every value within `value`."""
+    items: list[tuple[Any, Any]] = []
+    if isinstance(value, dict):
+        items = list(value.items())
+    elif isinstance(value, list):
+        items = list(enumerate(value))
+    return [path, *(inner for key, item in items for inner in paths_in(item, (*path, key)))]
+
+
+WHOLE = json.loads(encode_memory(FULL))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [None, True, 0, -1, 1.5, "", "x", [], [[]], [[1, 2]], {}, {"a": 1}, "2026-11-23T12:00:00"],
+    ids=repr,
+)
+def test_a_wrong_value_anywhere_is_refused_or_harmless(wrong: Any) -> None:
+    """Damage shows as one of the errors that are taken for it, and as no other."""
+    for path in paths_in(WHOLE)[1:]:
+        damaged = json.loads(encode_memory(FULL))
+        place = damaged
+        for key in path[:-1]:
+            place = place[key]
+        place[path[-1]] = wrong
+        with suppress(*REFUSALS):
+            decode_memory(json.dumps(damaged))
+
+
+@pytest.mark.parametrize("path", [p for p in paths_in(WHOLE) if p and isinstance(p[-1], str)])
+def test_a_missing_value_is_refused(path: tuple[Any, ...]) -> None:
+    """Every key is needed."""
+    damaged = json.loads(encode_memory(FULL))
+    place = damaged
+    for key in path[:-1]:
+        place = place[key]
+    del place[path[-1]]
+    with pytest.raises(REFUSALS):
+        decode_memory(json.dumps(damaged))
+
+
+@pytest.mark.parametrize(
+    ("found", "put"),
+    [
+        ("4711", "1e999"),
+        ("2026-11-23T12:00:00.123456+00:00", "9999-12-31T23:59:59-14:00"),
+        ("2026-11-23T12:00:00.123456+00:00", "0001-01-01T00:00:00+14:00"),
+    ],
+)
+def test_numbers_and_times_out_of_bounds_are_refused(found: str, put: str) -> None:
+    """One changed byte can make a number endless."""
+    text = encode_memory(FULL)
+    assert found in text
+    with pytest.raises(REFUSALS):
+        decode_memory(text.replace(found, put))
+
+
+@pytest.mark.parametrize("started", [False, 0, "", [], {}], ids=repr)
+def test_a_start_that_is_empty_is_no_missing_start(started: object) -> None:
+    """Only null says that nothing was started."""
+    with pytest.raises(REFUSALS):
+        decode_memory(json.dumps({**WHOLE, "started": started}))
+
+
+def test_a_text_that_nests_without_end_is_refused() -> None:
+    """It must not end the start either."""
+    with pytest.raises(REFUSALS):
+        decode_memory("[" * 100_000)
+
+
+def test_a_time_without_its_zone_is_refused() -> None:
+    """It could be hours off."""
+    with pytest.raises(ValueError, match="no time zone"):
+        decode_memory(json.dumps({**WHOLE, "since": "2026-11-23T12:00:00"}))

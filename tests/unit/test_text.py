@@ -1,0 +1,216 @@
+"""Verdicts and memories in words."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from asyncamanda.core.amandates import Rejected, parse_amandates
+from asyncamanda.core.due import Decision, Disk, decide_due, survey_disks
+from asyncamanda.core.model import EPOCH, Attempt, DumpRecord, Outcome, Policy, Span, Watch
+from asyncamanda.report.text import (
+    describe_attempt,
+    describe_disk,
+    explain_decision,
+    explain_oddities,
+    format_time,
+    name_disks,
+    printable,
+    sum_up,
+)
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+DAILY = Policy(DAY)
+NEWEST = Policy(DAY, Watch.NEWEST)
+
+
+def disk(name: str, ago: timedelta, level: int = 0) -> Disk:
+    """Return a disk whose last dump started `ago` before now."""
+    return Disk(name, DumpRecord(name, level, NOW - ago))
+
+
+def explain(policy: Policy, *disks: Disk) -> str:
+    """Return the verdict on `disks` in words."""
+    return explain_decision(decide_due(disks, policy, NOW), policy, NOW)
+
+
+def decide(*disks: Disk) -> Decision:
+    """Return the verdict on `disks`."""
+    return decide_due(disks, DAILY, NOW)
+
+
+@pytest.mark.parametrize(
+    ("policy", "disks", "words"),
+    [
+        (DAILY, (), "due: never backed up, for amandates lists no disk"),
+        (DAILY, (Disk("/"),), "due: / without a backup that counts"),
+        (
+            DAILY,
+            (disk("/", 2 * DAY),),
+            "due: / not backed up for too long, for one is wanted every 1d",
+        ),
+        (
+            DAILY,
+            (disk("/", 2 * DAY), Disk("/new"), disk("/ok", HOUR)),
+            "due: /new without a backup that counts; / not backed up for too long, "
+            "for one is wanted every 1d",
+        ),
+        (
+            NEWEST,
+            (disk("/", 2 * DAY + HOUR), Disk("/new")),
+            "due: the newest dump of any disk is 2d 1h old, and one is wanted every 1d",
+        ),
+        (NEWEST, (Disk("/"),), "due: / without a backup that counts"),
+    ],
+)
+def test_what_is_due_is_told_with_its_reason(
+    policy: Policy, disks: tuple[Disk, ...], words: str
+) -> None:
+    """Nobody has to guess."""
+    assert explain(policy, *disks) == words
+
+
+def test_what_is_not_due_is_told_with_its_evidence() -> None:
+    """How old, and due from when, in the reader's time zone."""
+    until = format_time(NOW - 5 * HOUR + DAY * 0.97)
+    assert explain(DAILY, disk("/", HOUR), disk("/b", 5 * HOUR)) == (
+        f"not due: no disk's backup is older than 5h; the next is due at {until}"
+    )
+    until = format_time(NOW - HOUR + DAY * 0.97)
+    assert explain(NEWEST, disk("/", HOUR), disk("/b", 5 * HOUR)) == (
+        f"not due: the newest dump is 1h old; the next is due at {until}"
+    )
+
+
+@pytest.mark.parametrize("policy", [DAILY, NEWEST])
+def test_a_dump_a_little_ahead_of_the_clock_is_just_made(policy: Policy) -> None:
+    """Two clocks may differ, and nothing is older than not at all."""
+    assert "0s" in explain(policy, disk("/", timedelta(minutes=-2)))
+
+
+def test_many_disks_are_counted() -> None:
+    """A sentence names five."""
+    assert name_disks([*"abcde"]) == "a, b, c, d, e"
+    assert name_disks([*"abcdefg"]) == "a, b, c, d, e and 2 more"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("/srv/d 3", "/srv/d 3"),
+        ("/bücher", "/bücher"),
+        ("\x1b[31m", "\\x1b[31m"),
+        ("a\nb\tc", "a\\x0ab\\x09c"),
+        ("\udce9", "\\xdce9"),
+        ("\u202egnp", "\\x202egnp"),
+    ],
+)
+def test_a_name_cannot_act_on_the_terminal(name: str, shown: str) -> None:
+    """Escapes, line ends and direction marks are shown, not obeyed."""
+    assert printable(name) == shown
+    assert shown in explain(DAILY, Disk(name))
+
+
+def test_what_does_not_count_is_told_with_why() -> None:
+    """Times in the future, times from bad runs, forgotten disks, skipped lines."""
+    future, bad = DumpRecord("/f", 0, NOW + DAY), DumpRecord("/d", 0, NOW - HOUR)
+    decision = decide(
+        disk("/", HOUR),
+        Disk("/f", in_future=future),
+        Disk("/d", distrusted=bad),
+        disk("/gone", 40 * DAY),
+    )
+    _, rejected = parse_amandates("/ok 0 17\nbad\nworse\n")
+    assert explain_oddities(decision, rejected) == [
+        f"dated in the future, no evidence of a backup: /f at {format_time(NOW + DAY)}",
+        f"from a run that did not end well, not counted: /d at {format_time(NOW - HOUR)}",
+        "no longer waited for, long behind the other disks: /gone",
+        "2 lines skipped, as Amanda does; line 2: no disk name followed by a level and a time",
+    ]
+
+
+def test_a_future_time_beside_a_good_one_is_told_as_well() -> None:
+    """The disk is fresh, and its clock was wrong once."""
+    odd = Disk("/", DumpRecord("/", 0, NOW), in_future=DumpRecord("/", 1, NOW + DAY))
+    assert len(explain_oddities(decide(odd), Rejected())) == 1
+
+
+def test_more_than_five_oddities_of_a_kind_are_counted() -> None:
+    """A sentence stays a sentence."""
+    disks = [Disk(f"/{n}", in_future=DumpRecord(f"/{n}", 0, NOW + DAY)) for n in range(7)]
+    assert explain_oddities(decide(*disks), Rejected())[0].endswith(" and 2 more")
+
+
+def test_where_all_counts_there_is_nothing_to_tell() -> None:
+    """No oddity, no words; a level that was never dumped is none either."""
+    assert explain_oddities(decide(disk("/", HOUR)), Rejected()) == []
+    never = survey_disks([("/", 0, 0)], {}, (Span(EPOCH, NOW),), NOW)
+    assert explain_oddities(decide(*never), Rejected()) == []
+
+
+def test_a_disk_is_a_row() -> None:
+    """Name, standing, last dump, age; dashes where there is no dump."""
+    fresh, never = decide(disk("/", 25 * HOUR, 2), Disk("/new")).disks
+    assert describe_disk(fresh, NOW) == (
+        "/",
+        "overdue",
+        f"{format_time(NOW - 25 * HOUR)} level 2",
+        "1d 1h",
+    )
+    assert describe_disk(never, NOW) == ("/new", "no backup", "-", "-")
+
+
+DUMPS = tuple(DumpRecord(f"/{n}", n, NOW) for n in range(6))
+
+
+@pytest.mark.parametrize(
+    ("attempt", "words"),
+    [
+        (
+            Attempt(NOW, NOW + HOUR, Outcome.BACKED_UP, dumps=DUMPS[:2]),
+            "backed up in 1h: /0 (level 0), /1 (level 1)",
+        ),
+        (
+            Attempt(NOW, NOW + HOUR, Outcome.BACKED_UP, "with remarks", 2, DUMPS),
+            "backed up in 1h with remarks: /0 (level 0), /1 (level 1), /2 (level 2), "
+            "/3 (level 3), /4 (level 4) and 1 more",
+        ),
+        (Attempt(NOW, NOW, Outcome.FAILED, "no\x1b"), "failed: no\\x1b"),
+        (Attempt(NOW, NOW, Outcome.INCOMPLETE, "why", 0, DUMPS[:1]), "incomplete: why"),
+        (Attempt(NOW, NOW, Outcome.KILLED, "why", 255), "killed: why"),
+        (Attempt(NOW, NOW, Outcome.UNREACHABLE, "why", times=3), "unreachable 3 times: why"),
+    ],
+)
+def test_an_attempt_is_one_line(attempt: Attempt, words: str) -> None:
+    """How it ended, how long it took, how often, and what it brought."""
+    assert describe_attempt(attempt) == words
+
+
+@pytest.mark.parametrize(
+    ("decision", "stale", "words"),
+    [
+        (decide(), False, "overdue: never backed up, for amandates lists no disk"),
+        (decide(), True, "STALE: never backed up, for amandates lists no disk"),
+        (decide(Disk("/")), False, "overdue: / without a backup that counts"),
+        (
+            decide(disk("/", HOUR)),
+            False,
+            "all well: no disk's backup is older than 1h; the next is due at "
+            f"{format_time(NOW - HOUR + DAY * 0.97)}",
+        ),
+        (
+            decide(disk("/", 2 * DAY)),
+            False,
+            "overdue: / not backed up for too long, for one is wanted every 1d",
+        ),
+        (
+            decide(disk("/", 9 * DAY)),
+            True,
+            "STALE: / not backed up for too long, for one is wanted every 1d",
+        ),
+    ],
+)
+def test_the_state_is_told_at_one_glance(decision: Decision, stale: bool, words: str) -> None:
+    """The worst that is true comes first, then its reason."""
+    assert sum_up(decision, DAILY, is_stale=stale, now=NOW) == words
