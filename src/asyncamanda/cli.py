@@ -1,9 +1,7 @@
 """Arguments in, exits out. The only place that turns errors into exits."""
 
 import argparse
-import contextlib
 import json
-import os
 import re
 import shutil
 import sys
@@ -18,7 +16,7 @@ from asyncamanda.client.plan import plan_classic
 from asyncamanda.core import classic
 from asyncamanda.core.sshfault import Fault
 from asyncamanda.errors import AsyncamandaError, Exit, LaterError, UsageError
-from asyncamanda.report.narrator import is_watched
+from asyncamanda.report.narrator import is_watched, silence, write_line
 from asyncamanda.report.text import printable
 
 
@@ -67,7 +65,7 @@ def main(argv: list[str]) -> int:
         _print_error(error, argv)
         return error.exit
     except BrokenPipeError:  # whoever asked has heard enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence(sys.stdout)
         return Exit.OK
     except KeyboardInterrupt:
         return Exit.LATER
@@ -135,9 +133,8 @@ def _print_error(error: AsyncamandaError, argv: list[str]) -> None:
     is_everyday = isinstance(error, LaterError) and error.reference in QUIET
     if is_everyday and not is_watched() and not {"-v", "--verbose"} & set(argv):
         return
-    with contextlib.suppress(OSError):  # nobody to tell; the exit code says it, too
-        print(_wrapped(f"asyncamanda: {error.message}", ""), file=sys.stderr)
-        print(_wrapped(f"hint: {error.hint}", "  "), file=sys.stderr, flush=True)
+    write_line(sys.stderr, _wrapped(f"asyncamanda: {error.message}", ""))
+    write_line(sys.stderr, _wrapped(f"hint: {error.hint}", "  "))
 
 
 def _wrapped(text: str, indent: str) -> str:

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TextIO
 
 from asyncamanda.core.interval import format_interval
 from asyncamanda.report.text import printable
@@ -36,8 +36,7 @@ class Narrator:
 
     def tell(self, text: str) -> None:
         """Write a line that belongs in every diary."""
-        with contextlib.suppress(OSError):  # a run does not depend on its listener
-            print(f"{self._head}: {printable(text)}", file=sys.stderr, flush=True)  # noqa: T201
+        write_line(sys.stderr, f"{self._head}: {printable(text)}")
 
     def show_run(self, started_at: datetime, now: datetime, noted: int) -> None:
         """Show, on a terminal, for how long the command has run, and how many disks are noted."""
@@ -71,6 +70,21 @@ class Narrator:
                 yield
             finally:
                 self._spinner = None
+
+
+def write_line(stream: TextIO, line: str) -> None:
+    """Write `line`, if anybody can still be told: what is done does not depend on that."""
+    try:
+        print(line, file=stream, flush=True)
+    except OSError:
+        silence(stream)
+
+
+def silence(stream: TextIO) -> None:
+    """Let what is still to be written to `stream` go nowhere, without a complaint at the end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def is_watched() -> bool:
