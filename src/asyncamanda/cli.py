@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import re
 import shutil
 import sys
@@ -41,7 +42,7 @@ COMMANDS = {
 QUIET = {
     fault.value
     for fault in (Fault.UNRESOLVED, Fault.CONNECTION_REFUSED, Fault.UNREACHABLE, Fault.DROPPED)
-}
+} | {"tried-lately"}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -55,17 +56,32 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: list[str]) -> int:
     """Do what `argv`, without the program's name, says; return the exit code."""
+    _prepare_streams()
+    code = _run(argv)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # whoever asked has gone, which does not change the answer
+            silence(stream)
+    return code
+
+
+def _prepare_streams() -> None:
+    """Have both streams, though a caller may have closed one, and print every name somehow."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115 - open to the end
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _run(argv: list[str]) -> int:
     try:
-        code = _dispatch(argv)
-        sys.stdout.flush()
+        return _dispatch(argv)
     except AsyncamandaError as error:
         _print_error(error, argv)
         return error.exit
     except BrokenPipeError:  # whoever asked has heard enough
-        silence(sys.stdout)
         return Exit.OK
     except KeyboardInterrupt:
         return Exit.LATER
@@ -73,7 +89,6 @@ def main(argv: list[str]) -> int:
         traceback.print_exc()
         print("asyncamanda: this is a bug in asyncamanda; please report it", file=sys.stderr)
         return Exit.INTERNAL
-    return code
 
 
 def _dispatch(argv: list[str]) -> Exit:
@@ -128,7 +143,7 @@ def _print_error(error: AsyncamandaError, argv: list[str]) -> None:
             "hint": error.hint,
             "exit": int(error.exit),
         }
-        print(json.dumps(value, indent=2))
+        write_line(sys.stdout, json.dumps(value, indent=2))
         return
     is_everyday = isinstance(error, LaterError) and error.reference in QUIET
     if is_everyday and not is_watched() and not {"-v", "--verbose"} & set(argv):

@@ -152,11 +152,15 @@ def bench_connect(lab: Lab) -> None:
     report("run, due", ours, bare, "<= 1.5", "ssh host true")
 
 
+BENCHES = {"quick": bench_quick_way, "amandates": bench_long_amandates, "connect": bench_connect}
+
+
 def main() -> int:
-    """Print every benchmark."""
+    """Print the benchmarks that the command line names, or all."""
     prefix = Path(os.environ["ASYNCAMANDA_INSTALLED"])
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, median of alternating rounds")
-    for bench in (bench_quick_way, bench_long_amandates, bench_connect):
+    wanted = sys.argv[1:] or list(BENCHES)
+    for bench in (BENCHES[name] for name in wanted):
         with Lab(prefix=prefix) as lab:
             bench(lab)
     return 0

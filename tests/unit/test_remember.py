@@ -10,6 +10,7 @@ from asyncamanda.core.remember import (
     KEPT_ATTEMPTS,
     KEPT_SPANS,
     doubt_running,
+    next_try_at,
     note_end,
     note_start,
     note_unseen_end,
@@ -273,3 +274,27 @@ def test_an_outcome_that_did_not_run_is_settled(outcome: Outcome) -> None:
     assert outcome.is_settled or outcome.has_run
     assert outcome.has_run is (outcome not in NOT_RUN)
     assert outcome.is_settled is (outcome not in UNSETTLED)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "brought", "wanted", "hours", "waits"),
+    [
+        (Outcome.INCOMPLETE, ("/",), ("/gone",), 1, True),
+        (Outcome.INCOMPLETE, ("/",), ("/gone",), 23.2, True),
+        (Outcome.INCOMPLETE, ("/",), ("/gone",), 23.3, False),
+        (Outcome.INCOMPLETE, ("/",), ("/gone",), -1, False),  # the clock was set back
+        (Outcome.INCOMPLETE, ("/",), ("/gone", "/"), 1, False),  # what it brought is due again
+        (Outcome.INCOMPLETE, (), ("/gone",), 1, False),  # nothing at all: a wrong command, say
+        (Outcome.FAILED, ("/",), ("/gone",), 1, False),
+        (Outcome.BACKED_UP, ("/",), ("/gone",), 1, False),
+    ],
+)
+def test_what_a_good_run_did_not_bring_is_tried_once_an_interval(
+    outcome: Outcome, brought: tuple[str, ...], wanted: tuple[str, ...], hours: float, waits: bool
+) -> None:
+    """Making the run again at once would hardly bring what has left the disklist."""
+    dumps = tuple(DumpRecord(disk, 0, NOW) for disk in brought)
+    memory = Memory(since=NOW, attempts=(Attempt(NOW, NOW, outcome, dumps=dumps),))
+    now = NOW + timedelta(hours=hours)
+    expected = NOW + timedelta(hours=24 * 0.97) if waits else None
+    assert next_try_at(memory, wanted, timedelta(hours=24), now) == expected

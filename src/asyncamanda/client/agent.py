@@ -12,13 +12,13 @@ from asyncamanda.client.look import LOCK_NAME, Look, look_around, read_disks
 from asyncamanda.client.memory import make_folder, set_aside, unwritable, write_memory
 from asyncamanda.client.plan import Plan, find_password
 from asyncamanda.core.direct import BackedUp, NotBackedUp, explain_status, find_moved, judge_run
-from asyncamanda.core.due import Due, NotDue, force_due
+from asyncamanda.core.due import NotDue, force_due
 from asyncamanda.core.interval import format_age
 from asyncamanda.core.model import Attempt, DumpRecord, Outcome, Started
 from asyncamanda.core.remember import note_end, note_start
 from asyncamanda.core.sshfault import ConnectFault
 from asyncamanda.errors import AsyncamandaError, LaterError, NotStoredError
-from asyncamanda.report.text import format_time
+from asyncamanda.report.text import format_time, name_disks
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.interrupts import StopRequest, catch_stop
 from asyncamanda.system.locks import Held, Holder, hold_lock
@@ -34,6 +34,7 @@ from asyncamanda.system.ssh import (
 
 ALIVE_EVERY = timedelta(minutes=1)
 LOOK_EVERY = timedelta(seconds=1)
+TRIED_LATELY = "tried-lately"
 
 
 class Narrator(Protocol):
@@ -70,6 +71,13 @@ def back_up(plan: Plan, narrator: Narrator, *, force: bool) -> Attempt | NotDue:
             return look.decision
         if look.settles_at:
             raise _unsettled(look, look.settles_at)
+        if not force and (until := look.next_try_at):
+            raise LaterError(
+                TRIED_LATELY,
+                f"the last run went well and did not dump {name_disks(look.wanted)}; the next "
+                f"try is at {format_time(until)}",
+                "--force tries now; `disks` in client.toml names the disks that matter",
+            )
         if force:
             look = replace(look, decision=force_due(look.decision, plan.policy))
         return _attempt(plan, look, narrator, stop)
@@ -206,14 +214,13 @@ def _judge(
     ended_at = read_clock()
     if not isinstance(end, Ended):
         return _judge_unseen(plan, started_at, ended_at, end)
-    wanted = look.decision.wanted if isinstance(look.decision, Due) else ()
     try:
         after, _ = read_disks(plan.amandates, look.memory, ended_at, stop=stop)
     except AsyncamandaError as error:
         words = f"ended with {explain_status(plan.command, end.status)}, but {error.message}"
         return Attempt(started_at, ended_at, Outcome.FAILED, words, end.status), error
     moved = find_moved(look.disks, after)
-    match judge_run(plan.command, end.status, wanted, moved):
+    match judge_run(plan.command, end.status, look.wanted, moved):
         case BackedUp(dumps, remark):
             good = Attempt(started_at, ended_at, Outcome.BACKED_UP, remark, end.status, dumps)
             return good, None

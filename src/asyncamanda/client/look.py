@@ -8,9 +8,9 @@ from asyncamanda import quick
 from asyncamanda.client.memory import FILE_NAME, read_memory
 from asyncamanda.client.plan import Plan
 from asyncamanda.core.amandates import Rejected, iterate_rows
-from asyncamanda.core.due import Decision, Disk, decide_due, is_stale, survey_disks
+from asyncamanda.core.due import Decision, Disk, Due, decide_due, is_stale, survey_disks
 from asyncamanda.core.model import Memory
-from asyncamanda.core.remember import doubt_running, note_unseen_end, settles_at
+from asyncamanda.core.remember import doubt_running, next_try_at, note_unseen_end, settles_at
 from asyncamanda.system.files import open_shared
 from asyncamanda.system.interrupts import StopRequest
 from asyncamanda.system.locks import Holder, read_holder
@@ -24,7 +24,8 @@ class Look:
     """One look, at one time, with the verdict.
 
     `damage` says what is wrong with the memory (None: nothing); `settles_at` until when a
-    run whose end nobody saw may go on; `glimpses` what the verdict rests on.
+    run whose end nobody saw may go on; `next_try_at` until when one that is due is not tried
+    again; `glimpses` what the verdict rests on.
     """
 
     now: datetime
@@ -35,7 +36,13 @@ class Look:
     decision: Decision
     is_stale: bool
     settles_at: datetime | None
+    next_try_at: datetime | None
     glimpses: list[str]
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The disks that a run has to bring; none means any, or that nothing is due."""
+        return self.decision.wanted if isinstance(self.decision, Due) else ()
 
 
 def look_around(plan: Plan, now: datetime, stop: StopRequest | None = None) -> Look:
@@ -55,6 +62,7 @@ def look_around(plan: Plan, now: datetime, stop: StopRequest | None = None) -> L
     memory = doubt_running(memory) if is_running else note_unseen_end(memory)
     disks, rejected = read_disks(plan.amandates, memory, now, stop=stop)
     decision = decide_due(disks, plan.policy, now)
+    wanted = decision.wanted if isinstance(decision, Due) else ()
     return Look(
         now=now,
         memory=memory,
@@ -64,6 +72,7 @@ def look_around(plan: Plan, now: datetime, stop: StopRequest | None = None) -> L
         decision=decision,
         is_stale=is_stale(decision, memory.since, plan.policy, now),
         settles_at=settles_at(memory, plan.policy.settle, now),
+        next_try_at=next_try_at(memory, wanted, plan.policy.interval, now),
         glimpses=glimpses,
     )
 

@@ -4,7 +4,7 @@ import argparse
 
 from asyncamanda.client.look import look_around
 from asyncamanda.client.plan import plan_configured
-from asyncamanda.commands.options import add_config, add_json
+from asyncamanda.commands.options import add_common
 from asyncamanda.commands.show import print_disks, print_remarks
 from asyncamanda.errors import Exit
 from asyncamanda.report.json import decision_value, render_json
@@ -14,8 +14,7 @@ from asyncamanda.system.clock import now as read_clock
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_json(parser)
-    add_config(parser)
+    add_common(parser)
 
 
 def run(arguments: argparse.Namespace) -> Exit:

@@ -5,7 +5,7 @@ import argparse
 from asyncamanda.client.look import find_holder
 from asyncamanda.client.memory import read_memory
 from asyncamanda.client.plan import plan_configured
-from asyncamanda.commands.options import add_config, add_json
+from asyncamanda.commands.options import add_common
 from asyncamanda.core.interval import format_age
 from asyncamanda.core.model import Attempt
 from asyncamanda.core.remember import note_unseen_end
@@ -18,8 +18,7 @@ from asyncamanda.system.clock import now as read_clock
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_json(parser)
-    add_config(parser)
+    add_common(parser)
 
 
 def run(arguments: argparse.Namespace) -> Exit:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from asyncamanda.client import agent, note
 from asyncamanda.client.look import Look, look_around
 from asyncamanda.client.plan import Plan, plan_configured
-from asyncamanda.commands.options import add_config, add_json
+from asyncamanda.commands.options import add_common
 from asyncamanda.core.due import NotDue
 from asyncamanda.core.interval import format_age
 from asyncamanda.core.model import Attempt
@@ -41,8 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="say everything, even where nobody watches"
     )
-    add_json(parser)
-    add_config(parser)
+    add_common(parser)
 
 
 def run(arguments: argparse.Namespace) -> Exit:
@@ -108,7 +107,11 @@ def _rehearse(plan: Plan, look: Look, reason: str, options: RunOptions) -> Exit:
         print(render_json(value))
         return Exit.OK
     print(reason)
-    if look.settles_at:
+    if look.next_try_at and not options.force:
+        print(
+            f"would wait until {format_time(look.next_try_at)}: the last run went well without it"
+        )
+    elif look.settles_at:
         print(f"would wait until {format_time(look.settles_at)}: a run may still go on")
     else:
         print(f"would connect to {plan.target} and run: {plan.command}")

@@ -22,5 +22,7 @@ def print_remarks(look: Look) -> None:
         print(f"  line {line.number}: {line.fault}: {printable(line.text)}")
     if look.damage:
         print(f"memory: {look.damage}")
+    if look.next_try_at:
+        print(f"waits until {format_time(look.next_try_at)}: the last run went well without it")
     if look.settles_at:
         print(f"waits until {format_time(look.settles_at)}: a run may still go on")

@@ -4,7 +4,7 @@ import argparse
 
 from asyncamanda.client.look import Look, find_holder, look_around
 from asyncamanda.client.plan import Plan, plan_configured
-from asyncamanda.commands.options import add_config, add_json
+from asyncamanda.commands.options import add_common
 from asyncamanda.commands.show import print_disks, print_remarks
 from asyncamanda.core.interval import format_age
 from asyncamanda.errors import Exit
@@ -16,8 +16,7 @@ from asyncamanda.system.locks import Holder
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_json(parser)
-    add_config(parser)
+    add_common(parser)
 
 
 def run(arguments: argparse.Namespace) -> Exit:

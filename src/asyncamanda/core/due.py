@@ -169,7 +169,7 @@ def _stand(disk: Disk, newest: datetime | None, policy: Policy, now: datetime) -
     A disk is forgotten by what was dumped since, not by the clock: after six weeks'
     holiday every disk is six weeks old, and every one is still waited for.
     """
-    claimed = disk.last or disk.distrusted or disk.in_future
+    claimed = _newest([dump for dump in (disk.last, disk.distrusted, disk.in_future) if dump])
     behind = newest - claimed.started_at if newest and claimed else timedelta(0)
     if not policy.disks and behind > policy.forget_after:
         return DiskVerdict(disk, Standing.FORGOTTEN, None)

@@ -11,7 +11,7 @@ Names are str; a byte that is no UTF-8 is kept as a lone surrogate (PEP 383).
 
 import re
 
-_NEEDS_QUOTES = re.compile(r"""[\x00-\x20:'\\"\x7f-\U0010ffff]""")
+_NEEDS_QUOTES = re.compile(r"[^!#-&(-9;-\[\]-~]")  # all but these; listing them compiles slowly
 _ESCAPED = str.maketrans(
     {"\t": r"\t", "\n": r"\n", "\r": r"\r", "\f": r"\f", "\\": r"\\", '"': r"\""}
 )

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from asyncamanda.core.due import TOLERANCE
 from asyncamanda.core.model import END_OF_TIME, Attempt, Memory, Outcome, Span, Started
 
 KEPT_ATTEMPTS = 100
@@ -77,6 +78,23 @@ def settles_at(memory: Memory, settle: timedelta, now: datetime) -> datetime | N
         return None
     until = runs[-1].ended_at + settle
     return until if now < until <= now + settle + CLOCK_STEP else None
+
+
+def next_try_at(
+    memory: Memory, wanted: tuple[str, ...], interval: timedelta, now: datetime
+) -> datetime | None:
+    """Return until when a run that is due need not be tried; None if it may be now.
+
+    A run that ended well and did not bring just these disks would hardly bring them if it was
+    made again at once: they may have left the disklist.
+    """
+    runs = [attempt for attempt in memory.attempts if attempt.outcome.has_run]
+    if not runs or runs[-1].outcome is not Outcome.INCOMPLETE or not runs[-1].dumps:
+        return None
+    brought = {dump.disk for dump in runs[-1].dumps}
+    until = runs[-1].started_at + interval * (1 - TOLERANCE)
+    is_lately = runs[-1].started_at <= now < until
+    return until if is_lately and brought.isdisjoint(wanted) else None
 
 
 def _add(attempts: tuple[Attempt, ...], attempt: Attempt) -> tuple[Attempt, ...]:

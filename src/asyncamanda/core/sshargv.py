@@ -16,7 +16,7 @@ _TARGET = re.compile(
     re.DOTALL,
 )
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
-_HOST = re.compile(r"[A-Za-z0-9_.\x80-\U0010ffff][A-Za-z0-9_.\x80-\U0010ffff-]*")
+_HOST = re.compile(r"[\w.][\w.-]*")
 _V6 = re.compile(r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:%[A-Za-z0-9_.-]+)?")
 _PORT = re.compile(r"[0-9]{1,5}")
 
