@@ -5,15 +5,11 @@ import os
 import re
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
-
-import attrs
-import cattrs
-from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError
-from cattrs.gen import make_dict_structure_fn
+from typing import Any
 
 from asyncamanda.core import interval, sshargv
 from asyncamanda.core.model import Policy, Watch
@@ -25,8 +21,6 @@ LONGEST_SILENCE = timedelta(minutes=5)
 LONGEST_SHOWN = 60  # characters
 STALE_INTERVALS = 3  # the least `stale_after` that is not said
 
-T = TypeVar("T")
-
 
 class Wrong(ValueError):  # noqa: N818 - a mistake of the file's, gathered with the others
     """A value that is not allowed: what was found, and what is allowed."""
@@ -35,7 +29,7 @@ class Wrong(ValueError):  # noqa: N818 - a mistake of the file's, gathered with 
         super().__init__(f"found {_shown(found)}; allowed: {allowed}")
 
 
-@attrs.frozen
+@dataclass(frozen=True, slots=True)
 class SshSettings:
     """The `[ssh]` table."""
 
@@ -43,7 +37,7 @@ class SshSettings:
     keepalive: timedelta = timedelta(seconds=15)
 
 
-@attrs.frozen
+@dataclass(frozen=True, slots=True)
 class ClientConfig:
     """A client's configuration."""
 
@@ -133,12 +127,15 @@ def parse_client_config(text: str, name: str) -> ClientConfig:
             f"{name} is not TOML: {error}",
             'texts stand in quotes: key = "value"',
         ) from error
-    try:
-        config = _CONVERTER.structure(table, ClientConfig)
-        mistakes = [mistake for _, mistake in _contradictions(config)]
-    except BaseValidationError as group:
-        mistakes = list(_mistakes(group, ""))
-        mistakes += _contradictions_of_the_rest(table, mistakes)
+    mistakes: list[str] = []
+    values = _read_table(table, _CLIENT_KEYS, "", mistakes)
+    for key, allowed in _NEEDED.items():
+        if key not in table:
+            mistakes.append(f"{key}: missing; allowed: {allowed}")
+    wrong = {re.split(r"[.:]", mistake)[0] for mistake in mistakes}
+    stand_in: dict[str, Any] = {"server": Target("unknown"), "command": "unknown"}
+    config = ClientConfig(**(stand_in | values))
+    mistakes += [words for keys, words in _contradictions(config) if not wrong & keys]
     if mistakes:
         count = f"{len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}"
         raise ConfigurationError(
@@ -147,16 +144,6 @@ def parse_client_config(text: str, name: str) -> ClientConfig:
             "docs/guide.md has every key with its default",
         )
     return config
-
-
-def _contradictions_of_the_rest(table: dict[str, Any], mistakes: list[str]) -> list[str]:
-    """Return the contradictions between the keys that are not wrong already."""
-    wrong = {re.split(r"[.:]", mistake)[0] for mistake in mistakes}
-    known = {field.name for field in attrs.fields(ClientConfig)} - wrong
-    sound = {key: value for key, value in table.items() if key in known}
-    stand_in = {"server": "unknown", "command": "unknown"}
-    config = _CONVERTER.structure(stand_in | sound, ClientConfig)
-    return [mistake for keys, mistake in _contradictions(config) if not wrong & keys]
 
 
 def _contradictions(config: ClientConfig) -> Iterator[tuple[set[str], str]]:
@@ -175,28 +162,29 @@ def _contradictions(config: ClientConfig) -> Iterator[tuple[set[str], str]]:
             yield {"ssh"}, f"ssh.{name}: {words}"
 
 
-def _mistakes(group: BaseException, key: str) -> Iterator[str]:
-    """Yield a line for each leaf of cattrs' tree of errors."""
-    if isinstance(group, ForbiddenExtraKeysError):
-        known = [field.alias for field in attrs.fields(group.cl)]
-        for extra in sorted(group.extra_fields):
-            close = difflib.get_close_matches(extra, known, 1)
-            hint = f"did you mean {close[0]}?" if close else f"allowed: {', '.join(known)}"
-            shown = extra if re.fullmatch(r"[\w-]+", extra) else "..."  # it may be a password
-            yield f"{_joined(key, shown)}: unknown key; {hint}"
-    elif isinstance(group, BaseValidationError):
-        for error in group.exceptions:
-            notes = getattr(error, "__notes__", [])
-            name = next((note.name for note in notes if hasattr(note, "name")), "")
-            yield from _mistakes(error, _joined(key, name))
-    elif isinstance(group, KeyError):
-        yield f"{key}: missing; allowed: {_ALLOWED.get(key, 'a text')}"
-    else:
-        yield f"{key}: {group}"
-
-
-def _joined(key: str, name: str) -> str:
-    return f"{key}.{name}" if key and name else key or name
+def _read_table(
+    table: Mapping[str, object],
+    keys: Mapping[str, Callable[[Any], object]],
+    prefix: str,
+    mistakes: list[str],
+) -> dict[str, Any]:
+    """Return the values of `table` that are right, by key; add a line to `mistakes` for others."""
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in keys:
+            shown = key if re.fullmatch(r"[\w-]+", key) else "..."  # it may be a password
+            close = difflib.get_close_matches(key, keys, 1)
+            hint = f"did you mean {close[0]}?" if close else f"allowed: {', '.join(keys)}"
+            mistakes.append(f"{prefix}{shown}: unknown key; {hint}")
+            continue
+        try:
+            if isinstance(value, dict) and key == "ssh":
+                values[key] = SshSettings(**_read_table(value, _SSH_KEYS, "ssh.", mistakes))
+            else:
+                values[key] = keys[key](value)
+        except Wrong as wrong:
+            mistakes.append(f"{prefix}{key}: {wrong}")
+    return values
 
 
 def _shown(value: object) -> str:
@@ -213,19 +201,10 @@ def _shown(value: object) -> str:
     return "something else"
 
 
-_ALLOWED = {
-    "server": sshargv.ALLOWED,
-    "command": 'the command to run there, such as "/usr/sbin/amdump daily --exact-match laptop"',
-}
-
-
-def _strict(kind: type[T], allowed: str, check: Callable[[T], bool]) -> Callable[[Any, Any], T]:
-    def structure(value: Any, _: Any) -> T:
-        if type(value) is not kind or not check(value):
-            raise Wrong(value, allowed)
-        return value
-
-    return structure
+def _read_text(value: object) -> str:
+    if not isinstance(value, str) or not _is_text(value):
+        raise Wrong(value, "a text in quotes")
+    return value
 
 
 def _is_text(value: str) -> bool:
@@ -233,7 +212,7 @@ def _is_text(value: str) -> bool:
     return bool(value) and "\0" not in value
 
 
-def _structure_span(value: Any, _: Any) -> timedelta:
+def _read_span(value: object) -> timedelta:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise Wrong(value, interval.ALLOWED)
     try:
@@ -242,7 +221,7 @@ def _structure_span(value: Any, _: Any) -> timedelta:
         raise Wrong(value, f"{interval.ALLOWED} ({error})") from error
 
 
-def _structure_target(value: Any, _: Any) -> Target:
+def _read_target(value: object) -> Target:
     if not isinstance(value, str):
         raise Wrong(value, sshargv.ALLOWED)
     try:
@@ -251,47 +230,49 @@ def _structure_target(value: Any, _: Any) -> Target:
         raise Wrong(value, f"{sshargv.ALLOWED} ({error})") from error
 
 
-def _structure_watch(value: Any, _: Any) -> Watch:
+def _read_watch(value: object) -> Watch:
     try:
         return Watch(value)
     except ValueError as error:
         raise Wrong(value, " or ".join(f'"{watch.value}"' for watch in Watch)) from error
 
 
-def _structure_path(value: Any, _: Any) -> Path:
+def _read_path(value: object) -> Path:
     if not isinstance(value, str) or not value.startswith(("/", "~/")) or not _is_text(value):
         raise Wrong(object(), 'a file\'s whole path, "/..." or "~/..."')  # it may be a password
     return Path(value)
 
 
-def _structure_texts(value: Any, _: Any) -> tuple[str, ...]:
+def _read_texts(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
         raise Wrong(value, 'a list of disks as the disklist names them, ["/home", "/etc"]')
     return tuple(value)
 
 
-def _table(structure: Callable[[Any, Any], T]) -> Callable[[Any, Any], T]:
-    def structure_table(value: Any, kind: Any) -> T:
-        if not isinstance(value, dict):
-            raise Wrong(value, "a table, begun by its name in brackets on a line of its own")
-        return structure(value, kind)
-
-    return structure_table
+def _refuse_table(value: object) -> object:
+    raise Wrong(value, "a table, begun by its name in brackets on a line of its own")
 
 
-def _make_converter() -> cattrs.Converter:
-    converter = cattrs.Converter(forbid_extra_keys=True)
-    converter.register_structure_hook(str, _strict(str, "a text in quotes", _is_text))
-    converter.register_structure_hook(timedelta, _structure_span)
-    converter.register_structure_hook(Target, _structure_target)
-    converter.register_structure_hook(Watch, _structure_watch)
-    converter.register_structure_hook(Path, _structure_path)
-    structure_ssh = make_dict_structure_fn(SshSettings, converter, _cattrs_forbid_extra_keys=True)
-    converter.register_structure_hook(SshSettings, _table(structure_ssh))
-    converter.register_structure_hook_func(
-        lambda kind: bool(kind == tuple[str, ...]), _structure_texts
-    )
-    return converter
-
-
-_CONVERTER = _make_converter()
+_NEEDED = {
+    "server": sshargv.ALLOWED,
+    "command": 'the command to run there, such as "/usr/sbin/amdump daily --exact-match laptop"',
+}
+_CLIENT_KEYS: dict[str, Callable[[Any], object]] = {
+    "server": _read_target,
+    "command": _read_text,
+    "interval": _read_span,
+    "key": _read_path,
+    "password_file": _read_path,
+    "amandates": _read_path,
+    "watch": _read_watch,
+    "disks": _read_texts,
+    "forget_after": _read_span,
+    "stale_after": _read_span,
+    "settle": _read_span,
+    "user": _read_text,
+    "ssh": _refuse_table,  # what is no table
+}
+_SSH_KEYS: dict[str, Callable[[Any], object]] = {
+    "connect_timeout": _read_span,
+    "keepalive": _read_span,
+}

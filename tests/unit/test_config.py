@@ -1,5 +1,6 @@
 """client.toml: its text to values, and every mistake at once."""
 
+from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 
@@ -112,7 +113,7 @@ def test_all_mistakes_are_told_at_once() -> None:
         keepalive = 0
         timeout = 1
         """
-    keys = ", ".join(field.name for field in ClientConfig.__attrs_attrs__)
+    keys = ", ".join(field.name for field in fields(ClientConfig))
     assert sorted(mistakes_in(text)) == sorted(
         [
             "client.toml has 10 mistakes",
