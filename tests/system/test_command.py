@@ -113,15 +113,20 @@ def test_a_wanted_disk_did_not_move(rig: Rig) -> None:
 
 
 def test_what_an_incomplete_run_dumped_counts(rig: Rig) -> None:
-    """Its command ended well: the next start wants the other disk only, and at once."""
+    """Its command ended well, so it is not made again at once; who wants that uses force."""
     rig.configure(command="dump /home", disks=["/home", "/etc"])
     assert rig.run("run").exit == 100
     (attempt,) = rig.memory().attempts
     assert (attempt.outcome, attempt.exit_status) == (Outcome.INCOMPLETE, 0)
     assert [dump.disk for dump in attempt.dumps] == ["/home"]
     assert (set(rig.memory().confirmed), rig.memory().distrusted) == ({"/home"}, ())
-    rig.configure(command="dump /etc", disks=["/home", "/etc"])
-    assert rig.run("run").exit == 0
+    rig.configure(command="dump /home /etc", disks=["/home", "/etc"])
+    silent = rig.run("run")
+    assert (silent.exit, silent.stdout, silent.stderr) == (75, "", "")
+    told = rig.run("run", "-v")
+    assert told.exit == 75
+    assert "the last run went well and did not dump /etc; the next try is at" in told.stderr
+    assert rig.run("run", "--force").exit == 0
 
 
 def test_a_forced_run_wants_every_disk(rig: Rig) -> None:
