@@ -17,7 +17,7 @@ from asyncamanda.errors import ConfigurationError, LaterError
 from asyncamanda.system.askpass import Askpass
 from asyncamanda.system.interrupts import StopRequest
 
-READY_POLL = 0.005  # seconds
+READY_POLL = 0.002  # seconds
 TICK = 0.5  # seconds
 PATIENCE = 1.0  # seconds for an ssh that was told to end, before it is killed
 KEPT_LINE = 400  # characters
