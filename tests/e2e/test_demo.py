@@ -1,0 +1,27 @@
+"""The story that ./demo tells is true to its end, and leaves nothing behind."""
+
+import subprocess
+from pathlib import Path
+
+
+def test_demo_tells_its_story_and_leaves_nothing_behind(lab_prefix: Path) -> None:
+    """Due, backed up, in the server's own list, not due; as many mounts afterwards as before."""
+    mounts = Path("/proc/self/mounts").read_text("utf-8")
+    state = Path("/var/lib/asyncamanda").exists()
+    argv = [str(lab_prefix / "bin/python"), "-I", "-m", "asyncamanda", "demo"]
+    told = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+    assert told.returncode == 0, told.stdout + told.stderr
+    places = [
+        told.stdout.find(words)
+        for words in (
+            "due: never backed up",
+            "backed up in ",
+            "DAILY-001",
+            "not due: ",
+            "all well: ",
+        )
+    ]
+    assert -1 not in places
+    assert places == sorted(places)
+    assert Path("/proc/self/mounts").read_text("utf-8") == mounts
+    assert Path("/var/lib/asyncamanda").exists() == state
