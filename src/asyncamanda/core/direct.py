@@ -94,7 +94,8 @@ def judge_run(
             "nothing-dumped",
             f"the command ended with {words}, but no disk moved forward in amandates",
             "does the command dump this client? does its dumptype record (GNUTAR with "
-            "'record yes', or an APPLICATION)? is `amandates` the file that Amanda writes?",
+            "'record yes', or an APPLICATION)? is `amandates` the file that Amanda writes, and may "
+            "it (owner backup)? Amanda says nothing if not",
             moved,
             Outcome.INCOMPLETE,
         )
