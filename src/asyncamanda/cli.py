@@ -15,8 +15,7 @@ from typing import NoReturn, Protocol
 from asyncamanda import __version__, quick
 from asyncamanda.client.plan import plan_classic
 from asyncamanda.core import classic
-from asyncamanda.core.sshfault import Fault
-from asyncamanda.errors import AsyncamandaError, Exit, LaterError, UsageError
+from asyncamanda.errors import AsyncamandaError, EverydayError, Exit, UsageError
 from asyncamanda.report.narrator import is_watched, silence, write_line
 from asyncamanda.report.text import printable
 
@@ -37,12 +36,6 @@ COMMANDS = {
     "history": "list what was tried, and how it went",
     "demo": "watch a client being backed up, on a throwaway lab on this machine",
 }
-
-# 75 for these is the everyday of a laptop: cron need not send a mail
-QUIET = {
-    fault.value
-    for fault in (Fault.UNRESOLVED, Fault.CONNECTION_REFUSED, Fault.UNREACHABLE, Fault.DROPPED)
-} | {"tried-lately"}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -145,7 +138,7 @@ def _print_error(error: AsyncamandaError, argv: list[str]) -> None:
         }
         write_line(sys.stdout, json.dumps(value, indent=2))
         return
-    is_everyday = isinstance(error, LaterError) and error.reference in QUIET
+    is_everyday = isinstance(error, EverydayError)  # of which cron need not send a mail
     if is_everyday and not is_watched() and not {"-v", "--verbose"} & set(argv):
         return
     write_line(sys.stderr, _wrapped(f"asyncamanda: {error.message}", ""))

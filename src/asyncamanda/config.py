@@ -19,7 +19,7 @@ from asyncamanda.errors import ConfigurationError
 SYSTEM_FILE = Path("/etc/asyncamanda/client.toml")
 LONGEST_SILENCE = timedelta(minutes=5)
 LONGEST_SHOWN = 60  # characters
-STALE_INTERVALS = 3  # the least `stale_after` that is not said
+LEAST_INTERVALS = 3  # of which `stale_after` and `forget_after` are, where not said
 
 
 class Wrong(ValueError):  # noqa: N818 - a mistake of the file's, gathered with the others
@@ -62,7 +62,8 @@ class ClientConfig:
             interval=self.interval,
             watch=self.watch,
             disks=self.disks,
-            forget_after=self.forget_after or max(timedelta(days=30), 3 * self.interval),
+            forget_after=self.forget_after
+            or max(timedelta(days=30), LEAST_INTERVALS * self.interval),
             stale_after=self.stale_after or default_stale_after(self.interval),
             settle=self.settle,
         )
@@ -76,7 +77,7 @@ class ClientConfig:
 
 def default_stale_after(span: timedelta) -> timedelta:
     """Return when a backup that should be made every `span` is alarmingly old."""
-    return max(timedelta(days=7), STALE_INTERVALS * span)
+    return max(timedelta(days=7), LEAST_INTERVALS * span)
 
 
 def candidate_files(environ: dict[str, str], named: str | None) -> tuple[Path, ...]:

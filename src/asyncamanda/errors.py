@@ -70,6 +70,10 @@ class ProtocolError(AsyncamandaError):
     exit = Exit.PROTOCOL
 
 
+class EverydayError(LaterError):
+    """The same, and so much of every day that nobody is to be told who does not watch."""
+
+
 class RefusedError(AsyncamandaError):
     """Somebody said no: a server, a host key check, the file system."""
 

@@ -15,9 +15,9 @@ from asyncamanda.core.direct import BackedUp, NotBackedUp, explain_status, find_
 from asyncamanda.core.due import NotDue, force_due
 from asyncamanda.core.interval import format_age
 from asyncamanda.core.model import Attempt, DumpRecord, Outcome, Started
-from asyncamanda.core.remember import note_end, note_start
+from asyncamanda.core.remember import last_run, note_end, note_start
 from asyncamanda.core.sshfault import ConnectFault
-from asyncamanda.errors import AsyncamandaError, LaterError, NotStoredError
+from asyncamanda.errors import AsyncamandaError, EverydayError, LaterError, NotStoredError
 from asyncamanda.report.text import format_time, name_disks
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.interrupts import StopRequest, catch_stop
@@ -34,7 +34,6 @@ from asyncamanda.system.ssh import (
 
 ALIVE_EVERY = timedelta(minutes=1)
 LOOK_EVERY = timedelta(seconds=1)
-TRIED_LATELY = "tried-lately"
 
 
 class Narrator(Protocol):
@@ -70,12 +69,12 @@ def back_up(plan: Plan, narrator: Narrator, *, force: bool) -> Attempt | NotDue:
         if isinstance(look.decision, NotDue) and not force:
             return look.decision
         if look.settles_at:
-            raise _unsettled(look, look.settles_at)
+            raise _unsettled(last_run(look.memory), look.settles_at)
         if not force and (until := look.next_try_at):
-            raise LaterError(
-                TRIED_LATELY,
-                f"the last run went well and did not dump {name_disks(look.wanted)}; the next "
-                f"try is at {format_time(until)}",
+            raise EverydayError(
+                "tried-lately",
+                f"the last run went well and did not dump {name_disks(look.decision.wanted)}; "
+                f"the next try is at {format_time(until)}",
                 "--force tries now; `disks` in client.toml names the disks that matter",
             )
         if force:
@@ -106,8 +105,8 @@ def already_running(holder: Holder, now: datetime) -> LaterError:
     )
 
 
-def _unsettled(look: Look, settles_at: datetime) -> LaterError:
-    last = [attempt for attempt in look.memory.attempts if attempt.outcome.has_run][-1]
+def _unsettled(last: Attempt | None, settles_at: datetime) -> LaterError:
+    assert last  # or nothing would have to settle
     return LaterError(
         "run-unsettled",
         f"the run of {format_time(last.started_at)} may still go on at the server "
@@ -220,7 +219,7 @@ def _judge(
         words = f"ended with {explain_status(plan.command, end.status)}, but {error.message}"
         return Attempt(started_at, ended_at, Outcome.FAILED, words, end.status), error
     moved = find_moved(look.disks, after)
-    match judge_run(plan.command, end.status, look.wanted, moved):
+    match judge_run(plan.command, end.status, look.decision.wanted, moved):
         case BackedUp(dumps, remark):
             good = Attempt(started_at, ended_at, Outcome.BACKED_UP, remark, end.status, dumps)
             return good, None

@@ -5,6 +5,7 @@ from asyncamanda.core.sshfault import ConnectFault, Fault
 from asyncamanda.errors import (
     AsyncamandaError,
     ConfigurationError,
+    EverydayError,
     LaterError,
     ProtocolError,
     RefusedError,
@@ -12,22 +13,22 @@ from asyncamanda.errors import (
 
 _EXPLAINED: dict[Fault, tuple[type[AsyncamandaError], str, str]] = {
     Fault.UNRESOLVED: (
-        LaterError,
+        EverydayError,
         "the name {host} does not resolve",
         "is this machine away from its network? else check the server's name",
     ),
     Fault.CONNECTION_REFUSED: (
-        LaterError,
+        EverydayError,
         "{host} refused the connection",
         "is sshd running there, and on this port?",
     ),
     Fault.UNREACHABLE: (
-        LaterError,
+        EverydayError,
         "{host} cannot be reached",
         "is this machine away from its network? the next start tries again",
     ),
     Fault.DROPPED: (
-        LaterError,
+        EverydayError,
         "{host} closed the connection before the login was over",
         "it may be busy (sshd's MaxStartups), or going down; its auth.log tells",
     ),

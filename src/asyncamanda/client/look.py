@@ -8,7 +8,7 @@ from asyncamanda import quick
 from asyncamanda.client.memory import FILE_NAME, read_memory
 from asyncamanda.client.plan import Plan
 from asyncamanda.core.amandates import Rejected, iterate_rows
-from asyncamanda.core.due import Decision, Disk, Due, decide_due, is_stale, survey_disks
+from asyncamanda.core.due import Decision, Disk, decide_due, is_stale, survey_disks
 from asyncamanda.core.model import Memory
 from asyncamanda.core.remember import doubt_running, next_try_at, note_unseen_end, settles_at
 from asyncamanda.system.files import open_shared
@@ -39,11 +39,6 @@ class Look:
     next_try_at: datetime | None
     glimpses: list[str]
 
-    @property
-    def wanted(self) -> tuple[str, ...]:
-        """The disks that a run has to bring; none means any, or that nothing is due."""
-        return self.decision.wanted if isinstance(self.decision, Due) else ()
-
 
 def look_around(plan: Plan, now: datetime, stop: StopRequest | None = None) -> Look:
     """Return what is to be seen at `now`. Changes nothing.
@@ -62,7 +57,6 @@ def look_around(plan: Plan, now: datetime, stop: StopRequest | None = None) -> L
     memory = doubt_running(memory) if is_running else note_unseen_end(memory)
     disks, rejected = read_disks(plan.amandates, memory, now, stop=stop)
     decision = decide_due(disks, plan.policy, now)
-    wanted = decision.wanted if isinstance(decision, Due) else ()
     return Look(
         now=now,
         memory=memory,
@@ -72,7 +66,7 @@ def look_around(plan: Plan, now: datetime, stop: StopRequest | None = None) -> L
         decision=decision,
         is_stale=is_stale(decision, memory.since, plan.policy, now),
         settles_at=settles_at(memory, plan.policy.settle, now),
-        next_try_at=next_try_at(memory, wanted, plan.policy.interval, now),
+        next_try_at=next_try_at(memory, decision.wanted, plan.policy.interval, now),
         glimpses=glimpses,
     )
 

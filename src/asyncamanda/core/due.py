@@ -66,6 +66,11 @@ class NotDue:
     until: datetime
     last_at: datetime
 
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The disks that a run has to bring: none that is named."""
+        return ()
+
 
 Decision = Due | NotDue
 

@@ -17,16 +17,18 @@ def note_start(memory: Memory, started: Started) -> Memory:
     A run whose end nobody saw casts doubt on amandates until this one begins, and no longer.
     """
     before = started.started_at.replace(microsecond=0) - timedelta(microseconds=1)
-    run_ends = [attempt.ended_at for attempt in memory.attempts if attempt.outcome.has_run]
-    distrusted = tuple(_close(span, before, run_ends) for span in memory.distrusted)
+    last = last_run(memory)
+    distrusted = tuple(_close(span, before, last) for span in memory.distrusted)
     return replace(memory, started=started, distrusted=distrusted)
 
 
-def _close(span: Span, end: datetime, run_ends: list[datetime]) -> Span:
+def _close(span: Span, end: datetime, last: Attempt | None) -> Span:
     """Return `span`, ended if it has none. A clock set back leaves it as long as its run."""
     if span.end != END_OF_TIME:
         return span
-    return replace(span, end=end if end >= span.start else max(span.start, *run_ends[-1:]))
+    if end < span.start:
+        end = max(span.start, last.ended_at) if last else span.start
+    return replace(span, end=end)
 
 
 def note_end(memory: Memory, attempt: Attempt) -> Memory:
@@ -68,15 +70,21 @@ def note_unseen_end(memory: Memory) -> Memory:
     return note_end(memory, Attempt(started.started_at, started.alive_at, Outcome.UNSEEN, detail))
 
 
+def last_run(memory: Memory) -> Attempt | None:
+    """Return the last attempt whose command may have run; None if there is none."""
+    runs = (attempt for attempt in reversed(memory.attempts) if attempt.outcome.has_run)
+    return next(runs, None)
+
+
 def settles_at(memory: Memory, settle: timedelta, now: datetime) -> datetime | None:
     """Return until when a run whose end nobody saw may still go on; None if none does.
 
     A time further ahead than that can be comes of a clock that was wrong, and keeps nobody.
     """
-    runs = [attempt for attempt in memory.attempts if attempt.outcome.has_run]
-    if not runs or runs[-1].outcome.is_settled:
+    last = last_run(memory)
+    if last is None or last.outcome.is_settled:
         return None
-    until = runs[-1].ended_at + settle
+    until = last.ended_at + settle
     return until if now < until <= now + settle + CLOCK_STEP else None
 
 
@@ -88,12 +96,12 @@ def next_try_at(
     A run that ended well and did not bring just these disks would hardly bring them if it was
     made again at once: they may have left the disklist.
     """
-    runs = [attempt for attempt in memory.attempts if attempt.outcome.has_run]
-    if not runs or runs[-1].outcome is not Outcome.INCOMPLETE or not runs[-1].dumps:
+    last = last_run(memory)
+    if last is None or last.outcome is not Outcome.INCOMPLETE or not last.dumps:
         return None
-    brought = {dump.disk for dump in runs[-1].dumps}
-    until = runs[-1].started_at + interval * (1 - TOLERANCE)
-    is_lately = runs[-1].started_at <= now < until
+    brought = {dump.disk for dump in last.dumps}
+    until = last.started_at + interval * (1 - TOLERANCE)
+    is_lately = last.started_at <= now < until
     return until if is_lately and brought.isdisjoint(wanted) else None
 
 

@@ -18,9 +18,13 @@ def format_time(moment: datetime) -> str:
 
 def name_disks(names: Sequence[str]) -> str:
     """Return `names` as a list in a sentence, with what cannot be printed escaped."""
-    shown = ", ".join(printable(name) for name in names[:NAMED])
-    more = len(names) - NAMED
-    return f"{shown} and {more} more" if more > 0 else shown
+    return _listed([printable(name) for name in names])
+
+
+def _listed(words: Sequence[str]) -> str:
+    """Return the first of `words`, and how many more there are."""
+    more = len(words) - NAMED
+    return ", ".join(words[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def printable(name: str) -> str:
@@ -80,8 +84,7 @@ def _dates(verdicts: Iterable[DiskVerdict], what: str) -> list[str]:
 def _remark(words: str, named: Sequence[str]) -> list[str]:
     if not named:
         return []
-    more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
-    return [f"{words}: {', '.join(named[:NAMED])}{more}"]
+    return [f"{words}: {_listed(named)}"]
 
 
 def describe_disk(verdict: DiskVerdict, now: datetime) -> tuple[str, str, str, str]:
@@ -102,9 +105,8 @@ def describe_attempt(attempt: Attempt) -> str:
     took = format_age(attempt.ended_at - attempt.started_at)
     if attempt.outcome is Outcome.BACKED_UP:
         dumps = [f"{printable(d.disk)} (level {d.level})" for d in attempt.dumps]
-        more = f" and {len(dumps) - NAMED} more" if len(dumps) > NAMED else ""
         remark = f" {attempt.detail}" if attempt.detail else ""
-        return f"backed up in {took}{remark}: {', '.join(dumps[:NAMED])}{more}"
+        return f"backed up in {took}{remark}: {_listed(dumps)}"
     times = f" {attempt.times} times" if attempt.times > 1 else ""
     return f"{attempt.outcome.value}{times}: {printable(attempt.detail)}"
 
