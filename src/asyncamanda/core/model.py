@@ -68,6 +68,7 @@ class Outcome(Enum):
     UNSEEN = "unseen"  # the agent died while the command ran
     UNREACHABLE = "unreachable"
     REFUSED = "refused"
+    LATER = "later"  # the server said: come back later
     STOPPED = "stopped"  # the agent was told to stop before the command ran
 
     @property
@@ -78,7 +79,12 @@ class Outcome(Enum):
     @property
     def has_run(self) -> bool:
         """Whether the command may have run at the server."""
-        return self not in {Outcome.UNREACHABLE, Outcome.REFUSED, Outcome.STOPPED}
+        return self not in {
+            Outcome.UNREACHABLE,
+            Outcome.REFUSED,
+            Outcome.LATER,
+            Outcome.STOPPED,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,7 @@ class Attempt:
 
     `times` counts attempts in a row that ended alike without reaching the command; they
     are kept as one, whose `started_at` is the first's and whose `ended_at` is the last's.
+    `run` is the timestamp of the run that the gate's server made for it, "" where none is known.
     """
 
     started_at: datetime
@@ -96,26 +103,32 @@ class Attempt:
     exit_status: int | None = None
     dumps: tuple[DumpRecord, ...] = ()
     times: int = 1
+    run: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
     """A command that was started at the server, and whose end is not recorded yet.
 
-    `alive_at` is when the agent, whose process `pid` was, last said that it lives.
+    `alive_at` is when the agent, whose process `pid` was, last said that it lives. `run` is as
+    in an Attempt.
     """
 
     started_at: datetime
     alive_at: datetime
     pid: int
+    run: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
     """What the agent remembers from one start to the next.
 
-    `confirmed` is the newest dump of each disk from a run that was judged good.
-    `distrusted` are the times in which amandates may have lied.
+    `confirmed` is the newest dump of each disk from a run that was judged good; in gate mode,
+    by the server's word. `distrusted` are the times in which amandates may have lied.
+
+    In gate mode `dles` are the disks that the server has for this client, None until it was
+    asked; `asked_at` is when it last said so; `not_before` is when it said to come back.
     """
 
     since: datetime
@@ -123,6 +136,57 @@ class Memory:
     distrusted: tuple[Span, ...] = ()
     started: Started | None = None
     attempts: tuple[Attempt, ...] = ()
+    dles: tuple[str, ...] | None = None
+    asked_at: datetime | None = None
+    not_before: datetime | None = None
+
+
+class DumpState(Enum):
+    """What became of one DLE in one run, by the server's word."""
+
+    STORED = "stored"  # on a volume
+    HELD = "held"  # whole, in the holding disk
+    FAILED = "failed"
+    MISSING = "missing"  # the run ended without a word on it
+    SKIPPED = "skipped"  # by the configuration (skip-incr and the like): not meant to be dumped
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the server has the dump."""
+        return self in {DumpState.STORED, DumpState.HELD}
+
+
+@dataclass(frozen=True, slots=True)
+class DleVerdict:
+    """What became of one DLE in one run.
+
+    `timestamp` is the dump's, 14 digits in the server's local time: its run's, and an older
+    one's where a run only brought a held dump to a volume. `level` is None where nobody
+    said. `kilobytes` is the dump's size before compression. `has_begun` says that the client
+    may have been at it, so that its snapshot may claim what the server does not have.
+    """
+
+    host: str
+    disk: str
+    timestamp: str
+    state: DumpState
+    level: int | None = None
+    reason: str = ""
+    kilobytes: int = 0
+    is_strange: bool = False
+    has_begun: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DleProgress:
+    """How far one DLE's dump is in a run that goes on; sizes in KiB, `total` as estimated."""
+
+    host: str
+    disk: str
+    level: int
+    phase: str  # estimating, waiting, dumping, writing, done, failed
+    done_kilobytes: int
+    total_kilobytes: int
 
 
 EPOCH = datetime.fromtimestamp(0, UTC)

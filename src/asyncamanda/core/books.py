@@ -1,0 +1,163 @@
+"""What the server remembers, as values: the rows of its ledger, without their storage."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum
+
+from asyncamanda.core.model import DleVerdict, DumpState
+
+
+class RequestState(Enum):
+    """What has become of a request."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    WITHDRAWN = "withdrawn"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the client still waits for its end."""
+        return self in {RequestState.QUEUED, RequestState.RUNNING}
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRow:
+    """One client's wish for a backup.
+
+    `run_id` is the run that serves it, None before there is one. `outcome` says how it ended,
+    in words; empty while it is open.
+    """
+
+    id: int
+    client: str
+    amanda_config: str
+    submitted_at: datetime
+    state: RequestState
+    run_id: int | None = None
+    ended_at: datetime | None = None
+    outcome: str = ""
+
+
+class RunKind(Enum):
+    """Whose run it is, and what for."""
+
+    BATCH = "batch"  # the dispatcher's, for requests
+    FLUSH = "flush"  # the dispatcher's, to bring held dumps to a volume
+    OTHER = "other"  # started by somebody else (cron, an administrator), known by its log
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One run of Amanda.
+
+    `timestamp` is Amanda's name for it, 14 digits in the server's local time; None until it is
+    known. `hosts` are those it was started for; for OTHER those its log names. `pid` on the
+    boot `boot_id` is the run's process. `exit_status` is None while it goes on, and where
+    nobody was there to see it. `labels` are the volumes it wrote. `report` is the file that
+    tells of it. `remark` says in words what else is to be known.
+    """
+
+    id: int
+    amanda_config: str
+    kind: RunKind
+    hosts: tuple[str, ...]
+    begun_at: datetime
+    timestamp: str | None = None
+    pid: int | None = None
+    boot_id: str | None = None
+    ended_at: datetime | None = None
+    exit_status: int | None = None
+    is_clean: bool = False
+    labels: tuple[str, ...] = ()
+    report: str | None = None
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """How a run ended: what the ledger is told of it.
+
+    `verdicts` are all that its log has, those of older dumps that it only brought to a volume
+    included.
+    """
+
+    exit_status: int | None
+    is_clean: bool
+    verdicts: tuple[DleVerdict, ...] = ()
+    labels: tuple[str, ...] = ()
+    report: str | None = None
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    """A run's log as it lies in Amanda's `logdir`.
+
+    `size` is in bytes. `begun_at` is the time in its name, `written_at` that of its last line.
+    """
+
+    name: str
+    size: int
+    begun_at: datetime
+    written_at: datetime
+
+
+class ProtectionKind(Enum):
+    """What `amadmin` is to be told of a DLE, by the name of its subcommand."""
+
+    FORCE = "force"
+    FORCE_NO_BUMP = "force-no-bump"
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """A DLE whose next dump must not build on the client's false snapshot of level `level`.
+
+    `timestamp` is that of the dump that failed. `made_at` is when Amanda was told; None: it
+    is still to be.
+    """
+
+    host: str
+    disk: str
+    timestamp: str
+    kind: ProtectionKind
+    level: int
+    made_at: datetime | None = None
+
+
+_RANKS = {DumpState.HELD: 1, DumpState.STORED: 2}  # the others: 0
+
+
+def join_verdicts(known: DleVerdict, word: DleVerdict, *, is_own: bool) -> DleVerdict:
+    """Return what is known of one dump after a further word on it.
+
+    A dump on a volume stays there, and one in the holding disk is not lost because another
+    run says nothing better of it. `is_own` says that the word is that of the run that made
+    the dump: it may take back what was noted while that run went on. What one word leaves
+    open, the other fills in.
+    """
+    rises = _RANKS.get(word.state, 0) > _RANKS.get(known.state, 0)
+    counts = rises or (is_own and known.state is not DumpState.STORED)
+    verdict, other = (word, known) if counts else (known, word)
+    return replace(
+        verdict,
+        level=other.level if verdict.level is None else verdict.level,
+        kilobytes=verdict.kilobytes or other.kilobytes,
+        is_strange=known.is_strange or word.is_strange,
+        has_begun=known.has_begun or word.has_begun,
+    )
+
+
+def summarise_verdicts(verdicts: Iterable[DleVerdict]) -> str:
+    """Return in a few words how a client's request ended whose DLEs' verdicts these are."""
+    meant = [verdict for verdict in verdicts if verdict.state is not DumpState.SKIPPED]
+    missed = [verdict for verdict in meant if not verdict.state.is_confirmed]
+    if not meant:
+        return "nothing was dumped"
+    if not missed:
+        return "backed up"
+    return f"{len(missed)} of {len(meant)} not backed up: {missed[0].disk}" + (
+        f" ({missed[0].reason})" if missed[0].reason else ""
+    )

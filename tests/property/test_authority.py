@@ -1,0 +1,65 @@
+"""What a key may do: whatever is asked for, and whatever the names."""
+
+import re
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+from tests.property.strategies import texts
+
+from asyncamanda.core.authority import (
+    ALLOWED,
+    Denied,
+    Identity,
+    Verb,
+    check_amanda_config_name,
+    check_client_name,
+    decide_verb,
+    parse_identity,
+)
+
+pieces = st.sampled_from(
+    [*" \t\n\0;|&$-'\"", "asyncamanda", "gate", "asyncamanda gate", "--client", "other", "\udcff"]
+)
+near_commands = st.lists(pieces, max_size=6).map("".join)
+near_names = st.text("ab1_.-/* \n\0é\udce9", max_size=8)
+words = st.one_of(st.sampled_from(["--client", "--amanda-config", "daily"]), near_names)
+
+
+@given(st.one_of(texts, near_commands))
+@example(ALLOWED)
+def test_one_text_is_talk_and_any_other_is_denied(text: str) -> None:
+    """And the answer is safe to print."""
+    verdict = decide_verb(text)
+    if text == ALLOWED:
+        assert verdict is Verb.TALK
+    else:
+        assert isinstance(verdict, Denied)
+        assert verdict.message.isascii()
+        assert verdict.message.isprintable()
+
+
+@given(st.one_of(texts, near_names))
+def test_a_name_is_one_path_component_and_no_option_or_refused(name: str) -> None:
+    """For a client as for a configuration."""
+    is_fit = re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name) and ".." not in name
+    for check in (check_client_name, check_amanda_config_name):
+        try:
+            check(name)
+        except ValueError:
+            assert not is_fit
+        else:
+            assert is_fit
+
+
+@given(st.lists(words, max_size=6))
+def test_any_arguments_are_an_identity_of_fit_names_or_refused(argv: list[str]) -> None:
+    """And what is one is just what they say."""
+    try:
+        identity = parse_identity(argv)
+    except ValueError:
+        return
+    check_client_name(identity.client)
+    check_amanda_config_name(identity.amanda_config)
+    said = {argv[0]: argv[1], argv[2]: argv[3]}
+    assert identity == Identity(said["--client"], said["--amanda-config"])
+    assert len(argv) == 4

@@ -1,0 +1,258 @@
+"""What a key may do: the one thing, and the cheats that people would try."""
+
+from types import ModuleType
+
+import pytest
+
+from asyncamanda.core import authority
+from asyncamanda.core.authority import (
+    ALLOWED,
+    LONGEST_AMANDA_CONFIG,
+    LONGEST_CLIENT,
+    Denied,
+    Identity,
+    Verb,
+    check_amanda_config_name,
+    check_client_name,
+    decide_verb,
+    parse_identity,
+)
+
+HINT = "it is for the agent: run `asyncamanda run` on the client"
+
+CHEATS = [
+    # another identity, and other options
+    "asyncamanda gate --client other",
+    "asyncamanda gate --client other --amanda-config daily",
+    "asyncamanda gate --config /tmp/mine.toml",
+    "asyncamanda gate --help",
+    "asyncamanda gate other",
+    "asyncamanda gate --",
+    "--client other asyncamanda gate",
+    # another command of ours, or of later protocols
+    "asyncamanda",
+    "gate",
+    "asyncamanda gates",
+    "asyncamanda server enroll other",
+    "asyncamanda gate 2",
+    "attach 7",
+    "asyncamanda gate attach 7",
+    # what a shell would make of it
+    "asyncamanda gate; id",
+    "asyncamanda gate;id",
+    "asyncamanda gate && id",
+    "asyncamanda gate | sh",
+    "asyncamanda gate &",
+    "asyncamanda gate > /tmp/x",
+    "asyncamanda gate $(id)",
+    "asyncamanda gate `id`",
+    "asyncamanda gate #",
+    "'asyncamanda' 'gate'",
+    '"asyncamanda gate"',
+    "asyncamanda\\ gate",
+    "asyncamanda ${x}gate",
+    "asyncamanda gat?",
+    "exec asyncamanda gate",
+    "A=1 asyncamanda gate",
+    "sh -c 'asyncamanda gate'",
+    "/usr/bin/asyncamanda gate",
+    "./asyncamanda gate",
+    # blanks, lines and bytes
+    " asyncamanda gate",
+    "asyncamanda gate ",
+    "asyncamanda  gate",
+    "asyncamanda\tgate",
+    "asyncamanda gate\n",
+    "asyncamanda gate\r\n",
+    "asyncamanda gate\nid",
+    "id\nasyncamanda gate",
+    "asyncamanda gate\0",
+    "asyncamanda gate\0id",
+    "\0",
+    " ",
+    "\n",
+    "asyncamanda gate\udcff",
+    "\udcff\udcfe",
+    "asyncamanda gate" * 10_000,
+    # look-alikes: no-break space, Cyrillic a, full width, other case, zero width, combining
+    "asyncamanda\u00a0gate",
+    "\u0430syncamanda gate",
+    "\uff41syncamanda gate",
+    "ASYNCAMANDA GATE",
+    "Asyncamanda gate",
+    "asyncamanda gate\u200b",
+    "asyncamanda gate\u0301",
+    "\ufeffasyncamanda gate",
+    # what other programs ask a server for
+    "id",
+    "-",
+    "scp -f /etc/shadow",
+    "scp -t /var/backups/.ssh/authorized_keys",
+    "internal-sftp",
+    "/usr/lib/openssh/sftp-server",
+    "rsync --server --sender -logDtpre.iLsfxC . /etc/amanda",
+    "/usr/sbin/amdump daily",
+    "/usr/lib/amanda/amandad -auth=ssh",
+    "git-upload-pack 'x'",
+]
+
+
+def test_the_one_command_is_talk() -> None:
+    """Exactly as the agent sends it."""
+    assert decide_verb(ALLOWED) is Verb.TALK
+    assert ALLOWED == "asyncamanda gate"
+
+
+@pytest.mark.parametrize("original", CHEATS)
+def test_all_else_is_denied(original: str) -> None:
+    """However near it comes; and the answer is short, and safe to print and to log."""
+    verdict = decide_verb(original)
+    assert isinstance(verdict, Denied)
+    assert verdict.message.startswith("this key may not run ")
+    assert verdict.message.isascii()
+    assert verdict.message.isprintable()
+    assert len(verdict.message) < 700
+    assert verdict.hint == HINT
+
+
+@pytest.mark.parametrize("original", [None, ""])
+def test_there_is_no_shell(original: str | None) -> None:
+    """Who asks for no command wants one: sshd sets no SSH_ORIGINAL_COMMAND then."""
+    assert decide_verb(original) == Denied("this key opens no shell", HINT)
+
+
+def test_a_denial_quotes_what_was_asked_for() -> None:
+    """Its beginning, so that whoever mistyped it sees it."""
+    for asked, quoted in [
+        ("scp -f x", "'scp -f x'"),
+        ("\x1b[2J\n", r"'\x1b[2J\n'"),
+        ("x" * 61, f"'{'x' * 60}'..."),
+        ("x" * 60, f"'{'x' * 60}'"),
+    ]:
+        verdict = decide_verb(asked)
+        assert isinstance(verdict, Denied)
+        assert verdict.message == f"this key may not run {quoted}"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--client", "laptop", "--amanda-config", "daily"],
+        ["--amanda-config", "daily", "--client", "laptop"],
+    ],
+)
+def test_the_arguments_of_the_forced_command_are_the_identity(argv: list[str]) -> None:
+    """In either order."""
+    identity = parse_identity(argv)
+    assert identity == Identity("laptop", "daily")
+    assert (identity.client, identity.amanda_config) == ("laptop", "daily")
+    assert repr(identity) == "Identity(client='laptop', amanda_config='daily')"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        ["--client", "laptop"],
+        ["--client", "laptop", "--amanda-config"],
+        ["--client", "laptop", "--client", "other"],
+        ["--client", "laptop", "--amanda-config", "daily", "--client", "other"],
+        ["--client", "laptop", "--amanda-config", "daily", "--verbose"],
+        ["--client", "laptop", "--amanda-config", "daily", "x"],
+        ["--client=laptop", "--amanda-config=daily"],
+        ["--client=laptop", "--client", "--amanda-config", "daily"],
+        ["--cl", "laptop", "--am", "daily"],
+        ["-c", "laptop", "-a", "daily"],
+        ["laptop", "--client", "daily", "--amanda-config"],
+        ["--amanda-config", "--client", "laptop", "daily"],
+    ],
+)
+def test_other_arguments_are_no_identity(argv: list[str]) -> None:
+    """One missing, one twice, one more, or one abbreviated."""
+    with pytest.raises(ValueError, match="the arguments are not"):
+        parse_identity(argv)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--client", "../x", "--amanda-config", "daily"],
+        ["--client", "laptop", "--amanda-config", "../x"],
+        ["--client", "--amanda-config", "--amanda-config", "daily"],
+    ],
+)
+def test_an_identity_has_names_that_are_fit(argv: list[str]) -> None:
+    """Each of the two is checked."""
+    with pytest.raises(ValueError, match="name begins with one of"):
+        parse_identity(argv)
+
+
+@pytest.mark.parametrize(
+    "name", ["a", "_", "7", "laptop", "Ana-2.example.org", "a-", "a.", "x" * 64, "under_score"]
+)
+def test_host_names_and_the_like_are_fit(name: str) -> None:
+    """For a client as for a configuration."""
+    check_client_name(name)
+    check_amanda_config_name(name)
+
+
+NAMES_UNFIT = [
+    ("-x", "begins with"),
+    ("--help", "begins with"),
+    (".", "begins with"),
+    ("..", "begins with"),
+    (".ssh", "begins with"),
+    ("/etc", "begins with"),
+    ("*", "begins with"),
+    ("^laptop$", "begins with"),
+    (" a", "begins with"),
+    ("\0", "begins with"),
+    ("é", "begins with"),
+    ("٣", "begins with"),
+    ("\u0430", "begins with"),
+    ("a/b", "has only"),
+    ("a b", "has only"),
+    ("a\n", "has only"),
+    ("a\0", "has only"),
+    ("a*", "has only"),
+    ("a$b", "has only"),
+    ("a;b", "has only"),
+    ('a"b', "has only"),
+    ("a:b", "has only"),
+    ("a@b", "has only"),
+    ("a\\b", "has only"),
+    ("aé", "has only"),
+    ("a\udce9", "has only"),
+    ("a..b", "no two dots"),
+    ("a..", "no two dots"),
+]
+
+
+@pytest.mark.parametrize(("name", "fault"), NAMES_UNFIT)
+def test_names_that_could_be_more_than_names_are_refused(name: str, fault: str) -> None:
+    """An option, a pattern, a path, a line of its own: for a client as for a configuration."""
+    with pytest.raises(ValueError, match=f"^a client's name .*{fault}"):
+        check_client_name(name)
+    with pytest.raises(ValueError, match=f"^a configuration's name .*{fault}"):
+        check_amanda_config_name(name)
+
+
+def test_names_have_bounds() -> None:
+    """A host's as in the DNS; neither may be empty."""
+    check_client_name("x" * LONGEST_CLIENT)
+    check_amanda_config_name("x" * LONGEST_AMANDA_CONFIG)
+    for name in ("", "x" * (LONGEST_CLIENT + 1)):
+        with pytest.raises(ValueError, match="from 1 to 253 characters"):
+            check_client_name(name)
+    for name in ("", "x" * (LONGEST_AMANDA_CONFIG + 1)):
+        with pytest.raises(ValueError, match="from 1 to 64 characters"):
+            check_amanda_config_name(name)
+
+
+def test_it_imports_nothing() -> None:
+    """Hundreds of gate processes would pay for it."""
+    of_its_own = {"builtins", authority.__name__}
+    for name, value in vars(authority).items():
+        if not name.startswith("__"):
+            assert not isinstance(value, ModuleType), name
+            assert getattr(value, "__module__", type(value).__module__) in of_its_own, name

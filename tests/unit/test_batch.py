@@ -1,0 +1,123 @@
+"""When the next run starts, and for whom."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from asyncamanda.core.batch import (
+    SHORTEST_GUESS,
+    BatchPolicy,
+    Hold,
+    Scene,
+    Start,
+    Wait,
+    decide_batch,
+    estimate_start,
+    in_order,
+    ready_clients,
+)
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+WINDOW = 3 * SECOND
+POLICY = BatchPolicy(WINDOW, max_runs=2)
+LONG_AGO = NOW - timedelta(hours=1)
+ONE = {"laptop": LONG_AGO}
+
+
+@pytest.mark.parametrize(
+    ("scene", "decision"),
+    [
+        (Scene({}), Wait(Hold.NOBODY)),
+        (Scene({}, present=["laptop"]), Wait(Hold.NOBODY)),
+        (Scene(ONE), Wait(Hold.NOBODY)),
+        (Scene(ONE, ["laptop"]), Start(("laptop",))),
+        (Scene(ONE, ["laptop"], runs=1), Start(("laptop",))),
+        (Scene(ONE, ["laptop"], busy=["laptop"], runs=1), Wait(Hold.RUNS)),
+        (Scene(ONE, busy=["laptop"], runs=1), Wait(Hold.RUNS)),
+        (Scene(ONE, ["laptop"], runs=2), Wait(Hold.RUNS)),
+        (Scene(ONE, ["laptop"], runs=3), Wait(Hold.RUNS)),
+        (Scene(ONE, ["laptop"], is_starting=True), Wait(Hold.STARTING)),
+        (Scene(ONE, ["laptop"], has_others=True), Wait(Hold.OTHERS)),
+        (Scene(ONE, ["laptop"], is_held_for_flush=True), Wait(Hold.FLUSH)),
+    ],
+)
+def test_what_the_next_run_waits_for(scene: Scene, decision: Start | Wait) -> None:
+    """It starts for who waits and is there, unless something stands in its way."""
+    assert decide_batch(scene, POLICY, NOW) == decision
+
+
+@pytest.mark.parametrize(
+    ("scene", "hold"),
+    [
+        (Scene(ONE, ["laptop"], (), 2, True, True, True), Hold.FLUSH),
+        (Scene(ONE, ["laptop"], (), 2, True, True), Hold.OTHERS),
+        (Scene(ONE, ["laptop"], (), 2, True), Hold.RUNS),
+        (Scene({"laptop": NOW}, ["laptop"], (), 2), Hold.RUNS),
+    ],
+)
+def test_of_several_obstacles_the_longest_is_told(scene: Scene, hold: Hold) -> None:
+    """And a window that is open is the least of them."""
+    assert decide_batch(scene, POLICY, NOW) == Wait(hold)
+
+
+@pytest.mark.parametrize(
+    ("age", "decision"),
+    [
+        (0 * SECOND, Wait(Hold.COLLECTING, NOW + WINDOW)),
+        (2 * SECOND, Wait(Hold.COLLECTING, NOW + SECOND)),
+        (WINDOW, Start(("laptop",))),
+        (-SECOND, Start(("laptop",))),
+        (-timedelta(days=400), Start(("laptop",))),
+    ],
+)
+def test_others_may_join_while_the_window_is_open(age: timedelta, decision: Start | Wait) -> None:
+    """It opens with the request; one from the future, by a clock set back, waits for nothing."""
+    assert decide_batch(Scene({"laptop": NOW - age}, ["laptop"]), POLICY, NOW) == decision
+
+
+def test_the_oldest_that_is_there_opens_the_window() -> None:
+    """Whoever joins later does not keep it open, and one that is away has not opened it."""
+    submitted = {"away": LONG_AGO, "first": NOW - 2 * SECOND, "last": NOW}
+    scene = Scene(submitted, ["last", "first"])
+    assert decide_batch(scene, POLICY, NOW) == Wait(Hold.COLLECTING, NOW + SECOND)
+    assert decide_batch(scene, POLICY, NOW + SECOND) == Start(("first", "last"))
+
+
+def test_a_run_is_for_all_who_are_there_in_the_order_of_their_requests() -> None:
+    """Not for those who are away, nor for those whose host is in a run already."""
+    submitted = {name: LONG_AGO - n * SECOND for n, name in enumerate(["d", "c", "b", "a"])}
+    scene = Scene(submitted, present=["d", "c", "a"], busy=["c"], runs=1)
+    assert decide_batch(scene, POLICY, NOW) == Start(("a", "d"))
+    assert ready_clients(scene) == ("a", "d")
+
+
+def test_of_the_same_age_the_name_decides() -> None:
+    """So that nobody's place changes from one look to the next."""
+    assert in_order({"b": NOW, "c": LONG_AGO, "a": NOW}) == ["c", "a", "b"]
+
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("wait", "begun", "mean", "estimate"),
+    [
+        (Wait(Hold.COLLECTING, NOW + SECOND), [], None, SECOND),
+        (Wait(Hold.COLLECTING, NOW - SECOND), [], None, timedelta(0)),
+        (Wait(Hold.COLLECTING), [], None, timedelta(0)),
+        (Wait(Hold.STARTING), [NOW], MINUTE, SHORTEST_GUESS),
+        (Wait(Hold.RUNS), [NOW - 20 * SECOND, NOW - 50 * SECOND], MINUTE, 10 * SECOND),
+        (Wait(Hold.RUNS), [NOW - 3 * MINUTE], MINUTE, SHORTEST_GUESS),
+        (Wait(Hold.RUNS), [NOW], None, None),
+        (Wait(Hold.RUNS), [], MINUTE, None),
+        (Wait(Hold.OTHERS), [NOW], MINUTE, None),
+        (Wait(Hold.FLUSH), [NOW], MINUTE, None),
+        (Wait(Hold.NOBODY), [NOW], MINUTE, None),
+    ],
+)
+def test_how_long_it_is_until_the_next_run(
+    wait: Wait, begun: list[datetime], mean: timedelta | None, estimate: timedelta | None
+) -> None:
+    """The run that began first ends first; where nobody can know, nothing is said."""
+    assert estimate_start(wait, begun, mean, NOW) == estimate

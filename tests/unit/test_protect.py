@@ -1,0 +1,106 @@
+"""After a failed dump, the next one must not build on a snapshot that the server has not."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from asyncamanda.core.books import Protection, ProtectionKind
+from asyncamanda.core.model import DleVerdict, DumpState
+from asyncamanda.core.protect import decide_protection, next_protection
+
+BEFORE, THEN, LATER = "20261123010000", "20261124010000", "20261125010000"
+FORCE, NO_BUMP = ProtectionKind.FORCE, ProtectionKind.FORCE_NO_BUMP
+
+
+def verdict(
+    state: DumpState, level: int | None, timestamp: str = THEN, *, has_begun: bool = True
+) -> DleVerdict:
+    return DleVerdict("laptop", "/home", timestamp, state, level, has_begun=has_begun)
+
+
+def need(kind: ProtectionKind, level: int, timestamp: str = THEN) -> Protection:
+    return Protection("laptop", "/home", timestamp, kind, level)
+
+
+@pytest.mark.parametrize(
+    ("state", "level", "has_begun", "wanted"),
+    [
+        (DumpState.FAILED, 0, True, need(FORCE, 0)),
+        (DumpState.FAILED, None, True, need(FORCE, 0)),
+        (DumpState.FAILED, 1, True, need(NO_BUMP, 1)),
+        (DumpState.FAILED, 3, True, need(NO_BUMP, 3)),
+        (DumpState.MISSING, 0, True, need(FORCE, 0)),
+        (DumpState.MISSING, 2, True, need(NO_BUMP, 2)),
+        (DumpState.FAILED, 1, False, None),
+        (DumpState.FAILED, None, False, None),
+        (DumpState.MISSING, None, False, None),
+        (DumpState.STORED, 1, True, None),
+        (DumpState.HELD, 0, True, None),
+        (DumpState.SKIPPED, None, False, None),
+    ],
+)
+def test_what_a_dump_that_ended_so_asks_for(
+    state: DumpState, level: int | None, has_begun: bool, wanted: Protection | None
+) -> None:
+    """Only where the client was at it and the server has nothing: by the level that is false."""
+    assert decide_protection(verdict(state, level, has_begun=has_begun)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("known", "newest", "wanted"),
+    [
+        # nothing was needed
+        (None, verdict(DumpState.STORED, 0), None),
+        (None, verdict(DumpState.FAILED, 1), need(NO_BUMP, 1)),
+        # the snapshot is made anew
+        (need(NO_BUMP, 2), verdict(DumpState.HELD, 2, LATER), None),
+        (need(NO_BUMP, 2), verdict(DumpState.STORED, 1, LATER), None),
+        (need(NO_BUMP, 2), verdict(DumpState.HELD, 0, LATER), None),
+        (need(FORCE, 0), verdict(DumpState.HELD, 0, LATER), None),
+        # a dump was built on it
+        (need(NO_BUMP, 1), verdict(DumpState.HELD, 2, LATER), need(FORCE, 0, LATER)),
+        (need(FORCE, 0), verdict(DumpState.STORED, 1, LATER), need(FORCE, 0, LATER)),
+        # a further failure
+        (need(NO_BUMP, 2), verdict(DumpState.FAILED, 2, LATER), need(NO_BUMP, 2, LATER)),
+        (need(NO_BUMP, 2), verdict(DumpState.FAILED, 3, LATER), need(NO_BUMP, 2, LATER)),
+        (need(NO_BUMP, 2), verdict(DumpState.MISSING, 1, LATER), need(NO_BUMP, 1, LATER)),
+        (need(NO_BUMP, 2), verdict(DumpState.FAILED, 0, LATER), need(FORCE, 0, LATER)),
+        (need(FORCE, 0), verdict(DumpState.FAILED, 1, LATER), need(FORCE, 0, LATER)),
+        # nothing that touches the snapshot
+        (need(FORCE, 0), verdict(DumpState.FAILED, 0, LATER, has_begun=False), need(FORCE, 0)),
+        (need(NO_BUMP, 1), verdict(DumpState.SKIPPED, None, LATER), need(NO_BUMP, 1)),
+        # the same dump: its log was read when it was cut off, and read again
+        (need(NO_BUMP, 1), verdict(DumpState.HELD, 1), None),
+        # an older one
+        (need(NO_BUMP, 1), verdict(DumpState.STORED, 0, BEFORE), need(NO_BUMP, 1)),
+        (need(NO_BUMP, 1), verdict(DumpState.FAILED, 0, BEFORE), need(NO_BUMP, 1)),
+    ],
+)
+def test_what_a_dle_needs_after_its_newest_dump(
+    known: Protection | None, newest: DleVerdict, wanted: Protection | None
+) -> None:
+    """What was needed before is settled, kept, or made stronger; never weaker by a failure."""
+    assert next_protection(known, newest) == wanted
+
+
+def test_amanda_is_told_once_of_one_failure() -> None:
+    """A log that is read a second time does not ask for what was done."""
+    told = replace(need(NO_BUMP, 1), made_at=datetime(2026, 11, 24, 2, tzinfo=UTC))
+    assert next_protection(told, verdict(DumpState.FAILED, 1)) == told
+
+
+@pytest.mark.parametrize(
+    "newest",
+    [
+        verdict(DumpState.FAILED, 1, LATER),
+        verdict(DumpState.FAILED, 2, LATER),
+        verdict(DumpState.HELD, 2, LATER),
+    ],
+)
+def test_amanda_is_told_anew_of_what_comes_after(newest: DleVerdict) -> None:
+    """A dump that succeeded has ended the force, so a full one has to be asked for again."""
+    told = replace(need(NO_BUMP, 1), made_at=datetime(2026, 11, 24, 2, tzinfo=UTC))
+    wanted = next_protection(told, newest)
+    assert wanted
+    assert wanted.made_at is None

@@ -1,0 +1,390 @@
+"""The talk between agent and gate: every message, and every way to send none."""
+
+import tracemalloc
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from asyncamanda.core.model import DleProgress, DleVerdict, DumpState
+from asyncamanda.core.protocol import (
+    LARGEST_FROM_CLIENT,
+    LARGEST_FROM_SERVER,
+    Again,
+    BadLine,
+    Bye,
+    ClientMessage,
+    DleState,
+    Finished,
+    Hello,
+    Later,
+    Ping,
+    Pong,
+    Progress,
+    Queued,
+    Refused,
+    Running,
+    ServerMessage,
+    Submit,
+    Welcome,
+    choose_protocol,
+    client_decoder,
+    encode,
+    refuse_protocol,
+    server_decoder,
+)
+
+NOW = datetime(2026, 11, 24, 15, 15, 4, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+RUN = "20261124151504"
+FINISHED = Finished(
+    RUN,
+    NOW,
+    (
+        DleVerdict("laptop", "/", RUN, DumpState.HELD, 1, kilobytes=13792, has_begun=True),
+        DleVerdict("laptop", "/srv", RUN, DumpState.MISSING, reason="no word"),
+    ),
+)
+FINISHED_KEYS = (
+    f'"run":"{RUN}","ended_at":"2026-11-24T15:15:04Z","verdicts":['
+    f'{{"host":"laptop","disk":"/","timestamp":"{RUN}","state":"held","level":1,"reason":"",'
+    '"kilobytes":13792,"is_strange":false,"has_begun":true},'
+    f'{{"host":"laptop","disk":"/srv","timestamp":"{RUN}","state":"missing","level":null,'
+    '"reason":"no word","kilobytes":0,"is_strange":false,"has_begun":false}]'
+)
+WELCOME = Welcome(
+    protocol=1,
+    software="asyncamanda 0.1.0",
+    client="laptop",
+    amanda_config="daily",
+    now=NOW,
+    heartbeat=15 * SECOND,
+    dles=(
+        DleState("/", DumpState.STORED, 0, NOW - 0.5 * SECOND),
+        DleState("/srv", None, None, None),
+    ),
+    standing="idle",
+    last=FINISHED,
+)
+
+FROM_CLIENT: list[tuple[ClientMessage, str]] = [
+    (
+        Hello((1, 2), "asyncamanda 0.1.0", True),
+        '{"type":"hello","protocols":[1,2],"software":"asyncamanda 0.1.0","is_watching":true}',
+    ),
+    (Submit(), '{"type":"submit","is_forced":false}'),
+    (Submit(is_forced=True), '{"type":"submit","is_forced":true}'),
+    (Ping(), '{"type":"ping"}'),
+    (Pong(), '{"type":"pong"}'),
+    (Bye(), '{"type":"bye"}'),
+]
+FROM_SERVER: list[tuple[ServerMessage, str]] = [
+    (
+        WELCOME,
+        '{"type":"welcome","protocol":1,"software":"asyncamanda 0.1.0","client":"laptop",'
+        '"amanda_config":"daily","now":"2026-11-24T15:15:04Z","heartbeat":15,"dles":['
+        '{"disk":"/","state":"stored","level":0,"confirmed_at":"2026-11-24T15:15:03.500000Z"},'
+        '{"disk":"/srv","state":null,"level":null,"confirmed_at":null}],'
+        f'"standing":"idle","last":{{{FINISHED_KEYS}}}}}',
+    ),
+    (
+        Queued(2, 3, 90.5 * SECOND, "runs"),
+        '{"type":"queued","place":2,"of":3,"estimate":90.5,"reason":"runs"}',
+    ),
+    (
+        Queued(1, 1, None, "collecting"),
+        '{"type":"queued","place":1,"of":1,"estimate":null,"reason":"collecting"}',
+    ),
+    (Later(900 * SECOND, "full"), '{"type":"later","after":900,"reason":"full"}'),
+    (
+        Running("", NOW, 12),
+        '{"type":"running","run":"","since":"2026-11-24T15:15:04Z","clients":12}',
+    ),
+    (
+        Progress(RUN, (DleProgress("laptop", "/", 0, "dumping", 5, 10),)),
+        f'{{"type":"progress","run":"{RUN}","dles":[{{"host":"laptop","disk":"/","level":0,'
+        '"phase":"dumping","done_kilobytes":5,"total_kilobytes":10}]}',
+    ),
+    (FINISHED, f'{{"type":"finished",{FINISHED_KEYS}}}'),
+    (
+        Refused("revoked", "no", "ask", 77),
+        '{"type":"refused","reference":"revoked","message":"no","hint":"ask","exit":77}',
+    ),
+    (Again(), '{"type":"again"}'),
+    (Ping(), '{"type":"ping"}'),
+    (Pong(), '{"type":"pong"}'),
+]
+
+
+@pytest.mark.parametrize(("message", "line"), FROM_CLIENT)
+def test_what_a_client_says_is_written_and_read(message: ClientMessage, line: str) -> None:
+    """Each message is one line whose keys are its fields."""
+    assert encode(message) == f"{line}\n".encode()
+    assert client_decoder().feed(f"{line}\n".encode()) == [message]
+
+
+@pytest.mark.parametrize(("message", "line"), FROM_SERVER)
+def test_what_the_server_says_is_written_and_read(message: ServerMessage, line: str) -> None:
+    """Times are RFC 3339 in UTC, spans are seconds, what is not known is null."""
+    assert encode(message) == f"{line}\n".encode()
+    assert server_decoder().feed(f"{line}\n".encode()) == [message]
+
+
+def test_a_name_that_is_no_utf_8_survives() -> None:
+    """A lone surrogate stands for its byte, and goes over the line as its escape."""
+    progress = Progress(RUN, (DleProgress("laptop", "/é\udce9", 0, "done", 1, 1),))
+    assert rb"/\u00e9\udce9" in encode(progress)
+    assert server_decoder().feed(encode(progress)) == [progress]
+
+
+def test_a_time_is_written_in_utc() -> None:
+    """Whatever zone it came with."""
+    there = NOW.astimezone(timezone(timedelta(hours=5, minutes=30)))
+    assert encode(Running("", there, 1)) == encode(Running("", NOW, 1))
+
+
+def test_a_line_is_read_in_whatever_pieces_it_comes() -> None:
+    """Byte by byte, or several at once, with other line ends and blank lines between."""
+    decoder = client_decoder()
+    lines = encode(Ping()) + b"\r\n  \n" + encode(Bye())[:-1] + b"\r\n"
+    one_by_one = [message for byte in lines for message in decoder.feed(bytes([byte]))]
+    assert one_by_one == [Ping(), Bye()]
+    assert decoder.feed(lines + b'{"type"') == [Ping(), Bye()]
+    assert decoder.feed(b':"pong"}') == []
+    assert decoder.feed(b"\n") == [Pong()]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"type":"telepathy","to":"all"}',
+        b'{"type":"Hello"}',
+        b'{"type":"badline","reason":"x"}',
+        b'{"type":"dlestate"}',
+        b'{"type":"__class__"}',
+        *(encode(message) for message, _ in FROM_SERVER[:-2]),
+    ],
+)
+def test_messages_of_another_kind_are_nothing(line: bytes) -> None:
+    """A newer client may have more to say; and what only a server says, no client can."""
+    assert client_decoder().feed(line + b"\n") == []
+
+
+def test_further_keys_are_passed_over() -> None:
+    """A newer side may add some, in the records within a message as well."""
+    decoder = server_decoder()
+    for message, line in FROM_SERVER:
+        extended = line.replace("{", '{"colour":["green"],')
+        assert decoder.feed(f"{extended}\n".encode()) == [message]
+
+
+def test_a_hello_is_understood_for_ever() -> None:
+    """Whatever a later client adds to it: so that it can be told who has to update."""
+    line = (
+        b'{"type":"hello","protocols":[7,8],"software":"asyncamanda 9","is_watching":false,'
+        b'"wishes":{"compression":["zstd"]},"protocol":"8"}\n'
+    )
+    assert client_decoder().feed(line) == [Hello((7, 8), "asyncamanda 9", False)]
+
+
+HELLO = '{"type":"hello","protocols":[1],"software":"x","is_watching":true}'
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("hello", "not JSON"),
+        ("{", "not JSON"),
+        ("{} {}", "not JSON"),
+        ("\ufeff{}", "not JSON"),
+        ("[" * 4000, "not JSON"),
+        ('{"a":' * 800, "not JSON"),
+        ("NaN", "not JSON"),
+        ('{"type":"bye","x":-Infinity}', "not JSON"),
+        ("1" * 4096, "no object with a type"),
+        ("5", "no object with a type"),
+        ("null", "no object with a type"),
+        ('["hello"]', "no object with a type"),
+        ("{}", "no object with a type"),
+        ('{"type":null}', "no object with a type"),
+        ('{"type":["bye"]}', "no object with a type"),
+        ('{"type":"submit"}', "is_forced is missing"),
+        ('{"type":"submit","is_forced":null}', "is_forced: neither true nor false"),
+        ('{"type":"submit","is_forced":1}', "is_forced: neither true nor false"),
+        ('{"type":"submit","is_forced":"true"}', "is_forced: neither true nor false"),
+        (HELLO.replace("[1]", "1"), "protocols: no list"),
+        (HELLO.replace("[1]", '"1"'), "protocols: no list"),
+        (HELLO.replace("[1]", "{}"), "protocols: no list"),
+        (HELLO.replace("[1]", "[true]"), "protocols: no whole number from 0 to 1000000000"),
+        (HELLO.replace("[1]", "[1.0]"), "protocols: no whole number from 0 to 1000000000"),
+        (HELLO.replace("[1]", '["1"]'), "protocols: no whole number from 0 to 1000000000"),
+        (HELLO.replace("[1]", "[-1]"), "protocols: no whole number from 0 to 1000000000"),
+        (HELLO.replace("[1]", f"[{10**400}]"), "protocols: no whole number from 0 to 1000000000"),
+        (HELLO.replace('"x"', "7"), "software: no text of at most 200 characters"),
+        (HELLO.replace("x", "x" * 201), "software: no text of at most 200 characters"),
+        (HELLO.replace("x", r"\n2026 root: all is well"), "software: text that does not print"),
+        (HELLO.replace("x", r"\u001b[2J"), "software: text that does not print"),
+        (HELLO.replace("x", r"\udce9"), "software: text that does not print"),
+    ],
+)
+def test_what_a_client_sends_amiss_is_a_bad_line(line: str, reason: str) -> None:
+    """It says what is wrong, quotes nothing of the line, and spoils no other."""
+    lines = line.encode() + b"\n" + encode(Ping())
+    assert client_decoder().feed(lines) == [BadLine(reason), Ping()]
+
+
+@pytest.mark.parametrize(
+    "line", [b"\xff", b'{"type":"bye\xe9"}', '{"type":"bye"}'.encode("utf-16"), b"\0"]
+)
+def test_what_is_no_utf_8_is_a_bad_line(line: bytes) -> None:
+    """Nor is any other encoding guessed."""
+    assert client_decoder().feed(line + b"\n") == [BadLine("not JSON")]
+
+
+QUEUED = '{"type":"queued","place":1,"of":1,"estimate":1,"reason":""}'
+RUNNING = '{"type":"running","run":"","since":"2026-11-24T15:15:04Z","clients":1}'
+REFUSED = '{"type":"refused","reference":"","message":"","hint":"","exit":76}'
+FINISHED_LINE = f'{{"type":"finished",{FINISHED_KEYS}}}'
+NO_PLACE = "no whole number from 1 to 1000000000"
+NO_SPAN = "not within 0 and ten years, in seconds"
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (QUEUED.replace('"place":1', '"place":0'), f"place: {NO_PLACE}"),
+        (QUEUED.replace('"of":1', '"of":1000000001'), f"of: {NO_PLACE}"),
+        (QUEUED.replace('"estimate":1', '"estimate":-1'), f"estimate: {NO_SPAN}"),
+        (QUEUED.replace('"estimate":1', '"estimate":1e999'), f"estimate: {NO_SPAN}"),
+        (QUEUED.replace('"estimate":1', '"estimate":315360000.1'), f"estimate: {NO_SPAN}"),
+        (QUEUED.replace('"estimate":1', f'"estimate":{10**400}'), f"estimate: {NO_SPAN}"),
+        (QUEUED.replace('"estimate":1', '"estimate":true'), "estimate: no number"),
+        (QUEUED.replace('"estimate":1', '"estimate":"1"'), "estimate: no number"),
+        ('{"type":"later","after":null,"reason":""}', "after: no number"),
+        (RUNNING.replace("Z", ""), "since: no time with its zone"),
+        (RUNNING.replace("-24T", "-31T"), "since: no time with its zone"),
+        (RUNNING.replace("2026-11-24T15:15:04Z", "now"), "since: no time with its zone"),
+        (RUNNING.replace('"2026-11-24T15:15:04Z"', "1795413303"), "since: no time with its zone"),
+        (
+            RUNNING.replace("2026-11-24T15:15:04Z", "0001-01-01T00:00:00+01:00"),
+            "since: no time with its zone",
+        ),
+        (REFUSED.replace("76", "256"), "exit: no whole number from 0 to 255"),
+        (
+            FINISHED_LINE.replace('"level":1', '"level":400'),
+            "verdicts: level: no whole number from 0 to 399",
+        ),
+        (FINISHED_LINE.replace('"held"', '"eaten"'), "verdicts: state: no state of a dump"),
+        (FINISHED_LINE.replace('"held"', '["held"]'), "verdicts: state: no state of a dump"),
+        (FINISHED_LINE.replace('"held"', "null"), "verdicts: state: no state of a dump"),
+        (
+            FINISHED_LINE.replace("13792", "1e3"),
+            "verdicts: kilobytes: no whole number from 0 to 1000000000000000",
+        ),
+        ('{"type":"progress","run":"","dles":[["laptop"]]}', "dles: no object"),
+        ('{"type":"progress","run":"","dles":[{}]}', "dles: host is missing"),
+        (
+            FROM_SERVER[0][1].replace('"idle"', '"asleep"'),
+            "standing: none of idle, queued, running",
+        ),
+        (FROM_SERVER[0][1].replace('"idle"', "[]"), "standing: none of idle, queued, running"),
+        (
+            FROM_SERVER[0][1].replace('"verdicts":[{', '"verdicts":[1,{'),
+            "last: verdicts: no object",
+        ),
+    ],
+)
+def test_what_a_server_sends_amiss_is_a_bad_line(line: str, reason: str) -> None:
+    """A number out of bounds, a time without a zone, a record within a message."""
+    assert server_decoder().feed(f"{line}\n".encode()) == [BadLine(reason)]
+
+
+def test_ten_years_are_a_span() -> None:
+    """The longest, and none at all."""
+    for span in (timedelta(days=3650), timedelta(0), timedelta(microseconds=1)):
+        assert server_decoder().feed(encode(Later(span, ""))) == [Later(span, "")]
+
+
+def test_a_line_may_be_as_long_as_the_limit_and_no_longer() -> None:
+    """Its end does not count."""
+    decoder = client_decoder()
+    longest = encode(Bye())[:-1].ljust(LARGEST_FROM_CLIENT)
+    assert decoder.feed(longest + b"\n") == [Bye()]
+    assert decoder.feed(longest + b" \n") == [BadLine("too long")]
+    assert server_decoder().feed(longest + b" \n") == []  # a longer line, of an unknown type
+
+
+def test_a_line_that_is_too_long_is_told_once_and_skipped_to_its_end() -> None:
+    """As soon as it is seen; what follows in it is no message, and the next line is."""
+    decoder = client_decoder()
+    assert decoder.feed(b"[" * LARGEST_FROM_CLIENT) == []
+    assert decoder.feed(b"[") == [BadLine("too long")]
+    assert decoder.feed(encode(Bye())[:-1]) == []
+    assert decoder.feed(b"[" * 3 * LARGEST_FROM_CLIENT) == []
+    assert decoder.feed(b"\n" + encode(Ping())) == [Ping()]
+    assert decoder.feed(b"[" * 5000 + b"\n" + encode(Pong())) == [BadLine("too long"), Pong()]
+
+
+def test_a_line_without_end_takes_no_memory() -> None:
+    """However much of it comes."""
+    decoder, piece = server_decoder(), b"x" * 65_536
+    tracemalloc.start()
+    try:
+        found = [each for _ in range(256) for each in decoder.feed(piece)]
+        kept, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found == [BadLine("too long")]
+    assert peak < 4 * LARGEST_FROM_SERVER
+    assert kept < LARGEST_FROM_SERVER / 8
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "chosen"),
+    [
+        ((1,), (1,), 1),
+        ((1, 2, 3), (2, 3, 4), 3),
+        ((3, 1, 2), (1, 2), 2),
+        ((2, 2), (2,), 2),
+        ((2,), (1,), None),
+        ((1,), (2, 3), None),
+        ((), (1,), None),
+    ],
+)
+def test_the_highest_common_protocol_is_chosen(
+    theirs: tuple[int, ...], ours: tuple[int, ...], chosen: int | None
+) -> None:
+    """In whatever order they are told; none is in common if none is."""
+    assert choose_protocol(theirs, ours) == chosen
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "message", "hint"),
+    [
+        (
+            (3, 4),
+            (1, 2),
+            "the server's asyncamanda is too old for this client's: "
+            "the client speaks protocol 4 at most, the server 2",
+            "let the server's administrator update asyncamanda there; then come back",
+        ),
+        (
+            (1,),
+            (2, 3),
+            "this client's asyncamanda is too old for the server's: "
+            "the client speaks protocol 1 at most, the server 3",
+            "update asyncamanda on this client",
+        ),
+        (
+            (),
+            (1,),
+            "this client's asyncamanda is too old for the server's: "
+            "the client speaks protocol 0 at most, the server 1",
+            "update asyncamanda on this client",
+        ),
+    ],
+)
+def test_a_refusal_says_which_side_has_to_update(
+    theirs: tuple[int, ...], ours: tuple[int, ...], message: str, hint: str
+) -> None:
+    """The client's user reads it, with the exit code for a protocol mismatch."""
+    assert refuse_protocol(theirs, ours) == Refused("protocol", message, hint, 76)
