@@ -75,7 +75,8 @@ make_environment() {
   wanted=$($python - <<'EOF'
 import tomllib
 project = tomllib.load(open("pyproject.toml", "rb"))["project"]
-print(*project["dependencies"], *project["optional-dependencies"]["test"], sep="\n")
+extras = project["optional-dependencies"]
+print(*project["dependencies"], *extras["server"], *extras["test"], sep="\n")
 EOF
   )
   stamp=$({ printf '%s\n' "$wanted"; cat constraints.txt; } | sha256sum)
@@ -107,7 +108,7 @@ make_installed() {
   PIP_CONSTRAINT=$PWD/constraints.txt unshare --mount bash -euc '
     mount --bind "$1" /opt/asyncamanda
     "$2" -m venv /opt/asyncamanda
-    /opt/asyncamanda/bin/pip install -q "$3"
+    /opt/asyncamanda/bin/pip install -q "$3[server]"
   ' make_installed "$PWD/build/installed" "$python" "$source"
   printf '%s' "$stamp" >build/installed/.stamp
   own build

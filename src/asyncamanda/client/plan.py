@@ -5,10 +5,13 @@ import pwd
 import stat
 from binascii import crc32
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
-from asyncamanda import config, quick
+from asyncamanda import quick
 from asyncamanda.client.memory import unwritable
+from asyncamanda.client.narrator import Narrator
+from asyncamanda.config import client as config
 from asyncamanda.core import interval, sshargv
 from asyncamanda.core.classic import ClassicArguments
 from asyncamanda.core.model import Policy, Watch
@@ -19,20 +22,22 @@ from asyncamanda.system.account import become_user, find_user
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one start of the agent works on.
+    """What one start of the agent works on; without a `command` the server's gate is asked.
 
     `state` is the folder of its memory; `depends_on` are the files, amandates and memory
-    aside, whose change could change a verdict.
+    aside, whose change could change a verdict. `reconnect_for` is how long a broken connection
+    to the gate is tried anew.
     """
 
     target: Target
-    command: str
+    command: str | None
     policy: Policy
     options: SshOptions
     amandates: Path
     state: Path
     depends_on: tuple[Path, ...] = ()
     password_file: Path | None = None
+    reconnect_for: timedelta = timedelta(minutes=2)
 
 
 def plan_classic(arguments: ClassicArguments) -> Plan:
@@ -87,6 +92,7 @@ def plan_configured(named: str | None) -> Plan:
         state=state,
         depends_on=candidates,
         password_file=settings.password_file and settings.password_file.expanduser(),
+        reconnect_for=settings.reconnect_for,
     )
 
 
@@ -144,6 +150,15 @@ def find_password(plan: Plan) -> Target:
             "password-file", f"password_file {path} is empty", "its first line is the password"
         )
     return replace(plan.target, password=password)
+
+
+def warn_of_password(plan: Plan, narrator: Narrator) -> None:
+    """Say so, if the command line had a password in it."""
+    if plan.target.password:
+        narrator.tell(
+            "warning: everybody on this machine can read the password in the command line. "
+            "Better: a key (-k FILE), or a configuration file with password_file"
+        )
 
 
 def _mode_hint(path: Path) -> str:

@@ -26,12 +26,21 @@ class Standing(Enum):
     FORGOTTEN = "no longer waited for"
 
 
+class Witness(Enum):
+    """By whose word it is judged which dumps there are."""
+
+    AMANDATES = "amandates"
+    SERVER = "the server"
+    NOBODY = "nobody"  # the server was never asked
+
+
 @dataclass(frozen=True, slots=True)
 class Disk:
     """What is known of one disk.
 
     `last` is the newest dump that counts. `in_future` and `distrusted` are the newest
-    of those that amandates has and that do not count.
+    of those that amandates has and that do not count; in gate mode `in_future` is by the
+    server's word as well.
     """
 
     name: str

@@ -67,7 +67,8 @@ def note_unseen_end(memory: Memory) -> Memory:
         return memory
     started = memory.started
     detail = f"the agent (pid {started.pid}) died while the command ran"
-    return note_end(memory, Attempt(started.started_at, started.alive_at, Outcome.UNSEEN, detail))
+    unseen = Attempt(started.started_at, started.alive_at, Outcome.UNSEEN, detail, run=started.run)
+    return note_end(memory, unseen)
 
 
 def last_run(memory: Memory) -> Attempt | None:
@@ -97,7 +98,9 @@ def next_try_at(
     made again at once: they may have left the disklist.
     """
     last = last_run(memory)
-    if last is None or last.outcome is not Outcome.INCOMPLETE or not last.dumps:
+    if last is None or last.outcome is not Outcome.INCOMPLETE:
+        return None
+    if not last.dumps and not last.run:  # a wrong command, say, which somebody mends
         return None
     brought = {dump.disk for dump in last.dumps}
     until = last.started_at + interval * (1 - TOLERANCE)

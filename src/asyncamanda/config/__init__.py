@@ -1,0 +1,1 @@
+"""The configuration files: client.py and server.py say what each holds, reader.py reads both."""

@@ -1,0 +1,176 @@
+"""client.toml: read, checked as a whole, and turned into values."""
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from asyncamanda.config.reader import (
+    Keys,
+    Wrong,
+    one_of,
+    parse_toml,
+    read_file,
+    read_path,
+    read_span,
+    read_table,
+    read_text,
+    read_texts,
+    refuse_mistakes,
+)
+from asyncamanda.core import sshargv
+from asyncamanda.core.model import Policy, Watch
+from asyncamanda.core.sshargv import SshOptions, Target, parse_target
+from asyncamanda.errors import ConfigurationError
+
+SYSTEM_FILE = Path("/etc/asyncamanda/client.toml")
+LONGEST_SILENCE = timedelta(minutes=5)
+LEAST_INTERVALS = 3  # of which `stale_after` and `forget_after` are, where not said
+
+
+@dataclass(frozen=True, slots=True)
+class SshSettings:
+    """The `[ssh]` table."""
+
+    connect_timeout: timedelta = timedelta(seconds=20)
+    keepalive: timedelta = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientConfig:
+    """A client's configuration; without a `command` the server's gate is asked."""
+
+    server: Target
+    command: str | None = None
+    interval: timedelta = timedelta(hours=24)
+    key: Path | None = None
+    password_file: Path | None = None
+    amandates: Path = Path("/var/lib/amanda/amandates")
+    watch: Watch = Watch.EACH
+    disks: tuple[str, ...] = ()
+    forget_after: timedelta | None = None
+    stale_after: timedelta | None = None
+    settle: timedelta = timedelta(hours=1)
+    reconnect_for: timedelta = timedelta(minutes=2)
+    user: str = "backup"
+    ssh: SshSettings = SshSettings()
+
+    @property
+    def policy(self) -> Policy:
+        """Return how fresh a backup has to be."""
+        return Policy(
+            interval=self.interval,
+            watch=self.watch,
+            disks=self.disks,
+            forget_after=self.forget_after
+            or max(timedelta(days=30), LEAST_INTERVALS * self.interval),
+            stale_after=self.stale_after or default_stale_after(self.interval),
+            settle=self.settle,
+        )
+
+    @property
+    def ssh_options(self) -> SshOptions:
+        """Return how to connect."""
+        key = str(self.key) if self.key else None
+        return SshOptions(key, self.ssh.connect_timeout, self.ssh.keepalive)
+
+
+def default_stale_after(span: timedelta) -> timedelta:
+    """Return when a backup that should be made every `span` is alarmingly old."""
+    return max(timedelta(days=7), LEAST_INTERVALS * span)
+
+
+def candidate_files(environ: dict[str, str], named: str | None) -> tuple[Path, ...]:
+    """Return where a client's configuration is looked for: the first that exists counts."""
+    if explicit := named or environ.get("ASYNCAMANDA_CONFIG"):
+        return (Path(explicit).absolute(),)
+    if os.geteuid() == 0:
+        return (SYSTEM_FILE,)
+    home = environ.get("XDG_CONFIG_HOME") or f"{environ.get('HOME', '')}/.config"
+    return (Path(home) / "asyncamanda" / "client.toml", SYSTEM_FILE)
+
+
+def load_client_config(candidates: tuple[Path, ...]) -> tuple[Path, ClientConfig]:
+    """Return the first of `candidates` that exists, and what it says.
+
+    Raises ConfigurationError: if none exists, or with every mistake that is in it.
+    """
+    for path in candidates:
+        text = read_file(path)
+        if text is not None:
+            return path, parse_client_config(text, str(path))
+    raise ConfigurationError(
+        "no-config",
+        f"no configuration: {' and '.join(map(str, candidates))} "
+        f"{'do' if len(candidates) > 1 else 'does'} not exist",
+        "docs/guide.md shows one; the classic form (-i -h -c -a) needs none",
+    )
+
+
+def parse_client_config(text: str, name: str) -> ClientConfig:
+    """Return what `text` says; `name` is its file's, for the report of mistakes.
+
+    Raises ConfigurationError with all mistakes at once: key, found, allowed.
+    """
+    table = parse_toml(text, name)
+    mistakes: list[str] = []
+    values = read_table(table, _CLIENT_KEYS, mistakes)
+    if "server" not in table:
+        mistakes.append(f"server: missing; allowed: {sshargv.ALLOWED}")
+    if "ssh" in values:
+        values["ssh"] = SshSettings(**values["ssh"])
+    wrong = {re.split(r"[.:]", mistake)[0] for mistake in mistakes}
+    stand_in: dict[str, Any] = {"server": Target("unknown")}
+    config = ClientConfig(**(stand_in | values))
+    mistakes += [words for keys, words in _contradictions(config) if not wrong & keys]
+    refuse_mistakes(name, mistakes, "docs/guide.md has every key with its default")
+    return config
+
+
+def _contradictions(config: ClientConfig) -> Iterator[tuple[set[str], str]]:
+    """Yield what is wrong between values that are allowed alone: the keys, and the words."""
+    shorter = "found a shorter span than interval; allowed: at least interval"
+    if config.server.password:
+        words = "server: found a password; allowed: a key, or a password_file of mode 0600"
+        yield {"server"}, words
+    if config.stale_after and config.stale_after < config.interval:
+        yield {"stale_after", "interval"}, f"stale_after: {shorter}"
+    if config.forget_after and config.forget_after < config.interval:
+        yield {"forget_after", "interval"}, f"forget_after: {shorter}"
+    for name in ("connect_timeout", "keepalive"):
+        if getattr(config.ssh, name) > LONGEST_SILENCE:
+            words = 'found more than five minutes; allowed: at most that, such as "15s"'
+            yield {"ssh"}, f"ssh.{name}: {words}"
+
+
+def _read_target(value: object) -> Target:
+    if not isinstance(value, str):
+        raise Wrong(value, sshargv.ALLOWED)
+    try:
+        return parse_target(value)
+    except ValueError as error:
+        raise Wrong(value, f"{sshargv.ALLOWED} ({error})") from error
+
+
+_CLIENT_KEYS: Keys = {
+    "server": _read_target,
+    "command": read_text,
+    "interval": read_span,
+    "key": read_path,
+    "password_file": read_path,
+    "amandates": read_path,
+    "watch": one_of(Watch),
+    "disks": read_texts,
+    "forget_after": read_span,
+    "stale_after": read_span,
+    "settle": read_span,
+    "reconnect_for": read_span,
+    "user": read_text,
+    "ssh": {
+        "connect_timeout": read_span,
+        "keepalive": read_span,
+    },
+}

@@ -1,0 +1,126 @@
+"""server.toml: read, checked as a whole, and turned into values."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from asyncamanda.config.reader import (
+    Keys,
+    Wrong,
+    number_between,
+    one_of,
+    parse_toml,
+    read_file,
+    read_share,
+    read_table,
+    read_text,
+    read_time_of_day,
+    refuse_mistakes,
+    span_between,
+)
+from asyncamanda.core.flush import FlushKind, FlushPolicy
+from asyncamanda.errors import ConfigurationError
+from asyncamanda.quick import SYSTEM_STATE
+
+SERVER_FILE = Path("/etc/asyncamanda/server.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The `[limits]` table: what one client may ask of the server."""
+
+    requests_per_hour: int = 30
+    sessions: int = 4  # at a time
+    messages_per_second: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """The server's configuration.
+
+    `ledger` is a file's path or a database's URL. `grace` is how
+    long a request outlives its client's line, `come_back` how long a client at least stays
+    away that is sent away because `max_waiting` wait already, and `start_within` how long an
+    amdump may take to begin its log.
+    """
+
+    user: str = "backup"
+    ledger: str = f"{SYSTEM_STATE}/server/ledger.sqlite"
+    batch_window: timedelta = timedelta(seconds=3)
+    max_runs: int = 3
+    heartbeat: timedelta = timedelta(seconds=15)
+    grace: timedelta = timedelta(minutes=2)
+    idle_exit: timedelta = timedelta(minutes=1)
+    max_waiting: int = 1000
+    come_back: timedelta = timedelta(minutes=15)
+    start_within: timedelta = timedelta(minutes=1)
+    flush: FlushPolicy = field(default_factory=FlushPolicy)
+    limits: Limits = field(default_factory=Limits)
+
+
+def load_server_config(named: str | None) -> tuple[Path | None, ServerConfig]:
+    """Return the file that counts, and what it says: `named`, else the system's.
+
+    Without the system's file every default holds, and the path is None. Raises
+    ConfigurationError if a file that is named does not exist, or with every mistake in the file.
+    """
+    path = Path(named).absolute() if named else SERVER_FILE
+    text = read_file(path)
+    if text is not None:
+        return path, parse_server_config(text, str(path))
+    if named:
+        raise ConfigurationError(
+            "no-config",
+            f"no configuration: {path} does not exist",
+            f"without --config it is {SERVER_FILE}, and every default where that is missing",
+        )
+    return None, ServerConfig()
+
+
+def parse_server_config(text: str, name: str) -> ServerConfig:
+    """Return what `text` says; `name` is its file's, for the report of mistakes.
+
+    Raises ConfigurationError with all mistakes at once: key, found, allowed.
+    """
+    mistakes: list[str] = []
+    values = read_table(parse_toml(text, name), _SERVER_KEYS, mistakes)
+    refuse_mistakes(name, mistakes, "docs/server.md has every key with its default")
+    flush = values.pop("flush", {})
+    if "policy" in flush:
+        flush["kind"] = flush.pop("policy")
+    limits = Limits(**values.pop("limits", {}))
+    return ServerConfig(flush=FlushPolicy(**flush), limits=limits, **values)
+
+
+def _read_ledger(value: object) -> str:
+    place = read_text(value)
+    if not place.startswith(("/", "postgresql")):
+        raise Wrong(value, 'a file\'s whole path, "/...", or "postgresql://user@host/database"')
+    return place
+
+
+_SERVER_KEYS: Keys = {
+    "user": read_text,
+    "ledger": _read_ledger,
+    "batch_window": span_between("0.01s", "10m"),
+    "max_runs": number_between(1, 16),
+    "heartbeat": span_between("1s", "20s"),
+    "grace": span_between("0.1s", "1d"),
+    "idle_exit": span_between("0.1s", "1d"),
+    "max_waiting": number_between(1, 100_000),
+    "come_back": span_between("1s", "1d"),
+    "start_within": span_between("1s", "1h"),
+    "flush": {
+        "policy": one_of(FlushKind),
+        "threshold": read_share,
+        "at": read_time_of_day,
+        "patience": span_between("0.1s", "7d"),
+        "hold_back": span_between("0.1s", "1d"),
+        "retry_after": span_between("1s", "7d"),
+    },
+    "limits": {
+        "requests_per_hour": number_between(1, 100_000),
+        "sessions": number_between(1, 100),
+        "messages_per_second": number_between(1, 1000),
+    },
+}

@@ -1,0 +1,31 @@
+"""When a line that broke is made anew: soon at first, then less and less often, not for ever."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+WAITS = tuple(timedelta(seconds=s) for s in (1, 2, 4, 8, 15))  # the last again and again
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """A line is broken since then; so often was a new one tried."""
+
+    since: datetime
+    tries: int = 0
+
+
+def plan_reconnect(
+    broken: Break | None, reconnect_for: timedelta, now: datetime
+) -> tuple[Break, datetime | None]:
+    """Return the break with one more try, and when that is; None where it is too late for one.
+
+    `broken` is None where the line has only just broken. A clock that is set back lengthens
+    nothing.
+    """
+    if broken is None or broken.since > now:
+        broken = Break(now, broken.tries if broken else 0)
+    give_up_at = broken.since + reconnect_for
+    if now >= give_up_at:
+        return broken, None
+    wait = WAITS[min(broken.tries, len(WAITS) - 1)]
+    return Break(broken.since, broken.tries + 1), min(now + wait, give_up_at)

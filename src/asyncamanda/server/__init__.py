@@ -1,0 +1,1 @@
+"""What runs on the Amanda server: the gate, the dispatcher, and what they keep."""

@@ -1,0 +1,428 @@
+"""What the server remembers: requests, runs, a verdict per dump, and who was there.
+
+The dispatcher is the one that writes; others may read meanwhile. Each method is one
+transaction: after a crash at any moment all of it is there, or nothing. Each one raises
+LedgerBusy if the ledger is locked for longer than `patience`, and LedgerUnavailable if it
+cannot be read or written (LedgerDamaged: opening it anew mends it, as far as that goes).
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, and_, delete, func, or_, select, update
+
+from asyncamanda.core.books import (
+    LogFile,
+    Protection,
+    RequestRow,
+    RequestState,
+    RunEnd,
+    RunKind,
+    RunRow,
+)
+from asyncamanda.core.model import DleVerdict, DumpState
+from asyncamanda.core.runlog import RunLog
+from asyncamanda.server import ledgerfile
+from asyncamanda.server.ledgerfile import (
+    LedgerBusy,
+    LedgerDamaged,
+    LedgerUnavailable,
+    transaction,
+)
+from asyncamanda.server.rows import (
+    IS_OPEN,
+    end_request,
+    end_requests_of,
+    find_requests,
+    find_runs,
+    get_run,
+    insert_row,
+    note_log,
+    put_other_run,
+    run_of,
+    take_over,
+)
+from asyncamanda.server.schema import logs, protections, requests, runs, sessions, verdicts
+from asyncamanda.server.verdicts import (
+    VERDICT,
+    Dle,
+    newest_verdicts,
+    put_protection,
+    put_protections,
+    put_verdicts,
+    read_protections,
+)
+from asyncamanda.system.clock import now
+
+__all__ = ["Ledger", "LedgerBusy", "LedgerDamaged", "LedgerUnavailable"]
+
+_CONFIRMED = verdicts.c.state.in_([state for state in DumpState if state.is_confirmed])
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """An open ledger. `remark` says what opening it met with: a damaged one, set aside."""
+
+    engine: Engine
+    path: Path | None  # of SQLite's file
+    inode: tuple[int, int] | None
+    remark: str = ""
+
+    @classmethod
+    def open(cls, url_or_path: str, patience: timedelta, *, is_owner: bool = True) -> "Ledger":
+        """Return the ledger in a SQLite file, or in the database of a URL.
+
+        Its owner makes what is missing, and sets a damaged file aside and begins anew, which
+        `remark` tells. Others change nothing. Raises LedgerUnavailable, with the reason, if it
+        cannot be used, is locked for longer than `patience`, or (for others) is not there.
+        """
+        url = ledgerfile.read_url(url_or_path)
+        is_file = url.get_backend_name() == "sqlite" and url.database
+        path = Path(url.database) if is_file and url.database else None
+        if path and not is_owner and not path.exists():
+            raise ledgerfile.missing(url)
+        engine = ledgerfile.make_engine(url, patience)
+        remark = ""
+        try:
+            try:
+                ledgerfile.prepare(engine, is_owner=is_owner)
+            except LedgerDamaged as error:
+                if path is None or not is_owner:
+                    raise
+                engine.dispose()
+                aside = ledgerfile.set_aside(path, now())
+                remark = f"{error.message}: it is kept as {aside.name}, and a new one is begun"
+                ledgerfile.prepare(engine, is_owner=True)
+        except LedgerBusy as error:
+            raise LedgerUnavailable(error.reference, error.message, error.hint) from error
+        return cls(engine, path, _inode(path), remark)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.engine.dispose()
+
+    def is_gone(self) -> bool:
+        """Return whether the file was taken away, or another put in its place: open it anew."""
+        return _inode(self.path) != self.inode
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with transaction(self.engine, is_writing=False) as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with transaction(self.engine, is_writing=True) as connection:
+            yield connection
+
+    # -- requests
+
+    def open_request(self, client: str, amanda_config: str, at: datetime) -> RequestRow:
+        """Return the client's open request: the one there is, else a new one that is queued."""
+        with self._writing() as connection:
+            for row in find_requests(connection, IS_OPEN, requests.c.client == client):
+                return row
+            state = RequestState.QUEUED
+            values = {"client": client, "amanda_config": amanda_config, "submitted_at": at}
+            number = insert_row(connection, requests, values | {"state": state})
+            return RequestRow(number, client, amanda_config, at, state)
+
+    def withdraw(self, request_id: int, at: datetime, why: str) -> bool:
+        """Take a queued request back. Returns False if it is not queued (any more)."""
+        is_it = and_(requests.c.id == request_id, requests.c.state == RequestState.QUEUED)
+        with self._writing() as connection:
+            return end_request(connection, is_it, RequestState.WITHDRAWN, at, why)
+
+    def finish_request(self, request_id: int, at: datetime, outcome: str) -> bool:
+        """End an open request, before its run ends if need be. Returns False if it is not open."""
+        is_it = and_(requests.c.id == request_id, IS_OPEN)
+        with self._writing() as connection:
+            return end_request(connection, is_it, RequestState.DONE, at, outcome)
+
+    def open_requests(self, amanda_config: str | None = None) -> list[RequestRow]:
+        """Return the requests that are queued or running, oldest first; None: of every config."""
+        where = [] if amanda_config is None else [requests.c.amanda_config == amanda_config]
+        with self._reading() as connection:
+            return find_requests(connection, IS_OPEN, *where)
+
+    def last_request(self, client: str) -> RequestRow | None:
+        """Return the client's newest request, open or not; None if it never had one."""
+        newest = select(func.max(requests.c.id)).where(requests.c.client == client)
+        with self._reading() as connection:
+            found = find_requests(connection, requests.c.id == newest.scalar_subquery())
+        return next(iter(found), None)
+
+    # -- runs
+
+    def begin_run(
+        self,
+        kind: RunKind,
+        amanda_config: str,
+        hosts: Sequence[str],
+        request_ids: Iterable[int],
+        at: datetime,
+    ) -> RunRow:
+        """Return a new run, which the given requests, as far as they are queued, now run in."""
+        with self._writing() as connection:
+            run = RunRow(0, amanda_config, kind, tuple(hosts), begun_at=at)
+            values = asdict(run)
+            del values["id"]
+            run = replace(run, id=insert_row(connection, runs, values))
+            connection.execute(
+                update(requests)
+                .where(
+                    requests.c.id.in_(list(request_ids)),
+                    requests.c.state == RequestState.QUEUED,
+                )
+                .values(state=RequestState.RUNNING, run_id=run.id)
+            )
+            return run
+
+    def note_run(
+        self,
+        run_id: int,
+        *,
+        pid: int | None = None,
+        boot_id: str | None = None,
+        timestamp: str | None = None,
+    ) -> None:
+        """Write down what has become known of a run. None: it stays as it is.
+
+        If the run's log was taken in before anybody knew whose it is, what it said is its own.
+        """
+        known = {"pid": pid, "boot_id": boot_id, "timestamp": timestamp}
+        known = {name: value for name, value in known.items() if value is not None}
+        if not known:
+            return
+        with self._writing() as connection:
+            if timestamp is not None:
+                take_over(connection, get_run(connection, run_id), timestamp)
+            connection.execute(update(runs).where(runs.c.id == run_id).values(known))
+
+    def end_run(self, run_id: int, at: datetime, end: RunEnd) -> None:
+        """Write down how a run ended, with its verdicts, and what its DLEs need now.
+
+        Its requests are done, each with its client's verdicts in a few words as the outcome;
+        those that were finished before stay as they are.
+        """
+        with self._writing() as connection:
+            run = get_run(connection, run_id)
+            put_verdicts(connection, run, end.verdicts)
+            put_protections(connection, run, end.verdicts)
+            connection.execute(
+                update(runs)
+                .where(runs.c.id == run_id)
+                .values(
+                    ended_at=at,
+                    exit_status=end.exit_status,
+                    is_clean=end.is_clean,
+                    labels=end.labels,
+                    report=end.report,
+                    remark=end.remark,
+                )
+            )
+            end_requests_of(connection, run, end.verdicts, at)
+
+    def abandon_run(self, run_id: int, at: datetime, why: str) -> None:
+        """End a run whose amdump never started: its requests are queued again, as old as before."""
+        with self._writing() as connection:
+            connection.execute(
+                update(runs).where(runs.c.id == run_id).values(ended_at=at, remark=why)
+            )
+            connection.execute(
+                update(requests)
+                .where(requests.c.run_id == run_id, requests.c.state == RequestState.RUNNING)
+                .values(state=RequestState.QUEUED, run_id=None)
+            )
+
+    def live_runs(self, amanda_config: str | None = None) -> list[RunRow]:
+        """Return the runs whose end is not written down, oldest first; None: of every config."""
+        where = [] if amanda_config is None else [runs.c.amanda_config == amanda_config]
+        with self._reading() as connection:
+            return find_runs(connection, runs.c.ended_at.is_(None), *where)
+
+    def recent_runs(self, amanda_config: str | None = None, limit: int = 20) -> list[RunRow]:
+        """Return the `limit` runs that began last, newest first; None: of every config."""
+        where = [] if amanda_config is None else [runs.c.amanda_config == amanda_config]
+        with self._reading() as connection:
+            return find_runs(connection, *where, limit=limit, is_newest_first=True)
+
+    def run(self, run_id: int) -> RunRow:
+        """Return the run of that number. Raises ValueError if there is none."""
+        with self._reading() as connection:
+            return get_run(connection, run_id)
+
+    def run_by_timestamp(self, amanda_config: str, timestamp: str) -> RunRow | None:
+        """Return the run that Amanda calls so; None if there is none."""
+        with self._reading() as connection:
+            return run_of(connection, amanda_config, timestamp)
+
+    def mean_duration(self, amanda_config: str, last: int = 10) -> timedelta | None:
+        """Return how long the `last` batches took on the average; None if none has ended yet."""
+        query = (
+            select(runs.c.begun_at, runs.c.ended_at)
+            .where(
+                runs.c.amanda_config == amanda_config,
+                runs.c.kind == RunKind.BATCH,
+                runs.c.ended_at >= runs.c.begun_at,  # a clock may be set back
+                runs.c.timestamp.is_not(None),  # else amdump never began
+            )
+            .order_by(runs.c.id.desc())
+            .limit(last)
+        )
+        with self._reading() as connection:
+            spans = [ended - begun for begun, ended in connection.execute(query)]
+        return sum(spans, timedelta(0)) / len(spans) if spans else None
+
+    # -- verdicts
+
+    def note_verdicts(self, run_id: int, words: Sequence[DleVerdict]) -> None:
+        """Write down verdicts of a run that goes on; its end may still take back a held dump."""
+        with self._writing() as connection:
+            put_verdicts(connection, get_run(connection, run_id), words)
+
+    def verdicts_of(self, run_id: int) -> list[DleVerdict]:
+        """Return a run's verdicts, by host, disk and timestamp.
+
+        They are as they stand now, so a dump that was flushed since is stored; and those of
+        older dumps that this run brought to a volume are among them.
+        """
+        query = select(*VERDICT).where(
+            or_(verdicts.c.run_id == run_id, verdicts.c.flushed_in == run_id)
+        )
+        with self._reading() as connection:
+            found = [DleVerdict(**row) for row in connection.execute(query).mappings()]
+        return sorted(found, key=lambda verdict: (verdict.host, verdict.disk, verdict.timestamp))
+
+    def newest_confirmed(self, amanda_config: str, host: str) -> dict[str, DleVerdict]:
+        """Return the newest dump that the server has, of each disk of `host`."""
+        with self._reading() as connection:
+            found = newest_verdicts(connection, amanda_config, _CONFIRMED, verdicts.c.host == host)
+        return {disk: verdict for (_, disk), verdict in found.items()}
+
+    def newest_confirmed_all(self, amanda_config: str) -> dict[Dle, DleVerdict]:
+        """Return the newest dump that the server has, of each (host, disk)."""
+        with self._reading() as connection:
+            return newest_verdicts(connection, amanda_config, _CONFIRMED)
+
+    def newest_verdicts(self, amanda_config: str) -> dict[Dle, DleVerdict]:
+        """Return the newest verdict on each (host, disk), be it a failure."""
+        with self._reading() as connection:
+            return newest_verdicts(connection, amanda_config)
+
+    # -- protections
+
+    def pending_protections(self, amanda_config: str) -> list[Protection]:
+        """Return what Amanda is still to be told, by host and disk."""
+        with self._reading() as connection:
+            needs = read_protections(connection, amanda_config)
+        return [need for need in needs if need.made_at is None]
+
+    def need_protection(self, amanda_config: str, wanted: Protection) -> None:
+        """Write down what a DLE needs, in place of what it needed before."""
+        with self._writing() as connection:
+            put_protection(connection, amanda_config, (wanted.host, wanted.disk), wanted)
+
+    def protection_made(self, amanda_config: str, made: Protection, at: datetime) -> bool:
+        """Write down that Amanda was told. Returns False if something else is needed by now."""
+        with self._writing() as connection:
+            done = connection.execute(
+                update(protections)
+                .where(
+                    protections.c.amanda_config == amanda_config,
+                    protections.c.host == made.host,
+                    protections.c.disk == made.disk,
+                    protections.c.timestamp == made.timestamp,
+                    protections.c.kind == made.kind,
+                )
+                .values(made_at=at)
+            )
+            return done.rowcount == 1
+
+    # -- sessions
+
+    def begin_session(self, client: str, amanda_config: str, at: datetime) -> int:
+        """Return the number of a new session: the client is connected."""
+        with self._writing() as connection:
+            times = {"begun_at": at, "seen_at": at}
+            who = {"client": client, "amanda_config": amanda_config}
+            return insert_row(connection, sessions, who | times)
+
+    def end_session(self, session_id: int, at: datetime, how: str) -> None:
+        """Write down that the client went at `at`, and how."""
+        with self._writing() as connection:
+            connection.execute(
+                update(sessions)
+                .where(sessions.c.id == session_id, sessions.c.ended_at.is_(None))
+                .values(ended_at=at, seen_at=at, how=how)
+            )
+
+    def end_all_sessions(self, at: datetime, how: str) -> int:
+        """End what an earlier dispatcher left open, and return how many those were.
+
+        When those clients went nobody knows: they count as last seen when they came.
+        """
+        with self._writing() as connection:
+            done = connection.execute(
+                update(sessions).where(sessions.c.ended_at.is_(None)).values(ended_at=at, how=how)
+            )
+            return done.rowcount
+
+    def last_seen(self) -> dict[str, datetime]:
+        """Return when each client was last known to be connected."""
+        query = select(sessions.c.client, func.max(sessions.c.seen_at)).group_by(sessions.c.client)
+        with self._reading() as connection:
+            return {str(client): at for client, at in connection.execute(query)}
+
+    # -- logs
+
+    def take_in(self, amanda_config: str, file: LogFile, log: RunLog | None, at: datetime) -> bool:
+        """Take in a finished run's log, once. Returns False if it was taken in, as long as it is.
+
+        One that has grown since (it was cut off, and went on) is taken in anew. `log` is None
+        for one that tells of no run: then it is only known to be none. What it says is added
+        to the run of its timestamp; if that is none of ours, to one of kind OTHER. A run of
+        ours stays live until end_run().
+        """
+        with self._writing() as connection:
+            if not note_log(connection, amanda_config, file, at):
+                return False
+            if log and (log.dles or log.verdicts):
+                run = put_other_run(connection, amanda_config, file, log)
+                put_verdicts(connection, run, log.verdicts)
+                put_protections(connection, run, log.verdicts)
+            return True
+
+    def logs_taken(self, amanda_config: str) -> dict[str, int]:
+        """Return the logs that were taken in: their names, and their sizes then, in bytes."""
+        query = select(logs.c.name, logs.c.size).where(logs.c.amanda_config == amanda_config)
+        with self._reading() as connection:
+            return {str(name): int(size) for name, size in connection.execute(query)}
+
+    # -- upkeep
+
+    def forget(self, before: datetime) -> int:
+        """Drop requests and sessions that ended before that, and return how many those were.
+
+        Each client's newest stay, and so do runs and verdicts: backups are judged by them.
+        """
+        forgotten = 0
+        with self._writing() as connection:
+            for table in (requests, sessions):
+                newest = select(func.max(table.c.id)).group_by(table.c.client)
+                done = connection.execute(
+                    delete(table).where(table.c.ended_at < before, table.c.id.not_in(newest))
+                )
+                forgotten += done.rowcount
+        return forgotten
+
+
+def _inode(path: Path | None) -> tuple[int, int] | None:
+    try:
+        status = path.stat() if path else None
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if status else None

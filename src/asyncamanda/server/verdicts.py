@@ -1,0 +1,163 @@
+"""Verdicts and what follows from them, written within a transaction of the ledger's."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from asyncamanda.core.books import Protection, RunRow, join_verdicts
+from asyncamanda.core.model import DleVerdict
+from asyncamanda.core.protect import next_protection
+from asyncamanda.server.schema import protections, runs, verdicts
+
+Dle = tuple[str, str]  # host, disk
+Row = dict[str, Any]  # column: value
+Dump = tuple[str, str, str]  # host, disk, timestamp
+
+VERDICT = [verdicts.c[name] for name in DleVerdict.__dataclass_fields__]
+PROTECTION = [protections.c[name] for name in Protection.__dataclass_fields__]
+
+
+def newest_verdicts(
+    connection: Connection, amanda_config: str, *where: ColumnElement[bool]
+) -> dict[Dle, DleVerdict]:
+    """Return each DLE's verdict with the newest timestamp, of those for which `where` holds.
+
+    Amanda's timestamps are local time and sort as text; in the hour that autumn repeats they
+    are as ambiguous here as they are to Amanda.
+    """
+    keys = (verdicts.c.host, verdicts.c.disk)
+    newest = (
+        select(*keys, func.max(verdicts.c.timestamp).label("timestamp"))
+        .where(verdicts.c.amanda_config == amanda_config, *where)
+        .group_by(*keys)
+        .subquery()
+    )
+    query = (
+        select(*VERDICT)
+        .where(verdicts.c.amanda_config == amanda_config)
+        .join(
+            newest,
+            and_(*(verdicts.c[name] == newest.c[name] for name in ("host", "disk", "timestamp"))),
+        )
+    )
+    found = [DleVerdict(**row) for row in connection.execute(query).mappings()]
+    return {(verdict.host, verdict.disk): verdict for verdict in found}
+
+
+def put_verdicts(connection: Connection, run: RunRow, words: Sequence[DleVerdict]) -> None:
+    """Write what `run` says of dumps, its own and those that it brought to a volume."""
+    stamps = {word.timestamp for word in words}
+    known = _known_verdicts(connection, run.amanda_config, stamps)
+    runs_of = _runs_of(connection, run.amanda_config, stamps)
+    fresh: list[Row] = []
+    changed: dict[str, list[Row]] = {"run_id": [], "flushed_in": []}
+    for word in words:
+        dump = (word.host, word.disk, word.timestamp)
+        is_own = _is_own(run, word)
+        before = known.get(dump)
+        verdict = known[dump] = join_verdicts(before, word, is_own=is_own) if before else word
+        row = asdict(verdict) | {
+            "amanda_config": run.amanda_config,
+            "run_id": run.id if is_own else runs_of.get(word.timestamp, run.id),
+            "flushed_in": None if is_own else run.id,
+        }
+        if before is None:
+            fresh.append(row)
+        elif is_own or verdict != before:
+            changed["run_id" if is_own else "flushed_in"].append(row)
+    if fresh:
+        connection.execute(insert(verdicts), fresh)
+    for who, rows in changed.items():
+        if rows:
+            _change_verdicts(connection, rows, who)
+
+
+def _is_own(run: RunRow, word: DleVerdict) -> bool:
+    """Return whether `run` made the dump; else it only brought it to a volume."""
+    return run.timestamp in {None, word.timestamp}
+
+
+def _change_verdicts(connection: Connection, rows: Sequence[Row], who: str) -> None:
+    """Write what is known now, and by whom: `who` is the column that has the run's number."""
+    keys = ("amanda_config", "host", "disk", "timestamp")
+    written = [who, *(column.name for column in VERDICT if column.name not in keys)]
+    statement = (
+        update(verdicts)
+        .where(*(verdicts.c[key] == bindparam(f"its_{key}") for key in keys))
+        .values({name: bindparam(f"new_{name}") for name in written})
+    )
+    its = [{f"its_{key}": row[key] for key in keys} for row in rows]
+    new = [{f"new_{name}": row[name] for name in written} for row in rows]
+    connection.execute(statement, [old | fresh for old, fresh in zip(its, new, strict=True)])
+
+
+def _known_verdicts(
+    connection: Connection, amanda_config: str, stamps: set[str]
+) -> dict[Dump, DleVerdict]:
+    """Return what is known of the dumps of these timestamps."""
+    query = select(*VERDICT).where(
+        verdicts.c.amanda_config == amanda_config, verdicts.c.timestamp.in_(stamps)
+    )
+    found = [DleVerdict(**row) for row in connection.execute(query).mappings()]
+    return {(verdict.host, verdict.disk, verdict.timestamp): verdict for verdict in found}
+
+
+def _runs_of(connection: Connection, amanda_config: str, stamps: set[str]) -> dict[str, int]:
+    """Return the known runs of these timestamps."""
+    query = select(runs.c.timestamp, runs.c.id).where(
+        runs.c.amanda_config == amanda_config, runs.c.timestamp.in_(stamps)
+    )
+    return {str(stamp): number for stamp, number in connection.execute(query)}
+
+
+def put_protections(connection: Connection, run: RunRow, words: Sequence[DleVerdict]) -> None:
+    """Write what the DLEs of which `run` speaks need, now that their verdicts are written.
+
+    Their newest verdicts decide, whether or not these are that run's.
+    """
+    newest = newest_verdicts(connection, run.amanda_config)
+    needs = read_protections(connection, run.amanda_config)
+    known = {(need.host, need.disk): need for need in needs}
+    for dle in dict.fromkeys((word.host, word.disk) for word in words):
+        wanted = next_protection(known.get(dle), newest[dle])
+        if wanted != known.get(dle):
+            put_protection(connection, run.amanda_config, dle, wanted)
+
+
+def put_protection(
+    connection: Connection, amanda_config: str, dle: Dle, wanted: Protection | None
+) -> None:
+    """Write what a DLE needs, in place of what it needed before."""
+    host, disk = dle
+    connection.execute(
+        delete(protections).where(
+            protections.c.amanda_config == amanda_config,
+            protections.c.host == host,
+            protections.c.disk == disk,
+        )
+    )
+    if wanted:
+        values = asdict(wanted) | {"amanda_config": amanda_config}
+        connection.execute(insert(protections).values(values))
+
+
+def read_protections(connection: Connection, amanda_config: str) -> list[Protection]:
+    """Return all needs, those of which Amanda was told as well."""
+    query = (
+        select(*PROTECTION)
+        .where(protections.c.amanda_config == amanda_config)
+        .order_by(protections.c.host, protections.c.disk)
+    )
+    return [Protection(**row) for row in connection.execute(query).mappings()]

@@ -1,0 +1,81 @@
+"""Processes as /proc shows them: who lives, in which session, and what it was started as.
+
+proc(5): in /proc/PID/stat the fields after the name are state, parent, group, session, ...; the
+20th of them is the start time in ticks since boot.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+PROC = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process that is no zombie: its session's leader is the process `session`."""
+
+    pid: int
+    parent: int
+    session: int
+    name: str
+
+
+def read_process(pid: int) -> Process | None:
+    """Return the process `pid`; None if there is none, or only its exit status is left."""
+    try:
+        text = (PROC / str(pid) / "stat").read_text("utf-8", "surrogateescape")
+    except OSError:
+        return None
+    head, _, rest = text.rpartition(")")
+    state, parent, _, session, *_ = rest.split()
+    if state in "ZX":
+        return None
+    return Process(pid, int(parent), int(session), head.partition("(")[2])
+
+
+def iterate_processes() -> Iterator[Process]:
+    """Yield every process that is to be seen and is no zombie."""
+    for name in os.listdir(PROC):  # noqa: PTH208 - pathlib takes thrice as long, many times a run
+        if name.isdigit() and (process := read_process(int(name))):
+            yield process
+
+
+def read_argv(pid: int) -> list[str]:
+    """Return what the process `pid` was started as; nothing if it is gone or shows nothing."""
+    with suppress(OSError):
+        line = (PROC / str(pid) / "cmdline").read_bytes().rstrip(b"\0")
+        return [os.fsdecode(word) for word in line.split(b"\0")] if line else []
+    return []
+
+
+def has_session(leader: int) -> bool:
+    """Return whether any process of the session that `leader` led is alive, itself or another.
+
+    A number is not given to a new process while it names a session (credentials(7)).
+    """
+    return any(process.session == leader for process in iterate_processes())
+
+
+def find_ancestor(pid: int, name: str, uid: int) -> int | None:
+    """Return the nearest process above `pid` of that name and user, or None."""
+    process = read_process(pid)
+    while process and process.parent > 1:
+        process = read_process(process.parent)
+        if process and process.name == name and _owner(process.pid) == uid:
+            return process.pid
+    return None
+
+
+def _owner(pid: int) -> int | None:
+    try:
+        return (PROC / str(pid)).stat().st_uid
+    except OSError:
+        return None
+
+
+def read_boot_id() -> str:
+    """Return what names this boot of the machine; process ids mean nothing in another."""
+    return (PROC / "sys/kernel/random/boot_id").read_text("ascii").strip()

@@ -1,0 +1,820 @@
+"""What the server remembers survives kills, damage and other programs' locks.
+
+The contract is tried on a SQLite file, and on the database whose URL is in
+$ASYNCAMANDA_TEST_DATABASE, which is emptied.
+"""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import IntegrityError
+
+from asyncamanda.core.books import (
+    LogFile,
+    Protection,
+    ProtectionKind,
+    RequestState,
+    RunEnd,
+    RunKind,
+    RunRow,
+)
+from asyncamanda.core.model import DleVerdict, DumpState
+from asyncamanda.core.runlog import RunLog
+from asyncamanda.server.ledger import Ledger, LedgerBusy, LedgerDamaged, LedgerUnavailable
+from asyncamanda.server.ledgerfile import transaction
+from asyncamanda.server.schema import METADATA
+
+FILE = "a SQLite file"
+DATABASES = (FILE, *filter(None, [os.environ.get("ASYNCAMANDA_TEST_DATABASE")]))
+PATIENCE = timedelta(seconds=0.2)
+NOON = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+STAMP, LATER = "20261124130000", "20261124140000"
+STORED, HELD, FAILED = DumpState.STORED, DumpState.HELD, DumpState.FAILED
+
+
+@pytest.fixture(params=DATABASES)
+def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+    """An empty ledger of each kind."""
+    where = str(request.param)
+    if where == FILE:
+        where = str(tmp_path / "ledger.sqlite")
+    else:
+        engine = create_engine(where)
+        METADATA.drop_all(engine)
+        engine.dispose()
+    opened = Ledger.open(where, PATIENCE)
+    yield opened
+    opened.close()
+
+
+def verdict(
+    state: DumpState,
+    level: int | None = 0,
+    *,
+    host: str = "laptop",
+    disk: str = "/home",
+    timestamp: str = STAMP,
+) -> DleVerdict:
+    """A dump on whose way the client was at work."""
+    return DleVerdict(host, disk, timestamp, state, level, "why", 1234, has_begun=True)
+
+
+def begin(ledger: Ledger, *clients: str, timestamp: str = STAMP, at: datetime = NOON) -> RunRow:
+    """A batch for these clients, on its way."""
+    ids = [ledger.open_request(client, "daily", at).id for client in clients]
+    row = ledger.begin_run(RunKind.BATCH, "daily", clients, ids, at)
+    ledger.note_run(row.id, timestamp=timestamp)
+    return row
+
+
+def end(*verdicts: DleVerdict, is_clean: bool = True) -> RunEnd:
+    """An end with these verdicts."""
+    return RunEnd(0 if is_clean else 4, is_clean, verdicts)
+
+
+def log_file(timestamp: str, size: int = 100) -> LogFile:
+    """The log of the run of that timestamp."""
+    return LogFile(f"log.{timestamp}.0", size, NOON, NOON + MINUTE)
+
+
+def run_log(timestamp: str, *verdicts: DleVerdict, program: str = "amdump") -> RunLog:
+    """What a finished log says."""
+    dles = tuple((v.host, v.disk) for v in verdicts if v.timestamp == timestamp)
+    return RunLog(
+        program=program,
+        pid=4711,
+        timestamp=timestamp,
+        dles=dles,
+        verdicts=verdicts,
+        is_finished=True,
+        labels=("daily-7",),
+        errors=(),
+    )
+
+
+# -- requests
+
+
+def test_a_client_has_one_open_request(ledger: Ledger) -> None:
+    """Who asks again joins it, queued or running; after its end the request is a new one."""
+    first = ledger.open_request("laptop", "daily", NOON)
+    assert (first.state, first.submitted_at) == (RequestState.QUEUED, NOON)
+    assert ledger.open_request("laptop", "daily", NOON + MINUTE) == first
+    ledger.begin_run(RunKind.BATCH, "daily", ["laptop"], [first.id], NOON)
+    running = ledger.open_request("laptop", "daily", NOON + MINUTE)
+    assert (running.id, running.state) == (first.id, RequestState.RUNNING)
+    assert ledger.finish_request(first.id, NOON + MINUTE, "backed up")
+    second = ledger.open_request("laptop", "daily", NOON + 2 * MINUTE)
+    assert second.id > first.id
+    assert ledger.last_request("laptop") == second
+    assert ledger.last_request("desktop") is None
+
+
+def test_the_database_itself_bears_no_second_open_request(ledger: Ledger) -> None:
+    """Whatever writes into it."""
+    ledger.open_request("laptop", "daily", NOON)
+    copy = (
+        "INSERT INTO requests (client, amanda_config, submitted_at, state, outcome) "
+        "SELECT client, amanda_config, submitted_at, '{}', '' FROM requests"
+    )
+    with ledger.engine.begin() as connection:
+        connection.execute(text(copy.format("done")))
+    with pytest.raises(Exception, match=r"(?i)unique"), ledger.engine.begin() as connection:
+        connection.execute(text(copy.format("running")))
+
+
+def test_open_requests_are_in_the_order_in_which_they_came(ledger: Ledger) -> None:
+    """The oldest first, of one configuration or of all."""
+    for number, client in enumerate(["c", "a", "b"]):
+        ledger.open_request(client, "daily", NOON - number * MINUTE)
+    ledger.open_request("x", "weekly", NOON - MINUTE / 2)
+    assert [row.client for row in ledger.open_requests("daily")] == ["b", "a", "c"]
+    assert [row.client for row in ledger.open_requests()] == ["b", "a", "x", "c"]
+
+
+def test_a_queued_request_can_be_withdrawn_and_a_running_one_cannot(ledger: Ledger) -> None:
+    """What a run has taken up goes on to its end."""
+    queued = ledger.open_request("laptop", "daily", NOON)
+    assert ledger.withdraw(queued.id, NOON + MINUTE, "left")
+    assert not ledger.withdraw(queued.id, NOON + 2 * MINUTE, "left again")
+    last = ledger.last_request("laptop")
+    assert last
+    assert (last.state, last.ended_at, last.outcome) == (
+        RequestState.WITHDRAWN,
+        NOON + MINUTE,
+        "left",
+    )
+    begin(ledger, "laptop")
+    (running,) = ledger.open_requests()
+    assert not ledger.withdraw(running.id, NOON, "left")
+    assert ledger.open_requests() == [running]
+
+
+# -- runs
+
+
+def test_a_run_takes_its_requests_and_ends_them(ledger: Ledger) -> None:
+    """Each with its own client's outcome; who was told before keeps what it was told."""
+    row = begin(ledger, "laptop", "desktop", "early")
+    early = ledger.last_request("early")
+    assert early
+    assert (early.state, early.run_id) == (RequestState.RUNNING, row.id)
+    ledger.finish_request(early.id, NOON + MINUTE, "told early")
+    words = (
+        verdict(HELD),
+        verdict(FAILED, host="desktop"),
+        verdict(HELD, host="early"),
+        verdict(STORED, host="desktop", timestamp="20261101000000"),  # flushed on the way
+    )
+    ledger.end_run(row.id, NOON + 2 * MINUTE, end(*words, is_clean=False))
+    outcomes = {}
+    for client in ("laptop", "desktop", "early"):
+        request = ledger.last_request(client)
+        assert request
+        assert request.state is RequestState.DONE
+        outcomes[client] = (request.outcome, request.ended_at)
+    assert outcomes == {
+        "laptop": ("backed up", NOON + 2 * MINUTE),
+        "desktop": ("1 of 1 not backed up: /home (why)", NOON + 2 * MINUTE),
+        "early": ("told early", NOON + MINUTE),
+    }
+
+
+def test_a_run_is_kept_as_it_was_told(ledger: Ledger) -> None:
+    """Every field comes back, with names that are no UTF-8."""
+    row = ledger.begin_run(RunKind.BATCH, "daily", ["b", "a\udce9"], [], NOON)
+    assert ledger.live_runs("daily") == ledger.live_runs() == [row]
+    assert ledger.live_runs("weekly") == []
+    ledger.note_run(row.id, pid=4711, boot_id="b00t")
+    ledger.note_run(row.id, timestamp=STAMP)
+    how = RunEnd(5, False, (), ("daily-1", "daily 2"), "/reports/1\udcff.txt", "odd")
+    ledger.end_run(row.id, NOON + MINUTE, how)
+    assert ledger.live_runs() == []
+    kept = ledger.run_by_timestamp("daily", STAMP)
+    assert kept == ledger.run(row.id)
+    assert kept == RunRow(
+        id=row.id,
+        amanda_config="daily",
+        kind=RunKind.BATCH,
+        hosts=("b", "a\udce9"),
+        begun_at=NOON,
+        timestamp=STAMP,
+        pid=4711,
+        boot_id="b00t",
+        ended_at=NOON + MINUTE,
+        exit_status=5,
+        is_clean=False,
+        labels=("daily-1", "daily 2"),
+        report="/reports/1\udcff.txt",
+        remark="odd",
+    )
+    with pytest.raises(ValueError, match="has no run"):
+        ledger.run(row.id + 1)
+    assert ledger.run_by_timestamp("weekly", STAMP) is None
+
+
+def test_a_run_that_never_began_gives_its_requests_back(ledger: Ledger) -> None:
+    """They are queued as they were, with their place in the queue."""
+    row = begin(ledger, "laptop", "gone")
+    (before, gone) = ledger.open_requests()
+    ledger.finish_request(gone.id, NOON, "gone")
+    ledger.abandon_run(row.id, NOON + MINUTE, "no amdump")
+    (after,) = ledger.open_requests()
+    assert (after.state, after.run_id) == (RequestState.QUEUED, None)
+    assert (after.id, after.submitted_at) == (before.id, before.submitted_at)
+    kept = ledger.run(row.id)
+    assert (kept.ended_at, kept.remark) == (NOON + MINUTE, "no amdump")
+
+
+def test_a_withdrawn_request_is_in_no_run(ledger: Ledger) -> None:
+    """It may have been withdrawn just before the run began."""
+    request = ledger.open_request("laptop", "daily", NOON)
+    ledger.withdraw(request.id, NOON, "left")
+    ledger.begin_run(RunKind.BATCH, "daily", ["laptop"], [request.id], NOON)
+    last = ledger.last_request("laptop")
+    assert last
+    assert (last.state, last.run_id) == (RequestState.WITHDRAWN, None)
+
+
+def test_the_newest_runs_come_first(ledger: Ledger) -> None:
+    """By when they began, of one configuration or of all; so many and no more."""
+    for number in (0, 2, 1):
+        begin(ledger, timestamp=f"2026112412000{number}", at=NOON + number * MINUTE)
+    other = ledger.begin_run(RunKind.FLUSH, "weekly", [], [], NOON + 5 * MINUTE)
+    stamps = [row.timestamp for row in ledger.recent_runs("daily", 2)]
+    assert stamps == ["20261124120002", "20261124120001"]
+    assert ledger.recent_runs()[0] == other
+    assert len(ledger.recent_runs()) == 4
+
+
+def test_the_mean_duration_is_of_batches_that_really_ran(ledger: Ledger) -> None:
+    """The last few; none that never began, that another started, or that ended before it began."""
+    assert ledger.mean_duration("daily") is None
+    for number, minutes in enumerate([50, 2, 4, -3]):
+        row = begin(ledger, timestamp=f"2026112412000{number}")
+        ledger.end_run(row.id, NOON + minutes * MINUTE, end())
+    never = ledger.begin_run(RunKind.BATCH, "daily", [], [], NOON)
+    ledger.abandon_run(never.id, NOON, "no amdump")
+    flush = ledger.begin_run(RunKind.FLUSH, "daily", [], [], NOON)
+    ledger.note_run(flush.id, timestamp=LATER)
+    ledger.end_run(flush.id, NOON + 99 * MINUTE, end())
+    begin(ledger, timestamp="20261124120009")
+    assert ledger.mean_duration("daily", 2) == 3 * MINUTE
+    assert ledger.mean_duration("daily") == 56 * MINUTE / 3
+    assert ledger.mean_duration("weekly") is None
+
+
+# -- verdicts
+
+
+def test_the_newest_confirmed_dump_of_each_disk(ledger: Ledger) -> None:
+    """A later failure does not hide it; another host's and another configuration's are others."""
+    first = begin(ledger, "laptop")
+    words = (verdict(STORED), verdict(HELD, disk="/srv"), verdict(HELD, host="desktop"))
+    ledger.end_run(first.id, NOON, end(*words))
+    second = begin(ledger, "laptop", timestamp=LATER)
+    failed = verdict(FAILED, 1, timestamp=LATER)
+    newer = verdict(HELD, 1, disk="/srv", timestamp=LATER)
+    ledger.end_run(second.id, NOON + MINUTE, end(failed, newer, is_clean=False))
+    assert ledger.newest_confirmed("daily", "laptop") == {"/home": words[0], "/srv": newer}
+    assert ledger.newest_confirmed_all("daily") == {
+        ("laptop", "/home"): words[0],
+        ("laptop", "/srv"): newer,
+        ("desktop", "/home"): words[2],
+    }
+    assert ledger.newest_verdicts("daily")["laptop", "/home"] == failed
+    assert ledger.newest_confirmed("weekly", "laptop") == {}
+    assert ledger.verdicts_of(second.id) == [failed, newer]
+
+
+def test_an_early_word_is_kept_and_the_end_has_the_last_one(ledger: Ledger) -> None:
+    """What is held counts at once; the run's end may take it back."""
+    row = begin(ledger, "laptop")
+    ledger.note_verdicts(row.id, [verdict(HELD), verdict(FAILED, disk="/srv")])
+    assert set(ledger.newest_confirmed("daily", "laptop")) == {"/home"}
+    assert ledger.live_runs() == [ledger.run(row.id)]
+    assert ledger.pending_protections("daily") == []
+    ledger.end_run(row.id, NOON, end(verdict(FAILED), verdict(HELD, disk="/srv")))
+    assert set(ledger.newest_confirmed("daily", "laptop")) == {"/srv"}
+
+
+def test_a_flush_brings_a_held_dump_to_a_volume(ledger: Ledger) -> None:
+    """It stays the dump of its run, with its level, and is shown with the flush as well."""
+    dump = begin(ledger, "laptop")
+    ledger.end_run(dump.id, NOON, end(verdict(HELD, 2), verdict(HELD, 1, disk="/srv")))
+    flush = ledger.begin_run(RunKind.FLUSH, "daily", [], [], NOON)
+    ledger.note_run(flush.id, timestamp=LATER)
+    ledger.end_run(flush.id, NOON, end(DleVerdict("laptop", "/home", STAMP, STORED)))
+    stored, held = ledger.verdicts_of(dump.id)
+    assert (stored.state, stored.level, stored.kilobytes) == (STORED, 2, 1234)
+    assert held.state is HELD
+    assert ledger.verdicts_of(flush.id) == [stored]
+
+
+def test_a_dump_is_shown_with_the_run_that_first_brought_it_to_a_volume(ledger: Ledger) -> None:
+    """A second copy is no news; and a dump that was not heard of is that of its run, if known."""
+    dump = begin(ledger, "laptop")
+    ledger.end_run(dump.id, NOON, end())
+    stored = verdict(STORED)
+    first = begin(ledger, timestamp=LATER)
+    ledger.end_run(first.id, NOON, end(stored))
+    second = begin(ledger, timestamp="20261124150000")
+    ledger.end_run(second.id, NOON, end(stored))
+    assert ledger.verdicts_of(dump.id) == ledger.verdicts_of(first.id) == [stored]
+    assert ledger.verdicts_of(second.id) == []
+
+
+def test_what_is_on_a_volume_stays_there(ledger: Ledger) -> None:
+    """Whatever is said later of that dump."""
+    row = begin(ledger, "laptop")
+    ledger.note_verdicts(row.id, [verdict(STORED)])
+    ledger.end_run(row.id, NOON, end(verdict(FAILED)))
+    ledger.take_in("daily", log_file(STAMP), run_log(STAMP, verdict(DumpState.MISSING)), NOON)
+    assert ledger.newest_confirmed("daily", "laptop")["/home"].state is STORED
+
+
+def test_names_that_are_no_utf8_are_kept(ledger: Ledger) -> None:
+    """They come back as they were, are found again, and no two of them are taken for one."""
+    names = [
+        "/caf\udce9",
+        r"/caf\udce9",
+        "/café",
+        "\\",
+        "\\\\",
+        'a "b" \n',
+        "\udc80\udcff",
+        "/日本",
+    ]
+    row = begin(ledger, "laptop")
+    words = [verdict(HELD, disk=name) for name in names]
+    ledger.end_run(row.id, NOON, end(*words))
+    flush = begin(ledger, timestamp=LATER)
+    ledger.end_run(flush.id, NOON, end(*(verdict(STORED, disk=name) for name in names[::2])))
+    found = ledger.newest_confirmed("daily", "laptop")
+    assert set(found) == set(names)
+    stored = {name for name, word in found.items() if word.state is STORED}
+    assert stored == set(names[::2])
+
+
+def test_a_reason_may_hold_anything(ledger: Ledger) -> None:
+    """A log is foreign text, with a NUL in it if need be."""
+    row = begin(ledger, "laptop")
+    odd = DleVerdict("laptop", "/home", STAMP, FAILED, None, "a\0b\udcff\\u0000 é")
+    ledger.end_run(row.id, NOON, end(odd))
+    assert ledger.verdicts_of(row.id) == [odd]
+
+
+# -- protections
+
+
+def test_a_failed_dump_asks_for_protection_until_amanda_is_told(ledger: Ledger) -> None:
+    """Written with the end of the run, so that no crash comes between."""
+    row = begin(ledger, "laptop")
+    unbegun = DleVerdict("laptop", "/var", STAMP, FAILED)
+    words = (verdict(FAILED), verdict(FAILED, 2, disk="/srv"), unbegun)
+    ledger.end_run(row.id, NOON, end(*words))
+    force, no_bump = ledger.pending_protections("daily")
+    assert force == Protection("laptop", "/home", STAMP, ProtectionKind.FORCE, 0)
+    assert no_bump == Protection("laptop", "/srv", STAMP, ProtectionKind.FORCE_NO_BUMP, 2)
+    assert ledger.pending_protections("weekly") == []
+    assert ledger.protection_made("daily", force, NOON)
+    assert ledger.pending_protections("daily") == [no_bump]
+    ledger.take_in("daily", log_file(STAMP), run_log(STAMP, *words), NOON)
+    assert ledger.pending_protections("daily") == [no_bump]
+
+
+def test_a_good_dump_settles_what_was_asked_for(ledger: Ledger) -> None:
+    """Nobody is forced to a full dump by a failure that is mended."""
+    row = begin(ledger, "laptop")
+    ledger.end_run(row.id, NOON, end(verdict(FAILED, 1)))
+    (need,) = ledger.pending_protections("daily")
+    row = begin(ledger, "laptop", timestamp=LATER)
+    ledger.end_run(row.id, NOON, end(verdict(HELD, 1, timestamp=LATER)))
+    assert ledger.pending_protections("daily") == []
+    assert not ledger.protection_made("daily", need, NOON)
+
+
+def test_what_amanda_was_told_of_an_older_failure_does_not_do(ledger: Ledger) -> None:
+    """Another dump failed while it was being told."""
+    row = begin(ledger, "laptop")
+    ledger.end_run(row.id, NOON, end(verdict(FAILED, 1)))
+    (need,) = ledger.pending_protections("daily")
+    row = begin(ledger, "laptop", timestamp=LATER)
+    ledger.end_run(row.id, NOON, end(verdict(FAILED, 1, timestamp=LATER)))
+    assert not ledger.protection_made("daily", need, NOON)
+    (need,) = ledger.pending_protections("daily")
+    assert need.timestamp == LATER
+
+
+def test_an_old_failure_asks_for_nothing(ledger: Ledger) -> None:
+    """Its log may be taken in after that of a newer dump."""
+    row = begin(ledger, "laptop", timestamp=LATER)
+    ledger.end_run(row.id, NOON, end(verdict(HELD, timestamp=LATER)))
+    ledger.take_in("daily", log_file(STAMP), run_log(STAMP, verdict(FAILED)), NOON)
+    assert ledger.pending_protections("daily") == []
+
+
+def test_a_protection_may_be_asked_for_by_hand(ledger: Ledger) -> None:
+    """It takes the place of what the DLE needed before."""
+    weak = Protection("laptop", "/home", STAMP, ProtectionKind.FORCE_NO_BUMP, 1)
+    strong = Protection("laptop", "/home", LATER, ProtectionKind.FORCE, 0)
+    ledger.need_protection("daily", weak)
+    ledger.need_protection("daily", strong)
+    assert ledger.pending_protections("daily") == [strong]
+
+
+# -- sessions
+
+
+def test_when_a_client_was_last_there(ledger: Ledger) -> None:
+    """When it went; for one whose end nobody saw, when it came."""
+    left = ledger.begin_session("laptop", "daily", NOON)
+    ledger.begin_session("desktop", "daily", NOON)
+    ledger.end_session(left, NOON + MINUTE, "bye")
+    assert ledger.end_all_sessions(NOON + 60 * MINUTE, "the dispatcher died") == 1
+    assert ledger.end_all_sessions(NOON + 61 * MINUTE, "again") == 0
+    ledger.end_session(left, NOON + 99 * MINUTE, "twice")
+    assert ledger.last_seen() == {"laptop": NOON + MINUTE, "desktop": NOON}
+    ledger.begin_session("laptop", "daily", NOON + 70 * MINUTE)
+    assert ledger.last_seen()["laptop"] == NOON + 70 * MINUTE
+
+
+def test_a_time_without_a_zone_is_refused(ledger: Ledger) -> None:
+    """Nobody knows when that is."""
+    with pytest.raises(Exception, match="has no time zone"):
+        ledger.begin_session("laptop", "daily", NOON.replace(tzinfo=None))
+    assert ledger.last_seen() == {}
+
+
+def test_what_is_old_is_forgotten_but_for_each_clients_newest(ledger: Ledger) -> None:
+    """Requests and sessions; runs and verdicts stay."""
+    for client in ("laptop", "laptop", "desktop"):
+        request = ledger.open_request(client, "daily", NOON)
+        ledger.finish_request(request.id, NOON, "")
+        ledger.end_session(ledger.begin_session(client, "daily", NOON), NOON, "bye")
+    row = begin(ledger, "open")
+    ledger.note_verdicts(row.id, [verdict(HELD)])
+    assert ledger.forget(NOON) == 0
+    assert ledger.forget(NOON + MINUTE) == 2
+    assert ledger.forget(NOON + MINUTE) == 0
+    assert set(ledger.last_seen()) == {"laptop", "desktop"}
+    assert ledger.last_request("laptop")
+    assert [request.client for request in ledger.open_requests()] == ["open"]
+    assert ledger.newest_confirmed("daily", "laptop")
+
+
+# -- logs
+
+
+def test_a_log_is_taken_in_once(ledger: Ledger) -> None:
+    """A run of somebody else's, with all that its log says; the second time nothing changes."""
+    log = run_log(STAMP, verdict(STORED), verdict(FAILED, 1, host="desktop"))
+    assert ledger.take_in("daily", log_file(STAMP), log, NOON)
+    row = ledger.run_by_timestamp("daily", STAMP)
+    assert row
+    assert (row.kind, row.hosts, row.pid) == (RunKind.OTHER, ("desktop", "laptop"), 4711)
+    assert (row.begun_at, row.ended_at, row.labels) == (NOON, NOON + MINUTE, ("daily-7",))
+    assert (row.is_clean, row.remark) == (True, "amdump")
+    assert set(ledger.newest_confirmed("daily", "laptop")) == {"/home"}
+    assert [need.host for need in ledger.pending_protections("daily")] == ["desktop"]
+    empty = run_log(STAMP, verdict(DumpState.MISSING))
+    assert not ledger.take_in("daily", log_file(STAMP), empty, NOON)
+    assert ledger.run_by_timestamp("daily", STAMP) == row
+    assert ledger.logs_taken("daily") == {f"log.{STAMP}.0": 100}
+    assert ledger.logs_taken("weekly") == {}
+
+
+def test_a_log_that_has_grown_is_taken_in_anew(ledger: Ledger) -> None:
+    """It was cut off, and what came after is added."""
+    cut = run_log(STAMP, verdict(FAILED))
+    ledger.take_in("daily", log_file(STAMP), cut, NOON)
+    (need,) = ledger.pending_protections("daily")
+    whole = run_log(STAMP, verdict(HELD))
+    assert ledger.take_in("daily", log_file(STAMP, size=200), whole, NOON)
+    assert need.level == 0
+    assert ledger.pending_protections("daily") == []
+    assert set(ledger.newest_confirmed("daily", "laptop")) == {"/home"}
+    assert len(ledger.recent_runs()) == 1
+
+
+def test_the_log_of_our_own_run_is_added_to_that(ledger: Ledger) -> None:
+    """While it lives it is the dispatcher that ends it."""
+    row = begin(ledger, "laptop")
+    assert ledger.take_in("daily", log_file(STAMP), run_log(STAMP, verdict(HELD)), NOON)
+    assert [run.id for run in ledger.live_runs()] == [row.id]
+    assert [run.kind for run in ledger.recent_runs()] == [RunKind.BATCH]
+    assert ledger.verdicts_of(row.id) == [verdict(HELD)]
+    assert [request.state for request in ledger.open_requests()] == [RequestState.RUNNING]
+
+
+def test_a_run_whose_log_was_taken_in_before_it_was_known_to_be_ours(ledger: Ledger) -> None:
+    """Once its timestamp is known the two are one."""
+    row = ledger.begin_run(RunKind.BATCH, "daily", ["laptop"], [], NOON)
+    old = verdict(STORED, timestamp="20261101000000")
+    ledger.take_in("daily", log_file(STAMP), run_log(STAMP, verdict(HELD), old), NOON)
+    assert len(ledger.recent_runs()) == 2
+    ledger.note_run(row.id, timestamp=STAMP)
+    assert [run.id for run in ledger.recent_runs()] == [row.id]
+    assert ledger.verdicts_of(row.id) == [old, verdict(HELD)]
+
+
+def test_two_runs_of_ours_never_become_one(ledger: Ledger) -> None:
+    """That would be a bug, which is not to be papered over with a run less."""
+    begin(ledger)
+    second = ledger.begin_run(RunKind.BATCH, "daily", [], [], NOON)
+    with pytest.raises(IntegrityError):
+        ledger.note_run(second.id, timestamp=STAMP)
+    assert len(ledger.live_runs()) == 2
+
+
+def test_the_log_of_a_flush_may_be_taken_in_before_that_of_the_dump(ledger: Ledger) -> None:
+    """In the end it is all the same."""
+    flush = run_log(LATER, DleVerdict("laptop", "/home", STAMP, STORED), program="amflush")
+    ledger.take_in("daily", log_file(LATER), flush, NOON)
+    assert ledger.newest_confirmed("daily", "laptop")["/home"].level is None
+    ledger.take_in("daily", log_file(STAMP), run_log(STAMP, verdict(HELD, 1)), NOON)
+    dump, flushed = (ledger.run_by_timestamp("daily", stamp) for stamp in (STAMP, LATER))
+    assert dump
+    assert flushed
+    (stored,) = ledger.verdicts_of(dump.id)
+    assert (stored.state, stored.level) == (STORED, 1)
+    assert ledger.verdicts_of(flushed.id) == [stored]
+
+
+def test_a_log_of_no_run_is_only_known_to_be_none(ledger: Ledger) -> None:
+    """A restore's, which tells of no DLE, or one that makes no sense."""
+    assert ledger.take_in("daily", log_file(STAMP), None, NOON)
+    assert ledger.take_in("daily", log_file(LATER), run_log(LATER, program="amfetchdump"), NOON)
+    assert len(ledger.logs_taken("daily")) == 2
+    assert ledger.recent_runs() == []
+
+
+# -- locks
+
+
+def test_one_writes_at_a_time(ledger: Ledger) -> None:
+    """Who comes second waits before it reads, and is told that the ledger is busy; readers read."""
+    request = ledger.open_request("laptop", "daily", NOON)
+    with transaction(ledger.engine, is_writing=True):
+        with pytest.raises(LedgerBusy):
+            ledger.open_request("laptop", "daily", NOON)
+        assert ledger.open_requests() == [request]
+    assert ledger.withdraw(request.id, NOON, "left")
+
+
+# -- the file
+
+
+def open_file(folder: Path) -> Ledger:
+    """The ledger in that folder."""
+    return Ledger.open(str(folder / "ledger.sqlite"), PATIENCE)
+
+
+def test_what_is_written_is_there_after_opening_anew(tmp_path: Path) -> None:
+    """And no remark is made of a ledger that is well."""
+    first = open_file(tmp_path)
+    request = first.open_request("laptop", "daily", NOON)
+    first.close()
+    again = open_file(tmp_path)
+    assert (again.remark, again.open_requests()) == ("", [request])
+    again.close()
+
+
+# The writer ends a run over and over, and is killed in the midst of it.
+WRITER = """
+import sys
+from datetime import UTC, datetime, timedelta
+from asyncamanda.core.books import RunEnd, RunKind
+from asyncamanda.core.model import DleVerdict, DumpState
+from asyncamanda.server.ledger import Ledger
+ledger = Ledger.open(sys.argv[1], timedelta(seconds=5))
+for number in range(100_000):
+    now, stamp = datetime.now(UTC), f"2026{number:010}"
+    request = ledger.open_request("laptop", "daily", now)
+    run = ledger.begin_run(RunKind.BATCH, "daily", ["laptop"], [request.id], now)
+    ledger.note_run(run.id, timestamp=stamp)
+    dumps = [DleVerdict("laptop", f"/{n}", stamp, DumpState.FAILED, 1, has_begun=True)
+             for n in range(200)]
+    print(number, flush=True)
+    ledger.end_run(run.id, now, RunEnd(0, True, tuple(dumps)))
+"""
+
+
+def test_a_kill_at_any_moment_leaves_a_transaction_whole_or_undone(tmp_path: Path) -> None:
+    """Killed again and again, later each time: run, verdicts, requests and protections agree."""
+    for number in range(8):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        writer = subprocess.Popen(
+            [sys.executable, "-c", WRITER, folder / "ledger.sqlite"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert writer.stdout
+        for _ in range(3):
+            writer.stdout.readline()
+        time.sleep(0.002 * number)
+        writer.send_signal(signal.SIGKILL)
+        writer.communicate()
+        ledger = open_file(folder)
+        assert ledger.remark == ""
+        for row in ledger.recent_runs("daily"):
+            assert len(ledger.verdicts_of(row.id)) == (200 if row.ended_at else 0)
+        last = ledger.last_request("laptop")
+        assert last
+        run = ledger.run(last.run_id) if last.run_id else None
+        if run:
+            assert (run.ended_at is None) == last.state.is_open
+        stamps = {need.timestamp for need in ledger.pending_protections("daily")}
+        newest = max(row.timestamp or "" for row in ledger.recent_runs("daily") if row.ended_at)
+        assert stamps == {newest}
+        ledger.close()
+
+
+def test_a_lock_is_waited_for_with_patience_and_no_longer(tmp_path: Path) -> None:
+    """Another program writes: busy is said in time, nothing is changed, and it works after."""
+    ledger = open_file(tmp_path)
+    request = ledger.open_request("laptop", "daily", NOON)
+    other = sqlite3.connect(tmp_path / "ledger.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    begun = time.monotonic()
+    with pytest.raises(LedgerBusy, match="is locked by another program"):
+        ledger.withdraw(request.id, NOON, "left")
+    assert PATIENCE.total_seconds() * 0.9 < time.monotonic() - begun < 3
+    assert ledger.open_requests() == [request]  # reading goes on meanwhile
+    with pytest.raises(LedgerUnavailable, match="is locked by another program"):
+        open_file(tmp_path)
+    other.execute("ROLLBACK")
+    other.close()
+    assert ledger.withdraw(request.id, NOON, "left")
+    ledger.close()
+
+
+def test_a_reader_sees_what_is_written_meanwhile(tmp_path: Path) -> None:
+    """And cannot keep the dispatcher from writing."""
+    ledger = open_file(tmp_path)
+    reader = Ledger.open(str(tmp_path / "ledger.sqlite"), PATIENCE, is_owner=False)
+    with reader.engine.begin() as connection:
+        assert connection.execute(text("SELECT count(*) FROM requests")).scalar_one() == 0
+        request = ledger.open_request("laptop", "daily", NOON)
+        assert connection.execute(text("SELECT count(*) FROM requests")).scalar_one() == 0
+    assert reader.open_requests() == [request]
+    reader.close()
+    ledger.close()
+
+
+def test_who_only_reads_makes_nothing_and_mends_nothing(tmp_path: Path) -> None:
+    """Neither a ledger where there is none, nor a new one for a damaged one."""
+    path = tmp_path / "ledger.sqlite"
+    with pytest.raises(LedgerUnavailable, match="there is no ledger"):
+        Ledger.open(str(path), PATIENCE, is_owner=False)
+    assert not path.exists()
+    path.write_bytes(b"no database" * 1000)
+    with pytest.raises(LedgerDamaged):
+        Ledger.open(str(path), PATIENCE, is_owner=False)
+    assert [file.name for file in tmp_path.iterdir()] == ["ledger.sqlite"]
+
+
+def _cut_short(path: Path) -> None:
+    """Leave out the file's second half."""
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def _scribble(path: Path) -> None:
+    """Write over a page in the midst."""
+    with path.open("r+b") as file:
+        file.seek(8192)
+        file.write(b"\xa5" * 4096)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "no database": lambda path: path.write_bytes(b"nonsense" * 1000),
+    "zeros": lambda path: path.write_bytes(bytes(8192)),
+    "cut short": _cut_short,
+    "a page of nonsense": _scribble,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
+def test_a_damaged_file_is_set_aside_and_a_new_one_begun(
+    tmp_path: Path, damage: Callable[[Path], object]
+) -> None:
+    """Kept as it was, with what lay beside it; the remark says where and why."""
+    path = tmp_path / "ledger.sqlite"
+    ledger = open_file(tmp_path)
+    ledger.open_request("laptop", "daily", NOON)
+    ledger.close()
+    damage(path)
+    damaged = path.read_bytes()
+    ledger = open_file(tmp_path)
+    (aside,) = (p for p in tmp_path.glob("ledger.sqlite.damaged-*Z"))
+    assert aside.read_bytes() == damaged
+    assert aside.name in ledger.remark
+    assert "is damaged" in ledger.remark
+    assert ledger.open_requests() == []
+    assert ledger.open_request("laptop", "daily", NOON).state is RequestState.QUEUED
+    ledger.close()
+
+
+def test_what_sqlite_keeps_beside_a_damaged_file_is_set_aside_with_it(tmp_path: Path) -> None:
+    """It is there as long as somebody reads, and must not be taken for the new file's."""
+    open_file(tmp_path).close()
+    reader = sqlite3.connect(tmp_path / "ledger.sqlite")
+    reader.execute("SELECT * FROM ledger").fetchall()
+    _scribble(tmp_path / "ledger.sqlite")
+    ledger = open_file(tmp_path)
+    ends = {path.name.partition("Z")[2] for path in tmp_path.glob("*.damaged-*")}
+    assert ends == {"", "-wal", "-shm"}
+    ledger.close()
+    reader.close()
+
+
+def test_a_file_that_is_taken_away_is_noticed(tmp_path: Path) -> None:
+    """SQLite would go on writing into nothing; opened anew it works."""
+    path = tmp_path / "ledger.sqlite"
+    ledger = open_file(tmp_path)
+    assert not ledger.is_gone()
+    ledger.open_request("laptop", "daily", NOON)
+    assert not ledger.is_gone()
+    path.unlink()
+    assert ledger.is_gone()
+    ledger.close()
+    again = open_file(tmp_path)
+    assert not again.is_gone()
+    path.rename(tmp_path / "elsewhere")
+    other = open_file(tmp_path)
+    assert again.is_gone()
+    again.close()
+    other.close()
+
+
+@pytest.mark.parametrize(
+    ("where", "says"),
+    [
+        ("no/such/folder/ledger.sqlite", "unable to open database file"),
+        (".", "unable to open database file"),
+        ("mysql://root@localhost/x", "cannot be kept in mysql"),
+        ("://", "cannot be read"),
+    ],
+)
+def test_a_place_that_cannot_be_used_is_named_with_the_reason(
+    tmp_path: Path, where: str, says: str
+) -> None:
+    """With a hint at what to do."""
+    place = where if "://" in where else str(tmp_path / where)
+    with pytest.raises(LedgerUnavailable, match=says) as caught:
+        Ledger.open(place, PATIENCE)
+    assert caught.value.hint
+
+
+def test_a_ledger_of_a_later_format_is_left_alone(tmp_path: Path) -> None:
+    """An older asyncamanda would misread it."""
+    open_file(tmp_path).close()
+    other = sqlite3.connect(tmp_path / "ledger.sqlite")
+    other.execute("UPDATE ledger SET format = 99")
+    other.commit()
+    other.close()
+    with pytest.raises(LedgerUnavailable, match="another asyncamanda"):
+        open_file(tmp_path)
+    assert list(tmp_path.glob("*.damaged-*")) == []
+
+
+def test_a_ledger_that_becomes_damaged_in_use_is_said_to_be(tmp_path: Path) -> None:
+    """No foreign error comes out, and the next opening mends it."""
+    ledger = open_file(tmp_path)
+    path = tmp_path / "ledger.sqlite"
+    ledger.open_request("laptop", "daily", NOON)
+    ledger.close()
+    path.write_bytes(b"nonsense" * 1000)
+    with pytest.raises(LedgerDamaged, match="is damaged"):
+        ledger.open_requests()
+    again = open_file(tmp_path)
+    assert again.remark
+    again.close()
+
+
+def test_a_commit_is_on_the_disk_before_it_is_answered(tmp_path: Path) -> None:
+    """A power cut takes back nothing that a client was told."""
+    ledger = open_file(tmp_path)
+    with ledger.engine.connect() as connection:
+        found = {
+            pragma: connection.exec_driver_sql(f"PRAGMA {pragma}").scalar_one()
+            for pragma in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+    assert found == {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "foreign_keys": 1,
+        "busy_timeout": 200,
+    }
+    ledger.close()
