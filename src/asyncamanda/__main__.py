@@ -8,6 +8,10 @@ from asyncamanda import quick
 def main() -> int:
     """Return the exit code of what the command line asks for."""
     argv = sys.argv[1:]
+    if argv[:1] == ["gate"]:
+        from asyncamanda.server import gate  # noqa: PLC0415 - hundreds of these wait: see there
+
+        return gate.main(argv[1:])
     if quick.is_nothing_due(argv):
         return 0
     from asyncamanda import cli  # noqa: PLC0415 - a start that finds nothing due ends above

@@ -8,8 +8,10 @@ import shutil
 import sys
 import textwrap
 import traceback
+from collections.abc import Mapping
 from importlib import import_module
 from io import TextIOWrapper
+from types import ModuleType
 from typing import NoReturn, Protocol
 
 from asyncamanda import __version__, quick
@@ -21,7 +23,7 @@ from asyncamanda.report.text import printable
 
 
 class Command(Protocol):
-    """What every module in commands/ offers."""
+    """What every module in commands/ offers, but for a package, which lists its SUBCOMMANDS."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
 
@@ -34,6 +36,7 @@ COMMANDS = {
     "check": "say what is due, and why; change nothing",
     "status": "say how the backup stands",
     "history": "list what was tried, and how it went",
+    "server": "enroll clients, and look after the server's side",
     "demo": "watch a client being backed up, on a throwaway lab on this machine",
 }
 
@@ -97,17 +100,17 @@ def _dispatch(argv: list[str]) -> Exit:
 
         return run.run_plan(plan_classic(arguments), run.RunOptions(note_place=place))
     parsed = make_parser(argv).parse_args(argv, argparse.Namespace(note_place=place))
-    return load_command(parsed.command_name).run(parsed)
+    command: Command = load_command(parsed.command_name)
+    return command.run(parsed)
 
 
-def load_command(name: str) -> Command:
-    """Return the module of the command `name`."""
-    command: Command = import_module(f"asyncamanda.commands.{name}")
-    return command
+def load_command(name: str) -> ModuleType:
+    """Return the module of the command `name`, "server.enroll" for one within another."""
+    return import_module(f"asyncamanda.commands.{name}")
 
 
 def make_parser(argv: list[str]) -> argparse.ArgumentParser:
-    """Return a parser that knows all commands, and the arguments of those named in `argv`."""
+    """Return a parser that knows all commands, and the arguments of the one named in `argv`."""
     parser = _Parser(
         prog="asyncamanda",
         allow_abbrev=False,
@@ -115,16 +118,26 @@ def make_parser(argv: list[str]) -> argparse.ArgumentParser:
         epilog=f"The form of 2014 still works: {classic.USAGE}",
     )
     parser.add_argument("--version", action="version", version=f"asyncamanda {__version__}")
-    commands = parser.add_subparsers(
-        dest="command_name", metavar="COMMAND", required=True, parser_class=_Parser
-    )
-    for name, text in COMMANDS.items():
-        command = commands.add_parser(
-            name, help=text, description=f"{text.capitalize()}.", allow_abbrev=False
-        )
-        if name in argv:
-            load_command(name).add_arguments(command)
+    _add_commands(parser, COMMANDS, "", [word for word in argv if not word.startswith("-")])
     return parser
+
+
+def _add_commands(
+    parser: argparse.ArgumentParser, table: Mapping[str, str], package: str, words: list[str]
+) -> None:
+    """Let `parser` know the commands of `table`; the first of `words` names the one asked for."""
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+    for name, text in table.items():
+        command = commands.add_parser(
+            name, help=text, description=f"{text[:1].upper()}{text[1:]}.", allow_abbrev=False
+        )
+        command.set_defaults(command_name=f"{package}{name}")
+        if words[:1] == [name]:
+            module = load_command(f"{package}{name}")
+            if subcommands := getattr(module, "SUBCOMMANDS", None):
+                _add_commands(command, subcommands, f"{package}{name}.", words[1:])
+            else:
+                module.add_arguments(command)
 
 
 def _print_error(error: AsyncamandaError, argv: list[str]) -> None:
@@ -136,7 +149,7 @@ def _print_error(error: AsyncamandaError, argv: list[str]) -> None:
             "hint": error.hint,
             "exit": int(error.exit),
         }
-        write_line(sys.stdout, json.dumps(value, indent=2))
+        write_line(sys.stdout, json.dumps(value))  # one line: it may be the last of many
         return
     is_everyday = isinstance(error, EverydayError)  # of which cron need not send a mail
     if is_everyday and not is_watched() and not {"-v", "--verbose"} & set(argv):

@@ -46,3 +46,21 @@ def test_a_slip_in_the_classic_form_is_told_with_both_forms(
     assert "is not understood" in said.out + said.err
     assert "-i|--interval HOURS" in said.out + said.err
     assert "--help for the commands" in said.out + said.err
+
+
+@pytest.mark.parametrize("argv", [["server"], ["server", "enrol"], ["server", "--nosuch"]])
+def test_a_command_within_a_command_is_needed(
+    argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`server` alone does nothing; its own help is what the hint names."""
+    assert main(argv) == 64
+    assert "hint: asyncamanda server --help lists what is understood" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("client", ["run", "server", "clients"])
+def test_a_name_may_be_a_commands(client: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What stands in a command's place is the command, and nothing behind it."""
+    assert main(["server", "enroll", client, "--force"]) == 64
+    said = capsys.readouterr().err
+    assert "the following arguments are required: --amanda-config, --key" in said
+    assert "hint: asyncamanda server enroll --help" in said

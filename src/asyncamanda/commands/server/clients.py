@@ -1,0 +1,75 @@
+"""asyncamanda server clients: who may come in, and when each was last there."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from asyncamanda.commands.server.options import (
+    add_common,
+    load_as_amanda_user,
+    open_ledger_to_read,
+    warn,
+)
+from asyncamanda.config.server import ServerConfig
+from asyncamanda.errors import AsyncamandaError, Exit
+from asyncamanda.report.json import render_json, time_value
+from asyncamanda.report.table import print_table
+from asyncamanda.report.text import format_time, printable
+from asyncamanda.server.registry import Enrolled, read_registry, registry_path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_common(parser)
+
+
+def run(arguments: argparse.Namespace) -> Exit:
+    """Print a row for each client. Raises RefusedError if authorized_keys cannot be read."""
+    config = load_as_amanda_user(arguments)
+    entries = sorted(read_registry(registry_path(config.user)), key=lambda entry: entry.identity)
+    last_seen = _read_last_seen(config)
+    if arguments.json:
+        print(render_json([_value(entry, last_seen) for entry in entries]))
+        return Exit.OK
+    if not entries:
+        print("nobody is enrolled; `asyncamanda server enroll --help` says how")
+        return Exit.OK
+    heads = ("client", "amanda config", "key", "last seen")
+    print_table(heads, [_row(entry, last_seen) for entry in entries])
+    return Exit.OK
+
+
+def _read_last_seen(config: ServerConfig) -> Mapping[str, datetime]:
+    """Return when each client was last there; who never was is not in it."""
+    try:
+        ledger = open_ledger_to_read(config)
+    except AsyncamandaError as error:
+        warn(error.message)
+        return {}
+    if ledger is None:
+        return {}
+    try:
+        return ledger.last_seen()
+    finally:
+        ledger.close()
+
+
+def _row(entry: Enrolled, last_seen: Mapping[str, datetime]) -> Sequence[str]:
+    seen = last_seen.get(entry.client)
+    return (
+        entry.client,
+        entry.amanda_config,
+        f"{printable(entry.key.key_type)} {entry.key.fingerprint}",
+        format_time(seen) if seen else "never",
+    )
+
+
+def _value(entry: Enrolled, last_seen: Mapping[str, datetime]) -> dict[str, object]:
+    return {
+        "client": entry.client,
+        "amanda_config": entry.amanda_config,
+        "key_type": entry.key.key_type,
+        "fingerprint": entry.key.fingerprint,
+        "comment": entry.key.comment,
+        "last_seen_at": time_value(last_seen.get(entry.client)),
+    }

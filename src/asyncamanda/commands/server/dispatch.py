@@ -1,0 +1,62 @@
+"""asyncamanda server dispatch: be the dispatcher, in the foreground, as a service would have it."""
+
+import argparse
+import os
+from pathlib import Path
+
+from asyncamanda.commands.server.options import add_config, load_as_amanda_user
+from asyncamanda.errors import Exit, LaterError, RefusedError
+from asyncamanda.server import switchboard
+from asyncamanda.server.background import write_log
+from asyncamanda.server.registry import Registry, registry_path
+from asyncamanda.system.clock import now as read_clock
+from asyncamanda.system.locks import Held, hold_lock
+
+LARGEST_LOG = 1 << 20  # bytes
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--on-demand", action="store_true", help=argparse.SUPPRESS)
+    add_config(parser)
+
+
+def run(arguments: argparse.Namespace) -> Exit:
+    """Serve until nothing is left to do, or a signal says stop.
+
+    Raises LaterError if another dispatcher runs; one that a gate started just ends then.
+    """
+    config = load_as_amanda_user(arguments)
+    try:
+        with hold_lock(Path(switchboard.STATE, "dispatcher.lock"), read_clock()):
+            if arguments.on_demand:
+                _turn_log_over()
+            from asyncamanda.server.dispatcher import dispatch  # noqa: PLC0415 - loads SQLAlchemy
+
+            dispatch(config, Registry(registry_path(config.user)))
+    except Held as held:
+        if arguments.on_demand:
+            return Exit.OK
+        raise LaterError(
+            "already-running",
+            f"a dispatcher runs already: pid {held.holder.pid}",
+            "one serves all; it ends by itself when nobody has been there for a while",
+        ) from None
+    except OSError as error:
+        raise RefusedError(
+            "state-not-writable",
+            f"{switchboard.STATE} cannot be used: {error.strerror}",
+            "as root, `asyncamanda server setup` makes it",
+        ) from error
+    return Exit.OK
+
+
+def _turn_log_over() -> None:
+    """Begin a new diary when the old one is long; one old one is kept."""
+    log = Path(switchboard.STATE, "dispatcher.log")
+    if log.exists() and log.stat().st_size > LARGEST_LOG:
+        log.replace(log.with_suffix(".log.1"))
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(descriptor, 2)
+        os.close(descriptor)
+        write_log("the diary goes on from dispatcher.log.1")

@@ -1,0 +1,110 @@
+"""asyncamanda server flush: bring held dumps to a volume, as soon as nothing runs."""
+
+import argparse
+import time
+from datetime import timedelta
+
+from asyncamanda.commands.server.options import (
+    add_common,
+    ask_dispatcher,
+    load_as_amanda_user,
+    not_understood,
+    refuse_stranger,
+)
+from asyncamanda.config.server import ServerConfig
+from asyncamanda.core.authority import check_amanda_config_name
+from asyncamanda.errors import BadDataError, Exit, LaterError, RefusedError, UsageError
+from asyncamanda.report.json import render_json
+from asyncamanda.report.text import printable
+from asyncamanda.server import switchboard
+from asyncamanda.server.gate import fetch_dispatcher
+from asyncamanda.server.newconfig import AMANDA_FOLDER
+from asyncamanda.system.clock import now as read_clock
+
+OPENS_WITHIN = timedelta(seconds=30)  # the Amanda configuration, which the dispatcher has to read
+POLL = 0.2  # seconds
+
+_WORDS = {
+    "asked for": "asked for: it begins as soon as nothing runs",
+    "nothing is held": "nothing is held",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("name", metavar="NAME", help="the Amanda configuration")
+    add_common(parser)
+
+
+def run(arguments: argparse.Namespace) -> Exit:
+    """Ask the dispatcher, started if there is none, for a flush.
+
+    Raises UsageError or BadDataError for a name that is none of an Amanda configuration's,
+    RefusedError to a stranger or if the state folder cannot be used, LaterError if no
+    dispatcher starts or if it cannot open the configuration, and what ask_dispatcher() raises.
+    """
+    name = arguments.name
+    config = load_as_amanda_user(arguments)
+    _check_name(name, config)
+    answer = _ask_for_flush(name, config)
+    if answer not in _WORDS:
+        raise not_understood()
+    print(render_json({"flush": answer}) if arguments.json else _WORDS[answer])
+    return Exit.OK
+
+
+def _check_name(name: str, config: ServerConfig) -> None:
+    try:
+        check_amanda_config_name(name)
+    except ValueError as error:
+        raise UsageError("bad-name", f"NAME: {error}", "such as: daily") from error
+    path = AMANDA_FOLDER / name / "amanda.conf"
+    try:
+        path.stat()
+    except PermissionError as error:
+        raise refuse_stranger(str(path), config.user) from error
+    except OSError as error:
+        known = sorted(path.parent.name for path in AMANDA_FOLDER.glob("*/amanda.conf"))
+        raise BadDataError(
+            "no-amanda-config",
+            f"{path}: {error.strerror}",
+            f"known here: {', '.join(map(printable, known)) or 'none'}",
+        ) from error
+
+
+def _ask_for_flush(name: str, config: ServerConfig) -> str:
+    """Return the dispatcher's answer, as soon as it has opened the configuration."""
+    give_up_at = read_clock() + OPENS_WITHIN
+    while True:
+        answer = ask_dispatcher(config.user, "flush", name)
+        if answer is None:
+            _start_dispatcher(config)
+        elif answer.get("flush") != "opening":
+            return str(answer.get("flush"))
+        if read_clock() > give_up_at:
+            raise LaterError(
+                "amanda-config-not-opened",
+                f"the dispatcher has not opened {name} within {OPENS_WITHIN.seconds} s",
+                f"{switchboard.STATE}/dispatcher.log says why; is `amcheck -s {name}` content?",
+            )
+        time.sleep(POLL)
+
+
+def _start_dispatcher(config: ServerConfig) -> None:
+    try:
+        line = fetch_dispatcher()
+    except PermissionError as error:
+        raise refuse_stranger(switchboard.STATE, config.user) from error
+    except OSError as error:
+        raise RefusedError(
+            "state-not-writable",
+            f"{switchboard.STATE} cannot be used: {error.strerror}",
+            "as root, `asyncamanda server setup` makes it",
+        ) from error
+    if line is None:
+        raise LaterError(
+            "dispatcher-not-started",
+            "the dispatcher does not start",
+            f"{switchboard.STATE}/dispatcher.log says why",
+        )
+    line.close()

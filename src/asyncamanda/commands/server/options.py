@@ -1,0 +1,131 @@
+"""What all subcommands of `server` share."""
+
+import argparse
+import json
+import os
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from asyncamanda.config.server import ServerConfig, load_server_config
+from asyncamanda.errors import LaterError, ProtocolError, RefusedError
+from asyncamanda.report.narrator import write_line
+from asyncamanda.report.text import printable
+from asyncamanda.server import switchboard
+from asyncamanda.system.account import become_user
+
+if TYPE_CHECKING:
+    from asyncamanda.server.ledger import Ledger
+
+LEDGER_PATIENCE = timedelta(seconds=5)  # with a ledger that is being written
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Let the command line name the configuration file, and ask for JSON."""
+    parser.add_argument("--json", action="store_true", help="answer in JSON")
+    add_config(parser)
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Let the command line name the configuration file."""
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="the configuration (default: /etc/asyncamanda/server.toml, if there is one)",
+    )
+
+
+def load_as_amanda_user(arguments: argparse.Namespace) -> ServerConfig:
+    """Return the server's configuration, and be the Amanda user if root started this.
+
+    Raises ConfigurationError for every mistake in the file, or if there is no such user.
+    """
+    _, config = load_server_config(arguments.config)
+    if os.geteuid() == 0:
+        become_user(config.user)
+    return config
+
+
+def open_ledger_to_read(config: ServerConfig) -> "Ledger | None":
+    """Return the ledger, in which nothing is changed; None if there is none yet.
+
+    Raises LedgerUnavailable if it cannot be read, RefusedError to whom its folder is closed.
+    """
+    from asyncamanda.server.ledger import Ledger, LedgerUnavailable  # noqa: PLC0415 - loads much
+
+    place = config.ledger
+    try:
+        if place.startswith("/"):
+            Path(place).stat()
+        return Ledger.open(place, LEDGER_PATIENCE, is_owner=False)
+    except PermissionError as error:
+        raise refuse_stranger(place, config.user) from error
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except LedgerUnavailable as error:
+        if error.reference != "ledger-missing":
+            raise
+        return None
+
+
+def ask_dispatcher(user: str, *words: str) -> dict[str, Any] | None:
+    """Return what the dispatcher answers to `words`; None if no dispatcher runs.
+
+    Raises RefusedError to whom its folder is closed (`user` is whose it is), LaterError if it
+    does not answer, ProtocolError if its answer makes no sense.
+    """
+    try:
+        text = switchboard.ask_dispatcher(*words)
+        answer = None if text is None else json.loads(text)
+    except PermissionError as error:
+        raise refuse_stranger(switchboard.STATE, user) from error
+    except OSError as error:
+        raise LaterError(
+            "dispatcher-silent",
+            f"the dispatcher does not answer: {error}",
+            f"{switchboard.STATE}/dispatcher.log may say why; try again in a moment",
+        ) from error
+    except ValueError as error:
+        raise not_understood() from error
+    if answer is not None and (not isinstance(answer, dict) or "error" in answer):
+        raise not_understood()
+    return answer
+
+
+def refuse_stranger(place: str, user: str) -> RefusedError:
+    """Return the error for somebody who may not look into `place`, which is the Amanda user's."""
+    return RefusedError(
+        "not-amanda-user",
+        f"{place} is closed to this account",
+        f"start this as root or as {user}: sudo asyncamanda server ...",
+    )
+
+
+def not_understood() -> ProtocolError:
+    """Return the error for an answer of the dispatcher's that makes no sense."""
+    return ProtocolError(
+        "not-understood",
+        "the dispatcher's answer is not understood",
+        "was asyncamanda changed while it runs? it ends by itself when nobody needs it",
+    )
+
+
+def end_sessions(client: str) -> int:
+    """Have the dispatcher end the client's connections; return how many it ended.
+
+    If that fails, a warning says so.
+    """
+    try:
+        answer = switchboard.ask_dispatcher("drop", client)
+        ended = json.loads(answer)["dropped"] if answer else 0
+    except (OSError, ValueError, KeyError) as error:
+        warn(f"the dispatcher did not end the connections of {client}: {error}")
+        return 0
+    return ended if isinstance(ended, int) else 0
+
+
+def warn(text: str) -> None:
+    """Write a warning, which changes nothing about how the command ends."""
+    first, *more = text.splitlines()
+    write_line(sys.stderr, "\n".join(map(printable, [f"warning: {first}", *more])))

@@ -1,0 +1,49 @@
+"""asyncamanda server revoke: let a client in no more."""
+
+import argparse
+import difflib
+
+from asyncamanda.commands.server.options import add_common, end_sessions, load_as_amanda_user
+from asyncamanda.errors import BadDataError, Exit
+from asyncamanda.report.json import render_json
+from asyncamanda.report.text import printable
+from asyncamanda.server.registry import read_registry, registry_path, revoke
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("client", metavar="CLIENT", help="as `asyncamanda server clients` has it")
+    add_common(parser)
+
+
+def run(arguments: argparse.Namespace) -> Exit:
+    """Remove the client's lines from authorized_keys, and end the connections that it has.
+
+    Raises BadDataError if there is no such client, and what registry.revoke() raises.
+    """
+    client = arguments.client
+    config = load_as_amanda_user(arguments)
+    path = registry_path(config.user)
+    revoked = revoke(path, client)
+    if not revoked:
+        raise _unknown(client, [entry.client for entry in read_registry(path)])
+    ended = end_sessions(client)
+    if arguments.json:
+        keys = [entry.key.fingerprint for entry in revoked]
+        value = {"outcome": "revoked", "client": client, "keys": keys, "connections_ended": ended}
+        print(render_json(value))
+        return Exit.OK
+    removed = f"{len(revoked)} key{'s' if len(revoked) > 1 else ''} removed"
+    ends = f", {ended} connection{'s' if ended > 1 else ''} ended" if ended else ""
+    print(f"{client} is let in no more: {removed}{ends}")
+    return Exit.OK
+
+
+def _unknown(client: str, known: list[str]) -> BadDataError:
+    close = difflib.get_close_matches(client, known, 3)
+    hint = f"did you mean {' or '.join(close)}? " if close else ""
+    return BadDataError(
+        "no-such-client",
+        f"no client {printable(client)} is enrolled",
+        f"{hint}`asyncamanda server clients` lists all",
+    )

@@ -1,0 +1,153 @@
+"""asyncamanda server setup: make this Amanda server ready, in steps that are shown first."""
+
+import argparse
+import os
+import re
+import sys
+from pathlib import Path
+
+from asyncamanda.commands.server.options import add_config, warn
+from asyncamanda.config.server import ServerConfig, load_server_config
+from asyncamanda.core.authority import check_amanda_config_name
+from asyncamanda.core.size import ALLOWED, format_size, parse_size
+from asyncamanda.errors import Exit, RefusedError, UsageError
+from asyncamanda.server.newconfig import LEAST_SIZE, NewConfig
+from asyncamanda.server.setup import (
+    Step,
+    find_missing_packages,
+    make_step,
+    plan_setup,
+    warn_of_room,
+)
+
+_PLAIN_PATH = re.compile(r"/[A-Za-z0-9_./-]+")  # amanda.conf takes it as it is
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
+    parser.add_argument("--yes", action="store_true", help="do it without a question")
+    new = parser.add_argument_group(
+        "a new Amanda configuration", "for a server that has none: volumes in a folder on disk"
+    )
+    new.add_argument("--new-config", metavar="NAME", help="how it is to be called")
+    new.add_argument("--vtapes", metavar="DIR", help="the folder of its volumes")
+    new.add_argument("--size", metavar="SIZE", help="the room for all, such as 500GB")
+    new.add_argument(
+        "--holding", metavar="DIR", help="the holding disk's folder (default: holding in --vtapes)"
+    )
+    add_config(parser)
+
+
+def run(arguments: argparse.Namespace) -> Exit:
+    """Show what is to be changed, and change it when that is wanted.
+
+    Raises UsageError, RefusedError to everybody but root and where a step fails, and what
+    plan_setup() raises.
+    """
+    if os.geteuid() != 0:
+        raise RefusedError("not-root", "setup changes what is root's", "start it as root")
+    path, config = load_server_config(arguments.config)
+    new = _read_new_config(arguments, config)
+    is_default = not arguments.config
+    steps = [step for step in plan_setup(config, new, is_default=is_default) if not step.is_so()]
+    missing = find_missing_packages()
+    if missing:
+        print(f"missing, and not installed by this: apt install {' '.join(missing)}")
+    if new and (warning := warn_of_room(new)):
+        warn(warning)
+    if not steps:
+        print("nothing to change")
+    elif not _make(steps, arguments):
+        return Exit.OK
+    _say_what_next(path, new)
+    return Exit.OK
+
+
+def _make(steps: list[Step], arguments: argparse.Namespace) -> bool:
+    """Show the steps and make them; return whether they were wanted."""
+    print("would see to it that" if arguments.dry_run else "will see to it that")
+    for step in steps:
+        print(f"  {step.what}")
+    if arguments.dry_run:
+        return False
+    if not arguments.yes and not _is_agreed():
+        print("nothing was changed")
+        return False
+    for step in steps:
+        make_step(step)
+    print("done")
+    return True
+
+
+def _is_agreed() -> bool:
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "nobody-to-ask",
+            "there is no terminal to ask on",
+            "--yes makes these changes without a question, --dry-run only shows them",
+        )
+    print("make these changes? [y/N] ", end="", flush=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def _read_new_config(arguments: argparse.Namespace, config: ServerConfig) -> NewConfig | None:
+    name, vtapes, size = arguments.new_config, arguments.vtapes, arguments.size
+    given = [option for option in (name, vtapes, size, arguments.holding) if option is not None]
+    if not given:
+        return None
+    if name is None or vtapes is None or size is None:
+        raise UsageError(
+            "usage",
+            "--new-config, --vtapes and --size belong together",
+            "such as: --new-config mobile --vtapes /srv/amanda/vtapes --size 500GB",
+        )
+    try:
+        check_amanda_config_name(name)
+    except ValueError as error:
+        raise UsageError("bad-name", f"--new-config: {error}", "such as: mobile") from error
+    place = _read_place("--vtapes", vtapes)
+    holding = place / "holding"
+    if arguments.holding is not None:
+        holding = _read_place("--holding", arguments.holding)
+    if place == holding:
+        raise UsageError(
+            "bad-place", "--holding and --vtapes are the same folder", "name two different ones"
+        )
+    return NewConfig(name, place, holding, _read_size(size), config.user)
+
+
+def _read_place(option: str, text: str) -> Path:
+    if not _PLAIN_PATH.fullmatch(text) or ".." in text or Path(text) == Path("/"):
+        raise UsageError(
+            "bad-place",
+            f"{option} is not a folder's whole, plain path",
+            "it begins with / and has only A-Z a-z 0-9 _ . - in its names",
+        )
+    return Path(text)
+
+
+def _read_size(text: str) -> int:
+    try:
+        size = parse_size(text)
+    except ValueError as error:
+        raise UsageError("bad-size", f"--size: {error}", f"allowed: {ALLOWED}") from error
+    if size < LEAST_SIZE:
+        raise UsageError(
+            "bad-size",
+            f"--size: {format_size(size)} is too little for volumes",
+            f"at least {format_size(LEAST_SIZE)}, and several times what all clients have",
+        )
+    return size
+
+
+def _say_what_next(path: Path | None, new: NewConfig | None) -> None:
+    name = new.name if new else "NAME"
+    print()
+    print("Next, for each client (its key: /var/backups/.ssh/id_ed25519.pub there):")
+    print(f"  asyncamanda server enroll CLIENT --amanda-config {name} \\")
+    print("    --key 'ssh-ed25519 AAAA... comment'")
+    print(f"and a line for each of its disks in /etc/amanda/{name}/disklist:")
+    print("  CLIENT /home roaming")
+    if path is None:
+        print("The server's own settings are in /etc/asyncamanda/server.toml.")

@@ -1,0 +1,213 @@
+"""Amanda's own commands on the server: what they are asked, and what they say.
+
+Everything runs as the Amanda user, in a session of its own: a signal to the dispatcher is not
+theirs, and which processes belong to a run can be seen (system/processes.py).
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from asyncamanda.core.quoting import unquote
+from asyncamanda.errors import ConfigurationError
+from asyncamanda.system.processes import iterate_processes, read_argv
+
+SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/amanda"
+PATIENCE = timedelta(minutes=2)  # with a command that answers at once when all is well
+_NO_THRESHOLDS = ("-oflush-threshold-dumped=0", "-oflush-threshold-scheduled=0", "-otaperflush=0")
+KEEPER = ".asyncamanda"  # a file of ours in a run's holding directory: see plan_amdump
+
+# the programs of a run, whose presence means that something writes to the holding disk or a
+# volume. ps shows amdump and others as `perl /usr/sbin/amdump CONFIG ...`, and dumpers by number
+_WORKERS = frozenset({"amdump", "amflush", "amcleanup", "planner", "driver", "taper", "amvault"})
+
+# Started by this shell only when we have written down its process id: were we killed before,
+# it reads the end of file, and Amanda is not started at all.
+_WHEN_NOTED = 'read -r go && exec "$@" </dev/null'
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a command ended: its exit status (None: it took too long) and what it printed."""
+
+    status: int | None
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an Amanda configuration says: its folders, and the holding disks' room in bytes."""
+
+    name: str
+    logdir: Path
+    disklist: Path
+    holding: tuple[Path, ...]
+    holding_bytes: int
+
+
+def plan_amdump(amanda_config: str, hosts: Sequence[str]) -> list[str]:
+    """Return the argv of a run for `hosts`.
+
+    Host arguments are patterns without --exact-match. Without a taper no volume is used, and
+    runs can overlap: but each driver that starts removes other runs' holding directories as
+    long as they are empty, so a file has to be in there at once (amanda-facts "Side by side").
+    """
+    return ["amdump", amanda_config, "--no-taper", "--exact-match", "-omailto=", *hosts]
+
+
+def plan_amflush(amanda_config: str) -> list[str]:
+    """Return the argv of a flush of all that is held, which asks nothing and stays in front.
+
+    A configuration may have thresholds, for the amdump of others; with them amflush ends well
+    and writes nothing (tests/e2e/test_setup.py shows it).
+    """
+    return ["amflush", "-b", "-f", "-omailto=", *_NO_THRESHOLDS, amanda_config]
+
+
+def plan_force(amanda_config: str, kind: str, host: str, disk: str) -> list[str]:
+    """Return the argv that forces a full, or forbids a bump, at one DLE's next dump.
+
+    `=` before a name makes it exact (amadmin(8), amanda-match(7)).
+    """
+    return ["amadmin", amanda_config, kind, f"={host}", f"={disk}"]
+
+
+def environ() -> dict[str, str]:
+    """Return what Amanda's programs see of our environment: hardly anything."""
+    kept = {name: os.environ[name] for name in ("HOME", "USER", "LOGNAME") if name in os.environ}
+    return {**kept, "PATH": SEARCHED, "LANG": "C.UTF-8"}
+
+
+async def ask(argv: Sequence[str], patience: timedelta = PATIENCE) -> Answer:
+    """Run a command of Amanda's to its end and return what it said. Raises OSError without it."""
+    process = await asyncio.create_subprocess_exec(
+        *argv,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environ(),
+        cwd="/",
+        start_new_session=True,
+    )
+    try:
+        output = await asyncio.wait_for(process.communicate(), patience.total_seconds())
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+        return Answer(None, "", f"{argv[0]} took longer than {patience.total_seconds():g} s")
+    stdout, stderr = (text.decode("utf-8", "surrogateescape") for text in output)
+    return Answer(process.returncode, stdout, stderr)
+
+
+def launch_paused(argv: Sequence[str], output: Path) -> "subprocess.Popen[bytes]":
+    """Start `argv` in a session of its own, waiting for release(); its words go to `output`.
+
+    The process id is the program's own, before and after.
+    """
+    with output.open("ab") as words:
+        return subprocess.Popen(
+            ["/bin/sh", "-c", _WHEN_NOTED, "sh", *argv],
+            stdin=subprocess.PIPE,
+            stdout=words,
+            stderr=words,
+            env=environ(),
+            cwd="/",
+            start_new_session=True,
+        )
+
+
+def release(process: "subprocess.Popen[bytes]") -> None:
+    """Let what launch_paused() started go on."""
+    assert process.stdin
+    with suppress(OSError):  # it is dead already, which its end will tell
+        process.stdin.write(b"go\n")
+        process.stdin.flush()
+    with suppress(OSError):
+        process.stdin.close()
+
+
+async def read_settings(amanda_config: str) -> Settings:
+    """Return what the configuration says. Raises ConfigurationError if amgetconf cannot tell."""
+
+    async def get(*words: str) -> str:
+        answer = await ask(["amgetconf", amanda_config, *words])
+        if answer.status != 0:
+            said = (answer.stderr or answer.stdout).strip().splitlines()
+            raise ConfigurationError(
+                "amanda-config",
+                f"amgetconf {amanda_config} {' '.join(words)}: {said[-1] if said else 'failed'}",
+                f"is /etc/amanda/{amanda_config}/amanda.conf in order? amcheck -s {amanda_config}",
+            )
+        return answer.stdout.strip()
+
+    folder = Path("/etc/amanda", amanda_config)  # what Amanda's relative paths begin at
+    names = (await get("--list", "holdingdisk")).split()
+    places = [folder / await get(f"holdingdisk:{name}:directory") for name in names]
+    uses = [await get(f"holdingdisk:{name}:use") for name in names]
+    return Settings(
+        name=amanda_config,
+        logdir=folder / await get("logdir"),
+        disklist=folder / await get("diskfile"),
+        holding=tuple(places),
+        holding_bytes=sum(_room(*one) for one in zip(places, uses, strict=True)),
+    )
+
+
+def _room(place: Path, use: str) -> int:
+    """Return how many bytes Amanda may hold in `place`: `use` in KiB, or all but so much."""
+    kilobytes = int(use.split(maxsplit=1)[0].rstrip("kK") or 0)
+    if kilobytes > 0:
+        return kilobytes * 1024
+    with suppress(OSError):
+        room = os.statvfs(place)
+        return room.f_blocks * room.f_frsize + kilobytes * 1024
+    return 0
+
+
+def parse_dles(text: str) -> list[tuple[str, str]]:
+    """Return (host, disk) for each line of `amadmin CONFIG dles`, in the disklist's order."""
+    rows = []
+    for line in text.splitlines():
+        host, _, disk = line.strip().partition(" ")
+        if host and disk:
+            rows.append((unquote(host), unquote(disk)))
+    return rows
+
+
+def find_others(amanda_config: str, own_sessions: Iterable[int]) -> list[int]:
+    """Return the processes of this configuration's runs that are in none of our sessions."""
+    own = set(own_sessions)
+    return [
+        process.pid
+        for process in iterate_processes()
+        if process.session not in own and is_worker(read_argv(process.pid), amanda_config)
+    ]
+
+
+def is_worker(argv: Sequence[str], amanda_config: str) -> bool:
+    """Return whether `argv` is a program of a run of this configuration."""
+    names = {word.rpartition("/")[2] for word in argv[:2]}
+    return bool(names & _WORKERS) and amanda_config in argv[1:]
+
+
+def is_run_alive(timestamp: str, pid: int) -> bool:
+    """Return whether anything of a run is alive: its first process, or one that writes its log.
+
+    Each program of a run is told the log's name (`--log-filename .../log.TIMESTAMP.0`).
+    """
+    log = f"/log.{timestamp}."
+    for process in iterate_processes():
+        argv = read_argv(process.pid)
+        if process.pid == pid and {word.rpartition("/")[2] for word in argv[:2]} & _WORKERS:
+            return True
+        if any(log in word for word in argv):
+            return True
+    return False

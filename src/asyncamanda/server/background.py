@@ -1,0 +1,61 @@
+"""What an asyncio process of ours does beside its main way: coroutines, and things at intervals."""
+
+import asyncio
+import sys
+import traceback
+from collections.abc import Callable, Coroutine
+from datetime import datetime, timedelta
+from typing import Any
+
+from asyncamanda.errors import AsyncamandaError
+from asyncamanda.system.clock import now as read_clock
+
+
+class Background:
+    """Coroutines that nobody waits for. What goes wrong in one is told, and ends only that.
+
+    Not so with a bug of ours: then nobody knows what holds any more, and `give_up` is called,
+    so that another process can begin anew from what is written down.
+    """
+
+    def __init__(self, give_up: Callable[[], None]) -> None:
+        self._give_up = give_up
+        self._running: set[asyncio.Task[None]] = set()
+
+    def start(self, doing: Coroutine[Any, Any, object]) -> None:
+        """Let `doing` run, beginning with the next turn of the loop."""
+        running = asyncio.get_running_loop().create_task(self._guard(doing))
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
+
+    async def _guard(self, doing: Coroutine[Any, Any, object]) -> None:
+        try:
+            await doing
+        except AsyncamandaError as error:
+            write_log(f"{error.message} (hint: {error.hint})")
+        except Exception:
+            write_log(traceback.format_exc())
+            self._give_up()
+
+
+class Rhythm:
+    """Remembers when each thing was last done, by the wall clock."""
+
+    def __init__(self) -> None:
+        self._done_at: dict[str, datetime] = {}
+
+    def is_due(self, what: str, every: timedelta, now: datetime) -> bool:
+        """Return whether `what` was not done for `every`, and take it for done now.
+
+        After a clock was set back everything is due.
+        """
+        last = self._done_at.get(what)
+        if last is not None and last <= now < last + every:
+            return False
+        self._done_at[what] = now
+        return True
+
+
+def write_log(text: str) -> None:
+    """Write a line to the server's diary, with the time."""
+    print(f"{read_clock():%Y-%m-%dT%H:%M:%SZ} {text}", file=sys.stderr, flush=True)  # noqa: T201

@@ -1,0 +1,345 @@
+"""Batches: runs for the clients that wait, from the roll call to the last verdict."""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+
+from asyncamanda import __version__
+from asyncamanda.core.books import Protection, RunEnd, RunKind, RunRow, summarise_verdicts
+from asyncamanda.core.model import DleVerdict, DumpState
+from asyncamanda.core.progress import parse_amstatus
+from asyncamanda.core.protocol import PROTOCOLS, Finished, Progress, Welcome
+from asyncamanda.core.runlog import RunLog
+from asyncamanda.errors import LaterError
+from asyncamanda.server import amanda, runs
+from asyncamanda.server.ledger import Ledger
+from asyncamanda.server.line import Line
+from asyncamanda.server.queue import Entry, Queue
+from asyncamanda.server.runs import Run
+from asyncamanda.server.site import Site
+from asyncamanda.system.clock import format_local_stamp
+from asyncamanda.system.clock import now as read_clock
+from asyncamanda.system.processes import read_boot_id
+
+START_AGAIN_SECONDS = 5.0
+ROLL_CALL = 2.0  # seconds for a client to say that it is there, before a run counts on it
+
+
+class Batches:
+    """The runs of one Amanda configuration that are ours, by their number in the ledger.
+
+    `needs_cleanup` says that one ended without its log's end.
+    """
+
+    def __init__(self, site: Site, queue: Queue) -> None:
+        self.runs: dict[int, Run] = {}
+        self.needs_cleanup = False
+        self._site = site
+        self._queue = queue
+
+    def busy(self) -> set[str]:
+        """Return the clients whose host is in a run: none may be in two."""
+        return {client for run in self.runs.values() for client in run.clients}
+
+    def find_others(self) -> bool:
+        """Return whether a run of this configuration goes on that is not ours."""
+        return bool(amanda.find_others(self._site.name, [run.pid for run in self.runs.values()]))
+
+    # -- start
+
+    async def start(self, clients: tuple[str, ...]) -> None:
+        """Start one run for those of `clients` who are there; return when another may start."""
+        clients = await self._call_roll(clients)
+        clients = await self._protect_before(clients)
+        if not clients or self.find_others():
+            return
+        entries = [self._queue.entries[client] for client in clients]
+        ids = [entry.row.id for entry in entries if entry.row]
+        argv = amanda.plan_amdump(self._site.name, clients)
+        run = await self.launch(RunKind.BATCH, argv, clients, ids)
+        for entry in entries:
+            entry.run = run
+            self._queue.tell(entry)
+        if await runs.wait_rooted(run, self._site.config.start_within):
+            await self._note_timestamp(run)
+
+    async def launch(
+        self, kind: RunKind, argv: list[str], clients: tuple[str, ...], ids: list[int]
+    ) -> Run:
+        """Start a run's program, but not before the run and its process are written down."""
+        site = self._site
+        before = runs.list_logs(site.settings.logdir)
+        row = await site.record.write(
+            lambda ledger: ledger.begin_run(kind, site.name, clients, ids, read_clock())
+        )
+        run = Run(row, site.settings, site.output_path(row.id), logs_before=before)
+        try:
+            process = run.process = amanda.launch_paused(argv, run.output)
+        except OSError as error:
+            await site.record.write(
+                lambda ledger: ledger.abandon_run(row.id, read_clock(), "it could not be started")
+            )
+            await asyncio.sleep(START_AGAIN_SECONDS)
+            raise LaterError(
+                "not-started",
+                f"{argv[0]} cannot be started: {error}",
+                f"is there room in {run.output.parent}? it is tried again",
+            ) from error
+        boot_id = read_boot_id()
+        run.row = replace(row, pid=process.pid, boot_id=boot_id)
+        await site.record.write(
+            lambda ledger: ledger.note_run(row.id, pid=process.pid, boot_id=boot_id)
+        )
+        amanda.release(process)
+        site.log(f"{kind.value} {row.id} starts: {' '.join(argv)}")
+        self.runs[row.id] = run
+        site.background.start(self._follow(run))
+        return run
+
+    async def _call_roll(self, clients: tuple[str, ...]) -> tuple[str, ...]:
+        """Return those of `clients` that answer now: a sleeper would keep the run waiting."""
+        asked_at = read_clock()
+        for client in clients:
+            for line in self._queue.entries[client].lines:
+                line.ask()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + ROLL_CALL
+        while loop.time() < until and not all(self._has_answered(c, asked_at) for c in clients):
+            await asyncio.sleep(runs.POLL_START)
+        return tuple(client for client in clients if self._has_answered(client, asked_at))
+
+    def _has_answered(self, client: str, asked_at: datetime) -> bool:
+        entry = self._queue.entries.get(client)
+        return entry is not None and any(line.heard_at >= asked_at for line in entry.lines)
+
+    async def _note_timestamp(self, run: Run) -> None:
+        stamp = run.timestamp
+        await self._site.record.write(lambda ledger: ledger.note_run(run.row.id, timestamp=stamp))
+        for entry in self._queue.of_run(run):
+            self._queue.tell(entry)
+
+    # -- take over
+
+    async def adopt(self, row: RunRow) -> None:
+        """Take over a run that another dispatcher started; if it is over, judge it now."""
+        if row.pid is None:  # its process waited for that, and ended with its dispatcher
+            await self._site.record.write(
+                lambda ledger: ledger.abandon_run(row.id, read_clock(), "it never started")
+            )
+            return
+        run = runs.adopt(row, self._site.settings, self._site.output_path(row.id))
+        self.runs[row.id] = run
+        self._site.log(f"{row.kind.value} {row.id} is taken over")
+        if run.is_alive():
+            self._site.background.start(self._follow(run))
+        else:
+            await self._end(run)
+
+    async def write_anew(self) -> None:
+        """Write all runs into a new ledger, with the requests that they serve."""
+        record = self._site.record
+        for number, run in list(self.runs.items()):
+            ids = []
+            for entry in self._queue.of_run(run):
+                await self._queue.write_down(entry)
+                ids += [entry.row.id] if entry.row else []
+            old = run.row
+            row = await record.write(
+                partial(
+                    Ledger.begin_run,
+                    kind=old.kind,
+                    amanda_config=old.amanda_config,
+                    hosts=old.hosts,
+                    request_ids=ids,
+                    at=old.begun_at,
+                )
+            )
+            await record.write(
+                partial(
+                    Ledger.note_run,
+                    run_id=row.id,
+                    pid=old.pid,
+                    boot_id=old.boot_id,
+                    timestamp=run.timestamp,
+                )
+            )
+            del self.runs[number]
+            run.row = replace(row, pid=old.pid, boot_id=old.boot_id)
+            self.runs[row.id] = run
+
+    # -- follow
+
+    async def _follow(self, run: Run) -> None:
+        """See a run to its end: let clients go that are through, then judge the rest."""
+        log: RunLog | None = None
+        while run.is_alive():
+            if run.timestamp is None and run.find_log():
+                await self._note_timestamp(run)
+            log = run.read_log() or log
+            if log is not None:
+                await self._confirm_early(run, log)
+            await asyncio.sleep(runs.POLL)
+        await self._end(run)
+
+    async def _confirm_early(self, run: Run, log: RunLog) -> None:
+        """Let go of clients all of whose DLEs the server has: they need not wait for the others."""
+        for entry in self._queue.of_run(run):
+            own = {v.disk: v for v in _own_words(log.verdicts, entry.client, log.timestamp)}
+            wanted = {disk for host, disk in log.dles if host == entry.client}
+            wanted |= {*self._site.disks(entry.client)}
+            is_through = all(disk in own and _is_good(own[disk]) for disk in wanted)
+            if wanted and is_through and not run.is_writing(entry.client):
+                words = tuple(own.values())
+                await self._site.record.write(
+                    partial(Ledger.note_verdicts, run_id=run.row.id, words=words)
+                )
+                await self._finish(entry, run, words)
+
+    async def _finish(self, entry: Entry, run: Run, words: Collection[DleVerdict]) -> None:
+        """End a request: write that down, then tell its client, with the times that count now."""
+        now, row = read_clock(), entry.row
+        if row:
+            await self._site.record.write(
+                lambda ledger: ledger.finish_request(row.id, now, summarise_verdicts(words))
+            )
+        self._queue.entries.pop(entry.client, None)
+        for line in list(entry.lines):
+            line.send(await self.welcome(line))
+            line.finish(Finished(run.timestamp or "", now, tuple(words)))
+
+    async def welcome(self, line: Line) -> Welcome:
+        """Return what a client is told first: how its DLEs stand, and its request."""
+        site, client = self._site, line.client
+        entry = self._queue.entries.get(client)
+        standing = "idle" if entry is None else "running" if entry.run else "queued"
+        return Welcome(
+            protocol=max(PROTOCOLS),
+            software=f"asyncamanda {__version__}",
+            client=client,
+            amanda_config=site.name,
+            now=read_clock(),
+            heartbeat=site.config.heartbeat,
+            dles=await site.dle_states(client),
+            standing=standing,
+            last=await site.last_of(client),
+        )
+
+    async def show_progress(self) -> None:
+        """Tell whoever watches how far the dumps are."""
+        for run in list(self.runs.values()):
+            lines = [
+                line
+                for entry in self._queue.of_run(run)
+                for line in entry.lines
+                if line.is_watching
+            ]
+            trace = run.trace_path
+            if lines and trace:
+                argv = ["amstatus", self._site.name, "--file", str(trace)]
+                rows = parse_amstatus((await amanda.ask(argv)).stdout, run.timestamp or "")
+                for line in lines:
+                    own = tuple(row for row in rows if row.host == line.client)
+                    if own:
+                        line.send(Progress(run.timestamp or "", own))
+
+    # -- end
+
+    async def _end(self, run: Run) -> None:
+        """Judge a run of which nothing is alive any more, and do what follows."""
+        site = self._site
+        end = await self._judge(run)
+        await site.record.write(lambda ledger: ledger.end_run(run.row.id, read_clock(), end))
+        run.remove_keeper()
+        self.needs_cleanup |= not end.is_clean
+        await self.protect(set(run.clients))
+        del self.runs[run.row.id]
+        site.log(f"{run.row.kind.value} {run.row.id} ({run.timestamp}) ended: {_sum_up(end)}")
+        stamp = run.timestamp or format_local_stamp(run.row.begun_at)
+        for entry in self._queue.of_run(run):
+            await self._finish(entry, run, _own_words(end.verdicts, entry.client, stamp))
+
+    async def _judge(self, run: Run) -> RunEnd:
+        disks = {host: self._site.disks(host) for host in run.clients}
+        end = run.judge(disks)
+        if not end.verdicts:
+            end = replace(end, verdicts=_missing(run, disks, end))
+        if run.output.exists() and not run.output.stat().st_size:
+            run.output.unlink()
+        is_well = end.is_clean and all(map(_is_good, end.verdicts))
+        if run.log_path is None or is_well:
+            return end
+        return replace(end, report=await self._keep_report(run))
+
+    async def _keep_report(self, run: Run) -> str | None:
+        """Keep amreport's text, which nobody gets by mail; return its path."""
+        answer = await amanda.ask(["amreport", self._site.name, f"--log={run.log_path}"])
+        path = self._site.reports / f"{self._site.name}.{run.timestamp}.txt"
+        try:
+            path.write_text(answer.stdout or answer.stderr, "utf-8", "surrogateescape")
+        except OSError as error:
+            self._site.log(f"{path} cannot be written: {error.strerror}")
+            return None
+        return str(path)
+
+    # -- no false base
+
+    async def _protect_before(self, clients: tuple[str, ...]) -> tuple[str, ...]:
+        failed = await self.protect(set(clients))
+        for client in failed:
+            self._site.log(f"{client} waits, for Amanda cannot be told to distrust its last dump")
+        return tuple(c for c in clients if c not in failed and c in self._queue.waiting())
+
+    async def protect(self, hosts: Collection[str]) -> set[str]:
+        """Tell Amanda of dumps of `hosts` that must not be built upon; return where that failed."""
+        name, failed = self._site.name, set()
+        for need in await self._site.record.write(lambda ledger: ledger.pending_protections(name)):
+            if need.host in hosts and not await self._force(need):
+                failed.add(need.host)
+        return failed
+
+    async def _force(self, need: Protection) -> bool:
+        """Return whether Amanda knows now; a DLE that left the disklist needs nothing."""
+        site, kind = self._site, need.kind.value
+        answer = await amanda.ask(amanda.plan_force(site.name, kind, need.host, need.disk))
+        said = " ".join((answer.stdout or answer.stderr).split())
+        site.log(f"{kind} {need.host} {need.disk}: {said}")
+        # the exit status is 0 even where nothing matches (amanda-facts)
+        is_known = answer.status == 0 and "is set to" in said
+        if is_known or not site.has_dle(need.host, need.disk):
+            await site.record.write(
+                lambda ledger: ledger.protection_made(site.name, need, read_clock())
+            )
+            return True
+        return False
+
+
+def _own_words(
+    verdicts: Collection[DleVerdict], client: str, timestamp: str
+) -> tuple[DleVerdict, ...]:
+    """Return what a run says of the dumps that it made of one client."""
+    return tuple(v for v in verdicts if v.host == client and v.timestamp == timestamp)
+
+
+def _is_good(verdict: DleVerdict) -> bool:
+    return verdict.state.is_confirmed or verdict.state is DumpState.SKIPPED
+
+
+def _missing(run: Run, disks: Mapping[str, list[str]], end: RunEnd) -> tuple[DleVerdict, ...]:
+    """Return a verdict for each DLE of a run that said nothing of any."""
+    how = "" if end.exit_status is None else f" with exit status {end.exit_status}"
+    said = f": {end.remark}" if end.remark else ""
+    reason = f"amdump ended{how} and wrote no log{said}"
+    stamp = run.timestamp or format_local_stamp(run.row.begun_at)
+    return tuple(
+        DleVerdict(host, disk, stamp, DumpState.MISSING, reason=reason)
+        for host in run.clients
+        for disk in disks[host]
+    )
+
+
+def _sum_up(end: RunEnd) -> str:
+    words = summarise_verdicts(end.verdicts)
+    volumes = f", on {', '.join(end.labels)}" if end.labels else ""
+    return f"{words}{volumes}{'' if end.is_clean else ', its log has no end'}"

@@ -1,0 +1,245 @@
+"""One Amanda configuration's desk: its queue, its runs and its flushes, and what comes next.
+
+Decisions are core's (batch.py, flush.py); here is when they are asked for, and what follows.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import datetime, timedelta
+from typing import Any
+
+from asyncamanda.config.server import ServerConfig
+from asyncamanda.core import batch
+from asyncamanda.core.batch import BatchPolicy, Hold, Scene, Start, Wait, decide_batch
+from asyncamanda.core.flush import FlushStep
+from asyncamanda.core.protocol import Queued, Refused
+from asyncamanda.errors import AsyncamandaError
+from asyncamanda.server import amanda
+from asyncamanda.server.background import Background, Rhythm
+from asyncamanda.server.batches import Batches
+from asyncamanda.server.flushes import Flushes
+from asyncamanda.server.intake import take_in_all
+from asyncamanda.server.ledger import LedgerBusy
+from asyncamanda.server.line import Line
+from asyncamanda.server.queue import Entry, Queue
+from asyncamanda.server.record import RETRY_SECONDS, Record
+from asyncamanda.server.site import Site
+from asyncamanda.system.clock import now as read_clock
+
+OTHERS_EVERY = timedelta(seconds=1)
+HOLDING_EVERY = timedelta(seconds=10)
+PROGRESS_EVERY = timedelta(seconds=2)
+TELL_EVERY = timedelta(seconds=1)
+
+
+class Desk:
+    """The desk of one Amanda configuration, open as soon as `opened` is done."""
+
+    def __init__(
+        self, name: str, config: ServerConfig, record: Record, background: Background
+    ) -> None:
+        self.site = Site(name, config, record, background)
+        self.queue = Queue(self.site, self._place)
+        self.batches = Batches(self.site, self.queue)
+        self.flushes = Flushes(self.site, self.batches, lambda: bool(self.queue.present()))
+        self.opened = asyncio.get_running_loop().create_task(self._open())
+        self._rhythm = Rhythm()
+        self._is_occupied = False
+        self._has_others = False
+        self._mean: timedelta | None = None
+        self._intake = asyncio.Lock()
+
+    # -- opening
+
+    async def _open(self) -> None:
+        """Read what Amanda and the ledger have, and go on with what another dispatcher began."""
+        site, now = self.site, read_clock()
+        await site.open()
+        for live in await site.record.write(lambda ledger: ledger.live_runs()):
+            if live.amanda_config == site.name:
+                await self.batches.adopt(live)
+        for row in await site.record.write(lambda ledger: ledger.open_requests(site.name)):
+            run = self.batches.runs.get(row.run_id or 0)
+            entry = Entry(row.client, row.submitted_at, row, run=run, left_at=now)
+            self.queue.entries[row.client] = entry
+        await self.refresh()
+        if not self.batches.runs and not self._look_for_others(now):
+            self.flushes.clear_keepers()
+            self.batches.needs_cleanup = self.flushes.is_left_unclean()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the desk is ready to work."""
+        return self.opened.done() and not self.has_failed
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the desk could not be opened, as when the Amanda configuration is wrong."""
+        return self.fault is not None
+
+    @property
+    def fault(self) -> BaseException | None:
+        """Why the desk could not be opened; None if it is open, or still being opened."""
+        return self.opened.exception() if self.opened.done() else None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits, runs or is due."""
+        is_busy = self.queue.entries or self.batches.runs or self._is_occupied
+        return self.opened.done() and not is_busy and self.flushes.history.due_since is None
+
+    # -- talk
+
+    async def welcome(self, line: Line) -> None:
+        """Tell a client how its DLEs stand, with all that has happened until now."""
+        try:
+            await asyncio.shield(self.opened)
+            await self.refresh()
+            await self.site.read_dles()
+            message = await self.batches.welcome(line)
+        except AsyncamandaError as error:
+            line.refuse(Refused(error.reference, error.message, error.hint, int(error.exit)))
+        else:
+            line.is_greeted = True
+            line.send(message)
+
+    def _place(self, client: str) -> Queued:
+        """Return where in the queue a client is that is connected."""
+        now = read_clock()
+        order = [entry.client for entry in self.queue.in_order()]
+        decision = self._decide(now)
+        wait = decision if isinstance(decision, Wait) else Wait(Hold.STARTING)
+        if wait.hold is Hold.NOBODY:  # its request is just being written down
+            wait = Wait(Hold.COLLECTING, now + self.site.config.batch_window)
+        begun = [run.row.begun_at for run in self.batches.runs.values()]
+        estimate = batch.estimate_start(wait, begun, self._mean, now)
+        return Queued(order.index(client) + 1, len(order), estimate, wait.hold.value)
+
+    # -- what comes next
+
+    def _decide(self, now: datetime) -> Start | Wait:
+        scene = Scene(
+            submitted_at=self.queue.waiting(),
+            present=self.queue.present(),
+            busy=self.batches.busy(),
+            runs=len(self.batches.runs),
+            is_starting=self._is_occupied,
+            has_others=self._has_others,
+            is_held_for_flush=self.flushes.is_in_the_way(now),
+        )
+        config = self.site.config
+        return decide_batch(scene, BatchPolicy(config.batch_window, config.max_runs), now)
+
+    def pump(self) -> None:
+        """Do what is due now. Called several times a second."""
+        if not self.is_open:
+            return
+        now = read_clock()
+        self.queue.forget_absent(now)
+        if self._rhythm.is_due("tell", TELL_EVERY, now):
+            self.queue.tell_changes()
+        if self._rhythm.is_due("progress", PROGRESS_EVERY, now):
+            self.site.background.start(self.batches.show_progress())
+        if self._is_occupied:
+            return
+        if self._rhythm.is_due("holding", HOLDING_EVERY, now):
+            self.flushes.weigh(now)
+        is_free = not self.batches.runs and not self._look_for_others(now)
+        if is_free and self.batches.needs_cleanup:
+            self._occupy(self.flushes.clean_up())
+        elif is_free and self.flushes.decide(now) is FlushStep.GO:
+            self._occupy(self.flushes.run())
+        elif self.queue.present():
+            self._look_for_others(now)
+            decision = self._decide(now)
+            if isinstance(decision, Start):
+                self._occupy(self._start(decision.clients))
+
+    async def _start(self, clients: tuple[str, ...]) -> None:
+        name = self.site.name
+        self._mean = await self.site.record.write(lambda ledger: ledger.mean_duration(name))
+        await self.batches.start(clients)
+
+    def _occupy(self, doing: Coroutine[Any, Any, None]) -> None:
+        """Do one thing at a time of those that must not overlap."""
+
+        async def do_alone() -> None:
+            try:
+                await doing
+            finally:
+                self._is_occupied = False
+
+        self._is_occupied = True
+        self.site.background.start(do_alone())
+
+    def _look_for_others(self, now: datetime) -> bool:
+        """Return whether a run that is not ours goes on; when it has ended, read its log."""
+        if self._rhythm.is_due("others", OTHERS_EVERY, now):
+            had_others, self._has_others = self._has_others, self.batches.find_others()
+            if had_others and not self._has_others:
+                self.site.background.start(self.refresh())
+        return self._has_others
+
+    # -- the logs
+
+    async def refresh(self) -> None:
+        """Take in the logs of all runs that have ended, whoever started them."""
+        async with self._intake:  # one at a time
+            while not await self._take_in():
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _take_in(self) -> bool:
+        """Take in what there is; return whether that is through (False: the ledger is locked)."""
+        site = self.site
+        ledger, logdir = site.record.ledger, site.settings.logdir
+        try:
+            for _ in take_in_all(ledger, site.name, logdir, amanda.is_run_alive, read_clock()):
+                await asyncio.sleep(0)
+        except LedgerBusy:
+            return False
+        except OSError as error:
+            site.log(f"{logdir} cannot be read: {error}")
+        return True
+
+    async def relearn(self) -> None:
+        """Go on with a new ledger, since the old one is gone."""
+        await self.batches.write_anew()
+        for entry in self.queue.in_order():
+            await self.queue.write_down(entry)
+        await self.refresh()
+
+    # -- for those who look
+
+    def view(self) -> dict[str, object]:
+        """Return what goes on, for `server queue`."""
+        flushes = self.flushes
+        return {
+            "amanda_config": self.site.name,
+            "waiting": [self._view_entry(entry) for entry in self.queue.in_order()],
+            "runs": [
+                {
+                    "run": run.timestamp,
+                    "kind": run.row.kind.value,
+                    "clients": list(run.clients),
+                    "begun_at": run.row.begun_at.isoformat(),
+                    "unfinished": [entry.client for entry in self.queue.of_run(run)],
+                }
+                for run in self.batches.runs.values()
+            ],
+            "others": self._has_others,
+            "held_bytes": flushes.holding.held,
+            "holding_bytes": flushes.holding.capacity,
+            "flush_due_since": flushes.history.due_since and flushes.history.due_since.isoformat(),
+        }
+
+    def _view_entry(self, entry: Entry) -> dict[str, object]:
+        word = self._place(entry.client)
+        estimate = word.estimate if entry.lines else None
+        return {
+            "client": entry.client,
+            "submitted_at": entry.submitted_at.isoformat(),
+            "present": bool(entry.lines),
+            "place": word.place,
+            "waits_for": word.reason if entry.lines else "the client",
+            "estimate_seconds": None if estimate is None else estimate.total_seconds(),
+        }

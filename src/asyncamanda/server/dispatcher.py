@@ -1,0 +1,435 @@
+"""The dispatcher: the one process that knows who is there, and turns requests into runs.
+
+It owns the queue and the ledger, so nothing needs distributed locking. Gates hand it their
+clients' descriptors; a client is present as long as its gate's connection stands, which the
+kernel ends with the process. It starts on demand and ends when it has been idle for a while;
+whatever kills it, the gates fetch a new one, which finds requests and runs in the ledger.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import struct
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from asyncamanda.config.server import ServerConfig
+from asyncamanda.core.allowance import Allowance, Bucket, fill, take
+from asyncamanda.core.authority import Identity, check_amanda_config_name
+from asyncamanda.core.protocol import (
+    BadLine,
+    Bye,
+    ClientMessage,
+    Hello,
+    Later,
+    Refused,
+    Submit,
+    choose_protocol,
+    refuse_protocol,
+)
+from asyncamanda.errors import Exit
+from asyncamanda.server import switchboard
+from asyncamanda.server.background import Background, Rhythm, write_log
+from asyncamanda.server.desk import Desk
+from asyncamanda.server.ledger import Ledger, LedgerUnavailable
+from asyncamanda.server.line import Line
+from asyncamanda.server.record import Record
+from asyncamanda.server.registry import Registry
+from asyncamanda.system.clock import now as read_clock
+from asyncamanda.system.processes import find_ancestor
+
+TICK = 0.2  # seconds
+BEAT_EVERY = timedelta(seconds=1)
+LEDGER_EVERY = timedelta(seconds=2)
+LEDGER_PATIENCE = timedelta(milliseconds=200)  # everybody waits meanwhile, so it is tried again
+FIRST_WORD_SECONDS = 5.0
+BACKLOG = 512
+HOUR = timedelta(hours=1)
+FORGET_EVERY = timedelta(days=1)
+KEPT = timedelta(days=180)  # requests and sessions that are over; verdicts stay
+BURST_SECONDS = 10  # so many seconds' messages may come at once
+OPEN_AGAIN_SECONDS = 1.0
+ANSWER_PIECE = 32_768  # bytes
+
+
+class Dispatcher:
+    """Owns the socket, the lines, and a desk for each Amanda configuration."""
+
+    def __init__(self, config: ServerConfig, ledger: Ledger, registry: Registry) -> None:
+        self._config = config
+        self._record = Record(ledger)
+        self._registry = registry
+        self._lines: dict[Line, int] = {}  # with the processes of their gates
+        self._buckets: dict[str, Bucket] = {}
+        self._desks: dict[str, Desk] = {}
+        self._listener: socket.socket | None = None
+        self._inode: int | None = None
+        self._busy_at = read_clock()
+        self._rhythm = Rhythm()
+        self._stop = asyncio.Event()
+        self._background = Background(self._stop.set)
+
+    async def serve(self) -> None:
+        """Serve until nothing is left to do for `idle_exit`, or a signal says stop."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, self._stop.set)
+        self._listen()
+        write = self._record.write
+        await write(lambda ledger: ledger.end_all_sessions(read_clock(), "the dispatcher ended"))
+        for run in await write(lambda ledger: ledger.live_runs()):
+            self._desk(run.amanda_config)
+        for request in await write(lambda ledger: ledger.open_requests()):
+            self._desk(request.amanda_config)
+        write_log("the dispatcher is ready")
+        try:
+            while not self._stop.is_set():
+                self._tick(read_clock())
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), TICK)
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        """End without a word to anybody: runs go on, and gates fetch the next dispatcher."""
+        if self._is_listening():
+            Path(switchboard.socket_path()).unlink()
+        if self._listener:
+            self._listener.close()
+        write_log("the dispatcher ends")
+
+    # -- what is done all the time
+
+    def _tick(self, now: datetime) -> None:
+        if not self._is_listening():
+            self._listen()
+        if self._rhythm.is_due("beat", BEAT_EVERY, now):
+            for line in list(self._lines):
+                line.beat(now)
+        if self._rhythm.is_due("ledger", LEDGER_EVERY, now) and self._is_ledger_lost():
+            self._background.start(self._replace_ledger())
+        if self._rhythm.is_due("forget", FORGET_EVERY, now):
+            self._background.start(self._record.write(lambda ledger: ledger.forget(now - KEPT)))
+        for name, desk in list(self._desks.items()):
+            if desk.has_failed:
+                del self._desks[name]  # the next client tries anew
+            else:
+                desk.pump()
+        if self._lines or not all(desk.is_idle for desk in self._desks.values()):
+            self._busy_at = now
+        self._busy_at = min(self._busy_at, now)  # the clock may be set back
+        if now - self._busy_at > self._config.idle_exit:
+            self._stop.set()
+
+    def _is_ledger_lost(self) -> bool:
+        return self._record.is_damaged or self._record.ledger.is_gone()
+
+    async def _replace_ledger(self) -> None:
+        try:
+            fresh = open_ledger(self._config)
+        except LedgerUnavailable as error:
+            write_log(error.message)
+            return
+        write_log("the ledger was lost; a new one is made from Amanda's logs")
+        self._record.ledger.close()
+        self._record.ledger, self._record.is_damaged = fresh, False
+        for desk in list(self._desks.values()):
+            await desk.relearn()
+
+    # -- the socket
+
+    def _listen(self) -> None:
+        if self._listener:
+            asyncio.get_running_loop().remove_reader(self._listener)
+            self._listener.close()
+        switchboard.make_runtime_folder()
+        path = Path(switchboard.socket_path())
+        path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        listener.setblocking(False)
+        listener.bind(str(path))
+        path.chmod(0o600)
+        listener.listen(BACKLOG)
+        self._listener, self._inode = listener, path.stat().st_ino
+        asyncio.get_running_loop().add_reader(listener, self._accept)
+
+    def _is_listening(self) -> bool:
+        """Return whether the socket is still in its place: somebody may have cleared the folder."""
+        try:
+            return Path(switchboard.socket_path()).stat().st_ino == self._inode
+        except OSError:
+            return False
+
+    def _accept(self) -> None:
+        assert self._listener
+        while True:
+            try:
+                caller, _ = self._listener.accept()
+            except OSError:
+                return
+            caller.setblocking(False)
+            self._background.start(self._hear_caller(caller))
+
+    async def _hear_caller(self, caller: socket.socket) -> None:
+        """Hear a caller's first word, and do it."""
+        try:
+            packet, descriptors = await asyncio.wait_for(_receive(caller), FIRST_WORD_SECONDS)
+        except (OSError, TimeoutError):
+            caller.close()
+            return
+        pid, uid = _peer_of(caller)
+        match switchboard.unpack(packet):
+            case ["talk", client, amanda_config, attempt] if len(descriptors) == 2 and _is_own(uid):
+                ends = descriptors[0], descriptors[1]
+                line = self._make_line(Identity(client, amanda_config), caller, ends, attempt)
+                self._admit(line, pid)
+                return
+            case words:
+                for descriptor in descriptors:
+                    os.close(descriptor)
+                answer = self._answer(words) if _is_own(uid) else {"error": "not for you"}
+        with caller, contextlib.suppress(OSError):
+            await asyncio.wait_for(_send_all(caller, answer), FIRST_WORD_SECONDS)
+
+    def _answer(self, words: list[str]) -> object:
+        """Return the answer to somebody at the server who is no gate."""
+        match words:
+            case ["drop", client]:
+                return {"dropped": self._drop(client)}
+            case ["view"]:
+                desks = [desk.view() for desk in self._desks.values() if desk.is_open]
+                return {"connected": sorted({line.client for line in self._lines}), "desks": desks}
+            case ["flush", name]:
+                return self._flush(name)
+            case _:
+                return {"error": "not understood"}
+
+    def _flush(self, name: str) -> object:
+        try:
+            check_amanda_config_name(name)
+        except ValueError as error:
+            return {"error": str(error)}
+        desk = self._desk(name)
+        if desk.fault:
+            return {"error": str(desk.fault)}
+        if not desk.is_open:
+            return {"flush": "opening"}
+        return {"flush": "asked for" if desk.flushes.ask() else "nothing is held"}
+
+    # -- lines
+
+    def _make_line(
+        self, identity: Identity, gate: socket.socket, descriptors: tuple[int, int], attempt: str
+    ) -> Line:
+        per_second = self._config.limits.messages_per_second
+        return Line(
+            identity,
+            gate=gate,
+            descriptors=descriptors,
+            is_resumed=attempt == "again",
+            heartbeat=self._config.heartbeat,
+            messages=Allowance(timedelta(seconds=1) / per_second, BURST_SECONDS * per_second),
+            on_message=self._hear,
+            on_end=self._end,
+        )
+
+    def _admit(self, line: Line, gate_pid: int) -> None:
+        """Let a line in, if its client may come in and has not too many already."""
+        count = sum(other.client == line.client for other in self._lines)
+        self._lines[line] = gate_pid
+        try:
+            line.open()
+        except OSError as error:
+            line.drop(f"its descriptors are of no use: {error}", Exit.LATER)
+            return
+        if not self._registry.contains(line.identity):
+            line.refuse(REVOKED)
+        elif count >= self._config.limits.sessions:
+            line.refuse(TOO_MANY)
+        else:
+            self._background.start(self._begin_session(line))
+            if line.is_resumed:
+                line.restart()
+
+    async def _begin_session(self, line: Line) -> None:
+        client, amanda_config = line.identity.client, line.identity.amanda_config
+        line.session_id = await self._record.write(
+            lambda ledger: ledger.begin_session(client, amanda_config, read_clock())
+        )
+        if line not in self._lines:
+            await self._end_session(line.session_id, "left")
+
+    async def _end_session(self, number: int, why: str) -> None:
+        await self._record.write(lambda ledger: ledger.end_session(number, read_clock(), why))
+
+    def _hear(self, line: Line, message: ClientMessage | BadLine) -> None:
+        """Do what a client says."""
+        desk = self._desk(line.identity.amanda_config)
+        match message:
+            case Hello():
+                if choose_protocol(message.protocols) is None:
+                    line.refuse(refuse_protocol(message.protocols))
+                    return
+                line.is_watching = message.is_watching
+                self._background.start(desk.welcome(line))
+            case _ if not line.is_greeted:
+                if not line.is_resumed:
+                    line.refuse(NO_HELLO)
+            case Submit():
+                self._submit(line, desk)
+            case Bye():
+                desk.queue.leave(line, is_withdrawn=True)
+                line.drop("left", Exit.OK)
+            case BadLine():
+                line.refuse(_not_understood(message))
+
+    def _submit(self, line: Line, desk: Desk) -> None:
+        now = read_clock()
+        if line.client not in desk.queue.entries:
+            per_hour = self._config.limits.requests_per_hour
+            allowance = Allowance(HOUR / per_hour, max(per_hour // 2, 1))
+            bucket = self._buckets.get(line.client) or fill(allowance, now)
+            self._buckets[line.client], wait = take(bucket, allowance, now)
+            if wait is not None:
+                line.finish(Later(wait, "this client has asked too often"), Exit.LATER)
+                return
+        desk.queue.submit(line)
+
+    def _end(self, line: Line, why: str) -> None:
+        """Note that a line has ended."""
+        self._lines.pop(line, None)
+        if desk := self._desks.get(line.identity.amanda_config):
+            desk.queue.leave(line, is_withdrawn=False)
+        if line.session_id is not None:
+            self._background.start(self._end_session(line.session_id, why))
+
+    def _drop(self, client: str) -> int:
+        """End the lines of a client that may not come in any more; return how many those were.
+
+        Its connection ends with them: sshd has let it in, and would let it begin another session.
+        """
+        dropped = {line: pid for line, pid in self._lines.items() if line.client == client}
+        for line, gate_pid in dropped.items():
+            sshd = find_ancestor(gate_pid, "sshd", os.geteuid())
+            line.refuse(REVOKED)
+            if sshd:
+                with contextlib.suppress(OSError):
+                    os.kill(sshd, signal.SIGTERM)
+        for desk in self._desks.values():
+            desk.queue.withdraw(client, "revoked")
+        return len(dropped)
+
+    def _desk(self, name: str) -> Desk:
+        """Return the desk of an Amanda configuration, opened if it is not."""
+        if name not in self._desks:
+            self._desks[name] = Desk(name, self._config, self._record, self._background)
+        return self._desks[name]
+
+
+def open_ledger(config: ServerConfig) -> Ledger:
+    """Return the ledger. Raises LedgerUnavailable."""
+    ledger = Ledger.open(config.ledger, LEDGER_PATIENCE)
+    if ledger.remark:
+        write_log(ledger.remark)
+    return ledger
+
+
+def dispatch(config: ServerConfig, registry: Registry) -> None:
+    """Be the dispatcher, to the end. Whoever calls this holds the dispatcher's lock."""
+    os.umask(0o077)
+    os.chdir("/")
+
+    async def serve() -> None:
+        while True:
+            try:
+                ledger = open_ledger(config)
+            except LedgerUnavailable as error:  # locked, or no room: it may pass
+                write_log(f"{error.message} (hint: {error.hint})")
+                await asyncio.sleep(OPEN_AGAIN_SECONDS)
+            else:
+                break
+        await Dispatcher(config, ledger, registry).serve()
+        ledger.close()
+
+    asyncio.run(serve())
+
+
+async def _receive(caller: socket.socket) -> tuple[bytes, list[int]]:
+    """Return a packet and the descriptors that came with it. Raises OSError."""
+    while True:
+        try:
+            packet, descriptors, _, _ = socket.recv_fds(caller, switchboard.LARGEST, 2)
+        except BlockingIOError:
+            await _wait(caller, is_writing=False)
+        else:
+            for descriptor in descriptors:
+                os.set_inheritable(descriptor, False)
+            return packet, list(descriptors)
+
+
+async def _send_all(caller: socket.socket, answer: object) -> None:
+    text = json.dumps(answer).encode()
+    while text:
+        try:
+            caller.send(text[:ANSWER_PIECE])
+        except BlockingIOError:
+            await _wait(caller, is_writing=True)
+        else:
+            text = text[ANSWER_PIECE:]
+
+
+async def _wait(caller: socket.socket, *, is_writing: bool) -> None:
+    """Return when something can be read from `caller`, or written to it."""
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    add = loop.add_writer if is_writing else loop.add_reader
+    remove = loop.remove_writer if is_writing else loop.remove_reader
+    add(caller, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        remove(caller)
+
+
+def _peer_of(caller: socket.socket) -> tuple[int, int]:
+    """Return the process and the user at the other end (unix(7), SO_PEERCRED)."""
+    size = struct.calcsize("3i")
+    pid, uid, _ = struct.unpack(
+        "3i", caller.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+    )
+    return pid, uid
+
+
+def _is_own(uid: int) -> bool:
+    return uid in {0, os.geteuid()}
+
+
+def _not_understood(line: BadLine) -> Refused:
+    return Refused(
+        "not-understood",
+        f"the client sent what is no message: {line.reason}",
+        "is it asyncamanda's agent that uses this key?",
+        int(Exit.PROTOCOL),
+    )
+
+
+REVOKED = Refused(
+    "revoked",
+    "this client is not enrolled at the server (any more)",
+    "ask its administrator: asyncamanda server enroll",
+    int(Exit.REFUSED),
+)
+TOO_MANY = Refused(
+    "too-many-sessions",
+    "this client is connected too many times at once",
+    "is another machine using its key? else the next start tries again",
+    int(Exit.LATER),
+)
+NO_HELLO = Refused(
+    "no-hello",
+    "the client did not begin with a hello",
+    "is it asyncamanda's agent that uses this key?",
+    int(Exit.PROTOCOL),
+)

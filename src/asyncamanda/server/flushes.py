@@ -1,0 +1,96 @@
+"""From the holding disk to a volume, and tidying up: what is done when no run is under way."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from asyncamanda.core.books import RunKind
+from asyncamanda.core.flush import FlushHistory, FlushStep, Holding, decide_flush, is_flush_due
+from asyncamanda.core.runlog import parse_run_log
+from asyncamanda.server import amanda, runs
+from asyncamanda.server.batches import Batches
+from asyncamanda.server.site import Site
+from asyncamanda.system.clock import local_zone
+from asyncamanda.system.clock import now as read_clock
+
+
+class Flushes:
+    """The flushes of one Amanda configuration."""
+
+    def __init__(self, site: Site, batches: Batches, is_wanted: Callable[[], bool]) -> None:
+        self.holding = Holding(0, 0, None)
+        self.history = FlushHistory()
+        self._site = site
+        self._batches = batches
+        self._is_wanted = is_wanted  # whether somebody waits for a run
+
+    def decide(self, now: datetime) -> FlushStep:
+        """Return what is to be done about a flush."""
+        return decide_flush(
+            self.history,
+            self._site.config.flush,
+            now,
+            is_idle=not self._batches.runs,
+            is_wanted=self._is_wanted(),
+        )
+
+    def is_in_the_way(self, now: datetime) -> bool:
+        """Return whether no run may start because a flush is made, or has waited long enough."""
+        is_made = any(run.row.kind is RunKind.FLUSH for run in self._batches.runs.values())
+        return is_made or self.decide(now) in {FlushStep.HOLD_BACK, FlushStep.GO}
+
+    def weigh(self, now: datetime) -> None:
+        """Look how much is held, and whether that is to go."""
+        held, oldest_at = runs.held_bytes(self._site.settings)
+        self.holding = Holding(held, self._site.settings.holding_bytes, oldest_at)
+        policy = self._site.config.flush
+        is_due = is_flush_due(self.holding, self.history, policy, now.astimezone(local_zone()))
+        since = min(self.history.due_since or now, now) if is_due else None
+        self.history = replace(self.history, due_since=since)
+
+    def ask(self) -> bool:
+        """Let all that is held go as soon as that can be; return whether anything is held."""
+        self.history = replace(self.history, is_asked=True)
+        self.weigh(read_clock())
+        if not self.holding.held:
+            self.history = replace(self.history, is_asked=False)
+        return self.history.is_asked
+
+    async def run(self) -> None:
+        """Flush, to the end. Nothing else runs meanwhile."""
+        if self._batches.find_others():
+            return
+        self.clear_keepers()
+        self.history = replace(self.history, last_at=read_clock())
+        run = await self._batches.launch(
+            RunKind.FLUSH, amanda.plan_amflush(self._site.name), (), []
+        )
+        number = run.row.id
+        while number in self._batches.runs:
+            await asyncio.sleep(runs.POLL)
+        held, _ = runs.held_bytes(self._site.settings)
+        self.history = replace(self.history, has_failed=held > 0, is_asked=False)
+        self.weigh(read_clock())
+
+    def clear_keepers(self) -> None:
+        """Take away what runs have left that nobody could see to the end."""
+        for place in self._site.settings.holding:
+            if place.is_dir():
+                runs.remove_keepers(folder for folder in place.iterdir() if folder.is_dir())
+
+    def is_left_unclean(self) -> bool:
+        """Return whether the newest run's log has no end. Nothing runs while this is asked."""
+        log = self._site.settings.logdir / "log"
+        parsed = parse_run_log(runs.read_log(log)) if log.is_symlink() else None
+        return parsed is not None and not parsed.is_finished
+
+    async def clean_up(self) -> None:
+        """Tidy up after a run that crashed, by amcleanup, which takes it that nothing runs."""
+        if self._batches.find_others():
+            return
+        self.clear_keepers()
+        answer = await amanda.ask(["amcleanup", self._site.name])
+        self._batches.needs_cleanup = False
+        said = " ".join((answer.stdout or answer.stderr).split())
+        self._site.log(f"amcleanup: {said or 'done'}")

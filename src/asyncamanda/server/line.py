@@ -1,0 +1,221 @@
+"""A client's line: the descriptors that its gate handed over, and the talk on them.
+
+The line stands as long as the gate's connection, the client's end of the pipes and its
+heartbeat do. What a client sends is limited in size before it is parsed, and in rate.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from asyncamanda.core.allowance import Allowance, fill, take
+from asyncamanda.core.authority import Identity
+from asyncamanda.core.heartbeat import Beat, beat, hear, start_pulse
+from asyncamanda.core.protocol import (
+    Again,
+    BadLine,
+    ClientMessage,
+    Ping,
+    Pong,
+    Refused,
+    ServerMessage,
+    client_decoder,
+    encode,
+)
+from asyncamanda.errors import Exit
+from asyncamanda.server.switchboard import pack
+from asyncamanda.system.clock import now as read_clock
+
+READ_BYTES = 1 << 12
+UNSENT_BYTES = 4 << 20  # a client that reads nothing is not waited for
+DRAIN_SECONDS = 5.0  # for the last words
+
+OnMessage = Callable[["Line", ClientMessage | BadLine], None]
+OnEnd = Callable[["Line", str], None]
+
+
+class Line:
+    """One line. `is_greeted` says that Hello was answered, `is_watching` that it wants Progress.
+
+    A line that another dispatcher had before (`is_resumed`) may begin in the middle of a word,
+    so all is passed over until the client says Hello anew.
+    """
+
+    def __init__(  # noqa: PLR0913 (by keyword only)
+        self,
+        identity: Identity,
+        *,
+        gate: socket.socket,
+        descriptors: tuple[int, int],
+        is_resumed: bool,
+        heartbeat: timedelta,
+        messages: Allowance,
+        on_message: OnMessage,
+        on_end: OnEnd,
+    ) -> None:
+        self.identity = identity
+        self.is_resumed = is_resumed
+        self.is_greeted = False
+        self.is_watching = False
+        self.session_id: int | None = None
+        self._gate = gate
+        self._reader, self._writer = descriptors
+        self._on_message, self._on_end = on_message, on_end
+        self._messages = messages
+        now = read_clock()
+        self._bucket = fill(messages, now)
+        self._pulse = start_pulse(heartbeat, now)
+        self._decoder = client_decoder()
+        self._unsent = b""
+        self._exit: int | None = None  # set: the line ends as soon as all is said
+        self._is_ended = False
+        self._loop = asyncio.get_running_loop()
+
+    def open(self) -> None:
+        """Begin to listen. Raises OSError if the descriptors are none that can be waited for."""
+        for descriptor in (self._reader, self._writer):
+            os.set_blocking(descriptor, False)
+        self._gate.setblocking(False)
+        self._loop.add_reader(self._gate, self._hear_gate)
+        self._loop.add_reader(self._reader, self._read)
+
+    @property
+    def client(self) -> str:
+        """The client's name."""
+        return self.identity.client
+
+    @property
+    def heard_at(self) -> datetime:
+        """When the client last said something."""
+        return self._pulse.heard_at
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything can still be said."""
+        return not self._is_ended and self._exit is None
+
+    def send(self, message: ServerMessage) -> None:
+        """Say `message`. If the client does not read, or has gone, the line ends."""
+        if not self.is_open:
+            return
+        self._unsent += encode(message)
+        self._write()
+        if len(self._unsent) > UNSENT_BYTES:
+            self.drop("it does not read", Exit.LATER)
+
+    def finish(self, message: ServerMessage, code: int = Exit.OK) -> None:
+        """Say `message`, the last word, and end the line when it is said."""
+        self.send(message)
+        if not self.is_open:
+            return
+        self._exit = code
+        if self._unsent:
+            self._loop.call_later(DRAIN_SECONDS, self.drop, "it does not read", code)
+        else:
+            self.drop("served", code)
+
+    def restart(self) -> None:
+        """Let the client begin anew, on a line that may have been cut in the middle of a word."""
+        self._unsent += b"\n"
+        self.send(Again())
+
+    def refuse(self, refused: Refused) -> None:
+        """Say no, and end the line."""
+        self.finish(refused, refused.exit)
+
+    def ask(self) -> None:
+        """Ask whether the client is there; `heard_at` moves when it answers."""
+        self.send(Ping())
+
+    def beat(self, now: datetime) -> None:
+        """Ask whether the client is there if it has been silent, and end the line if it is gone."""
+        self._pulse, step = beat(self._pulse, now)
+        match step:
+            case Beat.PING:
+                self.send(Ping())
+            case Beat.GONE:
+                self.drop("silent", Exit.LATER)
+            case Beat.QUIET:
+                pass
+
+    def drop(self, why: str, code: int) -> None:
+        """End the line at once; the gate ends with `code`."""
+        if self._is_ended:
+            return
+        self._is_ended = True
+        for descriptor in (self._gate, self._reader):
+            self._loop.remove_reader(descriptor)
+        self._loop.remove_writer(self._writer)
+        for descriptor in (self._reader, self._writer):
+            os.close(descriptor)
+        with suppress(OSError):
+            self._gate.send(pack("exit", str(int(code))))
+        self._gate.close()
+        self._on_end(self, why)
+
+    def _hear_gate(self) -> None:
+        """Notice that the gate's process is gone: it has nothing to say."""
+        try:
+            if self._gate.recv(1):
+                return
+        except BlockingIOError:
+            return
+        except OSError:
+            pass
+        self.drop("its gate ended", Exit.LATER)
+
+    def _read(self) -> None:
+        try:
+            received = os.read(self._reader, READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            received = b""
+        if not received:
+            self.drop("left", Exit.OK)
+            return
+        now = read_clock()
+        self._pulse = hear(self._pulse, now)
+        self._pay(now)  # for what is no message, too
+        for message in self._decoder.feed(received):
+            if not self.is_open:
+                return
+            self._pay(now)
+            match message:
+                case Ping():
+                    self.send(Pong())
+                case Pong():
+                    pass
+                case _:
+                    self._on_message(self, message)
+
+    def _pay(self, now: datetime) -> None:
+        """Take from what the client may send, or refuse it if that is used up."""
+        self._bucket, wait = take(self._bucket, self._messages, now)
+        if wait is not None:
+            self.refuse(TOO_FAST)
+
+    def _write(self) -> None:
+        try:
+            while self._unsent:
+                self._unsent = self._unsent[os.write(self._writer, self._unsent) :]
+        except BlockingIOError:
+            self._loop.add_writer(self._writer, self._write)
+            return
+        except OSError:
+            self.drop("left", Exit.OK)
+            return
+        self._loop.remove_writer(self._writer)
+        if self._exit is not None:
+            self.drop("served", self._exit)
+
+
+TOO_FAST = Refused(
+    "too-fast",
+    "this client sends more than a client has to say",
+    "is another program using its key?",
+    int(Exit.REFUSED),
+)

@@ -1,0 +1,128 @@
+"""The Amanda configuration that setup writes for a server that has none: volumes on a disk."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+AMANDA_FOLDER = Path("/etc/amanda")
+STATE_FOLDER = Path("/var/lib/amanda")
+LEAST_SIZE = 2 * 10**9  # bytes
+SLOTS = 20
+HELD_PART = 5  # a fifth of the room is the holding disk's
+
+_MEGABYTE = 1 << 20  # as amanda.conf counts
+
+_AMANDA_CONF = """\
+# Written by `asyncamanda server setup --new-config {name}`, for clients that come and go.
+# amanda.conf(5) explains every word. Change what you like; setup then leaves it alone.
+
+org "{name}"
+mailto ""
+dumpuser "{user}"
+
+infofile "{kept}/curinfo"
+logdir   "{kept}/log"
+indexdir "{kept}/index"
+
+dumpcycle 1 week
+runspercycle 7
+tapecycle {slots} tapes
+runtapes {run_tapes}              # the whole holding disk, in one flush
+inparallel 10
+maxdumps 2              # at a time, of one client
+reserve 0               # with --no-taper, 100 (the default) would refuse full dumps
+etimeout 300
+dtimeout 900
+ctimeout 30
+
+# {slots} volumes of {length} MiB
+tpchanger "vtapes"
+define changer vtapes {{
+    tpchanger "chg-disk:{vtapes}"
+    property "num-slot" "{slots}"
+    property "auto-create-slot" "yes"
+}}
+tapetype "VTAPE"
+define tapetype VTAPE {{
+    length {length} mbytes
+    filemark 4 kbytes
+    part-size {part} mbytes     # in which a dump goes on on the next volume
+}}
+labelstr match-autolabel
+autolabel "{name}-%%%" empty
+
+# no flush-threshold-*, no taperflush: they keep amflush from writing, too, and asyncamanda
+# flushes when there is enough ([flush] in server.toml)
+holdingdisk holding {{
+    directory "{holding}"
+    use {held} mbytes
+}}
+
+define dumptype roaming {{
+    comment "a machine that comes and goes, by GNU tar"
+    program "GNUTAR"
+    auth "ssh"
+    compress none
+    index yes
+    maxpromoteday 0
+    record yes
+}}
+
+define application amgtar {{
+    plugin "amgtar"
+}}
+define dumptype roaming-amgtar {{
+    comment "the same, by Amanda's application for GNU tar"
+    program "APPLICATION"
+    application "amgtar"
+    auth "ssh"
+    compress none
+    index yes
+    maxpromoteday 0
+    record yes
+}}
+"""
+
+DISKLIST = """\
+# One line a disk: the client's host name, the disk, and the dumptype, such as
+# laptop.example.com /home roaming
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class NewConfig:
+    """What is wanted: a name, where volumes and holding disk lie, and their room in bytes."""
+
+    name: str
+    vtapes: Path
+    holding: Path
+    size: int
+    user: str = "backup"
+
+    @property
+    def folder(self) -> Path:
+        """Where its amanda.conf and disklist lie."""
+        return AMANDA_FOLDER / self.name
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders that it names, which Amanda wants to find."""
+        kept = STATE_FOLDER / self.name
+        return (kept, kept / "curinfo", kept / "log", kept / "index", self.vtapes, self.holding)
+
+
+def render_amanda_conf(wanted: NewConfig) -> str:
+    """Return the amanda.conf: a fifth of the room holds dumps, the rest is the volumes'."""
+    held = wanted.size // HELD_PART
+    length = (wanted.size - held) // SLOTS // _MEGABYTE
+    return _AMANDA_CONF.format(
+        name=wanted.name,
+        user=wanted.user,
+        kept=STATE_FOLDER / wanted.name,
+        slots=SLOTS,
+        run_tapes=-(-held // (length * _MEGABYTE)) + 1,
+        vtapes=wanted.vtapes,
+        length=length,
+        part=max(1, length // 10),
+        holding=wanted.holding,
+        held=held // _MEGABYTE,
+    )

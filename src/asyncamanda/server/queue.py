@@ -1,0 +1,152 @@
+"""Who asked for a backup and is not served yet, on which lines, and what they are told."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from asyncamanda.core.batch import in_order
+from asyncamanda.core.books import RequestRow
+from asyncamanda.core.protocol import Later, Queued, Refused, Running
+from asyncamanda.errors import Exit
+from asyncamanda.server.line import Line
+from asyncamanda.server.runs import Run
+from asyncamanda.server.site import Site
+from asyncamanda.system.clock import now as read_clock
+
+
+@dataclass(slots=True)
+class Entry:
+    """A request that is open: who asked, on which lines, and which run serves it.
+
+    `row` is None as long as it is not in the ledger, which may be locked. `left_at` is when the
+    last line ended, None while there is one.
+    """
+
+    client: str
+    submitted_at: datetime
+    row: RequestRow | None = None
+    lines: list[Line] = field(default_factory=list)
+    run: Run | None = None
+    left_at: datetime | None = None
+    told: Queued | None = None
+
+
+class Queue:
+    """The open requests of one Amanda configuration, one a client.
+
+    `place` tells where in the queue a client is.
+    """
+
+    def __init__(self, site: Site, place: Callable[[str], Queued]) -> None:
+        self.entries: dict[str, Entry] = {}
+        self._site = site
+        self._place = place
+
+    # -- who waits
+
+    def waiting(self) -> dict[str, datetime]:
+        """Return since when each client waits that is in no run."""
+        return {e.client: e.submitted_at for e in self.entries.values() if e.run is None}
+
+    def present(self) -> list[str]:
+        """Return the waiting clients that are connected, and whose request is written down."""
+        return [c for c in self.waiting() if self.entries[c].lines and self.entries[c].row]
+
+    def in_order(self) -> list[Entry]:
+        """Return the waiting entries, the oldest request first."""
+        return [self.entries[client] for client in in_order(self.waiting())]
+
+    def of_run(self, run: Run) -> list[Entry]:
+        """Return the entries that `run` serves and that are still open."""
+        return [entry for entry in self.entries.values() if entry.run is run]
+
+    # -- coming and going
+
+    def submit(self, line: Line) -> None:
+        """Take a client's request, or let it join the one of its that there is."""
+        site, entry = self._site, self.entries.get(line.client)
+        if not site.disks(line.client):
+            line.refuse(_no_dle(line.client, site.name))
+            return
+        if entry is None:
+            if len(self.entries) >= site.config.max_waiting:
+                line.finish(Later(site.config.come_back, "too many clients wait"), Exit.LATER)
+                return
+            entry = self.entries[line.client] = Entry(line.client, read_clock())
+            site.background.start(self.write_down(entry))
+        if line not in entry.lines:
+            entry.lines.append(line)
+        entry.left_at = None
+        self.tell(entry, [line])
+
+    async def write_down(self, entry: Entry) -> None:
+        """Write a request into the ledger; if it was withdrawn meanwhile, that too."""
+        site = self._site
+        row = await site.record.write(
+            lambda ledger: ledger.open_request(entry.client, site.name, entry.submitted_at)
+        )
+        entry.row = row
+        if self.entries.get(entry.client) is not entry:
+            await site.record.write(lambda ledger: ledger.withdraw(row.id, read_clock(), "left"))
+
+    def leave(self, line: Line, *, is_withdrawn: bool) -> None:
+        """Note that a line has ended: its client may come back for a while, or withdraws."""
+        entry = self.entries.get(line.client)
+        if entry is None or line not in entry.lines:
+            return
+        entry.lines.remove(line)
+        if not entry.lines:
+            entry.left_at = read_clock()
+            if is_withdrawn:
+                self.withdraw(line.client, "withdrawn")
+
+    def withdraw(self, client: str, why: str) -> None:
+        """Forget a client's request, unless a run serves it already."""
+        entry = self.entries.get(client)
+        if entry is None or entry.run:
+            return
+        del self.entries[client]
+        if row := entry.row:
+            self._site.background.start(
+                self._site.record.write(lambda ledger: ledger.withdraw(row.id, read_clock(), why))
+            )
+
+    def forget_absent(self, now: datetime) -> None:
+        """Withdraw the requests of clients that have been away for too long."""
+        for entry in list(self.entries.values()):
+            if entry.run or entry.lines or entry.left_at is None:
+                continue
+            entry.left_at = min(entry.left_at, now)  # the clock may be set back
+            if now - entry.left_at > self._site.config.grace:
+                self.withdraw(entry.client, "left")
+
+    # -- telling
+
+    def tell(self, entry: Entry, lines: Iterable[Line] | None = None) -> None:
+        """Say how the request stands, on all of its lines or on some."""
+        run = entry.run
+        if run is None:
+            entry.told = self._place(entry.client)
+        for line in list(entry.lines if lines is None else lines):
+            if run:
+                line.send(Running(run.timestamp or "", run.row.begun_at, len(run.clients)))
+            elif entry.told:
+                line.send(entry.told)
+
+    def tell_changes(self) -> None:
+        """Tell every client that waits whose place, or what it waits for, has changed."""
+        for entry in self.entries.values():
+            if entry.run or not entry.lines:
+                continue
+            told, word = entry.told, self._place(entry.client)
+            if told is None or replace(told, estimate=None) != replace(word, estimate=None):
+                self.tell(entry)
+
+
+def _no_dle(client: str, amanda_config: str) -> Refused:
+    return Refused(
+        "no-dle",
+        f"the server's disklist of {amanda_config} has nothing of {client}",
+        f"ask its administrator to add a line such as: {client} /home roaming",
+        int(Exit.CONFIGURATION),
+    )

@@ -1,0 +1,39 @@
+"""The ledger, for a process in which everybody would wait while it waits for a lock."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from asyncamanda.server.background import write_log
+from asyncamanda.server.ledger import Ledger, LedgerBusy, LedgerDamaged, LedgerUnavailable
+
+RETRY_SECONDS = 0.5
+
+T = TypeVar("T")
+
+
+class Record:
+    """The open ledger. It can be exchanged, for somebody may take its file away or damage it."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.is_damaged = False
+        self._trouble = ""
+
+    async def write(self, action: Callable[[Ledger], T]) -> T:
+        """Return what `action` returns, as soon as the ledger can be used.
+
+        It may be locked by somebody else, or its disk be full: what is to be remembered is
+        kept back until then, and so is whatever may only be done when it is remembered.
+        """
+        while True:
+            try:
+                return action(self.ledger)
+            except LedgerBusy:
+                await asyncio.sleep(RETRY_SECONDS)
+            except LedgerUnavailable as error:
+                self.is_damaged |= isinstance(error, LedgerDamaged)
+                if self._trouble != error.message:
+                    self._trouble = error.message
+                    write_log(f"{error.message} (hint: {error.hint})")
+                await asyncio.sleep(RETRY_SECONDS)

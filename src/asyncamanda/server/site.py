@@ -1,0 +1,90 @@
+"""One Amanda configuration, as every part of the dispatcher needs it."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from asyncamanda.config.server import ServerConfig
+from asyncamanda.core.model import DleVerdict
+from asyncamanda.core.protocol import DleState, Finished
+from asyncamanda.server import amanda
+from asyncamanda.server.amanda import Settings
+from asyncamanda.server.background import Background, Rhythm, write_log
+from asyncamanda.server.record import Record
+from asyncamanda.server.switchboard import STATE
+from asyncamanda.system.clock import format_local_stamp, parse_local_stamp
+from asyncamanda.system.clock import now as read_clock
+
+DLES_EVERY = timedelta(seconds=5)
+
+
+class Site:
+    """An Amanda configuration's name, its settings, its DLEs, and what is remembered of it."""
+
+    def __init__(
+        self, name: str, config: ServerConfig, record: Record, background: Background
+    ) -> None:
+        self.name = name
+        self.config = config
+        self.record = record
+        self.background = background
+        self.reports = Path(STATE) / "reports"
+        self._settings: Settings | None = None
+        self._dles: list[tuple[str, str]] = []
+        self._rhythm = Rhythm()
+
+    @property
+    def settings(self) -> Settings:
+        """What the Amanda configuration says; known once open() is through."""
+        assert self._settings
+        return self._settings
+
+    async def open(self) -> None:
+        """Read the Amanda configuration. Raises ConfigurationError if it is of no use."""
+        self._settings = await amanda.read_settings(self.name)
+        self.reports.mkdir(mode=0o700, exist_ok=True)
+        await self.read_dles()
+
+    async def read_dles(self) -> None:
+        """Read the disklist anew, if that was not done a moment ago."""
+        if self._rhythm.is_due("dles", DLES_EVERY, read_clock()):
+            answer = await amanda.ask(["amadmin", self.name, "dles"])
+            self._dles = amanda.parse_dles(answer.stdout)
+
+    def has_dle(self, host: str, disk: str) -> bool:
+        """Return whether the disklist has this DLE."""
+        return (host, disk) in self._dles
+
+    def disks(self, host: str) -> list[str]:
+        """Return the disks that the disklist has of `host`."""
+        return [disk for name, disk in self._dles if name == host]
+
+    async def dle_states(self, host: str) -> tuple[DleState, ...]:
+        """Return how each DLE of `host` stands: its newest dump that the server has."""
+        confirmed = await self.record.write(lambda ledger: ledger.newest_confirmed(self.name, host))
+        return tuple(_state_of(disk, confirmed.get(disk)) for disk in self.disks(host))
+
+    async def last_of(self, client: str) -> Finished | None:
+        """Return how the client's last request ended that a run served; None if none was."""
+        request = await self.record.write(lambda ledger: ledger.last_request(client))
+        if request is None or request.run_id is None or request.ended_at is None:
+            return None
+        number = request.run_id
+        words = await self.record.write(lambda ledger: ledger.verdicts_of(number))
+        run = await self.record.write(lambda ledger: ledger.run(number))
+        stamp = run.timestamp or format_local_stamp(run.begun_at)
+        own = tuple(v for v in words if v.host == client and v.timestamp == stamp)
+        return Finished(run.timestamp or "", request.ended_at, own)
+
+    def output_path(self, run_id: int) -> Path:
+        """Return where what a run's program itself prints is kept."""
+        return self.reports / f"{self.name}.run-{run_id}.out"
+
+    def log(self, text: str) -> None:
+        """Write a line to the diary."""
+        write_log(f"{self.name}: {text}")
+
+
+def _state_of(disk: str, verdict: DleVerdict | None) -> DleState:
+    if verdict is None:
+        return DleState(disk, None, None, None)
+    return DleState(disk, verdict.state, verdict.level, parse_local_stamp(verdict.timestamp))

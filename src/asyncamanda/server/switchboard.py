@@ -1,0 +1,76 @@
+"""The dispatcher's socket: where it is, and what is said on it.
+
+It lies in a folder of its own below the state folder, made anew wherever it is missing: a
+socket needs nothing of a boot, and gates without root could not make one below /run. Packets
+(SOCK_SEQPACKET) keep messages apart; a message is words with NULs between. A gate says
+
+    talk CLIENT AMANDA_CONFIG (first | again)         with its stdin and stdout, by SCM_RIGHTS
+
+and waits for `exit CODE`. Everybody else says one thing and reads the answer, a JSON text, to
+the end. Only the Amanda user and root get into the folder (0700).
+
+The gate imports this, so it imports next to nothing.
+"""
+
+import os
+import socket
+
+from asyncamanda.quick import SYSTEM_STATE
+
+STATE = f"{SYSTEM_STATE}/server"
+LARGEST = 65536  # bytes of a packet
+ANSWER_WITHIN = 10.0  # seconds
+
+
+def socket_path(state: str = STATE) -> str:
+    """Return where the dispatcher listens."""
+    return f"{state}/run/dispatcher.sock"
+
+
+def call_dispatcher(state: str = STATE) -> socket.socket | None:
+    """Return a connection to the dispatcher, or None if none listens.
+
+    Raises PermissionError to whom the folder is closed.
+    """
+    caller = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        caller.connect(socket_path(state))
+    except PermissionError:
+        caller.close()
+        raise
+    except OSError:
+        caller.close()
+        return None
+    return caller
+
+
+def pack(*words: str) -> bytes:
+    """Return a message of `words`."""
+    return "\0".join(words).encode("utf-8", "surrogateescape")
+
+
+def unpack(packet: bytes) -> list[str]:
+    """Return the words of a message."""
+    return packet.decode("utf-8", "surrogateescape").split("\0")
+
+
+def ask_dispatcher(*words: str, state: str = STATE) -> str | None:
+    """Return the dispatcher's answer to `words`, a JSON text; None if no dispatcher runs.
+
+    Raises PermissionError to whom the folder is closed, and OSError if it does not answer.
+    """
+    caller = call_dispatcher(state)
+    if caller is None:
+        return None
+    with caller:
+        caller.settimeout(ANSWER_WITHIN)
+        caller.send(pack(*words))
+        pieces = []
+        while piece := caller.recv(LARGEST):
+            pieces.append(piece)
+    return b"".join(pieces).decode("utf-8")
+
+
+def make_runtime_folder(state: str = STATE) -> None:
+    """Make the folder of the socket, if it is missing. Raises OSError."""
+    os.makedirs(f"{state}/run", mode=0o700, exist_ok=True)  # noqa: PTH103 - as in quick

@@ -1,0 +1,302 @@
+"""Who may connect: authorized_keys as a real sshd reads it, and as several change it at once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from asyncamanda.core.authority import Identity
+from asyncamanda.core.publickey import PublicKey
+from asyncamanda.errors import RefusedError
+from asyncamanda.server.registry import Enrolled, Registry, enroll, read_registry, revoke
+
+if TYPE_CHECKING:
+    from tests.system.conftest import Rig
+
+Run = subprocess.CompletedProcess[str]
+
+PYTHON = "/opt/asyncamanda/bin/python"
+LINK = "/usr/local/bin/asyncamanda"
+KEYS = "/var/backups/.ssh/authorized_keys"
+KEY = "/var/backups/.ssh/phone"  # on the laptop, and unknown to the server so far
+# in the place of asyncamanda: tells what sshd starts, and what was asked for
+TELL = '#!/bin/sh\necho "$* | $SSH_ORIGINAL_COMMAND"\n'
+# holds the lock on the folder of authorized_keys until its stdin ends
+HOLD = """\
+import fcntl, os, sys
+fcntl.flock(os.open("/var/backups/.ssh", os.O_RDONLY), fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def answer(done: Run) -> Any:
+    """Return the JSON that asyncamanda answered."""
+    return json.loads(done.stdout)
+
+
+class Desk:
+    """The server's end: its registry, and asyncamanda as it runs there."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.rig = rig
+        self.phone = self.make_key(KEY)
+
+    def make_key(self, path: str) -> str:
+        """Make a key on the laptop; return its public line."""
+        self.rig.laptop.run(["rm", "-f", path, f"{path}.pub"])
+        argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ana@phone", "-f", path]
+        self.rig.laptop.run(argv, user="backup")
+        return self.rig.laptop.read(f"{path}.pub").strip()
+
+    def start(self, *words: str, **how: Any) -> subprocess.Popen[str]:
+        """Start `asyncamanda server` on the server."""
+        argv = [PYTHON, "-m", "asyncamanda", "server", *words]
+        return self.rig.server.start(argv, **how)
+
+    def run(self, *words: str, stdin: str = "", user: str = "root") -> Run:
+        """Run `asyncamanda server` on the server to its end."""
+        argv = [PYTHON, "-m", "asyncamanda", "server", *words]
+        done = self.rig.server.run(argv, user=user, stdin=stdin, check=False)
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    def enroll(self, client: str, key: str, *more: str, **how: str) -> Run:
+        """Enroll a client for the lab's Amanda configuration."""
+        return self.run("enroll", client, "--amanda-config", "daily", "--key", key, *more, **how)
+
+    def knock(self, *words: str, key: str = KEY) -> Run:
+        """Have the laptop connect with the key `key` alone."""
+        options = ["-i", key, "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"]
+        argv = ["ssh", *options, *words]
+        return self.rig.laptop.run(argv, user="backup", check=False)
+
+    @property
+    def text(self) -> bytes:
+        """What authorized_keys holds."""
+        return self.rig.server.path(KEYS).read_bytes()
+
+
+@pytest.fixture
+def desk(rig: Rig) -> Iterator[Desk]:
+    """Lend the server's end; afterwards authorized_keys is as it was."""
+    before = rig.server.read(KEYS)
+    yield Desk(rig)
+    rig.server.write(KEYS, before, owner="backup", mode=0o600)
+    rig.laptop.run(["rm", "-f", KEY, f"{KEY}.pub"])
+
+
+@pytest.fixture
+def telling(desk: Desk) -> Iterator[Desk]:
+    """Lend the same, where asyncamanda only tells how it was started."""
+    server = desk.rig.server
+    server.run(["mv", LINK, f"{LINK}.kept"])
+    server.write(LINK, TELL, mode=0o755)
+    yield desk
+    server.run(["mv", f"{LINK}.kept", LINK])
+
+
+def test_an_enrolled_key_reaches_the_gate_and_nothing_else(telling: Desk) -> None:
+    """Whatever it asks for, and by whichever of ssh's ways; before, and once revoked, it cannot."""
+    host = "backup@amanda"
+    assert telling.knock(host, "true").returncode == 255
+    assert telling.enroll("phone", telling.phone).returncode == 0
+    told = "gate --client phone --amanda-config daily"
+    for asked in ("asyncamanda gate", "sh -c 'touch /srv/stage/mine'", "gate --client x", ""):
+        knocked = telling.knock(host, *([asked] if asked else []))
+        assert (knocked.returncode, knocked.stdout) == (0, f"{told} | {asked}\n")
+    assert not telling.rig.has("mine")
+    assert "PTY allocation request failed" in telling.knock("-tt", host).stderr
+    assert telling.knock("-W", "localhost:22", host).returncode == 255
+    assert telling.knock("-s", host, "sftp").stdout == f"{told} | internal-sftp\n"
+    assert telling.run("revoke", "phone").returncode == 0
+    assert "Permission denied" in telling.knock(host, "true").stderr
+
+
+def test_the_file_stays_the_amanda_users_and_nothing_lies_beside_it(desk: Desk) -> None:
+    """Whoever starts it, root or the Amanda user; foreign lines stay, and those keys still work."""
+    server, backup = desk.rig.server, desk.rig.server.account("backup")
+    foreign = desk.text + b"# na\xefve\r\n\r\nssh-rsa AAAA no end"
+    server.path(KEYS).write_bytes(foreign)
+    beside = sorted(path.name for path in server.path(KEYS).parent.iterdir())
+    for user in ("root", "backup"):
+        assert desk.enroll("phone", desk.phone, user=user).returncode == 0
+        assert desk.text.startswith(foreign + b"\nrestrict,command=")
+        status = server.path(KEYS).stat()
+        assert (status.st_uid, status.st_gid) == (backup.uid, backup.gid)
+        assert status.st_mode == 0o100600
+        assert desk.run("revoke", "phone", user=user).returncode == 0
+        assert desk.text == foreign + b"\n"
+        server.path(KEYS).write_bytes(foreign)
+    assert sorted(path.name for path in server.path(KEYS).parent.iterdir()) == beside
+    assert desk.knock("backup@amanda", "true", key="/var/backups/.ssh/id_ed25519").returncode == 0
+
+
+def test_a_key_comes_as_a_word_a_file_or_by_stdin(desk: Desk) -> None:
+    """A file of root's, too; enrolled again it changes nothing, and says so."""
+    server = desk.rig.server
+    server.write("/root/phone.pub", f"{desk.phone}\n", mode=0o600)
+    said = [
+        desk.enroll("phone", desk.phone, "--json"),
+        desk.enroll("phone", "/root/phone.pub", "--json"),
+        desk.enroll("phone", "-", "--json", stdin=f"{desk.phone}\n"),
+    ]
+    assert [done.returncode for done in said] == [0, 0, 0], said[0].stderr
+    assert [answer(done)["outcome"] for done in said] == ["enrolled", "unchanged", "unchanged"]
+    shown = desk.rig.laptop.run(["ssh-keygen", "-lf", f"{KEY}.pub"]).stdout
+    assert answer(said[0])["fingerprint"] in shown.split()
+    assert desk.text.count(b"--client phone") == 1
+
+
+def test_what_is_no_key_is_refused(desk: Desk) -> None:
+    """A private key above all: it is not repeated, and nothing is written."""
+    before = desk.text
+    private = desk.rig.laptop.read(KEY)
+    desk.rig.server.write("/root/phone", private, mode=0o600)
+    for key, reference in (
+        ("-", "bad-key"),
+        ("/root/phone", "bad-key"),
+        ("/root/nothing.pub", "key-unreadable"),
+        (f'command="sh" {desk.phone}', "bad-key"),
+        (f"{desk.phone}\n{desk.phone}", "bad-key"),
+    ):
+        done = desk.enroll("phone", key, "--json", stdin=private)
+        assert (done.returncode, answer(done)["error"]) == (64, reference)
+        assert private.splitlines()[1] not in done.stdout + done.stderr
+    assert desk.text == before
+
+
+def test_what_does_not_fit_is_refused(desk: Desk) -> None:
+    """Names that are none, what is not there, and what is somebody else's."""
+    daily = ("--amanda-config", "daily", "--key", desk.phone, "--json")
+    weekly = ("--amanda-config", "dayly", "--key", desk.phone, "--json")
+    assert answer(desk.run("enroll", "../x", *daily))["error"] == "bad-name"
+    unknown = desk.run("enroll", "phone", *weekly)
+    assert (unknown.returncode, answer(unknown)["error"]) == (65, "no-amanda-config")
+    assert "did you mean daily?" in answer(unknown)["hint"]
+    taken = desk.enroll("phone", desk.rig.laptop.backup_key, "--json")
+    assert (taken.returncode, answer(taken)["error"]) == (77, "key-in-use")
+    assert desk.enroll("phone", desk.phone).returncode == 0
+    other = desk.make_key(f"{KEY}2")
+    again = desk.enroll("phone", other, "--json")
+    assert (again.returncode, answer(again)["error"]) == (77, "enrolled-already")
+    assert answer(desk.enroll("phone", other, "--replace", "--json"))["outcome"] == "replaced"
+    assert desk.knock("backup@amanda", "true").returncode == 255
+    missing = desk.run("revoke", "phones", "--json")
+    assert (missing.returncode, answer(missing)["error"]) == (65, "no-such-client")
+    assert "did you mean phone?" in answer(missing)["hint"]
+    stranger = desk.run("clients", "--json", user="carol")
+    assert (stranger.returncode, answer(stranger)["error"]) == (77, "registry-unusable")
+
+
+def test_clients_are_listed(desk: Desk) -> None:
+    """Each with its key's fingerprint; who has never been there is told so."""
+    assert "nobody is enrolled" in desk.run("clients").stdout
+    assert desk.enroll("phone", desk.phone).returncode == 0
+    (client,) = answer(desk.run("clients", "--json"))
+    fingerprint = client.pop("fingerprint")
+    assert client == {
+        "client": "phone",
+        "amanda_config": "daily",
+        "key_type": "ssh-ed25519",
+        "comment": "ana@phone",
+        "last_seen_at": None,
+    }
+    (row,) = [line for line in desk.run("clients").stdout.splitlines() if "phone" in line]
+    assert row.split() == ["phone", "daily", "ssh-ed25519", fingerprint, "never"]
+
+
+def test_several_who_enroll_at_once_lose_nobody(desk: Desk) -> None:
+    """Eight at a time, each with a key of its own."""
+    names = [f"phone{number}" for number in range(8)]
+    keys = {name: desk.make_key(f"/tmp/{name}") for name in names}  # noqa: S108 - the laptop's
+    programs = [
+        desk.start("enroll", name, "--amanda-config", "daily", "--key", key)
+        for name, key in keys.items()
+    ]
+    assert [program.wait(60) for program in programs] == [0] * 8
+    for program in programs:
+        program.communicate()
+    assert {client["client"] for client in answer(desk.run("clients", "--json"))} == set(names)
+
+
+def test_who_finds_it_locked_waits(desk: Desk) -> None:
+    """And goes on as soon as the other one is done."""
+    holder = desk.rig.server.start(["/usr/bin/python3", "-c", HOLD], user="backup")
+    assert holder.stdout
+    assert holder.stdout.readline() == "held\n"
+    waiter = desk.start("enroll", "phone", "--amanda-config", "daily", "--key", desk.phone)
+    with pytest.raises(subprocess.TimeoutExpired):
+        waiter.wait(2)
+    assert b"--client phone" not in desk.text
+    holder.communicate("")
+    _, said = waiter.communicate(timeout=20)
+    assert waiter.returncode == 0, said
+    assert b"--client phone" in desk.text
+
+
+def test_a_full_disk_leaves_the_file_as_it_was(desk: Desk) -> None:
+    """Nobody who could log in before is locked out."""
+    before = desk.text
+    desk.rig.server.fill_disk()
+    try:
+        done = desk.enroll("phone", desk.phone, "--json")
+    finally:
+        desk.rig.server.free_disk()
+    assert (done.returncode, answer(done)["error"]) == (77, "registry-unusable")
+    assert desk.text == before
+    assert desk.enroll("phone", desk.phone).returncode == 0
+
+
+# -- the file alone, without sshd
+
+ANA = Enrolled("ana", "daily", PublicKey("ssh-ed25519", "AAAAana", "ana"))
+BEN = Enrolled("ben", "daily", PublicKey("ssh-ed25519", "AAAAben", "ben"))
+
+
+def test_the_dispatchers_registry_follows_the_file(tmp_path: Path) -> None:
+    """From a file that does not exist yet to one that cannot be read, at the next question."""
+    path = tmp_path / "authorized_keys"
+    registry = Registry(path)
+    assert registry.clients() == ()
+    assert enroll(path, ANA)
+    assert not enroll(path, ANA)
+    assert enroll(path, BEN)
+    assert registry.clients() == ("ana", "ben")
+    assert registry.contains(Identity("ana", "daily"))
+    assert not registry.contains(Identity("ana", "weekly"))
+    assert not registry.contains(Identity("cem", "daily"))
+    assert revoke(path, "ana") == (ANA,)
+    assert revoke(path, "ana") == ()
+    assert registry.entries() == (BEN,)
+    path.unlink()
+    path.mkdir()
+    assert registry.entries() == ()
+    with pytest.raises(RefusedError):
+        read_registry(path)
+
+
+def test_the_registry_is_not_read_when_nothing_changed(tmp_path: Path) -> None:
+    """Asked a thousand times, it looks at the file from outside only."""
+    path = tmp_path / "authorized_keys"
+    enroll(path, ANA)
+    registry = Registry(path)
+    first = registry.entries()
+    assert all(registry.entries() is first for _ in range(1000))
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    """Where the file is kept elsewhere, it is changed there."""
+    (tmp_path / "kept").mkdir()
+    place = tmp_path / "kept" / "keys"
+    place.write_text("# mine\n")
+    path = tmp_path / "authorized_keys"
+    path.symlink_to(place)
+    enroll(path, ANA)
+    assert path.is_symlink()
+    assert place.read_text().startswith("# mine\nrestrict,command=")

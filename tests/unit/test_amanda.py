@@ -1,0 +1,104 @@
+"""What Amanda's commands are asked, and what is read out of their answers."""
+
+import pytest
+
+from asyncamanda.server.amanda import (
+    is_worker,
+    parse_dles,
+    plan_amdump,
+    plan_amflush,
+    plan_force,
+)
+
+
+def test_a_run_is_for_the_hosts_by_their_exact_names() -> None:
+    """It touches no volume, sends no mail, and no name is taken for a pattern."""
+    assert plan_amdump("daily", ["laptop", "tablet"]) == [
+        "amdump",
+        "daily",
+        "--no-taper",
+        "--exact-match",
+        "-omailto=",
+        "laptop",
+        "tablet",
+    ]
+
+
+def test_a_flush_is_of_all_and_asks_nothing() -> None:
+    """In the foreground, so that its end is seen; whatever the configuration waits for."""
+    assert plan_amflush("daily") == [
+        "amflush",
+        "-b",
+        "-f",
+        "-omailto=",
+        "-oflush-threshold-dumped=0",
+        "-oflush-threshold-scheduled=0",
+        "-otaperflush=0",
+        "daily",
+    ]
+
+
+@pytest.mark.parametrize("kind", ["force", "force-no-bump"])
+def test_a_dle_is_forced_by_its_exact_name(kind: str) -> None:
+    """And no other whose name contains it."""
+    assert plan_force("daily", kind, "laptop", "/srv/d 3") == [
+        "amadmin",
+        "daily",
+        kind,
+        "=laptop",
+        "=/srv/d 3",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "dles"),
+    [
+        ("", []),
+        ("\n  \n", []),
+        ("laptop /home\ntablet /srv\n", [("laptop", "/home"), ("tablet", "/srv")]),
+        ("b /2\na /1\na /0\n", [("b", "/2"), ("a", "/1"), ("a", "/0")]),
+        ('laptop "/srv/d 3"\n', [("laptop", "/srv/d 3")]),
+        ('laptop "C:\\\\ana"\r\n', [("laptop", "C:\\ana")]),
+        ("amadmin:\nlaptop\n", []),
+    ],
+)
+def test_the_disklist_as_amadmin_lists_it(text: str, dles: list[tuple[str, str]]) -> None:
+    """In its order, with the names unquoted; what is no pair is none."""
+    assert parse_dles(text) == dles
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["/usr/bin/perl", "/usr/sbin/amdump", "daily", "--no-taper", "laptop"],
+        ["/usr/bin/perl", "/usr/sbin/amflush", "-b", "-f", "daily"],
+        ["/usr/bin/perl", "/usr/lib/amanda/taper", "daily", "--storage", "daily"],
+        ["/usr/sbin/amcleanup", "daily"],
+        ["/usr/lib/amanda/planner", "daily", "--starttime", "20261124130000"],
+        ["driver", "daily", "--no-taper"],
+    ],
+)
+def test_a_program_of_a_run_is_known(argv: list[str]) -> None:
+    """Whether ps shows its interpreter or not; and only for its own configuration."""
+    assert is_worker(argv, "daily")
+    assert not is_worker(argv, "weekly")
+    assert not is_worker(argv, "dail")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        ["amdump"],
+        ["/usr/bin/perl", "/usr/sbin/amstatus", "daily"],
+        ["/usr/sbin/amadmin", "daily", "dles"],
+        ["less", "daily", "amdump"],
+        ["/usr/lib/amanda/amdumper", "daily"],
+        ["daily", "daily"],
+        # one of ours that waits for its number to be written down
+        ["/bin/sh", "-c", 'read -r go && exec "$@"', "sh", "amdump", "daily"],
+    ],
+)
+def test_everything_else_is_no_run(argv: list[str]) -> None:
+    """What only looks, what only names a run's program, and what has not begun."""
+    assert not is_worker(argv, "daily")

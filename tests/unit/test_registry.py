@@ -1,0 +1,183 @@
+"""authorized_keys as the registry: which lines are ours, and what becomes of the others."""
+
+import pytest
+
+from asyncamanda.core.publickey import PublicKey
+from asyncamanda.errors import RefusedError
+from asyncamanda.server.registry import (
+    Enrolled,
+    parse_line,
+    parse_registry,
+    plan_enroll,
+    plan_revoke,
+    render_line,
+)
+
+LAPTOP = Enrolled("laptop", "daily", PublicKey("ssh-ed25519", "AAAAlaptop", "ana@laptop"))
+TABLET = Enrolled("tablet", "daily", PublicKey("ssh-ed25519", "AAAAtablet", "tablet"))
+GATE = 'command="asyncamanda gate --client laptop --amanda-config daily"'
+LINE = f"restrict,{GATE} ssh-ed25519 AAAAlaptop ana@laptop\n"
+
+
+def test_the_line_binds_the_key_to_the_gate() -> None:
+    """Restricted, one command, the client's name in it; and it is read as it was written."""
+    assert render_line(LAPTOP) == LINE
+    assert parse_line(LINE) == LAPTOP
+
+
+def test_a_key_without_a_comment_gets_the_clients_name() -> None:
+    """So that whoever reads the file knows whose it is."""
+    entry = Enrolled("laptop", "daily", PublicKey("ssh-ed25519", "AAAA"))
+    assert render_line(entry).endswith(" ssh-ed25519 AAAA laptop\n")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"{GATE} ssh-ed25519 AAAAlaptop ana@laptop",
+        f"  restrict,{GATE} ssh-ed25519   AAAAlaptop   ana@laptop\r\n",
+        f'from="10.0.0.0/8,*.example.com",{GATE},no-pty ssh-ed25519 AAAAlaptop ana@laptop',
+        f'environment="A=\\",b c",{GATE} ssh-ed25519 AAAAlaptop ana@laptop',
+        f"restrict,{GATE.replace('command', 'Command')} ssh-ed25519 AAAAlaptop ana@laptop",
+        f"restrict,{GATE.replace('asyncamanda', '/opt/bin/asyncamanda')}\tssh-ed25519\tAAAAlaptop"
+        "\tana@laptop",
+        f"restrict,{GATE.replace(' ', '  ')} ssh-ed25519 AAAAlaptop ana@laptop",
+        'command="asyncamanda gate --amanda-config daily --client laptop" '
+        "ssh-ed25519 AAAAlaptop ana@laptop",
+    ],
+)
+def test_a_line_that_somebody_changed_is_still_ours(line: str) -> None:
+    """It lets the client in, so it is listed, and revoking the client removes it."""
+    assert parse_line(line) == LAPTOP
+    assert plan_revoke(line, "laptop") == ""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "\n",
+        f"# {LINE}",
+        f"#{LINE}",
+        "ssh-ed25519 AAAA ana@laptop",
+        f'command="sh" ssh-ed25519 AAAA {GATE}',
+        f'environment="A={GATE.replace(chr(34), chr(92) + chr(34))}",command="sh" ssh-ed25519 AAAA',
+        f'{GATE},command="sh" ssh-ed25519 AAAA',
+        f"{GATE}",
+        f"{GATE} ssh-ed25519",
+        'command="asyncamanda gate --client laptop --amanda-config daily ssh-ed25519 AAAA',
+        'command="asyncamanda gate" ssh-ed25519 AAAA',
+        'command="asyncamanda gate --client ../x --amanda-config daily" ssh-ed25519 AAAA',
+        'command="asyncamanda gate --client laptop --amanda-config daily; sh" ssh-ed25519 AAAA',
+        'command="asyncamanda run --client laptop --amanda-config daily" ssh-ed25519 AAAA',
+        'command="notasyncamanda gate --client laptop --amanda-config daily" ssh-ed25519 AAAA',
+        'command="" ssh-ed25519 AAAA',
+        "command ssh-ed25519 AAAA",
+    ],
+)
+def test_every_other_line_is_foreign(line: str) -> None:
+    """Comments, other commands, and what merely cites ours."""
+    assert parse_line(line) is None
+    assert plan_revoke(line, "laptop") == line
+
+
+FOREIGN = [
+    "",
+    "# a comment\n\n\nssh-rsa AAAAx root@server\n",
+    "ssh-rsa AAAAx root@server\r\n \r\n",
+    "ssh-rsa AAAAx na\udcefve\x85 \u2028name\x0b\x0c\x1c\n",
+    f"# {LINE}",
+]
+
+
+@pytest.mark.parametrize("before", FOREIGN)
+@pytest.mark.parametrize("after", FOREIGN)
+def test_foreign_lines_stay_byte_for_byte(before: str, after: str) -> None:
+    """Whatever a client's coming and going does around them."""
+    text = before + render_line(TABLET) + after
+    enrolled = plan_enroll(text, LAPTOP)
+    assert enrolled == text + LINE
+    assert plan_revoke(enrolled, "laptop") == text
+    assert plan_revoke(text, "tablet") == before + after
+    assert parse_registry(enrolled) == (TABLET, LAPTOP)
+
+
+def test_a_last_line_without_an_end_stays_a_line_of_its_own() -> None:
+    """Ours does not become a part of it."""
+    assert plan_enroll("ssh-rsa AAAAx root", LAPTOP) == f"ssh-rsa AAAAx root\n{LINE}"
+    assert plan_revoke(f"ssh-rsa AAAAx root\n{LINE.rstrip()}", "laptop") == "ssh-rsa AAAAx root\n"
+
+
+def test_whoever_is_enrolled_already_changes_nothing() -> None:
+    """Nor does another comment, or an option that somebody added."""
+    same = Enrolled("laptop", "daily", PublicKey("ssh-ed25519", "AAAAlaptop", "new comment"))
+    for text in (LINE, f"no-pty,{LINE}", LINE + LINE):
+        assert plan_enroll(text, same) == text
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (
+            Enrolled("laptop", "daily", PublicKey("ssh-ed25519", "AAAAnew")),
+            "laptop is enrolled already, with another key (ssh-ed25519, ana@laptop)",
+        ),
+        (
+            Enrolled("laptop", "weekly", LAPTOP.key),
+            "laptop is enrolled already, for daily (ssh-ed25519, ana@laptop)",
+        ),
+    ],
+)
+def test_a_client_has_one_key_and_one_amanda_config(entry: Enrolled, said: str) -> None:
+    """Another takes the place of the first only where that is asked for, and leaves none of it."""
+    text = f"# top\n{LINE}{LINE}{render_line(TABLET)}"
+    with pytest.raises(RefusedError) as error:
+        plan_enroll(text, entry)
+    assert error.value.message == said
+    assert "--replace" in error.value.hint
+    replaced = plan_enroll(text, entry, is_replacing=True)
+    assert replaced == f"# top\n{render_line(TABLET)}{render_line(entry)}"
+
+
+def test_a_second_key_that_somebody_added_is_not_overlooked() -> None:
+    """A client that comes in with two keys is not enrolled with this one alone."""
+    text = LINE + LINE.replace("AAAAlaptop", "AAAAold")
+    with pytest.raises(RefusedError):
+        plan_enroll(text, LAPTOP)
+    assert plan_enroll(text, LAPTOP, is_replacing=True) == LINE
+
+
+@pytest.mark.parametrize(
+    ("text", "whose"),
+    [
+        (LINE, "laptop's"),
+        ("# top\nssh-ed25519 AAAAlaptop root\n", "in line 2 of authorized_keys"),
+        ("ssh-ed25519\tAAAAlaptop", "in line 1 of authorized_keys"),
+        ("ssh-ed25519 AAAAlaptop\r\n", "in line 1 of authorized_keys"),
+        ("ssh-ed25519 AAAA\flaptop root\n", "in line 1 of authorized_keys"),
+        ('command="sh",from="a b" ssh-ed25519 AAAAlaptop x\n', "in line 1 of authorized_keys"),
+        ("cert-authority ssh-ed25519 AAAAlaptop x\n", "in line 1 of authorized_keys"),
+    ],
+)
+@pytest.mark.parametrize("is_replacing", [False, True])
+def test_a_key_of_anybody_elses_is_refused(text: str, whose: str, is_replacing: bool) -> None:
+    """sshd takes the first line with a key, and the client would be somebody else."""
+    entry = Enrolled("tablet", "daily", LAPTOP.key)
+    with pytest.raises(RefusedError) as error:
+        plan_enroll(text, entry, is_replacing=is_replacing)
+    assert error.value.reference == "key-in-use"
+    assert f"this key is {whose} already" in error.value.message
+
+
+def test_a_key_in_a_comment_is_nobodys() -> None:
+    """A line that was switched off lets nobody in."""
+    text = f"  # {LINE}"
+    assert plan_enroll(text, LAPTOP) == text + LINE
+
+
+def test_revoking_removes_every_line_of_one_client() -> None:
+    """And of no other whose name is like it."""
+    other = Enrolled("laptop2", "daily", PublicKey("ssh-ed25519", "AAAA2"))
+    text = f"{LINE}{render_line(other)}# x\n{LINE.replace('daily', 'weekly')}"
+    assert plan_revoke(text, "laptop") == f"{render_line(other)}# x\n"
+    assert plan_revoke(text, "nobody") == text
