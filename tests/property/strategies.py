@@ -94,12 +94,17 @@ attempts = st.builds(
     exit_status=st.none() | st.integers(0, 255),
     dumps=st.lists(dumps, max_size=2).map(tuple),
     times=st.integers(1, 1000),
+    run=texts,
 )
 memories = st.builds(
     Memory,
     since=any_moments,
     confirmed=st.lists(dumps, max_size=3).map(lambda each: {dump.disk: dump for dump in each}),
     distrusted=st.lists(st.builds(Span, any_moments, any_moments), max_size=3).map(tuple),
-    started=st.none() | st.builds(Started, any_moments, any_moments, st.integers(1, 4_194_304)),
+    started=st.none()
+    | st.builds(Started, any_moments, any_moments, st.integers(1, 4_194_304), texts),
     attempts=st.lists(attempts, max_size=3).map(tuple),
+    dles=st.none() | st.lists(texts, max_size=3).map(tuple),
+    asked_at=st.none() | any_moments,
+    not_before=st.none() | any_moments,
 )

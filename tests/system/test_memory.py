@@ -18,20 +18,22 @@ if TYPE_CHECKING:
 
 DAMAGES = {
     "empty": b"",
-    "cut off": b'{"format": 1, "since": "20',
+    "cut off": b'{"format": 2, "since": "20',
     "no text": b"\xff\xfe\x00\x80",
     "zeros": bytes(4096),
     "another kind": b"[]",
     "nothing": b"null",
-    "a later format": b'{"format": 2}',
-    "a key missing": b'{"format": 1}',
-    "a time without a zone": b'{"format":1,"since":"2026-01-01T00:00:00","confirmed":[],'
-    b'"distrusted":[],"started":null,"attempts":[]}',
-    "a time out of bounds": b'{"format":1,"since":"0001-01-01T00:00:00+14:00","confirmed":[],'
-    b'"distrusted":[],"started":null,"attempts":[]}',
-    "a number out of bounds": b'{"format":1,"since":"2026-01-01T00:00:00+00:00","confirmed":[],'
+    "an older format": b'{"format": 1}',
+    "a later format": b'{"format": 3}',
+    "a key missing": b'{"format": 2}',
+    "a time without a zone": b'{"format":2,"since":"2026-01-01T00:00:00","confirmed":[],'
+    b'"distrusted":[],"started":null,"attempts":[],"dles":null,"asked_at":null,"not_before":null}',
+    "a time out of bounds": b'{"format":2,"since":"0001-01-01T00:00:00+14:00","confirmed":[],'
+    b'"distrusted":[],"started":null,"attempts":[],"dles":null,"asked_at":null,"not_before":null}',
+    "a number out of bounds": b'{"format":2,"since":"2026-01-01T00:00:00+00:00","confirmed":[],'
     b'"distrusted":[],"started":{"started_at":"2026-01-01T00:00:00+00:00",'
-    b'"alive_at":"2026-01-01T00:00:00+00:00","pid":Infinity},"attempts":[]}',
+    b'"alive_at":"2026-01-01T00:00:00+00:00","pid":Infinity,"run":""},"attempts":[],'
+    b'"dles":null,"asked_at":null,"not_before":null}',
     "too deep": b"[" * 100_000,
 }
 

@@ -5,8 +5,16 @@ from datetime import UTC, datetime, timedelta
 
 from asyncamanda.core.amandates import Rejected, parse_amandates
 from asyncamanda.core.due import Disk, decide_due
-from asyncamanda.core.model import Attempt, DumpRecord, Outcome, Policy
-from asyncamanda.report.json import attempt_value, decision_value, render_json, time_value
+from asyncamanda.core.model import Attempt, DleProgress, DumpRecord, Outcome, Policy
+from asyncamanda.core.protocol import Progress, Queued, Running
+from asyncamanda.report.json import (
+    attempt_value,
+    decision_value,
+    event_value,
+    render_event,
+    render_json,
+    time_value,
+)
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -64,7 +72,7 @@ def test_a_verdict_that_nothing_is_due_says_until_when() -> None:
 
 def test_an_attempt_keeps_its_shape() -> None:
     """All that is remembered of it."""
-    attempt = Attempt(NOW, NOW + DAY, Outcome.FAILED, "why", 4, (DUMP,), 1)
+    attempt = Attempt(NOW, NOW + DAY, Outcome.FAILED, "why", 4, (DUMP,), 1, "20261123120000")
     assert json.loads(render_json(attempt_value(attempt))) == {
         "started_at": "2026-11-23T12:00:00+00:00",
         "ended_at": "2026-11-24T12:00:00+00:00",
@@ -73,9 +81,48 @@ def test_an_attempt_keeps_its_shape() -> None:
         "exit_status": 4,
         "dumps": [DUMP_VALUE],
         "times": 1,
+        "run": "20261123120000",
     }
+    assert attempt_value(Attempt(NOW, NOW, Outcome.FAILED))["run"] is None
 
 
 def test_no_time_is_null() -> None:
     """Nothing stands for what never was."""
     assert time_value(None) is None
+
+
+def test_an_event_is_one_line_with_its_name() -> None:
+    """Whatever the names in it are."""
+    line = render_event("queued", {"reason": "a\nb\udce9"})
+    assert json.loads(line) == {"event": "queued", "reason": "a\nb\udce9"}
+    assert line.isascii()
+    assert "\n" not in line
+
+
+def test_what_the_server_says_of_a_request_keeps_its_shape() -> None:
+    """Spans are seconds; what is not known yet is null."""
+    assert event_value(Queued(2, 5, timedelta(seconds=7.5), "runs")) == {
+        "place": 2,
+        "of": 5,
+        "starts_in": 7.5,
+        "reason": "runs",
+    }
+    assert event_value(Queued(1, 1, None, "collecting"))["starts_in"] is None
+    assert event_value(Running("", NOW, 3)) == {
+        "run": None,
+        "since": "2026-11-23T12:00:00+00:00",
+        "clients": 3,
+    }
+    dle = DleProgress("laptop", "/home", 1, "dumping", 7, 9)
+    assert event_value(Progress("20261123120000", (dle,))) == {
+        "run": "20261123120000",
+        "dles": [
+            {
+                "disk": "/home",
+                "level": 1,
+                "phase": "dumping",
+                "done_kilobytes": 7,
+                "total_kilobytes": 9,
+            }
+        ],
+    }

@@ -16,17 +16,20 @@ FULL = Memory(
     since=NOW,
     confirmed={DUMP.disk: DUMP},
     distrusted=(Span(NOW, NOW + timedelta(hours=1)),),
-    started=Started(NOW, NOW, 4711),
+    started=Started(NOW, NOW, 4711, "20261123120000"),
     attempts=(
-        Attempt(NOW, NOW, Outcome.FAILED, "why", 4, (DUMP,)),
+        Attempt(NOW, NOW, Outcome.FAILED, "why", 4, (DUMP,), run="20261122120000"),
         Attempt(NOW, NOW, Outcome.UNREACHABLE, "why not", times=7),
     ),
+    dles=(DUMP.disk, "/"),
+    asked_at=NOW,
+    not_before=NOW + timedelta(hours=2),
 )
 # what read_memory() takes for damage
 REFUSALS = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
-@pytest.mark.parametrize("memory", [FULL, Memory(since=NOW)])
+@pytest.mark.parametrize("memory", [FULL, Memory(since=NOW), Memory(since=NOW, dles=())])
 def test_what_is_remembered_is_read_back(memory: Memory) -> None:
     """To the microsecond, and whatever a disk is called."""
     assert decode_memory(encode_memory(memory)) == memory
@@ -54,7 +57,7 @@ def test_a_text_cut_anywhere_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "\0" * 100, "null", "[]", "1", '"x"', "{}", "{", '{"format": 1}', "\ufeff{}", "\udce9"],
+    ["", "\0" * 100, "null", "[]", "1", '"x"', "{}", "{", '{"format": 2}', "\ufeff{}", "\udce9"],
 )
 def test_what_is_no_memory_is_refused(text: str) -> None:
     """Whatever a full disk or a crash left there."""
@@ -62,10 +65,10 @@ def test_what_is_no_memory_is_refused(text: str) -> None:
         decode_memory(text)
 
 
-@pytest.mark.parametrize("format_", [0, 2, None, "1"])
+@pytest.mark.parametrize("format_", [0, 1, 3, None, "2"])
 def test_a_memory_of_another_format_is_refused(format_: object) -> None:
     """A newer version's memory is not guessed at."""
-    with pytest.raises(ValueError, match="is not 1"):
+    with pytest.raises(ValueError, match="is not 2"):
         decode_memory(json.dumps({**json.loads(encode_memory(FULL)), "format": format_}))
 
 

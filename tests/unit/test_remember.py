@@ -25,7 +25,7 @@ EMPTY = Memory(since=NOW)
 
 UNSETTLED = [Outcome.KILLED, Outcome.LOST, Outcome.INTERRUPTED, Outcome.UNSEEN]
 RAN = [Outcome.FAILED, Outcome.INCOMPLETE, *UNSETTLED]
-NOT_RUN = [Outcome.UNREACHABLE, Outcome.REFUSED, Outcome.STOPPED]
+NOT_RUN = [Outcome.UNREACHABLE, Outcome.REFUSED, Outcome.LATER, Outcome.STOPPED]
 
 
 def attempt(outcome: Outcome, after: timedelta = timedelta(0), detail: str = "") -> Attempt:
@@ -208,6 +208,12 @@ def test_an_agent_that_died_while_its_command_ran_is_found_out() -> None:
     assert "4711" in found.attempts[0].detail
 
 
+def test_an_agent_that_died_on_the_line_leaves_which_run_it_was() -> None:
+    """By that the server's word settles it later."""
+    memory = note_start(EMPTY, Started(NOW, NOW, 7, "20261123120000"))
+    assert note_unseen_end(memory).attempts[0].run == "20261123120000"
+
+
 def test_without_a_start_nothing_is_found_out() -> None:
     """The memory stays as it is."""
     assert note_unseen_end(EMPTY) is EMPTY
@@ -298,3 +304,12 @@ def test_what_a_good_run_did_not_bring_is_tried_once_an_interval(
     now = NOW + timedelta(hours=hours)
     expected = NOW + timedelta(hours=24 * 0.97) if waits else None
     assert next_try_at(memory, wanted, timedelta(hours=24), now) == expected
+
+
+def test_a_run_at_the_gate_that_brought_nothing_is_tried_once_an_interval_as_well() -> None:
+    """The server made it and had nothing to dump: no wrong command that somebody mends."""
+    attempt = Attempt(NOW, NOW, Outcome.INCOMPLETE, run="20261123120000")
+    memory = Memory(since=NOW, attempts=(attempt,))
+    now = NOW + timedelta(hours=1)
+    expected = NOW + timedelta(hours=24 * 0.97)
+    assert next_try_at(memory, ("/gone",), timedelta(hours=24), now) == expected

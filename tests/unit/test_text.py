@@ -5,11 +5,25 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from asyncamanda.core.amandates import Rejected, parse_amandates
-from asyncamanda.core.due import Decision, Disk, decide_due, survey_disks
-from asyncamanda.core.model import EPOCH, Attempt, DumpRecord, Outcome, Policy, Span, Watch
+from asyncamanda.core.due import Decision, Disk, Witness, decide_due, survey_disks
+from asyncamanda.core.model import (
+    EPOCH,
+    Attempt,
+    DleVerdict,
+    DumpRecord,
+    DumpState,
+    Outcome,
+    Policy,
+    Span,
+    Watch,
+)
+from asyncamanda.core.protocol import Queued, Running
 from asyncamanda.report.text import (
     describe_attempt,
     describe_disk,
+    describe_queued,
+    describe_running,
+    describe_verdict,
     explain_decision,
     explain_oddities,
     format_time,
@@ -19,6 +33,7 @@ from asyncamanda.report.text import (
 )
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 DAILY = Policy(DAY)
@@ -83,6 +98,31 @@ def test_what_is_not_due_is_told_with_its_evidence() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("witness", "disks", "words"),
+    [
+        (Witness.NOBODY, (), "due: the server was never asked"),
+        (Witness.NOBODY, (Disk("/"),), "due: the server was never asked"),
+        (Witness.SERVER, (), "due: the server's disklist has no disk of this client"),
+        (Witness.SERVER, (Disk("/"),), "due: / without a backup that the server confirms"),
+        (
+            Witness.SERVER,
+            (disk("/", HOUR),),
+            "not due: no disk's backup is older than 1h by the server's word; the next is due at "
+            + format_time(NOW - HOUR + DAY * 0.97),
+        ),
+    ],
+)
+def test_at_the_gate_it_is_told_by_whose_word(
+    witness: Witness, disks: tuple[Disk, ...], words: str
+) -> None:
+    """The server's, once it was asked."""
+    decision = decide_due(disks, DAILY, NOW)
+    assert explain_decision(decision, DAILY, NOW, witness) == words
+    glance = sum_up(decision, DAILY, is_stale=False, now=NOW, witness=witness)
+    assert glance.split(": ", 1)[1] == words.split(": ", 1)[1]
+
+
 @pytest.mark.parametrize("policy", [DAILY, NEWEST])
 def test_a_dump_a_little_ahead_of_the_clock_is_just_made(policy: Policy) -> None:
     """Two clocks may differ, and nothing is older than not at all."""
@@ -127,6 +167,15 @@ def test_what_does_not_count_is_told_with_why() -> None:
         f"from a run that did not end well, not counted: /d at {format_time(NOW - HOUR)}",
         "no longer waited for, long behind the other disks: /gone",
         "2 lines skipped, as Amanda does; line 2: no disk name followed by a level and a time",
+    ]
+
+
+def test_at_the_gate_a_newer_time_in_amandates_is_told_as_what_it_is() -> None:
+    """A hint, which the server has not confirmed."""
+    hint = DumpRecord("/", 0, NOW - MINUTE)
+    decision = decide(Disk("/", DumpRecord("/", 0, NOW - HOUR), distrusted=hint))
+    assert explain_oddities(decision, Rejected(), Witness.SERVER) == [
+        f"newer than what the server has confirmed: / at {format_time(NOW - MINUTE)}"
     ]
 
 
@@ -214,3 +263,55 @@ def test_an_attempt_is_one_line(attempt: Attempt, words: str) -> None:
 def test_the_state_is_told_at_one_glance(decision: Decision, stale: bool, words: str) -> None:
     """The worst that is true comes first, then its reason."""
     assert sum_up(decision, DAILY, is_stale=stale, now=NOW) == words
+
+
+@pytest.mark.parametrize(
+    ("queued", "words"),
+    [
+        (Queued(1, 1, None, "collecting"), "queued: 1 of 1 (others may join)"),
+        (
+            Queued(2, 5, timedelta(minutes=3, seconds=0.4), "runs"),
+            "queued: 2 of 5, starts in about 3m (waits for a run to end)",
+        ),
+        (
+            Queued(2, 5, timedelta(0), "flush"),
+            "queued: 2 of 5, starts in about 1s (waits for a flush to end)",
+        ),
+        (Queued(9, 9, None, "others"), "queued: 9 of 9 (waits for those before it)"),
+        (Queued(1, 1, None, "new\x1b"), "queued: 1 of 1 (new\\x1b)"),
+    ],
+)
+def test_a_request_that_waits_is_told_with_its_place(queued: Queued, words: str) -> None:
+    """And for what, and how long if that is known; a reason that a newer server has is shown."""
+    assert describe_queued(queued) == words
+
+
+@pytest.mark.parametrize(
+    ("running", "words"),
+    [
+        (Running("", NOW, 1), "the run goes on at the server, for 1 client"),
+        (
+            Running("20261123120000\n", NOW, 3),
+            "the run 20261123120000\\x0a goes on at the server, for 3 clients",
+        ),
+    ],
+)
+def test_a_run_is_told_with_its_name(running: Running, words: str) -> None:
+    """As soon as it has one."""
+    assert describe_running(running) == words
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "words"),
+    [
+        (DumpState.STORED, "", "/\\x0a: dumped, and on a volume (level 1)"),
+        (DumpState.HELD, "", "/\\x0a: dumped, and in the holding disk (level 1)"),
+        (DumpState.FAILED, "why\x1b", "/\\x0a: failed: why\\x1b"),
+        (DumpState.MISSING, "", "/\\x0a: failed"),
+        (DumpState.SKIPPED, "skip-incr", "/\\x0a: skipped: skip-incr"),
+    ],
+)
+def test_a_verdict_is_one_line(state: DumpState, reason: str, words: str) -> None:
+    """Where the dump is, or why there is none."""
+    verdict = DleVerdict("laptop", "/\n", "20261123120000", state, 1, reason)
+    assert describe_verdict(verdict) == words

@@ -1,5 +1,6 @@
 """Each way for a connection not to come about: what it means, and what to do."""
 
+from asyncamanda.core.model import Outcome
 from asyncamanda.core.sshargv import Target
 from asyncamanda.core.sshfault import ConnectFault, Fault
 from asyncamanda.errors import (
@@ -87,3 +88,16 @@ def explain_fault(fault: ConnectFault, target: Target) -> AsyncamandaError:
     return kind(
         fault.fault.value, f"{message.format(**words)} (ssh: {ssh_says})", hint.format(**words)
     )
+
+
+def explain_not_connected(
+    fault: ConnectFault | None, target: Target
+) -> tuple[Outcome, AsyncamandaError]:
+    """Return what an attempt that did not connect comes to; no `fault`: a signal stopped it."""
+    if fault is None:
+        error: AsyncamandaError = LaterError(
+            "stopped", "stopped before the command was started", "nothing runs at the server"
+        )
+        return Outcome.STOPPED, error
+    error = explain_fault(fault, target)
+    return Outcome.UNREACHABLE if isinstance(error, LaterError) else Outcome.REFUSED, error

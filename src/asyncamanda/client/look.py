@@ -8,9 +8,11 @@ from asyncamanda import quick
 from asyncamanda.client.memory import FILE_NAME, read_memory
 from asyncamanda.client.plan import Plan
 from asyncamanda.core.amandates import Rejected, iterate_rows
-from asyncamanda.core.due import Decision, Disk, decide_due, is_stale, survey_disks
+from asyncamanda.core.due import Decision, Disk, Witness, decide_due, is_stale, survey_disks
 from asyncamanda.core.model import Memory
 from asyncamanda.core.remember import doubt_running, next_try_at, note_unseen_end, settles_at
+from asyncamanda.core.served import come_back_at, decide_served, find_witness
+from asyncamanda.errors import AsyncamandaError
 from asyncamanda.system.files import open_shared
 from asyncamanda.system.interrupts import StopRequest
 from asyncamanda.system.locks import Holder, read_holder
@@ -21,11 +23,12 @@ LOCK_NAME = "lock"
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look, at one time, with the verdict.
+    """One look, at one time, with the verdict, which is by the word of `witness`.
 
     `damage` says what is wrong with the memory (None: nothing); `settles_at` until when a
     run whose end nobody saw may go on; `next_try_at` until when one that is due is not tried
-    again; `glimpses` what the verdict rests on.
+    again; `come_back_at` until when the gate's server wants not to be asked; `glimpses` what
+    the verdict rests on.
     """
 
     now: datetime
@@ -34,29 +37,40 @@ class Look:
     disks: tuple[Disk, ...]
     rejected: Rejected
     decision: Decision
+    witness: Witness
     is_stale: bool
     settles_at: datetime | None
     next_try_at: datetime | None
+    come_back_at: datetime | None
     glimpses: list[str]
 
 
-def look_around(plan: Plan, now: datetime, stop: StopRequest | None = None) -> Look:
+def look_around(
+    plan: Plan, now: datetime, stop: StopRequest | None = None, *, with_hints: bool = False
+) -> Look:
     """Return what is to be seen at `now`. Changes nothing.
 
     While an agent runs, the command that it started is no run whose end nobody saw, and does
     not count yet. Who looks while holding the lock knows that none runs, and passes `stop`.
 
-    Raises BadDataError, RefusedError or LaterError if amandates cannot be read.
+    In gate mode the server's word decides, and amandates is read only `with_hints`.
+
+    Raises BadDataError, RefusedError or LaterError if amandates decides and cannot be read.
     """
-    rests_on = (*plan.depends_on, plan.amandates, plan.state / FILE_NAME)
+    is_direct = plan.command is not None
+    rests_on = (*plan.depends_on, *([plan.amandates] if is_direct else []), plan.state / FILE_NAME)
     glimpses = [quick.glimpse(str(path)) for path in rests_on]
     is_running = stop is None and find_holder(plan) is not None
     memory, damage = read_memory(plan.state, now)
     # looked at twice, since it may have begun or ended while the memory was read
     is_running = is_running or (stop is None and find_holder(plan) is not None)
     memory = doubt_running(memory) if is_running else note_unseen_end(memory)
-    disks, rejected = read_disks(plan.amandates, memory, now, stop=stop)
-    decision = decide_due(disks, plan.policy, now)
+    if is_direct:
+        disks, rejected = read_disks(plan.amandates, memory, now, stop=stop)
+        decision = decide_due(disks, plan.policy, now)
+    else:
+        disks, rejected = _read_hints(plan, now) if with_hints else ((), Rejected())
+        decision = decide_served(memory, plan.policy, disks, now)
     return Look(
         now=now,
         memory=memory,
@@ -64,9 +78,11 @@ def look_around(plan: Plan, now: datetime, stop: StopRequest | None = None) -> L
         disks=disks,
         rejected=rejected,
         decision=decision,
+        witness=Witness.AMANDATES if is_direct else find_witness(memory),
         is_stale=is_stale(decision, memory.since, plan.policy, now),
-        settles_at=settles_at(memory, plan.policy.settle, now),
+        settles_at=settles_at(memory, plan.policy.settle, now) if is_direct else None,
         next_try_at=next_try_at(memory, decision.wanted, plan.policy.interval, now),
+        come_back_at=None if is_direct else come_back_at(memory, now),
         glimpses=glimpses,
     )
 
@@ -84,6 +100,14 @@ def read_disks(
         rows = iterate_rows(text.blocks(), rejected)
         seen_at = min(now, text.written_at)
         return survey_disks(rows, memory.confirmed, memory.distrusted, seen_at), rejected
+
+
+def _read_hints(plan: Plan, now: datetime) -> tuple[tuple[Disk, ...], Rejected]:
+    """Return what amandates says where it decides nothing; nothing if it cannot be read now."""
+    try:
+        return read_disks(plan.amandates, Memory(since=now), now, lock_within=timedelta(0))
+    except AsyncamandaError:
+        return (), Rejected()
 
 
 def find_holder(plan: Plan) -> Holder | None:

@@ -3,11 +3,13 @@
 After a crash at any moment it is the old one or the new one. A damaged one is set aside.
 """
 
+import contextlib
 import errno
 import json
 import os
 import stat
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,9 @@ from asyncamanda.errors import AsyncamandaError, LaterError, RefusedError
 from asyncamanda.report.json import attempt_value, dump_value, time_value
 from asyncamanda.system.files import write_whole
 
-FORMAT = 1
+FORMAT = 2
 FILE_NAME = "memory.json"
+ALIVE_EVERY = timedelta(minutes=1)
 
 # what decoding a damaged file may end with, OverflowError for a time or number out of bounds
 _UNDECODABLE = (
@@ -77,6 +80,19 @@ def write_memory(folder: Path, memory: Memory) -> None:
         raise unwritable(folder, error) from error
 
 
+def say_alive(folder: Path, memory: Memory, now: datetime) -> Memory:
+    """Return `memory`, whose run goes on, after writing down once a minute that its agent lives.
+
+    A full disk is no reason to leave the run.
+    """
+    if memory.started is None or now - memory.started.alive_at < ALIVE_EVERY:
+        return memory
+    memory = replace(memory, started=replace(memory.started, alive_at=now))
+    with contextlib.suppress(AsyncamandaError):
+        write_memory(folder, memory)
+    return memory
+
+
 def make_folder(folder: Path) -> None:
     """Make the folder that the memory is kept in. Raises OSError if that cannot be.
 
@@ -112,6 +128,9 @@ def encode_memory(memory: Memory) -> str:
         "distrusted": [[time_value(s.start), time_value(s.end)] for s in memory.distrusted],
         "started": memory.started and _encode_started(memory.started),
         "attempts": [attempt_value(attempt) for attempt in memory.attempts],
+        "dles": memory.dles,
+        "asked_at": time_value(memory.asked_at),
+        "not_before": time_value(memory.not_before),
     }
     return json.dumps(value, indent=1) + "\n"
 
@@ -122,7 +141,7 @@ def decode_memory(text: str) -> Memory:
     if value["format"] != FORMAT:
         raise ValueError(f"format {value['format']!r} is not {FORMAT}")
     confirmed = [_decode_dump(dump) for dump in value["confirmed"]]
-    started = value["started"]
+    started, dles = value["started"], value["dles"]
     return Memory(
         since=_decode_time(value["since"]),
         confirmed={dump.disk: dump for dump in confirmed},
@@ -131,6 +150,9 @@ def decode_memory(text: str) -> Memory:
         ),
         started=None if started is None else _decode_started(started),
         attempts=tuple(_decode_attempt(attempt) for attempt in value["attempts"]),
+        dles=None if dles is None else tuple(str(disk) for disk in dles),
+        asked_at=_decode_time_or_none(value["asked_at"]),
+        not_before=_decode_time_or_none(value["not_before"]),
     )
 
 
@@ -139,12 +161,16 @@ def _encode_started(started: Started) -> dict[str, object]:
         "started_at": time_value(started.started_at),
         "alive_at": time_value(started.alive_at),
         "pid": started.pid,
+        "run": started.run,
     }
 
 
 def _decode_started(value: dict[str, Any]) -> Started:
     return Started(
-        _decode_time(value["started_at"]), _decode_time(value["alive_at"]), int(value["pid"])
+        _decode_time(value["started_at"]),
+        _decode_time(value["alive_at"]),
+        int(value["pid"]),
+        str(value["run"]),
     )
 
 
@@ -157,11 +183,16 @@ def _decode_attempt(value: dict[str, Any]) -> Attempt:
         exit_status=None if value["exit_status"] is None else int(value["exit_status"]),
         dumps=tuple(_decode_dump(dump) for dump in value["dumps"]),
         times=int(value["times"]),
+        run="" if value["run"] is None else str(value["run"]),
     )
 
 
 def _decode_dump(value: dict[str, Any]) -> DumpRecord:
     return DumpRecord(str(value["disk"]), int(value["level"]), _decode_time(value["started_at"]))
+
+
+def _decode_time_or_none(text: str | None) -> datetime | None:
+    return None if text is None else _decode_time(text)
 
 
 def _decode_time(text: str) -> datetime:

@@ -20,8 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> Exit:
     """Print the verdict, its reason and its evidence."""
     plan = plan_configured(arguments.config)
-    look = look_around(plan, read_clock())
-    reason = explain_decision(look.decision, plan.policy, look.now)
+    look = look_around(plan, read_clock(), with_hints=True)
+    reason = explain_decision(look.decision, plan.policy, look.now, look.witness)
     if arguments.json:
         print(render_json(decision_value(look.decision, look.rejected, reason)))
         return Exit.OK

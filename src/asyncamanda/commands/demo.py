@@ -1,21 +1,26 @@
-"""asyncamanda demo: the story of one backup, on a throwaway server and client on this machine."""
+"""asyncamanda demo: the story of one backup, on a throwaway server and clients on this machine."""
 
 import argparse
+import json
 import os
 import subprocess
 import sys
 import textwrap
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from asyncamanda.errors import Exit, NotStoredError
-from asyncamanda.lab import Host, Lab
+from asyncamanda.lab import AmandaServer, Host, Lab
 
 CLIENT_TOML = """\
 server   = "backup@amanda"
-command  = "/usr/sbin/amdump daily --exact-match laptop"
 interval = "24h"
 """
 DISKS = {"/srv/photos": "roaming", "/srv/d 3": "roaming-amgtar"}
+CLIENTS = ("laptop", "tower")
+PATIENCE = 60  # seconds
+POLL = 0.2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,50 +31,105 @@ def run(_: argparse.Namespace) -> Exit:
     """Build the lab, tell the story with the real commands, and take the lab down again."""
     prefix = Path(sys.prefix)
     _tell(
-        "Two hosts, made for a minute on this machine: an Amanda server, `amanda`, and a "
-        "laptop that is to be backed up. Amanda and OpenSSH are the real ones."
+        "Three hosts, made for a minute on this machine: an Amanda server, `amanda`, and two "
+        "machines that come and go, `laptop` and `tower`. Amanda and OpenSSH are the real ones."
     )
-    with Lab(prefix=prefix) as lab:
+    with Lab(prefix=prefix, clients=CLIENTS) as lab:
         _furnish(lab)
-        _tell_story(lab)
-    _tell("Both hosts are gone again, with all that was on them.")
+        _tell_enrolling(lab)
+        _tell_backup(lab)
+        _tell_rest(lab)
+    _tell("All three hosts are gone again, with all that was on them.")
     return Exit.OK
 
 
 def _furnish(lab: Lab) -> None:
-    for disk, dumptype in DISKS.items():
-        lab.client.add_tree(disk, files=5, bytes_each=400_000)
-        lab.server.add_dle("laptop", disk, dumptype)
-    lab.client.write("/etc/asyncamanda/client.toml", CLIENT_TOML)
+    home = lab.server.account("backup").home
+    lab.server.write(f"{home}/.ssh/authorized_keys", "", owner="backup", mode=0o600)
+    for name, client in lab.clients.items():
+        for disk, dumptype in DISKS.items():
+            client.add_tree(disk, files=5, bytes_each=400_000)
+            lab.server.add_dle(name, disk, dumptype)
+        client.write("/etc/asyncamanda/client.toml", CLIENT_TOML)
 
 
-def _tell_story(lab: Lab) -> None:
-    laptop, server = lab.client, lab.server
-    _tell("1. The server has two disks of the laptop in its disklist, and never dumped them.")
-    _type(server, "cat /etc/amanda/daily/disklist")
-    _tell("The laptop knows its server, what to run there, and how often.")
-    _type(laptop, "cat /etc/asyncamanda/client.toml")
-    _tell("2. Is a backup due? The laptop looks at what Amanda noted there, and says why.")
+def _tell_enrolling(lab: Lab) -> None:
+    _tell("1. The server is made ready once. It shows each change before it makes it.")
+    _type(lab.server, "asyncamanda server setup --yes")
+    _tell("2. Each client's key may ask for its own backup, and nothing else.")
+    for name, client in lab.clients.items():
+        key = client.backup_key
+        _type(
+            lab.server,
+            f"asyncamanda server enroll {name} --amanda-config daily \\\n    --key '{key}'",
+        )
+    _type(lab.client, "cat /etc/asyncamanda/client.toml")
+
+
+def _tell_backup(lab: Lab) -> None:
+    laptop, server, tower = lab.client, lab.server, lab.clients["tower"]
+    _tell("3. Is a backup due? The server's word counts, and it was never asked.")
     _type(laptop, "asyncamanda check")
-    _tell("3. So it reaches the server over ssh, and has amdump run there.")
+    _tell(
+        "4. So the laptop asks. The tower asks in the same moment; the server waits for a few "
+        "seconds for others, and makes one run for all who are there."
+    )
+    other = tower.start(["asyncamanda", "run"], stdin=subprocess.DEVNULL)
     _type(laptop, "asyncamanda run")
-    _tell("4. Is it true? The server's own word:")
-    _type(server, "runuser -u backup -- amadmin daily find laptop")
-    missing = [disk for disk in DISKS if not server.stored("laptop", disk)]
+    said = other.communicate(timeout=PATIENCE)
+    if other.returncode:
+        raise NotStoredError("demo-failed", f"the tower says: {said}", "please report this")
+    _tell("5. Is it true? The server's ledger, and Amanda's own word:")
+    _wait(lambda: not server.is_amdump_running(), server)
+    _type(server, "asyncamanda server runs")
+    _type(server, "runuser -u backup -- amadmin daily find")
+    missing = [(name, disk) for name in CLIENTS for disk in DISKS if not server.stored(name, disk)]
     if missing:
         raise NotStoredError(
             "demo-failed", f"the server does not have {missing}", "please report this"
         )
-    _tell("5. From now on the timer's start, many times a day, finds nothing to do.")
+
+
+def _tell_rest(lab: Lab) -> None:
+    laptop, server = lab.client, lab.server
+    _tell("6. From now on the timer's start, many times a day, finds nothing to do.")
     connections = server.connections
     _type(laptop, "asyncamanda run -v")
     _type(laptop, "asyncamanda status")
     if server.connections != connections:
         raise NotStoredError("demo-failed", "the server was called again", "please report this")
+    _tell("7. What is held goes to a volume when it is much, at a time of day, or by hand.")
+    _type(server, "asyncamanda server flush daily")
+    _wait(lambda: not _is_held(server), server)
+    _type(server, "asyncamanda server runs")
+    _tell("8. A stolen key opens nothing.")
+    _type(laptop, "runuser -u backup -- ssh backup@amanda cat /etc/shadow", expected=77)
 
 
-def _type(host: Host, command: str) -> None:
-    """Show `command` at the host's prompt and run it there. Raises NotStoredError if it fails."""
+def _is_held(server: AmandaServer) -> bool:
+    """Return whether anything is in the holding disk still."""
+    return any(server.path("/srv/amanda/holding").glob("*/*"))
+
+
+def _wait(condition: Callable[[], bool], server: AmandaServer) -> None:
+    """Return as soon as `condition` holds, and the dispatcher has taken note of it."""
+    give_up_at = time.monotonic() + PATIENCE
+    while not condition() or _has_unjudged(server):
+        if time.monotonic() > give_up_at:
+            raise NotStoredError("demo-failed", "the server is not done", "please report this")
+        time.sleep(POLL)
+
+
+def _has_unjudged(server: AmandaServer) -> bool:
+    view = json.loads(server.run(["asyncamanda", "server", "queue", "--json"]).stdout)
+    return any(desk["runs"] for desk in view["desks"])
+
+
+def _type(host: Host, command: str, expected: int = 0) -> None:
+    """Show `command` at the host's prompt and run it there.
+
+    Raises NotStoredError if it does not end with the `expected` exit code.
+    """
     print(f"{_bold(f'{host.name}#')} {command}", flush=True)
     environ = {"TERM": os.environ.get("TERM", "dumb"), "COLUMNS": "80"}
     program = host.start(
@@ -79,7 +139,7 @@ def _type(host: Host, command: str) -> None:
         stderr=None,
         environ=environ,
     )
-    if program.wait():
+    if program.wait() != expected:
         raise NotStoredError(
             "demo-failed",
             f"`{command}` ended with {program.returncode} on {host.name}",
@@ -89,7 +149,6 @@ def _type(host: Host, command: str) -> None:
 
 
 def _tell(text: str) -> None:
-
     print(_bold(textwrap.fill(text, 78)), end="\n\n", flush=True)
 
 

@@ -12,7 +12,7 @@ from asyncamanda.core.due import NotDue
 from asyncamanda.core.interval import format_age
 from asyncamanda.core.model import Attempt
 from asyncamanda.errors import AsyncamandaError, Exit, LaterError, StaleError
-from asyncamanda.report.json import attempt_value, decision_value, render_json
+from asyncamanda.report.json import attempt_value, decision_value, render_event, render_json
 from asyncamanda.report.narrator import Narrator, is_watched
 from asyncamanda.report.text import (
     describe_attempt,
@@ -25,11 +25,15 @@ from asyncamanda.system.clock import now as read_clock
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """How a run goes: whatever is due, only as a rehearsal, and what it says."""
+    """How a run goes: whatever is due, only as a rehearsal, and what it says.
+
+    `stream`: its JSON is an event a line, as they come.
+    """
 
     force: bool = False
     dry_run: bool = False
     json: bool = False
+    stream: bool = False
     verbose: bool = False
     note_place: tuple[str, str] | None = None
 
@@ -63,15 +67,21 @@ def run_plan(plan: Plan, options: RunOptions) -> Exit:
     """
     now = read_clock()
     is_talkative = options.verbose or is_watched()
-    narrator = Narrator(socket.gethostname(), f"{now:%Y%m%dT%H%M%SZ}", is_talkative=is_talkative)
+    options = replace(options, stream=options.json and plan.command is None)
+    narrator = Narrator(
+        socket.gethostname(),
+        f"{now:%Y%m%dT%H%M%SZ}",
+        is_talkative=is_talkative,
+        is_streaming=options.stream,
+    )
     look = look_around(plan, now)
-    reason = explain_decision(look.decision, plan.policy, now)
+    reason = explain_decision(look.decision, plan.policy, now, look.witness)
     if isinstance(look.decision, NotDue) and not options.force:
         if not options.dry_run:
             note.leave_note(look, options.note_place)
         return _say_not_due(look, reason, options, is_talkative=is_talkative)
     if is_talkative:
-        for oddity in explain_oddities(look.decision, look.rejected):
+        for oddity in explain_oddities(look.decision, look.rejected, look.witness):
             narrator.tell(f"amandates: {oddity}")
     if options.dry_run:
         return _rehearse(plan, look, reason, options)
@@ -80,12 +90,15 @@ def run_plan(plan: Plan, options: RunOptions) -> Exit:
         with narrator.live():
             result = agent.back_up(plan, narrator, force=options.force)
     except LaterError as error:
+        if plan.command is None:  # the server may have said how old the last backup is
+            look = look_around(plan, read_clock())
         raise _stale_if(look, error) from error
-    if isinstance(result, NotDue):  # another start was quicker
-        reason = explain_decision(result, plan.policy, now)
-        return _say_not_due(
-            replace(look, decision=result), reason, options, is_talkative=is_talkative
-        )
+    if isinstance(result, NotDue):  # another start was quicker, or a run of the server's own
+        if plan.command is None:
+            look = look_around(plan, now)
+        look = replace(look, decision=result)
+        reason = explain_decision(result, plan.policy, now, look.witness)
+        return _say_not_due(look, reason, options, is_talkative=is_talkative)
     _say_result(result, options)
     return Exit.OK
 
@@ -93,12 +106,17 @@ def run_plan(plan: Plan, options: RunOptions) -> Exit:
 def _say_not_due(look: Look, reason: str, options: RunOptions, *, is_talkative: bool) -> Exit:
     if options.json:
         value = {"outcome": "not due", **decision_value(look.decision, look.rejected, reason)}
-        print(render_json(value))
+        print(_render_answer(value, options))
     elif is_talkative:
         print(reason)
-        for oddity in explain_oddities(look.decision, look.rejected):
+        for oddity in explain_oddities(look.decision, look.rejected, look.witness):
             print(f"  {oddity}")
     return Exit.OK
+
+
+def _render_answer(value: dict[str, object], options: RunOptions) -> str:
+    """Return the answer: the last event of a stream, or the one JSON text."""
+    return render_event("finished", value) if options.stream else render_json(value)
 
 
 def _rehearse(plan: Plan, look: Look, reason: str, options: RunOptions) -> Exit:
@@ -113,6 +131,10 @@ def _rehearse(plan: Plan, look: Look, reason: str, options: RunOptions) -> Exit:
         )
     elif look.settles_at:
         print(f"would wait until {format_time(look.settles_at)}: a run may still go on")
+    elif look.come_back_at and not options.force:
+        print(f"would wait until {format_time(look.come_back_at)}: the server said so")
+    elif plan.command is None:
+        print(f"would connect to {plan.target} and ask for a backup")
     else:
         print(f"would connect to {plan.target} and run: {plan.command}")
     return Exit.OK
@@ -120,7 +142,7 @@ def _rehearse(plan: Plan, look: Look, reason: str, options: RunOptions) -> Exit:
 
 def _say_result(attempt: Attempt, options: RunOptions) -> None:
     if options.json:
-        print(render_json(attempt_value(attempt)))
+        print(_render_answer(attempt_value(attempt), options))
     else:
         print(describe_attempt(attempt))
 

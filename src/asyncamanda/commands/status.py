@@ -6,6 +6,7 @@ from asyncamanda.client.look import Look, find_holder, look_around
 from asyncamanda.client.plan import Plan, plan_configured
 from asyncamanda.commands.options import add_common
 from asyncamanda.commands.show import print_disks, print_remarks
+from asyncamanda.core.due import Witness
 from asyncamanda.core.interval import format_age
 from asyncamanda.errors import Exit
 from asyncamanda.report.json import attempt_value, decision_value, render_json, time_value
@@ -22,12 +23,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> Exit:
     """Print how the backup stands, what runs, and how the last attempt went."""
     plan = plan_configured(arguments.config)
-    look = look_around(plan, read_clock())
+    look = look_around(plan, read_clock(), with_hints=True)
     holder = find_holder(plan)
     if arguments.json:
         print(render_json(_status_value(plan, look, holder)))
         return Exit.OK
-    print(sum_up(look.decision, plan.policy, is_stale=look.is_stale, now=look.now))
+    print(
+        sum_up(
+            look.decision,
+            plan.policy,
+            is_stale=look.is_stale,
+            now=look.now,
+            witness=look.witness,
+        )
+    )
     print_disks(look)
     if holder:
         since = f", for {format_age(look.now - holder.since)}" if holder.since else ""
@@ -35,17 +44,21 @@ def run(arguments: argparse.Namespace) -> Exit:
     if look.memory.attempts:
         last = look.memory.attempts[-1]
         print(f"last try {format_time(last.ended_at)}: {describe_attempt(last)}")
+    if look.witness is Witness.SERVER and look.memory.asked_at:
+        print(f"the server was last asked {format_age(look.now - look.memory.asked_at)} ago")
     print_remarks(look)
     return Exit.OK
 
 
 def _status_value(plan: Plan, look: Look, holder: Holder | None) -> dict[str, object]:
-    reason = explain_decision(look.decision, plan.policy, look.now)
+    reason = explain_decision(look.decision, plan.policy, look.now, look.witness)
     attempts = look.memory.attempts
     return {
         **decision_value(look.decision, look.rejected, reason),
         "stale": look.is_stale,
         "running": holder and {"pid": holder.pid, "since": time_value(holder.since)},
         "settles_at": time_value(look.settles_at),
+        "asked_at": time_value(look.memory.asked_at),
+        "come_back_at": time_value(look.come_back_at),
         "last_attempt": attempt_value(attempts[-1]) if attempts else None,
     }

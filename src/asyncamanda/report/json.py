@@ -1,16 +1,49 @@
-"""Verdicts and memories as JSON: the shapes that docs/json.md promises."""
+"""Verdicts, memories and a run's events as JSON: the shapes that docs/json.md promises."""
 
 import json
 from datetime import datetime
+from typing import assert_never
 
 from asyncamanda.core.amandates import Rejected
 from asyncamanda.core.due import Decision, DiskVerdict, NotDue
 from asyncamanda.core.model import Attempt, DumpRecord
+from asyncamanda.core.protocol import Progress, Queued, Running
 
 
 def render_json(value: object) -> str:
     """Return `value` as one JSON text; times are RFC 3339 in UTC."""
     return json.dumps(value, indent=2)
+
+
+def render_event(name: str, value: dict[str, object]) -> str:
+    """Return an event as one line of JSON."""
+    return json.dumps({"event": name, **value})
+
+
+def event_value(message: Queued | Running | Progress) -> dict[str, object]:
+    """Return what the gate's server said of a request or its run; spans are seconds."""
+    match message:
+        case Queued(place, of, estimate, reason):
+            starts_in = None if estimate is None else estimate.total_seconds()
+            return {"place": place, "of": of, "starts_in": starts_in, "reason": reason}
+        case Running(run, since, clients):
+            return {"run": run or None, "since": time_value(since), "clients": clients}
+        case Progress(run, dles):
+            return {
+                "run": run or None,
+                "dles": [
+                    {
+                        "disk": dle.disk,
+                        "level": dle.level,
+                        "phase": dle.phase,
+                        "done_kilobytes": dle.done_kilobytes,
+                        "total_kilobytes": dle.total_kilobytes,
+                    }
+                    for dle in dles
+                ],
+            }
+        case _:
+            assert_never(message)
 
 
 def decision_value(decision: Decision, rejected: Rejected, reason: str) -> dict[str, object]:
@@ -52,6 +85,7 @@ def attempt_value(attempt: Attempt) -> dict[str, object]:
         "exit_status": attempt.exit_status,
         "dumps": [dump_value(dump) for dump in attempt.dumps],
         "times": attempt.times,
+        "run": attempt.run or None,
     }
 
 

@@ -8,29 +8,49 @@ from datetime import datetime
 from typing import Protocol, TextIO
 
 from asyncamanda.core.interval import format_interval
-from asyncamanda.report.text import printable
+from asyncamanda.core.model import DleProgress
+from asyncamanda.core.protocol import Finished, Progress, Queued, Running
+from asyncamanda.report.json import event_value, render_event
+from asyncamanda.report.text import (
+    describe_queued,
+    describe_running,
+    describe_verdict,
+    printable,
+)
 
 
-class _Spinner(Protocol):
-    def update(self, status: str) -> None: ...
+class _View(Protocol):
+    def update(self, text: str) -> None: ...
+
+    def show_dles(self, dles: tuple[DleProgress, ...]) -> None: ...
 
 
 class Narrator:
     """Writes the diary to stderr; each line names the client and the run.
 
     Where nobody watches (cron), only what belongs in every diary is written, so that a mail
-    means something.
+    means something. `is_streaming`: what the gate's server says is written to stdout as well,
+    each message as a line of JSON.
     """
 
-    def __init__(self, client: str, run: str, *, is_talkative: bool) -> None:
+    def __init__(
+        self, client: str, run: str, *, is_talkative: bool, is_streaming: bool = False
+    ) -> None:
         self._head = f"{client} {run}"
         self._is_talkative = is_talkative
-        self._spinner: _Spinner | None = None
+        self._is_streaming = is_streaming
+        self._view: _View | None = None
+        self._told: object = None
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether each step of a run is shown to somebody."""
+        return self._view is not None or self._is_streaming
 
     def note(self, text: str) -> None:
         """Write a line that matters only to somebody who watches."""
-        if self._spinner:
-            self._spinner.update(text)
+        if self._view:
+            self._view.update(text)
         elif self._is_talkative:
             self.tell(text)
 
@@ -40,36 +60,50 @@ class Narrator:
 
     def show_run(self, started_at: datetime, now: datetime, noted: int) -> None:
         """Show, on a terminal, for how long the command has run, and how many disks are noted."""
-        if self._spinner:
+        if self._view:
             elapsed = format_interval(now - started_at)
             disks = (
                 f" · {noted} disk{'s' if noted != 1 else ''} noted in amandates" if noted else ""
             )
-            self._spinner.update(f"the command runs at the server · {elapsed}{disks}")
+            self._view.update(f"the command runs at the server · {elapsed}{disks}")
+
+    def hear(self, message: Queued | Running | Progress | Finished) -> None:
+        """Show what the gate's server says; where nothing lives, a line for each change."""
+        if self._is_streaming and not isinstance(message, Finished):
+            name = type(message).__name__.lower()
+            write_line(sys.stdout, render_event(name, event_value(message)))
+        match message:
+            case Queued():
+                self._say(describe_queued(message), (message.place, message.of, message.reason))
+            case Running():
+                self._say(describe_running(message), (message.run, message.clients))
+            case Progress():
+                if self._view:
+                    self._view.show_dles(message.dles)
+            case Finished():
+                for verdict in message.verdicts:
+                    self.note(describe_verdict(verdict))
+
+    def _say(self, text: str, told: object) -> None:
+        """Note `text`; where lines stay, only if what is `told` is news."""
+        if self._view or told != self._told:
+            self._told = told
+            self.note(text)
 
     @contextlib.contextmanager
     def live(self) -> Iterator[None]:
-        """Show a line that lives, until the end of the block, if stderr is a terminal."""
+        """Show what lives, until the end of the block, if stderr is a terminal."""
         if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
             yield
             return
-        from rich.console import Console  # noqa: PLC0415 - only where it is shown
-        from rich.markup import escape  # noqa: PLC0415
-        from rich.status import Status  # noqa: PLC0415
+        from asyncamanda.report.live import open_view  # noqa: PLC0415 - rich, only where shown
 
-        console = Console(stderr=True, highlight=False, emoji=False)
-        status = Status("looking", console=console, spinner_style="default")
-
-        class Escaping:
-            def update(self, text: str) -> None:
-                status.update(escape(text))
-
-        with status:
-            self._spinner = Escaping()
+        with open_view() as view:
+            self._view = view
             try:
                 yield
             finally:
-                self._spinner = None
+                self._view = None
 
 
 def write_line(stream: TextIO, line: str) -> None:

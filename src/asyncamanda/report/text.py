@@ -1,12 +1,21 @@
 """Verdicts and memories in words, for people."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from asyncamanda.core.amandates import Rejected
-from asyncamanda.core.due import Decision, Disk, DiskVerdict, Due, NotDue, Standing
+from asyncamanda.core.due import Decision, Disk, DiskVerdict, Due, NotDue, Standing, Witness
 from asyncamanda.core.interval import format_age, format_interval
-from asyncamanda.core.model import Attempt, DumpRecord, Outcome, Policy, Watch
+from asyncamanda.core.model import (
+    Attempt,
+    DleVerdict,
+    DumpRecord,
+    DumpState,
+    Outcome,
+    Policy,
+    Watch,
+)
+from asyncamanda.core.protocol import Queued, Running
 
 NAMED = 5  # disks in one sentence; more are counted
 
@@ -32,8 +41,10 @@ def printable(name: str) -> str:
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in name)
 
 
-def explain_decision(decision: Decision, policy: Policy, now: datetime) -> str:
-    """Return the verdict with its reason, in one sentence."""
+def explain_decision(
+    decision: Decision, policy: Policy, now: datetime, witness: Witness = Witness.AMANDATES
+) -> str:
+    """Return the verdict with its reason, in one sentence; `witness` is by whose word it is."""
     wanted_every = f"one is wanted every {format_interval(policy.interval)}"
     if isinstance(decision, NotDue):
         ago = format_age(now - decision.last_at)
@@ -41,9 +52,15 @@ def explain_decision(decision: Decision, policy: Policy, now: datetime) -> str:
         what = (
             f"the newest dump is {ago} old" if newest else f"no disk's backup is older than {ago}"
         )
-        return f"not due: {what}; the next is due at {format_time(decision.until)}"
+        by = " by the server's word" if witness is Witness.SERVER else ""
+        return f"not due: {what}{by}; the next is due at {format_time(decision.until)}"
+    if witness is Witness.NOBODY:
+        return "due: the server was never asked"
     if not decision.disks:
-        return "due: never backed up, for amandates lists no disk"
+        return {
+            Witness.AMANDATES: "due: never backed up, for amandates lists no disk",
+            Witness.SERVER: "due: the server's disklist has no disk of this client",
+        }[witness]
     if policy.watch is Watch.NEWEST and decision.last_at:
         ago = format_age(now - decision.last_at)
         return f"due: the newest dump of any disk is {ago} old, and {wanted_every}"
@@ -51,18 +68,29 @@ def explain_decision(decision: Decision, policy: Policy, now: datetime) -> str:
     overdue = [v.disk.name for v in decision.disks if v.standing is Standing.OVERDUE]
     reasons = []
     if never:
-        reasons.append(f"{name_disks(never)} without a backup that counts")
+        which = "the server confirms" if witness is Witness.SERVER else "counts"
+        reasons.append(f"{name_disks(never)} without a backup that {which}")
     if overdue:
         reasons.append(f"{name_disks(overdue)} not backed up for too long, for {wanted_every}")
     return f"due: {'; '.join(reasons)}"
 
 
-def explain_oddities(decision: Decision, rejected: Rejected) -> list[str]:
-    """Return a sentence for each thing in amandates that does not count, and why."""
+def explain_oddities(
+    decision: Decision, rejected: Rejected, witness: Witness = Witness.AMANDATES
+) -> list[str]:
+    """Return a sentence for each thing in amandates that does not count, and why.
+
+    In gate mode, that is a newer dump than the server has confirmed.
+    """
     verdicts = decision.disks
+    distrusted = (
+        "from a run that did not end well, not counted"
+        if witness is Witness.AMANDATES
+        else "newer than what the server has confirmed"
+    )
     remarks = [
         *_remark("dated in the future, no evidence of a backup", _dates(verdicts, "in_future")),
-        *_remark("from a run that did not end well, not counted", _dates(verdicts, "distrusted")),
+        *_remark(distrusted, _dates(verdicts, "distrusted")),
     ]
     forgotten = [v.disk.name for v in verdicts if v.standing is Standing.FORGOTTEN]
     if forgotten:
@@ -111,9 +139,52 @@ def describe_attempt(attempt: Attempt) -> str:
     return f"{attempt.outcome.value}{times}: {printable(attempt.detail)}"
 
 
-def sum_up(decision: Decision, policy: Policy, *, is_stale: bool, now: datetime) -> str:
+def sum_up(
+    decision: Decision,
+    policy: Policy,
+    *,
+    is_stale: bool,
+    now: datetime,
+    witness: Witness = Witness.AMANDATES,
+) -> str:
     """Return the state of the backup at one glance."""
-    _, _, reason = explain_decision(decision, policy, now).partition(": ")
+    _, _, reason = explain_decision(decision, policy, now, witness).partition(": ")
     if is_stale:
         return f"STALE: {reason}"
     return f"{'overdue' if isinstance(decision, Due) else 'all well'}: {reason}"
+
+
+_WAITS_FOR = {
+    "collecting": "others may join",
+    "runs": "waits for a run to end",
+    "flush": "waits for a flush to end",
+    "others": "waits for those before it",
+}
+
+
+def describe_queued(queued: Queued) -> str:
+    """Return a request's place, when its run starts if that is known, and what it waits for."""
+    waits_for = _WAITS_FOR.get(queued.reason, printable(queued.reason))
+    soon = ""
+    if queued.estimate is not None:
+        soon = f", starts in about {format_interval(max(queued.estimate, timedelta(seconds=1)))}"
+    return f"queued: {queued.place} of {queued.of}{soon} ({waits_for})"
+
+
+def describe_running(running: Running) -> str:
+    """Return which run goes on, and for how many clients."""
+    name = f" {printable(running.run)}" if running.run else ""
+    clients = "1 client" if running.clients == 1 else f"{running.clients} clients"
+    return f"the run{name} goes on at the server, for {clients}"
+
+
+def describe_verdict(verdict: DleVerdict) -> str:
+    """Return what became of a disk."""
+    where = {
+        DumpState.STORED: "dumped, and on a volume",
+        DumpState.HELD: "dumped, and in the holding disk",
+        DumpState.MISSING: "failed",
+    }.get(verdict.state, verdict.state.value)
+    reason = f": {printable(verdict.reason)}" if verdict.reason else ""
+    level = f" (level {verdict.level})" if verdict.state.is_confirmed else ""
+    return f"{printable(verdict.disk)}: {where}{level}{reason}"

@@ -1,4 +1,4 @@
-"""OpenSSH: one master connection, and commands over it."""
+"""OpenSSH: one master connection, and commands over it: run to their end, or talked with."""
 
 import contextlib
 import os
@@ -16,11 +16,10 @@ from asyncamanda.core.sshfault import ConnectFault, interpret_connect_failure
 from asyncamanda.errors import ConfigurationError, LaterError
 from asyncamanda.system.askpass import Askpass
 from asyncamanda.system.interrupts import StopRequest
+from asyncamanda.system.session import KEPT_LINE, PATIENCE, Session, clean_line
 
 READY_POLL = 0.002  # seconds
 TICK = 0.5  # seconds
-PATIENCE = 1.0  # seconds for an ssh that was told to end, before it is killed
-KEPT_LINE = 400  # characters
 LONGEST_BASE = 75  # characters: ssh and we append some 30 to it, and sun_path ends at 108
 
 # ssh dies with the process that started it, whatever that dies of: prctl(2), by setpriv(1)
@@ -96,6 +95,23 @@ class Connection:
             if status == 255 and self._is_broken():
                 return Dropped(self._last_words() or last_line)
             return Ended(status)
+
+    @contextlib.contextmanager
+    def talk(self, command: str) -> Iterator[Session]:
+        """Yield a session that runs `command` at the server, ended with the block."""
+        argv = [*_DIES_WITH_US, *plan_session(self._target, str(self._folder / "master"), command)]
+        with (
+            subprocess.Popen(
+                argv,
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            ) as process,
+            _ended_at_exit(process),
+        ):
+            yield Session(process, self._stop, self._is_broken, self._last_words)
 
     def _follow(
         self,
@@ -227,9 +243,3 @@ def _ended_at_exit(process: subprocess.Popen[bytes]) -> Iterator[None]:
                 process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 process.kill()
-
-
-def clean_line(line: bytes) -> str:
-    """Return `line` for a terminal or a log: no control characters, of bearable length."""
-    text = line[-KEPT_LINE:].decode("utf-8", "replace")
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text.rstrip())

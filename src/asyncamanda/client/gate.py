@@ -1,0 +1,279 @@
+"""Gate mode: ask the server for a backup, stay on the line, and believe its verdict."""
+
+import select
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import NoReturn, assert_never
+
+from asyncamanda import __version__
+from asyncamanda.client.faults import explain_not_connected
+from asyncamanda.client.gatefaults import (
+    KILLED,
+    Standing,
+    explain_closed,
+    explain_garbled,
+    explain_lost,
+    explain_put_off,
+    explain_refused,
+    explain_stop,
+)
+from asyncamanda.client.line import Closed, Garbled, Line
+from asyncamanda.client.look import Look
+from asyncamanda.client.narrator import Narrator
+from asyncamanda.client.plan import Plan, find_password, warn_of_password
+from asyncamanda.client.record import Record
+from asyncamanda.core.direct import NotBackedUp
+from asyncamanda.core.due import NotDue, force_due
+from asyncamanda.core.interval import format_age, format_interval
+from asyncamanda.core.model import Attempt, Outcome, Started
+from asyncamanda.core.protocol import (
+    PROTOCOLS,
+    Again,
+    Finished,
+    Hello,
+    Later,
+    Progress,
+    Queued,
+    Refused,
+    Running,
+    Submit,
+    Welcome,
+)
+from asyncamanda.core.reconnect import Break, plan_reconnect
+from asyncamanda.core.served import (
+    conclude,
+    decide_served,
+    find_end,
+    heed_welcome,
+    judge_finished,
+    settle_unseen,
+    shift_clock,
+)
+from asyncamanda.errors import LaterError, NotStoredError
+from asyncamanda.system.clock import now as read_clock
+from asyncamanda.system.interrupts import StopRequest
+from asyncamanda.system.ssh import NotConnected, Stopped, connect
+
+GATE = "asyncamanda gate"
+WELCOME_WITHIN = timedelta(seconds=60)  # a dispatcher may have to start, and to read old logs
+LONGEST_NAP = 1.0  # seconds: then the wall clock is looked at again
+
+
+def back_up(
+    plan: Plan, look: Look, narrator: Narrator, stop: StopRequest, *, force: bool
+) -> Attempt | NotDue:
+    """Ask the server's gate for a backup, and return how it went.
+
+    NotDue if the server has one that this machine did not know of. A connection that breaks is
+    made anew. Raises what agent.back_up() raises.
+    """
+    target = find_password(plan)
+    warn_of_password(plan, narrator)
+    narrator.note(f"connecting to {target}")
+    asking = _Asking(plan, look, narrator, stop, force=force)
+    while True:
+        try:
+            with (
+                connect(target, plan.options, stop, plan.state) as connection,
+                connection.talk(GATE) as session,
+            ):
+                result = asking.talk(Line(session, stop))
+        except NotConnected as failure:
+            result = asking.bear_no_connection(failure)
+        if not isinstance(result, Closed):
+            return result
+        asking.wait_to_reconnect(result)
+
+
+class _Asking:
+    """What one start is at with the server, over as many lines as it takes."""
+
+    def __init__(
+        self, plan: Plan, look: Look, narrator: Narrator, stop: StopRequest, *, force: bool
+    ) -> None:
+        self._plan = plan
+        self._narrator = narrator
+        self._stop = stop
+        self._is_forced = force
+        self._wanted = look.decision.wanted
+        self._record = Record(plan.state, look.memory, narrator)
+        self._is_running = False
+        self._is_skew_told = False
+        self._break: Break | None = None
+
+    # -- one line
+
+    def talk(self, line: Line) -> Attempt | NotDue | Closed:
+        """Talk to the end, and return what it is; Closed if the line is to be made anew.
+
+        Raises the error for every other end, remembered by then.
+        """
+        self._greet(line)
+        for heard in line.listen(self._record.say_alive):
+            match heard:
+                case Welcome():
+                    if result := self._welcomed(line, heard):
+                        return result
+                case Again():
+                    self._greet(line)
+                case Queued() | Running() | Progress():
+                    self._follow(heard)
+                case Finished():
+                    if self._record.started:
+                        return self._finish(line, heard, self._record.started)
+                case Closed():
+                    return self._close(line, heard)
+                case Later() | Refused() | Garbled() | Stopped():
+                    self._give_up(line, heard)
+                case _:
+                    assert_never(heard)
+        raise AssertionError("a line's last word is how it ended")
+
+    def _greet(self, line: Line) -> None:
+        hello = Hello(PROTOCOLS, f"asyncamanda {__version__}", self._narrator.is_watching)
+        line.greet(hello, max(WELCOME_WITHIN, self._plan.options.connect_timeout))
+
+    def _welcomed(self, line: Line, welcome: Welcome) -> Attempt | NotDue | None:
+        """Heed what the server says; where it answers our Hello, go on from there."""
+        now = read_clock()
+        welcome, ahead = shift_clock(welcome, now)
+        if ahead and not self._is_skew_told:
+            self._is_skew_told = True
+            way = "ahead of" if ahead > timedelta(0) else "behind"
+            self._narrator.tell(
+                f"warning: the server's clock is {format_age(abs(ahead))} {way} this machine's"
+            )
+        self._record.memory = heed_welcome(self._record.memory, welcome, now)
+        if not line.is_greeting:
+            self._record.write()
+            return None
+        line.welcome(welcome.heartbeat)
+        self._break = None
+        self._is_running = welcome.standing == "running"
+        if started := self._record.started:
+            return self._resume(line, welcome, started)
+        return self._begin(line, welcome, now)
+
+    def _begin(self, line: Line, welcome: Welcome, now: datetime) -> NotDue | None:
+        """Ask for a backup, if one is due by what the server now says."""
+        memory = self._record.memory = settle_unseen(self._record.memory, welcome)
+        decision = decide_served(memory, self._plan.policy, (), now)
+        if isinstance(decision, NotDue) and not self._is_forced:
+            self._record.write()
+            line.leave()
+            return decision
+        if self._is_forced:
+            decision = force_due(decision, self._plan.policy)
+        self._wanted = decision.wanted
+        self._record.begin(now)
+        words = {
+            "idle": f"asking for a backup of {welcome.client}",
+            "queued": f"joining the request of {welcome.client} that waits there",
+            "running": f"joining the run with {welcome.client} that goes on there",
+        }
+        self._narrator.tell(f"connected to {self._plan.target}; {words[welcome.standing]}")
+        line.say(Submit(self._is_forced))
+        return None
+
+    def _resume(self, line: Line, welcome: Welcome, started: Started) -> Attempt | NotDue | None:
+        """Go on after a break: with the end of our run, if it has ended, or in its midst."""
+        self._record.write()
+        if end := find_end(welcome, started.run, started.started_at):
+            return self._finish(line, end, started)
+        decision = decide_served(self._record.memory, self._plan.policy, (), read_clock())
+        if welcome.standing == "idle" and isinstance(decision, NotDue) and not self._is_forced:
+            detail = "the connection broke; the server has all backups that are due"
+            self._record.end(self._record.attempt(Outcome.LOST, detail))
+            line.leave()
+            return decision
+        self._narrator.note(f"connected to {self._plan.target} again")
+        line.say(Submit(self._is_forced))
+        return None
+
+    def _follow(self, message: Queued | Running | Progress) -> None:
+        self._is_running = not isinstance(message, Queued)
+        if not isinstance(message, Queued):
+            self._record.note_run(message.run)
+        self._narrator.hear(message)
+
+    def _finish(self, line: Line, finished: Finished, started: Started) -> Attempt:
+        """Judge the run, remember it, and return it. Raises NotStoredError if it is no backup."""
+        self._narrator.hear(finished)
+        verdict = judge_finished(self._wanted, finished, self._record.memory.confirmed)
+        attempt = conclude(verdict, started.started_at, read_clock(), finished.run)
+        error = None
+        if isinstance(verdict, NotBackedUp):
+            error = NotStoredError(verdict.reference, verdict.message, verdict.hint)
+        try:
+            self._record.end(attempt, error)
+        finally:
+            line.leave()
+        return attempt
+
+    # -- ends without a verdict
+
+    def _give_up(self, line: Line, heard: Later | Refused | Garbled | Stopped) -> NoReturn:
+        """Raise the error that `heard` comes to, after remembering the attempt as that."""
+        target = self._plan.target
+        if isinstance(heard, Stopped):
+            self._stop_here(line, heard.signal_name)
+        if isinstance(heard, Garbled):
+            self._record.fail(Outcome.REFUSED, explain_garbled(heard, target))
+        if isinstance(heard, Refused):
+            error = explain_refused(heard)
+            outcome = Outcome.LATER if isinstance(error, LaterError) else Outcome.REFUSED
+        else:
+            until = read_clock() + heard.after
+            self._record.memory = replace(self._record.memory, not_before=until)
+            outcome, error = Outcome.LATER, explain_put_off(heard, until, target)
+        # before its Welcome the server does not know of a run of ours
+        self._record.fail(outcome, error, in_doubt=Outcome.LOST if line.is_greeting else outcome)
+
+    def _stop_here(self, line: Line | None, signal_name: str) -> NoReturn:
+        """Leave; a request that only waits is withdrawn, if there is a `line` to say so."""
+        standing, in_doubt = self._standing, Outcome.INTERRUPTED
+        if standing is Standing.WAITING and line and not line.is_greeting:
+            line.leave()
+            in_doubt = Outcome.STOPPED
+        elif standing is Standing.WAITING:
+            standing = Standing.RUNNING  # by the time that the server notices, it may
+        error = explain_stop(signal_name, standing, self._plan.target)
+        self._record.fail(Outcome.STOPPED, error, in_doubt=in_doubt)
+
+    @property
+    def _standing(self) -> Standing:
+        if self._record.started is None:
+            return Standing.UNASKED
+        return Standing.RUNNING if self._is_running else Standing.WAITING
+
+    def _close(self, line: Line, closed: Closed) -> Closed:
+        """Return how the line ended, if another may do better; else raise what it comes to."""
+        if line.is_greeting and closed.status is not None and closed.status < KILLED:
+            error = explain_closed(closed, self._plan.target)
+            is_later = isinstance(error, LaterError)
+            self._record.fail(Outcome.UNREACHABLE if is_later else Outcome.REFUSED, error)
+        return closed
+
+    # -- between two lines
+
+    def bear_no_connection(self, failure: NotConnected) -> Closed:
+        """Return the failure as the end of one more line, if one has stood; else raise it."""
+        if self._stop.signal and self._break:
+            self._stop_here(None, self._stop.signal.name)
+        outcome, error = explain_not_connected(failure.fault, self._plan.target)
+        if self._break is None or not isinstance(error, LaterError):
+            self._record.fail(outcome, error)
+        return Closed(error.message)
+
+    def wait_to_reconnect(self, closed: Closed) -> None:
+        """Wait for the time of the next connection; raise once it is too late for one."""
+        now = read_clock()
+        self._break, next_at = plan_reconnect(self._break, self._plan.reconnect_for, now)
+        if next_at is None:
+            error = explain_lost(closed, self._standing, self._plan.target)
+            self._record.fail(Outcome.UNREACHABLE, error)
+        self._narrator.note(f"{closed.words}; connecting again in {format_interval(next_at - now)}")
+        while now <= (at := read_clock()) < next_at:  # a clock that is set back ends it as well
+            if self._stop.signal:
+                self._stop_here(None, self._stop.signal.name)
+            select.select([self._stop], [], [], min((next_at - at).total_seconds(), LONGEST_NAP))
