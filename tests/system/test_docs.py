@@ -5,7 +5,9 @@ from dataclasses import fields
 from pathlib import Path
 
 from asyncamanda.cli import COMMANDS
-from asyncamanda.config import ClientConfig, SshSettings
+from asyncamanda.commands.server import SUBCOMMANDS
+from asyncamanda.config.client import ClientConfig, SshSettings
+from asyncamanda.server.setup import SERVER_TOML
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,3 +24,17 @@ def test_every_command_is_in_the_guide() -> None:
     """Each command that --help lists is explained."""
     guide = (ROOT / "docs/guide.md").read_text("utf-8")
     assert [name for name in COMMANDS if f"`{name}" not in guide] == []
+
+
+def test_every_key_of_the_servers_configuration_is_in_its_page() -> None:
+    """The page's table has each key of server.toml, and no other."""
+    page = (ROOT / "docs/server.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(\[?[a-z][^`]*)` \| [^|]*\| ", page, re.MULTILINE)
+    keys = {line.split()[1] for line in SERVER_TOML.splitlines() if " = " in line}
+    assert {row.split()[-1] for row in rows} == keys
+
+
+def test_every_command_of_the_server_is_in_its_page() -> None:
+    """Each subcommand that `server --help` lists is explained."""
+    page = (ROOT / "docs/server.md").read_text("utf-8")
+    assert [name for name in SUBCOMMANDS if f"`server {name}" not in page] == []

@@ -1,0 +1,180 @@
+"""An office in the lab: an Amanda server with the gate, and clients that ask it for backups."""
+
+import json
+import subprocess
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.laptop import ASYNCAMANDA, Run, wait_until
+
+from asyncamanda.core.model import DumpState
+from asyncamanda.core.runlog import RunLog, parse_run_log
+from asyncamanda.lab import Client, Lab
+
+CONF = "/etc/amanda/daily/amanda.conf"
+STATE = "/var/lib/asyncamanda/server"
+LOGDIR = "/var/lib/amanda/daily/log"
+HOLDING = "/srv/amanda/holding"
+DISK = "/srv/docs"
+# what tests turn down; the rest is as users have it
+SETTINGS = {"batch_window": "0.5s", "heartbeat": "2s"}
+
+# a file of SQLite's cannot be opened from outside of its host: it follows links by itself
+_CONFIRMED = f"""
+import json
+from datetime import timedelta
+from asyncamanda.server.ledger import Ledger
+ledger = Ledger.open("{STATE}/ledger.sqlite", timedelta(seconds=5), is_owner=False)
+newest = ledger.newest_confirmed_all("daily")
+print(json.dumps([[*dle, verdict.state.value] for dle, verdict in newest.items()]))
+"""
+
+
+class Office:
+    """A lab whose clients are enrolled: the gate is all that their keys reach."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.server = lab.server
+
+    def client(self, name: str) -> Client:
+        """Return a client by its name."""
+        return self.lab.clients[name]
+
+    def set_up(self, settings: dict[str, Any] | None = None, **tables: dict[str, Any]) -> None:
+        """Set the server up, enroll every client, and configure their agents."""
+        server = self.server
+        home = server.account("backup").home
+        server.write(f"{home}/.ssh/authorized_keys", "", owner="backup", mode=0o600)
+        self.configure(settings, **tables)
+        self.ask("server", "setup", "--yes")
+        for name, client in self.lab.clients.items():
+            self.ask(
+                "server", "enroll", name, "--amanda-config", "daily", "--key", client.backup_key
+            )
+            self.configure_agent(client)
+
+    def configure(self, settings: dict[str, Any] | None = None, **tables: dict[str, Any]) -> None:
+        """Write server.toml."""
+        values = SETTINGS | (settings or {})
+        lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
+        for table, keys in tables.items():
+            lines += [f"[{table}]", *(f"{key} = {json.dumps(v)}" for key, v in keys.items())]
+        self.server.write("/etc/asyncamanda/server.toml", "\n".join(lines) + "\n")
+
+    def configure_agent(self, client: Client, **settings: object) -> None:
+        """Write a client.toml that names the server and no command: that means the gate."""
+        values = {"server": "backup@amanda", **settings}
+        lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
+        lines += ["[ssh]", 'connect_timeout = "5s"', 'keepalive = "2s"']
+        client.write("/etc/asyncamanda/client.toml", "\n".join(lines) + "\n")
+
+    def shift_clocks(self, offset: timedelta) -> None:
+        """Let it be later, or earlier, for asyncamanda on every host: no clock is wrong."""
+        for host in self.lab.hosts:
+            host.clock_offset = offset
+
+    def fill(self, *names: str, disk: str = DISK, files: int = 3, bytes_each: int = 10_000) -> None:
+        """Give each of these clients a disk with files, and the server its DLE."""
+        for name in names or self.lab.clients:
+            self.client(name).add_tree(disk, files=files, bytes_each=bytes_each)
+            self.server.add_dle(name, disk)
+
+    # -- doing
+
+    def ask(self, *words: str, check: bool = True) -> Run:
+        """Run asyncamanda at the server, as root."""
+        return self.server.run([ASYNCAMANDA, *words], check=check)
+
+    def start(self, name: str, *words: str) -> "subprocess.Popen[str]":
+        """Start a client's agent, as its timer would."""
+        return self.client(name).start([ASYNCAMANDA, "run", *words])
+
+    def backup(self, name: str, *words: str, seconds: float = 90) -> Run:
+        """Let a client's agent run to its end."""
+        argv = [ASYNCAMANDA, "run", *words]
+        return self.client(name).run(argv, check=False, timeout=seconds)
+
+    # -- looking
+
+    @property
+    def diary(self) -> str:
+        """What the dispatchers have written down."""
+        path = f"{STATE}/dispatcher.log"
+        return self.server.read(path) if self.server.path(path).exists() else ""
+
+    def view(self) -> dict[str, Any]:
+        """Return what `server queue` knows of the one Amanda configuration; nothing if idle."""
+        view = json.loads(self.ask("server", "queue", "--json").stdout)
+        return dict(view["desks"][0]) if view["desks"] else {}
+
+    def connected(self) -> list[str]:
+        """Return the clients that are connected."""
+        return list(json.loads(self.ask("server", "queue", "--json").stdout)["connected"])
+
+    def logs(self) -> list[RunLog]:
+        """Return every run's log, parsed, oldest first."""
+        return [log for text in self.server.run_logs() if (log := parse_run_log(text))]
+
+    def dumps(self) -> list[RunLog]:
+        """Return the logs of every amdump."""
+        return [log for log in self.logs() if log.program == "amdump"]
+
+    def failures(self) -> list[str]:
+        """Return every line in any log that tells of something that failed."""
+        return [
+            line
+            for text in self.server.run_logs()
+            for line in text.splitlines()
+            if line.startswith(("FAIL ", "ERROR ", "PARTIAL "))
+        ]
+
+    def volumes(self) -> list[str]:
+        """Return the labels of all volumes that were used."""
+        return [label for log in self.logs() for label in log.labels]
+
+    def pids(self, pattern: str) -> list[int]:
+        """Return the server's processes, by its own numbers, whose command line has `pattern`."""
+        found = self.server.run(["pgrep", "-f", "--", pattern], check=False)
+        return [int(word) for word in found.stdout.split()]
+
+    def kill(self, pattern: str) -> None:
+        """Kill what has `pattern` in its command line at the server; fail if nothing has."""
+        self.server.run(["pkill", "-KILL", "-f", "--", pattern])
+
+    def wait_for_dump(self, name: str) -> None:
+        """Return when a dump of the client is under way: its file is in the holding disk."""
+        holding = Path(self.server.path(HOLDING))
+        wait_until(f"a dump of {name}", lambda: any(holding.glob(f"*/{name}.*.tmp")), 60)
+
+    def wait_idle(self) -> None:
+        """Return when nothing of Amanda's runs at the server."""
+        wait_until("Amanda is idle", lambda: not self.server.is_amdump_running(), 120)
+
+    def confirmed(self) -> dict[tuple[str, str], DumpState]:
+        """Return, by the ledger, each (host, disk) that the server has a dump of, and where."""
+        printed = self.server.run(["/opt/asyncamanda/bin/python", "-c", _CONFIRMED], user="backup")
+        return {(host, disk): DumpState(state) for host, disk, state in json.loads(printed.stdout)}
+
+    def held(self) -> set[tuple[str, str]]:
+        """Return what is in the holding disk, by the ledger."""
+        return {dle for dle, state in self.confirmed().items() if state is DumpState.HELD}
+
+
+def ends(agents: Iterable["subprocess.Popen[str]"], seconds: float = 120) -> list[tuple[int, str]]:
+    """Return how each agent ended, and what it printed."""
+    done = []
+    for agent in agents:
+        stdout, stderr = agent.communicate(timeout=seconds)
+        done.append((agent.returncode, stdout + stderr))
+    return done
+
+
+@contextmanager
+def open_office(prefix: Path, *names: str, **lab: Any) -> Iterator[Office]:
+    """Lend an office with these clients."""
+    with Lab(prefix=prefix, clients=names or ("laptop",), **lab) as built:
+        yield Office(built)
