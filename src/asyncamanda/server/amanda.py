@@ -188,7 +188,9 @@ def find_others(amanda_config: str, own_sessions: Iterable[int]) -> list[int]:
     return [
         process.pid
         for process in iterate_processes()
-        if process.session not in own and is_worker(read_argv(process.pid), amanda_config)
+        if process.name in _WORKERS  # of what little is read of each, the cheapest
+        and process.session not in own
+        and is_worker(read_argv(process.pid), amanda_config)
     ]
 
 
@@ -204,10 +206,8 @@ def is_run_alive(timestamp: str, pid: int) -> bool:
     Each program of a run is told the log's name (`--log-filename .../log.TIMESTAMP.0`).
     """
     log = f"/log.{timestamp}."
-    for process in iterate_processes():
-        argv = read_argv(process.pid)
-        if process.pid == pid and {word.rpartition("/")[2] for word in argv[:2]} & _WORKERS:
-            return True
-        if any(log in word for word in argv):
-            return True
-    return False
+    return any(
+        process.pid == pid or any(log in word for word in read_argv(process.pid))
+        for process in iterate_processes()
+        if process.name in _WORKERS
+    )

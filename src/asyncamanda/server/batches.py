@@ -43,9 +43,10 @@ class Batches:
         """Return the clients whose host is in a run: none may be in two."""
         return {client for run in self.runs.values() for client in run.clients}
 
-    def find_others(self) -> bool:
+    async def find_others(self) -> bool:
         """Return whether a run of this configuration goes on that is not ours."""
-        return bool(amanda.find_others(self._site.name, [run.pid for run in self.runs.values()]))
+        own = [run.pid for run in self.runs.values()]
+        return bool(await asyncio.to_thread(amanda.find_others, self._site.name, own))
 
     # -- start
 
@@ -53,7 +54,7 @@ class Batches:
         """Start one run for those of `clients` who are there; return when another may start."""
         clients = await self._call_roll(clients)
         clients = await self._protect_before(clients)
-        if not clients or self.find_others():
+        if not clients or await self.find_others():
             return
         entries = [self._queue.entries[client] for client in clients]
         ids = [entry.row.id for entry in entries if entry.row]

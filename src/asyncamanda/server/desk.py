@@ -27,7 +27,7 @@ from asyncamanda.server.site import Site
 from asyncamanda.system.clock import now as read_clock
 
 OTHERS_EVERY = timedelta(seconds=1)
-HOLDING_EVERY = timedelta(seconds=10)
+HOLDING_EVERY = timedelta(seconds=3)
 PROGRESS_EVERY = timedelta(seconds=2)
 TELL_EVERY = timedelta(seconds=1)
 
@@ -39,7 +39,7 @@ class Desk:
         self, name: str, config: ServerConfig, record: Record, background: Background
     ) -> None:
         self.site = Site(name, config, record, background)
-        self.queue = Queue(self.site, self._place)
+        self.queue = Queue(self.site, self._places)
         self.batches = Batches(self.site, self.queue)
         self.flushes = Flushes(self.site, self.batches, lambda: bool(self.queue.present()))
         self.opened = asyncio.get_running_loop().create_task(self._open())
@@ -63,7 +63,8 @@ class Desk:
             entry = Entry(row.client, row.submitted_at, row, run=run, left_at=now)
             self.queue.entries[row.client] = entry
         await self.refresh()
-        if not self.batches.runs and not self._look_for_others(now):
+        await self._look_for_others()
+        if not self.batches.runs and not self._has_others:
             self.flushes.clear_keepers()
             self.batches.needs_cleanup = self.flushes.is_left_unclean()
 
@@ -103,8 +104,8 @@ class Desk:
             line.is_greeted = True
             line.send(message)
 
-    def _place(self, client: str) -> Queued:
-        """Return where in the queue a client is that is connected."""
+    def _places(self) -> dict[str, Queued]:
+        """Return where in the queue each client is that waits, and for what."""
         now = read_clock()
         order = [entry.client for entry in self.queue.in_order()]
         decision = self._decide(now)
@@ -113,7 +114,10 @@ class Desk:
             wait = Wait(Hold.COLLECTING, now + self.site.config.batch_window)
         begun = [run.row.begun_at for run in self.batches.runs.values()]
         estimate = batch.estimate_start(wait, begun, self._mean, now)
-        return Queued(order.index(client) + 1, len(order), estimate, wait.hold.value)
+        return {
+            client: Queued(place, len(order), estimate, wait.hold.value)
+            for place, client in enumerate(order, 1)
+        }
 
     # -- what comes next
 
@@ -140,17 +144,21 @@ class Desk:
             self.queue.tell_changes()
         if self._rhythm.is_due("progress", PROGRESS_EVERY, now):
             self.site.background.start(self.batches.show_progress())
-        if self._is_occupied:
-            return
-        if self._rhythm.is_due("holding", HOLDING_EVERY, now):
-            self.flushes.weigh(now)
-        is_free = not self.batches.runs and not self._look_for_others(now)
+        if self._is_work_due() and self._rhythm.is_due("others", OTHERS_EVERY, now):
+            self.site.background.start(self._look_for_others())
+        if not self._is_occupied:
+            if self._rhythm.is_due("holding", HOLDING_EVERY, now):
+                self.flushes.weigh(now)
+            self._begin_next(now)
+
+    def _begin_next(self, now: datetime) -> None:
+        """Begin what may be begun: tidying up, a flush, or a run."""
+        is_free = not self.batches.runs and not self._has_others
         if is_free and self.batches.needs_cleanup:
             self._occupy(self.flushes.clean_up())
         elif is_free and self.flushes.decide(now) is FlushStep.GO:
             self._occupy(self.flushes.run())
         elif self.queue.present():
-            self._look_for_others(now)
             decision = self._decide(now)
             if isinstance(decision, Start):
                 self._occupy(self._start(decision.clients))
@@ -172,13 +180,16 @@ class Desk:
         self._is_occupied = True
         self.site.background.start(do_alone())
 
-    def _look_for_others(self, now: datetime) -> bool:
-        """Return whether a run that is not ours goes on; when it has ended, read its log."""
-        if self._rhythm.is_due("others", OTHERS_EVERY, now):
-            had_others, self._has_others = self._has_others, self.batches.find_others()
-            if had_others and not self._has_others:
-                self.site.background.start(self.refresh())
-        return self._has_others
+    def _is_work_due(self) -> bool:
+        """Return whether anything may be started soon, so that others' runs matter."""
+        is_flush_due = self.flushes.history.due_since is not None
+        return bool(self.queue.waiting()) or is_flush_due or self.batches.needs_cleanup
+
+    async def _look_for_others(self) -> None:
+        """Look whether a run that is not ours goes on; when it has ended, read its log."""
+        had_others, self._has_others = self._has_others, await self.batches.find_others()
+        if had_others and not self._has_others:
+            await self.refresh()
 
     # -- the logs
 
@@ -212,10 +223,12 @@ class Desk:
 
     def view(self) -> dict[str, object]:
         """Return what goes on, for `server queue`."""
-        flushes = self.flushes
+        flushes, places = self.flushes, self._places()
         return {
             "amanda_config": self.site.name,
-            "waiting": [self._view_entry(entry) for entry in self.queue.in_order()],
+            "waiting": [
+                _view_entry(self.queue.entries[client], place) for client, place in places.items()
+            ],
             "runs": [
                 {
                     "run": run.timestamp,
@@ -232,14 +245,14 @@ class Desk:
             "flush_due_since": flushes.history.due_since and flushes.history.due_since.isoformat(),
         }
 
-    def _view_entry(self, entry: Entry) -> dict[str, object]:
-        word = self._place(entry.client)
-        estimate = word.estimate if entry.lines else None
-        return {
-            "client": entry.client,
-            "submitted_at": entry.submitted_at.isoformat(),
-            "present": bool(entry.lines),
-            "place": word.place,
-            "waits_for": word.reason if entry.lines else "the client",
-            "estimate_seconds": None if estimate is None else estimate.total_seconds(),
-        }
+
+def _view_entry(entry: Entry, word: Queued) -> dict[str, object]:
+    estimate = word.estimate if entry.lines else None
+    return {
+        "client": entry.client,
+        "submitted_at": entry.submitted_at.isoformat(),
+        "present": bool(entry.lines),
+        "place": word.place,
+        "waits_for": word.reason if entry.lines else "the client",
+        "estimate_seconds": None if estimate is None else estimate.total_seconds(),
+    }

@@ -59,7 +59,7 @@ class Flushes:
 
     async def run(self) -> None:
         """Flush, to the end. Nothing else runs meanwhile."""
-        if self._batches.find_others():
+        if await self._batches.find_others():
             return
         self.clear_keepers()
         self.history = replace(self.history, last_at=read_clock())
@@ -87,7 +87,7 @@ class Flushes:
 
     async def clean_up(self) -> None:
         """Tidy up after a run that crashed, by amcleanup, which takes it that nothing runs."""
-        if self._batches.find_others():
+        if await self._batches.find_others():
             return
         self.clear_keepers()
         answer = await amanda.ask(["amcleanup", self._site.name])

@@ -1,6 +1,6 @@
 """Who asked for a backup and is not served yet, on which lines, and what they are told."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -34,13 +34,13 @@ class Entry:
 class Queue:
     """The open requests of one Amanda configuration, one a client.
 
-    `place` tells where in the queue a client is.
+    `places` tells where in the queue each client is that waits.
     """
 
-    def __init__(self, site: Site, place: Callable[[str], Queued]) -> None:
+    def __init__(self, site: Site, places: Callable[[], Mapping[str, Queued]]) -> None:
         self.entries: dict[str, Entry] = {}
         self._site = site
-        self._place = place
+        self._places = places
 
     # -- who waits
 
@@ -126,7 +126,7 @@ class Queue:
         """Say how the request stands, on all of its lines or on some."""
         run = entry.run
         if run is None:
-            entry.told = self._place(entry.client)
+            entry.told = self._places()[entry.client]
         for line in list(entry.lines if lines is None else lines):
             if run:
                 line.send(Running(run.timestamp or "", run.row.begun_at, len(run.clients)))
@@ -135,12 +135,13 @@ class Queue:
 
     def tell_changes(self) -> None:
         """Tell every client that waits whose place, or what it waits for, has changed."""
-        for entry in self.entries.values():
-            if entry.run or not entry.lines:
-                continue
-            told, word = entry.told, self._place(entry.client)
-            if told is None or replace(told, estimate=None) != replace(word, estimate=None):
-                self.tell(entry)
+        for client, word in self._places().items():
+            entry = self.entries[client]
+            told = entry.told and replace(entry.told, estimate=word.estimate)
+            if entry.lines and told != word:
+                entry.told = word
+                for line in list(entry.lines):
+                    line.send(word)
 
 
 def _no_dle(client: str, amanda_config: str) -> Refused:
