@@ -2,6 +2,7 @@
 
 import json
 import statistics
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -12,7 +13,6 @@ from tests.bench.agent import report
 from tests.e2e.laptop import wait_until
 from tests.e2e.office import CONF, Office, ends, open_office
 
-from asyncamanda.core.authority import Identity
 from asyncamanda.core.model import DumpState
 from asyncamanda.core.publickey import parse_public_key
 from asyncamanda.server.registry import Enrolled, render_line
@@ -104,8 +104,7 @@ CROWD = tuple(f"c{number:03}" for number in range(1, 201))
 KEYS = "/srv/keys"
 SMALL = "/srv/small"
 MAKE_KEYS = (
-    f'for name; do ssh-keygen -q -t ed25519 -N "" -C $name -f {KEYS}/$name; done; '
-    f"cat {KEYS}/*.pub"
+    f'for name; do ssh-keygen -q -t ed25519 -N "" -C $name -f {KEYS}/$name; done; cat {KEYS}/*.pub'
 )
 SSH = ["ssh", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes"]
 SLEEP_ALL = (
@@ -129,7 +128,7 @@ TALK = """
 import json, selectors, subprocess, sys
 from asyncamanda.core.protocol import (
     Finished, Hello, Later, Ping, Pong, Queued, Refused, Submit, Welcome, encode, server_decoder)
-keys, argv, *names = json.load(sys.stdin)
+keys, argv, *names = json.loads(sys.stdin.readline())
 selector = selectors.DefaultSelector()
 reasons, told, greeted, is_said = {}, {name: [] for name in names}, set(), False
 def say(ssh, message):
@@ -167,33 +166,141 @@ json.dump(told, sys.stdout)
 """
 
 # Prints the PSS in bytes of all that sshd's sessions are, how many processes of each name that
-# is, and the dispatcher's PSS and CPU seconds. A gate that started it is its parent.
+# is, and the dispatcher's PSS and CPU seconds. A gate that started the dispatcher is its parent.
 WEIGH = """
 import collections, json, os
-parents, names, lines = {}, {}, {}
-for pid in filter(str.isdigit, os.listdir("/proc")):
-    try:
-        text = open(f"/proc/{pid}/stat").read()
-        lines[pid] = open(f"/proc/{pid}/cmdline").read()
-    except OSError:
-        continue
-    names[pid], rest = text.partition("(")[2].rpartition(")")[::2]
-    parents[pid] = rest.split()[1]
-def weigh(pid):
-    for line in open(f"/proc/{pid}/smaps_rollup"):
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) * 1024
-(listener,) = [pid for pid, line in lines.items() if "[listener]" in line]
-dispatchers = [pid for pid, line in lines.items() if "\\0dispatch\\0" in line]
+from asyncamanda.system.processes import iterate_processes, read_argv
+processes = {process.pid: process for process in iterate_processes()}
+argvs = {pid: read_argv(pid) or [""] for pid in processes}
+(listener,) = [pid for pid, argv in argvs.items() if "[listener]" in argv[0]]
+dispatchers = [pid for pid, argv in argvs.items() if "dispatch" in argv]
 def is_of_session(pid):
-    while pid in parents and pid not in dispatchers:
-        if parents[pid] == listener:
+    while pid in processes and pid not in dispatchers:
+        pid = processes[pid].parent
+        if pid == listener:
             return True
-        pid = parents[pid]
     return False
-sessions = [pid for pid in parents if is_of_session(pid)]
-counts = collections.Counter(names[pid] for pid in sessions)
-cpu = [int(x) for p in dispatchers for x in open(f"/proc/{p}/stat").read().rpartition(")")[2].split()[11:13]]
-print(json.dumps([sum(map(weigh, sessions)), counts, sum(map(weigh, dispatchers)),
-                  sum(cpu) / os.sysconf("SC_CLK_TCK")]))
+def weigh(pids):
+    texts = [open(f"/proc/{pid}/smaps_rollup").read() for pid in pids]
+    return sum(int(text.partition("Pss:")[2].split()[0]) * 1024 for text in texts)
+sessions = [pid for pid in processes if is_of_session(pid)]
+counts = collections.Counter(processes[pid].name for pid in sessions)
+ticks = [open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[11:13] for pid in dispatchers]
+cpu = sum(int(number) for two in ticks for number in two) / os.sysconf("SC_CLK_TCK")
+print(json.dumps([weigh(sessions), counts, weigh(dispatchers), cpu]))
 """
+PYTHON = "/opt/asyncamanda/bin/python"
+CALM_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """What sessions take at the server: bytes (PSS) in all, and processes by their names."""
+
+    sessions: int
+    processes: dict[str, int]
+    dispatcher: int  # bytes
+    dispatcher_cpu: float  # seconds
+
+
+def weigh(office: Office) -> Weight:
+    """Return what stands at the server now."""
+    return Weight(*json.loads(office.server.run([PYTHON, "-I", "-c", WEIGH]).stdout))
+
+
+def invite_crowd(office: Office) -> None:
+    """Enroll the crowd, whose keys are all on one host; its disks are the server's own."""
+    server, fleet = office.server, office.client("fleet")
+    fleet.make_directory(KEYS, owner="backup", mode=0o700)
+    made = fleet.run(["sh", "-c", MAKE_KEYS, "sh", "bare", *CROWD], user="backup").stdout
+    keys = {key.comment: key for key in map(parse_public_key, made.splitlines())}
+    bare = keys["bare"]
+    lines = [f"restrict {bare.key_type} {bare.key} bare\n"]
+    lines += [render_line(Enrolled(name, "daily", keys[name])) for name in CROWD]
+    home = server.account("backup").home
+    server.write(f"{home}/.ssh/authorized_keys", "".join(lines), owner="backup", mode=0o600)
+    office.configure({"batch_window": "3s", "heartbeat": "15s"})
+    office.ask("server", "setup", "--yes")
+
+    server.append(CONF, LOCAL, owner="backup")
+    addresses = [f"127.0.2.{number} {name}\n" for number, name in enumerate(CROWD, 1)]
+    server.append("/etc/hosts", "".join(addresses))
+    server.write("/var/lib/amanda/amandates", "", owner="backup", mode=0o660)
+    server.make_directory("/var/lib/amanda/gnutar-lists", owner="backup", mode=0o770)
+    for name in CROWD:
+        server.write(f"{SMALL}/{name}/file", name * 1000)
+    dles = [f"{name} {SMALL}/{name} on-the-server\n" for name in CROWD]
+    server.append("/etc/amanda/daily/disklist", "".join(dles), owner="backup")
+
+
+def weigh_bare(office: Office) -> Weight:
+    """Return what as many sessions take that do nothing but sleep."""
+    fleet, count = office.client("fleet"), len(CROWD)
+    sleepers = fleet.start(["sh", "-c", SLEEP_ALL, "sh", *CROWD], user="backup")
+    wait_until("all sleep", lambda: len(office.pids("^sleep 600")) == count, 120)
+    bare = weigh(office)
+    fleet.run(["pkill", "-x", "ssh"])
+    sleepers.communicate(timeout=60)
+    wait_until("they are gone", lambda: not office.pids("^sshd: backup"))
+    return bare
+
+
+def start_crowd(office: Office) -> "subprocess.Popen[str]":
+    """Return what asks for a backup for each of the crowd, as soon as all wait for others."""
+    crowd = office.client("fleet").start([PYTHON, "-I", "-c", TALK], user="backup")
+    assert crowd.stdin
+    assert crowd.stdout
+    crowd.stdin.write(json.dumps([KEYS, SSH, *CROWD]) + "\n")
+    crowd.stdin.flush()
+    reason = crowd.stdout.readline().strip()
+    assert reason == "others", (reason, office.diary)
+    return crowd
+
+
+def check_crowd(office: Office, told: dict[str, list[list[str]]]) -> int:
+    """Return how many runs served the crowd; fail if any client is served twice, or forgotten."""
+    good = {state.value for state in DumpState if state.is_confirmed}
+    served = [{host for host, _ in log.dles} & set(CROWD) for log in office.dumps()]
+    dumped = Counter(host for hosts in served for host in hosts)
+    twice = [name for name in CROWD if len(told[name]) > 1 or dumped[name] > 1]
+    assert not twice, f"served twice: {twice}"
+    confirmed = {name for name in CROWD for word, _, *states in told[name] if {*states} <= good}
+    forgotten = [name for name in CROWD if name not in confirmed or not dumped[name]]
+    assert not forgotten, ("forgotten", {name: told[name] for name in forgotten}, office.failures())
+    return sum(map(bool, served))
+
+
+def bench_waiting(prefix: Path) -> None:
+    """Weigh two hundred clients that wait for a run of others; then each is served once."""
+    with open_office(prefix, "fleet", "tower") as office:
+        invite_crowd(office)
+        bare = weigh_bare(office)
+        tower, count = office.client("tower"), len(CROWD)
+        office.fill("tower", files=4, bytes_each=2_000_000)
+        tower.slow(500_000)  # two minutes and more
+        nightly = office.server.start(["amdump", "daily", "--exact-match", "tower"], user="backup")
+        office.wait_for_dump("tower")
+        begun = time.monotonic()
+        crowd = start_crowd(office)
+        arrived = time.monotonic() - begun
+        before = weigh(office)
+        time.sleep(CALM_SECONDS)
+        now = weigh(office)
+        assert nightly.poll() is None, "the run of others was over too soon"
+        cpu = (now.dispatcher_cpu - before.dispatcher_cpu) / CALM_SECONDS
+        print(f"{count} clients waiting, by ssh from one host (PSS at the server, sshd included)")
+        report("a client", now.sessions / count, bare.sessions / count, "<= 25", "ssh sleep", "MB")
+        for name, weight in (("gate", now), ("ssh sleep", bare)):
+            parts = ", ".join(f"{n} {what}" for what, n in sorted(weight.processes.items()))
+            print(f"  {name:<26}{parts}")
+        print(f"  {'the dispatcher':<26}{now.dispatcher / 1e6:.1f} MB, {cpu:.1%} of one core")
+        print(f"  {'all wait':<26}{arrived:.1f} s after the first connects")
+
+        tower.heal()
+        nightly.communicate(timeout=120)
+        freed = time.monotonic()
+        printed, _ = crowd.communicate(timeout=600)
+        seconds = time.monotonic() - freed
+        office.wait_idle()
+        runs = check_crowd(office, json.loads(printed))
+        print(f"  {'served':<26}{count} in {seconds:.0f} s and {runs} run(s); twice 0, forgotten 0")

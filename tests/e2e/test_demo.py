@@ -5,20 +5,23 @@ from pathlib import Path
 
 
 def test_demo_tells_its_story_and_leaves_nothing_behind(lab_prefix: Path) -> None:
-    """Due, backed up, in the server's own list, not due; as many mounts afterwards as before."""
+    """Enrolled, due, held, not due, on a volume, refused; as many mounts afterwards as before."""
     mounts = Path("/proc/self/mounts").read_text("utf-8")
     state = Path("/var/lib/asyncamanda").exists()
     argv = [str(lab_prefix / "bin/python"), "-I", "-m", "asyncamanda", "demo"]
     told = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
     assert told.returncode == 0, told.stdout + told.stderr
     places = [
-        told.stdout.find(words)
+        (told.stdout + told.stderr).find(words)
         for words in (
-            "due: never backed up",
+            "laptop is enrolled",
+            "due: the server was never asked",
             "backed up in ",
-            "DAILY-001",
+            "4 held",
             "not due: ",
             "all well: ",
+            "volume",
+            "this key may not run",
         )
     ]
     assert -1 not in places

@@ -1,14 +1,17 @@
 """The main job through the gate: one batched, confirmed run for all clients that are there."""
 
 import json
+import subprocess
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from tests.e2e.laptop import ask_json, outcomes, wait_until
 from tests.e2e.office import DISK, HOLDING, STATE, ends, open_office
 
 from asyncamanda.core.model import DumpState
+from asyncamanda.core.protocol import PROTOCOLS, Hello, Submit, encode
 
 TWELVE = tuple(f"pc{number:02}" for number in range(12))
 
@@ -208,3 +211,41 @@ def test_killed_agent_harms_nothing_and_the_next_start_joins(lab_prefix: Path) -
         assert len(office.dumps()) == 1
         assert outcomes(laptop)[-1] == "backed up"
         assert office.server.path(f"{STATE}/ledger.sqlite").exists()
+
+
+def test_request_that_crosses_the_end_of_its_run_makes_no_second_one(lab_prefix: Path) -> None:
+    """Welcomed while the run goes on, and asking when it is over: the client is told its end."""
+    with open_office(lab_prefix, "laptop") as office:
+        laptop = office.client("laptop")
+        office.fill(files=1, bytes_each=1_000_000)
+        office.set_up({"heartbeat": "15s"})
+        laptop.slow(1_000_000)
+        agent = office.start("laptop")
+        office.wait_for_dump("laptop")
+        ssh = ["ssh", "-o", "BatchMode=yes", "backup@amanda", "asyncamanda gate"]
+        late = laptop.start(ssh, user="backup")
+        say(late, Hello(PROTOCOLS, "a test", is_watching=False))
+        assert hear(late, "welcome")["standing"] == "running"
+        laptop.heal()
+        assert ends([agent])[0][0] == 0
+        say(late, Submit())
+        assert [v["state"] for v in hear(late, "finished")["verdicts"]] == ["held"]
+        assert late.wait(10) == 0
+        office.wait_idle()
+        assert len(office.dumps()) == 1
+
+
+def say(line: "subprocess.Popen[str]", message: Hello | Submit) -> None:
+    """Send a message to the gate."""
+    assert line.stdin
+    line.stdin.write(encode(message).decode("ascii"))
+    line.stdin.flush()
+
+
+def hear(line: "subprocess.Popen[str]", kind: str) -> dict[str, Any]:
+    """Return the gate's next message of this kind."""
+    assert line.stdout
+    while True:
+        message: dict[str, Any] = json.loads(line.stdout.readline())
+        if message["type"] == kind:
+            return message

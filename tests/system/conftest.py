@@ -32,14 +32,11 @@ CONFIG = "/etc/asyncamanda/client.toml"
 STAGE = "/srv/stage"  # on the server: what the commands leave there
 PACKAGES = (  # what asyncamanda needs to run, from wherever these tests have it
     "asyncamanda",
-    "attr",
-    "attrs",
-    "cattr",
-    "cattrs",
     "markdown_it",
     "mdurl",
     "pygments",
     "rich",
+    "sqlalchemy",
     "typing_extensions",
 )
 

@@ -36,6 +36,7 @@ class Batches:
     def __init__(self, site: Site, queue: Queue) -> None:
         self.runs: dict[int, Run] = {}
         self.needs_cleanup = False
+        self._served: dict[str, tuple[int, Finished]] = {}  # how often, and how the last time
         self._site = site
         self._queue = queue
 
@@ -206,13 +207,33 @@ class Batches:
                 lambda ledger: ledger.finish_request(row.id, now, summarise_verdicts(words))
             )
         self._queue.entries.pop(entry.client, None)
+        end = Finished(run.timestamp or "", now, tuple(words))
+        self._served[entry.client] = self._count_served(entry.client) + 1, end
         for line in list(entry.lines):
-            line.send(await self.welcome(line))
-            line.finish(Finished(run.timestamp or "", now, tuple(words)))
+            await self._tell_end(line, end)
+
+    async def _tell_end(self, line: Line, end: Finished) -> None:
+        line.send(await self.welcome(line))
+        line.finish(end)
+
+    def tell_missed_end(self, line: Line) -> bool:
+        """Tell the client of a run of its that ended since it was welcomed; return whether one did.
+
+        It asks because it does not know, and would get a second run for nothing.
+        """
+        if self._count_served(line.client) <= line.served:
+            return False
+        _, end = self._served[line.client]
+        self._site.background.start(self._tell_end(line, end))
+        return True
+
+    def _count_served(self, client: str) -> int:
+        return self._served[client][0] if client in self._served else 0
 
     async def welcome(self, line: Line) -> Welcome:
         """Return what a client is told first: how its DLEs stand, and its request."""
         site, client = self._site, line.client
+        line.served = self._count_served(client)
         entry = self._queue.entries.get(client)
         standing = "idle" if entry is None else "running" if entry.run else "queued"
         return Welcome(

@@ -104,6 +104,11 @@ class Desk:
             line.is_greeted = True
             line.send(message)
 
+    def submit(self, line: Line) -> None:
+        """Take a client's request, unless it is served by now without knowing it."""
+        if line.client in self.queue.entries or not self.batches.tell_missed_end(line):
+            self.queue.submit(line)
+
     def _places(self) -> dict[str, Queued]:
         """Return where in the queue each client is that waits, and for what."""
         now = read_clock()

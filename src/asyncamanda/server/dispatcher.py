@@ -296,7 +296,7 @@ class Dispatcher:
             if wait is not None:
                 line.finish(Later(wait, "this client has asked too often"), Exit.LATER)
                 return
-        desk.queue.submit(line)
+        desk.submit(line)
 
     def _end(self, line: Line, why: str) -> None:
         """Note that a line has ended."""

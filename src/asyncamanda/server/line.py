@@ -40,6 +40,8 @@ OnEnd = Callable[["Line", str], None]
 class Line:
     """One line. `is_greeted` says that Hello was answered, `is_watching` that it wants Progress.
 
+    `served` is how often its client had been served when it was last told how it stands.
+
     A line that another dispatcher had before (`is_resumed`) may begin in the middle of a word,
     so all is passed over until the client says Hello anew.
     """
@@ -60,6 +62,7 @@ class Line:
         self.is_resumed = is_resumed
         self.is_greeted = False
         self.is_watching = False
+        self.served = 0
         self.session_id: int | None = None
         self._gate = gate
         self._reader, self._writer = descriptors
