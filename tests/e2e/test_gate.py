@@ -185,6 +185,7 @@ def test_revoked_client_is_out_at_once(lab_prefix: Path) -> None:
         ((code, words),) = ends([agent], 30)
         assert code == 77, words
         assert "not enrolled" in words or "refused the login" in words
+        wait_until("its connection has ended", lambda: not office.pids("sshd: backup"))
         assert office.server.is_amdump_running()
         office.client("laptop").heal()
         office.wait_idle()

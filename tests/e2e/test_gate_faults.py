@@ -57,9 +57,11 @@ def test_killed_dispatcher_is_replaced_by_the_gates(office: Office) -> None:
     (old,) = office.pids("server dispatch")
     queued = office.start("tower")
     wait_until("both are there", lambda: office.connected() == ["laptop", "tower"])
+    connections = office.server.connections
     office.kill("server dispatch")
     wait_until("another one", lambda: office.pids("server dispatch") not in ([], [old]), 10)
     wait_until("it has both", lambda: office.connected() == ["laptop", "tower"], 10)
+    assert office.server.connections == connections, "the agents had to connect anew"
     done = ends([queued, agent])
     assert [code for code, _ in done] == [0, 0], [*done, office.diary]
     assert [sorted({host for host, _ in log.dles}) for log in office.dumps()] == [
@@ -202,6 +204,7 @@ def test_locked_ledger_delays_and_loses_nothing(office: Office) -> None:
     assert locker.stdout.readline() == "locked\n"
     agents = [office.start(name, "--force") for name in ("laptop", "tower")]
     wait_until("both are there", lambda: office.connected() == ["laptop", "tower"])
+    wait_until("the dispatcher finds it locked", lambda: "locked" in office.diary)
     assert len(office.dumps()) == 1
     locker.kill()
     locker.communicate()

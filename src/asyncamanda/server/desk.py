@@ -87,7 +87,7 @@ class Desk:
     def is_idle(self) -> bool:
         """Whether nothing waits, runs or is due."""
         is_busy = self.queue.entries or self.batches.runs or self._is_occupied
-        return self.opened.done() and not is_busy and self.flushes.history.due_since is None
+        return self.opened.done() and not is_busy and not self.flushes.is_awaited
 
     # -- talk
 
@@ -211,7 +211,8 @@ class Desk:
         try:
             for _ in take_in_all(ledger, site.name, logdir, amanda.is_run_alive, read_clock()):
                 await asyncio.sleep(0)
-        except LedgerBusy:
+        except LedgerBusy as error:
+            site.record.note_trouble(error)
             return False
         except OSError as error:
             site.log(f"{logdir} cannot be read: {error}")

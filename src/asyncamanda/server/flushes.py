@@ -6,7 +6,14 @@ from dataclasses import replace
 from datetime import datetime
 
 from asyncamanda.core.books import RunKind
-from asyncamanda.core.flush import FlushHistory, FlushStep, Holding, decide_flush, is_flush_due
+from asyncamanda.core.flush import (
+    FlushHistory,
+    FlushKind,
+    FlushStep,
+    Holding,
+    decide_flush,
+    is_flush_due,
+)
 from asyncamanda.core.runlog import parse_run_log
 from asyncamanda.server import amanda, runs
 from asyncamanda.server.batches import Batches
@@ -34,6 +41,12 @@ class Flushes:
             is_idle=not self._batches.runs,
             is_wanted=self._is_wanted(),
         )
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a dispatcher has to stay: a flush is due, or will be at its time of day."""
+        is_daily = self._site.config.flush.kind is FlushKind.DAILY
+        return self.history.due_since is not None or (is_daily and self.holding.held > 0)
 
     def is_in_the_way(self, now: datetime) -> bool:
         """Return whether no run may start because a flush is made, or has waited long enough."""

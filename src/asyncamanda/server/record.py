@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
+from asyncamanda.errors import LaterError
 from asyncamanda.server.background import write_log
 from asyncamanda.server.ledger import Ledger, LedgerBusy, LedgerDamaged, LedgerUnavailable
 
@@ -29,11 +30,13 @@ class Record:
         while True:
             try:
                 return action(self.ledger)
-            except LedgerBusy:
-                await asyncio.sleep(RETRY_SECONDS)
-            except LedgerUnavailable as error:
+            except (LedgerBusy, LedgerUnavailable) as error:
                 self.is_damaged |= isinstance(error, LedgerDamaged)
-                if self._trouble != error.message:
-                    self._trouble = error.message
-                    write_log(f"{error.message} (hint: {error.hint})")
+                self.note_trouble(error)
                 await asyncio.sleep(RETRY_SECONDS)
+
+    def note_trouble(self, error: LaterError) -> None:
+        """Write into the diary what keeps the ledger from being used, once."""
+        if self._trouble != error.message:
+            self._trouble = error.message
+            write_log(f"{error.message} (hint: {error.hint})")
