@@ -105,8 +105,23 @@ def test_killed_run_is_missing_and_started_anew(office: Office) -> None:
     ((code, words),) = ends([agent])
     assert code == 100, words
     assert "the run ended without a word on it" in words
-    assert f"force laptop {DISK}" in office.diary
+    wait_until("Amanda is told", lambda: f"force laptop {DISK}" in office.diary)
     _serves_both(office)
+
+
+def test_broken_disklist_forgets_no_protection(office: Office) -> None:
+    """While somebody edits it Amanda cannot be told; it is, before that client's next run."""
+    agent = office.start("laptop")
+    office.wait_for_dump("laptop")
+    disklist = office.server.read("/etc/amanda/daily/disklist")
+    office.server.append("/etc/amanda/daily/disklist", "laptop /srv no-such-type\n", owner="backup")
+    office.kill("amdump|/driver|dumper|chunker")
+    assert ends([agent])[0][0] == 100
+    wait_until("Amanda cannot be told", lambda: f"force laptop {DISK}:" in office.diary)
+    assert "is set to" not in office.diary
+    office.server.write("/etc/amanda/daily/disklist", disklist, owner="backup")
+    _serves_both(office)
+    assert "is set to a forced level 0" in office.diary
 
 
 def test_rebooted_server_serves_the_next_request(office: Office) -> None:

@@ -179,13 +179,16 @@ def test_who_waits_goes_first_while_it_is_patient(minutes: int, step: FlushStep)
     assert decide(DUE, minutes * MINUTE, is_idle=True, is_wanted=True) is step
 
 
-@pytest.mark.parametrize("minutes", [0, 1, 15, 25, 600])
-def test_one_asked_for_by_hand_has_no_patience(minutes: int) -> None:
-    """New runs are held back at once, until it has been made."""
+@pytest.mark.parametrize(
+    ("minutes", "step"),
+    [(0, HOLD_BACK), (9, HOLD_BACK), (10, WAIT), (24, WAIT), (25, HOLD_BACK), (35, WAIT)],
+)
+def test_one_asked_for_by_hand_begins_with_its_turn(minutes: int, step: FlushStep) -> None:
+    """New runs are held back at once, but not for as long as one client's dump may take."""
     after = minutes * MINUTE
-    assert decide(DUE_ASKED, after, is_idle=False, is_wanted=True) is HOLD_BACK
-    assert decide(DUE_ASKED, after, is_idle=False, is_wanted=False) is HOLD_BACK
-    assert decide(DUE_ASKED, after, is_idle=True, is_wanted=True) is GO
+    assert decide(DUE_ASKED, after, is_idle=False, is_wanted=True) is step
+    assert decide(DUE_ASKED, after, is_idle=False, is_wanted=False) is step
+    assert decide(DUE_ASKED, after, is_idle=True, is_wanted=False) is GO
 
 
 def test_a_clock_set_back_begins_the_patience_anew() -> None:

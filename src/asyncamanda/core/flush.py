@@ -106,13 +106,15 @@ def decide_flush(
 
     `is_idle`: nothing runs. `is_wanted`: somebody waits for a run. A flush takes the first gap
     in which nobody waits. Once it has been patient, new runs are held back for `hold_back`; if
-    what runs has not ended by then they are let through again, and the patience begins anew.
+    what runs has not ended by then they are let through again, and the patience begins anew. One
+    that somebody asked for by hand begins with holding back.
     """
     if history.due_since is None:
         return FlushStep.NOTHING
     waited = max(now - history.due_since, timedelta(0))
-    patience = timedelta(0) if history.is_asked else policy.patience
-    is_its_turn = waited % (patience + policy.hold_back) >= patience
+    if history.is_asked:
+        waited += policy.patience
+    is_its_turn = waited % (policy.patience + policy.hold_back) >= policy.patience
     if is_idle and (is_its_turn or not is_wanted):
         return FlushStep.GO
     return FlushStep.HOLD_BACK if is_its_turn else FlushStep.WAIT

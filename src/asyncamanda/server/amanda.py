@@ -27,6 +27,8 @@ KEEPER = ".asyncamanda"  # a file of ours in a run's holding directory: see plan
 # volume. ps shows amdump and others as `perl /usr/sbin/amdump CONFIG ...`, and dumpers by number
 _WORKERS = frozenset({"amdump", "amflush", "amcleanup", "planner", "driver", "taper", "amvault"})
 
+_WRITERS = _WORKERS | {"dumper", "chunker"}  # what writes a run's log
+
 # Started by this shell only when we have written down its process id: were we killed before,
 # it reads the end of file, and Amanda is not started at all.
 _WHEN_NOTED = 'read -r go && exec "$@" </dev/null'
@@ -34,7 +36,7 @@ _WHEN_NOTED = 'read -r go && exec "$@" </dev/null'
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How a command ended: its exit status (None: it took too long) and what it printed."""
+    """How a command ended: what it printed, and its exit status (None: it had none of its own)."""
 
     status: int | None
     stdout: str
@@ -86,16 +88,19 @@ def environ() -> dict[str, str]:
 
 
 async def ask(argv: Sequence[str], patience: timedelta = PATIENCE) -> Answer:
-    """Run a command of Amanda's to its end and return what it said. Raises OSError without it."""
-    process = await asyncio.create_subprocess_exec(
-        *argv,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=environ(),
-        cwd="/",
-        start_new_session=True,
-    )
+    """Run a command of Amanda's to its end and return what it said, or why it cannot be run."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=environ(),
+            cwd="/",
+            start_new_session=True,
+        )
+    except OSError as error:
+        return Answer(None, "", f"{argv[0]} cannot be run: {error.strerror}")
     try:
         output = await asyncio.wait_for(process.communicate(), patience.total_seconds())
     except TimeoutError:
@@ -140,24 +145,45 @@ async def read_settings(amanda_config: str) -> Settings:
     async def get(*words: str) -> str:
         answer = await ask(["amgetconf", amanda_config, *words])
         if answer.status != 0:
-            said = (answer.stderr or answer.stdout).strip().splitlines()
-            raise ConfigurationError(
-                "amanda-config",
-                f"amgetconf {amanda_config} {' '.join(words)}: {said[-1] if said else 'failed'}",
-                f"is /etc/amanda/{amanda_config}/amanda.conf in order? amcheck -s {amanda_config}",
-            )
+            raise _unusable(amanda_config, f"amgetconf {words[-1]}: {last_line(answer)}")
         return answer.stdout.strip()
 
+    async def get_all(*keys: str) -> list[str]:
+        return await asyncio.gather(*map(get, keys))
+
     folder = Path("/etc/amanda", amanda_config)  # what Amanda's relative paths begin at
-    names = (await get("--list", "holdingdisk")).split()
-    places = [folder / await get(f"holdingdisk:{name}:directory") for name in names]
-    uses = [await get(f"holdingdisk:{name}:use") for name in names]
+    (logdir, diskfile, stamps), listed = await asyncio.gather(
+        get_all("logdir", "diskfile", "usetimestamps"), get("--list", "holdingdisk")
+    )
+    if stamps.lower() in {"no", "false", "off", "0"}:
+        raise _unusable(amanda_config, "usetimestamps is off, so runs of one day look alike")
+    names = listed.split()
+    found = await get_all(
+        *(f"holdingdisk:{name}:directory" for name in names),
+        *(f"holdingdisk:{name}:use" for name in names),
+    )
+    places = [folder / place for place in found[: len(names)]]
+    uses = found[len(names) :]
     return Settings(
         name=amanda_config,
-        logdir=folder / await get("logdir"),
-        disklist=folder / await get("diskfile"),
+        logdir=folder / logdir,
+        disklist=folder / diskfile,
         holding=tuple(places),
         holding_bytes=sum(_room(*one) for one in zip(places, uses, strict=True)),
+    )
+
+
+def last_line(answer: Answer) -> str:
+    """Return the last that a command said, which with Amanda's is what went wrong."""
+    said = (answer.stderr or answer.stdout).strip().splitlines()
+    return said[-1] if said else f"exit status {answer.status}"
+
+
+def _unusable(amanda_config: str, fault: str) -> ConfigurationError:
+    return ConfigurationError(
+        "amanda-config",
+        f"the Amanda configuration {amanda_config} is of no use: {fault}",
+        f"is /etc/amanda/{amanda_config}/amanda.conf in order? amcheck -s {amanda_config}",
     )
 
 
@@ -209,5 +235,5 @@ def is_run_alive(timestamp: str, pid: int) -> bool:
     return any(
         process.pid == pid or any(log in word for word in read_argv(process.pid))
         for process in iterate_processes()
-        if process.name in _WORKERS
+        if process.name in _WRITERS
     )

@@ -4,6 +4,7 @@ import asyncio
 import sys
 import traceback
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,8 +35,8 @@ class Background:
         except AsyncamandaError as error:
             write_log(f"{error.message} (hint: {error.hint})")
         except Exception:
-            write_log(traceback.format_exc())
             self._give_up()
+            write_log(traceback.format_exc())
 
 
 class Rhythm:
@@ -58,4 +59,5 @@ class Rhythm:
 
 def write_log(text: str) -> None:
     """Write a line to the server's diary, with the time."""
-    print(f"{read_clock():%Y-%m-%dT%H:%M:%SZ} {text}", file=sys.stderr, flush=True)  # noqa: T201
+    with suppress(OSError):  # the disk may be full, which is no reason to leave anything undone
+        print(f"{read_clock():%Y-%m-%dT%H:%M:%SZ} {text}", file=sys.stderr, flush=True)  # noqa: T201

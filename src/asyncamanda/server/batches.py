@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from asyncamanda import __version__
@@ -24,6 +24,7 @@ from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.processes import read_boot_id
 
 START_AGAIN_SECONDS = 5.0
+REPORT_WITHIN = timedelta(seconds=30)  # clients wait for it
 ROLL_CALL = 2.0  # seconds for a client to say that it is there, before a run counts on it
 
 
@@ -36,6 +37,7 @@ class Batches:
     def __init__(self, site: Site, queue: Queue) -> None:
         self.runs: dict[int, Run] = {}
         self.needs_cleanup = False
+        self._is_showing = False
         self._served: dict[str, tuple[int, Finished]] = {}  # how often, and how the last time
         self._site = site
         self._queue = queue
@@ -53,9 +55,12 @@ class Batches:
 
     async def start(self, clients: tuple[str, ...]) -> None:
         """Start one run for those of `clients` who are there; return when another may start."""
-        clients = await self._call_roll(clients)
         clients = await self._protect_before(clients)
-        if not clients or await self.find_others():
+        clients = await self._call_roll(clients)
+        if await self.find_others():
+            return
+        clients = tuple(client for client in clients if client in self._queue.waiting())
+        if not clients:
             return
         entries = [self._queue.entries[client] for client in clients]
         ids = [entry.row.id for entry in entries if entry.row]
@@ -64,8 +69,8 @@ class Batches:
         for entry in entries:
             entry.run = run
             self._queue.tell(entry)
-        if await runs.wait_rooted(run, self._site.config.start_within):
-            await self._note_timestamp(run)
+        await runs.wait_rooted(run, self._site.config.start_within)
+        await self._note_timestamp(run)
 
     async def launch(
         self, kind: RunKind, argv: list[str], clients: tuple[str, ...], ids: list[int]
@@ -103,13 +108,17 @@ class Batches:
     async def _call_roll(self, clients: tuple[str, ...]) -> tuple[str, ...]:
         """Return those of `clients` that answer now: a sleeper would keep the run waiting."""
         asked_at = read_clock()
-        for client in clients:
-            for line in self._queue.entries[client].lines:
+        entries = [entry for entry in self._queue.in_order() if entry.client in clients]
+        for entry in entries:
+            for line in list(entry.lines):
                 line.ask()
         loop = asyncio.get_running_loop()
         until = loop.time() + ROLL_CALL
         while loop.time() < until and not all(self._has_answered(c, asked_at) for c in clients):
             await asyncio.sleep(runs.POLL_START)
+        for entry in entries:
+            is_there = self._has_answered(entry.client, asked_at)
+            entry.doubted_at = None if is_there else asked_at
         return tuple(client for client in clients if self._has_answered(client, asked_at))
 
     def _has_answered(self, client: str, asked_at: datetime) -> bool:
@@ -118,6 +127,8 @@ class Batches:
 
     async def _note_timestamp(self, run: Run) -> None:
         stamp = run.timestamp
+        if stamp is None:
+            return
         await self._site.record.write(lambda ledger: ledger.note_run(run.row.id, timestamp=stamp))
         for entry in self._queue.of_run(run):
             self._queue.tell(entry)
@@ -176,28 +187,39 @@ class Batches:
     async def _follow(self, run: Run) -> None:
         """See a run to its end: let clients go that are through, then judge the rest."""
         log: RunLog | None = None
+        is_waiting = False  # for a file to get its final name
         while run.is_alive():
             if run.timestamp is None and run.find_log():
                 await self._note_timestamp(run)
-            log = run.read_log() or log
-            if log is not None:
-                await self._confirm_early(run, log)
+            news = run.read_log()
+            log = news or log
+            if log is not None and (news or is_waiting):
+                is_waiting = await self._confirm_early(run, log)
             await asyncio.sleep(runs.POLL)
         await self._end(run)
 
-    async def _confirm_early(self, run: Run, log: RunLog) -> None:
-        """Let go of clients all of whose DLEs the server has: they need not wait for the others."""
+    async def _confirm_early(self, run: Run, log: RunLog) -> bool:
+        """Let go of clients all of whose DLEs the server has: they need not wait for the others.
+
+        Returns whether one is to be looked at again, though the log brings no news.
+        """
+        is_waiting = False
         for entry in self._queue.of_run(run):
             own = {v.disk: v for v in _own_words(log.verdicts, entry.client, log.timestamp)}
             wanted = {disk for host, disk in log.dles if host == entry.client}
             wanted |= {*self._site.disks(entry.client)}
             is_through = all(disk in own and _is_good(own[disk]) for disk in wanted)
-            if wanted and is_through and not run.is_writing(entry.client):
+            if not wanted or not is_through:
+                continue
+            if run.is_writing(entry.client):
+                is_waiting = True
+            else:
                 words = tuple(own.values())
                 await self._site.record.write(
                     partial(Ledger.note_verdicts, run_id=run.row.id, words=words)
                 )
                 await self._finish(entry, run, words)
+        return is_waiting
 
     async def _finish(self, entry: Entry, run: Run, words: Collection[DleVerdict]) -> None:
         """End a request: write that down, then tell its client, with the times that count now."""
@@ -249,7 +271,16 @@ class Batches:
         )
 
     async def show_progress(self) -> None:
-        """Tell whoever watches how far the dumps are."""
+        """Tell whoever watches how far the dumps are, unless that is just being found out."""
+        if self._is_showing:
+            return
+        self._is_showing = True
+        try:
+            await self._show_progress()
+        finally:
+            self._is_showing = False
+
+    async def _show_progress(self) -> None:
         for run in list(self.runs.values()):
             lines = [
                 line
@@ -272,15 +303,16 @@ class Batches:
         """Judge a run of which nothing is alive any more, and do what follows."""
         site = self._site
         end = await self._judge(run)
+        await self._note_timestamp(run)
         await site.record.write(lambda ledger: ledger.end_run(run.row.id, read_clock(), end))
         run.remove_keeper()
         self.needs_cleanup |= not end.is_clean
-        await self.protect(set(run.clients))
-        del self.runs[run.row.id]
         site.log(f"{run.row.kind.value} {run.row.id} ({run.timestamp}) ended: {_sum_up(end)}")
         stamp = run.timestamp or format_local_stamp(run.row.begun_at)
         for entry in self._queue.of_run(run):
             await self._finish(entry, run, _own_words(end.verdicts, entry.client, stamp))
+        await self.protect(set(run.clients))  # before which none of them is in a run again
+        del self.runs[run.row.id]
 
     async def _judge(self, run: Run) -> RunEnd:
         disks = {host: self._site.disks(host) for host in run.clients}
@@ -296,7 +328,9 @@ class Batches:
 
     async def _keep_report(self, run: Run) -> str | None:
         """Keep amreport's text, which nobody gets by mail; return its path."""
-        answer = await amanda.ask(["amreport", self._site.name, f"--log={run.log_path}"])
+        answer = await amanda.ask(
+            ["amreport", self._site.name, f"--log={run.log_path}"], REPORT_WITHIN
+        )
         path = self._site.reports / f"{self._site.name}.{run.timestamp}.txt"
         try:
             path.write_text(answer.stdout or answer.stderr, "utf-8", "surrogateescape")
@@ -322,19 +356,20 @@ class Batches:
         return failed
 
     async def _force(self, need: Protection) -> bool:
-        """Return whether Amanda knows now; a DLE that left the disklist needs nothing."""
+        """Return whether Amanda knows now, or the DLE has left the disklist."""
         site, kind = self._site, need.kind.value
+        if not site.has_dle(need.host, need.disk):
+            return True  # nothing is dumped; should it come back, it is still needed
         answer = await amanda.ask(amanda.plan_force(site.name, kind, need.host, need.disk))
         said = " ".join((answer.stdout or answer.stderr).split())
         site.log(f"{kind} {need.host} {need.disk}: {said}")
         # the exit status is 0 even where nothing matches (amanda-facts)
         is_known = answer.status == 0 and "is set to" in said
-        if is_known or not site.has_dle(need.host, need.disk):
+        if is_known:
             await site.record.write(
                 lambda ledger: ledger.protection_made(site.name, need, read_clock())
             )
-            return True
-        return False
+        return is_known
 
 
 def _own_words(

@@ -30,6 +30,7 @@ OTHERS_EVERY = timedelta(seconds=1)
 HOLDING_EVERY = timedelta(seconds=3)
 PROGRESS_EVERY = timedelta(seconds=2)
 TELL_EVERY = timedelta(seconds=1)
+LOGS_EVERY = timedelta(seconds=1)
 
 
 class Desk:
@@ -63,10 +64,11 @@ class Desk:
             entry = Entry(row.client, row.submitted_at, row, run=run, left_at=now)
             self.queue.entries[row.client] = entry
         await self.refresh()
+        self.flushes.recall(await site.record.write(lambda ledger: ledger.recent_runs(site.name)))
         await self._look_for_others()
         if not self.batches.runs and not self._has_others:
             self.flushes.clear_keepers()
-            self.batches.needs_cleanup = self.flushes.is_left_unclean()
+            self.batches.needs_cleanup |= self.flushes.is_left_unclean()
 
     @property
     def is_open(self) -> bool:
@@ -95,8 +97,10 @@ class Desk:
         """Tell a client how its DLEs stand, with all that has happened until now."""
         try:
             await asyncio.shield(self.opened)
-            await self.refresh()
-            await self.site.read_dles()
+            if self._rhythm.is_due("logs", LOGS_EVERY, read_clock()):
+                await self.refresh()
+            async with self._intake:  # that another client's hello began
+                await self.site.read_dles()
             message = await self.batches.welcome(line)
         except AsyncamandaError as error:
             line.refuse(Refused(error.reference, error.message, error.hint, int(error.exit)))
@@ -106,6 +110,8 @@ class Desk:
 
     def submit(self, line: Line) -> None:
         """Take a client's request, unless it is served by now without knowing it."""
+        if not line.is_open:
+            return
         if line.client in self.queue.entries or not self.batches.tell_missed_end(line):
             self.queue.submit(line)
 
@@ -129,7 +135,7 @@ class Desk:
     def _decide(self, now: datetime) -> Start | Wait:
         scene = Scene(
             submitted_at=self.queue.waiting(),
-            present=self.queue.present(),
+            present=set(self.queue.present()),
             busy=self.batches.busy(),
             runs=len(self.batches.runs),
             is_starting=self._is_occupied,
@@ -209,7 +215,9 @@ class Desk:
         site = self.site
         ledger, logdir = site.record.ledger, site.settings.logdir
         try:
-            for _ in take_in_all(ledger, site.name, logdir, amanda.is_run_alive, read_clock()):
+            for said in take_in_all(ledger, site.name, logdir, amanda.is_run_alive, read_clock()):
+                if "cannot be read" in said:
+                    site.log(said)
                 await asyncio.sleep(0)
         except LedgerBusy as error:
             site.record.note_trouble(error)
@@ -219,8 +227,7 @@ class Desk:
         return True
 
     async def relearn(self) -> None:
-        """Go on with a new ledger, since the old one is gone."""
-        await self.batches.write_anew()
+        """Go on with a new ledger, in which the runs are already."""
         for entry in self.queue.in_order():
             await self.queue.write_down(entry)
         await self.refresh()

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import os
+import resource
 import signal
 import socket
 import struct
@@ -41,13 +42,14 @@ from asyncamanda.server.registry import Registry
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.processes import find_ancestor
 
-TICK = 0.2  # seconds
+TICK = 0.1  # seconds
 BEAT_EVERY = timedelta(seconds=1)
 LEDGER_EVERY = timedelta(seconds=2)
 LEDGER_PATIENCE = timedelta(milliseconds=200)  # everybody waits meanwhile, so it is tried again
 FIRST_WORD_SECONDS = 5.0
 BACKLOG = 512
 HOUR = timedelta(hours=1)
+SSHD = frozenset({"sshd", "sshd-session"})  # the latter since OpenSSH 9.8
 FORGET_EVERY = timedelta(days=1)
 KEPT = timedelta(days=180)  # requests and sessions that are over; verdicts stay
 BURST_SECONDS = 10  # so many seconds' messages may come at once
@@ -70,7 +72,13 @@ class Dispatcher:
         self._busy_at = read_clock()
         self._rhythm = Rhythm()
         self._stop = asyncio.Event()
-        self._background = Background(self._stop.set)
+        self._background = Background(self._give_up)
+        self.has_failed = False
+
+    def _give_up(self) -> None:
+        """End because of a bug of ours: another dispatcher begins from what is written down."""
+        self.has_failed = True
+        self._stop.set()
 
     async def serve(self) -> None:
         """Serve until nothing is left to do for `idle_exit`, or a signal says stop."""
@@ -136,7 +144,12 @@ class Dispatcher:
         write_log("the ledger was lost; a new one is made from Amanda's logs")
         self._record.ledger.close()
         self._record.ledger, self._record.is_damaged = fresh, False
-        for desk in list(self._desks.values()):
+        for line in self._lines:
+            line.session_id = None  # a number of the old one
+        desks = list(self._desks.values())
+        for desk in desks:
+            await desk.batches.write_anew()
+        for desk in desks:
             await desk.relearn()
 
     # -- the socket
@@ -168,7 +181,13 @@ class Dispatcher:
         while True:
             try:
                 caller, _ = self._listener.accept()
-            except OSError:
+            except BlockingIOError:
+                return
+            except OSError as error:  # no descriptors left
+                write_log(f"a caller has to wait: {error.strerror}")
+                loop = asyncio.get_running_loop()
+                loop.remove_reader(self._listener)
+                loop.call_later(FIRST_WORD_SECONDS, self._listen)
                 return
             caller.setblocking(False)
             self._background.start(self._hear_caller(caller))
@@ -181,16 +200,21 @@ class Dispatcher:
             caller.close()
             return
         pid, uid = _peer_of(caller)
-        match switchboard.unpack(packet):
-            case ["talk", client, amanda_config, attempt] if len(descriptors) == 2 and _is_own(uid):
-                ends = descriptors[0], descriptors[1]
-                line = self._make_line(Identity(client, amanda_config), caller, ends, attempt)
-                self._admit(line, pid)
-                return
-            case words:
-                for descriptor in descriptors:
-                    os.close(descriptor)
-                answer = self._answer(words) if _is_own(uid) else {"error": "not for you"}
+        answer: object = {"error": "not for you"}
+        if uid in {0, os.geteuid()}:
+            match switchboard.unpack(packet):
+                case ["talk", client, amanda_config, attempt] if len(descriptors) == 2:
+                    ends = descriptors[0], descriptors[1]
+                    line = self._make_line(Identity(client, amanda_config), caller, ends, attempt)
+                    self._admit(line, pid)
+                    return
+                case ["talk", *_]:  # without both descriptors: this process may have no more
+                    _close_all(descriptors)
+                    _send_exit(caller, Exit.LATER)
+                    return
+                case words:
+                    answer = self._answer(words)
+        _close_all(descriptors)
         with caller, contextlib.suppress(OSError):
             await asyncio.wait_for(_send_all(caller, answer), FIRST_WORD_SECONDS)
 
@@ -269,7 +293,8 @@ class Dispatcher:
         """Do what a client says."""
         desk = self._desk(line.identity.amanda_config)
         match message:
-            case Hello():
+            case Hello() if not line.has_said_hello:
+                line.has_said_hello = True
                 if choose_protocol(message.protocols) is None:
                     line.refuse(refuse_protocol(message.protocols))
                     return
@@ -283,8 +308,10 @@ class Dispatcher:
             case Bye():
                 desk.queue.leave(line, is_withdrawn=True)
                 line.drop("left", Exit.OK)
-            case BadLine():
-                line.refuse(_not_understood(message))
+            case BadLine(reason):
+                line.refuse(_not_understood(reason))
+            case Hello():
+                line.refuse(_not_understood("a second hello"))
 
     def _submit(self, line: Line, desk: Desk) -> None:
         now = read_clock()
@@ -313,7 +340,7 @@ class Dispatcher:
         """
         dropped = {line: pid for line, pid in self._lines.items() if line.client == client}
         for line, gate_pid in dropped.items():
-            sshd = find_ancestor(gate_pid, "sshd", os.geteuid())
+            sshd = find_ancestor(gate_pid, SSHD, os.geteuid())
             line.refuse(REVOKED)
             if sshd:
                 with contextlib.suppress(OSError):
@@ -337,12 +364,17 @@ def open_ledger(config: ServerConfig) -> Ledger:
     return ledger
 
 
-def dispatch(config: ServerConfig, registry: Registry) -> None:
-    """Be the dispatcher, to the end. Whoever calls this holds the dispatcher's lock."""
+def dispatch(config: ServerConfig, registry: Registry) -> bool:
+    """Be the dispatcher, to the end; return whether a bug was that end.
+
+    Whoever calls this holds the dispatcher's lock.
+    """
     os.umask(0o077)
     os.chdir("/")
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # three for each client
 
-    async def serve() -> None:
+    async def serve() -> bool:
         while True:
             try:
                 ledger = open_ledger(config)
@@ -351,10 +383,11 @@ def dispatch(config: ServerConfig, registry: Registry) -> None:
                 await asyncio.sleep(OPEN_AGAIN_SECONDS)
             else:
                 break
-        await Dispatcher(config, ledger, registry).serve()
-        ledger.close()
+        dispatcher = Dispatcher(config, ledger, registry)
+        await dispatcher.serve()
+        return dispatcher.has_failed
 
-    asyncio.run(serve())
+    return asyncio.run(serve())
 
 
 async def _receive(caller: socket.socket) -> tuple[bytes, list[int]]:
@@ -368,6 +401,17 @@ async def _receive(caller: socket.socket) -> tuple[bytes, list[int]]:
             for descriptor in descriptors:
                 os.set_inheritable(descriptor, False)
             return packet, list(descriptors)
+
+
+def _close_all(descriptors: list[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def _send_exit(gate: socket.socket, code: Exit) -> None:
+    """Let a gate end with `code`."""
+    with gate, contextlib.suppress(OSError):
+        gate.send(switchboard.pack("exit", str(int(code))))
 
 
 async def _send_all(caller: socket.socket, answer: object) -> None:
@@ -402,14 +446,10 @@ def _peer_of(caller: socket.socket) -> tuple[int, int]:
     return pid, uid
 
 
-def _is_own(uid: int) -> bool:
-    return uid in {0, os.geteuid()}
-
-
-def _not_understood(line: BadLine) -> Refused:
+def _not_understood(reason: str) -> Refused:
     return Refused(
         "not-understood",
-        f"the client sent what is no message: {line.reason}",
+        f"the client sent what is no message: {reason}",
         "is it asyncamanda's agent that uses this key?",
         int(Exit.PROTOCOL),
     )

@@ -1,11 +1,11 @@
 """From the holding disk to a volume, and tidying up: what is done when no run is under way."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from asyncamanda.core.books import RunKind
+from asyncamanda.core.books import RunKind, RunRow
 from asyncamanda.core.flush import (
     FlushHistory,
     FlushKind,
@@ -21,6 +21,8 @@ from asyncamanda.server.site import Site
 from asyncamanda.system.clock import local_zone
 from asyncamanda.system.clock import now as read_clock
 
+CLEANUP_WITHIN = timedelta(hours=1)  # it makes reports, and trims indexes
+
 
 class Flushes:
     """The flushes of one Amanda configuration."""
@@ -31,6 +33,15 @@ class Flushes:
         self._site = site
         self._batches = batches
         self._is_wanted = is_wanted  # whether somebody waits for a run
+
+    def recall(self, newest: Iterable[RunRow]) -> None:
+        """Take over from the ledger how the last flush went; `newest` are runs, newest first."""
+        for run in newest:
+            if run.kind is RunKind.FLUSH:
+                self.history = replace(
+                    self.history, last_at=run.begun_at, has_failed=not run.labels
+                )
+                return
 
     def decide(self, now: datetime) -> FlushStep:
         """Return what is to be done about a flush."""
@@ -79,8 +90,7 @@ class Flushes:
         run = await self._batches.launch(
             RunKind.FLUSH, amanda.plan_amflush(self._site.name), (), []
         )
-        number = run.row.id
-        while number in self._batches.runs:
+        while run in self._batches.runs.values():
             await asyncio.sleep(runs.POLL)
         held, _ = runs.held_bytes(self._site.settings)
         self.history = replace(self.history, has_failed=held > 0, is_asked=False)
@@ -103,7 +113,7 @@ class Flushes:
         if await self._batches.find_others():
             return
         self.clear_keepers()
-        answer = await amanda.ask(["amcleanup", self._site.name])
+        answer = await amanda.ask(["amcleanup", self._site.name], CLEANUP_WITHIN)
         self._batches.needs_cleanup = False
         said = " ".join((answer.stdout or answer.stderr).split())
         self._site.log(f"amcleanup: {said or 'done'}")

@@ -60,6 +60,7 @@ def _serve(identity: Identity) -> int:
         if answer[0] == "exit":
             return int(answer[1])
         attempt = "again"  # it died, and with it all that it knew of this line
+        time.sleep(POLL)
 
 
 def fetch_dispatcher() -> socket.socket | None:

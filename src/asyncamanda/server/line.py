@@ -60,6 +60,7 @@ class Line:
     ) -> None:
         self.identity = identity
         self.is_resumed = is_resumed
+        self.has_said_hello = False
         self.is_greeted = False
         self.is_watching = False
         self.served = 0
@@ -68,7 +69,7 @@ class Line:
         self._reader, self._writer = descriptors
         self._on_message, self._on_end = on_message, on_end
         self._messages = messages
-        now = read_clock()
+        self.opened_at = now = read_clock()
         self._bucket = fill(messages, now)
         self._pulse = start_pulse(heartbeat, now)
         self._decoder = client_decoder()
@@ -182,11 +183,13 @@ class Line:
             return
         now = read_clock()
         self._pulse = hear(self._pulse, now)
-        self._pay(now)  # for what is no message, too
-        for message in self._decoder.feed(received):
+        messages = self._decoder.feed(received)
+        if not messages:  # what is no message is paid for, too
+            self._pay(now)
+        for message in messages:
+            self._pay(now)
             if not self.is_open:
                 return
-            self._pay(now)
             match message:
                 case Ping():
                     self.send(Pong())

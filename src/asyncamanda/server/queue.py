@@ -19,7 +19,8 @@ class Entry:
     """A request that is open: who asked, on which lines, and which run serves it.
 
     `row` is None as long as it is not in the ledger, which may be locked. `left_at` is when the
-    last line ended, None while there is one.
+    last line ended, None while there is one. `doubted_at` is when the client did not say that it
+    is there: until it is heard again it counts as absent.
     """
 
     client: str
@@ -28,6 +29,7 @@ class Entry:
     lines: list[Line] = field(default_factory=list)
     run: Run | None = None
     left_at: datetime | None = None
+    doubted_at: datetime | None = None
     told: Queued | None = None
 
 
@@ -50,7 +52,11 @@ class Queue:
 
     def present(self) -> list[str]:
         """Return the waiting clients that are connected, and whose request is written down."""
-        return [c for c in self.waiting() if self.entries[c].lines and self.entries[c].row]
+        return [
+            entry.client
+            for entry in self.entries.values()
+            if entry.run is None and entry.row and _is_heard(entry)
+        ]
 
     def in_order(self) -> list[Entry]:
         """Return the waiting entries, the oldest request first."""
@@ -72,7 +78,7 @@ class Queue:
             if len(self.entries) >= site.config.max_waiting:
                 line.finish(Later(site.config.come_back, "too many clients wait"), Exit.LATER)
                 return
-            entry = self.entries[line.client] = Entry(line.client, read_clock())
+            entry = self.entries[line.client] = Entry(line.client, line.opened_at)
             site.background.start(self.write_down(entry))
         if line not in entry.lines:
             entry.lines.append(line)
@@ -142,6 +148,11 @@ class Queue:
                 entry.told = word
                 for line in list(entry.lines):
                     line.send(word)
+
+
+def _is_heard(entry: Entry) -> bool:
+    doubted_at = entry.doubted_at
+    return any(doubted_at is None or line.heard_at >= doubted_at for line in entry.lines)
 
 
 def _no_dle(client: str, amanda_config: str) -> Refused:

@@ -20,6 +20,7 @@ class Record:
         self.ledger = ledger
         self.is_damaged = False
         self._trouble = ""
+        self._turn = asyncio.Lock()
 
     async def write(self, action: Callable[[Ledger], T]) -> T:
         """Return what `action` returns, as soon as the ledger can be used.
@@ -27,13 +28,20 @@ class Record:
         It may be locked by somebody else, or its disk be full: what is to be remembered is
         kept back until then, and so is whatever may only be done when it is remembered.
         """
+        async with self._turn:  # of many who wait, one tries
+            return await self._write(action)
+
+    async def _write(self, action: Callable[[Ledger], T]) -> T:
         while True:
             try:
-                return action(self.ledger)
+                done = action(self.ledger)
             except (LedgerBusy, LedgerUnavailable) as error:
                 self.is_damaged |= isinstance(error, LedgerDamaged)
                 self.note_trouble(error)
                 await asyncio.sleep(RETRY_SECONDS)
+            else:
+                self._trouble = ""
+                return done
 
     def note_trouble(self, error: LaterError) -> None:
         """Write into the diary what keeps the ledger from being used, once."""

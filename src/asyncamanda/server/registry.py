@@ -233,8 +233,9 @@ class Registry:
             try:
                 self._entries = read_registry(self._path)
             except AsyncamandaError:
-                self._entries = ()
-            self._seen = seen
+                self._entries, self._seen = (), None  # and looks again
+            else:
+                self._seen = seen
         return self._entries
 
 

@@ -19,6 +19,7 @@ from asyncamanda.core.books import RunEnd, RunRow
 from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.core.runlog import RunLog, find_begun, parse_run_log
 from asyncamanda.server.amanda import KEEPER, Settings
+from asyncamanda.system.clock import parse_local_stamp
 from asyncamanda.system.processes import has_session, read_boot_id, read_process
 
 POLL_START = 0.02  # seconds, until the keeper is in its place
@@ -77,8 +78,10 @@ class Run:
             if status is None:
                 return True
             self.exit_status = status
-        elif self.is_led and read_process(self.pid):
-            return True
+        elif self.is_led:
+            leader = read_process(self.pid)
+            if leader and leader.session == self.pid:
+                return True
         self.is_led = False
         return has_session(self.pid)
 
@@ -89,6 +92,7 @@ class Run:
                 parsed = parse_run_log(first_lines(self.settings.logdir / name))
                 if parsed and parsed.pid == self.pid:
                     self.log_name = name
+                    break
         if self.log_name and self.timestamp is None:
             found = _LOG_NAME.fullmatch(self.log_name)
             self.timestamp = found[1] if found else None
@@ -247,19 +251,22 @@ def held_bytes(settings: Settings) -> tuple[int, datetime | None]:
     for place in settings.holding:
         with suppress(OSError):
             for folder in place.iterdir():
-                if not re.fullmatch(r"\d{14}", folder.name):
+                if not _is_stamp(folder.name):
                     continue
                 sizes = [p.stat().st_size for p in folder.iterdir() if _is_dump(p)]
                 if sizes:
                     total += sum(sizes)
                     stamps.append(folder.name)
     oldest = min(stamps, default=None)
-    return total, _local(oldest) if oldest else None
+    return total, parse_local_stamp(oldest) if oldest else None
 
 
 def _is_dump(path: Path) -> bool:
     return path.name not in {KEEPER, "pid"} and not path.name.endswith(".tmp")
 
 
-def _local(stamp: str) -> datetime:
-    return datetime.strptime(stamp, "%Y%m%d%H%M%S").astimezone()
+def _is_stamp(name: str) -> bool:
+    try:
+        return bool(parse_local_stamp(name))
+    except (ValueError, OverflowError):
+        return False

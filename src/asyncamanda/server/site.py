@@ -1,11 +1,13 @@
 """One Amanda configuration, as every part of the dispatcher needs it."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
 from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.model import DleVerdict
 from asyncamanda.core.protocol import DleState, Finished
+from asyncamanda.errors import ConfigurationError
 from asyncamanda.server import amanda
 from asyncamanda.server.amanda import Settings
 from asyncamanda.server.background import Background, Rhythm, write_log
@@ -40,15 +42,34 @@ class Site:
 
     async def open(self) -> None:
         """Read the Amanda configuration. Raises ConfigurationError if it is of no use."""
-        self._settings = await amanda.read_settings(self.name)
-        self.reports.mkdir(mode=0o700, exist_ok=True)
-        await self.read_dles()
+        try:
+            self._settings, _ = await asyncio.gather(
+                amanda.read_settings(self.name), self.read_dles()
+            )
+            self.reports.mkdir(mode=0o700, exist_ok=True)
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(
+                "amanda-config",
+                f"the Amanda configuration {self.name} is of no use: {error}",
+                f"amcheck -s {self.name} tells more",
+            ) from error
 
     async def read_dles(self) -> None:
-        """Read the disklist anew, if that was not done a moment ago."""
-        if self._rhythm.is_due("dles", DLES_EVERY, read_clock()):
-            answer = await amanda.ask(["amadmin", self.name, "dles"])
+        """Read the disklist anew, if that was not done a moment ago.
+
+        While it cannot be read (somebody edits it), what it had before holds. Raises
+        ConfigurationError if it never could be.
+        """
+        if not self._rhythm.is_due("dles", DLES_EVERY, read_clock()):
+            return
+        answer = await amanda.ask(["amadmin", self.name, "dles"])
+        if answer.status == 0:
             self._dles = amanda.parse_dles(answer.stdout)
+            return
+        fault = f"the disklist of {self.name} cannot be read: {amanda.last_line(answer)}"
+        self.log(fault)
+        if not self._dles:
+            raise ConfigurationError("disklist", fault, f"amcheck -s {self.name} tells more")
 
     def has_dle(self, host: str, disk: str) -> bool:
         """Return whether the disklist has this DLE."""

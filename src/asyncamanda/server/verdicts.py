@@ -127,7 +127,8 @@ def put_protections(connection: Connection, run: RunRow, words: Sequence[DleVerd
 
     Their newest verdicts decide, whether or not these are that run's.
     """
-    newest = newest_verdicts(connection, run.amanda_config)
+    hosts = {word.host for word in words}
+    newest = newest_verdicts(connection, run.amanda_config, verdicts.c.host.in_(hosts))
     needs = read_protections(connection, run.amanda_config)
     known = {(need.host, need.disk): need for need in needs}
     for dle in dict.fromkeys((word.host, word.disk) for word in words):

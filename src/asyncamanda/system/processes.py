@@ -5,7 +5,7 @@ proc(5): in /proc/PID/stat the fields after the name are state, parent, group, s
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,12 +59,12 @@ def has_session(leader: int) -> bool:
     return any(process.session == leader for process in iterate_processes())
 
 
-def find_ancestor(pid: int, name: str, uid: int) -> int | None:
-    """Return the nearest process above `pid` of that name and user, or None."""
+def find_ancestor(pid: int, names: Collection[str], uid: int) -> int | None:
+    """Return the nearest process above `pid` of one of those names and that user, or None."""
     process = read_process(pid)
     while process and process.parent > 1:
         process = read_process(process.parent)
-        if process and process.name == name and _owner(process.pid) == uid:
+        if process and process.name in names and _owner(process.pid) == uid:
             return process.pid
     return None
 

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 from asyncamanda.commands.server.options import add_config, load_as_amanda_user
@@ -27,16 +28,25 @@ def run(arguments: argparse.Namespace) -> Exit:
     Raises LaterError if another dispatcher runs; one that a gate started just ends then.
     """
     config = load_as_amanda_user(arguments)
-    try:
-        with hold_lock(Path(switchboard.STATE, "dispatcher.lock"), read_clock()):
-            if arguments.on_demand:
-                _turn_log_over()
-            from asyncamanda.server.dispatcher import dispatch  # noqa: PLC0415 - loads SQLAlchemy
-
-            dispatch(config, Registry(registry_path(config.user)))
-    except Held as held:
-        if arguments.on_demand:
+    with ExitStack() as stack:
+        if not _lock(stack, is_on_demand=arguments.on_demand):
             return Exit.OK
+        if arguments.on_demand:
+            _turn_log_over()
+        from asyncamanda.server.dispatcher import dispatch  # noqa: PLC0415 - loads SQLAlchemy
+
+        has_failed = dispatch(config, Registry(registry_path(config.user)))
+    return Exit.INTERNAL if has_failed else Exit.OK
+
+
+def _lock(stack: ExitStack, *, is_on_demand: bool) -> bool:
+    """Be the one dispatcher until the end of `stack`; return False if one that was wanted runs."""
+    try:
+        lock = hold_lock(Path(switchboard.STATE, "dispatcher.lock"), read_clock())
+        stack.enter_context(lock)
+    except Held as held:
+        if is_on_demand:
+            return False
         raise LaterError(
             "already-running",
             f"a dispatcher runs already: pid {held.holder.pid}",
@@ -48,7 +58,7 @@ def run(arguments: argparse.Namespace) -> Exit:
             f"{switchboard.STATE} cannot be used: {error.strerror}",
             "as root, `asyncamanda server setup` makes it",
         ) from error
-    return Exit.OK
+    return True
 
 
 def _turn_log_over() -> None:
