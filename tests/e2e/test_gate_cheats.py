@@ -290,7 +290,7 @@ def reach(family, place, first):
             caller.sendall(first)
             while piece := caller.recv(4096):
                 yield piece
-        except ConnectionResetError:
+        except (ConnectionResetError, BrokenPipeError):
             pass
 local, socks = ("127.0.0.1", 7001), ("127.0.0.1", 7002)
 to_port_22 = b"\4\1\0\x16\x7f\0\0\1\0"
