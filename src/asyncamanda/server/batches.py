@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from asyncamanda import __version__
-from asyncamanda.core.books import Protection, RunEnd, RunKind, RunRow, summarise_verdicts
+from asyncamanda.core.books import RunEnd, RunKind, RunRow, summarise_verdicts
 from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.core.progress import parse_amstatus
 from asyncamanda.core.protocol import PROTOCOLS, Finished, Progress, Welcome
@@ -16,6 +16,7 @@ from asyncamanda.errors import LaterError
 from asyncamanda.server import amanda, runs
 from asyncamanda.server.ledger import Ledger
 from asyncamanda.server.line import Line
+from asyncamanda.server.protections import Protections
 from asyncamanda.server.queue import Entry, Queue
 from asyncamanda.server.runs import Run
 from asyncamanda.server.site import Site
@@ -24,6 +25,7 @@ from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.processes import read_boot_id
 
 START_AGAIN_SECONDS = 5.0
+PROTECT_AGAIN_SECONDS = 1.0
 REPORT_WITHIN = timedelta(seconds=30)  # clients wait for it
 ROLL_CALL = 2.0  # seconds for a client to say that it is there, before a run counts on it
 
@@ -38,6 +40,7 @@ class Batches:
         self.runs: dict[int, Run] = {}
         self.needs_cleanup = False
         self._is_showing = False
+        self._protections = Protections(site)
         self._served: dict[str, tuple[int, Finished]] = {}  # how often, and how the last time
         self._site = site
         self._queue = queue
@@ -55,7 +58,11 @@ class Batches:
 
     async def start(self, clients: tuple[str, ...]) -> None:
         """Start one run for those of `clients` who are there; return when another may start."""
-        clients = await self._protect_before(clients)
+        failed = await self._protections.make(clients)
+        clients = tuple(client for client in clients if client not in failed)
+        if not clients:
+            await asyncio.sleep(PROTECT_AGAIN_SECONDS)
+            return
         clients = await self._call_roll(clients)
         if await self.find_others():
             return
@@ -311,7 +318,7 @@ class Batches:
         stamp = run.timestamp or format_local_stamp(run.row.begun_at)
         for entry in self._queue.of_run(run):
             await self._finish(entry, run, _own_words(end.verdicts, entry.client, stamp))
-        await self.protect(set(run.clients))  # before which none of them is in a run again
+        await self._protections.make(run.clients)  # before which none of them is in a run again
         del self.runs[run.row.id]
 
     async def _judge(self, run: Run) -> RunEnd:
@@ -338,38 +345,6 @@ class Batches:
             self._site.log(f"{path} cannot be written: {error.strerror}")
             return None
         return str(path)
-
-    # -- no false base
-
-    async def _protect_before(self, clients: tuple[str, ...]) -> tuple[str, ...]:
-        failed = await self.protect(set(clients))
-        for client in failed:
-            self._site.log(f"{client} waits, for Amanda cannot be told to distrust its last dump")
-        return tuple(c for c in clients if c not in failed and c in self._queue.waiting())
-
-    async def protect(self, hosts: Collection[str]) -> set[str]:
-        """Tell Amanda of dumps of `hosts` that must not be built upon; return where that failed."""
-        name, failed = self._site.name, set()
-        for need in await self._site.record.write(lambda ledger: ledger.pending_protections(name)):
-            if need.host in hosts and not await self._force(need):
-                failed.add(need.host)
-        return failed
-
-    async def _force(self, need: Protection) -> bool:
-        """Return whether Amanda knows now, or the DLE has left the disklist."""
-        site, kind = self._site, need.kind.value
-        if not site.has_dle(need.host, need.disk):
-            return True  # nothing is dumped; should it come back, it is still needed
-        answer = await amanda.ask(amanda.plan_force(site.name, kind, need.host, need.disk))
-        said = " ".join((answer.stdout or answer.stderr).split())
-        site.log(f"{kind} {need.host} {need.disk}: {said}")
-        # the exit status is 0 even where nothing matches (amanda-facts)
-        is_known = answer.status == 0 and "is set to" in said
-        if is_known:
-            await site.record.write(
-                lambda ledger: ledger.protection_made(site.name, need, read_clock())
-            )
-        return is_known
 
 
 def _own_words(

@@ -8,12 +8,10 @@ whatever kills it, the gates fetch a new one, which finds requests and runs in t
 
 import asyncio
 import contextlib
-import json
 import os
 import resource
 import signal
 import socket
-import struct
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -34,6 +32,7 @@ from asyncamanda.core.protocol import (
 from asyncamanda.errors import Exit
 from asyncamanda.server import switchboard
 from asyncamanda.server.background import Background, Rhythm, write_log
+from asyncamanda.server.callers import close_all, peer_of, receive, send_all, send_exit
 from asyncamanda.server.desk import Desk
 from asyncamanda.server.ledger import Ledger, LedgerUnavailable
 from asyncamanda.server.line import Line
@@ -54,7 +53,6 @@ FORGET_EVERY = timedelta(days=1)
 KEPT = timedelta(days=180)  # requests and sessions that are over; verdicts stay
 BURST_SECONDS = 10  # so many seconds' messages may come at once
 OPEN_AGAIN_SECONDS = 1.0
-ANSWER_PIECE = 32_768  # bytes
 
 
 class Dispatcher:
@@ -195,11 +193,11 @@ class Dispatcher:
     async def _hear_caller(self, caller: socket.socket) -> None:
         """Hear a caller's first word, and do it."""
         try:
-            packet, descriptors = await asyncio.wait_for(_receive(caller), FIRST_WORD_SECONDS)
+            packet, descriptors = await asyncio.wait_for(receive(caller), FIRST_WORD_SECONDS)
         except (OSError, TimeoutError):
             caller.close()
             return
-        pid, uid = _peer_of(caller)
+        pid, uid = peer_of(caller)
         answer: object = {"error": "not for you"}
         if uid in {0, os.geteuid()}:
             match switchboard.unpack(packet):
@@ -209,14 +207,14 @@ class Dispatcher:
                     self._admit(line, pid)
                     return
                 case ["talk", *_]:  # without both descriptors: this process may have no more
-                    _close_all(descriptors)
-                    _send_exit(caller, Exit.LATER)
+                    close_all(descriptors)
+                    send_exit(caller, Exit.LATER)
                     return
                 case words:
                     answer = self._answer(words)
-        _close_all(descriptors)
+        close_all(descriptors)
         with caller, contextlib.suppress(OSError):
-            await asyncio.wait_for(_send_all(caller, answer), FIRST_WORD_SECONDS)
+            await asyncio.wait_for(send_all(caller, answer), FIRST_WORD_SECONDS)
 
     def _answer(self, words: list[str]) -> object:
         """Return the answer to somebody at the server who is no gate."""
@@ -388,62 +386,6 @@ def dispatch(config: ServerConfig, registry: Registry) -> bool:
         return dispatcher.has_failed
 
     return asyncio.run(serve())
-
-
-async def _receive(caller: socket.socket) -> tuple[bytes, list[int]]:
-    """Return a packet and the descriptors that came with it. Raises OSError."""
-    while True:
-        try:
-            packet, descriptors, _, _ = socket.recv_fds(caller, switchboard.LARGEST, 2)
-        except BlockingIOError:
-            await _wait(caller, is_writing=False)
-        else:
-            for descriptor in descriptors:
-                os.set_inheritable(descriptor, False)
-            return packet, list(descriptors)
-
-
-def _close_all(descriptors: list[int]) -> None:
-    for descriptor in descriptors:
-        os.close(descriptor)
-
-
-def _send_exit(gate: socket.socket, code: Exit) -> None:
-    """Let a gate end with `code`."""
-    with gate, contextlib.suppress(OSError):
-        gate.send(switchboard.pack("exit", str(int(code))))
-
-
-async def _send_all(caller: socket.socket, answer: object) -> None:
-    text = json.dumps(answer).encode()
-    while text:
-        try:
-            caller.send(text[:ANSWER_PIECE])
-        except BlockingIOError:
-            await _wait(caller, is_writing=True)
-        else:
-            text = text[ANSWER_PIECE:]
-
-
-async def _wait(caller: socket.socket, *, is_writing: bool) -> None:
-    """Return when something can be read from `caller`, or written to it."""
-    loop, ready = asyncio.get_running_loop(), asyncio.Event()
-    add = loop.add_writer if is_writing else loop.add_reader
-    remove = loop.remove_writer if is_writing else loop.remove_reader
-    add(caller, ready.set)
-    try:
-        await ready.wait()
-    finally:
-        remove(caller)
-
-
-def _peer_of(caller: socket.socket) -> tuple[int, int]:
-    """Return the process and the user at the other end (unix(7), SO_PEERCRED)."""
-    size = struct.calcsize("3i")
-    pid, uid, _ = struct.unpack(
-        "3i", caller.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
-    )
-    return pid, uid
 
 
 def _not_understood(reason: str) -> Refused:

@@ -1,0 +1,43 @@
+"""No false base: Amanda is told of dumps whose snapshots claim what the server does not have."""
+
+from collections.abc import Collection
+
+from asyncamanda.core.books import Protection
+from asyncamanda.server import amanda
+from asyncamanda.server.site import Site
+from asyncamanda.system.clock import now as read_clock
+
+
+class Protections:
+    """What one Amanda configuration's DLEs need (core/protect.py), as the ledger has it."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    async def make(self, hosts: Collection[str]) -> set[str]:
+        """Tell Amanda what the DLEs of `hosts` need; return the hosts where that failed.
+
+        None of those may be dumped before it is done.
+        """
+        name, failed = self._site.name, set()
+        for need in await self._site.record.write(lambda ledger: ledger.pending_protections(name)):
+            if need.host in hosts and not await self._force(need):
+                self._site.log(f"{need.host} waits, for Amanda cannot be told to distrust a dump")
+                failed.add(need.host)
+        return failed
+
+    async def _force(self, need: Protection) -> bool:
+        """Return whether Amanda knows now, or the DLE has left the disklist."""
+        site, kind = self._site, need.kind.value
+        if not site.has_dle(need.host, need.disk):
+            return True  # nothing is dumped; should it come back, it is still needed
+        answer = await amanda.ask(amanda.plan_force(site.name, kind, need.host, need.disk))
+        said = " ".join((answer.stdout or answer.stderr).split())
+        site.log(f"{kind} {need.host} {need.disk}: {said}")
+        # the exit status is 0 even where nothing matches (amanda-facts)
+        is_known = answer.status == 0 and "is set to" in said
+        if is_known:
+            await site.record.write(
+                lambda ledger: ledger.protection_made(site.name, need, read_clock())
+            )
+        return is_known
