@@ -601,7 +601,9 @@ def test_other_users_of_the_server_reach_nothing(office: Office, stranger: list[
     victim = Thief(office.client("victim")).greet()
     environ = {"SSH_ORIGINAL_COMMAND": GATE}
     by_hand = [*stranger, "asyncamanda", "gate", "--client", "victim", "--amanda-config", "daily"]
-    gate = office.server.run(by_hand, environ=environ, stdin=HELLO + SUBMIT + BYE, check=False)
+    gate = office.server.run(
+        by_hand, environ=environ, stdin=HELLO + SUBMIT + BYE, check=False, timeout=20
+    )
     assert gate.returncode == LATER
     assert json.loads(gate.stdout)["type"] == "later"
     assert "Permission denied" in gate.stderr

@@ -42,7 +42,7 @@ from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.processes import find_ancestor
 
 TICK = 0.1  # seconds
-BEAT_EVERY = timedelta(seconds=1)
+LOOKS = 4  # at each line in a heartbeat: a pause of a whole one is taken for sleep
 LEDGER_EVERY = timedelta(seconds=2)
 LEDGER_PATIENCE = timedelta(milliseconds=200)  # everybody waits meanwhile, so it is tried again
 FIRST_WORD_SECONDS = 5.0
@@ -112,7 +112,7 @@ class Dispatcher:
     def _tick(self, now: datetime) -> None:
         if not self._is_listening():
             self._listen()
-        if self._rhythm.is_due("beat", BEAT_EVERY, now):
+        if self._rhythm.is_due("beat", self._config.heartbeat / LOOKS, now):
             for line in list(self._lines):
                 line.beat(now)
         if self._rhythm.is_due("ledger", LEDGER_EVERY, now) and self._is_ledger_lost():
