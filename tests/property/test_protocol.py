@@ -146,6 +146,9 @@ def test_no_message_of_a_client_has_room_for_a_name() -> None:
         "software": str,  # shown, and nothing else
         "is_watching": bool,
         "is_forced": bool,
+        "token": str,  # one that the server gave: hexadecimal digits
+        "status": int,
+        "reason": str,  # shown, and nothing else
     }
 
 

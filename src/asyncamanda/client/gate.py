@@ -1,6 +1,7 @@
 """Gate mode: ask the server for a backup, stay on the line, and believe its verdict."""
 
 import select
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NoReturn, assert_never
@@ -22,6 +23,7 @@ from asyncamanda.client.look import Look
 from asyncamanda.client.narrator import Narrator
 from asyncamanda.client.plan import Plan, find_password, warn_of_password
 from asyncamanda.client.record import Record
+from asyncamanda.client.streams import Streams
 from asyncamanda.core.direct import NotBackedUp
 from asyncamanda.core.due import NotDue, force_due
 from asyncamanda.core.interval import format_age, format_interval
@@ -76,8 +78,9 @@ def back_up(
             with (
                 connect(target, plan.options, stop, plan.state) as connection,
                 connection.talk(GATE) as session,
+                closing(Streams(connection, plan.amandad)) as streams,
             ):
-                result = asking.talk(Line(session, stop))
+                result = asking.talk(Line(session, streams, stop))
         except NotConnected as failure:
             result = asking.bear_no_connection(failure)
         if not isinstance(result, Closed):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from asyncamanda.client.streams import Streams
 from asyncamanda.core.heartbeat import Beat, Pulse, beat, hear, start_pulse
 from asyncamanda.core.interval import format_age
 from asyncamanda.core.protocol import (
@@ -14,6 +15,7 @@ from asyncamanda.core.protocol import (
     Finished,
     Hello,
     Later,
+    Open,
     Ping,
     Pong,
     Progress,
@@ -71,10 +73,11 @@ Heard = (
 
 
 class Line:
-    """One session with the gate."""
+    """One session with the gate, and the streams beside it."""
 
-    def __init__(self, session: Session, stop: StopRequest) -> None:
+    def __init__(self, session: Session, streams: Streams, stop: StopRequest) -> None:
         self._session = session
+        self._streams = streams
         self._stop = stop
         self._decoder = server_decoder()
         self._unfinished = b""
@@ -114,14 +117,15 @@ class Line:
     def listen(self, on_tick: Callable[[], None]) -> Iterator[Heard]:
         """Yield what the other side says, its Pings answered, and last how the line ended.
 
-        `on_tick` is called several times a second.
+        Streams begin and end meanwhile, as it asks for. `on_tick` is called several times a second.
         """
         while not self._stop.signal:
             if end := self._look(read_clock()):
                 yield end
                 return
-            piece = self._session.receive(self._tick)
+            piece = self._session.receive(self._tick, self._streams.descriptors())
             on_tick()
+            self._streams.tend(self.say)
             if piece == b"":
                 yield self._close()
                 return
@@ -151,19 +155,24 @@ class Line:
         for part in piece.splitlines(keepends=True):
             self._unfinished = (self._unfinished + part)[-KEPT_TEXT:]
             for message in self._decoder.feed(part):
-                match message:
-                    case Ping():
-                        self.say(Pong())
-                        if self._greeted_at:  # it is there, and reads years of logs perhaps
-                            self._greeted_at = read_clock()
-                    case Pong():
-                        pass
-                    case BadLine(reason):
-                        yield Garbled(clean_line(self._unfinished), reason)
-                    case _:
-                        yield message
+                if isinstance(message, Ping | Pong | Open):
+                    self._answer(message)
+                elif isinstance(message, BadLine):
+                    yield Garbled(clean_line(self._unfinished), message.reason)
+                else:
+                    yield message
             if part.endswith(b"\n"):
                 self._unfinished = b""
+
+    def _answer(self, message: Ping | Pong | Open) -> None:
+        """Do what nobody else has to know of."""
+        if isinstance(message, Open):
+            if failed := self._streams.open(message.token):
+                self.say(failed)
+        elif isinstance(message, Ping):
+            self.say(Pong())
+            if self._greeted_at:  # it is there, and reads years of logs perhaps
+                self._greeted_at = read_clock()
 
     def _close(self) -> Closed | Garbled:
         status = self._session.finish()

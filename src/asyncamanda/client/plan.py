@@ -26,7 +26,8 @@ class Plan:
 
     `state` is the folder of its memory; `depends_on` are the files, amandates and memory
     aside, whose change could change a verdict. `reconnect_for` is how long a broken connection
-    to the gate is tried anew.
+    to the gate is tried anew, and `amandad` the program that Amanda's calls get, None for
+    the usual one.
     """
 
     target: Target
@@ -38,6 +39,7 @@ class Plan:
     depends_on: tuple[Path, ...] = ()
     password_file: Path | None = None
     reconnect_for: timedelta = timedelta(minutes=2)
+    amandad: Path | None = None
 
 
 def plan_classic(arguments: ClassicArguments) -> Plan:
@@ -93,6 +95,7 @@ def plan_configured(named: str | None) -> Plan:
         depends_on=candidates,
         password_file=settings.password_file and settings.password_file.expanduser(),
         reconnect_for=settings.reconnect_for,
+        amandad=settings.amandad,
     )
 
 

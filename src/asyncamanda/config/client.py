@@ -55,6 +55,7 @@ class ClientConfig:
     stale_after: timedelta | None = None
     settle: timedelta = timedelta(hours=1)
     reconnect_for: timedelta = timedelta(minutes=2)
+    amandad: Path | None = None
     user: str = "backup"
     ssh: SshSettings = SshSettings()
 
@@ -168,6 +169,7 @@ _CLIENT_KEYS: Keys = {
     "stale_after": read_span,
     "settle": read_span,
     "reconnect_for": read_span,
+    "amandad": read_path,
     "user": read_text,
     "ssh": {
         "connect_timeout": read_span,

@@ -1,21 +1,25 @@
-"""What a client's key may do: its identity, and the one command that it may ask for.
+"""What a client's key may do: its identity, and the commands that it may ask for.
 
 The key's line in authorized_keys names a forced command; its arguments say who the client
 is, and what the client asked for comes beside it as SSH_ORIGINAL_COMMAND (sshd(8),
-"AUTHORIZED_KEYS FILE FORMAT"). That is compared whole with what is allowed: nothing takes
-it apart, so nothing can be hidden in it.
+"AUTHORIZED_KEYS FILE FORMAT"). That is compared whole with what is allowed, a token's digits
+aside: nothing takes it apart, so nothing can be hidden in it.
 
 Every connected client has a gate process that imports this. So it imports nothing: a
 dataclass or an Enum would load a dozen modules and more that a bare interpreter is without.
 """
 
 ALLOWED = "asyncamanda gate"
+ATTACH = "asyncamanda gate attach "  # and a token
+TOKEN_DIGITS = 32
+DIRECT = "--direct"  # Amanda reaches this client without its connection
 LONGEST_CLIENT = 253  # characters, as a host name's in the DNS (RFC 1035)
 LONGEST_AMANDA_CONFIG = 64
 SHOWN = 60  # characters of a command that was denied
 
 _FIRST = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
 _FURTHER = _FIRST | frozenset(".-")
+_HEX = frozenset("0123456789abcdef")
 
 
 class Identity(tuple[str, str]):
@@ -57,6 +61,12 @@ class Verb:
 Verb.TALK = Verb("talk")
 
 
+class Attach(str):
+    """The wish to join a stream that the dispatcher asked for; the text is the token."""
+
+    __slots__ = ()
+
+
 class Denied(tuple[str, str]):
     """Why a key may not do what it asks for, and what to do instead; printable ASCII."""
 
@@ -82,8 +92,12 @@ class Denied(tuple[str, str]):
 def parse_identity(argv: list[str]) -> Identity:
     """Return who `--client CLIENT --amanda-config NAME` is, in either order.
 
+    A `--direct` at the end is the registry's own (registry.py), and says nothing here.
+
     Raises ValueError if `argv` is anything else, or a name is none.
     """
+    if argv[-1:] == [DIRECT]:
+        argv = argv[:-1]
     options = dict(zip(argv[::2], argv[1::2], strict=False))
     if len(argv) != 4 or options.keys() != {"--client", "--amanda-config"}:
         raise ValueError("the arguments are not --client CLIENT --amanda-config NAME")
@@ -117,10 +131,13 @@ def _check_name(what: str, name: str, longest: int) -> None:
         raise ValueError(f"{what} has no two dots in a row")
 
 
-def decide_verb(original: str | None) -> Verb | Denied:
+def decide_verb(original: str | None) -> Verb | Attach | Denied:
     """Return what SSH_ORIGINAL_COMMAND may have; it is None where sshd set none."""
     if original == ALLOWED:
         return Verb.TALK
+    token = (original or "")[len(ATTACH) :]
+    if original == ATTACH + token and len(token) == TOKEN_DIGITS and _HEX.issuperset(token):
+        return Attach(token)
     hint = "it is for the agent: run `asyncamanda run` on the client"
     if not original:
         return Denied("this key opens no shell", hint)

@@ -48,6 +48,19 @@ class Bye:
 
 
 @dataclass(frozen=True, slots=True)
+class Shut:
+    """The stream of that token has ended, or was none: amandad's exit status, and why.
+
+    The status is as a shell has it: 127 where there is no amandad, 128 and more after a signal,
+    255 where the gate did not take the stream.
+    """
+
+    token: str
+    status: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ping:
     """Are you there? Either side may ask."""
 
@@ -138,6 +151,16 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Open:
+    """Amanda calls: start amandad, and join it to a new session, `asyncamanda gate attach TOKEN`.
+
+    The token is good once, and for a short time.
+    """
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """No, with what an error needs (errors.py); `exit` is the code that the agent ends with."""
 
@@ -159,9 +182,9 @@ class BadLine:
     reason: str
 
 
-ClientMessage = Hello | Submit | Ping | Pong | Bye
+ClientMessage = Hello | Submit | Ping | Pong | Bye | Shut
 ServerMessage = (
-    Welcome | Queued | Later | Running | Progress | Finished | Refused | Again | Ping | Pong
+    Welcome | Queued | Later | Running | Progress | Finished | Refused | Again | Open | Ping | Pong
 )
 M = TypeVar("M", ClientMessage, ServerMessage)
 

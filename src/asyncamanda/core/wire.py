@@ -7,6 +7,7 @@ from enum import Enum
 from types import NoneType
 from typing import TYPE_CHECKING, TypeVar, get_args, get_origin
 
+from asyncamanda.core.authority import ATTACH, Attach, decide_verb
 from asyncamanda.core.model import DumpState
 
 if TYPE_CHECKING:
@@ -145,6 +146,12 @@ def _state(value: object) -> DumpState:
         raise ValueError("no state of a dump") from None
 
 
+def _token(value: object) -> object:
+    if not isinstance(value, str) or not isinstance(decide_verb(ATTACH + value), Attach):
+        raise ValueError("no token")  # noqa: TRY004 - as above
+    return value
+
+
 _BY_TYPE: dict[object, Read] = {
     bool: _flag,
     int: _whole(0, MOST),
@@ -161,4 +168,6 @@ _BY_KEY: dict[str, Read] = {  # closer bounds than the type's
     "protocols": _whole(0, 10**9),
     "software": _label(200),
     "standing": _one_of("idle", "queued", "running"),
+    "status": _whole(0, 255),
+    "token": _token,
 }

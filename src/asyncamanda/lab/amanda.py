@@ -114,8 +114,7 @@ class AmandaServer(Host):
     def set_keepalive(self, seconds: int) -> None:
         """Let Amanda's ssh give a silent client up after two or three times `seconds`."""
         text = _SSH_CONFIG.format(seconds=seconds, patience=2 * seconds)
-        home = self.account("backup").home
-        self.write(f"{home}/.ssh/config", text, owner="backup", mode=0o600)
+        self.write("/etc/ssh/ssh_config.d/lab.conf", text)
 
     def amanda(
         self, *argv: str, timeout: float = 300, check: bool = True

@@ -25,6 +25,7 @@ from asyncamanda.core.protocol import (
     Hello,
     Later,
     Refused,
+    Shut,
     Submit,
     choose_protocol,
     refuse_protocol,
@@ -35,9 +36,10 @@ from asyncamanda.server.background import Background, Rhythm, write_log
 from asyncamanda.server.callers import close_all, peer_of, receive, send_all, send_exit
 from asyncamanda.server.desk import Desk
 from asyncamanda.server.ledger import Ledger, LedgerUnavailable
-from asyncamanda.server.line import Line
+from asyncamanda.server.line import SERVED, Line
 from asyncamanda.server.record import Record
 from asyncamanda.server.registry import Registry
+from asyncamanda.server.relay import Relay
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.processes import find_ancestor
 
@@ -62,6 +64,7 @@ class Dispatcher:
         self._config = config
         self._record = Record(ledger)
         self._registry = registry
+        self._relay = Relay(config.grace)
         self._lines: dict[Line, int] = {}  # with the processes of their gates
         self._buckets: dict[str, Bucket] = {}
         self._desks: dict[str, Desk] = {}
@@ -105,6 +108,7 @@ class Dispatcher:
             Path(switchboard.socket_path()).unlink()
         if self._listener:
             self._listener.close()
+        self._relay.close()
         write_log("the dispatcher ends")
 
     # -- what is done all the time
@@ -115,6 +119,7 @@ class Dispatcher:
         if self._rhythm.is_due("beat", self._config.heartbeat / LOOKS, now):
             for line in list(self._lines):
                 line.beat(now)
+        self._relay.beat(now)
         if self._rhythm.is_due("ledger", LEDGER_EVERY, now) and self._is_ledger_lost():
             self._background.start(self._replace_ledger())
         if self._rhythm.is_due("forget", FORGET_EVERY, now):
@@ -124,7 +129,8 @@ class Dispatcher:
                 del self._desks[name]  # the next client tries anew
             else:
                 desk.pump()
-        if self._lines or not all(desk.is_idle for desk in self._desks.values()):
+        is_busy = self._lines or self._relay.is_busy
+        if is_busy or not all(desk.is_idle for desk in self._desks.values()):
             self._busy_at = now
         self._busy_at = min(self._busy_at, now)  # the clock may be set back
         if now - self._busy_at > self._config.idle_exit:
@@ -206,6 +212,9 @@ class Dispatcher:
                     line = self._make_line(Identity(client, amanda_config), caller, ends, attempt)
                     self._admit(line, pid)
                     return
+                case [("attach" | "attached") as word, client, amanda_config, token]:
+                    self._carry(word, Identity(client, amanda_config), token, pid, caller)
+                    return
                 case ["talk", *_]:  # without both descriptors: this process may have no more
                     close_all(descriptors)
                     send_exit(caller, Exit.LATER)
@@ -215,6 +224,16 @@ class Dispatcher:
         close_all(descriptors)
         with caller, contextlib.suppress(OSError):
             await asyncio.wait_for(send_all(caller, answer), FIRST_WORD_SECONDS)
+
+    def _carry(
+        self, word: str, identity: Identity, token: str, pid: int, carrier: socket.socket
+    ) -> None:
+        """Let a process carry a stream of its client's, or go on with one."""
+        connection = find_ancestor(pid, SSHD, os.geteuid())
+        if word == "attached":
+            self._relay.take_over(identity, token, connection, carrier)
+        else:
+            self._relay.attach(identity, token, connection, carrier)
 
     def _answer(self, words: list[str]) -> object:
         """Return the answer to somebody at the server who is no gate."""
@@ -297,19 +316,32 @@ class Dispatcher:
                     line.refuse(refuse_protocol(message.protocols))
                     return
                 line.is_watching = message.is_watching
-                self._background.start(desk.welcome(line))
+                self._background.start(self._welcome(desk, line))
             case _ if not line.is_greeted:
                 if not line.is_resumed:
                     line.refuse(NO_HELLO)
             case Submit():
                 self._submit(line, desk)
+            case Shut():
+                self._relay.shut(line, message)
             case Bye():
+                self._relay.leave(line, is_lost=False)
                 desk.queue.leave(line, is_withdrawn=True)
                 line.drop("left", Exit.OK)
             case BadLine(reason):
                 line.refuse(_not_understood(reason))
             case Hello():
                 line.refuse(_not_understood("a second hello"))
+
+    async def _welcome(self, desk: Desk, line: Line) -> None:
+        """Greet a client, which Amanda may call from then on."""
+        await desk.welcome(line)
+        if line.is_greeted and line in self._lines and self._registry.is_relayed(line.identity):
+            connection = find_ancestor(self._lines[line], SSHD, os.geteuid())
+            try:
+                self._relay.arrive(line, connection)
+            except OSError as error:
+                write_log(f"{line.client} cannot be called: {error}")
 
     def _submit(self, line: Line, desk: Desk) -> None:
         now = read_clock()
@@ -326,6 +358,7 @@ class Dispatcher:
     def _end(self, line: Line, why: str) -> None:
         """Note that a line has ended."""
         self._lines.pop(line, None)
+        self._relay.leave(line, is_lost=why != SERVED)
         if desk := self._desks.get(line.identity.amanda_config):
             desk.queue.leave(line, is_withdrawn=False)
         if line.session_id is not None:
@@ -343,6 +376,7 @@ class Dispatcher:
             if sshd:
                 with contextlib.suppress(OSError):
                     os.kill(sshd, signal.SIGTERM)
+        self._relay.drop(client)
         for desk in self._desks.values():
             desk.queue.withdraw(client, "revoked")
         return len(dropped)

@@ -13,12 +13,13 @@ import socket
 import sys
 import time
 
-from asyncamanda.core.authority import Denied, Identity, decide_verb, parse_identity
+from asyncamanda.core.authority import Attach, Denied, Identity, decide_verb, parse_identity
 from asyncamanda.server import switchboard
 
 USAGE, LATER, REFUSED = 64, 75, 77  # errors.Exit, whose module takes long to load
 PATIENCE = 40.0  # seconds for a dispatcher to start: less than a client has
 POLL = 0.05  # seconds
+MOST_ATTEMPTS = 20  # dispatchers that one line may wear out
 LATER_LINE = '{"type":"later","after":60,"reason":"%s"}\n'  # json takes long to load, too
 
 
@@ -35,18 +36,24 @@ def main(argv: list[str]) -> int:
         return REFUSED
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # a dispatcher that it started leaves no zombie
     try:
+        if isinstance(verb, Attach):
+            from asyncamanda.server.attach import attach  # noqa: PLC0415 - who waits needs it not
+
+            return attach(identity, verb)
         return _serve(identity)
     except OSError as error:
         _say(
             f"asyncamanda gate: {error}\nhint: `asyncamanda server setup` on the server makes "
             f"{switchboard.STATE}, which belongs to the Amanda user"
         )
+        if isinstance(verb, Attach):
+            return LATER  # amandad is at the other end
         return _put_off(f"the server cannot work: {error.strerror}")
 
 
 def _serve(identity: Identity) -> int:
     attempt = "first"
-    while True:
+    for _ in range(MOST_ATTEMPTS):
         line = fetch_dispatcher()
         if line is None:
             return _put_off("the dispatcher at the server does not start")
@@ -61,6 +68,7 @@ def _serve(identity: Identity) -> int:
             return int(answer[1])
         attempt = "again"  # it died, and with it all that it knew of this line
         time.sleep(POLL)
+    return _put_off("the dispatcher at the server does not stay")
 
 
 def fetch_dispatcher() -> socket.socket | None:

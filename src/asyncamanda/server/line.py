@@ -31,6 +31,7 @@ from asyncamanda.system.clock import now as read_clock
 
 READ_BYTES = 1 << 12
 UNSENT_BYTES = 4 << 20  # a client that reads nothing is not waited for
+SERVED = "served"  # how a line ends that had its last word
 DRAIN_SECONDS = 5.0  # for the last words
 
 OnMessage = Callable[["Line", ClientMessage | BadLine], None]
@@ -119,7 +120,7 @@ class Line:
         if self._unsent:
             self._loop.call_later(DRAIN_SECONDS, self.drop, "it does not read", code)
         else:
-            self.drop("served", code)
+            self.drop(SERVED, code)
 
     def restart(self) -> None:
         """Let the client begin anew, on a line that may have been cut in the middle of a word."""
@@ -216,7 +217,7 @@ class Line:
             return
         self._loop.remove_writer(self._writer)
         if self._exit is not None:
-            self.drop("served", self._exit)
+            self.drop(SERVED, self._exit)
 
 
 TOO_FAST = Refused(

@@ -1,5 +1,6 @@
 """Who may connect: the Amanda user's authorized_keys is the registry, and nothing else is kept.
 
+What ssh needs to find the clients (aliases.py) is made from it at every change.
 A line of ours is known by its forced command. Every other line stays as it is, byte for byte.
 How a line is read: sshd(8), "AUTHORIZED_KEYS FILE FORMAT", and OpenSSH's auth2-pubkeyfile.c.
 """
@@ -9,16 +10,17 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from asyncamanda import quick
-from asyncamanda.core.authority import Identity, parse_identity
+from asyncamanda.core.authority import DIRECT, Identity, parse_identity
 from asyncamanda.core.publickey import PublicKey
 from asyncamanda.errors import AsyncamandaError, BadDataError, LaterError, RefusedError
 from asyncamanda.report.text import printable
+from asyncamanda.server.aliases import write_aliases
 from asyncamanda.system.account import find_user
 from asyncamanda.system.clock import now
 from asyncamanda.system.files import write_whole
@@ -36,11 +38,15 @@ _SKIPPED = str.maketrans("", "", "\r\v\f")  # b64_pton() reads over them within 
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """A client that may connect: for which Amanda configuration, and with which key."""
+    """A client that may connect: for which Amanda configuration, and with which key.
+
+    `is_direct`: Amanda reaches it by itself, and not by the relay.
+    """
 
     client: str
     amanda_config: str
     key: PublicKey
+    is_direct: bool = False
 
     @property
     def identity(self) -> Identity:
@@ -74,7 +80,8 @@ def parse_line(line: str) -> Enrolled | None:
     if identity is None:
         return None
     public = PublicKey(key["type"], key["key"], key["comment"] or "")
-    return Enrolled(identity.client, identity.amanda_config, public)
+    is_direct = commands[0].split()[-1] == DIRECT
+    return Enrolled(identity.client, identity.amanda_config, public, is_direct)
 
 
 def _parse_command(command: str) -> Identity | None:
@@ -96,6 +103,7 @@ def parse_registry(text: str) -> tuple[Enrolled, ...]:
 def render_line(entry: Enrolled) -> str:
     """Return the line, with its end, that lets a client in: to the gate, and nothing else."""
     command = f"asyncamanda gate --client {entry.client} --amanda-config {entry.amanda_config}"
+    command += f" {DIRECT}" if entry.is_direct else ""
     key = entry.key
     return f'restrict,command="{command}" {key.key_type} {key.key} {key.comment or entry.client}\n'
 
@@ -114,7 +122,9 @@ def plan_enroll(text: str, entry: Enrolled, *, is_replacing: bool = False) -> st
             raise _not_its_own(number, found)
     alike = [one for one in own if _is_alike(one, entry)]
     if alike and len(alike) == len(own):
-        return text
+        if all(one.is_direct == entry.is_direct for one in alike):
+            return text
+        is_replacing = True  # it is the same client, by the same key
     if own and not is_replacing:
         raise _enrolled_otherwise(own[0], entry)
     kept = [
@@ -191,6 +201,7 @@ def enroll(path: Path, entry: Enrolled, *, is_replacing: bool = False) -> bool:
         before = _read_text(path)
         after = plan_enroll(before, entry, is_replacing=is_replacing)
         _write_text(path, before, after)
+        _write_aliases(path, after)
     return before != after
 
 
@@ -202,8 +213,15 @@ def revoke(path: Path, client: str) -> tuple[Enrolled, ...]:
     """
     with _changing(path):
         before = _read_text(path)
-        _write_text(path, before, plan_revoke(before, client))
+        after = plan_revoke(before, client)
+        _write_text(path, before, after)
+        _write_aliases(path, after)
     return tuple(entry for entry in parse_registry(before) if entry.client == client)
+
+
+def relayed_clients(entries: Iterable[Enrolled]) -> tuple[str, ...]:
+    """Return the clients that Amanda reaches by the relay, in their order, each once."""
+    return tuple(dict.fromkeys(entry.client for entry in entries if not entry.is_direct))
 
 
 class Registry:
@@ -221,6 +239,11 @@ class Registry:
     def contains(self, identity: Identity) -> bool:
         """Return whether this client may come in, for this Amanda configuration."""
         return any(entry.identity == identity for entry in self.entries())
+
+    def is_relayed(self, identity: Identity) -> bool:
+        """Return whether Amanda reaches this client by the relay."""
+        found = (entry for entry in self.entries() if entry.identity == identity)
+        return any(not entry.is_direct for entry in found)
 
     def clients(self) -> tuple[str, ...]:
         """Return the names of all clients, in the file's order, each once."""
@@ -281,6 +304,13 @@ def _write_text(path: Path, before: str, after: str) -> None:
         write_whole(path.resolve(), after, 0o600)  # a link stays one
     except OSError as error:
         raise _unusable(path, error) from error
+
+
+def _write_aliases(path: Path, text: str) -> None:
+    try:
+        write_aliases(path.parent, relayed_clients(parse_registry(text)))
+    except OSError as error:
+        raise _unusable(path.parent, error) from error
 
 
 def _unusable(path: Path, error: OSError) -> AsyncamandaError:

@@ -18,9 +18,10 @@ from pathlib import Path
 from asyncamanda.config.server import SERVER_FILE, ServerConfig
 from asyncamanda.core.size import format_size
 from asyncamanda.errors import AsyncamandaError, ConfigurationError, RefusedError
-from asyncamanda.server import switchboard
+from asyncamanda.server import aliases, switchboard
 from asyncamanda.server.newconfig import DISKLIST, NewConfig, render_amanda_conf
-from asyncamanda.system.account import find_user
+from asyncamanda.server.registry import read_registry, relayed_clients
+from asyncamanda.system.account import become_user, find_user
 from asyncamanda.system.files import write_whole
 
 SSHD_PATH = "/usr/local/bin:/usr/bin:/bin"  # where sshd's shell finds the forced command
@@ -94,6 +95,7 @@ def plan_setup(config: ServerConfig, new: NewConfig | None, *, is_default: bool)
         ),
         _folder_step(ssh, account, 0o700),
         _file_step(ssh / "authorized_keys", account, 0o600),
+        *_plan_aliases(ssh, account),
         _folder_step(Path(switchboard.STATE), account, 0o700),
     ]
     if is_default:
@@ -112,6 +114,49 @@ def plan_setup(config: ServerConfig, new: NewConfig | None, *, is_default: bool)
         )
     )
     return steps + (list(_plan_new_config(new, account)) if new else [])
+
+
+def _plan_aliases(ssh: Path, account: pwd.struct_passwd) -> Iterator[Step]:
+    """Yield the steps after which Amanda's ssh finds the clients that are connected."""
+    config, registry = ssh / "config", ssh / "authorized_keys"
+
+    def clients() -> tuple[str, ...]:
+        return relayed_clients(read_registry(registry))
+
+    yield Step(
+        f"{ssh / aliases.ALIASES} has an alias for each client that is enrolled",
+        lambda: _read(ssh / aliases.ALIASES) == aliases.render_aliases(clients()),
+        lambda: _do_as(account, lambda: aliases.write_aliases(ssh, clients())),
+    )
+    yield Step(
+        f"{config} begins with `{aliases.INCLUDE}`",
+        lambda: aliases.is_included(_read(config)),
+        lambda: _do_as(
+            account,
+            lambda: write_whole(config, aliases.plan_include(aliases.read_text(config)), 0o600),
+        ),
+    )
+
+
+def _read(path: Path) -> str:
+    try:
+        return aliases.read_text(path)
+    except OSError:
+        return ""
+
+
+def _do_as(account: pwd.struct_passwd, doing: Callable[[], None]) -> None:
+    """Do something as the Amanda user, in a process of its own. Whether it did shows elsewhere."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            become_user(account.pw_name)
+            doing()
+            status = 0
+        finally:
+            os._exit(status)
+    os.waitpid(child, 0)
 
 
 def _plan_new_config(new: NewConfig, account: pwd.struct_passwd) -> Iterator[Step]:

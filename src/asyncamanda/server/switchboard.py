@@ -6,8 +6,17 @@ socket needs nothing of a boot, and gates without root could not make one below 
 
     talk CLIENT AMANDA_CONFIG (first | again)         with its stdin and stdout, by SCM_RIGHTS
 
-and waits for `exit CODE`. Everybody else says one thing and reads the answer, a JSON text, to
-the end. Only the Amanda user and root get into the folder (0700).
+and waits for `exit CODE`. One that is to carry a stream (attach.py) says
+
+    attach CLIENT AMANDA_CONFIG TOKEN
+    attached CLIENT AMANDA_CONFIG TOKEN               again, to the next dispatcher
+
+and is told `no REASON`, or `go SESSION` with four descriptors: Amanda's stdin, stdout and
+stderr, and the connection to its ssh. Later it may hear `status CODE`, or `stop`. Everybody
+else says one thing and reads the answer, a JSON text, to the end.
+
+Beside that socket lies, for each client that is connected, the one on which Amanda's ssh calls
+it (relay.py). Only the Amanda user and root get into the folders (0700).
 
 The gate imports this, so it imports next to nothing.
 """
@@ -19,12 +28,28 @@ from asyncamanda.quick import SYSTEM_STATE
 
 STATE = f"{SYSTEM_STATE}/server"
 LARGEST = 65536  # bytes of a packet
+LONGEST_NAME = 60  # characters: sun_path ends at 108, and the folder takes 39
 ANSWER_WITHIN = 10.0  # seconds
 
 
 def socket_path(state: str = STATE) -> str:
     """Return where the dispatcher listens."""
     return f"{state}/run/dispatcher.sock"
+
+
+def relay_folder(state: str = STATE) -> str:
+    """Return the folder of the clients' sockets."""
+    return f"{state}/run/relay"
+
+
+def relay_path(client: str, state: str = STATE) -> str:
+    """Return where Amanda's ssh finds a client that is connected: its ControlPath."""
+    if len(client) > LONGEST_NAME:
+        from hashlib import sha256  # noqa: PLC0415 - hardly any name is that long
+
+        digest = sha256(client.encode()).hexdigest()[:32]
+        client = f"{client[: LONGEST_NAME - 34]}..{digest}"  # no client's name has two dots
+    return f"{relay_folder(state)}/{client}"
 
 
 def call_dispatcher(state: str = STATE) -> socket.socket | None:
@@ -72,5 +97,6 @@ def ask_dispatcher(*words: str, state: str = STATE) -> str | None:
 
 
 def make_runtime_folder(state: str = STATE) -> None:
-    """Make the folder of the socket, if it is missing. Raises OSError."""
-    os.makedirs(f"{state}/run", mode=0o700, exist_ok=True)  # noqa: PTH103 - as in quick
+    """Make the folders of the sockets, if they are missing. Raises OSError."""
+    for folder in (f"{state}/run", relay_folder(state)):
+        os.makedirs(folder, mode=0o700, exist_ok=True)  # noqa: PTH103 - as in quick

@@ -5,7 +5,7 @@ import os
 import selectors
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from asyncamanda.system.interrupts import StopRequest
 
@@ -48,10 +48,11 @@ class Session:
         except OSError:  # it has ended; or its pipe is full, after thousands of pieces
             return
 
-    def receive(self, seconds: float) -> bytes | None:
+    def receive(self, seconds: float, others: Collection[int] = ()) -> bytes | None:
         """Return what the command printed; b"" at its end, None if nothing came in time.
 
-        A signal to stop is no time to wait for: then it is None at once.
+        A signal to stop is no time to wait for: then it is None at once, and so it is as soon as
+        one of the `others`, descriptors, can be read.
         """
         give_up_at = time.monotonic() + seconds
         with selectors.DefaultSelector() as selector:
@@ -59,6 +60,8 @@ class Session:
             selector.register(self._stop, selectors.EVENT_READ)
             if self._errors is not None:
                 selector.register(self._errors, selectors.EVENT_READ)
+            for descriptor in others:
+                selector.register(descriptor, selectors.EVENT_READ)
             while not self._stop.signal:
                 left = give_up_at - time.monotonic()
                 ready = {key.fd for key, _ in selector.select(max(left, 0))}
@@ -67,7 +70,7 @@ class Session:
                 if self._errors in ready and not self._hear_errors():
                     selector.unregister(self._errors)
                     self._errors = None
-                if left <= 0:
+                if left <= 0 or not ready.isdisjoint(others):
                     return None
         return None
 

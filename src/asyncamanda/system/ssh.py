@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from asyncamanda.errors import ConfigurationError, LaterError
 from asyncamanda.system.askpass import Askpass
 from asyncamanda.system.interrupts import StopRequest
 from asyncamanda.system.session import KEPT_LINE, PATIENCE, Session, clean_line
+from asyncamanda.system.stream import Stream, join
 
 READY_POLL = 0.002  # seconds
 TICK = 0.5  # seconds
@@ -112,6 +113,14 @@ class Connection:
             _ended_at_exit(process),
         ):
             yield Session(process, self._stop, self._is_broken, self._last_words)
+
+    def join(self, argv: Sequence[str], environ: Mapping[str, str], command: str) -> Stream:
+        """Start the local program `argv`, joined to `command` at the server.
+
+        Raises OSError if it cannot be started.
+        """
+        session = plan_session(self._target, str(self._folder / "master"), command)
+        return join([*_DIES_WITH_US, *argv], environ, [*_DIES_WITH_US, *session])
 
     def _follow(
         self,

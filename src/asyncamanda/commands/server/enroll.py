@@ -5,10 +5,11 @@ import asyncio
 import difflib
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from asyncamanda.commands.server.options import add_common, end_sessions, load_as_amanda_user, warn
-from asyncamanda.core.authority import check_amanda_config_name, check_client_name
+from asyncamanda.core.authority import DIRECT, check_amanda_config_name, check_client_name
 from asyncamanda.core.publickey import PublicKey, parse_public_key
 from asyncamanda.errors import BadDataError, Exit, UsageError
 from asyncamanda.report.json import render_json
@@ -35,6 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--replace", action="store_true", help="let this key in instead of the client's last"
     )
+    parser.add_argument(
+        DIRECT,
+        action="store_true",
+        help="Amanda reaches it by itself, and not back through the client's connection",
+    )
     add_common(parser)
 
 
@@ -45,6 +51,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     that does not exist, and what registry.enroll() raises.
     """
     entry = _read_entry(arguments.client, arguments.amanda_config, arguments.key)
+    entry = replace(entry, is_direct=arguments.direct)
     config = load_as_amanda_user(arguments)
     _check_amanda_config(entry.amanda_config)
     path = registry_path(config.user)
@@ -140,6 +147,7 @@ def _say(entry: Enrolled, outcome: str, disks: list[str], *, is_json: bool) -> N
             "amanda_config": entry.amanda_config,
             "key_type": entry.key.key_type,
             "fingerprint": entry.key.fingerprint,
+            "direct": entry.is_direct,
             "disks": disks,
         }
         print(render_json(value))
@@ -151,5 +159,7 @@ def _say(entry: Enrolled, outcome: str, disks: list[str], *, is_json: bool) -> N
     }
     print(f"{entry.client} {words[outcome]}, for {entry.amanda_config}")
     print(f"  key: {entry.key.key_type} {entry.key.fingerprint}")
+    way = "by itself" if entry.is_direct else "back through the client's own connection"
+    print(f"  Amanda reaches it {way}")
     if disks:
         print(f"  disks: {name_disks(disks)}")

@@ -1,0 +1,191 @@
+"""One of Amanda's calls, joined to its client: a session of the client's own connection.
+
+The gate becomes this when the client asks to attach. The dispatcher gives it the descriptors
+of Amanda's ssh and the multiplexing connection to that (core/mux.py), whose end is the
+session's end. From then on it moves bytes, and outlives the dispatcher. What it must never do is
+stay when the client is gone: Amanda would wait for ever (amanda-facts, "dtimeout does not save
+you"). So somebody has to vouch for the client at all times: the dispatcher, or the next one.
+"""
+
+import os
+import socket
+import sys
+import time
+from contextlib import suppress
+from select import POLLIN, poll
+
+from asyncamanda.core import mux
+from asyncamanda.core.authority import Identity
+from asyncamanda.server import switchboard
+from asyncamanda.system.splice import Flow
+
+LATER, REFUSED = 75, 77  # errors.Exit, as in gate.py
+NO_STATUS = 255  # as ssh ends where there is none
+LAST_WORD_SECONDS = 5.0  # from the stream's last byte for the status, from that for its last byte
+ALONE_SECONDS = 30.0  # without a dispatcher
+LOOK_EVERY = 0.5  # seconds
+WAIT_SECONDS = 60.0  # for the dispatcher's answer: it may be busy
+CLIENT_IN, CLIENT_OUT, CLIENT_ERRORS = 0, 1, 2
+
+
+def attach(identity: Identity, token: str) -> int:
+    """Carry one stream to its end; return the exit code.
+
+    That is amandad's own status, so that the agent's ssh and Amanda's end with it. Raises OSError
+    if the state folder cannot be used.
+    """
+    overseer = switchboard.call_dispatcher()
+    if overseer is None:
+        return _say("the dispatcher that asked for this is gone", LATER)
+    overseer.settimeout(WAIT_SECONDS)
+    try:
+        overseer.send(switchboard.pack("attach", *identity, token))
+        packet, descriptors, _, _ = socket.recv_fds(overseer, switchboard.LARGEST, 4)
+    except OSError as error:
+        return _say(f"the dispatcher does not answer: {error}", LATER)
+    match switchboard.unpack(packet):
+        case ["go", session] if len(descriptors) == 4:
+            stream = _Stream(identity, token, overseer, list(descriptors), int(session))
+            return stream.carry()
+        case ["no", reason]:
+            return _say(reason, REFUSED)
+        case _:
+            return _say("the dispatcher that asked for this is gone", LATER)
+
+
+class _Stream:
+    """Both directions of one call, and who watches over them."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        token: str,
+        overseer: socket.socket,
+        descriptors: list[int],
+        session: int,
+    ) -> None:
+        from_amanda, to_amanda, errors, call = descriptors
+        os.close(errors)  # amandad has nothing to say there
+        self._identity, self._token = identity, token
+        self._overseer: socket.socket | None = overseer
+        self._call = socket.socket(fileno=call)
+        self._session = session
+        self._out = Flow(from_amanda, CLIENT_OUT)
+        self._in = Flow(CLIENT_IN, to_amanda)
+        self._open = {from_amanda, CLIENT_OUT, CLIENT_IN, to_amanda}
+        self._poll = poll()
+        self._polled: dict[int, int] = {}
+        self._status: int | None = None
+        self._is_cut = False
+        self._moved: object = None
+        self._alone_since = self._called_at = self._moved_at = time.monotonic()
+
+    def carry(self) -> int:
+        """Move all bytes; return the exit status when there is nothing more to move."""
+        self._call.setblocking(False)
+        while not self._is_over():
+            self._turn()
+        status = NO_STATUS if self._status is None else self._status
+        with suppress(OSError):  # Amanda's ssh is gone
+            self._call.send(mux.exit_message(self._session, status))
+        return status
+
+    def _turn(self) -> None:
+        """Wait for something to happen, and do it."""
+        wanted = dict(self._out.wanted() + self._in.wanted())
+        wanted[self._call.fileno()] = POLLIN
+        if self._overseer:
+            wanted[self._overseer.fileno()] = POLLIN
+        for descriptor in self._polled.keys() - wanted.keys():
+            self._poll.unregister(descriptor)
+        for descriptor, events in wanted.items() - self._polled.items():
+            self._poll.register(descriptor, events)
+        self._polled = wanted
+        for descriptor, events in self._poll.poll(LOOK_EVERY * 1000):
+            if descriptor == self._call.fileno():
+                self._hear_call()
+            elif self._overseer and descriptor == self._overseer.fileno():
+                self._hear_overseer(self._overseer)
+            else:
+                self._out.take(descriptor, events)
+                self._in.take(descriptor, events)
+        for flow in (self._out, self._in):
+            if flow.is_over:
+                self._close(flow.sink)
+                self._close(flow.source)
+        if not self._overseer:
+            self._find_overseer()
+
+    def _is_over(self) -> bool:
+        """Return whether there is nothing more to do, or to wait for."""
+        now, moved = time.monotonic(), (self._in.moved, self._in.is_over, self._status)
+        if self._moved != moved:
+            self._moved, self._moved_at = moved, now
+        if self._is_cut or (self._in.is_over and self._status is not None):
+            return True
+        if self._in.is_over or self._status is not None:
+            return now - self._moved_at > LAST_WORD_SECONDS
+        return self._overseer is None and now - self._alone_since > ALONE_SECONDS
+
+    def _close(self, descriptor: int) -> None:
+        """Pass an end on.
+
+        sshd holds back the end of a command's output until its stderr has ended as well
+        ("ibuf_empty delayed efd" in OpenSSH's channels.c).
+        """
+        if descriptor not in self._open:
+            return
+        self._open.remove(descriptor)
+        if descriptor not in {CLIENT_IN, CLIENT_OUT}:
+            os.close(descriptor)
+            return
+        nothing = os.open(os.devnull, os.O_RDWR)  # so that their numbers are nobody else's
+        for standard in (CLIENT_OUT, CLIENT_ERRORS) if descriptor else (CLIENT_IN,):
+            os.dup2(nothing, standard)
+        os.close(nothing)
+
+    def _hear_call(self) -> None:
+        """Notice that Amanda's ssh has gone; it has nothing to say."""
+        try:
+            self._is_cut = not self._call.recv(switchboard.LARGEST)
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._is_cut = True
+
+    def _hear_overseer(self, overseer: socket.socket) -> None:
+        try:
+            words = switchboard.unpack(overseer.recv(switchboard.LARGEST))
+        except OSError:
+            words = [""]
+        match words:
+            case ["stop"]:
+                self._is_cut = True
+            case ["status", status]:
+                self._status = int(status)
+            case _:
+                overseer.close()
+                self._overseer = None
+                self._alone_since = time.monotonic()
+
+    def _find_overseer(self) -> None:
+        """Go to the dispatcher that follows one that is gone; a gate of the client starts it."""
+        now = time.monotonic()
+        if now - self._called_at < LOOK_EVERY:
+            return
+        self._called_at = now
+        overseer = switchboard.call_dispatcher()
+        if overseer is None:
+            return
+        overseer.setblocking(False)
+        try:
+            overseer.send(switchboard.pack("attached", *self._identity, self._token))
+        except OSError:
+            overseer.close()
+        else:
+            self._overseer = overseer
+
+
+def _say(reason: str, code: int) -> int:
+    print(f"asyncamanda gate: {reason}", file=sys.stderr)  # noqa: T201 - as in gate.py
+    return code

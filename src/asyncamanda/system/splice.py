@@ -1,0 +1,85 @@
+"""Bytes from one descriptor to another by splice(2): they never come into this process.
+
+One of the two has to be a pipe. Nothing here blocks. It is imported by each stream's process,
+so it imports next to nothing.
+"""
+
+import errno
+import os
+from select import POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT
+
+PIECE = 1 << 20  # bytes that are asked for at a time; a pipe gives what it has
+COPIED = 4096  # bytes, where splice cannot: what a writable pipe takes at least (PIPE_BUF)
+TURNS = 16  # pieces moved before others have their turn
+
+_CANNOT = {errno.EINVAL, errno.ENOSYS}
+_LATER = {errno.EAGAIN, errno.EINTR}
+_GONE = POLLERR | POLLHUP | POLLNVAL
+
+
+class Flow:
+    """Bytes in one direction, from `source` to `sink`, until either is at its end.
+
+    `is_over` then, and the flow has closed neither: whoever made it passes the end on.
+    """
+
+    __slots__ = ("_is_blocked", "_is_copied", "_unwritten", "is_over", "moved", "sink", "source")
+
+    def __init__(self, source: int, sink: int) -> None:
+        self.source = source
+        self.sink = sink
+        self.is_over = False
+        self.moved = 0  # bytes so far
+        self._is_blocked = False  # there is something, and the sink does not take it
+        self._is_copied = False
+        self._unwritten = b""
+
+    def wanted(self) -> list[tuple[int, int]]:
+        """Return what to poll for: (descriptor, events). An error of the sink always counts."""
+        if self.is_over:
+            return []
+        if self._is_blocked:
+            return [(self.sink, POLLOUT)]
+        return [(self.source, POLLIN), (self.sink, 0)]
+
+    def take(self, descriptor: int, events: int) -> None:
+        """Move what can be moved, after poll said so of one of wanted()."""
+        if self.is_over:
+            return
+        if descriptor == self.sink and events & _GONE:  # nobody reads there any more: poll(2)
+            self.is_over = True
+        elif descriptor == self.source or events & POLLOUT:
+            self._move()
+
+    def _move(self) -> None:
+        for _ in range(1 if self._is_copied else TURNS):
+            try:
+                count = self._copy() if self._is_copied else self._splice()
+            except OSError as error:
+                self._bear(error)
+                return
+            self._is_blocked = False
+            if count == 0:
+                self.is_over = True
+                return
+            self.moved += count
+
+    def _bear(self, error: OSError) -> None:
+        if error.errno in _LATER:
+            # the sink is full, or the source empty: what was not waited for is waited for now
+            self._is_blocked = not self._is_blocked
+        elif error.errno in _CANNOT and not self._is_copied:
+            self._is_copied = True
+        else:
+            self.is_over = True
+
+    def _splice(self) -> int:
+        flags = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
+        return os.splice(self.source, self.sink, PIECE, flags=flags)
+
+    def _copy(self) -> int:
+        if not self._unwritten:
+            self._unwritten = os.read(self.source, COPIED)
+        count = os.write(self.sink, self._unwritten) if self._unwritten else 0
+        self._unwritten = self._unwritten[count:]
+        return count
