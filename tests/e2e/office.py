@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -44,17 +44,25 @@ class Office:
         """Return a client by its name."""
         return self.lab.clients[name]
 
-    def set_up(self, settings: dict[str, Any] | None = None, **tables: dict[str, Any]) -> None:
-        """Set the server up, enroll every client, and configure their agents."""
+    def set_up(
+        self,
+        settings: dict[str, Any] | None = None,
+        direct: Collection[str] = (),
+        **tables: dict[str, Any],
+    ) -> None:
+        """Set the server up, enroll every client, and configure their agents.
+
+        Amanda reaches the `direct` ones by itself, and the others by the relay.
+        """
         server = self.server
         home = server.account("backup").home
         server.write(f"{home}/.ssh/authorized_keys", "", owner="backup", mode=0o600)
         self.configure(settings, **tables)
         self.ask("server", "setup", "--yes")
         for name, client in self.lab.clients.items():
-            self.ask(
-                "server", "enroll", name, "--amanda-config", "daily", "--key", client.backup_key
-            )
+            way = ["--direct"] if name in direct else []
+            words = ["--amanda-config", "daily", "--key", client.backup_key, *way]
+            self.ask("server", "enroll", name, *words)
             self.configure_agent(client)
 
     def configure(self, settings: dict[str, Any] | None = None, **tables: dict[str, Any]) -> None:

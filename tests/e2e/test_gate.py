@@ -144,7 +144,7 @@ def test_amdump_of_others_is_waited_for(lab_prefix: Path) -> None:
     with open_office(lab_prefix, "laptop", "tower") as office:
         office.fill("tower", files=2, bytes_each=1_000_000)
         office.fill("laptop")
-        office.set_up()
+        office.set_up(direct=["tower"])
         office.client("tower").slow(1_000_000)
         nightly = office.server.start(["amdump", "daily", "--exact-match", "tower"], user="backup")
         office.wait_for_dump("tower")

@@ -1,5 +1,7 @@
 """What Amanda's commands are asked, and what is read out of their answers."""
 
+from datetime import timedelta
+
 import pytest
 
 from asyncamanda.server.amanda import (
@@ -13,15 +15,25 @@ from asyncamanda.server.amanda import (
 
 def test_a_run_is_for_the_hosts_by_their_exact_names() -> None:
     """It touches no volume, sends no mail, and no name is taken for a pattern."""
-    assert plan_amdump("daily", ["laptop", "tablet"]) == [
+    assert plan_amdump("daily", ["laptop", "tablet"], timedelta(minutes=2)) == [
         "amdump",
         "daily",
         "--no-taper",
         "--exact-match",
         "-omailto=",
+        "-oreq-tries=15",
         "laptop",
         "tablet",
     ]
+
+
+@pytest.mark.parametrize(
+    ("grace", "tries"),
+    [(timedelta(0), 3), (timedelta(seconds=0.1), 4), (timedelta(seconds=10), 4)],
+)
+def test_a_run_waits_for_a_held_call_as_long_as_that_is_held(grace: timedelta, tries: int) -> None:
+    """And for as long as Amanda would anyway beside."""
+    assert f"-oreq-tries={tries}" in plan_amdump("daily", ["laptop"], grace)
 
 
 def test_a_flush_is_of_all_and_asks_nothing() -> None:

@@ -5,6 +5,7 @@ theirs, and which processes belong to a run can be seen (system/processes.py).
 """
 
 import asyncio
+import math
 import os
 import signal
 import subprocess
@@ -21,6 +22,8 @@ from asyncamanda.system.processes import iterate_processes, read_argv
 SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/amanda"
 PATIENCE = timedelta(minutes=2)  # with a command that answers at once when all is well
 _NO_THRESHOLDS = ("-oflush-threshold-dumped=0", "-oflush-threshold-scheduled=0", "-otaperflush=0")
+ACK_WAIT = timedelta(seconds=10)
+SPARE_TRIES = 3  # as Amanda has it by default
 KEEPER = ".asyncamanda"  # a file of ours in a run's holding directory: see plan_amdump
 
 # the programs of a run, whose presence means that something writes to the holding disk or a
@@ -54,14 +57,19 @@ class Settings:
     holding_bytes: int
 
 
-def plan_amdump(amanda_config: str, hosts: Sequence[str]) -> list[str]:
-    """Return the argv of a run for `hosts`.
+def plan_amdump(amanda_config: str, hosts: Sequence[str], grace: timedelta) -> list[str]:
+    """Return the argv of a run for `hosts`; a call of it may be held for `grace` (relay.py).
+
+    Amanda asks a client that does not answer again every ten seconds, `req-tries` times in all,
+    and three of them are too few (protocol.c, ACK_WAIT; tests/e2e/test_relay_faults.py shows it).
 
     Host arguments are patterns without --exact-match. Without a taper no volume is used, and
     runs can overlap: but each driver that starts removes other runs' holding directories as
     long as they are empty, so a file has to be in there at once (amanda-facts "Side by side").
     """
-    return ["amdump", amanda_config, "--no-taper", "--exact-match", "-omailto=", *hosts]
+    tries = SPARE_TRIES + math.ceil(grace / ACK_WAIT)
+    options = ["--no-taper", "--exact-match", "-omailto=", f"-oreq-tries={tries}"]
+    return ["amdump", amanda_config, *options, *hosts]
 
 
 def plan_amflush(amanda_config: str) -> list[str]:

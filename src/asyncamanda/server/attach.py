@@ -45,6 +45,7 @@ def attach(identity: Identity, token: str) -> int:
         return _say(f"the dispatcher does not answer: {error}", LATER)
     match switchboard.unpack(packet):
         case ["go", session] if len(descriptors) == 4:
+            overseer.setblocking(False)  # what it does from now on holds up no data
             stream = _Stream(identity, token, overseer, list(descriptors), int(session))
             return stream.carry()
         case ["no", reason]:
@@ -78,7 +79,9 @@ class _Stream:
         self._status: int | None = None
         self._is_cut = False
         self._moved: object = None
-        self._alone_since = self._called_at = self._moved_at = time.monotonic()
+        self._vouched = 0
+        now = time.monotonic()
+        self._alone_since = self._called_at = self._moved_at = self._vouched_at = now
 
     def carry(self) -> int:
         """Move all bytes; return the exit status when there is nothing more to move."""
@@ -113,13 +116,27 @@ class _Stream:
             if flow.is_over:
                 self._close(flow.sink)
                 self._close(flow.source)
-        if not self._overseer:
+        if self._overseer:
+            self._vouch(self._overseer)
+        else:
             self._find_overseer()
+
+    def _vouch(self, overseer: socket.socket) -> None:
+        """Say that the client lives, if bytes of its have come: its own words may be behind them.
+
+        All of a connection's sessions share its one queue, which a slow link holds for long.
+        """
+        now = time.monotonic()
+        if self._in.moved == self._vouched or now - self._vouched_at < LOOK_EVERY:
+            return
+        self._vouched, self._vouched_at = self._in.moved, now
+        with suppress(OSError):  # it is gone, which shows when it is read
+            overseer.send(switchboard.pack("alive"))
 
     def _is_over(self) -> bool:
         """Return whether there is nothing more to do, or to wait for."""
         now, moved = time.monotonic(), (self._in.moved, self._in.is_over, self._status)
-        if self._moved != moved:
+        if self._moved != moved or self._in.is_blocked:  # Amanda may wait for a volume
             self._moved, self._moved_at = moved, now
         if self._is_cut or (self._in.is_over and self._status is not None):
             return True
@@ -147,7 +164,8 @@ class _Stream:
     def _hear_call(self) -> None:
         """Notice that Amanda's ssh has gone; it has nothing to say."""
         try:
-            self._is_cut = not self._call.recv(switchboard.LARGEST)
+            if not self._call.recv(switchboard.LARGEST):
+                self._is_cut = True
         except BlockingIOError:
             pass
         except OSError:

@@ -71,7 +71,7 @@ class Batches:
             return
         entries = [self._queue.entries[client] for client in clients]
         ids = [entry.row.id for entry in entries if entry.row]
-        argv = amanda.plan_amdump(self._site.name, clients)
+        argv = amanda.plan_amdump(self._site.name, clients, self._site.config.grace)
         run = await self.launch(RunKind.BATCH, argv, clients, ids)
         for entry in entries:
             entry.run = run

@@ -9,6 +9,7 @@ import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from asyncamanda.core.allowance import Allowance, fill, take
@@ -134,6 +135,17 @@ class Line:
     def ask(self) -> None:
         """Ask whether the client is there; `heard_at` moves when it answers."""
         self.send(Ping())
+
+    def note_life(self, now: datetime) -> None:
+        """Take the client for heard: another session of its connection brings its bytes.
+
+        It is still asked once a beat, so that it hears of us.
+        """
+        asked_at = self._pulse.asked_at
+        self._pulse = hear(self._pulse, now)
+        if not asked_at <= now < asked_at + self._pulse.every:
+            self._pulse = replace(self._pulse, asked_at=now)
+            self.send(Ping())
 
     def beat(self, now: datetime) -> None:
         """Ask whether the client is there if it has been silent, and end the line if it is gone."""

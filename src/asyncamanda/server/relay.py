@@ -404,16 +404,20 @@ class Relay:
         self._loop.add_reader(stream.carrier, self._hear_carrier, stream)
 
     def _hear_carrier(self, stream: _Stream) -> None:
-        """Notice that a stream has ended: its process has nothing to say."""
+        """Hear that bytes come from a stream's client, or notice that the stream has ended."""
         with suppress(BlockingIOError):
             try:
-                if stream.carrier.recv(1):
-                    return
+                is_alive = bool(stream.carrier.recv(switchboard.LARGEST))
             except ConnectionError:
-                pass
-            self._loop.remove_reader(stream.carrier)
-            stream.carrier.close()
-            self._streams.remove(stream)
+                is_alive = False
+            if not is_alive:
+                self._loop.remove_reader(stream.carrier)
+                stream.carrier.close()
+                self._streams.remove(stream)
+                return
+            for line, connection in self._lines.items():
+                if (line.client, connection) == (stream.client, stream.connection):
+                    line.note_life(read_clock())
 
     def _stop(self, stream: _Stream) -> None:
         """Let a stream end at once, so that Amanda sees an end; its process then goes."""
