@@ -123,6 +123,10 @@ class Office:
         """Return the clients that are connected."""
         return list(json.loads(self.ask("server", "queue", "--json").stdout)["connected"])
 
+    def reachable(self) -> list[str]:
+        """Return the clients that Amanda reaches by the relay."""
+        return list(json.loads(self.ask("server", "queue", "--json").stdout)["reachable"])
+
     def logs(self) -> list[RunLog]:
         """Return every run's log, parsed, oldest first."""
         return [log for text in self.server.run_logs() if (log := parse_run_log(text))]

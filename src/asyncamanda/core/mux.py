@@ -1,4 +1,4 @@
-"""OpenSSH's multiplexing protocol, as whoever listens on a ControlPath speaks it.
+"""OpenSSH's multiplexing protocol: as whoever listens on a ControlPath speaks it, and to that.
 
 A packet is its length and then its fields, all numbers four bytes, the greatest first
 (OpenSSH's PROTOCOL.mux, version 4). An ssh that finds such a socket says HELLO, asks whether
@@ -17,11 +17,12 @@ MOST_PACKETS = 16  # of one caller: ssh sends three
 HELLO = 0x00000001
 NEW_SESSION = 0x10000002
 ALIVE_CHECK = 0x10000004
-_PERMISSION_DENIED = 0x80000002
-_FAILURE = 0x80000003
-_EXIT_MESSAGE = 0x80000004
+PERMISSION_DENIED = 0x80000002
+FAILURE = 0x80000003
+EXIT_MESSAGE = 0x80000004
+SESSION_OPENED = 0x80000006
 _ALIVE = 0x80000005
-_SESSION_OPENED = 0x80000006
+_NO_ESCAPE = 0xFFFFFFFF
 
 
 class Packet:
@@ -69,15 +70,12 @@ class Decoder:
             carried = min(self._carriers, len(self._kept))
             self._carriers -= carried
             self._kept = self._kept[carried:]
-            if self._carriers or len(self._kept) < 4:
+            if self._carriers:
                 return found
-            length = _number(self._kept, 0)
-            if not 8 <= length <= LARGEST:
-                raise ValueError(f"a packet of {length} bytes")
-            if len(self._kept) < 4 + length:
+            body, self._kept = _take_packet(self._kept)
+            if body is None:
                 return found
-            found.append(self._read(self._kept[4 : 4 + length]))
-            self._kept = self._kept[4 + length :]
+            found.append(self._read(body))
 
     def _read(self, body: bytes) -> Packet:
         self._count += 1
@@ -97,6 +95,53 @@ class Decoder:
         return Packet(kind, request, command.decode("utf-8", "surrogateescape"))
 
 
+class Reply:
+    """What a master said: `kind`, and the number that it is about.
+
+    That is the request's, or the session's with EXIT_MESSAGE. `number` is the session's with
+    SESSION_OPENED, the exit status with EXIT_MESSAGE; `reason` is why something was refused.
+    """
+
+    __slots__ = ("about", "kind", "number", "reason")
+
+    def __init__(self, kind: int, about: int, number: int = 0, reason: str = "") -> None:
+        self.kind = kind
+        self.about = about
+        self.number = number
+        self.reason = reason
+
+
+class ReplyDecoder:
+    """Bytes of a master into its replies."""
+
+    def __init__(self) -> None:
+        self._kept = b""
+
+    def feed(self, received: bytes) -> list[Reply]:
+        """Return what `received` completes. Raises ValueError where it is not the protocol."""
+        self._kept += received
+        found: list[Reply] = []
+        while True:
+            body, self._kept = _take_packet(self._kept)
+            if body is None:
+                return found
+            kind, about = _number(body, 0), _number(body, 4)
+            if kind in {SESSION_OPENED, EXIT_MESSAGE}:
+                found.append(Reply(kind, about, number=_number(body, 8)))
+            elif kind in {FAILURE, PERMISSION_DENIED}:
+                reason, _ = _string(body, 8)
+                found.append(Reply(kind, about, reason=reason.decode("utf-8", "replace")))
+            else:
+                found.append(Reply(kind, about))
+
+
+def new_session(request: int, command: str) -> bytes:
+    """Return the request for a session without a terminal; DESCRIPTORS descriptors follow it."""
+    no_terminal = no_x11 = no_agent = no_subsystem = 0
+    flags = (no_terminal, no_x11, no_agent, no_subsystem)
+    return _pack(NEW_SESSION, request, "", *flags, _NO_ESCAPE, "", command)
+
+
 def hello() -> bytes:
     """Return the greeting."""
     return _pack(HELLO, VERSION)
@@ -109,22 +154,35 @@ def alive(request: int, pid: int) -> bytes:
 
 def session_opened(request: int, session: int) -> bytes:
     """Return the word that a session has begun; `session` is its number from then on."""
-    return _pack(_SESSION_OPENED, request, session)
+    return _pack(SESSION_OPENED, request, session)
 
 
 def permission_denied(request: int, reason: str) -> bytes:
     """Return the answer to a request that is refused; ssh prints the reason."""
-    return _pack(_PERMISSION_DENIED, request, reason)
+    return _pack(PERMISSION_DENIED, request, reason)
 
 
 def failure(request: int, reason: str) -> bytes:
     """Return the answer to a request that is not known; ssh prints the reason."""
-    return _pack(_FAILURE, request, reason)
+    return _pack(FAILURE, request, reason)
 
 
 def exit_message(session: int, status: int) -> bytes:
     """Return the last word of a session; ssh ends with `status` as soon as it is closed, too."""
-    return _pack(_EXIT_MESSAGE, session, status)
+    return _pack(EXIT_MESSAGE, session, status)
+
+
+def _take_packet(received: bytes) -> tuple[bytes | None, bytes]:
+    """Return the body of the first packet, None if that is not whole yet, and what follows it.
+
+    Raises ValueError where it is none.
+    """
+    if len(received) < 4:
+        return None, received
+    end = 4 + _number(received, 0)
+    if not 12 <= end <= 4 + LARGEST:
+        raise ValueError(f"a packet of {end - 4} bytes")
+    return (received[4:end], received[end:]) if len(received) >= end else (None, received)
 
 
 def _pack(*fields: int | str) -> bytes:

@@ -242,7 +242,9 @@ class Dispatcher:
                 return {"dropped": self._drop(client)}
             case ["view"]:
                 desks = [desk.view() for desk in self._desks.values() if desk.is_open]
-                return {"connected": sorted({line.client for line in self._lines}), "desks": desks}
+                connected = sorted({line.client for line in self._lines})
+                reachable = self._relay.reachable()
+                return {"connected": connected, "reachable": reachable, "desks": desks}
             case ["flush", name]:
                 return self._flush(name)
             case _:

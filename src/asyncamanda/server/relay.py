@@ -101,6 +101,10 @@ class Relay:
         """Whether anybody is called, or on the way."""
         return bool(self._streams) or any(post.calls for post in self._posts.values())
 
+    def reachable(self) -> list[str]:
+        """Return the clients that Amanda reaches by the relay now, sorted."""
+        return sorted({line.client for line in self._lines})
+
     # -- lines come and go
 
     def arrive(self, line: Line, connection: int | None) -> None:

@@ -7,6 +7,7 @@ so it imports next to nothing.
 import errno
 import os
 from select import POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT
+from stat import S_ISFIFO
 
 PIECE = 1 << 20  # bytes that are asked for at a time; a pipe gives what it has
 COPIED = 4096  # bytes, where splice cannot: what a writable pipe takes at least (PIPE_BUF)
@@ -23,22 +24,25 @@ class Flow:
     `is_over` then, and the flow has closed neither: whoever made it passes the end on.
     """
 
-    __slots__ = ("_is_blocked", "_is_copied", "_unwritten", "is_over", "moved", "sink", "source")
+    __slots__ = ("_is_copied", "_unwritten", "is_blocked", "is_over", "moved", "sink", "source")
 
     def __init__(self, source: int, sink: int) -> None:
         self.source = source
         self.sink = sink
         self.is_over = False
         self.moved = 0  # bytes so far
-        self._is_blocked = False  # there is something, and the sink does not take it
+        self.is_blocked = False  # there is something, and the sink does not take it
         self._is_copied = False
         self._unwritten = b""
+        for descriptor in (source, sink):
+            if not S_ISFIFO(os.fstat(descriptor).st_mode):  # splice's flag is for pipes alone
+                os.set_blocking(descriptor, False)
 
     def wanted(self) -> list[tuple[int, int]]:
         """Return what to poll for: (descriptor, events). An error of the sink always counts."""
         if self.is_over:
             return []
-        if self._is_blocked:
+        if self.is_blocked:
             return [(self.sink, POLLOUT)]
         return [(self.source, POLLIN), (self.sink, 0)]
 
@@ -52,34 +56,40 @@ class Flow:
             self._move()
 
     def _move(self) -> None:
-        for _ in range(1 if self._is_copied else TURNS):
-            try:
-                count = self._copy() if self._is_copied else self._splice()
-            except OSError as error:
-                self._bear(error)
-                return
-            self._is_blocked = False
+        try:
+            if self._is_copied:
+                self._copy()
+            else:
+                self._splice()
+        except OSError as error:
+            self._bear(error)
+
+    def _bear(self, error: OSError) -> None:
+        if error.errno in _LATER:
+            # the sink is full, or the source empty: what was not waited for is waited for now
+            self.is_blocked = bool(self._unwritten) if self._is_copied else not self.is_blocked
+        elif error.errno in _CANNOT and not self._is_copied:
+            self._is_copied, self.is_blocked = True, False
+        else:
+            self.is_over = True
+
+    def _splice(self) -> None:
+        flags = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
+        for _ in range(TURNS):
+            count = os.splice(self.source, self.sink, PIECE, flags=flags)
+            self.is_blocked = False
             if count == 0:
                 self.is_over = True
                 return
             self.moved += count
 
-    def _bear(self, error: OSError) -> None:
-        if error.errno in _LATER:
-            # the sink is full, or the source empty: what was not waited for is waited for now
-            self._is_blocked = not self._is_blocked
-        elif error.errno in _CANNOT and not self._is_copied:
-            self._is_copied = True
+    def _copy(self) -> None:
+        """Read a piece, or write of what was read, which waits for poll's word on the sink."""
+        if self._unwritten:
+            count = os.write(self.sink, self._unwritten)
+            self._unwritten = self._unwritten[count:]
+            self.moved += count
         else:
-            self.is_over = True
-
-    def _splice(self) -> int:
-        flags = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
-        return os.splice(self.source, self.sink, PIECE, flags=flags)
-
-    def _copy(self) -> int:
-        if not self._unwritten:
             self._unwritten = os.read(self.source, COPIED)
-        count = os.write(self.sink, self._unwritten) if self._unwritten else 0
-        self._unwritten = self._unwritten[count:]
-        return count
+            self.is_over = not self._unwritten
+        self.is_blocked = bool(self._unwritten)

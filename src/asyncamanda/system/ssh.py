@@ -119,8 +119,7 @@ class Connection:
 
         Raises OSError if it cannot be started.
         """
-        session = plan_session(self._target, str(self._folder / "master"), command)
-        return join([*_DIES_WITH_US, *argv], environ, [*_DIES_WITH_US, *session])
+        return join([*_DIES_WITH_US, *argv], environ, str(self._folder / "master"), command)
 
     def _follow(
         self,

@@ -1,6 +1,7 @@
 """A local program joined to a command at the server: each reads what the other writes.
 
-The bytes go through pipes between the two processes, and never through this one.
+The bytes go through pipes between the program and the master connection, and never through this
+process.
 """
 
 import contextlib
@@ -10,6 +11,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from asyncamanda.system.muxsession import MuxSession, open_session
 from asyncamanda.system.session import clean_line
 
 KEPT_SAID = 2000  # bytes of what either printed to stderr
@@ -27,98 +29,109 @@ class StreamEnd:
 
 
 class Stream:
-    """A local program and an ssh, joined; see join()."""
+    """A local program and a session, joined; see join()."""
 
-    def __init__(self, program: subprocess.Popen[bytes], session: subprocess.Popen[bytes]) -> None:
+    def __init__(
+        self, program: subprocess.Popen[bytes], session: MuxSession, program_says: int, said: int
+    ) -> None:
         self._program = program
         self._session = session
-        self._watched = [os.pidfd_open(process.pid) for process in (program, session)]
+        self._program_says = program_says
+        self._session_says = said
+        self._program_ends = os.pidfd_open(program.pid)
 
     def descriptors(self) -> list[int]:
-        """Return what can be waited for: each turns readable when one of the two has ended."""
-        return list(self._watched)
+        """Return what turns readable when one of the two ends."""
+        is_open = self._session.status is None
+        program = [] if self._program.poll() is not None else [self._program_ends]
+        return [*program, self._session.fileno()] if is_open else program
 
     def end(self) -> StreamEnd | None:
         """Return how the stream ended, as soon as either side has; None if it goes on."""
-        status = self._program.poll()
+        is_over, status = self._session.hear(), self._program.poll()
         if status is not None:
-            return StreamEnd(_as_shell(status), _last_line(self._program))
-        if self._session.poll() is not None:
-            return StreamEnd(None, _last_line(self._session))
+            return StreamEnd(_as_shell(status), _last_line(self._program_says))
+        if is_over:
+            return StreamEnd(None, self._session.reason or _last_line(self._session_says))
         return None
 
     @property
     def is_gone(self) -> bool:
         """Whether both sides have ended, and nothing is left to wait for."""
-        return self._program.poll() is not None and self._session.poll() is not None
+        return self._program.poll() is not None and self._session.status is not None
 
     def hang_up(self) -> None:
-        """End the command at the server, so that the program's input ends."""
-        self._session.terminate()
+        """End the session, and with it the program's input."""
+        self._session.close()
+        if self._session.status is None:
+            self._session.status = 255
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """Send a signal to both sides."""
-        for process in (self._session, self._program):
-            with contextlib.suppress(PermissionError):
-                process.send_signal(number)
+        """Send the program a signal."""
+        with contextlib.suppress(PermissionError):
+            self._program.send_signal(number)
 
     def close(self) -> None:
         """Let go of both; they have ended."""
-        for descriptor in self._watched:
+        self._session.close()
+        self._program.wait()
+        for descriptor in (self._program_ends, self._program_says, self._session_says):
             os.close(descriptor)
-        self._watched = []
-        for process in (self._program, self._session):
-            process.wait()
-            if process.stderr:
-                process.stderr.close()
 
 
-def join(argv: Sequence[str], environ: Mapping[str, str], session: Sequence[str]) -> Stream:
-    """Start the program `argv` and the ssh `session`, joined. Raises OSError, and then none runs.
+def join(argv: Sequence[str], environ: Mapping[str, str], master: str, command: str) -> Stream:
+    """Start the program `argv`, joined to `command` by the connection whose master is at a path.
 
-    Each leads a session of its own, so that no signal from a terminal reaches it.
+    Raises OSError, and then nothing runs. The program leads a session of its own, so that no signal
+    from a terminal reaches it.
     """
-    to_server, from_program = os.pipe()
-    to_program, from_server = os.pipe()
+    ends: list[int] = []  # of the two sides; ours are closed when they are started
     try:
-        program = subprocess.Popen(
-            argv,
-            stdin=to_program,
-            stdout=from_program,
-            stderr=subprocess.PIPE,
-            env=environ,
-            cwd="/",
-            start_new_session=True,
-        )
-        try:
-            ssh = subprocess.Popen(
-                session,
-                stdin=to_server,
-                stdout=from_server,
-                stderr=subprocess.PIPE,
+        to_server, from_program = pair = os.pipe()
+        ends += pair
+        to_program, from_server = pair = os.pipe()
+        ends += pair
+        with contextlib.ExitStack() as undo:
+            says, said_by_program = os.pipe()
+            undo.callback(os.close, says)
+            ends.append(said_by_program)
+            hears, said_by_session = os.pipe()
+            undo.callback(os.close, hears)
+            ends.append(said_by_session)
+            program = subprocess.Popen(
+                argv,
+                stdin=to_program,
+                stdout=from_program,
+                stderr=said_by_program,
+                env=environ,
+                cwd="/",
                 start_new_session=True,
             )
-        except OSError:
-            program.kill()
-            program.wait()
-            raise
+            undo.callback(_end, program)
+            session = open_session(master, command, (to_server, from_server, said_by_session))
+            undo.callback(session.close)
+            for descriptor in (says, hears):
+                os.set_blocking(descriptor, False)
+            stream = Stream(program, session, says, hears)
+            undo.pop_all()
     finally:
-        for descriptor in (to_server, from_program, to_program, from_server):
+        for descriptor in ends:
             os.close(descriptor)
-    for process in (program, ssh):
-        assert process.stderr
-        os.set_blocking(process.stderr.fileno(), False)
-    return Stream(program, ssh)
+    return stream
+
+
+def _end(program: subprocess.Popen[bytes]) -> None:
+    program.kill()
+    program.wait()
 
 
 def _as_shell(status: int) -> int:
     return status if status >= 0 else 128 - status
 
 
-def _last_line(process: subprocess.Popen[bytes]) -> str:
-    assert process.stderr
+def _last_line(descriptor: int) -> str:
     try:
-        said = os.read(process.stderr.fileno(), 1 << 16)[-KEPT_SAID:]
+        said = os.read(descriptor, 1 << 16)[-KEPT_SAID:]
     except BlockingIOError:
         return ""
     lines = [clean_line(line) for line in said.splitlines() if line.strip()]

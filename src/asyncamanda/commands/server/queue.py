@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     config = load_as_amanda_user(arguments)
     answer = ask_dispatcher(config.user, "view")
     if arguments.json:
-        print(render_json(answer or {"connected": [], "desks": []}))
+        print(render_json(answer or {"connected": [], "reachable": [], "desks": []}))
         return Exit.OK
     if answer is None:
         print("no dispatcher runs, so nobody waits")
