@@ -11,8 +11,8 @@ PATH=$PATH:/usr/sbin:/sbin
 python=/usr/bin/python3 # Debian's own: other users must be able to run it, too
 
 # shellcheck disable=SC2034 # both scripts use it
-LAB_PACKAGES="python3 python3-venv openssh-client openssh-server iproute2 util-linux procps
-  amanda-server amanda-client libencode-locale-perl faketime"
+LAB_PACKAGES="python3 python3-venv openssh-client openssh-server iproute2 iputils-ping nftables
+  util-linux procps amanda-server amanda-client libencode-locale-perl faketime"
 
 say() { printf '%s\n' "$*" >&2; }
 

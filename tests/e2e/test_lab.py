@@ -1,20 +1,30 @@
 """The lab is what it claims to be: separate hosts, real Amanda, and real trouble."""
 
 import os
+import re
 import select
 import signal
 import subprocess
 import sys
 import time
 import venv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 import asyncamanda
-from asyncamanda.lab import PASSWORD, Client, Host, Lab, LabCommandError, LabUnavailableError
+from asyncamanda.lab import (
+    PASSWORD,
+    ROUTER_ADDRESS,
+    Client,
+    Host,
+    Lab,
+    LabCommandError,
+    LabUnavailableError,
+)
 from asyncamanda.lab.lab import require_programs
 
 CLOCK = "import time; print(time.time())"
@@ -68,6 +78,20 @@ def processes_in(networks: set[str]) -> list[int]:
     return found
 
 
+@contextmanager
+def networks_below(parent: int) -> Iterator[set[str]]:
+    """Lend the network namespaces, other than ours, that a process's children are in.
+
+    They are held, or the kernel might soon give one's number to a namespace of another test.
+    """
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="ascii")
+    with ExitStack() as held:
+        for child in children.split():
+            held.enter_context(Path(f"/proc/{child}/ns/net").open("rb"))
+        ours = network_of(os.getpid())
+        yield {network_of(int(child)) for child in children.split()} - {ours}
+
+
 def network_of(pid: int) -> str:
     """Which network namespace a process is in."""
     return str(Path(f"/proc/{pid}/ns/net").readlink())
@@ -77,6 +101,20 @@ def clock_of(host: Host, *, shifted: bool | None = None, user: str = "root") -> 
     """How far a Python's wall clock on a host is ahead of this machine's, in seconds."""
     said = host.run([PYTHON, "-c", CLOCK], shifted=shifted, user=user).stdout
     return float(said) - time.time()
+
+
+@pytest.fixture
+def nat_lab() -> Iterator[Lab]:
+    """Lend a server and two clients behind a router."""
+    with Lab(clients=("laptop", "desktop"), nat=True) as built:
+        yield built
+
+
+@pytest.fixture(params=[False, True], ids=["flat", "nat"])
+def each_lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """Lend a server and a client, without and with a router between them."""
+    with Lab(nat=request.param) as built:
+        yield built
 
 
 class TestAmanda:
@@ -185,29 +223,32 @@ class TestSeparation:
         assert ["sleep", "3600"] not in list(bare_lab.server.processes())
         sleeper.kill()
 
-    def test_close_leaves_nothing(self) -> None:
+    @pytest.mark.parametrize(("nat", "namespaces"), [(False, 4), (True, 6)])
+    def test_close_leaves_nothing(self, nat: bool, namespaces: int) -> None:
         """After close no process, mount, link or file is left."""
         before = the_machine()
-        lab = Lab(clients=("laptop", "desktop"))
+        lab = Lab(clients=("laptop", "desktop"), nat=nat)
         lab.client.delay(0.01)
         lab.client.start(["sleep", "3600"], user="backup")
         lab.client.run(["sh", "-c", "setsid sleep 3601 >/dev/null 2>&1 &"])
-        networks = {network_of(host.pid) for host in lab.hosts}
-        assert len(processes_in(networks)) > 6
-        lab.close()
-        assert processes_in(networks) == []
+        with networks_below(os.getpid()) as networks:
+            assert len(networks) == namespaces
+            assert len(processes_in(networks)) > 6
+            lab.close()
+            assert processes_in(networks) == []
         assert the_machine() == before
 
-    def test_a_killed_lab_leaves_nothing(self) -> None:
+    @pytest.mark.parametrize(("nat", "namespaces"), [(False, 3), (True, 5)])
+    def test_a_killed_lab_leaves_nothing(self, nat: bool, namespaces: int) -> None:
         """The lab's process killed by SIGKILL: the same."""
         before = the_machine()
         script = (
-            "import os, time\n"
+            "import time\n"
             "from asyncamanda.lab import Lab\n"
-            "lab = Lab()\n"
+            f"lab = Lab(nat={nat})\n"
             "lab.client.start(['sleep', '3600'], user='backup')\n"
             "lab.server.delay(0.01)\n"
-            "print(*(os.readlink(f'/proc/{host.pid}/ns/net') for host in lab.hosts), flush=True)\n"
+            "print('built', flush=True)\n"
             "time.sleep(3600)\n"
         )
         source = str(Path(asyncamanda.__file__).parent.parent)
@@ -218,11 +259,12 @@ class TestSeparation:
             env={**os.environ, "PYTHONPATH": source},
         )
         with victim:
-            networks = set(read_line(victim, 30).split())
-            assert len(networks) == 2
-            wait_until(lambda: len(processes_in(networks)) >= 5)
-            victim.kill()
-        wait_until(lambda: not processes_in(networks))
+            assert read_line(victim, 30) == "built\n"
+            with networks_below(victim.pid) as networks:
+                assert len(networks) == namespaces
+                wait_until(lambda: len(processes_in(networks)) >= 5)
+                victim.kill()
+                wait_until(lambda: not processes_in(networks))
         assert the_machine() == before
 
     def test_asyncamanda_is_seen_wherever_it_is_installed(self, tmp_path: Path) -> None:
@@ -350,9 +392,9 @@ class TestSsh:
 class TestLink:
     """A link can be cut, delayed, slowed and healed."""
 
-    def test_a_cut_is_silent_and_heals(self, bare_lab: Lab) -> None:
+    def test_a_cut_is_silent_and_heals(self, each_lab: Lab) -> None:
         """A session stalls, without an error, and goes on; a new one just waits."""
-        server, client = bare_lab.server, bare_lab.client
+        server, client = each_lab.server, each_lab.client
         talk = ["ssh", "amanda", "n=0; while :; do n=$((n+1)); echo $n; sleep 0.05; done"]
         session = client.start(talk, user="backup")
         assert read_line(session) == "1\n"
@@ -375,16 +417,16 @@ class TestLink:
             lab.clients["laptop"].cut()
             lab.clients["desktop"].run(["ssh", "amanda", "true"], user="backup")
 
-    def test_delay_is_added_each_way(self, bare_lab: Lab) -> None:
+    def test_delay_is_added_each_way(self, each_lab: Lab) -> None:
         """A round trip takes twice the delay more, until the link heals."""
-        client = bare_lab.client
-        assert round_trip(client, bare_lab.server) < 0.05
+        client, server = each_lab.client, each_lab.server
+        assert round_trip(client, server) < 0.05
         client.delay(0.15)
-        assert 0.3 <= round_trip(client, bare_lab.server) < 0.45
+        assert 0.3 <= round_trip(client, server) < 0.45
         client.delay(0.05)
-        assert 0.1 <= round_trip(client, bare_lab.server) < 0.2
+        assert 0.1 <= round_trip(client, server) < 0.2
         client.heal()
-        assert round_trip(client, bare_lab.server) < 0.05
+        assert round_trip(client, server) < 0.05
 
     def test_a_delayed_link_can_be_cut(self, bare_lab: Lab) -> None:
         """Cut works on top of delay, and heal undoes both."""
@@ -412,14 +454,156 @@ class TestLink:
 
 
 def round_trip(client: Client, server: Host) -> float:
-    """Seconds from connect() to connected: one round trip."""
+    """Seconds from connect() to connected: one round trip, the quickest of three."""
     script = (
         "import socket, time\n"
-        "begin = time.monotonic()\n"
-        f"socket.create_connection(({server.address!r}, 22)).close()\n"
-        "print(time.monotonic() - begin)\n"
+        "def measure():\n"
+        "    begin = time.monotonic()\n"
+        f"    socket.create_connection(({server.address!r}, 22)).close()\n"
+        "    return time.monotonic() - begin\n"
+        "print(min(measure() for _ in range(3)))\n"
     )
     return float(client.run([PYTHON, "-c", script]).stdout)
+
+
+def can_ping(host: Host, address: str) -> bool:
+    """Whether an echo comes back within a second."""
+    return host.run(["ping", "-c", "1", "-W", "1", address], check=False).returncode == 0
+
+
+def can_connect(host: Host, address: str) -> bool:
+    """Whether a TCP connection to the port of sshd comes about within a second."""
+    argv = ["timeout", "1", "bash", "-c", f"exec 3<>/dev/tcp/{address}/22"]
+    return host.run(argv, check=False).returncode == 0
+
+
+class TestRouter:
+    """With `nat`, clients reach the server, and it does not reach them."""
+
+    def test_the_server_cannot_reach_a_client(self, nat_lab: Lab) -> None:
+        """Neither echo nor TCP gets there, not even by a server that knows the way."""
+        server, (laptop, desktop) = nat_lab.server, nat_lab.clients.values()
+        assert can_ping(desktop, laptop.address)
+        assert can_connect(desktop, laptop.address)
+        assert can_ping(laptop, server.address)
+        for way in (["true"], ["ip", "route", "add", "10.78.0.0/24", "via", ROUTER_ADDRESS]):
+            server.run(way)
+            assert not can_ping(server, laptop.address)
+            assert not can_connect(server, laptop.address)
+        assert not can_ping(server, ROUTER_ADDRESS)  # which would refuse what it has forgotten
+        assert laptop.connections == 1
+
+    def test_the_server_does_not_know_the_clients(self, nat_lab: Lab) -> None:
+        """A client's name leads nowhere, and no file that ssh reads has it."""
+        server = nat_lab.server
+        done = server.run(["ssh", "laptop", "true"], user="backup", check=False)
+        assert "Could not resolve hostname laptop" in done.stderr
+        assert "laptop" not in server.read("/etc/hosts")
+        assert not server.path(f"{server.account('backup').home}/.ssh/known_hosts").exists()
+
+    def test_all_clients_come_from_the_routers_address(self, nat_lab: Lab) -> None:
+        """Two clients log in, and sshd sees one address, which is neither's."""
+        for client in nat_lab.clients.values():
+            assert client.address.startswith("10.78.0.")
+            assert client.run(["ssh", "amanda", "hostname"], user="backup").stdout == "amanda\n"
+        log = nat_lab.server.read("/var/log/sshd.log")
+        assert re.findall(r"Connection from (\S+)", log) == [ROUTER_ADDRESS] * 2
+        assert re.findall(r"Accepted publickey for backup from (\S+)", log) == [ROUTER_ADDRESS] * 2
+
+    def test_a_link_behind_it_can_be_slow(self, nat_lab: Lab) -> None:
+        """A quarter of a megabyte takes two seconds at one Mbit/s; the neighbour has it at once."""
+        fetch = ["ssh", "amanda", "head -c 250000 /dev/zero"]
+        laptop, desktop = nat_lab.clients.values()
+        laptop.slow(1_000_000)
+        for client, least, most in ((laptop, 1.5, 5), (desktop, 0, 1)):
+            begin = time.monotonic()
+            client.run(fetch, user="backup")
+            assert least < time.monotonic() - begin < most
+
+    def test_a_client_behind_it_can_lose_its_power(self, nat_lab: Lab) -> None:
+        """After boot it is on the network again."""
+        nat_lab.client.power_cut()
+        nat_lab.client.boot()
+        assert nat_lab.client.run(["ssh", "amanda", "true"], user="backup").returncode == 0
+
+
+class TestReaddress:
+    """A host can change to another address."""
+
+    def test_what_stood_is_dead_and_the_new_works(self, each_lab: Lab) -> None:
+        """An ssh session ends for neither side, and nothing passes; a new one works at once."""
+        server, client = each_lab.server, each_lab.client
+        session = client.start(["ssh", "amanda", "tee /var/lib/amanda/heard"], user="backup")
+        assert session.stdin is not None
+        session.stdin.write("hello\n")
+        session.stdin.flush()
+        assert read_line(session) == "hello\n"
+        assert len(talks(server)) == 1
+
+        client.readdress()
+
+        new = client.run(["ssh", "-o", "ConnectTimeout=1", "amanda", "hostname"], user="backup")
+        assert new.stdout == "amanda\n"
+        session.stdin.write("still there?\n")
+        session.stdin.flush()
+        assert read_line(session, 1) == ""
+        assert server.read("/var/lib/amanda/heard") == "hello\n"
+        server.run(["pkill", "-x", "tee"])  # of which sshd tells the client, as best it can
+        with pytest.raises(subprocess.TimeoutExpired):
+            session.wait(0.5)
+        session.kill()
+        time.sleep(0.5)  # for a farewell to arrive
+        assert [int(unheard) > 0 for unheard in talks(server)] == [True]
+
+    def test_each_time_it_is_a_new_address(self, each_lab: Lab) -> None:
+        """The old address is gone, the way out is the same, and the neighbours know the new."""
+        server, client = each_lab.server, each_lab.client
+        way_out = ["ip", "route", "show", "default"]
+        before = client.run(way_out).stdout
+        had = []
+        for _ in range(4):
+            assert client.address not in had
+            assert addresses(client) == [client.address]
+            assert client.run(way_out).stdout == before != ""
+            assert can_connect(client, server.address)
+            is_neighbour = client.address.startswith("10.77.0.")
+            assert knows(server, client.address) == is_neighbour
+            assert can_connect(server, client.address) == is_neighbour
+            had.append(client.address)
+            client.readdress()
+
+    def test_it_outlasts_the_power(self, each_lab: Lab) -> None:
+        """A host boots with the address it has changed to, even if it was off when it did."""
+        server, client = each_lab.server, each_lab.client
+        client.readdress()
+        second = client.address
+        client.power_cut()
+        client.boot()
+        assert addresses(client) == [client.address] == [second]
+        client.power_cut()
+        client.readdress()
+        client.boot()
+        assert addresses(client) == [client.address] != [second]
+        assert can_connect(client, server.address)
+        assert knows(server, client.address) == client.address.startswith("10.77.0.")
+
+
+def addresses(host: Host) -> list[str]:
+    """Return the IPv4 addresses that a host has in its network."""
+    shown = host.run(["ip", "-4", "-o", "addr", "show", "eth0"]).stdout
+    return re.findall(r"inet (\S+)/24", shown)
+
+
+def knows(host: Host, address: str) -> bool:
+    """Whether the host needs not ask the network for the MAC of `address`."""
+    known = host.run(["ip", "neigh", "show", "nud", "permanent"]).stdout
+    return address in known.split()
+
+
+def talks(server: Host) -> list[str]:
+    """Return, for each connection that stands at sshd, how many bytes wait for the peer's word."""
+    shown = server.run(["ss", "-Htn", "state", "established", "sport", "=", ":22"]).stdout
+    return [line.split()[1] for line in shown.splitlines()]
 
 
 class TestDisk:

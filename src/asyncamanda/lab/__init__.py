@@ -4,11 +4,13 @@ from asyncamanda.lab.amanda import AMANDA_CONFIG, AmandaServer, Client, StoredDu
 from asyncamanda.lab.errors import LabCommandError, LabError, LabUnavailableError
 from asyncamanda.lab.host import Host
 from asyncamanda.lab.lab import DOMAIN, PASSWORD, Lab
+from asyncamanda.lab.router import ROUTER_ADDRESS
 
 __all__ = [
     "AMANDA_CONFIG",
     "DOMAIN",
     "PASSWORD",
+    "ROUTER_ADDRESS",
     "AmandaServer",
     "Client",
     "Host",

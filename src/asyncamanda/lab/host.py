@@ -14,7 +14,7 @@ from asyncamanda.lab.clock import ShiftedClock
 from asyncamanda.lab.errors import LabCommandError
 from asyncamanda.lab.files import HostFiles
 from asyncamanda.lab.namespaces import Holder
-from asyncamanda.lab.network import Switch, host_address
+from asyncamanda.lab.network import Plug, Switch
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SSHD_LOG = "/var/log/sshd.log"
@@ -23,7 +23,7 @@ _DISK = "/mnt"
 
 
 class Host(HostFiles):
-    """A host: `name`, `address` in the lab's network, `pid` of its PID 1 as seen from here."""
+    """A host: `name`, `pid` of its PID 1 as seen from here, and what it can do and suffer."""
 
     def __init__(
         self, name: str, number: int, holder: Holder, switch: Switch, disk_bytes: int
@@ -31,7 +31,6 @@ class Host(HostFiles):
         """Take over a holder that is ready; see Lab for what else makes a host."""
         super().__init__(holder.pid)
         self.name = name
-        self.address = host_address(number)
         self.pid = holder.pid
         self._number = number
         self._holder = holder
@@ -128,6 +127,19 @@ class Host(HostFiles):
 
     # -- the network
 
+    @property
+    def address(self) -> str:
+        """Its address in its network."""
+        return self._switch.links[self._number].address
+
+    def readdress(self) -> None:
+        """Change to an address that nobody has had, as a laptop does that changes networks.
+
+        TCP connections are dead, and neither side hears of it. What names the host, in
+        /etc/hosts and known_hosts, names its old address still.
+        """
+        self._switch.readdress(self._number)
+
     def cut(self) -> None:
         """Make the link swallow everything. Nobody is told, as when a cable is cut far away."""
         self._switch.cut(self._number)
@@ -138,11 +150,11 @@ class Host(HostFiles):
 
     def slow(self, bits_per_second: int) -> None:
         """Limit the link's rate in each direction."""
-        self._switch.slow(self._number, self.pid, bits_per_second)
+        self._switch.slow(self._number, bits_per_second)
 
     def heal(self) -> None:
         """Undo cut, delay and slow. TCP goes on when it next tries, as it does in life."""
-        self._switch.heal(self._number, self.pid)
+        self._switch.heal(self._number)
 
     # -- the disk
 
@@ -227,7 +239,7 @@ class Host(HostFiles):
                     shutil.rmtree(entry)
                 else:
                     entry.unlink()
-        self._switch.attach({self._number: self.pid})
+        self._switch.attach({self._number: Plug(self.pid)})
         self.start_sshd()
 
     def close(self) -> None:

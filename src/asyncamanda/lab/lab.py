@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,7 +13,8 @@ from asyncamanda.lab.amanda import AmandaServer, Client
 from asyncamanda.lab.errors import LabCommandError, LabUnavailableError
 from asyncamanda.lab.host import Host
 from asyncamanda.lab.namespaces import Holder
-from asyncamanda.lab.network import Switch
+from asyncamanda.lab.network import Plug, Switch
+from asyncamanda.lab.router import INNER, OUTER, Router
 
 DOMAIN = "example.com"
 PASSWORD = "lab-backup"  # noqa: S105 (of an account that exists in the lab only)
@@ -24,6 +25,7 @@ _PROGRAMS = {  # by path, the Debian package
     "setpriv": "util-linux",
     "ip": "iproute2",
     "tc": "iproute2",
+    "nft": "nftables",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
     "/usr/sbin/sshd": "openssh-server",
@@ -87,7 +89,8 @@ class Lab:
 
     A context manager. `prefix`: a virtual environment with asyncamanda, which every host
     sees as /opt/asyncamanda (its scripts must have been made for that place). `disk_bytes`:
-    the size of each host's disk, in memory as far as it is used.
+    the size of each host's disk, in memory as far as it is used. `nat`: the clients are
+    behind a router, and the server neither reaches them nor knows them by name.
     """
 
     server: AmandaServer
@@ -99,29 +102,36 @@ class Lab:
         clients: Sequence[str] = ("laptop",),
         server: str = "amanda",
         disk_bytes: int = 1 << 30,
+        *,
+        nat: bool = False,
     ) -> None:
         """Build it all; return when every sshd listens. Raises LabError."""
         require_programs()
-        names = [server, *clients]
         with ExitStack() as undo:
-            switch = Switch()
-            undo.callback(switch.close)
+            outer = undo.enter_context(closing(Switch(OUTER)))
+            inner = undo.enter_context(closing(Switch(INNER))) if nat else outer
+            router = undo.enter_context(closing(Router())) if nat else None
             arguments = _holder_arguments(disk_bytes, prefix)
-            holders = []
-            for name in names:
-                holders.append(Holder(name, *arguments))
-                undo.callback(holders[-1].close)
-            switch.wait_ready()
+            holders = [
+                undo.enter_context(closing(Holder(name, *arguments))) for name in (server, *clients)
+            ]
+            for switch in {outer, inner}:
+                switch.wait_ready()
             for holder in holders:
                 holder.wait_ready()
-            self.server = AmandaServer(server, 1, holders[0], switch, disk_bytes)
+            self.server = AmandaServer(server, 1, holders[0], outer, disk_bytes)
             self.clients = {
-                name: Client(name, number, holder, switch, disk_bytes)
-                for number, (name, holder) in enumerate(zip(names, holders, strict=True), 1)
-                if number > 1
+                name: Client(name, number, holder, inner, disk_bytes)
+                for number, (name, holder) in enumerate(zip(clients, holders[1:], strict=True), 2)
             }
-            switch.attach({number: holder.pid for number, holder in enumerate(holders, 1)})
-            self._furnish()
+            plugs = {number: Plug(holder.pid) for number, holder in enumerate(holders, 1)}
+            if router is None:
+                outer.attach(plugs)
+            else:
+                router.wait_ready()
+                outer.attach({1: plugs.pop(1), **router.outer_leg})
+                inner.attach({**plugs, **router.inner_leg})
+            self._furnish(is_hidden=nat)
             self._undo = undo.pop_all()
 
     @property
@@ -134,11 +144,13 @@ class Lab:
         """The server, then the clients."""
         return [self.server, *self.clients.values()]
 
-    def _furnish(self) -> None:
-        names = "".join(f"{host.address} {host.name}.{DOMAIN} {host.name}\n" for host in self.hosts)
+    def _furnish(self, *, is_hidden: bool) -> None:
+        """Write all files; the server knows no clients that are hidden from it."""
         makers = []
         for host in self.hosts:
-            _write_system_files(host, names)
+            seen = (self.server, host) if is_hidden else self.hosts
+            known = [other for other in self.hosts if other in seen]
+            _write_system_files(host, known)
             home = host.account("backup").home
             host.make_directory(f"{home}/.ssh", owner="backup", mode=0o700)
             makers.append(host.start(["sh", "-c", _MAKE_KEYS, "sh", host.name, home]))
@@ -149,8 +161,9 @@ class Lab:
         self.server.furnish()
         for client in self.clients.values():
             client.furnish()
-            introduce(self.server, client)
             introduce(client, self.server)
+            if not is_hidden:
+                introduce(self.server, client)
         for host in self.hosts:
             host.start_sshd()
 
@@ -180,7 +193,8 @@ def introduce(guest: Host, owner: Host) -> None:
     owner.append(f"{home}/.ssh/authorized_keys", f"{guest.backup_key}\n", owner="backup")
 
 
-def _write_system_files(host: Host, names: str) -> None:
+def _write_system_files(host: Host, known: Sequence[Host]) -> None:
+    names = "".join(f"{each.address} {each.name}.{DOMAIN} {each.name}\n" for each in known)
     host.write("/etc/hosts", f"127.0.0.1 localhost\n::1 localhost\n{names}")
     host.write("/etc/hostname", f"{host.name}\n")
     host.write("/etc/mailname", f"{host.name}.{DOMAIN}\n")

@@ -5,66 +5,73 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from asyncamanda.lab.errors import LabCommandError
 from asyncamanda.lab.namespaces import Holder, piped
 
-_GATEWAY = 254  # the hosts have a route out, and nobody is there
+GATEWAY = 254  # the hosts have a route out; nobody is there, or the router (router.py)
+_SPARE = range(250, 0, -1)  # what hosts move to; at first they have their numbers, from 1
 _WIRE = Path(__file__).with_name("wire.py")
 _ENVIRON = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 
 
-def host_address(number: int) -> str:
-    """The address of the host with this number, 1 to 250."""
-    return f"10.77.0.{number}"
+def mac_of(address: str) -> str:
+    """The MAC of whoever has this IPv4 address; so everybody knows it without asking."""
+    return "02:00:" + ":".join(f"{int(byte):02x}" for byte in address.split("."))
 
 
-def _mac(number: int) -> str:
-    return f"02:00:0a:4d:00:{number:02x}"
+class Plug(NamedTuple):
+    """Where a link ends that is not at the switch: a device of the namespace of PID `pid`."""
+
+    pid: int
+    device: str = "eth0"
 
 
 @dataclass(slots=True)
 class Link:
-    """What lies between the switch and one host."""
+    """What lies between the switch and one host. Without a plug it is pulled out."""
 
     number: int
+    address: str
+    plug: Plug | None = None
     is_cut: bool = False
     bits_per_second: int = 0
     wire: "subprocess.Popen[str] | None" = None
 
     @property
     def port(self) -> str:
-        """The link's end at the switch; the other end is the host's eth0."""
+        """The link's end at the switch."""
         return f"port{self.number}"
 
 
-def plan_attach(link: Link, host_pid: int) -> list[str]:
+def plan_attach(link: Link, plug: Plug) -> list[str]:
     """The `ip` commands, for the switch's namespace, that lay a new link to a host."""
     return [
-        f"link add {link.port} type veth"
-        f" peer name eth0 address {_mac(link.number)} netns {host_pid}",
+        f"link add {link.port} type veth peer name {plug.device} netns {plug.pid}",
         f"link set {link.port} master hub up",
     ]
 
 
-def plan_host_network(link: Link, numbers: Iterable[int]) -> list[str]:
-    """The `ip` commands, for the host's namespace, that put it on the network.
-
-    The neighbours are fixed: where ARP goes unanswered, a cut would be an error at the
-    host (no route) and not the silence that it is to be.
-    """
-    commands = [
+def plan_host_network(address: str, device: str, gateway: str, known: Iterable[str]) -> list[str]:
+    """The `ip` commands, for the host's namespace, that put it on the network."""
+    return [
         "link set lo up",
-        f"addr add {host_address(link.number)}/24 dev eth0",
-        "link set eth0 up",
-        f"route add default via {host_address(_GATEWAY)}",
+        f"link set {device} address {mac_of(address)}",  # which forgets all neighbours
+        f"addr add {address}/24 dev {device}",
+        f"link set {device} up",
+        *([f"route add default via {gateway}"] if address != gateway else []),
+        *(plan_neighbour(other, device) for other in known if other != address),
     ]
-    commands += (
-        f"neigh replace {host_address(other)} lladdr {_mac(other)} dev eth0 nud permanent"
-        for other in (*numbers, _GATEWAY)
-        if other != link.number
-    )
-    return commands
+
+
+def plan_neighbour(address: str, device: str) -> str:
+    """The `ip` command that lets a host know another for good.
+
+    Where ARP goes unanswered, a cut would be an error at the host (no route) and not the
+    silence that it is to be.
+    """
+    return f"neigh replace {address} lladdr {mac_of(address)} dev {device} nud permanent"
 
 
 def plan_shaping(device: str, bits_per_second: int) -> list[str]:
@@ -76,45 +83,91 @@ def plan_shaping(device: str, bits_per_second: int) -> list[str]:
     return ["tc", "qdisc", "replace", "dev", device, "root", *shape]
 
 
+def run_in(pid: int, argv: list[str], stdin: str = "") -> None:
+    """Run a program in the network namespace of `pid`. Raises LabCommandError."""
+    # from outside of the PID namespaces, in which the hosts' PIDs mean something
+    done = subprocess.run(
+        ["nsenter", f"--net=/proc/{pid}/ns/net", "--", *argv],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=_ENVIRON,
+    )
+    if done.returncode != 0:
+        message = f"{argv} {stdin}".split()
+        raise LabCommandError("network", message, done.returncode, (done.stdout, done.stderr))
+
+
+def _run_ip(pid: int, *commands: str) -> None:
+    run_in(pid, ["ip", "-batch", "-"], "\n".join(commands))
+
+
 class Switch:
     """A network namespace with a bridge; `links` are by host number."""
 
-    def __init__(self) -> None:
-        """Start it; `wait_ready` must follow."""
+    def __init__(self, prefix: str) -> None:
+        """Start it; `wait_ready` must follow. `prefix`: three bytes of the network's addresses."""
         self._holder = Holder("switch")
+        self._prefix = prefix
+        self._gateway = f"{prefix}.{GATEWAY}"
+        self._known = {self._gateway: None}  # every address there ever was, in order
         self.links: dict[int, Link] = {}
 
     def wait_ready(self) -> None:
         """Return when the switch can be plugged into."""
         self._holder.wait_ready()
-        self._ip(
+        _run_ip(
             self._holder.pid,
             "link set lo up",
             "link add hub type bridge",
             "link set hub up",
         )
 
-    def attach(self, pids: Mapping[int, int]) -> None:
-        """Lay links to hosts: by number, the PID of the host's PID 1."""
-        for number in pids:
-            self.links.setdefault(number, Link(number))
-        plans = (plan_attach(self.links[number], pid) for number, pid in pids.items())
-        self._ip(self._holder.pid, *(command for plan in plans for command in plan))
-        for number, pid in pids.items():
-            self._ip(pid, *plan_host_network(self.links[number], self.links))
+    def attach(self, plugs: Mapping[int, Plug]) -> None:
+        """Lay links to hosts, by number."""
+        for number in plugs:
+            link = self.links.setdefault(number, Link(number, f"{self._prefix}.{number}"))
+            self._known[link.address] = None
+        plans = (plan_attach(self.links[number], plug) for number, plug in plugs.items())
+        _run_ip(self._holder.pid, *(command for plan in plans for command in plan))
+        for number, plug in plugs.items():
+            link = self.links[number]
+            link.plug = plug
+            _run_ip(plug.pid, *self._plan_host_network(link.address, plug.device))
+
+    def readdress(self, number: int) -> None:
+        """Give a host another address, which nobody has had.
+
+        Its MAC changes with it, so that what still comes for the old address is swallowed.
+        """
+        link, old = self.links[number], self.links[number].address
+        addresses = (f"{self._prefix}.{spare}" for spare in _SPARE)
+        link.address = next(address for address in addresses if address not in self._known)
+        self._known[link.address] = None
+        for other in self.links.values():
+            if other.plug is not None and other is not link:
+                _run_ip(other.plug.pid, plan_neighbour(link.address, other.plug.device))
+        if link.plug is not None:  # else it comes back with the new one
+            pid, device = link.plug
+            plan = self._plan_host_network(link.address, device)
+            _run_ip(pid, f"addr del {old}/24 dev {device}", *plan)
+
+    def _plan_host_network(self, address: str, device: str) -> list[str]:
+        return plan_host_network(address, device, self._gateway, self._known)
 
     def detach(self, number: int) -> None:
         """Pull a link out, so that its host cannot say goodbye to anybody."""
         link = self.links[number]
-        self._ip(self._holder.pid, f"link del {link.port}")
+        _run_ip(self._holder.pid, f"link del {link.port}")
         self._straighten(link)
-        self.links[number] = Link(number)
+        self.links[number] = Link(number, link.address)
 
     def cut(self, number: int) -> None:
         """Make the link a black hole; both ends stay up and notice nothing."""
         link = self.links[number]
         link.is_cut = True
-        self._ip(self._holder.pid, f"link set {link.port} nomaster")
+        _run_ip(self._holder.pid, f"link set {link.port} nomaster")
 
     def delay(self, number: int, seconds: float) -> None:
         """Add latency in each direction.
@@ -134,7 +187,7 @@ class Switch:
         if piped(link.wire.stdout).readline() != "ready\n":
             output = link.wire.communicate()
             raise LabCommandError("switch", argv, link.wire.returncode, output)
-        self._ip(
+        _run_ip(
             self._holder.pid,
             f"link add {bridge} type bridge",
             f"link set {bridge} up",
@@ -143,47 +196,30 @@ class Switch:
             f"link set {link.port} " + ("nomaster" if link.is_cut else f"master {bridge}"),
         )
 
-    def slow(self, number: int, host_pid: int, bits_per_second: int) -> None:
+    def slow(self, number: int, bits_per_second: int) -> None:
         """Limit the rate in each direction; 0 lifts the limit."""
         link = self.links[number]
         if bits_per_second or link.bits_per_second:
-            self._run(self._holder.pid, plan_shaping(link.port, bits_per_second))
-            if host_pid:
-                self._run(host_pid, plan_shaping("eth0", bits_per_second))
+            run_in(self._holder.pid, plan_shaping(link.port, bits_per_second))
+            if link.plug is not None:
+                run_in(link.plug.pid, plan_shaping(link.plug.device, bits_per_second))
         link.bits_per_second = bits_per_second
 
-    def heal(self, number: int, host_pid: int) -> None:
+    def heal(self, number: int) -> None:
         """Undo cut, delay and slow. TCP connections that have waited go on."""
         link = self.links[number]
-        self.slow(number, host_pid, 0)
+        self.slow(number, 0)
         link.is_cut = False
         self._straighten(link)
-        self._ip(self._holder.pid, f"link set {link.port} master hub")
+        _run_ip(self._holder.pid, f"link set {link.port} master hub")
 
     def _straighten(self, link: Link) -> None:
         if link.wire is None:
             return
-        self._ip(self._holder.pid, f"link del hub{link.number}")
+        _run_ip(self._holder.pid, f"link del hub{link.number}")
         link.wire.kill()
         link.wire.communicate()
         link.wire = None
-
-    def _ip(self, pid: int, *commands: str) -> None:
-        self._run(pid, ["ip", "-batch", "-"], "\n".join(commands))
-
-    def _run(self, pid: int, argv: list[str], stdin: str = "") -> None:
-        # from outside of the PID namespaces, in which the hosts' PIDs mean something
-        done = subprocess.run(
-            ["nsenter", f"--net=/proc/{pid}/ns/net", "--", *argv],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            env=_ENVIRON,
-        )
-        if done.returncode != 0:
-            message = f"{argv} {stdin}".split()
-            raise LabCommandError("switch", message, done.returncode, (done.stdout, done.stderr))
 
     def close(self) -> None:
         """End the switch, and with it every link."""
