@@ -160,7 +160,10 @@ class Office:
     def wait_for_dump(self, name: str) -> None:
         """Return when a dump of the client is under way: its file is in the holding disk."""
         holding = Path(self.server.path(HOLDING))
-        wait_until(f"a dump of {name}", lambda: any(holding.glob(f"*/{name}.*.tmp")), 60)
+        try:
+            wait_until(f"a dump of {name}", lambda: any(holding.glob(f"*/{name}.*.tmp")), 60)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.diary}\n{self.server.run_logs()}") from error
 
     def wait_idle(self) -> None:
         """Return when nothing of Amanda's runs at the server."""

@@ -14,6 +14,8 @@ def test_demo_tells_its_story_and_leaves_nothing_behind(lab_prefix: Path) -> Non
     places = [
         (told.stdout + told.stderr).find(words)
         for words in (
+            "100% packet loss",
+            "unknown",
             "laptop is enrolled",
             "due: the server was never asked",
             "backed up in ",

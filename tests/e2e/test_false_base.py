@@ -55,7 +55,7 @@ def test_next_dump_does_not_build_on_a_false_snapshot(
     with open_office(lab_prefix, "laptop") as office:
         laptop = office.client("laptop")
         office.fill()
-        office.set_up()
+        office.set_up({"grace": "5s"})  # a cut call is not waited for
         good = [0, 1][: level + 1]
         for _ in good:
             laptop.add_tree(DISK, files=1)

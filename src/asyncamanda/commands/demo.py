@@ -18,7 +18,7 @@ server   = "backup@amanda"
 interval = "24h"
 """
 DISKS = {"/srv/photos": "roaming", "/srv/d 3": "roaming-amgtar"}
-CLIENTS = ("laptop", "tower")
+CLIENTS = ("laptop", "tablet")
 PATIENCE = 60  # seconds
 POLL = 0.2
 
@@ -31,15 +31,17 @@ def run(_: argparse.Namespace) -> Exit:
     """Build the lab, tell the story with the real commands, and take the lab down again."""
     prefix = Path(sys.prefix)
     _tell(
-        "Three hosts, made for a minute on this machine: an Amanda server, `amanda`, and two "
-        "machines that come and go, `laptop` and `tower`. Amanda and OpenSSH are the real ones."
+        "Hosts, made for a minute on this machine: an Amanda server, `amanda`, and two machines "
+        "that come and go, `laptop` and `tablet`, behind a hotel's router. Amanda and OpenSSH are "
+        "the real ones."
     )
-    with Lab(prefix=prefix, clients=CLIENTS) as lab:
+    with Lab(prefix=prefix, clients=CLIENTS, nat=True) as lab:
         _furnish(lab)
+        _tell_router(lab)
         _tell_enrolling(lab)
         _tell_backup(lab)
         _tell_rest(lab)
-    _tell("All three hosts are gone again, with all that was on them.")
+    _tell("All hosts are gone again, with all that was on them.")
     return Exit.OK
 
 
@@ -53,10 +55,16 @@ def _furnish(lab: Lab) -> None:
         client.write("/etc/asyncamanda/client.toml", CLIENT_TOML)
 
 
+def _tell_router(lab: Lab) -> None:
+    _tell("1. The server cannot reach the laptop, neither by its address nor by its name.")
+    _type(lab.server, f"ping -q -c 1 -W 1 {lab.client.address}", expected=1)
+    _type(lab.server, "getent hosts laptop || echo unknown")
+
+
 def _tell_enrolling(lab: Lab) -> None:
-    _tell("1. The server is made ready once. It shows each change before it makes it.")
+    _tell("2. The server is made ready once. It shows each change before it makes it.")
     _type(lab.server, "asyncamanda server setup --yes")
-    _tell("2. Each client's key may ask for its own backup, and nothing else.")
+    _tell("3. Each client's key may ask for its own backup, and nothing else.")
     for name, client in lab.clients.items():
         key = client.backup_key
         _type(
@@ -67,19 +75,20 @@ def _tell_enrolling(lab: Lab) -> None:
 
 
 def _tell_backup(lab: Lab) -> None:
-    laptop, server, tower = lab.client, lab.server, lab.clients["tower"]
-    _tell("3. Is a backup due? The server's word counts, and it was never asked.")
+    laptop, server, tablet = lab.client, lab.server, lab.clients["tablet"]
+    _tell("4. Is a backup due? The server's word counts, and it was never asked.")
     _type(laptop, "asyncamanda check")
     _tell(
-        "4. So the laptop asks. The tower asks in the same moment; the server waits for a few "
-        "seconds for others, and makes one run for all who are there."
+        "5. So the laptop asks. The tablet asks in the same moment; the server waits for a few "
+        "seconds for others, and makes one run for all who are there. Amanda calls them back "
+        "through the connections that they have made."
     )
-    other = tower.start(["asyncamanda", "run"], stdin=subprocess.DEVNULL)
+    other = tablet.start(["asyncamanda", "run"], stdin=subprocess.DEVNULL)
     _type(laptop, "asyncamanda run")
     said = other.communicate(timeout=PATIENCE)
     if other.returncode:
-        raise NotStoredError("demo-failed", f"the tower says: {said}", "please report this")
-    _tell("5. Is it true? The server's ledger, and Amanda's own word:")
+        raise NotStoredError("demo-failed", f"the tablet says: {said}", "please report this")
+    _tell("6. Is it true? The server's ledger, and Amanda's own word:")
     _wait(lambda: not server.is_amdump_running(), server)
     _type(server, "asyncamanda server runs")
     _type(server, "runuser -u backup -- amadmin daily find")
@@ -92,17 +101,17 @@ def _tell_backup(lab: Lab) -> None:
 
 def _tell_rest(lab: Lab) -> None:
     laptop, server = lab.client, lab.server
-    _tell("6. From now on the timer's start, many times a day, finds nothing to do.")
+    _tell("7. From now on the timer's start, many times a day, finds nothing to do.")
     connections = server.connections
     _type(laptop, "asyncamanda run -v")
     _type(laptop, "asyncamanda status")
     if server.connections != connections:
         raise NotStoredError("demo-failed", "the server was called again", "please report this")
-    _tell("7. What is held goes to a volume when it is much, at a time of day, or by hand.")
+    _tell("8. What is held goes to a volume when it is much, at a time of day, or by hand.")
     _type(server, "asyncamanda server flush daily")
     _wait(lambda: not _is_held(server), server)
     _type(server, "asyncamanda server runs")
-    _tell("8. A stolen key opens nothing.")
+    _tell("9. A stolen key opens nothing.")
     _type(laptop, "runuser -u backup -- ssh backup@amanda cat /etc/shadow", expected=77)
 
 

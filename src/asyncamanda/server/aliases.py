@@ -45,7 +45,7 @@ def is_included(text: str) -> bool:
 
     Below a Host or a Match it would be for that one alone, and after other words too late.
     """
-    for line in text.splitlines():
+    for line in text.split("\n"):  # as ssh has it: str.splitlines() cuts within comments
         words = line.strip()
         if words and not words.startswith("#"):
             return _INCLUDED.fullmatch(words) is not None
@@ -62,7 +62,7 @@ def plan_include(text: str) -> str:
 def read_text(path: Path) -> str:
     """Return a file's text, "" if there is none. Raises OSError."""
     try:
-        return path.read_text("utf-8", "surrogateescape")
+        return path.read_bytes().decode("utf-8", "surrogateescape")
     except FileNotFoundError:
         return ""
 

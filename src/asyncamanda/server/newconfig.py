@@ -64,6 +64,7 @@ define dumptype roaming {{
     compress none
     index yes
     maxpromoteday 0
+    retry-dump 5        # a client may lose its connection more than once in a run
     record yes
 }}
 
@@ -78,6 +79,7 @@ define dumptype roaming-amgtar {{
     compress none
     index yes
     maxpromoteday 0
+    retry-dump 5        # a client may lose its connection more than once in a run
     record yes
 }}
 """

@@ -13,6 +13,7 @@ import asyncio
 import os
 import re
 import secrets
+import select
 import socket
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -39,6 +40,8 @@ BACKLOG = 64
 SESSION = 1  # each call's number: it has a socket of its own
 CUT, NOT_FOUND = 255, 127  # exit statuses: ssh's own, and the shell's
 READ_BYTES = 4096
+ACCEPT_AGAIN_SECONDS = 2.0
+LONGEST_WORDS = 512  # bytes: what a pipe that has room takes at once (PIPE_BUF is more)
 
 
 @dataclass(slots=True, eq=False)
@@ -109,23 +112,25 @@ class Relay:
 
     def arrive(self, line: Line, connection: int | None) -> None:
         """Let Amanda call the client of a line that was greeted; `connection` is its sshd."""
-        self._lines[line] = connection
         post = self._posts.get(line.client)
         if post is None:
             post = self._posts[line.client] = self._listen(line.client)
         post.lost_at = None
+        self._lines[line] = connection
 
     def leave(self, line: Line, *, is_lost: bool) -> None:
         """Note that a line has ended. A client that was lost is waited for."""
         if line not in self._lines:
             return
         connection = self._lines.pop(line)
-        if connection not in self._lines.values():
+        if (line.client, connection) not in self._connections():
             self._limits.pop(connection, None)
             for stream in self._streams:
                 if (stream.client, stream.connection) == (line.client, connection):
                     self._stop(stream)
-        post = self._posts[line.client]
+        post = self._posts.get(line.client)
+        if post is None:  # the client was dropped before
+            return
         for call in post.calls:
             if call.line is line:
                 call.forget_token()
@@ -135,6 +140,10 @@ class Relay:
             post.lost_at = line.heard_at
         else:
             self._close(post, f"{line.client} has left")
+
+    def _connections(self) -> set[tuple[str, int | None]]:
+        """Return the clients and connections that have a line; some have no number."""
+        return {(line.client, connection) for line, connection in self._lines.items()}
 
     def drop(self, client: str) -> None:
         """End all that goes on with a client that may not come in any more."""
@@ -190,7 +199,7 @@ class Relay:
                     continue
             for call in list(post.calls):
                 self._look_after(post, call, now)
-        connections = {(line.client, connection) for line, connection in self._lines.items()}
+        connections = self._connections()
         for stream in self._streams:
             if (stream.client, stream.connection) in connections or now < stream.seen_at:
                 stream.seen_at = now
@@ -285,13 +294,22 @@ class Relay:
     def _accept(self, post: _Post) -> None:
         try:
             ssh, _ = post.listener.accept()
-        except OSError:  # it has gone; or no descriptors are left, and it is tried again
+        except BlockingIOError:
+            return
+        except OSError as error:  # no descriptors left
+            write_log(f"{post.client}: Amanda's call has to wait: {error.strerror}")
+            self._loop.remove_reader(post.listener)
+            self._loop.call_later(ACCEPT_AGAIN_SECONDS, self._accept_again, post, post.listener)
             return
         ssh.setblocking(False)
         call = _Call(ssh, read_clock())
         post.calls.append(call)
         self._loop.add_reader(ssh, self._hear, post, call)
         self._say(call, mux.hello())
+
+    def _accept_again(self, post: _Post, listener: socket.socket) -> None:
+        if post.listener is listener and self._posts.get(post.client) is post:
+            self._loop.add_reader(listener, self._accept, post)
 
     def _hear(self, post: _Post, call: _Call) -> None:
         """Hear what an ssh says; its end is the call's end."""
@@ -352,9 +370,7 @@ class Relay:
         write_log(f"{post.client}: Amanda's call failed: {reason}")
         if call.is_ready and call.session:
             self._say(call, mux.session_opened(call.session.request, SESSION))
-            with suppress(OSError, IndexError):
-                os.set_blocking(call.descriptors[2], False)
-                os.write(call.descriptors[2], f"asyncamanda: {reason}\n".encode("utf-8", "replace"))
+            _write_if_room(call.descriptors[2], f"asyncamanda: {reason}\n")
             self._say(call, mux.exit_message(SESSION, status))
         self._forget(post, call)
 
@@ -419,7 +435,7 @@ class Relay:
                 stream.carrier.close()
                 self._streams.remove(stream)
                 return
-            for line, connection in self._lines.items():
+            for line, connection in list(self._lines.items()):  # one may end meanwhile
                 if (line.client, connection) == (stream.client, stream.connection):
                     line.note_life(read_clock())
 
@@ -427,3 +443,11 @@ class Relay:
         """Let a stream end at once, so that Amanda sees an end; its process then goes."""
         with suppress(OSError):
             stream.carrier.send(switchboard.pack("stop"))
+
+
+def _write_if_room(descriptor: int, words: str) -> None:
+    """Write to what others write to as well, so that its mode is not to be changed."""
+    _, writable, _ = select.select([], [descriptor], [], 0)
+    if writable:
+        with suppress(OSError):
+            os.write(descriptor, words.encode("utf-8", "replace")[:LONGEST_WORDS])

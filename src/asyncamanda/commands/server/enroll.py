@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         DIRECT,
         action="store_true",
-        help="Amanda reaches it by itself, and not back through the client's connection",
+        help="Amanda calls it as if asyncamanda were not there, not back through its connection",
     )
     add_common(parser)
 
@@ -159,7 +159,7 @@ def _say(entry: Enrolled, outcome: str, disks: list[str], *, is_json: bool) -> N
     }
     print(f"{entry.client} {words[outcome]}, for {entry.amanda_config}")
     print(f"  key: {entry.key.key_type} {entry.key.fingerprint}")
-    way = "by itself" if entry.is_direct else "back through the client's own connection"
-    print(f"  Amanda reaches it {way}")
+    way = "directly" if entry.is_direct else "back through its own connection"
+    print(f"  Amanda calls it {way}")
     if disks:
         print(f"  disks: {name_disks(disks)}")
