@@ -1,0 +1,107 @@
+"""Whoever has a client's key: real ssh, and talk with the real gate."""
+
+import json
+import os
+import select
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.laptop import Run, wait_until
+from tests.e2e.office import ends
+
+from asyncamanda.core.protocol import Hello, encode
+from asyncamanda.lab import Client
+
+GATE = "asyncamanda gate"
+SERVER = "backup@amanda"
+MASTER = "/run/stolen/master"
+HEAR_SECONDS = 20
+HELLO = encode(Hello((1,), "thief 1.0", is_watching=True)).decode()
+
+
+class Talk:
+    """One session with the gate."""
+
+    def __init__(self, program: "subprocess.Popen[str]") -> None:
+        self.program = program
+        self._unheard = b""
+
+    def say(self, text: str) -> None:
+        """Send `text` as it is; a lone surrogate is the byte that it stands for."""
+        assert self.program.stdin
+        self.program.stdin.write(text)
+        self.program.stdin.flush()
+
+    def hear(self, kind: str) -> dict[str, Any]:
+        """Return the next message of that kind; fail if the line ends first, or nothing comes."""
+        while True:
+            while b"\n" not in self._unheard:
+                self._unheard += self.read()
+            line, _, self._unheard = self._unheard.partition(b"\n")
+            message: dict[str, Any] = json.loads(line)
+            if message["type"] == kind:
+                return message
+
+    def read(self, most: int = 65536) -> bytes:
+        """Return what comes next; fail if nothing does."""
+        assert self.program.stdout
+        ready, _, _ = select.select([self.program.stdout], [], [], HEAR_SECONDS)
+        assert ready, f"nothing came within {HEAR_SECONDS} s"
+        piece = os.read(self.program.stdout.fileno(), most)
+        assert piece, f"the line ended: {ends([self.program], 10)}"
+        return piece
+
+    def end(self, text: str = "", seconds: float = 20) -> tuple[int, list[dict[str, Any]]]:
+        """Send `text`, and return how the gate ended and what it said until then."""
+        stdout, _ = self.program.communicate(text, seconds)
+        said = self._unheard.decode("ascii") + stdout
+        return self.program.returncode, [json.loads(line) for line in said.splitlines()]
+
+    def refusal(self, text: str, code: int) -> dict[str, Any]:
+        """Send `text`, and return the refusal, the last word, with which the gate ends in `code`.
+
+        The refusal says what a user needs.
+        """
+        found, said = self.end(text)
+        assert said, f"the gate ended with {found} and without a word"
+        last = said[-1]
+        assert (last["type"], last.get("exit"), found) == ("refused", code, code), last
+        assert last["message"]
+        assert last["hint"]
+        return last
+
+
+class Thief:
+    """Whoever has a client's key: ssh as that host's user backup."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        client.make_directory(str(Path(MASTER).parent), owner="backup", mode=0o700)
+
+    def ssh(self, *words: str, **run: Any) -> Run:
+        """Run ssh on a connection of its own, to its end."""
+        argv = ["ssh", "-o", "BatchMode=yes", *words]
+        return self.client.run(argv, user="backup", check=False, timeout=20, **run)
+
+    def connect(self) -> None:
+        """Make a connection that stays, and that runs nothing."""
+        argv = ["ssh", "-o", "BatchMode=yes", "-M", "-N", "-S", MASTER, SERVER]
+        self.client.start(argv, user="backup", stdin=subprocess.DEVNULL)
+        wait_until("a master connection", self.client.path(MASTER).exists, 10)
+
+    def try_command(self, *command: str) -> Run:
+        """Ask for a command on the connection that stays; for a shell, if there is none."""
+        return self.ssh("-S", MASTER, "--", SERVER, *command)
+
+    def talk(self) -> Talk:
+        """Begin to talk, on the connection that stays."""
+        argv = ["ssh", "-S", MASTER, "--", SERVER, GATE]
+        return Talk(self.client.start(argv, user="backup"))
+
+    def greet(self) -> Talk:
+        """Begin to talk, up to the gate's welcome."""
+        talk = self.talk()
+        talk.say(HELLO)
+        talk.hear("welcome")
+        return talk
