@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.bench.agent import bench_connect, bench_long_amandates, bench_quick_way
 from tests.bench.gate import bench_storm, bench_waiting
+from tests.bench.relay import bench_relay, bench_relay_storm
 
 from asyncamanda.lab import Lab
 
@@ -31,6 +32,8 @@ BENCHES: dict[str, Callable[[Path], None]] = {
     "connect": on_a_laptop(bench_connect),
     "storm": bench_storm,
     "waiting": bench_waiting,
+    "relay": bench_relay,
+    "relay-storm": bench_relay_storm,
 }
 
 

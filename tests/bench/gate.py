@@ -5,8 +5,9 @@ import re
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -60,9 +61,9 @@ def start_one(office: Office) -> None:
     office.server.amanda("amdump", "daily", "--no-taper", "--exact-match", *TWELVE)
 
 
-def weather_storm(prefix: Path, back_up: Callable[[Office], None]) -> Storm:
+def weather_storm(prefix: Path, back_up: Callable[[Office], None], *, nat: bool = False) -> Storm:
     """Back up twelve clients of 20 MB that were never backed up before, on fresh ground."""
-    with open_office(prefix, *TWELVE) as office:
+    with open_office(prefix, *TWELVE, nat=nat) as office:
         office.fill(files=4, bytes_each=5_000_000)
         is_gate = back_up is go_through_gate
         if is_gate:
@@ -90,25 +91,38 @@ def weather_storm(prefix: Path, back_up: Callable[[Office], None]) -> Storm:
 
 def bench_storm(prefix: Path) -> None:
     """Compare twelve at once through the gate with twelve amdump at once, and with a single one."""
-    ways = (go_through_gate, start_twelve, start_one)
-    rounds = [[weather_storm(prefix, way) for way in ways] for _ in range(ROUNDS)]
-    gate, twelve, one = (list(storms) for storms in zip(*rounds, strict=True))
-    bare = median(storm.seconds for storm in one)
-    makespan = median(storm.seconds for storm in gate)
-    separate = median(storm.seconds for storm in twelve)
-    its_own, bare_own = (median(storm.amdump for storm in storms) for storms in (gate, one))
-    print(f"Twelve clients of 20 MB at once (batch window {WINDOW:g} s, {ROUNDS} rounds)")
-    report("gate, window aside", makespan - WINDOW, bare, "<= 1.25", "one bare amdump", "s")
-    report("... its driver alone", its_own, bare_own, "", "that of the bare", "s")
-    report("gate, window and all", makespan, bare, "", "one bare amdump", "s")
-    report("twelve amdump at once", separate, bare, "", "one bare amdump", "s")
-    for name, storms in (("gate", gate), ("twelve amdump", twelve), ("one amdump", one)):
+    compare_storms(
+        "Twelve clients of 20 MB at once",
+        {
+            "gate": partial(weather_storm, prefix, go_through_gate),
+            "twelve amdump": partial(weather_storm, prefix, start_twelve),
+            "one amdump": partial(weather_storm, prefix, start_one),
+        },
+    )
+
+
+def compare_storms(title: str, ways: Mapping[str, Callable[[], Storm]]) -> None:
+    """Compare a storm through the `gate` with `one amdump`, and with what other ways there are."""
+    rounds = [[weather() for weather in ways.values()] for _ in range(ROUNDS)]
+    storms = dict(zip(ways, map(list, zip(*rounds, strict=True)), strict=True))
+    seconds = {name: median(storm.seconds for storm in storms[name]) for name in ways}
+    drivers = {name: median(storm.amdump for storm in storms[name]) for name in ways}
+    gate, bare = seconds.pop("gate"), seconds.pop("one amdump")
+    print(f"{title} (batch window {WINDOW:g} s, {ROUNDS} rounds)")
+    report("gate, window aside", gate - WINDOW, bare, "<= 1.25", "one bare amdump", "s")
+    report(
+        "... its driver alone", drivers["gate"], drivers["one amdump"], "", "that of the bare", "s"
+    )
+    report("gate, window and all", gate, bare, "", "one bare amdump", "s")
+    for name, other in seconds.items():
+        report(f"{name} at once", other, bare, "", "one bare amdump", "s")
+    for name, these in storms.items():
         words = [
-            f"{what} {_spread([getattr(storm, what) for storm in storms])}"
+            f"{what} {_spread([getattr(storm, what) for storm in these])}"
             for what in ("runs", "dumps", "failures", "volumes")
         ]
-        if storms is gate:
-            words.append(f"{_spread([storm.flushed for storm in storms])} after its flush")
+        if name == "gate":
+            words.append(f"{_spread([storm.flushed for storm in these])} after its flush")
         print(f"  {name:<26}{', '.join(words)}")
 
 

@@ -8,6 +8,9 @@ from tests.property.strategies import texts
 
 from asyncamanda.core.authority import (
     ALLOWED,
+    ATTACH,
+    DIRECT,
+    Attach,
     Denied,
     Identity,
     Verb,
@@ -21,17 +24,29 @@ pieces = st.sampled_from(
     [*" \t\n\0;|&$-'\"", "asyncamanda", "gate", "asyncamanda gate", "--client", "other", "\udcff"]
 )
 near_commands = st.lists(pieces, max_size=6).map("".join)
+near_tokens = st.one_of(
+    st.text("0123456789abcdef", min_size=31, max_size=33),
+    st.text("0123456789abcdefABG \n\0\u0663\uff11\udcff", min_size=31, max_size=33),
+)
+near_attaches = st.tuples(st.sampled_from(["", " "]), near_tokens, pieces | st.just("")).map(
+    lambda parts: f"{parts[0]}{ATTACH}{parts[1]}{parts[2]}"
+)
 near_names = st.text("ab1_.-/* \n\0é\udce9", max_size=8)
-words = st.one_of(st.sampled_from(["--client", "--amanda-config", "daily"]), near_names)
+words = st.one_of(st.sampled_from(["--client", "--amanda-config", "daily", "--direct"]), near_names)
 
 
-@given(st.one_of(texts, near_commands))
+@given(st.one_of(texts, near_commands, near_attaches))
 @example(ALLOWED)
-def test_one_text_is_talk_and_any_other_is_denied(text: str) -> None:
+@example(ATTACH + "0123456789abcdef" * 2)
+@example(ATTACH + "0123456789abcdef" * 2 + "\n")
+def test_one_text_is_talk_and_one_with_a_token_joins_and_any_other_is_denied(text: str) -> None:
     """And the answer is safe to print."""
     verdict = decide_verb(text)
     if text == ALLOWED:
         assert verdict is Verb.TALK
+    elif re.fullmatch(r"asyncamanda gate attach [0-9a-f]{32}", text):
+        assert isinstance(verdict, Attach)
+        assert ATTACH + verdict == text
     else:
         assert isinstance(verdict, Denied)
         assert verdict.message.isascii()
@@ -60,6 +75,8 @@ def test_any_arguments_are_an_identity_of_fit_names_or_refused(argv: list[str]) 
         return
     check_client_name(identity.client)
     check_amanda_config_name(identity.amanda_config)
+    if argv[-1] == DIRECT:
+        argv = argv[:-1]
     said = {argv[0]: argv[1], argv[2]: argv[3]}
     assert identity == Identity(said["--client"], said["--amanda-config"])
     assert len(argv) == 4

@@ -21,6 +21,7 @@ from asyncamanda.core.protocol import (
     Finished,
     Hello,
     Later,
+    Open,
     Ping,
     Pong,
     Progress,
@@ -28,6 +29,7 @@ from asyncamanda.core.protocol import (
     Refused,
     Running,
     ServerMessage,
+    Shut,
     Submit,
     Welcome,
     choose_protocol,
@@ -40,6 +42,7 @@ from asyncamanda.core.protocol import (
 counts = st.integers(0, 10**9)
 places = st.integers(1, 10**9)
 sizes = st.integers(0, 10**15)
+tokens = st.text("0123456789abcdef", min_size=32, max_size=32)
 protocols = st.lists(counts, max_size=5).map(tuple)
 labels = st.text(st.characters(categories=["L", "N", "P", "S"]), max_size=200)
 some_spans = st.integers(0, 3650 * 86_400 * 10**6).map(lambda us: timedelta(microseconds=us))
@@ -68,6 +71,7 @@ client_messages: st.SearchStrategy[ClientMessage] = st.one_of(
     st.builds(Hello, protocols, labels, st.booleans()),
     st.builds(Submit, st.booleans()),
     st.sampled_from([Ping(), Pong(), Bye()]),
+    st.builds(Shut, tokens, st.integers(0, 255), texts),
 )
 server_messages: st.SearchStrategy[ServerMessage] = st.one_of(
     welcomes,
@@ -78,6 +82,7 @@ server_messages: st.SearchStrategy[ServerMessage] = st.one_of(
     finished,
     st.builds(Refused, texts, texts, texts, st.integers(0, 255)),
     st.sampled_from([Again(), Ping(), Pong()]),
+    st.builds(Open, tokens),
 )
 
 # JSON that is nearly a message, and bytes that are nearly JSON

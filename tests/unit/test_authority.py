@@ -9,6 +9,8 @@ from asyncamanda.core.authority import (
     ALLOWED,
     LONGEST_AMANDA_CONFIG,
     LONGEST_CLIENT,
+    TOKEN_DIGITS,
+    Attach,
     Denied,
     Identity,
     Verb,
@@ -18,6 +20,7 @@ from asyncamanda.core.authority import (
     parse_identity,
 )
 
+TOKEN = "0123456789abcdef" * 2
 HINT = "it is for the agent: run `asyncamanda run` on the client"
 
 CHEATS = [
@@ -37,6 +40,39 @@ CHEATS = [
     "asyncamanda gate 2",
     "attach 7",
     "asyncamanda gate attach 7",
+    # a token that is none, and what could come after or before it
+    "asyncamanda gate attach",
+    "asyncamanda gate attach ",
+    f"asyncamanda gate attach {TOKEN[:-1]}",
+    f"asyncamanda gate attach {TOKEN}0",
+    f"asyncamanda gate attach {TOKEN * 1000}",
+    f"asyncamanda gate attach {TOKEN.upper()}",
+    f"asyncamanda gate attach {TOKEN[:-1]}g",
+    f"asyncamanda gate attach {TOKEN[:-1]}-",
+    f"asyncamanda gate attach -{TOKEN[:-1]}",
+    f"asyncamanda gate attach {TOKEN[:-1]} ",
+    f"asyncamanda gate attach {TOKEN}\n",
+    f"asyncamanda gate attach {TOKEN[:-1]}\n",
+    f"asyncamanda gate attach {TOKEN} ",
+    f"asyncamanda gate attach  {TOKEN}",
+    f"asyncamanda gate attach\t{TOKEN}",
+    f" asyncamanda gate attach {TOKEN}",
+    f"asyncamanda gate attach {TOKEN} {TOKEN}",
+    f"asyncamanda gate attach {TOKEN} --client other",
+    f"asyncamanda gate attach {TOKEN}\0",
+    f"asyncamanda gate attach {TOKEN[:-1]}\0",
+    f"asyncamanda gate attach '{TOKEN}'",
+    f"asyncamanda gate attach {TOKEN};id",
+    f"asyncamanda gate attach 0x{TOKEN[2:]}",
+    f"asyncamanda gate attach {TOKEN[:-1]}\u0663",
+    f"asyncamanda gate attach {TOKEN[:-1]}\uff11",
+    f"asyncamanda gate attach {TOKEN[:-1]}\u0430",
+    f"asyncamanda gate attach {TOKEN[:-1]}\udcff",
+    f"asyncamanda gate Attach {TOKEN}",
+    f"asyncamanda gate attached {TOKEN}",
+    f"asyncamanda gate {TOKEN}",
+    f"attach {TOKEN}",
+    TOKEN,
     # what a shell would make of it
     "asyncamanda gate; id",
     "asyncamanda gate;id",
@@ -103,6 +139,15 @@ def test_the_one_command_is_talk() -> None:
     assert ALLOWED == "asyncamanda gate"
 
 
+@pytest.mark.parametrize("token", [TOKEN, "0" * 32, "f" * 32])
+def test_a_stream_is_joined_by_its_token(token: str) -> None:
+    """As the agent sends it; the verdict is the token, and no wish to talk."""
+    verdict = decide_verb(f"asyncamanda gate attach {token}")
+    assert isinstance(verdict, Attach)
+    assert verdict == token
+    assert len(token) == TOKEN_DIGITS
+
+
 @pytest.mark.parametrize("original", CHEATS)
 def test_all_else_is_denied(original: str) -> None:
     """However near it comes; and the answer is short, and safe to print and to log."""
@@ -142,7 +187,8 @@ def test_a_denial_quotes_what_was_asked_for() -> None:
     ],
 )
 def test_the_arguments_of_the_forced_command_are_the_identity(argv: list[str]) -> None:
-    """In either order."""
+    """In either order, and whether or not Amanda reaches the client by itself."""
+    assert parse_identity([*argv, "--direct"]) == Identity("laptop", "daily")
     identity = parse_identity(argv)
     assert identity == Identity("laptop", "daily")
     assert (identity.client, identity.amanda_config) == ("laptop", "daily")
@@ -159,6 +205,13 @@ def test_the_arguments_of_the_forced_command_are_the_identity(argv: list[str]) -
         ["--client", "laptop", "--amanda-config", "daily", "--client", "other"],
         ["--client", "laptop", "--amanda-config", "daily", "--verbose"],
         ["--client", "laptop", "--amanda-config", "daily", "x"],
+        ["--direct"],
+        ["--direct", "--client", "laptop", "--amanda-config", "daily"],
+        ["--client", "laptop", "--direct", "--amanda-config", "daily"],
+        ["--client", "laptop", "--amanda-config", "daily", "--direct", "--direct"],
+        ["--client", "laptop", "--amanda-config", "daily", "--direct", "x"],
+        ["--client", "laptop", "--amanda-config", "daily", "--direct=yes"],
+        ["--client", "laptop", "--amanda-config", "--direct"],
         ["--client=laptop", "--amanda-config=daily"],
         ["--client=laptop", "--client", "--amanda-config", "daily"],
         ["--cl", "laptop", "--am", "daily"],

@@ -39,6 +39,7 @@ def test_a_server_and_a_command_are_enough() -> None:
     assert config.ssh_options == SshOptions()
     assert config.amandates == Path("/var/lib/amanda/amandates")
     assert config.user == "backup"
+    assert config.amandad is None
 
 
 def test_every_key_is_understood() -> None:
@@ -57,6 +58,7 @@ def test_every_key_is_understood() -> None:
         stale_after = 72
         settle = "30m"
         reconnect_for = "90s"
+        amandad = "/opt/amanda/libexec/amandad"
         user = "amanda"
         [ssh]
         connect_timeout = "5s"
@@ -77,6 +79,7 @@ def test_every_key_is_understood() -> None:
         stale_after=3 * DAY,
         settle=timedelta(minutes=30),
         reconnect_for=timedelta(seconds=90),
+        amandad=Path("/opt/amanda/libexec/amandad"),
         user="amanda",
         ssh=SshSettings(timedelta(seconds=5), timedelta(minutes=1)),
     )

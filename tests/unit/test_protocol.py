@@ -17,6 +17,7 @@ from asyncamanda.core.protocol import (
     Finished,
     Hello,
     Later,
+    Open,
     Ping,
     Pong,
     Progress,
@@ -24,6 +25,7 @@ from asyncamanda.core.protocol import (
     Refused,
     Running,
     ServerMessage,
+    Shut,
     Submit,
     Welcome,
     choose_protocol,
@@ -36,6 +38,7 @@ from asyncamanda.core.protocol import (
 NOW = datetime(2026, 11, 24, 15, 15, 4, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 RUN = "20261124151504"
+TOKEN = "0123456789abcdef" * 2
 FINISHED = Finished(
     RUN,
     NOW,
@@ -76,6 +79,10 @@ FROM_CLIENT: list[tuple[ClientMessage, str]] = [
     (Ping(), '{"type":"ping"}'),
     (Pong(), '{"type":"pong"}'),
     (Bye(), '{"type":"bye"}'),
+    (
+        Shut(TOKEN, 127, "no amandad\x1b\n"),
+        f'{{"type":"shut","token":"{TOKEN}","status":127,"reason":"no amandad\\u001b\\n"}}',
+    ),
 ]
 FROM_SERVER: list[tuple[ServerMessage, str]] = [
     (
@@ -110,6 +117,7 @@ FROM_SERVER: list[tuple[ServerMessage, str]] = [
         '{"type":"refused","reference":"revoked","message":"no","hint":"ask","exit":77}',
     ),
     (Again(), '{"type":"again"}'),
+    (Open(TOKEN), f'{{"type":"open","token":"{TOKEN}"}}'),
     (Ping(), '{"type":"ping"}'),
     (Pong(), '{"type":"pong"}'),
 ]
@@ -187,6 +195,24 @@ def test_a_hello_is_understood_for_ever() -> None:
 
 
 HELLO = '{"type":"hello","protocols":[1],"software":"x","is_watching":true}'
+SHUT = f'{{"type":"shut","token":"{TOKEN}","status":0,"reason":""}}'
+NO_STATUS = "status: no whole number from 0 to 255"
+NO_TOKENS = [
+    '""',
+    f'"{TOKEN[:-1]}"',
+    f'"{TOKEN}0"',
+    f'"{TOKEN.upper()}"',
+    f'"{TOKEN[:-1]}g"',
+    f'" {TOKEN[:-1]}"',
+    f'"{TOKEN}\\n"',
+    f'"{TOKEN[:-1]}\\u0663"',
+    f'"{TOKEN[:-1]}\\udcff"',
+    "null",
+    "7",
+    "true",
+    f'["{TOKEN}"]',
+    f'{{"token":"{TOKEN}"}}',
+]
 
 
 @pytest.mark.parametrize(
@@ -224,6 +250,17 @@ HELLO = '{"type":"hello","protocols":[1],"software":"x","is_watching":true}'
         (HELLO.replace("x", r"\n2026 root: all is well"), "software: text that does not print"),
         (HELLO.replace("x", r"\u001b[2J"), "software: text that does not print"),
         (HELLO.replace("x", r"\udce9"), "software: text that does not print"),
+        *((SHUT.replace(f'"{TOKEN}"', token), "token: no token") for token in NO_TOKENS),
+        (SHUT.replace('"status":0', '"status":256'), NO_STATUS),
+        (SHUT.replace('"status":0', '"status":-1'), NO_STATUS),
+        (SHUT.replace('"status":0', '"status":0.0'), NO_STATUS),
+        (SHUT.replace('"status":0', '"status":null'), NO_STATUS),
+        (SHUT.replace('"status":0', '"status":false'), NO_STATUS),
+        (
+            SHUT.replace('"reason":""', '"reason":7'),
+            "reason: no text of at most 1048576 characters",
+        ),
+        (SHUT.replace(',"reason":""', ""), "reason is missing"),
     ],
 )
 def test_what_a_client_sends_amiss_is_a_bad_line(line: str, reason: str) -> None:
@@ -238,6 +275,20 @@ def test_what_a_client_sends_amiss_is_a_bad_line(line: str, reason: str) -> None
 def test_what_is_no_utf_8_is_a_bad_line(line: bytes) -> None:
     """Nor is any other encoding guessed."""
     assert client_decoder().feed(line + b"\n") == [BadLine("not JSON")]
+
+
+@pytest.mark.parametrize("token", NO_TOKENS)
+def test_a_stream_is_asked_for_by_a_token_and_nothing_else(token: str) -> None:
+    """It becomes a part of a command line at the client."""
+    line = f'{{"type":"open","token":{token}}}\n'
+    assert server_decoder().feed(line.encode()) == [BadLine("token: no token")]
+
+
+@pytest.mark.parametrize("status", [0, 255])
+def test_a_stream_ends_with_a_status(status: int) -> None:
+    """The least and the greatest."""
+    shut = Shut(TOKEN, status, "")
+    assert client_decoder().feed(encode(shut)) == [shut]
 
 
 QUEUED = '{"type":"queued","place":1,"of":1,"estimate":1,"reason":""}'

@@ -1,5 +1,7 @@
 """authorized_keys as the registry: which lines are ours, and what becomes of the others."""
 
+from dataclasses import replace
+
 import pytest
 
 from asyncamanda.core.publickey import PublicKey
@@ -10,10 +12,12 @@ from asyncamanda.server.registry import (
     parse_registry,
     plan_enroll,
     plan_revoke,
+    relayed_clients,
     render_line,
 )
 
 LAPTOP = Enrolled("laptop", "daily", PublicKey("ssh-ed25519", "AAAAlaptop", "ana@laptop"))
+DIRECT = replace(LAPTOP, is_direct=True)
 TABLET = Enrolled("tablet", "daily", PublicKey("ssh-ed25519", "AAAAtablet", "tablet"))
 GATE = 'command="asyncamanda gate --client laptop --amanda-config daily"'
 LINE = f"restrict,{GATE} ssh-ed25519 AAAAlaptop ana@laptop\n"
@@ -23,6 +27,38 @@ def test_the_line_binds_the_key_to_the_gate() -> None:
     """Restricted, one command, the client's name in it; and it is read as it was written."""
     assert render_line(LAPTOP) == LINE
     assert parse_line(LINE) == LAPTOP
+
+
+def test_a_client_that_amanda_reaches_by_itself_is_marked() -> None:
+    """In its command; and the mark is read back, whatever stands around it."""
+    line = LINE.replace(' daily"', ' daily --direct"')
+    assert render_line(DIRECT) == line
+    assert parse_line(line) == DIRECT
+    assert parse_line(f"no-pty,{line}") == DIRECT
+    assert parse_line(line.replace("--direct", "--directly")) is None
+    assert plan_revoke(line, "laptop") == ""
+
+
+def test_the_mark_changes_without_another_key() -> None:
+    """Enrolled anew, in either way, the client's line is replaced, and no other."""
+    top = f"# top\n{render_line(TABLET)}"
+    relayed, direct = top + LINE, top + render_line(DIRECT)
+    assert plan_enroll(relayed, DIRECT) == direct
+    assert plan_enroll(direct, LAPTOP) == relayed
+    assert plan_enroll(direct, DIRECT) == direct
+    assert plan_enroll(top + LINE + render_line(DIRECT), LAPTOP) == relayed
+    other = replace(DIRECT, key=PublicKey("ssh-ed25519", "AAAAnew"))
+    with pytest.raises(RefusedError):
+        plan_enroll(relayed, other)
+
+
+def test_clients_are_relayed_that_are_not_marked() -> None:
+    """Each once, in their order; one that has a line of each kind is, too."""
+    weekly = replace(LAPTOP, amanda_config="weekly")
+    assert relayed_clients([TABLET, DIRECT, TABLET]) == ("tablet",)
+    assert relayed_clients([LAPTOP, TABLET, weekly]) == ("laptop", "tablet")
+    assert relayed_clients([DIRECT, weekly]) == ("laptop",)
+    assert relayed_clients([]) == ()
 
 
 def test_a_key_without_a_comment_gets_the_clients_name() -> None:

@@ -5,6 +5,7 @@ with sshd: amandad reads the end of its input, and what it has started finishes 
 pipe.
 """
 
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -36,7 +37,6 @@ NOT_FOUND, NOT_TAKEN = 127, 255  # exit statuses: the shell's, and ssh's
 @dataclass(slots=True)
 class _Joined:
     stream: Stream
-    is_told: bool = False
     ended_at: float | None = None  # by the monotonic clock
 
 
@@ -53,7 +53,7 @@ class Streams:
         if len(self._joined) >= MOST:
             return Shut(token, NOT_TAKEN, "too many streams at once")
         candidates = (self._amandad,) if self._amandad else AMANDADS
-        amandad = next((path for path in candidates if path.exists()), None)
+        amandad = next((path for path in candidates if os.access(path, os.F_OK)), None)
         if amandad is None:
             places = " or ".join(map(str, candidates))
             return Shut(token, NOT_FOUND, f"there is no {places} here: is amanda-client installed?")

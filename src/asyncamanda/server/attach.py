@@ -24,6 +24,7 @@ NO_STATUS = 255  # as ssh ends where there is none
 LAST_WORD_SECONDS = 5.0  # from the stream's last byte for the status, from that for its last byte
 ALONE_SECONDS = 30.0  # without a dispatcher
 LOOK_EVERY = 0.5  # seconds
+NAP_SECONDS = 0.002  # a wide pipe takes about as long to fill
 WAIT_SECONDS = 60.0  # for the dispatcher's answer: it may be busy
 CLIENT_IN, CLIENT_OUT, CLIENT_ERRORS = 0, 1, 2
 
@@ -87,7 +88,10 @@ class _Stream:
         """Move all bytes; return the exit status when there is nothing more to move."""
         self._call.setblocking(False)
         while not self._is_over():
+            before = self._in.moved
             self._turn()
+            if self._in.is_worth_a_nap(before):
+                time.sleep(NAP_SECONDS)
         status = NO_STATUS if self._status is None else self._status
         with suppress(OSError):  # Amanda's ssh is gone
             self._call.send(mux.exit_message(self._session, status))

@@ -5,13 +5,16 @@ so it imports next to nothing.
 """
 
 import errno
+import fcntl
 import os
+from contextlib import suppress
 from select import POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT
 from stat import S_ISFIFO
 
 PIECE = 1 << 20  # bytes that are asked for at a time; a pipe gives what it has
 COPIED = 4096  # bytes, where splice cannot: what a writable pipe takes at least (PIPE_BUF)
-TURNS = 16  # pieces moved before others have their turn
+MUCH = 1 << 20  # bytes after which a flow's pipes are widened
+WIDE = 1 << 19  # bytes, eight times a pipe's usual; what a user's pipes take is limited (pipe(7))
 
 _CANNOT = {errno.EINVAL, errno.ENOSYS}
 _LATER = {errno.EAGAIN, errno.EINTR}
@@ -24,7 +27,16 @@ class Flow:
     `is_over` then, and the flow has closed neither: whoever made it passes the end on.
     """
 
-    __slots__ = ("_is_copied", "_unwritten", "is_blocked", "is_over", "moved", "sink", "source")
+    __slots__ = (
+        "_is_copied",
+        "_is_wide",
+        "_unwritten",
+        "is_blocked",
+        "is_over",
+        "moved",
+        "sink",
+        "source",
+    )
 
     def __init__(self, source: int, sink: int) -> None:
         self.source = source
@@ -33,6 +45,7 @@ class Flow:
         self.moved = 0  # bytes so far
         self.is_blocked = False  # there is something, and the sink does not take it
         self._is_copied = False
+        self._is_wide: bool | None = None  # None: it was not tried
         self._unwritten = b""
         for descriptor in (source, sink):
             if not S_ISFIFO(os.fstat(descriptor).st_mode):  # splice's flag is for pipes alone
@@ -52,8 +65,16 @@ class Flow:
             return
         if descriptor == self.sink and events & _GONE:  # nobody reads there any more: poll(2)
             self.is_over = True
-        elif descriptor == self.source or events & POLLOUT:
+        elif descriptor == self.source or (descriptor == self.sink and events & POLLOUT):
             self._move()
+
+    def is_worth_a_nap(self, before: int) -> bool:
+        """Return whether more is soon there to be moved at once; `before`: `moved`, a turn ago.
+
+        What comes in small pieces, each with a wakeup, is gathered in a wide pipe meanwhile, and
+        its writer does not wait.
+        """
+        return bool(self._is_wide) and 0 < self.moved - before < WIDE // 2
 
     def _move(self) -> None:
         try:
@@ -75,13 +96,12 @@ class Flow:
 
     def _splice(self) -> None:
         flags = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
-        for _ in range(TURNS):
-            count = os.splice(self.source, self.sink, PIECE, flags=flags)
-            self.is_blocked = False
-            if count == 0:
-                self.is_over = True
-                return
-            self.moved += count
+        count = os.splice(self.source, self.sink, PIECE, flags=flags)
+        self.is_blocked = False
+        self.is_over = count == 0
+        self.moved += count
+        if self._is_wide is None and self.moved > MUCH:
+            self._is_wide = _widen(self.source) and _widen(self.sink)
 
     def _copy(self) -> None:
         """Read a piece, or write of what was read, which waits for poll's word on the sink."""
@@ -93,3 +113,10 @@ class Flow:
             self._unwritten = os.read(self.source, COPIED)
             self.is_over = not self._unwritten
         self.is_blocked = bool(self._unwritten)
+
+
+def _widen(pipe: int) -> bool:
+    """Let a pipe hold more, and return whether it does."""
+    with suppress(OSError):
+        return fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, WIDE) >= WIDE
+    return False

@@ -15,6 +15,7 @@ from asyncamanda.system.muxsession import MuxSession, open_session
 from asyncamanda.system.session import clean_line
 
 KEPT_SAID = 2000  # bytes of what either printed to stderr
+READ_BYTES = 1 << 16  # what a pipe holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,24 @@ class StreamEnd:
     said: str
 
 
+class _Said:
+    """What comes out of a pipe: only its end is kept."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self._kept = b""
+
+    def hear(self) -> None:
+        """Take what has come."""
+        with contextlib.suppress(BlockingIOError):
+            self._kept = (self._kept + os.read(self.number, READ_BYTES))[-KEPT_SAID:]
+
+    def last_line(self) -> str:
+        """Return the last line that is not blank, "" if there is none."""
+        lines = [clean_line(line) for line in self._kept.splitlines() if line.strip()]
+        return lines[-1] if lines else ""
+
+
 class Stream:
     """A local program and a session, joined; see join()."""
 
@@ -36,8 +55,8 @@ class Stream:
     ) -> None:
         self._program = program
         self._session = session
-        self._program_says = program_says
-        self._session_says = said
+        self._program_says = _Said(program_says)
+        self._session_says = _Said(said)
         self._program_ends = os.pidfd_open(program.pid)
 
     def descriptors(self) -> list[int]:
@@ -49,10 +68,12 @@ class Stream:
     def end(self) -> StreamEnd | None:
         """Return how the stream ended, as soon as either side has; None if it goes on."""
         is_over, status = self._session.hear(), self._program.poll()
+        for said in (self._program_says, self._session_says):
+            said.hear()  # else whoever says much would wait
         if status is not None:
-            return StreamEnd(_as_shell(status), _last_line(self._program_says))
+            return StreamEnd(_as_shell(status), self._program_says.last_line())
         if is_over:
-            return StreamEnd(None, self._session.reason or _last_line(self._session_says))
+            return StreamEnd(None, self._session.reason or self._session_says.last_line())
         return None
 
     @property
@@ -75,8 +96,8 @@ class Stream:
         """Let go of both; they have ended."""
         self._session.close()
         self._program.wait()
-        for descriptor in (self._program_ends, self._program_says, self._session_says):
-            os.close(descriptor)
+        for number in (self._program_ends, self._program_says.number, self._session_says.number):
+            os.close(number)
 
 
 def join(argv: Sequence[str], environ: Mapping[str, str], master: str, command: str) -> Stream:
@@ -127,12 +148,3 @@ def _end(program: subprocess.Popen[bytes]) -> None:
 
 def _as_shell(status: int) -> int:
     return status if status >= 0 else 128 - status
-
-
-def _last_line(descriptor: int) -> str:
-    try:
-        said = os.read(descriptor, 1 << 16)[-KEPT_SAID:]
-    except BlockingIOError:
-        return ""
-    lines = [clean_line(line) for line in said.splitlines() if line.strip()]
-    return lines[-1] if lines else ""

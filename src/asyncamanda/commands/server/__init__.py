@@ -6,6 +6,7 @@ SUBCOMMANDS = {
     "enroll": "let a client in, by its public key",
     "revoke": "let a client in no more",
     "clients": "list who may come in",
+    "doctor": "check all that a client's backup needs, and say what mends it",
     "queue": "who waits, and what runs",
     "runs": "the runs, and what became of each DLE",
     "flush": "bring held dumps to a volume",

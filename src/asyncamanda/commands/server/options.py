@@ -1,15 +1,17 @@
 """What all subcommands of `server` share."""
 
 import argparse
+import difflib
 import json
 import os
 import sys
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asyncamanda.config.server import ServerConfig, load_server_config
-from asyncamanda.errors import LaterError, ProtocolError, RefusedError
+from asyncamanda.errors import BadDataError, LaterError, ProtocolError, RefusedError
 from asyncamanda.report.narrator import write_line
 from asyncamanda.report.text import printable
 from asyncamanda.server import switchboard
@@ -99,6 +101,17 @@ def refuse_stranger(place: str, user: str) -> RefusedError:
         "not-amanda-user",
         f"{place} is closed to this account",
         f"start this as root or as {user}: sudo asyncamanda server ...",
+    )
+
+
+def unknown_client(client: str, known: Iterable[str]) -> BadDataError:
+    """Return the error for a client that is not enrolled; `known` are those that are."""
+    close = difflib.get_close_matches(client, list(known), 3)
+    hint = f"did you mean {' or '.join(close)}? " if close else ""
+    return BadDataError(
+        "no-such-client",
+        f"no client {printable(client)} is enrolled",
+        f"{hint}`asyncamanda server clients` lists all",
     )
 
 

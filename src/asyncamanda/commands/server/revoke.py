@@ -1,12 +1,15 @@
 """asyncamanda server revoke: let a client in no more."""
 
 import argparse
-import difflib
 
-from asyncamanda.commands.server.options import add_common, end_sessions, load_as_amanda_user
-from asyncamanda.errors import BadDataError, Exit
+from asyncamanda.commands.server.options import (
+    add_common,
+    end_sessions,
+    load_as_amanda_user,
+    unknown_client,
+)
+from asyncamanda.errors import Exit
 from asyncamanda.report.json import render_json
-from asyncamanda.report.text import printable
 from asyncamanda.server.registry import read_registry, registry_path, revoke
 
 
@@ -26,7 +29,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     path = registry_path(config.user)
     revoked = revoke(path, client)
     if not revoked:
-        raise _unknown(client, [entry.client for entry in read_registry(path)])
+        raise unknown_client(client, [entry.client for entry in read_registry(path)])
     ended = end_sessions(client)
     if arguments.json:
         keys = [entry.key.fingerprint for entry in revoked]
@@ -37,13 +40,3 @@ def run(arguments: argparse.Namespace) -> Exit:
     ends = f", {ended} connection{'s' if ended > 1 else ''} ended" if ended else ""
     print(f"{client} is let in no more: {removed}{ends}")
     return Exit.OK
-
-
-def _unknown(client: str, known: list[str]) -> BadDataError:
-    close = difflib.get_close_matches(client, known, 3)
-    hint = f"did you mean {' or '.join(close)}? " if close else ""
-    return BadDataError(
-        "no-such-client",
-        f"no client {printable(client)} is enrolled",
-        f"{hint}`asyncamanda server clients` lists all",
-    )

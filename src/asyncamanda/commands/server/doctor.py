@@ -1,0 +1,182 @@
+"""asyncamanda server doctor: check all that a client's backup needs, and say what mends it."""
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+
+from asyncamanda.commands.server.options import (
+    add_common,
+    ask_dispatcher,
+    load_as_amanda_user,
+    not_understood,
+    unknown_client,
+)
+from asyncamanda.config.server import ServerConfig
+from asyncamanda.core.interval import ALLOWED, format_interval, parse_interval
+from asyncamanda.errors import Exit, UsageError
+from asyncamanda.report.doctor import (
+    Check,
+    Health,
+    check_value,
+    render_check,
+    sum_up_checks,
+    trouble_value,
+)
+from asyncamanda.report.json import render_json
+from asyncamanda.report.narrator import write_line
+from asyncamanda.server import amanda, doctor
+from asyncamanda.server.registry import Enrolled, read_registry, registry_path
+from asyncamanda.system.clock import now as read_clock
+
+POLL = 0.5  # seconds
+GREETED_WITHIN = timedelta(seconds=5)  # a client that has a line already
+
+
+class Examination:
+    """All checks of one client; `answer` is amcheck's, None as long as it was not run."""
+
+    def __init__(
+        self, config: ServerConfig, client: str, wait: timedelta, enrolled: tuple[Enrolled, ...]
+    ) -> None:
+        """`enrolled`: all that may come in, the client among them."""
+        self._config = config
+        self._client = client
+        self._wait = wait
+        self._enrolled = enrolled
+        self.own = [entry for entry in enrolled if entry.client == client]
+        self.answer: amanda.Answer | None = None
+
+    def checks(self) -> Iterator[Check]:
+        """Yield each check as soon as it is made. Raises what options.ask_dispatcher() raises."""
+        client, entry = self._client, self.own[0]
+        is_direct = doctor.is_direct(self.own)
+        yield doctor.check_enrolled(self.own)
+        disklist = asyncio.run(doctor.check_disklist(entry, is_relayed=not is_direct))
+        is_useless = disklist.health is Health.BAD and not disklist.is_partial
+        if is_direct:
+            alias = _skipped("alias", "not needed: Amanda reaches it directly")
+            connected = _skipped("connected", "not needed: Amanda reaches it directly")
+            yield from (alias, disklist, connected)
+        else:
+            alias = self._check_alias()
+            yield from (alias, disklist)
+            if is_useless or alias.health is Health.BAD:
+                self._wait = timedelta()
+            connected = doctor.check_connected(client, is_there=self._is_connected())
+            yield connected
+        if is_useless:
+            yield _skipped("amcheck", "not run: first mend the disklist")
+        elif alias.health is Health.BAD:
+            yield _skipped("amcheck", "not run: first mend the alias")
+        elif connected.health is Health.ABSENT:
+            yield _skipped("amcheck", "not run: the client is not connected")
+        else:
+            patience = doctor.patience(self._config.grace)
+            self.answer = asyncio.run(amanda.ask(doctor.plan_amcheck(entry), patience))
+            yield doctor.check_answer(client, self.answer)
+
+    def _check_alias(self) -> Check:
+        user = self._config.user
+        folder = registry_path(user).parent
+        return asyncio.run(doctor.check_alias(folder, user, self._client, self._enrolled))
+
+    def _is_connected(self) -> bool:
+        """Return whether Amanda can call the client, as soon as it can or nobody waits longer."""
+        begun_at = read_clock()
+        is_told = False
+        while True:
+            view = self._view()
+            if self._client in view["reachable"]:
+                return True
+            has_line = self._client in view["connected"]
+            waited = read_clock() - begun_at
+            if waited >= max(self._wait, GREETED_WITHIN if has_line else timedelta()):
+                return False
+            if self._wait and not is_told:
+                is_told = True
+                span = format_interval(self._wait)
+                write_line(
+                    sys.stderr,
+                    f"waiting up to {span} for {self._client}: start `asyncamanda run --force` "
+                    "there",
+                )
+            time.sleep(POLL)
+
+    def _view(self) -> dict[str, list[str]]:
+        view = ask_dispatcher(self._config.user, "view") or {}
+        lists = {key: view.get(key, []) for key in ("connected", "reachable")}
+        if not all(isinstance(clients, list) for clients in lists.values()):
+            raise not_understood()
+        return lists
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("client", metavar="CLIENT", help="as `asyncamanda server clients` has it")
+    parser.add_argument(
+        "--wait",
+        metavar="SPAN",
+        help="wait for the client to connect, for so long at most: 10m, for example",
+    )
+    add_common(parser)
+
+
+def run(arguments: argparse.Namespace) -> Exit:
+    """Print each check, and return what they come to.
+
+    Raises UsageError for a SPAN that is none, BadDataError if there is no such client, and what
+    Examination.checks() raises.
+    """
+    client = arguments.client
+    wait = _parse_wait(arguments.wait)
+    config = load_as_amanda_user(arguments)
+    enrolled = read_registry(registry_path(config.user))
+    known = sorted({entry.client for entry in enrolled})
+    if client not in known:
+        raise unknown_client(client, known)
+    examination = Examination(config, client, wait, enrolled)
+    checks = []
+    for check in examination.checks():
+        checks.append(check)
+        if not arguments.json:
+            print("\n".join(render_check(check)), flush=True)
+    if arguments.json:
+        print(render_json(_value(client, examination, checks)))
+    else:
+        print(f"\n{sum_up_checks(client, checks)}")
+    healths = {check.health for check in checks}
+    if Health.BAD in healths:
+        return Exit.CONFIGURATION
+    return Exit.LATER if Health.ABSENT in healths else Exit.OK
+
+
+def _parse_wait(text: str | None) -> timedelta:
+    try:
+        return timedelta() if text is None else parse_interval(text)
+    except ValueError as error:
+        raise UsageError("bad-span", f"--wait: {error}", f"write {ALLOWED}") from error
+
+
+def _skipped(name: str, why: str) -> Check:
+    return Check(name, Health.SKIPPED, why)
+
+
+def _value(client: str, examination: Examination, checks: list[Check]) -> dict[str, object]:
+    answer = examination.answer
+    amcheck = None
+    if answer is not None:
+        troubles = [trouble for check in checks for trouble in check.troubles]
+        amcheck = {
+            "exit_status": answer.status,
+            "lines": doctor.lines_of(answer),
+            "troubles": [trouble_value(trouble) for trouble in troubles],
+        }
+    return {
+        "client": client,
+        "amanda_config": examination.own[0].amanda_config,
+        "checks": [check_value(check) for check in checks],
+        "amcheck": amcheck,
+    }

@@ -1,0 +1,153 @@
+"""What amcheck's lines mean."""
+
+import re
+import string
+
+import pytest
+
+from asyncamanda.core.amcheck import UNKNOWN, Trouble, explain_lines, interpret_amcheck
+from asyncamanda.core.amcheck_lines import MEANINGS, Meaning
+
+HEAD = "Amanda Backup Client Hosts Check\n--------------------------------\n"
+WELL = "Client check: 1 host checked in 2.065 seconds.  0 problems found.\n"
+ONE = "Client check: 1 host checked in 2.071 seconds.  1 problem found.\n"
+NONE = "Client check: 0 hosts checked in 0.000 seconds.  0 problems found.\n"
+TAIL = "(brought to you by Amanda 3.5.1)\n"
+BROKEN = "ERROR: laptop: selfcheck request failed: error sending REQ: write error to: Broken pipe\n"
+
+
+def interpret(*lines: str, status: int = 1, stderr: str = "") -> tuple[Trouble, ...]:
+    """Return what is wrong with the laptop by a report of these lines."""
+    return interpret_amcheck("laptop", status, "".join((HEAD, *lines, TAIL)), stderr)
+
+
+def said(*lines: str, status: int = 1, stderr: str = "") -> list[str]:
+    """Return what was said of what is wrong."""
+    return [trouble.said for trouble in interpret(*lines, status=status, stderr=stderr)]
+
+
+def test_all_is_well_if_one_host_was_checked_without_a_problem() -> None:
+    """Whatever ssh has mumbled meanwhile."""
+    assert interpret(WELL, status=0) == ()
+    assert interpret("HOST laptop OK: /srv\n", WELL, status=0, stderr="Warning: hm\n") == ()
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [((WELL,), 1), ((NONE,), 0), ((), 0), ((), 1), ((WELL.replace("0 p", "1 p"),), 0)],
+)
+def test_silence_is_not_taken_for_health(lines: tuple[str, ...], status: int) -> None:
+    """No host, no report, or a status: something is wrong, though nobody says what."""
+    (trouble,) = interpret(*lines, status=status)
+    assert trouble.said == f"amcheck ended with status {status} and said nothing of why"
+    assert trouble.why == UNKNOWN
+
+
+def test_amcheck_that_was_ended_is_no_health_either() -> None:
+    """Its own end is missing."""
+    (trouble,) = interpret_amcheck("laptop", None, "", "")
+    assert trouble.said == "amcheck was ended and said nothing of why"
+    slow = "amcheck took longer than 180 s"
+    (trouble,) = interpret_amcheck("laptop", None, "", slow)
+    assert (trouble.said, trouble.is_absence) == (slow, True)
+
+
+def test_an_error_counts_whatever_the_status_and_the_sum_say() -> None:
+    """3.5.1 counts no problem where it does not know the auth."""
+    line = "ERROR: Could not find security driver 'foo' for host 'laptop'. auth for this dle is bad"
+    (trouble,) = interpret(f"{line}\n", WELL, status=0)
+    assert trouble.said == line.removeprefix("ERROR: ")
+    assert 'auth "ssh"' in trouble.mend
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("HOST laptop ERROR: laptop: Could not read /a (/a): oh", "Could not read /a (/a): oh"),
+        ("ERROR: laptop: odd", "odd"),
+        ("ERROR: NAK laptop: odd", "odd"),
+        ("HOST laptop WARNING: odd", "odd"),
+        ("HOST laptop CRITICAL: odd", "odd"),
+        ("odd", "odd"),
+        ("ERROR: tower: odd", "tower: odd"),
+    ],
+)
+def test_a_line_that_is_not_known_is_shown_and_says_so(line: str, words: str) -> None:
+    """Without what amcheck puts before it."""
+    (trouble,) = interpret(f"{line}\n", ONE)
+    assert (trouble.said, trouble.why) == (words, UNKNOWN)
+
+
+def test_each_trouble_is_told_once() -> None:
+    """Several disks tell of the same; programs tell as whom they looked."""
+    line = "HOST laptop ERROR: can not read/write '/l/.': Permission denied (ruid:{} euid:34)\n"
+    (trouble,) = interpret(line.format(0), line.format(34), ONE)
+    assert trouble.said == "can not read/write '/l/.': Permission denied"
+    assert trouble.mend == "on laptop: chown backup:backup /l && chmod 770 /l"
+
+
+def test_what_is_to_be_done_can_be_copied_into_a_shell() -> None:
+    """Whatever a folder is called; the explanation has the name as it is."""
+    line = "ERROR: laptop: can not stat '/a b;c/gnutar-lists': No such file or directory\n"
+    (trouble,) = interpret(line, ONE)
+    assert trouble.mend.endswith("-m 770 '/a b;c/gnutar-lists'")
+    (trouble,) = interpret("ERROR: laptop: can not stat '/{x} y': No such file or directory\n", ONE)
+    assert trouble.why.startswith("the client has no /{x} y:")
+
+
+def test_advice_and_backtraces_are_no_troubles() -> None:
+    """An indented line goes on with the one before it."""
+    multiple = "Multiple DLE's for host 'laptop' use different auth methods"
+    assert said(f"ERROR: {multiple}\n", "       Please ensure that all ...\n", ONE) == [multiple]
+    frames = (
+        "ERROR: laptop: service selfcheck: /lib/libglib-2.0.so.0(g_log+0x8f)[0x7f53c3a7606f]\n",
+        "ERROR: laptop: service selfcheck: /usr/lib/amanda/selfcheck(main+0xbd)[0x5571b862e8ad]\n",
+    )
+    assert said(*frames, "ERROR: laptop: odd\n", ONE) == ["odd"]
+
+
+def test_an_echo_is_dropped_where_another_line_tells_more() -> None:
+    """And is shown where it is all that there is."""
+    relay = "asyncamanda: there is no /x here: is amanda-client installed?"
+    assert said(BROKEN, ONE, stderr=f"{relay}\n") == [relay]
+    assert said(BROKEN, ONE) == [BROKEN.removeprefix("ERROR: laptop: ").strip()]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "laptop is not connected, or does not take this call",
+        "laptop is not connected",
+        "laptop has left",
+        "laptop does not open a stream",
+    ],
+)
+def test_a_client_that_is_away_is_no_fault(line: str) -> None:
+    """The relay's words, and below them ssh's, who finds nobody."""
+    ssh = "kex_exchange_identification: Connection closed by remote host\n"
+    ssh += "Connection closed by UNKNOWN port 65535\n"
+    (trouble,) = interpret(BROKEN, ONE, stderr=f"asyncamanda: {line}\n{ssh}")
+    assert trouble.is_absence
+    assert trouble.mend == "on laptop: asyncamanda run --force"
+    (trouble,) = interpret("ERROR: laptop: odd\n", ONE)
+    assert not trouble.is_absence
+
+
+def test_amadmin_complains_of_the_configuration_in_the_same_words() -> None:
+    """A program's name before them is not part of it."""
+    text = (
+        "'/etc/amanda/daily/amanda.conf', line 61: error: not a keyword.\n"
+        "amadmin: errors processing config file\n"
+    )
+    (trouble,) = explain_lines("laptop", text)
+    assert trouble.mend == "at the server: correct line 61 of /etc/amanda/daily/amanda.conf"
+
+
+@pytest.mark.parametrize("meaning", MEANINGS, ids=lambda meaning: meaning.pattern[:30])
+def test_every_known_line_has_an_explanation_and_a_remedy(meaning: Meaning) -> None:
+    """What they name is in the pattern."""
+    names = {*re.compile(meaning.pattern).groupindex, "client"}
+    for text in (meaning.why, meaning.mend):
+        assert text
+        used = {name for _, name, _, _ in string.Formatter().parse(text) if name}
+        assert used <= names
