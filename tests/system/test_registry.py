@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import pytest
 from asyncamanda.core.authority import Identity
 from asyncamanda.core.publickey import PublicKey
 from asyncamanda.errors import RefusedError
+from asyncamanda.server import aliases
 from asyncamanda.server.registry import Enrolled, Registry, enroll, read_registry, revoke
 
 if TYPE_CHECKING:
@@ -288,6 +290,68 @@ def test_the_registry_is_not_read_when_nothing_changed(tmp_path: Path) -> None:
     registry = Registry(path)
     first = registry.entries()
     assert all(registry.entries() is first for _ in range(1000))
+
+
+def test_ssh_finds_who_is_enrolled(tmp_path: Path) -> None:
+    """The aliases beside the file follow each change: without those whom Amanda reaches itself."""
+    path, beside = tmp_path / "authorized_keys", tmp_path / aliases.ALIASES
+
+    def hosts() -> list[str]:
+        text = beside.read_text()
+        return [line.split()[1] for line in text.splitlines() if line.startswith("Host ")]
+
+    assert enroll(path, ANA)
+    assert hosts() == ["ana"]
+    assert beside.stat().st_mode & 0o777 == 0o600
+    assert enroll(path, BEN)
+    assert hosts() == ["ana", "ben"]
+    assert beside.read_text() == aliases.render_aliases(["ana", "ben"])
+    assert enroll(path, replace(ANA, is_direct=True))
+    assert hosts() == ["ben"]
+    assert enroll(path, ANA)
+    assert hosts() == ["ben", "ana"]
+    revoke(path, "ben")
+    assert hosts() == ["ana"]
+    revoke(path, "ana")
+    assert hosts() == []
+
+
+def test_aliases_that_were_lost_come_back_with_the_next_change(tmp_path: Path) -> None:
+    """Or by enrolling anew who is enrolled already; a file that is right is not written."""
+    path, beside = tmp_path / "authorized_keys", tmp_path / aliases.ALIASES
+    enroll(path, ANA)
+    text, written = beside.read_text(), beside.stat()
+    assert not enroll(path, ANA)
+    assert beside.stat().st_ino == written.st_ino
+    beside.unlink()
+    assert not enroll(path, ANA)
+    assert beside.read_text() == text
+    beside.write_text("Host x\n")
+    revoke(path, "nobody")
+    assert beside.read_text() == text
+
+
+def test_aliases_that_cannot_be_written_are_told(tmp_path: Path) -> None:
+    """Amanda would not reach the client."""
+    path = tmp_path / "authorized_keys"
+    (tmp_path / aliases.ALIASES).mkdir()
+    with pytest.raises(RefusedError):
+        enroll(path, ANA)
+
+
+def test_the_dispatcher_knows_whom_it_has_to_relay(tmp_path: Path) -> None:
+    """By key and configuration; nobody who is not enrolled."""
+    path = tmp_path / "authorized_keys"
+    registry = Registry(path)
+    assert not registry.is_relayed(ANA.identity)
+    enroll(path, ANA)
+    enroll(path, replace(BEN, is_direct=True))
+    assert registry.is_relayed(ANA.identity)
+    assert registry.contains(BEN.identity)
+    assert not registry.is_relayed(BEN.identity)
+    assert not registry.is_relayed(Identity("ana", "weekly"))
+    enroll(path, BEN)
+    assert registry.is_relayed(BEN.identity)
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:

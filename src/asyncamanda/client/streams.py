@@ -50,6 +50,8 @@ class Streams:
 
     def open(self, token: str) -> Shut | None:
         """Begin the stream that the server asks for; return what to tell it if that fails."""
+        if token in self._joined:
+            return None
         if len(self._joined) >= MOST:
             return Shut(token, NOT_TAKEN, "too many streams at once")
         candidates = (self._amandad,) if self._amandad else AMANDADS
@@ -84,7 +86,8 @@ class Streams:
                 joined.stream.close()
                 del self._joined[token]
             elif end.status is None and now - joined.ended_at > PATIENCE:
-                joined.stream.stop()
+                is_stubborn = now - joined.ended_at > 2 * PATIENCE
+                joined.stream.stop(signal.SIGKILL if is_stubborn else signal.SIGTERM)
 
     def close(self) -> None:
         """End all streams; return when they are gone."""

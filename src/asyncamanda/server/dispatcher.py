@@ -319,13 +319,13 @@ class Dispatcher:
                     return
                 line.is_watching = message.is_watching
                 self._background.start(self._welcome(desk, line))
+            case Shut() if line.is_greeted or line.is_resumed:
+                self._relay.shut(line, message)
             case _ if not line.is_greeted:
                 if not line.is_resumed:
                     line.refuse(NO_HELLO)
             case Submit():
                 self._submit(line, desk)
-            case Shut():
-                self._relay.shut(line, message)
             case Bye():
                 self._relay.leave(line, is_lost=False)
                 desk.queue.leave(line, is_withdrawn=True)

@@ -33,6 +33,7 @@ from asyncamanda.system.clock import now as read_clock
 AMANDAD = re.compile(r"(?:/[\w./+-]*/)?amandad -auth=ssh(?: amdump)?")
 SESSIONS = 10  # on one connection: sshd's MaxSessions
 TOKEN_LIVES = timedelta(seconds=20)
+WHOLE_WITHIN = timedelta(seconds=20)  # a call, which an ssh says in one go
 MOST_TRIES = 3  # for a stream, of a client that is there
 ORPHANED_AFTER = timedelta(seconds=15)  # of a stream, without a line on the same connection
 SOCKETS_EVERY = timedelta(seconds=1)
@@ -182,7 +183,8 @@ class Relay:
         if message.status == CUT and others > 1 and call.tries < MOST_TRIES:
             self._limits[connection] = others
         else:
-            self._end(post, call, message.status, printable(message.reason))
+            reason = printable(message.reason) or f"amandad ended with status {message.status}"
+            self._end(post, call, message.status, reason)
 
     # -- what is done all the time
 
@@ -213,7 +215,10 @@ class Relay:
             if call.tries >= MOST_TRIES:
                 self._end(post, call, CUT, f"{post.client} does not open a stream")
                 return
-        if call.is_ready and call.token is None:
+        if not call.is_ready:
+            if not call.called_at <= now <= call.called_at + WHOLE_WITHIN:
+                self._forget(post, call)
+        elif call.token is None:
             self._ask(post, call, now)
 
     def _ask(self, post: _Post, call: _Call, now: datetime) -> None:

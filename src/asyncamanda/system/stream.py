@@ -20,7 +20,7 @@ READ_BYTES = 1 << 16  # what a pipe holds
 
 @dataclass(frozen=True, slots=True)
 class StreamEnd:
-    """How a stream ended: the local program's exit status, as a shell has it, and last words.
+    """How a stream ended: the local program's exit status, as a shell has it, and what it said.
 
     None: the command at the server ended first, or there was none.
     """
@@ -30,7 +30,7 @@ class StreamEnd:
 
 
 class _Said:
-    """What comes out of a pipe: only its end is kept."""
+    """What comes out of a pipe: only its beginning is kept."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -39,12 +39,15 @@ class _Said:
     def hear(self) -> None:
         """Take what has come."""
         with contextlib.suppress(BlockingIOError):
-            self._kept = (self._kept + os.read(self.number, READ_BYTES))[-KEPT_SAID:]
+            self._kept = (self._kept + os.read(self.number, READ_BYTES))[:KEPT_SAID]
 
-    def last_line(self) -> str:
-        """Return the last line that is not blank, "" if there is none."""
+    def first_line(self) -> str:
+        """Return the first line that is not blank, "" if there is none.
+
+        After what went wrong amandad prints how its functions had called each other.
+        """
         lines = [clean_line(line) for line in self._kept.splitlines() if line.strip()]
-        return lines[-1] if lines else ""
+        return lines[0] if lines else ""
 
 
 class Stream:
@@ -71,9 +74,9 @@ class Stream:
         for said in (self._program_says, self._session_says):
             said.hear()  # else whoever says much would wait
         if status is not None:
-            return StreamEnd(_as_shell(status), self._program_says.last_line())
+            return StreamEnd(_as_shell(status), self._program_says.first_line())
         if is_over:
-            return StreamEnd(None, self._session.reason or self._session_says.last_line())
+            return StreamEnd(None, self._session.reason or self._session_says.first_line())
         return None
 
     @property

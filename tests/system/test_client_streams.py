@@ -1,0 +1,401 @@
+"""Amanda's calls at the client: local programs joined to sessions, and how each of both ends.
+
+In amandad's place stands a script. The master connection is a stand-in, too: it listens where
+ssh's master does, and gets a session's descriptors.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from asyncamanda.client import streams as streams_module
+from asyncamanda.client.streams import MOST, Streams
+from asyncamanda.core import mux
+from asyncamanda.core.protocol import Shut
+from asyncamanda.system.ssh import Connection
+from asyncamanda.system.stream import Stream, join
+
+TOKEN = "0123456789abcdef" * 2
+SESSION = 3
+
+
+def until(condition: Callable[[], object], what: str, seconds: float = 5) -> None:
+    """Return as soon as `condition` holds; fail where it does not within `seconds`."""
+    give_up_at = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < give_up_at, f"not within {seconds} s: {what}"
+        time.sleep(0.005)
+
+
+class Far:
+    """A session, as the master has it: the command's stdin, stdout and stderr, from its side."""
+
+    def __init__(self, caller: socket.socket) -> None:
+        self.caller = caller
+        caller.settimeout(5)
+        decoder = mux.Decoder()
+        self.descriptors: list[int] = []
+        self.command: str | None = None
+        while self.command is None or not decoder.is_complete:
+            received, descriptors, _, _ = socket.recv_fds(caller, 4096, mux.DESCRIPTORS)
+            assert received
+            self.descriptors += descriptors
+            for packet in decoder.feed(received):
+                self.command = packet.command
+        caller.send(mux.hello() + mux.session_opened(1, SESSION))
+
+    @property
+    def reads(self) -> int:
+        """What amandad says."""
+        return self.descriptors[0]
+
+    @property
+    def writes(self) -> int:
+        """What amandad reads."""
+        return self.descriptors[1]
+
+    def end(self, status: int, words: bytes = b"") -> None:
+        """End as the command at the server does."""
+        os.write(self.descriptors[2], words)
+        self.caller.send(mux.exit_message(SESSION, status))
+        self.close()
+
+    def close(self) -> None:
+        """Let go of all."""
+        while self.descriptors:
+            os.close(self.descriptors.pop())
+        self.caller.close()
+
+
+class Ground:
+    """Streams, with a master that the test plays, and what the server is told."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.master = socket.socket(socket.AF_UNIX)
+        self.master.bind(str(folder / "master"))
+        self.master.listen()
+        self.master.settimeout(5)
+        self.amandad = folder / "amandad"
+        self.streams = Streams(cast(Connection, self), self.amandad)
+        self.told: list[Shut] = []
+        self._far: list[Far] = []
+
+    def join(self, argv: Sequence[str], environ: Mapping[str, str], command: str) -> Stream:
+        """Do what the connection does."""
+        words = ["setpriv", "--pdeathsig", "TERM", "--", *argv]
+        return join(words, environ, str(self.folder / "master"), command)
+
+    def write(self, script: str, mode: int = 0o755) -> None:
+        """Let amandad be a shell's script."""
+        self.amandad.write_text(f"#!/bin/sh\n{script}\n")
+        self.amandad.chmod(mode)
+
+    def open(self, script: str, token: str = TOKEN) -> Far:
+        """Begin a stream with this script; return the master's side."""
+        self.write(script)
+        assert self.streams.open(token) is None
+        return self.accept()
+
+    def accept(self) -> Far:
+        """Return the master's side of the next session."""
+        far = Far(self.master.accept()[0])
+        self._far.append(far)
+        return far
+
+    def tend(self) -> list[Shut]:
+        """Return what the server has been told, after a look."""
+        self.streams.tend(self.told.append)
+        return self.told
+
+    def end(self) -> Shut:
+        """Return what the server is told of the one stream that ends."""
+        until(self.tend, "a stream has ended")
+        (shut,) = self.told
+        return shut
+
+    def close(self) -> None:
+        """End all."""
+        for far in self._far:
+            far.close()
+        self.streams.close()
+        self.master.close()
+
+
+@pytest.fixture
+def ground() -> Iterator[Ground]:
+    """Lend a client; its path is short, as a socket's has to be."""
+    with tempfile.TemporaryDirectory() as folder:
+        ground = Ground(Path(folder))
+        yield ground
+        ground.close()
+
+
+def count_descriptors() -> int:
+    """Return how many descriptors this process has."""
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - as in processes
+
+
+def children() -> list[int]:
+    """Return the processes that this one has started and not forgotten."""
+    path = Path(f"/proc/self/task/{os.getpid()}/children")
+    return [int(word) for word in path.read_text().split()]
+
+
+def test_amandad_and_the_session_are_joined(ground: Ground) -> None:
+    """Both ways, at once; it runs as Amanda needs it, and at the server the token is named."""
+    far = ground.open('echo "$*|$SSH_CONNECTION|$PWD|$HOME"; tr a-z A-Z; exit 3')
+    assert far.command == f"asyncamanda gate attach {TOKEN}"
+    assert os.read(far.reads, 200) == b"-auth=ssh amdump|127.0.0.1 1 127.0.0.1 22|/|\n"
+    os.write(far.writes, b"hello")
+    os.close(far.descriptors.pop(1))
+    heard = b""
+    while piece := os.read(far.reads, 100):
+        heard += piece
+    assert heard == b"HELLO"
+    assert ground.end() == Shut(TOKEN, 3, "")
+
+
+def test_a_stream_that_has_ended_leaves_nothing(ground: Ground) -> None:
+    """It is told once, and forgotten when the server's side has ended, too."""
+    before, started = count_descriptors(), len(children())
+    far = ground.open("read -r line; exit 0")
+    assert ground.streams.descriptors()
+    assert not ground.tend()
+    os.write(far.writes, b"x\n")
+    assert ground.end() == Shut(TOKEN, 0, "")
+    ground.tend()
+    assert ground.streams.descriptors() == []
+    far.end(0)
+    until(lambda: ground.tend() and count_descriptors() == before, "all is closed")
+    assert len(ground.told) == 1
+    assert len(children()) == started
+
+
+def test_what_can_be_waited_for_turns_readable(ground: Ground) -> None:
+    """As soon as amandad ends, or the session does."""
+    far = ground.open("read -r line")
+    first = ground.streams.descriptors()
+    other = ground.open("read -r line", "f" * 32)
+    second = [each for each in ground.streams.descriptors() if each not in first]
+    ground.tend()  # what the masters have said so far is heard
+    assert _readable(first + second) == []
+    os.write(far.writes, b"\n")
+    until(lambda: _readable(first), "amandad's end shows")
+    assert _readable(second) == []
+    other.end(0)
+    until(lambda: _readable(second), "the session's end shows")
+
+
+def _readable(descriptors: list[int]) -> list[int]:
+    return select.select(descriptors, [], [], 0)[0]
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "words"),
+    [
+        ("exit 0", 0, ""),
+        ("exit 255", 255, ""),
+        (
+            "echo >&2; echo 'one\x1b[2J' >&2; echo two >&2; exit 1",
+            1,
+            "one\N{REPLACEMENT CHARACTER}[2J",
+        ),
+        ("kill -TERM $$", 128 + signal.SIGTERM, ""),
+        ("kill -KILL $$", 128 + signal.SIGKILL, ""),
+    ],
+)
+def test_the_server_is_told_how_amandad_ended(
+    ground: Ground, script: str, status: int, words: str
+) -> None:
+    """Its status as a shell has it, and the last line that it printed to stderr."""
+    ground.open(script)
+    assert ground.end() == Shut(TOKEN, status, words)
+
+
+def test_an_amandad_that_is_missing_is_told(ground: Ground) -> None:
+    """With the place where it was looked for; nothing is asked of the server."""
+    before = count_descriptors()
+    shut = ground.streams.open(TOKEN)
+    assert shut == Shut(
+        TOKEN, 127, f"there is no {ground.amandad} here: is amanda-client installed?"
+    )
+    assert count_descriptors() == before
+    ground.master.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        ground.master.accept()
+
+
+def test_amandad_is_looked_for_where_packages_have_it(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All places are named if it is in none; the first that has it counts."""
+    places = tuple(ground.folder / name / "amandad" for name in ("one", "two", "three"))
+    monkeypatch.setattr(streams_module, "AMANDADS", places)
+    streams = Streams(cast(Connection, ground), None)
+    shut = streams.open(TOKEN)
+    assert shut
+    assert " or ".join(map(str, places)) in shut.reason
+    for place in places[1:]:
+        place.parent.mkdir()
+        place.write_text("#!/bin/sh\necho $0\n")
+        place.chmod(0o755)
+    assert streams.open(TOKEN) is None
+    far = ground.accept()
+    assert os.read(far.reads, 200).decode() == f"{places[1]}\n"
+    streams.close()
+
+
+def test_an_amandad_that_cannot_be_run_is_told(ground: Ground) -> None:
+    """With the shell's status for it, whoever finds out."""
+    ground.write("exit 0", mode=0o644)
+    assert ground.streams.open(TOKEN) is None
+    ground.accept()
+    shut = ground.end()
+    assert shut.status in {126, 127}
+    assert "Permission denied" in shut.reason
+
+
+def test_an_amandad_that_cannot_be_looked_for_is_told(ground: Ground) -> None:
+    """A path that is too long, or below a folder that is closed to the Amanda user."""
+    amandad = ground.folder / ("x" * 300)
+    shut = Streams(cast(Connection, ground), amandad).open(TOKEN)
+    assert shut
+    assert shut.status == 127
+    assert str(amandad) in shut.reason
+
+
+def test_without_a_master_nothing_runs(ground: Ground) -> None:
+    """The connection has just broken: the server is told, if it hears, and nothing is left."""
+    before, started = count_descriptors(), len(children())
+    ground.write("touch ran; sleep 60")
+    ground.master.close()
+    shut = ground.streams.open(TOKEN)
+    assert shut
+    assert shut.token == TOKEN
+    assert shut.status in {127, 255}
+    assert len(children()) == started
+    assert count_descriptors() == before - 1  # the listener's
+
+
+def test_a_session_that_is_refused_is_told_with_its_reason(ground: Ground) -> None:
+    """As where sshd allows no more; amandad reads its end, and goes."""
+    far = ground.open("read -r line; exit 9")
+    far.caller.send(mux.failure(1, "Session open refused by peer"))
+    far.close()
+    assert ground.end() == Shut(TOKEN, 255, "Session open refused by peer")
+    until(lambda: ground.tend() and not children(), "amandad is gone")
+    assert len(ground.told) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (b"asyncamanda gate: no stream of this client's is waited for\n", "is waited for"),
+        (b"", "the server ended the session"),
+    ],
+)
+def test_a_session_that_ends_first_ends_amandad(ground: Ground, words: bytes, said: str) -> None:
+    """By the end of its input; the server is told 255, with the session's last words."""
+    far = ground.open("cat >/dev/null")
+    far.end(77, words)
+    shut = ground.end()
+    assert (shut.token, shut.status) == (TOKEN, 255)
+    assert shut.reason.endswith(said)
+    until(lambda: ground.tend() and not children(), "amandad is gone")
+
+
+def test_an_amandad_that_does_not_mind_the_end_is_stopped(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After some time to finish what it does."""
+    monkeypatch.setattr(streams_module, "PATIENCE", 0.3)
+    ended_at = time.monotonic()
+    ground.open("exec sleep 60").end(0)
+    ground.end()
+    assert children()
+    until(lambda: ground.tend() and not children(), "amandad is stopped")
+    assert time.monotonic() - ended_at >= 0.3
+
+
+def test_an_amandad_that_has_much_to_say_is_heard_to_its_end(ground: Ground) -> None:
+    """More than a pipe holds, on stderr: nobody waits for the other, and the first line counts."""
+    ground.open(
+        "i=0; while [ $i -lt 3000 ]; do echo line $i of many, each of some length; "
+        "i=$((i+1)); done >&2; exit 4"
+    )
+    assert ground.end() == Shut(TOKEN, 4, "line 0 of many, each of some length")
+
+
+def test_an_amandad_that_does_not_mind_being_stopped_either_is_killed(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would keep a place for ever."""
+    monkeypatch.setattr(streams_module, "PATIENCE", 0.3)
+    ground.open("trap '' TERM; echo ready >&2; while :; do sleep 0.1; done").end(0)
+    ground.end()
+    until(lambda: ground.tend() and not children(), "amandad is killed")
+
+
+def test_a_token_that_comes_twice_makes_one_stream(ground: Ground) -> None:
+    """The server asks once for each; a second one would hide the first."""
+    ground.open("exec sleep 60")
+    before = children()
+    assert ground.streams.open(TOKEN) is None
+    assert children() == before
+
+
+def test_no_more_streams_than_a_client_bears(ground: Ground) -> None:
+    """One more is refused, until one has ended."""
+    ground.write("read -r line")
+    tokens = [f"{number:032x}" for number in range(MOST)]
+    far = []
+    for token in tokens:
+        assert ground.streams.open(token) is None
+        far.append(ground.accept())
+    assert ground.streams.open(TOKEN) == Shut(TOKEN, 255, "too many streams at once")
+    far[0].end(0)
+    until(lambda: ground.tend() and ground.streams.open(TOKEN) is None, "there is room again")
+    ground.accept()
+
+
+def test_the_end_of_all_leaves_no_process_and_no_descriptor(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that end with their input, those that need a signal, and those that ignore that."""
+    monkeypatch.setattr(streams_module, "PATIENCE", 0.3)
+    before, started = count_descriptors(), len(children())
+    far = []
+    scripts = (
+        "cat >/dev/null",
+        "exec sleep 60",
+        "trap '' TERM; while :; do sleep 0.2; done",
+        "exit 0",
+    )
+    for number, script in enumerate(scripts):
+        far.append(ground.open(f"trap '' PIPE; echo ready; {script}", f"{number:032x}"))
+        assert os.read(far[-1].reads, 10) == b"ready\n"
+    time.sleep(0.05)  # until the third has set its trap
+    began_at = time.monotonic()
+    ground.streams.close()
+    assert 0.5 < time.monotonic() - began_at < 2
+    assert len(children()) == started
+    for each in far:
+        with suppress(ConnectionResetError):  # what it was told was not all read
+            assert each.caller.recv(1) == b""
+        each.close()
+    assert count_descriptors() == before
+    assert ground.streams.descriptors() == []
+    assert ground.tend() == []
+    assert ground.streams.open(TOKEN) is None
