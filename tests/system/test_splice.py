@@ -420,7 +420,7 @@ def test_what_others_are_ready_for_is_no_turn_of_ones_own(ends: Ends) -> None:
     idle, busy = (Flow(ends.pipe()[0], ends.pipe()[1]) for _ in range(2))
     for descriptor in (busy.source, busy.sink):
         idle.take(descriptor, select.POLLIN | select.POLLOUT)
-    assert not idle.is_blocked
+        assert not idle.is_blocked  # as it would be after a try
 
 
 def test_an_answer_is_not_kept_back(ends: Ends) -> None:
