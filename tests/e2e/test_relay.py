@@ -72,13 +72,13 @@ def test_two_dumps_of_a_client_go_side_by_side(lab_prefix: Path) -> None:
         laptop = office.client("laptop")
         disks = [DISK, "/srv/photos"]
         for disk in disks:
-            office.fill(disk=disk, files=1, bytes_each=700_000)
+            office.fill(disk=disk, files=4, bytes_each=5_000_000)
         conf = office.server.read(CONF)
         assert "maxdumps 2 " in conf
         types = conf.replace("    maxpromoteday 0", "    maxpromoteday 0\n    maxdumps 2")
         office.server.write(CONF, types, owner="backup")
         office.set_up()
-        laptop.slow(2_000_000)
+        laptop.slow(40_000_000)  # a second stream opens behind what TCP holds of the first
         agent = office.start("laptop")
         carriers = "asyncamanda gate --client laptop .*"
         wait_until(

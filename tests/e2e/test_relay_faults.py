@@ -201,7 +201,6 @@ def test_killed_dispatcher_ends_no_dump(office: Office) -> None:
     agents = start_both(office)
     office.kill("server dispatch")
     wait_until("another one", lambda: office.diary.count("the dispatcher is ready") == 2)
-    office.client("laptop").heal()
     check_both_well(office, ends(agents))
     assert office.failures() == []
 
@@ -216,3 +215,53 @@ def test_killed_dispatcher_leaves_nobody_who_would_hang_amanda(office: Office) -
     see_end(office, calls)
     laptop.kill()
     laptop.communicate()
+
+
+def test_killed_dispatcher_forgets_nobody_who_is_awaited(office: Office) -> None:
+    """The next one holds Amanda's calls to a client that is away, and the same run has both.
+
+    Another client has to be there, whose gate fetches the next one.
+    """
+    office.client("tower").add_tree(DISK, files=1, bytes_each=BIG)
+    office.client("tower").slow(SLOW)
+    agents = start_both(office)
+    calls = office.pids(CALL)
+    office.client("laptop").cut()
+    see_end(office, calls)
+    wait_until("the retry is held", lambda: "Amanda's call waits for the client" in office.diary)
+    office.kill("server dispatch")
+    wait_until("the next is held", lambda: office.diary.count("waits for the client") == 2, 30)
+    office.client("laptop").heal()
+    check_both_well(office, ends(agents))
+    assert failed_of_tower(office) == []
+
+
+@pytest.mark.parametrize("what", ["dispatcher", "attach"])
+def test_frozen_process_at_the_server_hangs_nobody(office: Office, what: str) -> None:
+    """It dies not, and says nothing; then the client is lost: Amanda sees an end all the same."""
+    laptop, tower = start_both(office)
+    calls = office.pids(CALL)
+    (dispatcher,) = office.pids("server dispatch")
+    _, *attached = office.pids(GATE)
+    frozen = {"dispatcher": [dispatcher], "attach": attached}[what]
+    assert frozen
+    office.server.run(["kill", "-STOP", *(str(pid) for pid in frozen)])
+    office.client("laptop").cut()
+    see_end(office, calls)
+    if what == "dispatcher":
+        office.server.run(["kill", "-CONT", str(dispatcher)])
+    office.client("laptop").heal()
+    check_both_well(office, ends([laptop, tower]))
+    assert failed_of_tower(office) == []
+
+
+def test_client_that_is_lost_while_amanda_plans_keeps_nobody_waiting(office: Office) -> None:
+    """The planner waits for all: so its call to a lost client is held for a short time only."""
+    laptop, tower = (office.start(name) for name in ("laptop", "tower"))
+    wait_until("the planner calls", lambda: bool(office.pids(CALL)), 30)
+    office.client("laptop").cut()
+    ((code, words),) = ends([tower], 60)
+    assert code == 0, words + office.diary
+    laptop.kill()
+    laptop.communicate()
+    assert failed_of_tower(office) == []

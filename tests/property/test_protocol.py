@@ -71,7 +71,7 @@ client_messages: st.SearchStrategy[ClientMessage] = st.one_of(
     st.builds(Hello, protocols, labels, st.booleans()),
     st.builds(Submit, st.booleans()),
     st.sampled_from([Ping(), Pong(), Bye()]),
-    st.builds(Shut, tokens, st.integers(0, 255), texts),
+    st.builds(Shut, tokens, st.integers(0, 255), texts, st.booleans()),
 )
 server_messages: st.SearchStrategy[ServerMessage] = st.one_of(
     welcomes,
@@ -154,6 +154,7 @@ def test_no_message_of_a_client_has_room_for_a_name() -> None:
         "token": str,  # one that the server gave: hexadecimal digits
         "status": int,
         "reason": str,  # shown, and nothing else
+        "is_refused": bool,
     }
 
 

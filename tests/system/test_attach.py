@@ -307,7 +307,7 @@ def test_amandads_status_is_the_gates_and_amandas(ground: Ground, status: int) -
 
 def test_without_a_status_it_ends_with_ssh_s_own(ground: Ground) -> None:
     """The client may be gone, or the dispatcher replaced at the wrong moment."""
-    ground.go("LAST_WORD_SECONDS=0.3 LOOK_EVERY=0.05")
+    ground.go("STATUS_SECONDS=0.3 LOOK_EVERY=0.05")
     ground.end_client()
     began_at = time.monotonic()
     assert ground.wait(2) == 255
@@ -317,14 +317,27 @@ def test_without_a_status_it_ends_with_ssh_s_own(ground: Ground) -> None:
 
 def test_with_a_status_and_no_end_it_ends(ground: Ground) -> None:
     """What amandad started may hold its output open for ever."""
-    carrier = ground.go("LAST_WORD_SECONDS=0.3 LOOK_EVERY=0.05")
+    carrier = ground.go("LAST_BYTES_SECONDS=0.3 STATUS_SECONDS=0 LOOK_EVERY=0.05")
     carrier.send(switchboard.pack("status", "0"))
+    began_at = time.monotonic()
+    assert ground.wait(2) == 0
+    assert time.monotonic() - began_at >= 0.25
+
+
+def test_with_a_status_every_byte_that_comes_is_waited_for_anew(ground: Ground) -> None:
+    """On a slow way the last bytes may come long after it, with gaps between."""
+    carrier = ground.go("LAST_BYTES_SECONDS=0.5 STATUS_SECONDS=0 LOOK_EVERY=0.05")
+    carrier.send(switchboard.pack("status", "0"))
+    for _ in range(4):
+        time.sleep(0.25)
+        os.write(ground.client_writes, b"x")
+        assert os.read(ground.amanda_reads, 100) == b"x"
     assert ground.wait(2) == 0
 
 
 def test_what_has_come_is_not_cut_off_because_amanda_is_slow(ground: Ground) -> None:
     """It may wait for a disk, or for another volume, with amandad long gone."""
-    carrier = ground.go("LAST_WORD_SECONDS=0.2 LOOK_EVERY=0.05")
+    carrier = ground.go("STATUS_SECONDS=0.2 LAST_BYTES_SECONDS=0.2 LOOK_EVERY=0.05")
     data = os.urandom(1 << 18)
     write_later(ground.client_writes, data)
     ground.end_client()
@@ -413,13 +426,91 @@ def test_the_next_dispatcher_can_stop_it(ground: Ground) -> None:
 
 def test_nobody_who_vouches_for_the_client_ends_it(ground: Ground) -> None:
     """Else Amanda would wait for ever, for a client that may be gone."""
-    carrier = ground.go("ALONE_SECONDS=0.4 LOOK_EVERY=0.05")
+    carrier = ground.go("UNWATCHED_SECONDS=0.4 LOOK_EVERY=0.05")
     ground.leave()
     began_at = time.monotonic()
     carrier.close()
     assert ground.wait(2) == 255
-    assert time.monotonic() - began_at >= 0.35
+    assert time.monotonic() - began_at >= 0.3
     assert ground.last_word() == mux.exit_message(SESSION, 255)
+
+
+@pytest.mark.parametrize("is_frozen", [True, False])
+def test_a_dispatcher_that_does_not_vouch_for_the_client_ends_it(
+    ground: Ground, is_frozen: bool
+) -> None:
+    """One that is stopped keeps its sockets, and so does one where the client has no line."""
+    carrier = ground.go("UNWATCHED_SECONDS=0.4 LOOK_EVERY=0.05")
+    if is_frozen:
+        carrier.close()  # and whoever goes there anew is connected, and hears nothing
+        ground.accept()
+    began_at = time.monotonic()
+    while not ground.is_over():  # bytes say nothing of the client's line
+        with suppress(BrokenPipeError):
+            os.write(ground.client_writes, b"x")
+        time.sleep(0.02)
+        assert time.monotonic() - began_at < 2
+    assert ground.wait() == 255
+    assert time.monotonic() - began_at >= 0.2
+
+
+def test_as_long_as_the_client_is_vouched_for_it_goes_on(ground: Ground) -> None:
+    """Though no byte comes; and what the dispatcher says ends nothing but its silence does."""
+    carrier = ground.go("UNWATCHED_SECONDS=0.4 LOOK_EVERY=0.05")
+    for _ in range(8):
+        carrier.send(switchboard.pack("well"))
+        time.sleep(0.15)
+        assert not ground.is_over()
+    assert ground.wait(2) == 255
+
+
+def test_the_next_dispatcher_vouches_for_the_client(ground: Ground) -> None:
+    """What was waited for before it came counts; that it is there alone does not."""
+    carrier = ground.go("UNWATCHED_SECONDS=0.6 LOOK_EVERY=0.05")
+    carrier.close()
+    following, _ = ground.accept()
+    time.sleep(0.3)
+    following.send(switchboard.pack("well"))
+    time.sleep(0.45)
+    assert not ground.is_over()
+    assert ground.wait(2) == 255
+
+
+def test_a_pause_of_the_whole_machine_ends_nothing(ground: Ground) -> None:
+    """The dispatcher could vouch for nobody meanwhile."""
+    carrier = ground.go("UNWATCHED_SECONDS=0.5 LOOK_EVERY=0.05")
+    carrier.send(switchboard.pack("well"))
+    assert ground.gate
+    time.sleep(0.1)
+    ground.gate.send_signal(signal.SIGSTOP)
+    time.sleep(1)
+    ground.gate.send_signal(signal.SIGCONT)
+    time.sleep(0.15)
+    assert not ground.is_over()
+    assert ground.wait(2) == 255
+
+
+def test_a_dispatcher_that_is_too_busy_to_be_called_holds_up_no_data(ground: Ground) -> None:
+    """Others wait for it already, more than its socket has room for."""
+    carrier = ground.go("LOOK_EVERY=0.02")
+    assert ground.listener
+    ground.listener.listen(0)
+    path = switchboard.socket_path(f"{ground.state}/server")
+    waiting = []
+    for _ in range(3):
+        caller = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        caller.setblocking(False)
+        waiting.append(caller)
+        with suppress(BlockingIOError):
+            caller.connect(path)
+    carrier.close()
+    for _ in range(10):
+        os.write(ground.client_writes, b"x")
+        assert is_readable(ground.amanda_reads, 1), "data is held up"
+        assert os.read(ground.amanda_reads, 100) == b"x"
+        time.sleep(0.03)
+    for caller in waiting:
+        caller.close()
 
 
 def test_a_dispatcher_that_answers_nothing_holds_up_no_data(ground: Ground) -> None:

@@ -23,6 +23,7 @@ from asyncamanda.client import streams as streams_module
 from asyncamanda.client.streams import MOST, Streams
 from asyncamanda.core import mux
 from asyncamanda.core.protocol import Shut
+from asyncamanda.system import stream as stream_module
 from asyncamanda.system.ssh import Connection
 from asyncamanda.system.stream import Stream, join
 
@@ -289,12 +290,15 @@ def test_without_a_master_nothing_runs(ground: Ground) -> None:
     assert count_descriptors() == before - 1  # the listener's
 
 
-def test_a_session_that_is_refused_is_told_with_its_reason(ground: Ground) -> None:
+@pytest.mark.parametrize("refuse", [mux.failure, mux.permission_denied])
+def test_a_session_that_is_refused_is_told_with_its_reason(
+    ground: Ground, refuse: Callable[[int, str], bytes]
+) -> None:
     """As where sshd allows no more; amandad reads its end, and goes."""
     far = ground.open("read -r line; exit 9")
-    far.caller.send(mux.failure(1, "Session open refused by peer"))
+    far.caller.send(refuse(1, "Session open refused by peer"))
     far.close()
-    assert ground.end() == Shut(TOKEN, 255, "Session open refused by peer")
+    assert ground.end() == Shut(TOKEN, 255, "Session open refused by peer", is_refused=True)
     until(lambda: ground.tend() and not children(), "amandad is gone")
     assert len(ground.told) == 1
 
@@ -311,7 +315,7 @@ def test_a_session_that_ends_first_ends_amandad(ground: Ground, words: bytes, sa
     far = ground.open("cat >/dev/null")
     far.end(77, words)
     shut = ground.end()
-    assert (shut.token, shut.status) == (TOKEN, 255)
+    assert (shut.token, shut.status, shut.is_refused) == (TOKEN, 255, False)
     assert shut.reason.endswith(said)
     until(lambda: ground.tend() and not children(), "amandad is gone")
 
@@ -346,6 +350,24 @@ def test_an_amandad_that_does_not_mind_being_stopped_either_is_killed(
     ground.open("trap '' TERM; echo ready >&2; while :; do sleep 0.1; done").end(0)
     ground.end()
     until(lambda: ground.tend() and not children(), "amandad is killed")
+
+
+def test_a_program_that_cannot_be_killed_is_not_waited_for(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that waits for a dead disk; nothing is left of it here but itself."""
+    monkeypatch.setattr(stream_module, "KILLED_WITHIN", 0.2)
+    before = count_descriptors()
+    stream = ground.join(["sleep", "60"], {"PATH": os.environ["PATH"]}, "x")
+    far = ground.accept()
+    assert children()
+    began_at = time.monotonic()
+    stream.close()
+    assert 0.15 < time.monotonic() - began_at < 5
+    far.close()
+    assert count_descriptors() == before
+    stream.stop(signal.SIGKILL)
+    until(lambda: stream.is_gone or not children(), "the program is gone")
 
 
 def test_a_token_that_comes_twice_makes_one_stream(ground: Ground) -> None:

@@ -424,15 +424,6 @@ def test_an_old_failure_asks_for_nothing(ledger: Ledger) -> None:
     assert ledger.pending_protections("daily") == []
 
 
-def test_a_protection_may_be_asked_for_by_hand(ledger: Ledger) -> None:
-    """It takes the place of what the DLE needed before."""
-    weak = Protection("laptop", "/home", STAMP, ProtectionKind.FORCE_NO_BUMP, 1)
-    strong = Protection("laptop", "/home", LATER, ProtectionKind.FORCE, 0)
-    ledger.need_protection("daily", weak)
-    ledger.need_protection("daily", strong)
-    assert ledger.pending_protections("daily") == [strong]
-
-
 # -- sessions
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from asyncamanda.commands.server import revoke as revoke_command
+from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.authority import Identity
 from asyncamanda.core.publickey import PublicKey
 from asyncamanda.errors import RefusedError
@@ -337,6 +340,41 @@ def test_aliases_that_cannot_be_written_are_told(tmp_path: Path) -> None:
     (tmp_path / aliases.ALIASES).mkdir()
     with pytest.raises(RefusedError):
         enroll(path, ANA)
+    assert read_registry(path) == ()  # it would come in, and be taken for one that is away
+
+
+def test_a_client_is_revoked_though_the_aliases_cannot_be_written(tmp_path: Path) -> None:
+    """It is told, but the key is out first."""
+    path, beside = tmp_path / "authorized_keys", tmp_path / aliases.ALIASES
+    enroll(path, ANA)
+    beside.unlink()
+    beside.mkdir()
+    with pytest.raises(RefusedError):
+        revoke(path, "ana")
+    assert read_registry(path) == ()
+
+
+def test_sessions_end_though_the_aliases_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does a key that cannot be taken out leave them; who is revoked has nothing any more."""
+    path, beside, ended = tmp_path / "authorized_keys", tmp_path / aliases.ALIASES, []
+
+    def end_sessions(client: str) -> int:
+        assert read_registry(path) == ()
+        ended.append(client)
+        return 1
+
+    enroll(path, ANA)
+    beside.unlink()
+    beside.mkdir()
+    monkeypatch.setattr(revoke_command, "load_as_amanda_user", lambda _words: ServerConfig())
+    monkeypatch.setattr(revoke_command, "registry_path", lambda _user: path)
+    monkeypatch.setattr(revoke_command, "end_sessions", end_sessions)
+    words = argparse.Namespace(client="ana", json=False)
+    with pytest.raises(RefusedError):
+        revoke_command.run(words)
+    assert ended == ["ana"]
 
 
 def test_the_dispatcher_knows_whom_it_has_to_relay(tmp_path: Path) -> None:

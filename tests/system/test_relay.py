@@ -1,258 +1,42 @@
-"""Amanda's calls at the relay: a real ssh calls, a stand-in for the client's line answers.
-
-Whoever carries a stream is played by the test as well, so that both ends can be looked at.
-"""
+"""Amanda's calls at the relay: a real ssh calls, a stand-in for the client's line answers."""
 
 from __future__ import annotations
 
-import asyncio
 import os
-import random
-import re
-import select
+import resource
+import shutil
 import signal
 import socket
 import subprocess
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from functools import partial
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
+from tests.system.relays import (
+    GRACE,
+    LAPTOP,
+    OTHER_SSHD,
+    SECOND,
+    SSHD,
+    TABLET,
+    Ground,
+    count_descriptors,
+    lend_ground,
+)
 
-from asyncamanda.core import mux
 from asyncamanda.core.authority import Identity
-from asyncamanda.core.protocol import Open, Shut
 from asyncamanda.server import relay as relay_module
 from asyncamanda.server import switchboard
-from asyncamanda.server.line import Line
-from asyncamanda.server.relay import SESSIONS, Relay
-from asyncamanda.system.clock import now
-
-AMANDAD = "/usr/lib/amanda/amandad -auth=ssh"
-LAPTOP = Identity("laptop", "daily")
-TABLET = Identity("tablet", "daily")
-SSHD, OTHER_SSHD = 101, 102  # processes that connections belong to
-GRACE = timedelta(seconds=60)
-SECOND = timedelta(seconds=1)
-
-
-@dataclass(eq=False)
-class StandIn:
-    """A client's line, as far as the relay knows one."""
-
-    identity: Identity
-    opened_at: datetime = field(default_factory=now)
-    heard_at: datetime = field(default_factory=now)
-    is_open: bool = True
-    tokens: list[str] = field(default_factory=list)
-    lives: int = 0
-    on_life: Callable[[], object] = int
-
-    @property
-    def client(self) -> str:
-        """The client's name."""
-        return self.identity.client
-
-    def send(self, message: object) -> None:
-        """Note what the client is asked for."""
-        assert isinstance(message, Open)
-        self.tokens.append(message.token)
-
-    def note_life(self, _now: datetime) -> None:
-        """Count how often the client was taken for heard."""
-        self.lives += 1
-        self.on_life()
-
-
-class Carrier:
-    """The process that carries a stream: its end of the talk with the dispatcher."""
-
-    def __init__(self) -> None:
-        self.end, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.theirs.setblocking(False)
-        self.end.settimeout(5)
-        self.descriptors: list[int] = []
-
-    def hear(self) -> list[str]:
-        """Return the dispatcher's next words; [""] at its end."""
-        packet, descriptors, _, _ = socket.recv_fds(self.end, switchboard.LARGEST, 8)
-        self.descriptors += descriptors
-        return switchboard.unpack(packet)
-
-    def has_words(self) -> bool:
-        """Return whether there is something to hear."""
-        return bool(select.select([self.end], [], [], 0)[0])
-
-    def finish(self, status: int) -> None:
-        """End the call as attach does."""
-        with socket.socket(fileno=self.descriptors.pop()) as call:
-            call.send(mux.exit_message(relay_module.SESSION, status))
-        self.close()
-
-    def close(self) -> None:
-        """Be gone."""
-        while self.descriptors:
-            os.close(self.descriptors.pop())
-        self.end.close()
-
-
-class Ground:
-    """A relay in a loop of its own, and those who call it."""
-
-    def __init__(self, state: str, log: Callable[[], str]) -> None:
-        self.state = state
-        self.log = log
-        self.loop = asyncio.new_event_loop()
-        self.faults: list[dict[str, Any]] = []
-        self.loop.set_exception_handler(lambda _loop, context: self.faults.append(context))
-        self.relay = self.run(self._make)
-        self._started: list[subprocess.Popen[bytes]] = []
-        self._carriers: list[Carrier] = []
-
-    async def _make(self) -> Relay:
-        return Relay(GRACE)
-
-    def run(self, doing: Callable[[], Any]) -> Any:
-        """Return what a coroutine returns, in the relay's loop."""
-        return self.loop.run_until_complete(doing())
-
-    def until(self, condition: Callable[[], object], what: str, seconds: float = 5) -> None:
-        """Let the relay work until `condition` holds."""
-
-        async def wait() -> None:
-            give_up_at = time.monotonic() + seconds
-            while not condition():
-                assert time.monotonic() < give_up_at, f"not within {seconds} s: {what}"
-                await asyncio.sleep(0.002)
-
-        self.run(wait)
-        assert not self.faults
-
-    def settle(self, seconds: float = 0.05) -> None:
-        """Let the relay work for a moment."""
-        self.run(partial(asyncio.sleep, seconds))
-        assert not self.faults
-
-    def beat(self, after: timedelta = timedelta(0)) -> None:
-        """Let the relay look around, as if so much time had passed."""
-        self.relay.beat(now() + after)
-
-    def arrive(self, identity: Identity = LAPTOP, connection: int | None = SSHD) -> StandIn:
-        """Let a client come."""
-        line = StandIn(identity)
-        self.relay.arrive(cast(Line, line), connection)
-        return line
-
-    def leave(self, line: StandIn, *, is_lost: bool) -> None:
-        """Let a line end."""
-        line.is_open = False
-        self.relay.leave(cast(Line, line), is_lost=is_lost)
-
-    def shut(self, line: StandIn, token: str, status: int, reason: str = "") -> None:
-        """Let a client say how a stream ended."""
-        self.relay.shut(cast(Line, line), Shut(token, status, reason))
-
-    def path(self, client: str = "laptop") -> Path:
-        """Return where a client is called."""
-        return Path(switchboard.relay_path(client))
-
-    def call(self, *words: str, client: str = "laptop") -> subprocess.Popen[bytes]:
-        """Start an ssh as Amanda does, with a command or other words of ssh's."""
-        settings = ["BatchMode=yes", "ControlMaster=no", f"ControlPath={self.path(client)}"]
-        settings += ["ProxyCommand=false"]
-        options = [word for setting in settings for word in ("-o", setting)]
-        argv = ["ssh", "-F", "none", "-x", *options, "-l", "backup", client, *(words or [AMANDAD])]
-        if words and words[0].startswith("-"):
-            argv = [*argv[:4], words[0], *argv[4 : -len(words)], *words[1:]]
-        pipe = subprocess.PIPE
-        ssh = subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe)
-        self._started.append(ssh)
-        return ssh
-
-    def asked(self, line: StandIn, count: int = 1) -> str:
-        """Return the token of a client that is asked for its stream of that number."""
-        self.until(lambda: len(line.tokens) >= count, "the client is asked")
-        assert len(line.tokens) == count
-        assert re.fullmatch("[0-9a-f]{32}", line.tokens[-1])
-        return line.tokens[-1]
-
-    def attach(
-        self, token: str, identity: Identity = LAPTOP, connection: int | None = SSHD
-    ) -> Carrier:
-        """Let a process come for a stream."""
-        carrier = self._carrier()
-        self.relay.attach(identity, token, connection, carrier.theirs)
-        return carrier
-
-    def take_over(
-        self, token: str = "", identity: Identity = LAPTOP, connection: int | None = SSHD
-    ) -> Carrier:
-        """Let a process come with a stream that another dispatcher joined."""
-        carrier = self._carrier()
-        self.relay.take_over(identity, token, connection, carrier.theirs)
-        return carrier
-
-    def _carrier(self) -> Carrier:
-        carrier = Carrier()
-        self._carriers.append(carrier)
-        return carrier
-
-    def wait(self, ssh: subprocess.Popen[bytes], seconds: float = 5) -> tuple[int, str, str]:
-        """Return how an ssh ended: its status, stdout and stderr."""
-        self.until(lambda: ssh.poll() is not None, "ssh ends", seconds)
-        stdout, stderr = ssh.communicate(timeout=5)
-        return ssh.returncode, stdout.decode(), stderr.decode()
-
-    def is_waiting(self, ssh: subprocess.Popen[bytes], seconds: float = 0.1) -> bool:
-        """Return whether an ssh goes on, though the relay works."""
-        self.settle(seconds)
-        return ssh.poll() is None
-
-    def close(self) -> None:
-        """End all."""
-        for ssh in self._started:
-            ssh.kill()
-            ssh.wait()
-            for stream in (ssh.stdin, ssh.stdout, ssh.stderr):
-                if stream:
-                    stream.close()
-        for carrier in self._carriers:
-            carrier.close()
-        self.settle(0.01)
-        self.relay.close()
-        self.loop.close()
-        assert not self.faults
+from asyncamanda.server.call import SESSION
+from asyncamanda.server.relay import SESSIONS, is_of_a_dump
 
 
 @pytest.fixture
 def ground(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Ground]:
-    """Lend a relay with a folder of its own, whose path is short, as a socket's has to be."""
-    said = ""
-
-    def log() -> str:
-        nonlocal said
-        said += capsys.readouterr().err
-        return said
-
-    with tempfile.TemporaryDirectory() as state:
-        for name in ("relay_path", "make_runtime_folder"):
-            monkeypatch.setattr(switchboard, name, partial(getattr(switchboard, name), state=state))
-        ground = Ground(state, log)
-        try:
-            yield ground
-        finally:
-            ground.close()
-
-
-def count_descriptors() -> int:
-    """Return how many descriptors this process has."""
-    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - as in processes
+    """Lend a relay."""
+    with lend_ground(monkeypatch, capsys) as ground:
+        yield ground
 
 
 # -- a call
@@ -265,7 +49,7 @@ def test_a_call_is_joined_to_its_client(ground: Ground, status: int) -> None:
     before = count_descriptors()
     ssh = ground.call()
     carrier = ground.attach(ground.asked(line))
-    assert carrier.hear() == ["go", str(relay_module.SESSION)]
+    assert carrier.hear() == ["go", str(SESSION)]
     reads, writes, errors, _ = carrier.descriptors
     assert ground.relay.is_busy
     assert ssh.stdin
@@ -280,73 +64,13 @@ def test_a_call_is_joined_to_its_client(ground: Ground, status: int) -> None:
     assert count_descriptors() == before
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["amandad -auth=ssh", "/usr/libexec/amanda/amandad -auth=ssh", f"{AMANDAD} amdump"],
-)
-def test_amandas_command_is_known_wherever_it_lies(ground: Ground, command: str) -> None:
-    """As its configuration may say."""
-    line = ground.arrive()
-    ground.call(command)
-    ground.asked(line)
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("id",),
-        ("/usr/lib/amanda/amandad",),
-        (f"{AMANDAD}; id",),
-        (f"{AMANDAD}\nid",),
-        (f"{AMANDAD} ",),
-        (f" {AMANDAD}",),
-        (f"{AMANDAD} noop",),
-        (f"{AMANDAD} amdump amindexd",),
-        ("/usr/lib/amanda/amandad -auth=bsdtcp",),
-        ("/usr/lib/amanda/xamandad -auth=ssh",),
-        ("usr/lib/amanda/amandad -auth=ssh",),
-        ("/usr/lib/$(id)/amandad -auth=ssh",),
-        (f"sh -c '{AMANDAD}'",),
-        ("-tt", AMANDAD),
-        ("-T",),
-        ("-s", AMANDAD),
-    ],
-)
-def test_nothing_else_is_run(ground: Ground, words: tuple[str, ...]) -> None:
-    """Nor in a terminal, nor as a shell or a subsystem: ssh says so, and goes on to no host."""
-    line = ground.arrive()
-    before = count_descriptors()
-    status, _, said = ground.wait(ground.call(*words))
-    assert status == 255
-    assert "Master refused session request: nothing is run here but Amanda's amandad" in said
-    assert line.tokens == []
-    assert not ground.relay.is_busy
-    assert count_descriptors() == before
-
-
-def test_a_forwarding_is_refused(ground: Ground) -> None:
-    """ssh would ask for it before the session."""
-    line = ground.arrive()
-    status, _, said = ground.wait(ground.call("-L9:localhost:9", AMANDAD))
-    assert status == 255
-    assert "only sessions are made here" in said
-    assert line.tokens == []
-
-
-def test_whether_somebody_lives_is_answered(ground: Ground) -> None:
-    """`ssh -O check` says who listens; it cannot end it."""
-    ground.arrive()
-    status, _, said = ground.wait(ground.call("-Ocheck", "x"))
-    assert (status, said) == (0, f"Master running (pid={os.getpid()})\r\n")
-    ground.wait(ground.call("-Oexit", "x"))
-    assert ground.wait(ground.call("-Ocheck", "x"))[0] == 0
-
-
 def test_a_call_goes_to_the_newest_of_a_clients_lines(ground: Ground) -> None:
-    """The older one may be dead, and nobody has noticed; one that ends is asked for nothing."""
+    """The one that came last, whatever the clock said; one that ends is asked for nothing.
+
+    An older one may be dead, and nobody has noticed.
+    """
     older, newest, ending = (ground.arrive(connection=number) for number in (1, 2, 3))
-    older.opened_at -= SECOND
-    ending.opened_at += SECOND
+    older.opened_at = older.heard_at = newest.opened_at + timedelta(days=1)
     ending.is_open = False
     ground.call()
     ground.asked(newest)
@@ -406,25 +130,22 @@ def test_what_is_no_token_joins_nothing(ground: Ground, token: str) -> None:
     """Nor while a call waits that nobody was asked for."""
     line = ground.arrive()
     ground.leave(line, is_lost=True)
-    ssh = ground.call()
-    ground.until(lambda: "waits for the client" in ground.log(), "the call is held")
+    ssh = ground.hold()
     assert ground.attach(token).hear()[0] == "no"
     assert ground.is_waiting(ssh)
 
 
-def test_a_token_lives_for_a_short_time(ground: Ground) -> None:
-    """Then the client is asked again, and after some tries Amanda is told; late ones get none."""
+def test_a_token_lives_for_a_time(ground: Ground) -> None:
+    """On a slow link a session is long in coming. Then Amanda is told, and nobody asked again."""
     line = ground.arrive()
     ssh = ground.call()
-    gone = timedelta(0)
-    for number in range(1, relay_module.MOST_TRIES + 1):
-        token = ground.asked(line, number)
-        ground.beat(gone + relay_module.TOKEN_LIVES - SECOND)
-        assert len(line.tokens) == number
-        gone += relay_module.TOKEN_LIVES + SECOND
-        ground.beat(gone)
-        assert ground.attach(token).hear()[0] == "no"
+    token = ground.asked(line)
+    ground.beat(relay_module.TOKEN_LIVES - SECOND)
+    assert ground.is_waiting(ssh)
+    ground.beat(relay_module.TOKEN_LIVES + SECOND)
     assert ground.wait(ssh) == (255, "", "asyncamanda: laptop does not open a stream\n")
+    assert len(line.tokens) == 1
+    assert ground.attach(token).hear()[0] == "no"
 
 
 # -- a client that is away
@@ -433,8 +154,7 @@ def test_a_token_lives_for_a_short_time(ground: Ground) -> None:
 def test_a_call_is_held_while_the_client_is_away(ground: Ground) -> None:
     """And joined as soon as it is back, on whatever connection."""
     ground.leave(ground.arrive(), is_lost=True)
-    ssh = ground.call()
-    ground.until(lambda: "waits for the client" in ground.log(), "the call is held")
+    ssh = ground.hold()
     ground.beat(GRACE - SECOND)
     ground.beat(GRACE - SECOND)
     assert ground.is_waiting(ssh)
@@ -448,13 +168,65 @@ def test_a_call_is_held_while_the_client_is_away(ground: Ground) -> None:
     assert ground.wait(ssh)[0] == 0
 
 
+@pytest.mark.parametrize(("name", "is_held"), [("dumper", True), ("planner", False)])
+def test_only_a_dumpers_call_is_held_for_long(
+    ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, is_held: bool
+) -> None:
+    """The planner has all clients wait for each; who has started an ssh, the kernel says."""
+    monkeypatch.setattr(relay_module, "is_of_a_dump", is_of_a_dump)
+    shell = tmp_path / name
+    shutil.copy("/bin/sh", shell)
+    ground.leave(ground.arrive(), is_lost=True)
+    ssh = ground.call(starter=(str(shell), "-c", '"$@"; exit $?', "x"))
+    ground.until(lambda: "waits for the client" in ground.log(), "the call is held")
+    ground.beat(relay_module.SHORT_HOLD - SECOND)
+    assert ground.is_waiting(ssh)
+    ground.beat(relay_module.SHORT_HOLD + SECOND)
+    assert ground.is_waiting(ssh) == is_held
+    ground.beat(GRACE + SECOND)
+    assert ground.wait(ssh) == (255, "", "asyncamanda: laptop is not connected\n")
+
+
+def test_a_call_that_is_no_dumpers_finds_a_client_that_is_back_soon(ground: Ground) -> None:
+    """And if the client is there it may take its time."""
+    ground.are_dumps = False
+    ground.leave(ground.arrive(), is_lost=True)
+    ssh = ground.hold()
+    ground.beat(relay_module.SHORT_HOLD - SECOND)
+    line = ground.arrive()
+    ground.beat(relay_module.SHORT_HOLD)
+    token = ground.asked(line)
+    ground.beat(2 * relay_module.SHORT_HOLD)
+    assert ground.attach(token).hear()[0] == "go"
+    assert ground.is_waiting(ssh)
+    assert ground.path().exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "is_dump"),
+    [("dumper", True), ("dumper7", True), ("planner", False), ("amcheck", False)],
+)
+def test_an_ssh_is_a_dumps_if_a_dumper_started_it(tmp_path: Path, name: str, is_dump: bool) -> None:
+    """Not if it has that name itself, nor when it is gone."""
+    shell = tmp_path / name
+    shutil.copy("/bin/sh", shell)
+    with subprocess.Popen(
+        [shell, "-c", "sleep 600 & echo $!; wait; exit"], stdout=subprocess.PIPE
+    ) as parent:
+        assert parent.stdout
+        child = int(parent.stdout.readline())
+        assert is_of_a_dump(child) == is_dump
+        assert not is_of_a_dump(parent.pid)
+        os.kill(child, signal.SIGKILL)
+    assert not is_of_a_dump(child)
+
+
 def test_a_client_that_does_not_come_back_in_time_is_given_up(ground: Ground) -> None:
     """Amanda reads why on ssh's stderr, and the next call finds nobody."""
     line = ground.arrive()
     line.heard_at -= GRACE / 2
     ground.leave(line, is_lost=True)
-    ssh = ground.call()
-    ground.until(lambda: "waits for the client" in ground.log(), "the call is held")
+    ssh = ground.hold()
     ground.beat(GRACE / 2 - SECOND)
     assert ground.is_waiting(ssh)
     ground.beat(GRACE / 2 + SECOND)
@@ -471,8 +243,7 @@ def test_a_clock_that_is_set_back_keeps_no_call_for_long(ground: Ground) -> None
     line = ground.arrive()
     line.heard_at += timedelta(days=1)
     ground.leave(line, is_lost=True)
-    ssh = ground.call()
-    ground.until(lambda: "waits for the client" in ground.log(), "the call is held")
+    ssh = ground.hold()
     ground.beat()
     ground.beat(GRACE + SECOND)
     assert ground.wait(ssh)[0] == 255
@@ -519,8 +290,7 @@ def test_whoever_gives_up_while_held_is_forgotten(ground: Ground) -> None:
     line = ground.arrive()
     ground.leave(line, is_lost=True)
     listening = count_descriptors()
-    held = [ground.call() for _ in range(3)]
-    ground.until(lambda: ground.log().count("waits for the client") == 3, "the calls are held")
+    held = [ground.hold(count) for count in (1, 2, 3)]
     for ssh in held:
         ssh.kill()
         ground.wait(ssh)
@@ -542,6 +312,90 @@ def test_whoever_gives_up_while_the_client_is_asked_is_forgotten(ground: Ground)
     ground.wait(ssh)
     ground.until(lambda: not ground.relay.is_busy, "the call is forgotten")
     assert ground.attach(token).hear()[0] == "no"
+
+
+def test_a_call_fails_with_words_however_many_descriptors_there_are(ground: Ground) -> None:
+    """A busy dispatcher has more than 1023."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    many: list[int] = []
+    try:
+        ground.leave(ground.arrive(), is_lost=True)
+        while not many or many[-1] < 1100:
+            many.append(os.open(os.devnull, os.O_RDONLY))
+        ssh = ground.hold()
+        ground.beat(GRACE + SECOND)
+        assert ground.wait(ssh) == (255, "", "asyncamanda: laptop is not connected\n")
+    finally:
+        for descriptor in many:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+# -- after another dispatcher
+
+
+def test_a_client_of_the_last_dispatchers_is_waited_for(ground: Ground) -> None:
+    """Its run goes on: calls are held until it is back."""
+    ground.relay.start(["laptop"])
+    ssh = ground.hold()
+    ground.beat(GRACE - SECOND)
+    assert ground.is_waiting(ssh)
+    assert not ground.path("tablet").exists()
+    line = ground.arrive()
+    ground.beat(GRACE + SECOND)
+    assert ground.attach(ground.asked(line)).hear()[0] == "go"
+
+
+def test_a_client_of_the_last_dispatchers_is_not_waited_for_for_ever(ground: Ground) -> None:
+    """As one that was lost now."""
+    ground.relay.start(["laptop"])
+    ssh = ground.hold()
+    ground.beat(GRACE + SECOND)
+    assert ground.wait(ssh) == (255, "", "asyncamanda: laptop is not connected\n")
+    assert not ground.path().exists()
+
+
+def test_sockets_that_the_last_dispatcher_left_are_cleared_away(ground: Ground) -> None:
+    """Else ssh would take a client for one that is there, and slow to answer."""
+    switchboard.make_runtime_folder()
+    for client in ("laptop", "tablet"):
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(str(ground.path(client)))
+    ground.relay.start(["laptop"])
+    assert [path.name for path in ground.path().parent.iterdir()] == ["laptop"]
+    ground.hold()
+
+
+def test_a_client_that_comes_before_all_is_known_of_the_last_dispatcher_stays(
+    ground: Ground,
+) -> None:
+    """It is not taken for away, and its socket stays, with whoever calls there."""
+    line = ground.arrive()
+    ssh = ground.call()
+    before = ground.path().stat().st_ino
+    ground.relay.start(["laptop", "tablet"])
+    assert ground.path().stat().st_ino == before
+    ground.beat(GRACE + SECOND)
+    assert ground.attach(ground.asked(line)).hear()[0] == "go"
+    assert ground.is_waiting(ssh)
+    assert ground.path().exists()
+    assert not ground.path("tablet").exists()
+
+
+def test_a_client_that_is_not_greeted_is_not_asked(ground: Ground) -> None:
+    """It would not know what a stream is; as soon as it is greeted, it is asked."""
+    ground.relay.start(["laptop"])
+    line = ground.admit()
+    assert ground.relay.reachable() == []
+    ssh = ground.hold()
+    ground.beat(GRACE / 2)
+    assert line.tokens == []
+    assert ground.is_waiting(ssh)
+    ground.greet(line)
+    ground.beat(GRACE / 2)
+    assert ground.relay.reachable() == ["laptop"]
+    ground.asked(line)
 
 
 # -- how many at once
@@ -591,7 +445,7 @@ def test_an_sshd_that_allows_fewer_is_believed(ground: Ground) -> None:
     line = ground.arrive()
     streams = [ground.take_over(f"{number}") for number in range(3)]
     ssh = ground.call()
-    ground.shut(line, ground.asked(line), 255, "Session open refused by peer")
+    ground.shut(line, ground.asked(line), 255, "Session open refused by peer", is_refused=True)
     ground.beat()
     assert len(line.tokens) == 1
     assert ground.is_waiting(ssh)
@@ -610,146 +464,68 @@ def test_an_sshd_that_allows_fewer_is_believed(ground: Ground) -> None:
     assert ground.is_waiting(further)
 
 
+def test_what_an_sshd_allows_is_known_of_one_connection(ground: Ground) -> None:
+    """It may be another sshd elsewhere, and another client's has nothing to do with it."""
+    line = ground.arrive()
+    ground.take_over("1")
+    ground.call()
+    ground.shut(line, ground.asked(line), 255, "refused", is_refused=True)
+    tablet = ground.arrive(TABLET)
+    ground.take_over("2", TABLET)
+    ground.take_over("3", TABLET)
+    ground.call(client="tablet")
+    ground.asked(tablet)
+    newer = ground.arrive(connection=OTHER_SSHD)
+    for number in ("4", "5"):
+        ground.take_over(number, connection=OTHER_SSHD)
+    ground.beat()
+    ground.asked(newer)
+
+
+def test_what_an_sshd_refused_is_tried_again_after_a_time(ground: Ground) -> None:
+    """Whoever had the sessions may have let them go, unseen."""
+    line = ground.arrive()
+    ground.take_over("1")
+    ground.call()
+    ground.shut(line, ground.asked(line), 255, "refused", is_refused=True)
+    ground.beat(relay_module.LIMIT_LASTS - SECOND)
+    assert len(line.tokens) == 1
+    ground.beat(relay_module.LIMIT_LASTS + SECOND)
+    ground.asked(line, 2)
+
+
 def test_one_that_is_refused_again_and_again_fails(ground: Ground) -> None:
     """With the client's reason."""
     line = ground.arrive()
     streams = [ground.take_over(f"{number}") for number in range(4)]
     ssh = ground.call()
     for number in range(1, relay_module.MOST_TRIES + 1):
-        ground.shut(line, ground.asked(line, number), 255, "refused")
+        ground.shut(line, ground.asked(line, number), 255, "refused", is_refused=True)
         streams.pop().close()
         ground.settle()
         ground.beat()
     assert ground.wait(ssh) == (255, "", "asyncamanda: refused\n")
 
 
-@pytest.mark.parametrize(("status", "streams"), [(255, 0), (127, 0), (127, 3), (1, 3), (0, 0)])
+@pytest.mark.parametrize(
+    ("status", "streams", "is_refused"),
+    [(255, 0, True), (255, 3, False), (127, 0, False), (127, 3, False), (1, 3, False)],
+)
 def test_a_stream_that_cannot_begin_fails_the_call(
-    ground: Ground, status: int, streams: int
+    ground: Ground, status: int, streams: int, is_refused: bool
 ) -> None:
-    """At once, where no other session is in its way; with the client's words, made printable."""
+    """At once, where sshd has not refused one too many; with the client's words, made printable."""
     line = ground.arrive()
     for number in range(streams):
         ground.take_over(f"{number}")
     ssh = ground.call()
     token = ground.asked(line)
-    ground.shut(line, token, status, "no amandad\x1b[2J here")
+    ground.shut(line, token, status, "no amandad\x1b[2J here", is_refused=is_refused)
     ended, _, said = ground.wait(ssh)
     assert ended == status
     assert said.startswith("asyncamanda: no amandad")
     assert "\x1b" not in said
     assert ground.attach(token).hear()[0] == "no"
-
-
-# -- streams
-
-
-def test_the_end_that_a_client_tells_goes_to_the_carrier(ground: Ground) -> None:
-    """Of its own stream; of another client's it can tell nothing."""
-    line, tablet = ground.arrive(), ground.arrive(TABLET, OTHER_SSHD)
-    ground.call()
-    token = ground.asked(line)
-    carrier = ground.attach(token)
-    assert carrier.hear()[0] == "go"
-    ground.shut(tablet, token, 0)
-    ground.shut(line, "0" * 32, 0)
-    assert not carrier.has_words()
-    ground.shut(line, token, 9, "died")
-    assert carrier.hear() == ["status", "9"]
-
-
-def test_another_client_cannot_end_a_call_that_waits(ground: Ground) -> None:
-    """Nor can another line of the same client, which was not asked."""
-    line, tablet = ground.arrive(), ground.arrive(TABLET, OTHER_SSHD)
-    older = ground.arrive(connection=OTHER_SSHD)
-    older.opened_at -= SECOND
-    ssh = ground.call()
-    token = ground.asked(line)
-    ground.shut(tablet, token, 1)
-    ground.shut(older, token, 1)
-    assert ground.is_waiting(ssh)
-    assert ground.attach(token).hear()[0] == "go"
-
-
-@pytest.mark.parametrize("others", [OTHER_SSHD, None])
-@pytest.mark.parametrize("is_lost", [True, False])
-def test_streams_are_stopped_with_their_connection(
-    ground: Ground, is_lost: bool, others: int | None
-) -> None:
-    """So that Amanda reads an end; those of others go on, though nobody knows their sshd."""
-    own = SSHD if others else None
-    line = ground.arrive(connection=own)
-    ground.arrive(TABLET, others)
-    mine = ground.take_over("1", connection=own)
-    elsewhere = ground.take_over("2", connection=OTHER_SSHD)
-    tablets = ground.take_over("3", TABLET, others)
-    ground.leave(line, is_lost=is_lost)
-    assert mine.hear() == ["stop"]
-    assert not elsewhere.has_words()
-    assert not tablets.has_words()
-
-
-def test_streams_of_a_connection_with_another_line_go_on(ground: Ground) -> None:
-    """It is the same sshd."""
-    first = ground.arrive()
-    ground.arrive()
-    stream = ground.take_over()
-    ground.leave(first, is_lost=True)
-    assert not stream.has_words()
-
-
-def test_what_another_dispatcher_joined_is_watched_over(ground: Ground) -> None:
-    """It is stopped if no line comes on its connection, told its status, and forgotten in time."""
-    kept, other = ground.take_over("1"), ground.take_over("2", connection=OTHER_SSHD)
-    assert ground.relay.is_busy
-    ground.beat(relay_module.ORPHANED_AFTER - SECOND)
-    line = ground.arrive()
-    ground.beat(relay_module.ORPHANED_AFTER - SECOND)
-    assert not other.has_words()
-    ground.beat(relay_module.ORPHANED_AFTER + SECOND)
-    assert other.hear() == ["stop"]
-    assert not kept.has_words()
-    ground.shut(line, "1", 4)
-    assert kept.hear() == ["status", "4"]
-    for carrier in (kept, other):
-        carrier.close()
-    ground.until(lambda: not ground.relay.is_busy, "the streams are forgotten")
-
-
-def test_a_clock_that_is_set_back_orphans_nobody(ground: Ground) -> None:
-    """Nor does it keep an orphan for ever."""
-    stream = ground.take_over()
-    ground.beat(-timedelta(days=1))
-    ground.beat(-timedelta(days=1) + relay_module.ORPHANED_AFTER - SECOND)
-    assert not stream.has_words()
-    ground.beat(-timedelta(days=1) + relay_module.ORPHANED_AFTER + SECOND)
-    assert stream.hear() == ["stop"]
-
-
-def test_bytes_of_a_stream_are_a_sign_of_life(ground: Ground) -> None:
-    """Of the lines of its own connection, though one of them ends just then."""
-    line, older = ground.arrive(), ground.arrive()
-    elsewhere, tablet = ground.arrive(connection=OTHER_SSHD), ground.arrive(TABLET)
-    line.on_life = lambda: ground.leave(line, is_lost=True)
-    stream = ground.take_over()
-    stream.end.send(switchboard.pack("alive"))
-    ground.until(lambda: older.lives, "the line is taken for heard")
-    assert (line.lives, older.lives, elsewhere.lives, tablet.lives) == (1, 1, 0, 0)
-    assert ground.relay.is_busy
-
-
-def test_a_carrier_that_dies_at_the_wrong_moment_leaves_nothing(ground: Ground) -> None:
-    """Amanda's ssh then ends as with a broken connection."""
-    before = count_descriptors()
-    line = ground.arrive()
-    ssh = ground.call()
-    carrier = Carrier()
-    carrier.end.close()
-    ground.relay.attach(LAPTOP, ground.asked(line), SSHD, carrier.theirs)
-    assert ground.wait(ssh)[0] == 255
-    assert not ground.relay.is_busy
-    ground.leave(line, is_lost=False)
-    assert count_descriptors() == before
 
 
 # -- who may not come in any more, and what goes wrong
@@ -776,18 +552,16 @@ def test_a_client_that_is_dropped_has_nothing_any_more(ground: Ground) -> None:
 
 
 def test_a_client_without_a_socket_comes_and_goes(ground: Ground) -> None:
-    """The disk may be full: it cannot be called, and no more."""
-    folder = ground.path().parent
-    folder.mkdir(parents=True)
-    ground.path().mkdir()
-    line = StandIn(LAPTOP)
-    with pytest.raises(OSError, match="directory"):
-        ground.relay.arrive(cast(Line, line), SSHD)
-    ground.beat()
+    """The disk may be full: it cannot be called, and no more; the socket is made when it can be."""
+    ground.path().mkdir(parents=True)
+    line = ground.arrive()
+    assert "laptop cannot be called: " in ground.log()
     ground.shut(line, "0" * 32, 0)
     ground.leave(line, is_lost=True)
-    ground.path().rmdir()
     again = ground.arrive()
+    ground.path().rmdir()
+    ground.beat(SECOND / 2)
+    ground.beat(2 * SECOND)
     ground.call()
     ground.asked(again)
 
@@ -814,7 +588,7 @@ def test_a_socket_that_was_cleared_away_is_made_anew(ground: Ground) -> None:
     ground.asked(line, 4)
     assert ground.attach(line.tokens[0]).hear()[0] == "go"
     assert ground.is_waiting(ssh)
-    assert count_descriptors() == listening + 3 * (3 + 4) + 2  # three calls, and a carrier
+    assert count_descriptors() == listening + 3 * (3 + 4) + 3  # three calls, a carrier
 
 
 def test_a_socket_that_cannot_be_made_is_tried_again(ground: Ground) -> None:
@@ -838,106 +612,3 @@ def test_the_end_of_the_relay_leaves_no_socket(ground: Ground) -> None:
     ground.relay.close()
     assert list(ground.path().parent.iterdir()) == []
     assert not stream.has_words()
-
-
-SESSION_PACKET = bytes.fromhex("10000002 00000001 00000000") + bytes(16) + b"\xff" * 4
-SESSION_PACKET += bytes(4) + len(AMANDAD).to_bytes(4, "big") + AMANDAD.encode()
-SESSION_PACKET = len(SESSION_PACKET).to_bytes(4, "big") + SESSION_PACKET
-GARBAGE = {
-    "nothing": [],
-    "text": [b"GET / HTTP/1.1\r\n\r\n"],
-    "zeros": [bytes(1 << 16)],
-    "noise": [random.Random(3).randbytes(1 << 16)],  # noqa: S311 - nothing is secret
-    "a huge packet": [b"\xff\xff\xff\xff", bytes(1 << 16)],
-    "another version": [bytes.fromhex("00000008 00000001 00000003")],
-    "half a packet": [mux.hello()[:7]],
-    "many packets": [mux.hello() * 1000],
-    "two sessions": [SESSION_PACKET + SESSION_PACKET],
-    "no descriptors": [SESSION_PACKET + bytes(3)],
-    "half a session": [SESSION_PACKET[:20]],
-}
-
-
-def test_garbage_harms_nothing(ground: Ground) -> None:
-    """Whoever sends it is hung up on, or forgotten when gone; the next call is taken."""
-    line = ground.arrive()
-    before = count_descriptors()
-    for pieces in GARBAGE.values():
-        with socket.socket(socket.AF_UNIX) as caller:
-            caller.connect(str(ground.path()))
-            caller.setblocking(False)
-            for piece in pieces:
-                with suppress(OSError):
-                    caller.send(piece)
-            ground.settle(0.01)
-    ground.until(lambda: not ground.relay.is_busy, "all are forgotten")
-    assert count_descriptors() == before
-    ground.call()
-    ground.asked(line)
-
-
-@pytest.mark.parametrize("name", ["text", "zeros", "a huge packet", "another version", "noise"])
-def test_whoever_sends_garbage_is_hung_up_on(ground: Ground, name: str) -> None:
-    """It need not go by itself."""
-    ground.arrive()
-    with socket.socket(socket.AF_UNIX) as caller:
-        caller.connect(str(ground.path()))
-        caller.setblocking(False)
-        for piece in GARBAGE[name]:
-            with suppress(OSError):
-                caller.send(piece)
-        ground.until(lambda: is_hung_up_on(caller), "it is hung up on")
-    assert not ground.relay.is_busy
-
-
-def test_whoever_calls_and_then_says_nothing_is_hung_up_on(ground: Ground) -> None:
-    """Or it would keep the dispatcher from ever being idle."""
-    ground.arrive()
-    with socket.socket(socket.AF_UNIX) as caller:
-        caller.connect(str(ground.path()))
-        caller.setblocking(False)
-        caller.send(SESSION_PACKET[:20])
-        ground.until(lambda: ground.relay.is_busy, "it has called")
-        ground.beat(relay_module.WHOLE_WITHIN - SECOND)
-        assert ground.relay.is_busy
-        ground.beat(relay_module.WHOLE_WITHIN + SECOND)
-        assert not ground.relay.is_busy
-
-
-def is_hung_up_on(caller: socket.socket) -> bool:
-    """Return whether a caller's connection has ended."""
-    try:
-        return caller.recv(4096) == b""
-    except BlockingIOError:
-        return False
-    except ConnectionResetError:
-        return True
-
-
-def test_descriptors_are_not_hoarded(ground: Ground) -> None:
-    """Whoever sends more than three is hung up on, though it has not said yet what it wants."""
-    ground.arrive()
-    with socket.socket(socket.AF_UNIX) as caller:
-        caller.connect(str(ground.path()))
-        caller.setblocking(False)
-        for byte in SESSION_PACKET[:4]:
-            socket.send_fds(caller, [bytes([byte])], [0])
-        ground.until(lambda: is_hung_up_on(caller), "it is hung up on")
-
-
-@pytest.mark.parametrize("counts", [(1, 1), (1, 1, 2), (3, 3, 3), (200, 1)])
-def test_other_descriptors_than_three_are_refused(ground: Ground, counts: tuple[int, ...]) -> None:
-    """Fewer, more, or all at once: each is closed again."""
-    line = ground.arrive()
-    before = count_descriptors()
-    with socket.socket(socket.AF_UNIX) as caller:
-        caller.connect(str(ground.path()))
-        caller.send(mux.hello() + SESSION_PACKET)
-        pieces = [*counts, *[0] * (3 - len(counts))]
-        for count in pieces:
-            with suppress(OSError):
-                socket.send_fds(caller, [b"\0"], [0] * count)
-            ground.settle(0.01)
-    ground.until(lambda: not ground.relay.is_busy, "it is forgotten")
-    assert line.tokens == []
-    assert count_descriptors() == before

@@ -81,7 +81,12 @@ FROM_CLIENT: list[tuple[ClientMessage, str]] = [
     (Bye(), '{"type":"bye"}'),
     (
         Shut(TOKEN, 127, "no amandad\x1b\n"),
-        f'{{"type":"shut","token":"{TOKEN}","status":127,"reason":"no amandad\\u001b\\n"}}',
+        f'{{"type":"shut","token":"{TOKEN}","status":127,"reason":"no amandad\\u001b\\n",'
+        '"is_refused":false}',
+    ),
+    (
+        Shut(TOKEN, 255, "", is_refused=True),
+        f'{{"type":"shut","token":"{TOKEN}","status":255,"reason":"","is_refused":true}}',
     ),
 ]
 FROM_SERVER: list[tuple[ServerMessage, str]] = [
@@ -195,7 +200,7 @@ def test_a_hello_is_understood_for_ever() -> None:
 
 
 HELLO = '{"type":"hello","protocols":[1],"software":"x","is_watching":true}'
-SHUT = f'{{"type":"shut","token":"{TOKEN}","status":0,"reason":""}}'
+SHUT = f'{{"type":"shut","token":"{TOKEN}","status":0,"reason":"","is_refused":false}}'
 NO_STATUS = "status: no whole number from 0 to 255"
 NO_TOKENS = [
     '""',
@@ -261,6 +266,8 @@ NO_TOKENS = [
             "reason: no text of at most 1048576 characters",
         ),
         (SHUT.replace(',"reason":""', ""), "reason is missing"),
+        (SHUT.replace("false", "0"), "is_refused: neither true nor false"),
+        (SHUT.replace(',"is_refused":false', ""), "is_refused is missing"),
     ],
 )
 def test_what_a_client_sends_amiss_is_a_bad_line(line: str, reason: str) -> None:

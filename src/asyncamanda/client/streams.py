@@ -112,5 +112,6 @@ class Streams:
 
 def _explain(token: str, end: StreamEnd) -> Shut:
     if end.status is None:
-        return Shut(token, NOT_TAKEN, end.said or "the server ended the session")
+        said = end.said or "the server ended the session"
+        return Shut(token, NOT_TAKEN, said, end.is_refused)
     return Shut(token, min(end.status, 255), end.said)

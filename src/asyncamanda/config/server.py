@@ -104,7 +104,7 @@ _SERVER_KEYS: Keys = {
     "ledger": _read_ledger,
     "batch_window": span_between("0.01s", "10m"),
     "max_runs": number_between(1, 16),
-    "heartbeat": span_between("1s", "20s"),
+    "heartbeat": span_between("1s", "15s"),  # thrice that, and Amanda has to see an end in 60 s
     "grace": span_between("0.1s", "1d"),
     "idle_exit": span_between("0.1s", "1d"),
     "max_waiting": number_between(1, 100_000),

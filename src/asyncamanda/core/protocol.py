@@ -52,12 +52,13 @@ class Shut:
     """The stream of that token has ended, or was none: amandad's exit status, and why.
 
     The status is as a shell has it: 127 where there is no amandad, 128 and more after a signal,
-    255 where the gate did not take the stream.
+    255 where the gate did not take the stream. `is_refused`: the server's sshd allowed no session.
     """
 
     token: str
     status: int
     reason: str
+    is_refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,7 @@ define dumptype roaming {
     compress none
     index yes
     maxpromoteday 0
+    retry-dump 5
     record yes
 }
 
@@ -74,6 +75,7 @@ define dumptype roaming-amgtar {
     compress none
     index yes
     maxpromoteday 0
+    retry-dump 5
     record yes
 }
 """

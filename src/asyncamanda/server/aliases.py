@@ -5,7 +5,9 @@
 an alias is enough, and no name has to resolve (amanda-facts, "The network").
 """
 
+import errno
 import re
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -60,11 +62,18 @@ def plan_include(text: str) -> str:
 
 
 def read_text(path: Path) -> str:
-    """Return a file's text, "" if there is none. Raises OSError."""
+    """Return a file's text, "" if there is none. Raises OSError, also if it is no file."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise OSError(errno.EINVAL, "not a file", str(path))
         return path.read_bytes().decode("utf-8", "surrogateescape")
     except FileNotFoundError:
         return ""
+
+
+def write_include(config: Path) -> None:
+    """Have ~/.ssh/config include the file; a link stays one. Raises OSError."""
+    write_whole(config.resolve(), plan_include(read_text(config)), 0o600)
 
 
 def write_aliases(folder: Path, clients: Iterable[str]) -> None:

@@ -52,7 +52,6 @@ class Settings:
 
     name: str
     logdir: Path
-    disklist: Path
     holding: tuple[Path, ...]
     holding_bytes: int
 
@@ -160,8 +159,8 @@ async def read_settings(amanda_config: str) -> Settings:
         return await asyncio.gather(*map(get, keys))
 
     folder = Path("/etc/amanda", amanda_config)  # what Amanda's relative paths begin at
-    (logdir, diskfile, stamps), listed = await asyncio.gather(
-        get_all("logdir", "diskfile", "usetimestamps"), get("--list", "holdingdisk")
+    (logdir, stamps), listed = await asyncio.gather(
+        get_all("logdir", "usetimestamps"), get("--list", "holdingdisk")
     )
     if stamps.lower() in {"no", "false", "off", "0"}:
         raise _unusable(amanda_config, "usetimestamps is off, so runs of one day look alike")
@@ -175,7 +174,6 @@ async def read_settings(amanda_config: str) -> Settings:
     return Settings(
         name=amanda_config,
         logdir=folder / logdir,
-        disklist=folder / diskfile,
         holding=tuple(places),
         holding_bytes=sum(_room(*one) for one in zip(places, uses, strict=True)),
     )

@@ -4,7 +4,7 @@ The gate becomes this when the client asks to attach. The dispatcher gives it th
 of Amanda's ssh and the multiplexing connection to that (core/mux.py), whose end is the
 session's end. From then on it moves bytes, and outlives the dispatcher. What it must never do is
 stay when the client is gone: Amanda would wait for ever (amanda-facts, "dtimeout does not save
-you"). So somebody has to vouch for the client at all times: the dispatcher, or the next one.
+you"). So a dispatcher, this or the next one, has to vouch for the client again and again.
 """
 
 import os
@@ -21,8 +21,9 @@ from asyncamanda.system.splice import Flow
 
 LATER, REFUSED = 75, 77  # errors.Exit, as in gate.py
 NO_STATUS = 255  # as ssh ends where there is none
-LAST_WORD_SECONDS = 5.0  # from the stream's last byte for the status, from that for its last byte
-ALONE_SECONDS = 30.0  # without a dispatcher
+STATUS_SECONDS = 5.0  # from the stream's end
+LAST_BYTES_SECONDS = 30.0  # from the status to a next byte, which may be on a slow way
+UNWATCHED_SECONDS = 30.0  # without a dispatcher's word that the client is there
 LOOK_EVERY = 0.5  # seconds
 NAP_SECONDS = 0.002  # a wide pipe takes about as long to fill
 WAIT_SECONDS = 60.0  # for the dispatcher's answer: it may be busy
@@ -80,9 +81,10 @@ class _Stream:
         self._status: int | None = None
         self._is_cut = False
         self._moved: object = None
-        self._vouched = 0
+        self._reported = 0
         now = time.monotonic()
-        self._alone_since = self._called_at = self._moved_at = self._vouched_at = now
+        self._called_at = self._moved_at = self._reported_at = self._turned_at = now
+        self._unwatched = 0.0
 
     def carry(self) -> int:
         """Move all bytes; return the exit status when there is nothing more to move."""
@@ -121,19 +123,19 @@ class _Stream:
                 self._close(flow.sink)
                 self._close(flow.source)
         if self._overseer:
-            self._vouch(self._overseer)
+            self._report_life(self._overseer)
         else:
             self._find_overseer()
 
-    def _vouch(self, overseer: socket.socket) -> None:
+    def _report_life(self, overseer: socket.socket) -> None:
         """Say that the client lives, if bytes of its have come: its own words may be behind them.
 
         All of a connection's sessions share its one queue, which a slow link holds for long.
         """
         now = time.monotonic()
-        if self._in.moved == self._vouched or now - self._vouched_at < LOOK_EVERY:
+        if self._in.moved == self._reported or now - self._reported_at < LOOK_EVERY:
             return
-        self._vouched, self._vouched_at = self._in.moved, now
+        self._reported, self._reported_at = self._in.moved, now
         with suppress(OSError):  # it is gone, which shows when it is read
             overseer.send(switchboard.pack("alive"))
 
@@ -145,8 +147,12 @@ class _Stream:
         if self._is_cut or (self._in.is_over and self._status is not None):
             return True
         if self._in.is_over or self._status is not None:
-            return now - self._moved_at > LAST_WORD_SECONDS
-        return self._overseer is None and now - self._alone_since > ALONE_SECONDS
+            patience = STATUS_SECONDS if self._in.is_over else LAST_BYTES_SECONDS
+            return now - self._moved_at > patience
+        # a pause of the whole machine's is nobody's fault
+        self._unwatched += min(now - self._turned_at, 2 * LOOK_EVERY)
+        self._turned_at = now
+        return self._unwatched > UNWATCHED_SECONDS
 
     def _close(self, descriptor: int) -> None:
         """Pass an end on.
@@ -181,6 +187,8 @@ class _Stream:
         except OSError:
             words = [""]
         match words:
+            case ["well"]:
+                self._unwatched = 0.0
             case ["stop"]:
                 self._is_cut = True
             case ["status", status]:
@@ -188,7 +196,6 @@ class _Stream:
             case _:
                 overseer.close()
                 self._overseer = None
-                self._alone_since = time.monotonic()
 
     def _find_overseer(self) -> None:
         """Go to the dispatcher that follows one that is gone; a gate of the client starts it."""
@@ -196,16 +203,16 @@ class _Stream:
         if now - self._called_at < LOOK_EVERY:
             return
         self._called_at = now
-        overseer = switchboard.call_dispatcher()
-        if overseer is None:
-            return
-        overseer.setblocking(False)
-        try:
-            overseer.send(switchboard.pack("attached", *self._identity, self._token))
-        except OSError:
-            overseer.close()
-        else:
-            self._overseer = overseer
+        with suppress(PermissionError):
+            overseer = switchboard.call_dispatcher(is_patient=False)
+            if overseer is None:
+                return
+            try:
+                overseer.send(switchboard.pack("attached", *self._identity, self._token))
+            except OSError:
+                overseer.close()
+            else:
+                self._overseer = overseer
 
 
 def _say(reason: str, code: int) -> int:

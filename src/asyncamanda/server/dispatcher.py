@@ -38,12 +38,13 @@ from asyncamanda.server.desk import Desk
 from asyncamanda.server.ledger import Ledger, LedgerUnavailable
 from asyncamanda.server.line import SERVED, Line
 from asyncamanda.server.record import Record
-from asyncamanda.server.registry import Registry
+from asyncamanda.server.registry import Registry, relayed_clients
 from asyncamanda.server.relay import Relay
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.processes import find_ancestor
 
 TICK = 0.1  # seconds
+LONGEST_TICK = timedelta(seconds=2)  # more is sleep, or a step of the clock
 LOOKS = 4  # at each line in a heartbeat: a pause of a whole one is taken for sleep
 LEDGER_EVERY = timedelta(seconds=2)
 LEDGER_PATIENCE = timedelta(milliseconds=200)  # everybody waits meanwhile, so it is tried again
@@ -70,7 +71,7 @@ class Dispatcher:
         self._desks: dict[str, Desk] = {}
         self._listener: socket.socket | None = None
         self._inode: int | None = None
-        self._busy_at = read_clock()
+        self._busy_at = self._ticked_at = self._steady = read_clock()
         self._rhythm = Rhythm()
         self._stop = asyncio.Event()
         self._background = Background(self._give_up)
@@ -89,10 +90,13 @@ class Dispatcher:
         self._listen()
         write = self._record.write
         await write(lambda ledger: ledger.end_all_sessions(read_clock(), "the dispatcher ended"))
-        for run in await write(lambda ledger: ledger.live_runs()):
-            self._desk(run.amanda_config)
-        for request in await write(lambda ledger: ledger.open_requests()):
-            self._desk(request.amanda_config)
+        live = await write(lambda ledger: ledger.live_runs())
+        requests = await write(lambda ledger: ledger.open_requests())
+        awaited = {host for run in live for host in run.hosts}
+        awaited |= {request.client for request in requests}
+        self._relay.start(awaited & {*relayed_clients(self._registry.entries())})
+        for name in [run.amanda_config for run in live] + [one.amanda_config for one in requests]:
+            self._desk(name)
         write_log("the dispatcher is ready")
         try:
             while not self._stop.is_set():
@@ -119,7 +123,9 @@ class Dispatcher:
         if self._rhythm.is_due("beat", self._config.heartbeat / LOOKS, now):
             for line in list(self._lines):
                 line.beat(now)
-        self._relay.beat(now)
+        self._steady += min(max(now - self._ticked_at, timedelta(0)), LONGEST_TICK)
+        self._ticked_at = now
+        self._relay.beat(self._steady)
         if self._rhythm.is_due("ledger", LEDGER_EVERY, now) and self._is_ledger_lost():
             self._background.start(self._replace_ledger())
         if self._rhythm.is_due("forget", FORGET_EVERY, now):
@@ -213,7 +219,7 @@ class Dispatcher:
                     self._admit(line, pid)
                     return
                 case [("attach" | "attached") as word, client, amanda_config, token]:
-                    self._carry(word, Identity(client, amanda_config), token, pid, caller)
+                    self._carry(word, Identity(client, amanda_config), token, caller)
                     return
                 case ["talk", *_]:  # without both descriptors: this process may have no more
                     close_all(descriptors)
@@ -225,15 +231,17 @@ class Dispatcher:
         with caller, contextlib.suppress(OSError):
             await asyncio.wait_for(send_all(caller, answer), FIRST_WORD_SECONDS)
 
-    def _carry(
-        self, word: str, identity: Identity, token: str, pid: int, carrier: socket.socket
-    ) -> None:
+    def _carry(self, word: str, identity: Identity, token: str, carrier: socket.socket) -> None:
         """Let a process carry a stream of its client's, or go on with one."""
-        connection = find_ancestor(pid, SSHD, os.geteuid())
-        if word == "attached":
-            self._relay.take_over(identity, token, connection, carrier)
+        pid, _ = peer_of(carrier)
+        place = identity.client, find_ancestor(pid, SSHD, os.geteuid())
+        if not self._registry.contains(identity):
+            with carrier, contextlib.suppress(OSError):
+                carrier.send(switchboard.pack("stop"))
+        elif word == "attached" or self._relay.attach(place, identity, token, carrier):
+            self._relay.watch(place, token, carrier, pid)
         else:
-            self._relay.attach(identity, token, connection, carrier)
+            carrier.close()
 
     def _answer(self, words: list[str]) -> object:
         """Return the answer to somebody at the server who is no gate."""
@@ -293,6 +301,7 @@ class Dispatcher:
         elif count >= self._config.limits.sessions:
             line.refuse(TOO_MANY)
         else:
+            self._relay.admit(line, find_ancestor(gate_pid, SSHD, os.geteuid()))
             self._background.start(self._begin_session(line))
             if line.is_resumed:
                 line.restart()
@@ -339,11 +348,7 @@ class Dispatcher:
         """Greet a client, which Amanda may call from then on."""
         await desk.welcome(line)
         if line.is_greeted and line in self._lines and self._registry.is_relayed(line.identity):
-            connection = find_ancestor(self._lines[line], SSHD, os.geteuid())
-            try:
-                self._relay.arrive(line, connection)
-            except OSError as error:
-                write_log(f"{line.client} cannot be called: {error}")
+            self._relay.arrive(line)
 
     def _submit(self, line: Line, desk: Desk) -> None:
         now = read_clock()

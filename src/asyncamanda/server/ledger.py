@@ -50,7 +50,6 @@ from asyncamanda.server.verdicts import (
     VERDICT,
     Dle,
     newest_verdicts,
-    put_protection,
     put_protections,
     put_verdicts,
     read_protections,
@@ -320,11 +319,6 @@ class Ledger:
         with self._reading() as connection:
             needs = read_protections(connection, amanda_config)
         return [need for need in needs if need.made_at is None]
-
-    def need_protection(self, amanda_config: str, wanted: Protection) -> None:
-        """Write down what a DLE needs, in place of what it needed before."""
-        with self._writing() as connection:
-            put_protection(connection, amanda_config, (wanted.host, wanted.disk), wanted)
 
     def protection_made(self, amanda_config: str, made: Protection, at: datetime) -> bool:
         """Write down that Amanda was told. Returns False if something else is needed by now."""

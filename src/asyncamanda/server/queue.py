@@ -78,7 +78,9 @@ class Queue:
             if len(self.entries) >= site.config.max_waiting:
                 line.finish(Later(site.config.come_back, "too many clients wait"), Exit.LATER)
                 return
-            entry = self.entries[line.client] = Entry(line.client, line.opened_at)
+            # from the arrival, but a line that stood idle for long is not the first therefore
+            since = max(line.opened_at, read_clock() - site.config.batch_window)
+            entry = self.entries[line.client] = Entry(line.client, since)
             site.background.start(self.write_down(entry))
         if line not in entry.lines:
             entry.lines.append(line)

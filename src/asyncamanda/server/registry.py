@@ -200,8 +200,8 @@ def enroll(path: Path, entry: Enrolled, *, is_replacing: bool = False) -> bool:
     with _changing(path):
         before = _read_text(path)
         after = plan_enroll(before, entry, is_replacing=is_replacing)
-        _write_text(path, before, after)
         _write_aliases(path, after)
+        _write_text(path, before, after)
     return before != after
 
 

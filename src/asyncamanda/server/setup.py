@@ -4,6 +4,7 @@ All of it is root's, in folders that belong to the Amanda user: so nothing here 
 that lies in one of them.
 """
 
+import errno
 import functools
 import os
 import pwd
@@ -131,10 +132,7 @@ def _plan_aliases(ssh: Path, account: pwd.struct_passwd) -> Iterator[Step]:
     yield Step(
         f"{config} begins with `{aliases.INCLUDE}`",
         lambda: aliases.is_included(_read(config)),
-        lambda: _do_as(
-            account,
-            lambda: write_whole(config, aliases.plan_include(aliases.read_text(config)), 0o600),
-        ),
+        lambda: _do_as(account, lambda: aliases.write_include(config)),
     )
 
 
@@ -146,17 +144,21 @@ def _read(path: Path) -> str:
 
 
 def _do_as(account: pwd.struct_passwd, doing: Callable[[], None]) -> None:
-    """Do something as the Amanda user, in a process of its own. Whether it did shows elsewhere."""
+    """Do something as the Amanda user, in a process of its own. Raises its OSError."""
     child = os.fork()
     if child == 0:
-        status = 1
+        number = errno.EINVAL
         try:
             become_user(account.pw_name)
             doing()
-            status = 0
+            number = 0
+        except OSError as error:
+            number = error.errno or number
         finally:
-            os._exit(status)
-    os.waitpid(child, 0)
+            os._exit(number)
+    _, status = os.waitpid(child, 0)
+    if number := os.waitstatus_to_exitcode(status):
+        raise OSError(number, os.strerror(number))
 
 
 def _plan_new_config(new: NewConfig, account: pwd.struct_passwd) -> Iterator[Step]:

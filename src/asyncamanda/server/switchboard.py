@@ -12,9 +12,9 @@ and waits for `exit CODE`. One that is to carry a stream (attach.py) says
     attached CLIENT AMANDA_CONFIG TOKEN               again, to the next dispatcher
 
 and is told `no REASON`, or `go SESSION` with four descriptors: Amanda's stdin, stdout and
-stderr, and the connection to its ssh. Later it may hear `status CODE`, or `stop`, and says
-`alive` while bytes come from the client. Everybody else says one thing and reads the answer, a
-JSON text, to the end.
+stderr, and the connection to its ssh. It then hears `well` every few seconds, and perhaps `status
+CODE` or `stop`; and says `alive` while bytes come from the client. Everybody else says one thing
+and reads the answer, a JSON text, to the end.
 
 Beside that socket lies, for each client that is connected, the one on which Amanda's ssh calls
 it (relay.py). Only the Amanda user and root get into the folders (0700).
@@ -53,12 +53,14 @@ def relay_path(client: str, state: str = STATE) -> str:
     return f"{relay_folder(state)}/{client}"
 
 
-def call_dispatcher(state: str = STATE) -> socket.socket | None:
+def call_dispatcher(state: str = STATE, *, is_patient: bool = True) -> socket.socket | None:
     """Return a connection to the dispatcher, or None if none listens.
 
-    Raises PermissionError to whom the folder is closed.
+    Whoever is not patient gets None, too, where it is too busy to be connected at once, and a
+    connection that never blocks. Raises PermissionError to whom the folder is closed.
     """
     caller = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    caller.setblocking(is_patient)
     try:
         caller.connect(socket_path(state))
     except PermissionError:

@@ -23,6 +23,7 @@ class MuxSession:
         self._decoder = mux.ReplyDecoder()
         self.status: int | None = None
         self.reason = ""
+        self.is_refused = False
 
     def fileno(self) -> int:
         """Return what turns readable when there is something to hear()."""
@@ -31,8 +32,8 @@ class MuxSession:
     def hear(self) -> bool:
         """Hear what the master says, and return whether the session has ended.
 
-        `status` is its command's exit status then, as ssh would have it, and `reason` why there was
-        no session.
+        `status` is its command's exit status then, as ssh would have it. `is_refused` says that
+        there was no session, and `reason` why.
         """
         if self.status is not None:
             return True
@@ -47,7 +48,7 @@ class MuxSession:
             if reply.kind == mux.EXIT_MESSAGE:
                 self.status = reply.number
             elif reply.kind in {mux.FAILURE, mux.PERMISSION_DENIED}:
-                self.status, self.reason = CUT, reply.reason
+                self.status, self.reason, self.is_refused = CUT, reply.reason, True
         if not received and self.status is None:
             self.status = CUT
         return self.status is not None

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from asyncamanda.system.muxsession import MuxSession, open_session
 from asyncamanda.system.session import clean_line
 
+KILLED_WITHIN = 1.0  # seconds; a program that waits for a dead disk is not waited for
 KEPT_SAID = 2000  # bytes of what either printed to stderr
 READ_BYTES = 1 << 16  # what a pipe holds
 
@@ -22,11 +23,12 @@ READ_BYTES = 1 << 16  # what a pipe holds
 class StreamEnd:
     """How a stream ended: the local program's exit status, as a shell has it, and what it said.
 
-    None: the command at the server ended first, or there was none.
+    None: the command at the server ended first, or (`is_refused`) there was no session for it.
     """
 
     status: int | None
     said: str
+    is_refused: bool = False
 
 
 class _Said:
@@ -73,10 +75,11 @@ class Stream:
         is_over, status = self._session.hear(), self._program.poll()
         for said in (self._program_says, self._session_says):
             said.hear()  # else whoever says much would wait
-        if status is not None:
+        if status is not None and not self._session.is_refused:  # else it has read an end at once
             return StreamEnd(_as_shell(status), self._program_says.first_line())
         if is_over:
-            return StreamEnd(None, self._session.reason or self._session_says.first_line())
+            words = self._session.reason or self._session_says.first_line()
+            return StreamEnd(None, words, self._session.is_refused)
         return None
 
     @property
@@ -98,7 +101,8 @@ class Stream:
     def close(self) -> None:
         """Let go of both; they have ended."""
         self._session.close()
-        self._program.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._program.wait(KILLED_WITHIN)
         for number in (self._program_ends, self._program_says.number, self._session_says.number):
             os.close(number)
 

@@ -27,10 +27,12 @@ def run(arguments: argparse.Namespace) -> Exit:
     client = arguments.client
     config = load_as_amanda_user(arguments)
     path = registry_path(config.user)
-    revoked = revoke(path, client)
+    try:
+        revoked = revoke(path, client)
+    finally:
+        ended = end_sessions(client)  # whatever else fails
     if not revoked:
         raise unknown_client(client, [entry.client for entry in read_registry(path)])
-    ended = end_sessions(client)
     if arguments.json:
         keys = [entry.key.fingerprint for entry in revoked]
         value = {"outcome": "revoked", "client": client, "keys": keys, "connections_ended": ended}
