@@ -208,7 +208,7 @@ def test_killed_agent_harms_nothing_and_the_next_start_joins(lab_prefix: Path) -
         wait_until("it is there", lambda: office.connected() == ["laptop"])
         laptop.heal()
         ((code, words),) = ends([second])
-        assert code == 0, words
+        assert code == 0, words + office.diary
         assert len(office.dumps()) == 1
         assert outcomes(laptop)[-1] == "backed up"
         assert office.server.path(f"{STATE}/ledger.sqlite").exists()

@@ -476,6 +476,19 @@ def test_the_next_dispatcher_vouches_for_the_client(ground: Ground) -> None:
     assert ground.wait(2) == 255
 
 
+def test_dispatchers_that_end_before_they_vouch_keep_nothing_alive(ground: Ground) -> None:
+    """However many there are: that one takes the call says nothing of the client."""
+    carrier = ground.go("UNWATCHED_SECONDS=0.6 LOOK_EVERY=0.05")
+    carrier.close()
+    assert ground.listener
+    give_up_at = time.monotonic() + 3
+    while not ground.is_over():
+        assert time.monotonic() < give_up_at
+        if is_readable(ground.listener, 0.02):
+            ground.accept()[0].close()
+    assert ground.wait() == 255
+
+
 def test_a_pause_of_the_whole_machine_ends_nothing(ground: Ground) -> None:
     """The dispatcher could vouch for nobody meanwhile."""
     carrier = ground.go("UNWATCHED_SECONDS=0.5 LOOK_EVERY=0.05")

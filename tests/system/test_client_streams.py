@@ -100,8 +100,10 @@ class Ground:
 
     def write(self, script: str, mode: int = 0o755) -> None:
         """Let amandad be a shell's script."""
-        self.amandad.write_text(f"#!/bin/sh\n{script}\n")
-        self.amandad.chmod(mode)
+        fresh = self.folder / "fresh"
+        fresh.write_text(f"#!/bin/sh\n{script}\n")
+        fresh.chmod(mode)
+        fresh.replace(self.amandad)  # a shell that has just started reads the other one, whole
 
     def open(self, script: str, token: str = TOKEN) -> Far:
         """Begin a stream with this script; return the master's side."""
@@ -318,6 +320,15 @@ def test_a_session_that_ends_first_ends_amandad(ground: Ground, words: bytes, sa
     assert (shut.token, shut.status, shut.is_refused) == (TOKEN, 255, False)
     assert shut.reason.endswith(said)
     until(lambda: ground.tend() and not children(), "amandad is gone")
+
+
+def test_a_session_that_breaks_off_was_not_refused(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the connection is lost: sshd has not said that it allows no more."""
+    monkeypatch.setattr(streams_module, "PATIENCE", 0.2)
+    ground.open("exec sleep 60").close()
+    assert ground.end() == Shut(TOKEN, 255, "the server ended the session")
 
 
 def test_an_amandad_that_does_not_mind_the_end_is_stopped(

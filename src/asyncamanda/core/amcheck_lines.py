@@ -246,7 +246,7 @@ MEANINGS = (
         "on {client}: chown -R backup:backup /var/log/amanda /tmp/amanda",
     ),
     Meaning(
-        r"asyncamanda:",
+        r"asyncamanda: amandad ended with status \d+",
         "the client is connected, and its amandad ended without a word",
         "on {client}: is amandad Amanda's own? " + _REINSTALL.partition(": ")[2],
     ),

@@ -50,6 +50,7 @@ class _Post:
     client: str
     listener: socket.socket | None = None
     inode: int | None = None
+    is_noted: bool = False  # that it could not be made
     calls: list[Call] = field(default_factory=list)
     lost_at: datetime | None = None
 
@@ -239,9 +240,11 @@ class Relay:
             post.inode = path.stat().st_ino
         except OSError as error:
             listener.close()
-            write_log(f"{post.client} cannot be called: {error}")
+            if not post.is_noted:
+                write_log(f"{post.client} cannot be called: {error}; it is tried again and again")
+            post.is_noted = True
             return
-        post.listener = listener
+        post.listener, post.is_noted = listener, False
         self._loop.add_reader(listener, self._accept, post, listener)
 
     def _deafen(self, post: _Post) -> None:
