@@ -212,6 +212,7 @@ def test_sshd_that_allows_fewer_sessions_is_borne(lab_prefix: Path) -> None:
         for one in calls:
             assert one.stdin
             one.stdin.close()
+        for one in calls:  # any two of them are the streams
             one.stdin = None
             one.communicate(timeout=30)
         assert [one.returncode for one in calls] == [0] * 4, office.diary

@@ -240,10 +240,10 @@ MEANINGS = (
         _REINSTALL,
     ),
     Meaning(
-        r"asyncamanda: /.*amandad.*\[0x[0-9a-f]+\]",
-        "the client is connected, and its amandad broke down as soon as it started; mostly it may "
-        "not write its logs",
-        "on {client}: chown -R backup:backup /var/log/amanda /tmp/amanda",
+        r'asyncamanda: amandad: .*Cannot create debug file "(?P<place>/var/log/amanda|/[^/"]+).+',
+        "the client is connected, and its amandad may not write its logs, without which it does "
+        "nothing",
+        "on {client}: chown -R backup:backup {place}",
     ),
     Meaning(
         r"asyncamanda: amandad ended with status \d+",
