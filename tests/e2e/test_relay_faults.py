@@ -180,6 +180,27 @@ def test_killed_agent_is_followed_by_the_next_start(office: Office) -> None:
     assert failed_of_tower(office) == []
 
 
+def test_late_end_of_a_killed_agents_ssh_takes_nothing_of_the_next(office: Office) -> None:
+    """It removes its socket when it ends, and by then the next start has one of its own."""
+    office.configure({"batch_window": "1m"})
+    laptop = office.client("laptop")
+    first = office.start("laptop")
+    wait_until("it can be called", lambda: office.reachable() == ["laptop"])
+    laptop.run(["pkill", "-STOP", "-f", "ssh -M"])  # so that its end is late
+    first.kill()
+    first.communicate()
+    old = laptop.run(["pgrep", "-f", "ssh -M"]).stdout.strip()
+    second = office.start("laptop", "--json")
+    assert second.stdout
+    assert "queued" in second.stdout.readline()
+    laptop.run(["kill", "-CONT", old])
+    wait_until("the old one has ended", lambda: not laptop.path(f"/proc/{old}").exists())
+    done = office.server.amanda("amcheck", "-c", "daily", "laptop", check=False)
+    assert done.returncode == 0, done.stdout + office.diary
+    second.terminate()
+    second.communicate()
+
+
 @pytest.mark.parametrize("victim", ["sshd", "gate", "attach", "ssh"])
 def test_killed_process_at_the_server(office: Office, victim: str) -> None:
     """The connection's sshd, the line's gate, the stream's, or Amanda's ssh: the run has both."""

@@ -126,7 +126,7 @@ def test_what_serves_the_password_is_gone_with_the_connection(rig: Rig) -> None:
     rig.hold()
     folder = rig.state_folder() / "ssh"
     assert folder.stat().st_mode & 0o777 == 0o700
-    assert (folder / "master").is_socket()
+    assert any(path.is_socket() for path in folder.iterdir())
     rig.let_go()
     assert rig.wait(agent).exit == 0
     assert not folder.exists()

@@ -5,7 +5,6 @@ one direction, which the master passes on, would reach nobody (core/mux.py; Open
 """
 
 import socket
-from contextlib import suppress
 
 from asyncamanda.core import mux
 
@@ -71,9 +70,8 @@ def open_session(path: str, command: str, descriptors: tuple[int, int, int]) -> 
         master.sendall(mux.hello() + mux.new_session(REQUEST, command))
         for descriptor in descriptors:
             socket.send_fds(master, [b"\0"], [descriptor])
-    except BaseException:
-        with suppress(OSError):
-            master.close()
-        raise
+    except OSError as error:
+        master.close()
+        raise OSError(error.errno, "the connection's ssh does not answer") from error
     master.setblocking(False)
     return MuxSession(master)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import selectors
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ from asyncamanda.system.stream import Stream, join
 
 READY_POLL = 0.002  # seconds
 TICK = 0.5  # seconds
+NAME_BYTES = 3  # of the socket's name, twice as many characters
 LONGEST_BASE = 75  # characters: ssh and we append some 30 to it, and sun_path ends at 108
 
 # ssh dies with the process that started it, whatever that dies of: prctl(2), by setpriv(1)
@@ -63,10 +65,10 @@ class Connection:
     """A master connection that stands; made by connect()."""
 
     def __init__(
-        self, target: Target, folder: Path, master: subprocess.Popen[bytes], stop: StopRequest
+        self, target: Target, path: Path, master: subprocess.Popen[bytes], stop: StopRequest
     ) -> None:
         self._target = target
-        self._folder = folder
+        self._path = path
         self._master = master
         self._stop = stop
 
@@ -78,7 +80,7 @@ class Connection:
         `on_line` gets each line that it prints, without control characters; `on_tick` is
         called about twice a second.
         """
-        argv = [*_DIES_WITH_US, *plan_session(self._target, str(self._folder / "master"), command)]
+        argv = [*_DIES_WITH_US, *plan_session(self._target, str(self._path), command)]
         with (
             subprocess.Popen(
                 argv,
@@ -100,7 +102,7 @@ class Connection:
     @contextlib.contextmanager
     def talk(self, command: str) -> Iterator[Session]:
         """Yield a session that runs `command` at the server, ended with the block."""
-        argv = [*_DIES_WITH_US, *plan_session(self._target, str(self._folder / "master"), command)]
+        argv = [*_DIES_WITH_US, *plan_session(self._target, str(self._path), command)]
         with (
             subprocess.Popen(
                 argv,
@@ -119,7 +121,7 @@ class Connection:
 
         Raises OSError if it cannot be started.
         """
-        return join([*_DIES_WITH_US, *argv], environ, str(self._folder / "master"), command)
+        return join([*_DIES_WITH_US, *argv], environ, str(self._path), command)
 
     def _follow(
         self,
@@ -153,7 +155,7 @@ class Connection:
 
     def _last_words(self) -> str:
         """Return the last line that the master printed, or ""."""
-        lines = _read_printed(self._folder).split("\n")
+        lines = _read_printed(self._path.parent).split("\n")
         return next((clean_line(line.encode()) for line in reversed(lines) if line.strip()), "")
 
     def _is_broken(self) -> bool:
@@ -179,25 +181,27 @@ def connect(
         )
     with contextlib.ExitStack() as stack:
         try:
-            folder = stack.enter_context(_private_folder(base))
-            master = _start_master(stack, target, options, folder)
+            # A master removes its socket when it ends, which after a kill of ours may be late: so
+            # no two have the same name.
+            path = stack.enter_context(_private_folder(base)) / secrets.token_hex(NAME_BYTES)
+            master = _start_master(stack, target, options, path)
         except OSError as error:
             raise LaterError(
                 "no-room", f"ssh cannot be started: {error}", f"is there room left in {base}?"
             ) from error
-        _await_master(master, folder, stop)
-        yield Connection(target, folder, master, stop)
+        _await_master(master, path, stop)
+        yield Connection(target, path, master, stop)
 
 
 def _start_master(
-    stack: contextlib.ExitStack, target: Target, options: SshOptions, folder: Path
+    stack: contextlib.ExitStack, target: Target, options: SshOptions, path: Path
 ) -> subprocess.Popen[bytes]:
-    askpass = None
+    askpass, folder = None, path.parent
     if target.password:
         askpass = stack.enter_context(contextlib.closing(Askpass(target.password, folder)))
     master = stack.enter_context(
         subprocess.Popen(
-            [*_DIES_WITH_US, *plan_master(target, options, str(folder / "master"))],
+            [*_DIES_WITH_US, *plan_master(target, options, str(path))],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=stack.enter_context((folder / "printed").open("wb")),
@@ -227,12 +231,12 @@ def _private_folder(base: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _await_master(master: subprocess.Popen[bytes], folder: Path, stop: StopRequest) -> None:
-    while not (folder / "master").exists():
+def _await_master(master: subprocess.Popen[bytes], path: Path, stop: StopRequest) -> None:
+    while not path.exists():
         if stop.signal:
             raise NotConnected(None)
         if master.poll() is not None:
-            raise NotConnected(interpret_connect_failure(_read_printed(folder)))
+            raise NotConnected(interpret_connect_failure(_read_printed(path.parent)))
         time.sleep(READY_POLL)
 
 
