@@ -22,7 +22,7 @@ import pytest
 from asyncamanda.client import streams as streams_module
 from asyncamanda.client.streams import MOST, Streams
 from asyncamanda.core import mux
-from asyncamanda.core.protocol import Shut
+from asyncamanda.core.protocol import LARGEST_FROM_CLIENT, Shut, encode
 from asyncamanda.system import stream as stream_module
 from asyncamanda.system.ssh import Connection
 from asyncamanda.system.stream import Stream, join
@@ -387,6 +387,12 @@ def test_a_token_that_comes_twice_makes_one_stream(ground: Ground) -> None:
     before = children()
     assert ground.streams.open(TOKEN) is None
     assert children() == before
+
+
+def test_words_are_never_longer_than_a_line_may_be(ground: Ground) -> None:
+    """The server would hang up on a client that sends too long a line, and on its dumps with it."""
+    ground.open(f"printf '%s' '{chr(0x1F4BE) * 600}' >&2; exit 1")
+    assert len(encode(ground.end())) <= LARGEST_FROM_CLIENT
 
 
 def test_no_more_streams_than_a_client_bears(ground: Ground) -> None:

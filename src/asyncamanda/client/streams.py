@@ -31,6 +31,7 @@ ENVIRON = {
 }
 MOST = 16  # at a time; the server asks for fewer
 PATIENCE = 5.0  # seconds for an amandad whose input has ended
+LONGEST_REASON = 200  # characters: each may take twelve bytes of a line, which has 4096
 NOT_FOUND, NOT_TAKEN = 127, 255  # exit statuses: the shell's, and ssh's
 
 
@@ -113,5 +114,5 @@ class Streams:
 def _explain(token: str, end: StreamEnd) -> Shut:
     if end.status is None:
         said = end.said or "the server ended the session"
-        return Shut(token, NOT_TAKEN, said, end.is_refused)
-    return Shut(token, min(end.status, 255), end.said)
+        return Shut(token, NOT_TAKEN, said[:LONGEST_REASON], end.is_refused)
+    return Shut(token, min(end.status, 255), end.said[:LONGEST_REASON])
