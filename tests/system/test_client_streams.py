@@ -91,6 +91,7 @@ class Ground:
         self.amandad = folder / "amandad"
         self.streams = Streams(cast(Connection, self), self.amandad)
         self.told: list[Shut] = []
+        self._others = set(list_children())
         self._far: list[Far] = []
 
     def join(self, argv: Sequence[str], environ: Mapping[str, str], command: str) -> Stream:
@@ -116,6 +117,10 @@ class Ground:
         far = Far(self.master.accept()[0])
         self._far.append(far)
         return far
+
+    def children(self) -> list[int]:
+        """Return the processes that were started here and are not forgotten."""
+        return [pid for pid in list_children() if pid not in self._others]
 
     def tend(self) -> list[Shut]:
         """Return what the server has been told, after a look."""
@@ -145,15 +150,15 @@ def ground() -> Iterator[Ground]:
         ground.close()
 
 
+def list_children() -> list[int]:
+    """Return all processes that this one has started and not forgotten."""
+    path = Path(f"/proc/self/task/{os.getpid()}/children")
+    return [int(word) for word in path.read_text().split()]
+
+
 def count_descriptors() -> int:
     """Return how many descriptors this process has."""
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - as in processes
-
-
-def children() -> list[int]:
-    """Return the processes that this one has started and not forgotten."""
-    path = Path(f"/proc/self/task/{os.getpid()}/children")
-    return [int(word) for word in path.read_text().split()]
 
 
 def test_amandad_and_the_session_are_joined(ground: Ground) -> None:
@@ -172,7 +177,7 @@ def test_amandad_and_the_session_are_joined(ground: Ground) -> None:
 
 def test_a_stream_that_has_ended_leaves_nothing(ground: Ground) -> None:
     """It is told once, and forgotten when the server's side has ended, too."""
-    before, started = count_descriptors(), len(children())
+    before, started = count_descriptors(), len(ground.children())
     far = ground.open("read -r line; exit 0")
     assert ground.streams.descriptors()
     assert not ground.tend()
@@ -183,7 +188,7 @@ def test_a_stream_that_has_ended_leaves_nothing(ground: Ground) -> None:
     far.end(0)
     until(lambda: ground.tend() and count_descriptors() == before, "all is closed")
     assert len(ground.told) == 1
-    assert len(children()) == started
+    assert len(ground.children()) == started
 
 
 def test_what_can_be_waited_for_turns_readable(ground: Ground) -> None:
@@ -281,14 +286,14 @@ def test_an_amandad_that_cannot_be_looked_for_is_told(ground: Ground) -> None:
 
 def test_without_a_master_nothing_runs(ground: Ground) -> None:
     """The connection has just broken: the server is told, if it hears, and nothing is left."""
-    before, started = count_descriptors(), len(children())
+    before, started = count_descriptors(), len(ground.children())
     ground.write("touch ran; sleep 60")
     ground.master.close()
     shut = ground.streams.open(TOKEN)
     assert shut
     assert shut.token == TOKEN
     assert shut.status in {127, 255}
-    assert len(children()) == started
+    assert len(ground.children()) == started
     assert count_descriptors() == before - 1  # the listener's
 
 
@@ -301,7 +306,7 @@ def test_a_session_that_is_refused_is_told_with_its_reason(
     far.caller.send(refuse(1, "Session open refused by peer"))
     far.close()
     assert ground.end() == Shut(TOKEN, 255, "Session open refused by peer", is_refused=True)
-    until(lambda: ground.tend() and not children(), "amandad is gone")
+    until(lambda: ground.tend() and not ground.children(), "amandad is gone")
     assert len(ground.told) == 1
 
 
@@ -319,7 +324,7 @@ def test_a_session_that_ends_first_ends_amandad(ground: Ground, words: bytes, sa
     shut = ground.end()
     assert (shut.token, shut.status, shut.is_refused) == (TOKEN, 255, False)
     assert shut.reason.endswith(said)
-    until(lambda: ground.tend() and not children(), "amandad is gone")
+    until(lambda: ground.tend() and not ground.children(), "amandad is gone")
 
 
 def test_a_session_that_breaks_off_was_not_refused(
@@ -339,8 +344,8 @@ def test_an_amandad_that_does_not_mind_the_end_is_stopped(
     ended_at = time.monotonic()
     ground.open("exec sleep 60").end(0)
     ground.end()
-    assert children()
-    until(lambda: ground.tend() and not children(), "amandad is stopped")
+    assert ground.children()
+    until(lambda: ground.tend() and not ground.children(), "amandad is stopped")
     assert time.monotonic() - ended_at >= 0.3
 
 
@@ -360,7 +365,7 @@ def test_an_amandad_that_does_not_mind_being_stopped_either_is_killed(
     monkeypatch.setattr(streams_module, "PATIENCE", 0.3)
     ground.open("trap '' TERM; echo ready >&2; while :; do sleep 0.1; done").end(0)
     ground.end()
-    until(lambda: ground.tend() and not children(), "amandad is killed")
+    until(lambda: ground.tend() and not ground.children(), "amandad is killed")
 
 
 def test_a_program_that_cannot_be_killed_is_not_waited_for(
@@ -371,22 +376,22 @@ def test_a_program_that_cannot_be_killed_is_not_waited_for(
     before = count_descriptors()
     stream = ground.join(["sleep", "60"], {"PATH": os.environ["PATH"]}, "x")
     far = ground.accept()
-    assert children()
+    assert ground.children()
     began_at = time.monotonic()
     stream.close()
     assert 0.15 < time.monotonic() - began_at < 5
     far.close()
     assert count_descriptors() == before
     stream.stop(signal.SIGKILL)
-    until(lambda: stream.is_gone or not children(), "the program is gone")
+    until(lambda: stream.is_gone or not ground.children(), "the program is gone")
 
 
 def test_a_token_that_comes_twice_makes_one_stream(ground: Ground) -> None:
     """The server asks once for each; a second one would hide the first."""
-    ground.open("exec sleep 60")
-    before = children()
+    ground.open("exec cat >&2")
+    before = ground.children()
     assert ground.streams.open(TOKEN) is None
-    assert children() == before
+    assert ground.children() == before
 
 
 def test_words_are_never_longer_than_a_line_may_be(ground: Ground) -> None:
@@ -415,7 +420,7 @@ def test_the_end_of_all_leaves_no_process_and_no_descriptor(
 ) -> None:
     """Those that end with their input, those that need a signal, and those that ignore that."""
     monkeypatch.setattr(streams_module, "PATIENCE", 0.3)
-    before, started = count_descriptors(), len(children())
+    before, started = count_descriptors(), len(ground.children())
     far = []
     scripts = (
         "cat >/dev/null",
@@ -430,7 +435,7 @@ def test_the_end_of_all_leaves_no_process_and_no_descriptor(
     began_at = time.monotonic()
     ground.streams.close()
     assert 0.5 < time.monotonic() - began_at < 2
-    assert len(children()) == started
+    assert len(ground.children()) == started
     for each in far:
         with suppress(ConnectionResetError):  # what it was told was not all read
             assert each.caller.recv(1) == b""
