@@ -279,8 +279,9 @@ def test_frozen_process_at_the_server_hangs_nobody(office: Office, what: str) ->
 def test_client_that_is_lost_while_amanda_plans_keeps_nobody_waiting(office: Office) -> None:
     """The planner waits for all: so its call to a lost client is held for a short time only."""
     laptop, tower = (office.start(name) for name in ("laptop", "tower"))
-    wait_until("the planner calls", lambda: bool(office.pids(CALL)), 30)
+    wait_until("the run starts", lambda: "batch 1 starts" in office.diary, 30)
     office.client("laptop").cut()
+    wait_until("the planner's call is held", lambda: "waits for the client" in office.diary, 30)
     ((code, words),) = ends([tower], 60)
     assert code == 0, words + office.diary
     laptop.kill()
