@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.system.watching import until
 
 from asyncamanda.client.memory import decode_memory
 from asyncamanda.core.model import Memory
@@ -109,15 +110,6 @@ class Done:
     def json(self) -> Any:
         """Its answer."""
         return json.loads(self.stdout)
-
-
-def until(condition: Callable[[], object], what: str, seconds: float = 15) -> None:
-    """Return as soon as `condition` holds; fail where it does not within `seconds`."""
-    give_up_at = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > give_up_at:
-            pytest.fail(f"not within {seconds} s: {what}")
-        time.sleep(0.01)
 
 
 @dataclass

@@ -309,11 +309,6 @@ def lend_ground(
             ground.close()
 
 
-def count_descriptors() -> int:
-    """Return how many descriptors this process has."""
-    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - as in processes
-
-
 def is_hung_up_on(caller: socket.socket) -> bool:
     """Return whether a caller's connection has ended."""
     with suppress(BlockingIOError):

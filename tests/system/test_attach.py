@@ -14,11 +14,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.system import watching
 
 from asyncamanda.core import mux
 from asyncamanda.server import switchboard
@@ -43,12 +45,7 @@ runpy.run_module("asyncamanda", run_name="__main__")
 """
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = 10) -> None:
-    """Return as soon as `condition` holds; fail where it does not within `seconds`."""
-    give_up_at = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < give_up_at, f"not within {seconds} s: {what}"
-        time.sleep(0.005)
+until = partial(watching.until, seconds=10)
 
 
 def close(*descriptors: int) -> None:
@@ -288,7 +285,7 @@ def test_a_client_that_reads_no_more_ends_what_amanda_writes(ground: Ground) -> 
             return True
         return False
 
-    until(is_refused, "Amanda's pipe is closed", 2)
+    until(is_refused, "Amanda's pipe is closed", seconds=2)
     os.write(ground.client_writes, b"still")
     assert os.read(ground.amanda_reads, 100) == b"still"
 

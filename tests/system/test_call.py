@@ -13,10 +13,10 @@ from tests.system.relays import (
     AMANDAD,
     SECOND,
     Ground,
-    count_descriptors,
     is_hung_up_on,
     lend_ground,
 )
+from tests.system.watching import count_descriptors
 
 from asyncamanda.core import mux
 from asyncamanda.server import relay as relay_module

@@ -14,9 +14,9 @@ from tests.system.relays import (
     TABLET,
     Carrier,
     Ground,
-    count_descriptors,
     lend_ground,
 )
+from tests.system.watching import count_descriptors
 
 from asyncamanda.server import switchboard
 from asyncamanda.server.carriers import STOPPED_WITHIN, VOUCH_EVERY

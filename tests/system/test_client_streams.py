@@ -14,10 +14,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import cast
 
 import pytest
+from tests.system import watching
+from tests.system.watching import count_descriptors
 
 from asyncamanda.client import streams as streams_module
 from asyncamanda.client.streams import MOST, Streams
@@ -31,12 +34,7 @@ TOKEN = "0123456789abcdef" * 2
 SESSION = 3
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = 5) -> None:
-    """Return as soon as `condition` holds; fail where it does not within `seconds`."""
-    give_up_at = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < give_up_at, f"not within {seconds} s: {what}"
-        time.sleep(0.005)
+until = partial(watching.until, seconds=5)
 
 
 class Far:
@@ -154,11 +152,6 @@ def list_children() -> list[int]:
     """Return all processes that this one has started and not forgotten."""
     path = Path(f"/proc/self/task/{os.getpid()}/children")
     return [int(word) for word in path.read_text().split()]
-
-
-def count_descriptors() -> int:
-    """Return how many descriptors this process has."""
-    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - as in processes
 
 
 def test_amandad_and_the_session_are_joined(ground: Ground) -> None:

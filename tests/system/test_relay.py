@@ -21,9 +21,9 @@ from tests.system.relays import (
     SSHD,
     TABLET,
     Ground,
-    count_descriptors,
     lend_ground,
 )
+from tests.system.watching import count_descriptors
 
 from asyncamanda.core.authority import Identity
 from asyncamanda.server import relay as relay_module

@@ -46,6 +46,7 @@ class Call:
         self.asked_at: datetime | None = None
         self.tries = 0
         self.is_noted = False  # that it waits
+        self.is_of_a_dump = False
         self._ssh = ssh
         self._on_ready, self._on_gone = on_ready, on_gone
         self._decoder = mux.Decoder()

@@ -234,7 +234,7 @@ class Dispatcher:
     def _carry(self, word: str, identity: Identity, token: str, carrier: socket.socket) -> None:
         """Let a process carry a stream of its client's, or go on with one."""
         pid, _ = peer_of(carrier)
-        place = identity.client, find_ancestor(pid, SSHD, os.geteuid())
+        place = identity.client, find_connection(pid)
         if not self._registry.contains(identity):
             with carrier, contextlib.suppress(OSError):
                 carrier.send(switchboard.pack("stop"))
@@ -301,7 +301,7 @@ class Dispatcher:
         elif count >= self._config.limits.sessions:
             line.refuse(TOO_MANY)
         else:
-            self._relay.admit(line, find_ancestor(gate_pid, SSHD, os.geteuid()))
+            self._relay.admit(line, find_connection(gate_pid))
             self._background.start(self._begin_session(line))
             if line.is_resumed:
                 line.restart()
@@ -378,7 +378,7 @@ class Dispatcher:
         """
         dropped = {line: pid for line, pid in self._lines.items() if line.client == client}
         for line, gate_pid in dropped.items():
-            sshd = find_ancestor(gate_pid, SSHD, os.geteuid())
+            sshd = find_connection(gate_pid)
             line.refuse(REVOKED)
             if sshd:
                 with contextlib.suppress(OSError):
@@ -393,6 +393,11 @@ class Dispatcher:
         if name not in self._desks:
             self._desks[name] = Desk(name, self._config, self._record, self._background)
         return self._desks[name]
+
+
+def find_connection(gate_pid: int) -> int | None:
+    """Return the process of sshd's that a gate's connection is, None if that cannot be told."""
+    return find_ancestor(gate_pid, SSHD, os.geteuid())
 
 
 def open_ledger(config: ServerConfig) -> Ledger:

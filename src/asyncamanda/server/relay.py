@@ -175,7 +175,7 @@ class Relay:
         elif call.asked_at is not None:
             if self._now - call.asked_at > TOKEN_LIVES:
                 self._end(post, call, CUT, f"{post.client} does not open a stream")
-        elif post.lost_at is not None and waited > SHORT_HOLD and not is_of_a_dump(call.caller):
+        elif post.lost_at is not None and waited > SHORT_HOLD and not call.is_of_a_dump:
             self._end(post, call, CUT, f"{post.client} is not connected")
         else:
             self._ask(post, call)
@@ -277,7 +277,7 @@ class Relay:
             ssh,
             post.client,
             self._now,
-            on_ready=lambda call: self._ask(post, call),
+            on_ready=lambda call: self._begin(post, call),
             on_gone=post.calls.remove,
         )
         post.calls.append(call)
@@ -285,6 +285,10 @@ class Relay:
     def _accept_again(self, post: _Post, listener: socket.socket) -> None:
         if post.listener is listener:
             self._loop.add_reader(listener, self._accept, post, listener)
+
+    def _begin(self, post: _Post, call: Call) -> None:
+        call.is_of_a_dump = is_of_a_dump(call.caller)
+        self._ask(post, call)
 
     def _end(self, post: _Post, call: Call, status: int, reason: str) -> None:
         post.calls.remove(call)
@@ -299,7 +303,7 @@ class Relay:
         """
         post = self._posts.get(identity.client)
         calls = post.calls if post else []
-        call = next((c for c in calls if c.token is not None and c.token == token), None)
+        call = next((c for c in calls if c.token == token), None)
         is_own = (
             call is not None
             and call.line is not None

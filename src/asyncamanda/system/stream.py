@@ -90,8 +90,6 @@ class Stream:
     def hang_up(self) -> None:
         """End the session, and with it the program's input."""
         self._session.close()
-        if self._session.status is None:
-            self._session.status = 255
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Send the program a signal."""
