@@ -40,6 +40,13 @@ def wait_until(is_so: Callable[[], bool], seconds: float = 10) -> None:
         time.sleep(0.01)
 
 
+def say(program: "subprocess.Popen[str]", text: str) -> None:
+    """Write to a program from Host.start, at once."""
+    assert program.stdin is not None
+    program.stdin.write(text)
+    program.stdin.flush()
+
+
 def read_line(program: "subprocess.Popen[str]", seconds: float = 10) -> str:
     """Return the next line that a program from Host.start writes; '' where none comes.
 
@@ -534,9 +541,7 @@ class TestReaddress:
         """An ssh session ends for neither side, and nothing passes; a new one works at once."""
         server, client = each_lab.server, each_lab.client
         session = client.start(["ssh", "amanda", "tee /var/lib/amanda/heard"], user="backup")
-        assert session.stdin is not None
-        session.stdin.write("hello\n")
-        session.stdin.flush()
+        say(session, "hello\n")
         assert read_line(session) == "hello\n"
         assert len(talks(server)) == 1
 
@@ -544,8 +549,7 @@ class TestReaddress:
 
         new = client.run(["ssh", "-o", "ConnectTimeout=1", "amanda", "hostname"], user="backup")
         assert new.stdout == "amanda\n"
-        session.stdin.write("still there?\n")
-        session.stdin.flush()
+        say(session, "still there?\n")
         assert read_line(session, 1) == ""
         assert server.read("/var/lib/amanda/heard") == "hello\n"
         server.run(["pkill", "-x", "tee"])  # of which sshd tells the client, as best it can
@@ -702,14 +706,11 @@ class TestPower:
         """No goodbye reaches the peer; only after boot it learns that all is forgotten."""
         server, client = bare_lab.server, bare_lab.client
         session = server.start(["ssh", "laptop", "cat"], user="backup")
-        assert session.stdin is not None
-        session.stdin.write("hello\n")
-        session.stdin.flush()
+        say(session, "hello\n")
         assert read_line(session) == "hello\n"
         client.power_cut()
         with pytest.raises(subprocess.TimeoutExpired):
             session.wait(0.5)
         client.boot()
-        session.stdin.write("still there?\n")
-        session.stdin.flush()
+        say(session, "still there?\n")
         assert session.wait(20) == 255
