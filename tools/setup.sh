@@ -12,7 +12,7 @@ python=/usr/bin/python3 # Debian's own: other users must be able to run it, too
 
 # shellcheck disable=SC2034 # both scripts use it
 LAB_PACKAGES="python3 python3-venv openssh-client openssh-server iproute2 iputils-ping nftables
-  util-linux procps amanda-server amanda-client libencode-locale-perl faketime"
+  util-linux procps amanda-server amanda-client libencode-locale-perl faketime cron anacron systemd dbus python3-dbusmock gir1.2-glib-2.0"
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -76,7 +76,7 @@ make_environment() {
 import tomllib
 project = tomllib.load(open("pyproject.toml", "rb"))["project"]
 extras = project["optional-dependencies"]
-print(*project["dependencies"], *extras["server"], *extras["test"], sep="\n")
+print(*project["dependencies"], *extras["notify"], *extras["server"], *extras["test"], sep="\n")
 EOF
   )
   stamp=$({ printf '%s\n' "$wanted"; cat constraints.txt; } | sha256sum)
@@ -108,7 +108,7 @@ make_installed() {
   PIP_CONSTRAINT=$PWD/constraints.txt unshare --mount bash -euc '
     mount --bind "$1" /opt/asyncamanda
     "$2" -m venv /opt/asyncamanda
-    /opt/asyncamanda/bin/pip install -q "$3[server]"
+    /opt/asyncamanda/bin/pip install -q "$3[server,notify]"
   ' make_installed "$PWD/build/installed" "$python" "$source"
   printf '%s' "$stamp" >build/installed/.stamp
   own build

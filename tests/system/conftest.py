@@ -33,6 +33,7 @@ CONFIG = "/etc/asyncamanda/client.toml"
 STAGE = "/srv/stage"  # on the server: what the commands leave there
 PACKAGES = (  # what asyncamanda needs to run, from wherever these tests have it
     "asyncamanda",
+    "jeepney",
     "markdown_it",
     "mdurl",
     "pygments",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from asyncamanda.cli import COMMANDS
 from asyncamanda.commands.server import SUBCOMMANDS
-from asyncamanda.config.client import ClientConfig, SshSettings
+from asyncamanda.config.client import ClientConfig, NotifySettings, SshSettings
 from asyncamanda.server.setup import SERVER_TOML
 
 ROOT = Path(__file__).parents[2]
@@ -14,8 +14,9 @@ ROOT = Path(__file__).parents[2]
 
 def test_every_key_of_the_configuration_is_in_the_guide() -> None:
     """The guide's table has each key of client.toml, and no other."""
-    keys = {field.name for field in fields(ClientConfig)} - {"ssh"}
-    keys |= {f"[ssh] {field.name}" for field in fields(SshSettings)}
+    tables = {"ssh": SshSettings, "notify": NotifySettings}
+    keys = {field.name for field in fields(ClientConfig)} - {*tables}
+    keys |= {f"[{name}] {field.name}" for name, kind in tables.items() for field in fields(kind)}
     table = (ROOT / "docs/guide.md").read_text("utf-8")
     assert set(re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)) == keys
 

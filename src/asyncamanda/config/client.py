@@ -14,12 +14,15 @@ from asyncamanda.config.reader import (
     one_of,
     parse_toml,
     read_file,
+    read_flag,
+    read_mail,
     read_path,
     read_span,
     read_table,
     read_text,
-    read_texts,
+    read_url,
     refuse_mistakes,
+    texts_like,
 )
 from asyncamanda.core import sshargv
 from asyncamanda.core.model import Policy, Watch
@@ -37,6 +40,22 @@ class SshSettings:
 
     connect_timeout: timedelta = timedelta(seconds=20)
     keepalive: timedelta = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True)
+class NotifySettings:
+    """The `[notify]` table: whom to tell when the state of the backup changes.
+
+    `mail` is an address for sendmail; `urls` are apprise's, and those in `urls_file`, one a line;
+    `ping` is a URL of the healthchecks kind; `textfile` is for Prometheus' node exporter.
+    """
+
+    desktop: bool = True
+    mail: str | None = None
+    urls: tuple[str, ...] = ()
+    urls_file: Path | None = None
+    ping: str | None = None
+    textfile: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +77,7 @@ class ClientConfig:
     amandad: Path | None = None
     user: str = "backup"
     ssh: SshSettings = SshSettings()
+    notify: NotifySettings = NotifySettings()
 
     @property
     def policy(self) -> Policy:
@@ -123,6 +143,8 @@ def parse_client_config(text: str, name: str) -> ClientConfig:
         mistakes.append(f"server: missing; allowed: {sshargv.ALLOWED}")
     if "ssh" in values:
         values["ssh"] = SshSettings(**values["ssh"])
+    if "notify" in values:
+        values["notify"] = NotifySettings(**values["notify"])
     wrong = {re.split(r"[.:]", mistake)[0] for mistake in mistakes}
     stand_in: dict[str, Any] = {"server": Target("unknown")}
     config = ClientConfig(**(stand_in | values))
@@ -164,7 +186,7 @@ _CLIENT_KEYS: Keys = {
     "password_file": read_path,
     "amandates": read_path,
     "watch": one_of(Watch),
-    "disks": read_texts,
+    "disks": texts_like("a list of disks as the disklist names them", '["/home", "/etc"]'),
     "forget_after": read_span,
     "stale_after": read_span,
     "settle": read_span,
@@ -174,5 +196,13 @@ _CLIENT_KEYS: Keys = {
     "ssh": {
         "connect_timeout": read_span,
         "keepalive": read_span,
+    },
+    "notify": {
+        "desktop": read_flag,
+        "mail": read_mail,
+        "urls": texts_like("apprise's URLs in quotes", '["ntfy://topic"]'),
+        "urls_file": read_path,
+        "ping": read_url,
+        "textfile": read_path,
     },
 }

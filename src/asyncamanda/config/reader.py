@@ -127,11 +127,36 @@ def _is_text(value: str) -> bool:
     return bool(value) and "\0" not in value
 
 
-def read_texts(value: object) -> tuple[str, ...]:
-    """Return the texts of a list."""
-    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
-        raise Wrong(value, 'a list of disks as the disklist names them, ["/home", "/etc"]')
-    return tuple(value)
+def texts_like(what: str, example: str) -> Reader:
+    """Return a reader of lists of texts; it asks for `what` they are, by an `example`."""
+
+    def read(value: object) -> tuple[str, ...]:
+        if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+            raise Wrong(value, f"{what}, {example}")
+        return tuple(value)
+
+    return read
+
+
+def read_flag(value: object) -> bool:
+    """Return a truth value."""
+    if not isinstance(value, bool):
+        raise Wrong(value, "true or false")
+    return value
+
+
+def read_mail(value: object) -> str:
+    """Return an address that the local sendmail takes: a user, or user@host."""
+    if not isinstance(value, str) or not re.fullmatch(r"[\w.+][\w.+-]*(@[\w.-]+)?", value):
+        raise Wrong(value, 'a user, or an address: "root" or "me@example.com"')
+    return value
+
+
+def read_url(value: object) -> str:
+    """Return a web address."""
+    if not isinstance(value, str) or not re.fullmatch(r"https?://[^\s/]+[^\s]*", value):
+        raise Wrong(object(), 'a web address, "https://..."')  # there may be a secret in it
+    return value
 
 
 def read_path(value: object) -> Path:
