@@ -70,11 +70,19 @@ class Outcome(Enum):
     REFUSED = "refused"
     LATER = "later"  # the server said: come back later
     STOPPED = "stopped"  # the agent was told to stop before the command ran
+    DEFERRED = "deferred"  # the moment was not a good one
+    PAUSED = "paused"  # the moment turned bad in mid-run, and the run was left
 
     @property
     def is_settled(self) -> bool:
         """Whether it is certain that no run of this attempt goes on at the server."""
-        return self not in {Outcome.KILLED, Outcome.LOST, Outcome.INTERRUPTED, Outcome.UNSEEN}
+        return self not in {
+            Outcome.KILLED,
+            Outcome.LOST,
+            Outcome.INTERRUPTED,
+            Outcome.UNSEEN,
+            Outcome.PAUSED,
+        }
 
     @property
     def has_run(self) -> bool:
@@ -84,7 +92,16 @@ class Outcome(Enum):
             Outcome.REFUSED,
             Outcome.LATER,
             Outcome.STOPPED,
+            Outcome.DEFERRED,
         }
+
+
+class BackupState(Enum):
+    """What people are told of: only a change of it is worth a word."""
+
+    WELL = "well"
+    FAILED = "failed"
+    STALE = "stale"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +144,10 @@ class Memory:
     `confirmed` is the newest dump of each disk from a run that was judged good; in gate mode,
     by the server's word. `distrusted` are the times in which amandates may have lied.
 
+    `tries` counts the attempts in a row that came to nothing, `retry_at` is when the next one is
+    to be, unless the surroundings differ from those `seen` then. `told` is what each channel was
+    last told of the state of the backup, nothing where that is well.
+
     In gate mode `dles` are the disks that the server has for this client, None until it was
     asked; `asked_at` is when it last said so; `not_before` is when it said to come back.
     """
@@ -139,6 +160,10 @@ class Memory:
     dles: tuple[str, ...] | None = None
     asked_at: datetime | None = None
     not_before: datetime | None = None
+    tries: int = 0
+    retry_at: datetime | None = None
+    seen: str = ""
+    told: dict[str, BackupState] = field(default_factory=dict)
 
 
 class DumpState(Enum):

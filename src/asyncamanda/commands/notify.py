@@ -1,0 +1,86 @@
+"""asyncamanda notify: try every way to tell people, or show what waits for a desktop."""
+
+import argparse
+import os
+import socket
+from collections.abc import Sequence
+
+from asyncamanda.client.plan import find_handoff, plan_configured
+from asyncamanda.client.telling import JOURNAL, PingKind, Sent, ping, tell
+from asyncamanda.client.telling.logins import show_left
+from asyncamanda.commands.options import add_common
+from asyncamanda.core.alerts import AlertKind, word_alert
+from asyncamanda.errors import ConfigurationError, Exit, RefusedError
+from asyncamanda.report.json import render_json
+from asyncamanda.report.table import print_table
+from asyncamanda.report.text import printable
+from asyncamanda.system.clock import now as read_clock
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "--test", action="store_true", help="send one by every way that is configured"
+    )
+    what.add_argument(
+        "--desktop", action="store_true", help="as root: show what waits to whoever is logged in"
+    )
+    add_common(parser)
+
+
+def run(arguments: argparse.Namespace) -> Exit:
+    """Print how it went by each way."""
+    if arguments.desktop:
+        _print_sent(_show_on_desktops(arguments.config), as_json=arguments.json)
+        return Exit.OK  # who does not see it now sees it the next time
+    sent = _try_all(arguments.config)
+    _print_sent(sent, as_json=arguments.json)
+    return judge_sent(sent)
+
+
+def judge_sent(sent: Sequence[Sent]) -> Exit:
+    """Return the exit: what has to be mended goes before what may go better later."""
+    if any(one.is_mistake for one in sent):
+        return Exit.CONFIGURATION
+    return Exit.LATER if any(one.problem for one in sent) else Exit.OK
+
+
+def _try_all(config: str | None) -> tuple[Sent, ...]:
+    plan = plan_configured(config)
+    client, now = socket.gethostname(), read_clock()
+    alert = word_alert(AlertKind.TEST, client, now, detail="Nothing is wrong.")
+    pinged = ping(plan.notify, PingKind.SUCCESS, alert.summary)
+    sent = tell(plan.notify, alert, plan.state) + ((pinged,) if pinged else ())
+    if all(one.channel == JOURNAL for one in sent):
+        raise ConfigurationError(
+            "tells-nobody",
+            "the configuration tells nobody",
+            "docs/guide.md, Telling: set mail, urls, ping or desktop in [notify]",
+        )
+    return sent
+
+
+def _show_on_desktops(config: str | None) -> tuple[Sent, ...]:
+    if os.geteuid() != 0:
+        raise RefusedError(
+            "not-root",
+            "only root reaches other people's desktops",
+            "start it as root; `notify --test` tells you on your own",
+        )
+    folder, owner = find_handoff(config)
+    return show_left(folder, owner, read_clock())
+
+
+def _print_sent(sent: Sequence[Sent], *, as_json: bool) -> None:
+    if as_json:
+        values = [
+            {"channel": one.channel, "problem": one.problem, "remark": one.remark or None}
+            for one in sent
+        ]
+        print(render_json(values))
+    elif sent:
+        rows = [
+            (one.channel, printable(one.problem or "ok"), printable(one.remark)) for one in sent
+        ]
+        print_table(("by", "how it went", ""), rows)
