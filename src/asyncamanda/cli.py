@@ -4,9 +4,7 @@ import argparse
 import json
 import os
 import re
-import shutil
 import sys
-import textwrap
 import traceback
 from collections.abc import Mapping
 from importlib import import_module
@@ -19,7 +17,7 @@ from asyncamanda.client.plan import plan_classic
 from asyncamanda.core import classic
 from asyncamanda.errors import AsyncamandaError, EverydayError, Exit, UsageError
 from asyncamanda.report.narrator import is_watched, silence, write_line
-from asyncamanda.report.text import printable
+from asyncamanda.report.page import fold
 
 
 class Command(Protocol):
@@ -32,10 +30,14 @@ class Command(Protocol):
 
 # name: what the list of commands says of it. Only the module that is asked for is loaded.
 COMMANDS = {
+    "setup": "make this machine a client of an Amanda server",
     "run": "check, and back up when due: what a timer starts",
     "check": "say what is due, and why; change nothing",
     "status": "say how the backup stands",
     "history": "list what was tried, and how it went",
+    "doctor": "look at all that a backup needs, and say what mends it",
+    "notify": "try the ways to tell you, or show what waits for a desktop",
+    "schedule": "let this machine start the agent by itself",
     "server": "enroll clients, and look after the server's side",
     "demo": "watch a client being backed up, on a throwaway lab on this machine",
 }
@@ -154,14 +156,5 @@ def _print_error(error: AsyncamandaError, argv: list[str]) -> None:
     is_everyday = isinstance(error, EverydayError)  # of which cron need not send a mail
     if is_everyday and not is_watched() and not {"-v", "--verbose"} & set(argv):
         return
-    write_line(sys.stderr, _wrapped(f"asyncamanda: {error.message}", ""))
-    write_line(sys.stderr, _wrapped(f"hint: {error.hint}", "  "))
-
-
-def _wrapped(text: str, indent: str) -> str:
-    """Return `text`, each line of it as wide as the terminal at most; in one piece elsewhere."""
-    width = shutil.get_terminal_size().columns - 1 if sys.stderr.isatty() else sys.maxsize
-    wrapper = textwrap.TextWrapper(
-        width, initial_indent=indent, subsequent_indent=f"{indent}    ", break_on_hyphens=False
-    )
-    return "\n".join(wrapper.fill(printable(line)) for line in text.splitlines())
+    write_line(sys.stderr, fold(f"asyncamanda: {error.message}", sys.stderr))
+    write_line(sys.stderr, fold(f"hint: {error.hint}", sys.stderr, "  "))

@@ -7,6 +7,7 @@ from tests.e2e.laptop import COMMAND, ask, configure
 from asyncamanda.core.amandates import parse_amandates
 from asyncamanda.core.quoting import quote, unquote
 from asyncamanda.lab import Host, Lab
+from asyncamanda.server.amanda import parse_dles
 
 HOSTILE = [
     "/srv/tab\there",
@@ -70,6 +71,14 @@ def test_hostile_disks_are_read_from_what_amanda_writes(lab: Lab) -> None:
     records, rejected = parse_amandates(lab.client.amandates)
     assert sorted(record.disk for record in records) == sorted(HOSTILE)
     assert rejected.count == 0
+
+
+def test_the_disklist_is_listed_with_names_as_they_are(bare_lab: Lab) -> None:
+    """`amadmin dles` quotes nothing, whatever is in a name."""
+    for disk in HOSTILE:
+        bare_lab.server.add_dle("laptop", disk)
+    printed = bare_lab.server.amanda("amadmin", "daily", "dles").stdout
+    assert parse_dles(printed) == [("laptop", disk) for disk in HOSTILE]
 
 
 def test_newer_full_leaves_older_levels_behind(lab: Lab) -> None:

@@ -69,13 +69,14 @@ def test_a_dle_is_forced_by_its_exact_name(kind: str) -> None:
         ("\n  \n", []),
         ("laptop /home\ntablet /srv\n", [("laptop", "/home"), ("tablet", "/srv")]),
         ("b /2\na /1\na /0\n", [("b", "/2"), ("a", "/1"), ("a", "/0")]),
-        ('laptop "/srv/d 3"\n', [("laptop", "/srv/d 3")]),
-        ('laptop "C:\\\\ana"\r\n', [("laptop", "C:\\ana")]),
+        ("laptop /srv/d 3\n", [("laptop", "/srv/d 3")]),
+        ('laptop /srv/"q"\n', [("laptop", '/srv/"q"')]),
+        ("laptop C:\\ana\n", [("laptop", "C:\\ana")]),
         ("amadmin:\nlaptop\n", []),
     ],
 )
 def test_the_disklist_as_amadmin_lists_it(text: str, dles: list[tuple[str, str]]) -> None:
-    """In its order, with the names unquoted; what is no pair is none."""
+    """In its order, with the names as they are; what is no pair is none."""
     assert parse_dles(text) == dles
 
 

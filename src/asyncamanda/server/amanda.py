@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from asyncamanda.core.quoting import unquote
 from asyncamanda.errors import ConfigurationError
 from asyncamanda.system.processes import iterate_processes, read_argv
 
@@ -205,13 +204,12 @@ def _room(place: Path, use: str) -> int:
 
 
 def parse_dles(text: str) -> list[tuple[str, str]]:
-    """Return (host, disk) for each line of `amadmin CONFIG dles`, in the disklist's order."""
-    rows = []
-    for line in text.splitlines():
-        host, _, disk = line.strip().partition(" ")
-        if host and disk:
-            rows.append((unquote(host), unquote(disk)))
-    return rows
+    """Return (host, disk) for each line of `amadmin CONFIG dles`, in the disklist's order.
+
+    It prints names as they are, without quotes (test_amanda_facts.py has the real one).
+    """
+    rows = (line.partition(" ")[::2] for line in text.split("\n"))
+    return [(host, disk) for host, disk in rows if host and disk]
 
 
 def find_others(amanda_config: str, own_sessions: Iterable[int]) -> list[int]:

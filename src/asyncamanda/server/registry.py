@@ -205,6 +205,11 @@ def enroll(path: Path, entry: Enrolled, *, is_replacing: bool = False) -> bool:
     return before != after
 
 
+def check_enroll(path: Path, entry: Enrolled, *, is_replacing: bool = False) -> None:
+    """Raise what enroll() would raise about the client and its key; change nothing."""
+    plan_enroll(_read_text(path), entry, is_replacing=is_replacing)
+
+
 def revoke(path: Path, client: str) -> tuple[Enrolled, ...]:
     """Let a client in no more; return what let it in, nothing if nothing did.
 

@@ -1,7 +1,14 @@
 """Whose process this is."""
 
+import contextlib
+import errno
 import os
 import pwd
+import signal
+import subprocess
+import traceback
+from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from asyncamanda.errors import ConfigurationError
 
@@ -31,3 +38,72 @@ def find_user(name: str) -> pwd.struct_passwd:
             f"there is no user {name!r} on this machine",
             "Debian's amanda-client makes the user backup; set `user` to the one Amanda runs as",
         ) from error
+
+
+def do_as(user: str, doing: Callable[[], None]) -> None:
+    """Do something as `user`, in a process of its own. Raises its OSError."""
+
+    def do() -> str:
+        doing()
+        return ""
+
+    ask_as(user, do)
+
+
+def ask_as(user: str, asking: Callable[[], str]) -> str:
+    """Return what `asking` returns as `user`, in a process of its own. Raises its OSError.
+
+    Of any other error the traceback is printed there, and this raises OSError, too.
+    """
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _answer(user, asking, writer)
+    os.close(writer)
+    try:
+        with open(reader, encoding="utf-8", errors="surrogateescape") as pipe:  # noqa: PTH123
+            text = pipe.read()
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGTERM)
+        os.waitpid(child, 0)
+        raise
+    _, status = os.waitpid(child, 0)
+    if number := os.waitstatus_to_exitcode(status):
+        number = max(number, 0) or errno.EINTR
+        raise OSError(number, os.strerror(number))
+    return text
+
+
+def _answer(user: str, asking: Callable[[], str], writer: int) -> NoReturn:
+    """Be the child: write what `asking` returns, and end with 0, or with an error's number."""
+    number = errno.EINVAL
+    try:
+        if os.geteuid() == 0:
+            become_user(user)
+        with open(writer, "w", encoding="utf-8", errors="surrogateescape") as pipe:
+            pipe.write(asking())
+        number = 0
+    except OSError as error:
+        number = error.errno or number
+    except Exception:
+        traceback.print_exc()
+    finally:
+        os._exit(number)
+
+
+def run_as(account: pwd.struct_passwd, argv: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+    """Run a program as the account to its end, with nothing of root's around it."""
+    return subprocess.run(
+        argv,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="surrogateescape",
+        check=False,
+        user=account.pw_uid,
+        group=account.pw_gid,
+        extra_groups=os.getgrouplist(account.pw_name, account.pw_gid),
+        env={"HOME": account.pw_dir, "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
+        cwd="/",
+    )

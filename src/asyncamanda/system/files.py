@@ -19,14 +19,19 @@ BLOCK = 1 << 15  # characters; one odd line slows its block only
 LOCK_POLL = 0.05  # seconds
 
 
-def write_whole(path: Path, text: str, mode: int = 0o644) -> None:
+def write_whole(
+    path: Path, text: str, mode: int = 0o644, owner: tuple[int, int] | None = None
+) -> None:
     """Replace `path` by a file that holds `text`: after a crash it is the old one or the new one.
 
-    Raises OSError; then `path` is as it was and nothing is left beside it.
+    `owner`: uid and gid, where it is to be another's. Raises OSError; then `path` is as it was and
+    nothing is left beside it.
     """
     fresh = path.with_name(f".{path.name}.new")  # one name, so that a kill leaves one at most
     try:
         with fresh.open("w", encoding="utf-8", errors="surrogateescape") as file:
+            if owner:
+                os.fchown(file.fileno(), *owner)
             os.fchmod(file.fileno(), mode)
             file.write(text)
             file.flush()

@@ -2,36 +2,62 @@
 
 import argparse
 import asyncio
-import difflib
 import os
-import sys
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable
 
+from asyncamanda.commands.server.entry import check_disks, read_entry
 from asyncamanda.commands.server.options import add_common, end_sessions, load_as_amanda_user, warn
-from asyncamanda.core.authority import DIRECT, check_amanda_config_name, check_client_name
-from asyncamanda.core.publickey import PublicKey, parse_public_key
-from asyncamanda.errors import BadDataError, Exit, UsageError
+from asyncamanda.config.server import ServerConfig, load_server_config
+from asyncamanda.core.authority import DIRECT
+from asyncamanda.errors import Exit, RefusedError
 from asyncamanda.report.json import render_json
-from asyncamanda.report.text import name_disks
+from asyncamanda.report.text import name_disks, printable
 from asyncamanda.server import amanda
+from asyncamanda.server.disklist import (
+    DUMPTYPE,
+    add_dles,
+    check_dumptype,
+    find_missing,
+    read_configured,
+)
 from asyncamanda.server.newconfig import AMANDA_FOLDER
-from asyncamanda.server.registry import Enrolled, enroll, read_registry, registry_path
-
-LONGEST_KEY = 65_536  # characters that are read of a key; parse_public_key() takes fewer
+from asyncamanda.server.registry import (
+    Enrolled,
+    check_enroll,
+    enroll,
+    read_registry,
+    registry_path,
+)
+from asyncamanda.server.setup import find_missing_packages, plan_setup
+from asyncamanda.system.steps import make_step
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("client", metavar="CLIENT", help="its host name in Amanda's disklist")
     parser.add_argument(
-        "--amanda-config", metavar="NAME", required=True, help="what it is backed up with"
+        "--amanda-config",
+        metavar="NAME",
+        help="what it is backed up with (default: the only one there is)",
     )
     parser.add_argument(
         "--key",
         metavar="KEY",
         required=True,
         help="its public key: the line itself, a file that holds it, or - for stdin",
+    )
+    parser.add_argument(
+        "--disk",
+        metavar="DISK",
+        action="append",
+        default=[],
+        help="see to it that the disklist has this disk of the client; may be repeated",
+    )
+    parser.add_argument(
+        "--dumptype", metavar="NAME", default=DUMPTYPE, help="of such disks (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--setup", action="store_true", help="first make what `server setup --yes` would make"
     )
     parser.add_argument(
         "--replace", action="store_true", help="let this key in instead of the client's last"
@@ -47,76 +73,66 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> Exit:
     """Write the client's line into authorized_keys, and say what is still missing.
 
-    Raises UsageError for a name or key that is none, BadDataError for an Amanda configuration
-    that does not exist, and what registry.enroll() raises.
+    With --setup and --disk what is missing there is made first. Raises what read_entry() and
+    registry.enroll() raise, and BadDataError for a dumptype that there is not.
     """
-    entry = _read_entry(arguments.client, arguments.amanda_config, arguments.key)
-    entry = replace(entry, is_direct=arguments.direct)
-    config = load_as_amanda_user(arguments)
-    _check_amanda_config(entry.amanda_config)
+    check_disks(arguments.disk)
+    entry = read_entry(
+        arguments.client, arguments.amanda_config, arguments.key, is_direct=arguments.direct
+    )
+    _, config = load_server_config(arguments.config)
     path = registry_path(config.user)
+    plan_disks = _plan_disks(entry, arguments, config)
+    if arguments.setup or arguments.disk:
+        check_enroll(path, entry, is_replacing=arguments.replace)
+    changed = [*(_set_up(arguments, config) if arguments.setup else []), *plan_disks()]
+    load_as_amanda_user(arguments)
     was_known = entry.client in {known.client for known in read_registry(path)}
     is_changed = enroll(path, entry, is_replacing=arguments.replace)
     if was_known and is_changed:
         end_sessions(entry.client)  # of the key that was replaced
     disks, trouble = _find_disks(entry)
     outcome = ("replaced" if was_known else "enrolled") if is_changed else "unchanged"
-    _say(entry, outcome, disks, is_json=arguments.json)
+    _say(entry, outcome, disks, changed, is_json=arguments.json)
     if trouble:
         warn(trouble)
     return Exit.OK
 
 
-def _read_entry(client: str, amanda_config: str, key: str) -> Enrolled:
-    for check, option, name in (
-        (check_client_name, "CLIENT", client),
-        (check_amanda_config_name, "--amanda-config", amanda_config),
-    ):
-        try:
-            check(name)
-        except ValueError as error:
-            raise UsageError(
-                "bad-name", f"{option}: {error}", "it is the name that Amanda knows it by"
-            ) from error
-    return Enrolled(client, amanda_config, _read_key(key))
+def _plan_disks(
+    entry: Enrolled, arguments: argparse.Namespace, config: ServerConfig
+) -> Callable[[], list[str]]:
+    """Look what the disklist lacks, and return what adds that and says so.
+
+    Raises BadDataError if a dumptype is needed that there is not.
+    """
+    if not arguments.disk:
+        return list
+    configured = read_configured(entry.amanda_config, config.user)
+    missing = find_missing(configured, entry.client, arguments.disk)
+    if not missing:
+        return list
+    check_dumptype(configured, entry.amanda_config, arguments.dumptype)
+
+    def add() -> list[str]:
+        add_dles(configured.disklist, entry.client, missing, arguments.dumptype, config.user)
+        return [f"{configured.disklist} has {entry.client} {disk}" for disk in missing]
+
+    return add
 
 
-def _read_key(key: str) -> PublicKey:
-    text = key
-    try:
-        if key == "-":
-            text = sys.stdin.read(LONGEST_KEY)
-        elif not key.startswith(("ssh-", "ecdsa-", "sk-")) and " " not in key:
-            with Path(key).open(encoding="utf-8", errors="surrogateescape") as file:
-                text = file.read(LONGEST_KEY)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(
-            "key-unreadable",
-            f"--key is neither a public key nor a file that can be read ({reason})",
-            "the key is in one piece, in quotes: --key 'ssh-ed25519 AAAA... comment'",
-        ) from error
-    try:
-        return parse_public_key(text)
-    except ValueError as error:
-        raise UsageError(
-            "bad-key",
-            f"--key: {error}",
-            "it is one line of the client's ~/.ssh/id_ed25519.pub: ssh-ed25519 AAAA... comment",
-        ) from error
-
-
-def _check_amanda_config(name: str) -> None:
-    if os.access(AMANDA_FOLDER / name / "amanda.conf", os.R_OK):
-        return
-    known = sorted(path.parent.name for path in AMANDA_FOLDER.glob("*/amanda.conf"))
-    close = difflib.get_close_matches(name, known, 1)
-    hint = f"did you mean {close[0]}? " if close else ""
-    raise BadDataError(
-        "no-amanda-config",
-        f"there is no {AMANDA_FOLDER / name / 'amanda.conf'}",
-        f"{hint}known here: {', '.join(known) or 'none'}",
-    )
+def _set_up(arguments: argparse.Namespace, config: ServerConfig) -> list[str]:
+    """Make what `server setup --yes` would; return what was changed, in words."""
+    if os.geteuid() != 0:
+        raise RefusedError("not-root", "--setup changes what is root's", "start it as root")
+    if missing := find_missing_packages():
+        warn(f"missing, and not installed by this: apt install {' '.join(missing)}")
+    made = []
+    for step in plan_setup(config, None, is_default=not arguments.config):
+        if not step.is_so():
+            make_step(step)
+            made.append(step.what)
+    return made
 
 
 def _find_disks(entry: Enrolled) -> tuple[list[str], str]:
@@ -139,7 +155,9 @@ def _find_disks(entry: Enrolled) -> tuple[list[str], str]:
     )
 
 
-def _say(entry: Enrolled, outcome: str, disks: list[str], *, is_json: bool) -> None:
+def _say(
+    entry: Enrolled, outcome: str, disks: list[str], changed: list[str], *, is_json: bool
+) -> None:
     if is_json:
         value = {
             "outcome": outcome,
@@ -149,9 +167,12 @@ def _say(entry: Enrolled, outcome: str, disks: list[str], *, is_json: bool) -> N
             "fingerprint": entry.key.fingerprint,
             "direct": entry.is_direct,
             "disks": disks,
+            "changed": changed,
         }
         print(render_json(value))
         return
+    for what in changed:
+        print(f"changed: {printable(what)}")
     words = {
         "enrolled": "is enrolled",
         "replaced": "is enrolled anew; what let it in before is gone",

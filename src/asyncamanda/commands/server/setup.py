@@ -3,23 +3,19 @@
 import argparse
 import os
 import re
-import sys
 from pathlib import Path
 
+from asyncamanda.commands.asking import is_agreed
 from asyncamanda.commands.server.options import add_config, warn
 from asyncamanda.config.server import ServerConfig, load_server_config
 from asyncamanda.core.authority import check_amanda_config_name
 from asyncamanda.core.size import ALLOWED, format_size, parse_size
 from asyncamanda.errors import Exit, RefusedError, UsageError
 from asyncamanda.server.newconfig import LEAST_SIZE, NewConfig
-from asyncamanda.server.setup import (
-    Step,
-    find_missing_packages,
-    make_step,
-    plan_setup,
-    warn_of_room,
-)
+from asyncamanda.server.setup import find_missing_packages, plan_setup, warn_of_room
+from asyncamanda.system.steps import Step, make_step
 
+_UNASKED = "--yes makes these changes without a question, --dry-run only shows them"
 _PLAIN_PATH = re.compile(r"/[A-Za-z0-9_./-]+")  # amanda.conf takes it as it is
 
 
@@ -71,24 +67,13 @@ def _make(steps: list[Step], arguments: argparse.Namespace) -> bool:
         print(f"  {step.what}")
     if arguments.dry_run:
         return False
-    if not arguments.yes and not _is_agreed():
+    if not arguments.yes and not is_agreed("make these changes?", _UNASKED):
         print("nothing was changed")
         return False
     for step in steps:
         make_step(step)
     print("done")
     return True
-
-
-def _is_agreed() -> bool:
-    if not sys.stdin.isatty():
-        raise UsageError(
-            "nobody-to-ask",
-            "there is no terminal to ask on",
-            "--yes makes these changes without a question, --dry-run only shows them",
-        )
-    print("make these changes? [y/N] ", end="", flush=True)
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def _read_new_config(arguments: argparse.Namespace, config: ServerConfig) -> NewConfig | None:

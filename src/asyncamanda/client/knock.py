@@ -1,0 +1,147 @@
+"""Knocking at the server's gate: does it know this machine's key, and as whom?"""
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from asyncamanda import __version__
+from asyncamanda.client.faults import explain_not_connected
+from asyncamanda.client.gatefaults import explain_closed, explain_garbled, explain_refused
+from asyncamanda.client.line import Closed, Garbled, Heard, Line
+from asyncamanda.client.plan import Plan, find_password, plan_configured
+from asyncamanda.client.streams import Streams
+from asyncamanda.config.client import SYSTEM_FILE
+from asyncamanda.core.authority import ALLOWED
+from asyncamanda.core.protocol import PROTOCOLS, Hello, Later, Refused, Welcome
+from asyncamanda.core.sshfault import Fault
+from asyncamanda.errors import AsyncamandaError, Exit, LaterError
+from asyncamanda.system.account import ask_as
+from asyncamanda.system.interrupts import catch_stop
+from asyncamanda.system.ssh import NotConnected, Stopped, connect
+
+WELCOME_WITHIN = timedelta(seconds=60)
+FIRST_NAP, LONGEST_NAP, GROWTH = 0.5, 10.0, 1.5  # seconds between two knocks
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The gate knows this machine: as which client, for which configuration, with what disks."""
+
+    client: str
+    amanda_config: str
+    disks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """The gate does not serve yet: why. `is_denied`: it was reached, and the key is not known."""
+
+    words: str
+    is_denied: bool
+
+
+def knock(user: str) -> Ready | NotYet:
+    """Return what the gate that client.toml names says to the Amanda user's key.
+
+    Raises the error for what waiting does not mend: a wrong host key, or a wrong program.
+    """
+    answer = json.loads(ask_as(user, _knock_as_user))
+    match answer.pop("kind"):
+        case "ready":
+            return Ready(answer["client"], answer["amanda_config"], tuple(answer["disks"]))
+        case "not yet":
+            return NotYet(**answer)
+    error = AsyncamandaError(answer["reference"], answer["message"], answer["hint"])
+    error.exit = next(code for code in Exit if code == answer["exit"])
+    raise error
+
+
+def wait_for(
+    knocking: Callable[[], Ready | NotYet],
+    is_enough: Callable[[Ready], bool],
+    now: Callable[[], datetime],
+    until: datetime,
+    nap: Callable[[float], None],
+) -> Iterator[Ready | NotYet]:
+    """Yield what each knock finds; the last is Ready and enough, or what it was `until` then.
+
+    A clock that is set back ends it as well.
+    """
+    seconds = FIRST_NAP
+    began = now()
+    while True:
+        answer = knocking()
+        yield answer
+        if (isinstance(answer, Ready) and is_enough(answer)) or not began <= now() < until:
+            return
+        nap(seconds)
+        seconds = min(seconds * GROWTH, LONGEST_NAP)
+
+
+def _knock_as_user() -> str:
+    try:
+        return _encode(_knock(plan_configured(str(SYSTEM_FILE))))
+    except AsyncamandaError as error:
+        value = {"reference": error.reference, "message": error.message, "hint": error.hint}
+        return json.dumps({"kind": "error", "exit": int(error.exit), **value})
+
+
+def _encode(answer: Ready | NotYet) -> str:
+    kind = "ready" if isinstance(answer, Ready) else "not yet"
+    return json.dumps({"kind": kind, **asdict(answer)})
+
+
+def _knock(plan: Plan) -> Ready | NotYet:
+    target = find_password(plan)
+    # an agent that runs at the same time has its sockets elsewhere
+    with tempfile.TemporaryDirectory(prefix="asyncamanda-") as folder, catch_stop() as stop:
+        try:
+            with (
+                connect(target, plan.options, stop, Path(folder)) as connection,
+                connection.talk(ALLOWED) as session,
+                closing(Streams(connection, plan.amandad)) as streams,
+            ):
+                line = Line(session, streams, stop)
+                line.greet(Hello(PROTOCOLS, f"asyncamanda {__version__}", False), WELCOME_WITHIN)
+                for heard in line.listen(lambda: None):
+                    if (answer := _judge(heard, plan)) is not None:
+                        line.leave()
+                        return answer
+        except NotConnected as failure:
+            return _bear(failure, plan)
+    raise AssertionError("a line's last word is how it ended")
+
+
+def _judge(heard: Heard, plan: Plan) -> Ready | NotYet | None:
+    """Return what the gate's word comes to; None for what does not answer. Raises its errors."""
+    match heard:
+        case Welcome():
+            return Ready(heard.client, heard.amanda_config, tuple(dle.disk for dle in heard.dles))
+        case Refused():
+            return _later_or_raise(explain_refused(heard))
+        case Garbled():
+            raise explain_garbled(heard, plan.target)
+        case Closed():
+            return _later_or_raise(explain_closed(heard, plan.target))
+        case Later():
+            return NotYet(f"{plan.target.host} says: not now ({heard.reason})", is_denied=False)
+        case Stopped():
+            return NotYet("stopped", is_denied=False)
+    return None
+
+
+def _bear(failure: NotConnected, plan: Plan) -> NotYet:
+    _, error = explain_not_connected(failure.fault, plan.target)
+    if failure.fault and failure.fault.fault is Fault.PERMISSION_DENIED:
+        return NotYet(f"{plan.target.host} does not know this machine's key", is_denied=True)
+    return _later_or_raise(error)
+
+
+def _later_or_raise(error: AsyncamandaError) -> NotYet:
+    if isinstance(error, LaterError):
+        return NotYet(error.message, is_denied=False)
+    raise error

@@ -1,0 +1,79 @@
+"""What this machine has that could start the agent, and how the agent is started."""
+
+import os
+import shutil
+import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from asyncamanda.core import schedule
+from asyncamanda.core.schedule import Kind, Machine
+from asyncamanda.errors import ConfigurationError
+
+BOOTED = Path("/run/systemd/system")  # sd_booted(3)
+
+
+def find_program(name: str) -> str | None:
+    """Return where a program of root's is, None if it is not on this machine."""
+    path = os.environ.get("PATH", os.defpath)
+    return shutil.which(name, path=f"{path}:/usr/sbin:/sbin:/usr/bin:/bin")
+
+
+def look_at_machine() -> Machine:
+    """Return what of this machine matters for a schedule."""
+    name = ""
+    with suppress(OSError):
+        name = Path("/etc/machine-id").read_text("utf-8").strip()
+    return Machine(
+        name=name or socket.gethostname(),
+        has_cron=_has_cron(),
+        has_network_manager=Path(schedule.DISPATCHER).parent.is_dir(),
+        has_polkit=Path(schedule.POLKIT_RULE).parent.is_dir(),
+        is_booted_by_systemd=BOOTED.is_dir(),
+    )
+
+
+def choose_kind(wanted: Kind | None) -> Kind:
+    """Return who is to start the agent. Raises ConfigurationError if that is not here."""
+    usable = {
+        Kind.SYSTEMD: find_program("systemctl") is not None,
+        Kind.ANACRON: Path(schedule.ANACRONTAB).exists() and find_program("anacron") is not None,
+        Kind.CRON: _has_cron(),
+    }
+    if wanted:
+        candidates = [wanted]
+    elif BOOTED.is_dir():
+        candidates = [Kind.SYSTEMD]
+    else:
+        candidates = [Kind.ANACRON, Kind.CRON]
+    for kind in candidates:
+        if usable[kind]:
+            return kind
+    raise ConfigurationError(
+        "no-scheduler",
+        f"this machine has no {' or '.join(candidates)}",
+        f"apt install {candidates[-1]}; or --kind names another one",
+    )
+
+
+def _has_cron() -> bool:
+    is_there = find_program("cron") or find_program("crond")
+    return is_there is not None and Path(schedule.CRON_FILE).parent.is_dir()
+
+
+def find_own_program() -> tuple[str, ...]:
+    """Return how to start this program from anywhere: absolute path and first arguments.
+
+    Raises ConfigurationError if it is not installed.
+    """
+    for program in (Path(sys.prefix, "bin", "asyncamanda"), Path(sys.argv[0]).absolute()):
+        if program.name == "asyncamanda" and os.access(program, os.X_OK):
+            return (str(program),)
+    if Path(__file__).is_relative_to(sys.prefix):
+        return (sys.executable, "-P", "-m", "asyncamanda")
+    raise ConfigurationError(
+        "not-installed",
+        "this asyncamanda runs from a checkout, and a timer would not find it",
+        "install it: /opt/asyncamanda/bin/pip install .",
+    )

@@ -1,0 +1,209 @@
+"""What installing or removing would change: whole files, before and after."""
+
+import re
+import stat
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from asyncamanda.client.plan import find_handoff
+from asyncamanda.client.schedule.machine import choose_kind, look_at_machine
+from asyncamanda.client.schedule.record import (
+    Entry,
+    Record,
+    check_ours,
+    hash_text,
+    read_own,
+    read_place,
+    read_record,
+)
+from asyncamanda.client.telling.handoff import FILE_NAME
+from asyncamanda.config.client import SYSTEM_FILE, ClientConfig
+from asyncamanda.core import schedule, units
+from asyncamanda.core.schedule import Kind, Machine, ScheduleFile
+from asyncamanda.core.units import Starts
+from asyncamanda.errors import ConfigurationError, RefusedError
+from asyncamanda.system.account import find_user
+
+MAIL_PLACES = (Path("/var/spool"), Path("/var/mail"), Path("/var/log"))  # an MTA's
+_PLAIN = re.compile(r"[\w./+,@=-]+")  # neither systemd, cron nor a shell makes more of it
+
+Commands = tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A file's whole text before and after; None where there is no file."""
+
+    path: Path
+    before: str | None
+    after: str | None
+    mode: int = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What installing means: `kept` are files of an earlier kind that were changed by hand."""
+
+    kind: Kind
+    changes: tuple[Change, ...]
+    kept: tuple[Path, ...]
+    before: Commands
+    commands: Commands
+    during: Record
+    afterwards: Record
+    is_needed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What removing means: `kept` are files that were changed by hand."""
+
+    changes: tuple[Change, ...]
+    kept: tuple[Path, ...]
+    before: Commands
+    commands: Commands
+    afterwards: Record | None
+
+
+def plan_install(
+    kind: Kind | None, program: tuple[str, ...], settings: ClientConfig, config: Path
+) -> Installation:
+    """Return what has to change; `config` is the file that `settings` is from.
+
+    Raises ConfigurationError for what is missing here, RefusedError for a file that is not ours,
+    and BadDataError if the record of what was written makes no sense.
+    """
+    chosen, machine, record = choose_kind(kind), look_at_machine(), read_record()
+    files = schedule.render_schedule(chosen, _plan_starts(program, settings, config), machine)
+    changes = [change for file in files if (change := _plan_file(file, record))]
+    paths = {Path(file.path) for file in files}
+    old = [entry for entry in (record.entries if record else ()) if entry.path not in paths]
+    gone, kept = _plan_removals(old, force=False)
+    entries = [Entry(Path(file.path), (hash_text(file.text),), file.is_block) for file in files]
+    afterwards = Record(chosen, (*entries, *kept), is_done=True)
+    commands, disabling = schedule.plan_enable(chosen, machine), _plan_disable(gone, machine)
+    return Installation(
+        kind=chosen,
+        changes=(*changes, *gone),
+        kept=tuple(entry.path for entry in kept),
+        before=disabling,
+        commands=commands or _plan_reload(disabling, machine),
+        during=_merge(record, afterwards),
+        afterwards=afterwards,
+        is_needed=bool(changes or gone or record != afterwards or not _is_enabled(commands)),
+    )
+
+
+def _plan_starts(program: tuple[str, ...], settings: ClientConfig, config: Path) -> Starts:
+    account = find_user(settings.user)
+    home, textfile = Path(account.pw_dir), settings.notify.textfile
+    writable = [settings.amandates.parent, *([textfile.parent] if textfile else [])]
+    places = [
+        str(home.joinpath(*path.parts[1:]) if path.parts[:1] == ("~",) else path)
+        for path in (*writable, *(MAIL_PLACES if settings.notify.mail else ()))
+    ]
+    starts = Starts(
+        program=program,
+        user=account.pw_name,
+        options=() if config == SYSTEM_FILE else ("--config", str(config)),
+        desktop=str(find_handoff(str(config))[0] / FILE_NAME),
+        writable=tuple(places),
+    )
+    for word in (*program, *starts.options, *places, starts.user):
+        if not _PLAIN.fullmatch(word):
+            raise ConfigurationError(
+                "odd-name",
+                f"{word!r} has a character that a timer or a shell takes for something else",
+                "use a place with letters, digits and . _ - + , @ = / in its name",
+            )
+    return starts
+
+
+def _plan_file(file: ScheduleFile, record: Record | None) -> Change | None:
+    path = Path(file.path)
+    before, mode, after = read_place(path), file.mode, file.text
+    if file.is_block:
+        after = schedule.add_block(before or "", file.text)
+    else:
+        check_ours(path, before, record)
+    if before is not None:
+        found = stat.S_IMODE(path.stat().st_mode)
+        mode = found if file.is_block else mode
+        if (before, found) == (after, mode):
+            return None
+    return Change(path, before, after, mode)
+
+
+def plan_removal(*, force: bool) -> Removal | None:
+    """Return what has to change, so that nothing is left; None if nothing is there.
+
+    What was changed by hand is kept, unless `force`. Raises RefusedError if something else is in
+    the place of a file, and BadDataError if the record of what was written makes no sense.
+    """
+    record, machine = read_record(), look_at_machine()
+    if record is None:
+        return None
+    changes, kept = _plan_removals(record.entries, force=force)
+    present = [Change(entry.path, None, None) for entry in kept]
+    disabling = _plan_disable((*changes, *present), machine)
+    return Removal(
+        changes=changes,
+        kept=tuple(entry.path for entry in kept),
+        before=disabling,
+        commands=_plan_reload(disabling, machine),
+        afterwards=replace(record, entries=kept, is_done=False) if kept else None,
+    )
+
+
+def _plan_removals(
+    entries: Iterable[Entry], *, force: bool
+) -> tuple[tuple[Change, ...], tuple[Entry, ...]]:
+    """Return the changes that take `entries` away, and those entries that are kept."""
+    changes, kept = [], []
+    for entry in entries:
+        try:
+            own = read_own(entry)
+        except RefusedError:  # somebody's link, for example
+            if force:
+                raise
+            kept.append(entry)
+            continue
+        if own is None:
+            continue
+        if hash_text(own) not in entry.sums and not force:
+            kept.append(entry)
+            continue
+        whole = read_place(entry.path) or ""
+        after = schedule.cut_block(whole) if entry.is_block else None
+        mode = stat.S_IMODE(entry.path.stat().st_mode)
+        changes.append(Change(entry.path, whole, after, mode))
+    return tuple(changes), tuple(kept)
+
+
+def _plan_disable(changes: Iterable[Change], machine: Machine) -> Commands:
+    return schedule.plan_disable(tuple(str(change.path) for change in changes), machine)
+
+
+def _plan_reload(disabling: Commands, machine: Machine) -> Commands:
+    """Return what systemd needs, to forget the units that were switched off."""
+    return (("systemctl", "daemon-reload"),) if disabling and machine.is_booted_by_systemd else ()
+
+
+def _merge(old: Record | None, new: Record) -> Record:
+    """Return the record of both: what may be found after a crash between the two."""
+    merged = {entry.path: entry for entry in (old.entries if old else ())}
+    for entry in new.entries:
+        before = merged.get(entry.path, entry)
+        sums = tuple(dict.fromkeys((*before.sums, *entry.sums)))
+        merged[entry.path] = replace(entry, sums=sums)
+    return Record(new.kind, tuple(merged.values()), is_done=False)
+
+
+def _is_enabled(commands: Commands) -> bool:
+    """Return whether what `commands` would switch on is on."""
+    if not commands:
+        return True
+    argv = ["systemctl", "is-enabled", "--quiet", units.TIMER, units.NUDGE]
+    return subprocess.run(argv, capture_output=True, check=False).returncode == 0

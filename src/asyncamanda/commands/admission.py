@@ -1,0 +1,132 @@
+"""Being let in at the server: the command for its administrator, and waiting until it was run."""
+
+import pwd
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+
+from asyncamanda.client.knock import NotYet, Ready, knock, wait_for
+from asyncamanda.client.setup import is_root_at, run_via
+from asyncamanda.client.wishes import Wishes
+from asyncamanda.commands.telling import again, tell
+from asyncamanda.core.enrolling import Enrolling, render_enroll
+from asyncamanda.core.interval import format_interval
+from asyncamanda.core.publickey import PublicKey
+from asyncamanda.errors import ConfigurationError, LaterError, RefusedError
+from asyncamanda.report.text import name_disks
+from asyncamanda.system.clock import now as read_clock
+
+WAIT_WATCHED, WAIT_UNWATCHED = timedelta(minutes=30), timedelta(minutes=2)
+_SSH_FAILED, _NOT_FOUND = 255, 127
+
+
+@dataclass(frozen=True, slots=True)
+class Applicant:
+    """Who wants to be let in; `is_named`: the user chose the name.
+
+    `pinned` is the server's host key, and under which name it is known.
+    """
+
+    wishes: Wishes
+    account: pwd.struct_passwd
+    is_named: bool
+    key: PublicKey
+    pinned: tuple[PublicKey, str]
+    is_watched: bool
+
+
+def be_let_in(applicant: Applicant) -> None:
+    """Return when the gate answers this machine, with the disks that are wanted.
+
+    Raises LaterError if that takes too long, RefusedError where the enrolling fails,
+    ConfigurationError if the server knows this machine by another name, and what knock() raises.
+    """
+    found = knock(applicant.account.pw_name)
+    if _is_enough(applicant, found):
+        tell(f"already so: {_describe(found)}")
+        return
+    key = f"{applicant.key.key_type} {applicant.key.key} {applicant.key.comment}".strip()
+    wishes = applicant.wishes
+    enrolling = Enrolling(wishes.name, key, wishes.disks, wishes.amanda_config)
+    if wishes.via:
+        _enroll_via(applicant, enrolling)
+    else:
+        tell("The server's administrator lets this machine in by this one line, there:")
+        print(f"\n{render_enroll(enrolling)}\n", flush=True)
+    tell(f"done: {_describe(_wait(applicant))}")
+
+
+def _describe(found: Ready | NotYet) -> str:
+    assert isinstance(found, Ready)
+    disks = f", with {name_disks(found.disks)}" if found.disks else ""
+    return f"the server knows this machine as {found.client}, for {found.amanda_config}{disks}"
+
+
+def _is_enough(applicant: Applicant, found: Ready | NotYet) -> bool:
+    if not isinstance(found, Ready):
+        return False
+    if applicant.is_named and found.client != applicant.wishes.name:
+        raise ConfigurationError(
+            "other-name",
+            f"the server knows this key as {found.client}, not as {applicant.wishes.name}",
+            f"--name {found.client}; or first, there: asyncamanda server revoke {found.client}",
+        )
+    return set(applicant.wishes.disks) <= set(found.disks)
+
+
+def _enroll_via(applicant: Applicant, enrolling: Enrolling) -> None:
+    """Run the enrolling at the server. Raises RefusedError with what it ended with."""
+    via = applicant.wishes.via
+    assert via
+    command = render_enroll(enrolling, is_root=is_root_at(via))
+    tell(f"Enrolling at the server, as {via}:")
+    status = run_via(via, command, applicant.pinned, is_watched=applicant.is_watched)
+    if status == 0:
+        return
+    words, hint = f"ended with exit status {status}", "what it said stands above"
+    if status == _SSH_FAILED:
+        words, hint = "could not connect", f"try `ssh {via}` as the user who called this"
+    elif status == _NOT_FOUND:
+        words, hint = "found no asyncamanda there", "install it on the server: README.md says how"
+    raise RefusedError(
+        "via-failed",
+        f"enrolling by ssh {words}",
+        f"{hint}. Without --via this prints a line for the server's administrator",
+    )
+
+
+def _wait(applicant: Applicant) -> Ready:
+    """Return the gate's word, once it is enough. Raises LaterError if that takes too long."""
+    usual = WAIT_WATCHED if applicant.is_watched else WAIT_UNWATCHED
+    span = applicant.wishes.wait or usual
+    told, found = "", None
+    for found in wait_for(
+        lambda: knock(applicant.account.pw_name),
+        lambda ready: _is_enough(applicant, ready),
+        read_clock,
+        read_clock() + span,
+        time.sleep,
+    ):
+        words = _why_not_yet(applicant, found)
+        if words not in {told, ""}:
+            how = "" if told else f" (for {format_interval(span)} at most; Ctrl-C stops)"
+            tell(f"waiting{how}: {words}")
+            told = words
+    if isinstance(found, Ready) and _is_enough(applicant, found):
+        return found
+    raise LaterError(
+        "not-let-in",
+        f"waited for {format_interval(span)}: {told}",
+        f"all that is done stays done; to go on, the same again: {again()}",
+    )
+
+
+def _why_not_yet(applicant: Applicant, found: Ready | NotYet) -> str:
+    if isinstance(found, NotYet):
+        return f"{found.words}{' yet' if found.is_denied else ''}"
+    missing = sorted(set(applicant.wishes.disks) - set(found.disks))
+    if not missing:
+        return ""
+    return f"{found.client} is let in; the disklist of {found.amanda_config} has no " + name_disks(
+        missing
+    )

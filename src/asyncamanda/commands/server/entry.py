@@ -1,0 +1,96 @@
+"""Whom `server enroll` is to let in, read from its arguments."""
+
+import difflib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from asyncamanda.core.authority import check_amanda_config_name, check_client_name
+from asyncamanda.core.publickey import PublicKey, parse_public_key
+from asyncamanda.errors import BadDataError, UsageError
+from asyncamanda.server.newconfig import AMANDA_FOLDER
+from asyncamanda.server.registry import Enrolled
+
+LONGEST_KEY = 65_536  # characters that are read of a key; parse_public_key() takes fewer
+
+
+def read_entry(client: str, amanda_config: str | None, key: str, *, is_direct: bool) -> Enrolled:
+    """Return whom the arguments name; without an `amanda_config` for the only one there is.
+
+    Raises UsageError for a name or key that is none, and for several configurations or none
+    where none is named, BadDataError for one that does not exist.
+    """
+    _check("CLIENT", client, check_client_name)
+    if amanda_config is not None:
+        _check("--amanda-config", amanda_config, check_amanda_config_name)
+    public = _read_key(key)
+    return Enrolled(client, _find_amanda_config(amanda_config), public, is_direct)
+
+
+def check_disks(disks: Sequence[str]) -> None:
+    """Raise UsageError if one of the `disks` cannot stand in a disklist."""
+    for disk in disks:
+        if not disk or not disk.isprintable():
+            raise UsageError("bad-disk", f"--disk: {disk!a} is no disk's name", "such as: /home")
+
+
+def _check(option: str, name: str, check: Callable[[str], None]) -> None:
+    try:
+        check(name)
+    except ValueError as error:
+        raise UsageError(
+            "bad-name", f"{option}: {error}", "it is the name that Amanda knows it by"
+        ) from error
+
+
+def _find_amanda_config(name: str | None) -> str:
+    known = sorted(path.parent.name for path in AMANDA_FOLDER.glob("*/amanda.conf"))
+    if name is None:
+        if len(known) == 1:
+            return known[0]
+        if known:
+            raise UsageError(
+                "which-amanda-config",
+                f"this server has several Amanda configurations: {', '.join(known)}",
+                "name one: --amanda-config NAME",
+            )
+        raise UsageError(
+            "no-amanda-config",
+            f"there is no Amanda configuration in {AMANDA_FOLDER}",
+            "asyncamanda server setup --new-config NAME --vtapes DIR --size SIZE writes one",
+        )
+    if os.access(AMANDA_FOLDER / name / "amanda.conf", os.R_OK):
+        return name
+    close = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    raise BadDataError(
+        "no-amanda-config",
+        f"there is no {AMANDA_FOLDER / name / 'amanda.conf'}",
+        f"{hint}known here: {', '.join(known) or 'none'}",
+    )
+
+
+def _read_key(key: str) -> PublicKey:
+    text = key
+    try:
+        if key == "-":
+            text = sys.stdin.read(LONGEST_KEY)
+        elif not key.startswith(("ssh-", "ecdsa-", "sk-")) and " " not in key:
+            with Path(key).open(encoding="utf-8", errors="surrogateescape") as file:
+                text = file.read(LONGEST_KEY)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(
+            "key-unreadable",
+            f"--key is neither a public key nor a file that can be read ({reason})",
+            "the key is in one piece, in quotes: --key 'ssh-ed25519 AAAA... comment'",
+        ) from error
+    try:
+        return parse_public_key(text)
+    except ValueError as error:
+        raise UsageError(
+            "bad-key",
+            f"--key: {error}",
+            "it is one line of the client's ~/.ssh/id_ed25519.pub: ssh-ed25519 AAAA... comment",
+        ) from error

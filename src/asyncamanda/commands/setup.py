@@ -1,0 +1,227 @@
+"""asyncamanda setup: make this machine a client, from its key to the first backup."""
+
+import argparse
+import os
+import pwd
+import socket
+import subprocess
+import sys
+
+from asyncamanda.client import clienttoml, hostkey, schedule, setup
+from asyncamanda.client.hostkey import Place
+from asyncamanda.client.schedule.machine import choose_kind
+from asyncamanda.client.wishes import DEFAULT_INTERVAL, Said, Wishes, read_wishes
+from asyncamanda.commands.admission import Applicant, be_let_in
+from asyncamanda.commands.asking import ask, is_not_refused, is_terminal
+from asyncamanda.commands.telling import again, tell
+from asyncamanda.config.client import SYSTEM_FILE
+from asyncamanda.core.publickey import PublicKey
+from asyncamanda.errors import ConfigurationError, Exit, LaterError, RefusedError, UsageError
+from asyncamanda.system.steps import Step, make_step, plan_link
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add = parser.add_argument
+    add("server", metavar="SERVER", help="the Amanda server, [user@]host[:port]")
+    add("--name", metavar="CLIENT", help="this machine in the disklist (default: its host name)")
+    add("--amanda-config", metavar="NAME", help="(default: the only one that the server has)")
+    add(
+        "--disk",
+        metavar="DISK",
+        action="append",
+        default=[],
+        help="what to back up, such as /home; may be repeated (default: what the disklist has)",
+    )
+    add("--interval", metavar="SPAN", help=f"how often (default: {DEFAULT_INTERVAL})")
+    add("--fingerprint", metavar="SHA256:...", help="the server's host key, by its fingerprint")
+    add("--via", metavar="ADMIN@SERVER", help="enroll there by ssh, as an administrator")
+    add("--wait", metavar="SPAN", help="how long to wait to be enrolled (default: 30m, 2m unasked)")
+    add("--replace", action="store_true", help="put an existing client.toml aside")
+    add("--no-schedule", action="store_true", help="install no timer")
+    add(
+        "--backup",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="make the first backup (default: ask)",
+    )
+    add("--yes", action="store_true", help="ask nothing; needs --fingerprint for a new host key")
+
+
+def run(arguments: argparse.Namespace) -> Exit:
+    """Make this machine a client in steps of which each looks first whether it is needed.
+
+    Raises UsageError with every mistake in the arguments, RefusedError to everybody but root,
+    for a host key that is not the right one and where a step fails, ConfigurationError for what
+    is missing here, and LaterError where a second start goes on.
+    """
+    try:
+        return _run(arguments)
+    except (KeyboardInterrupt, EOFError) as error:
+        print()
+        raise LaterError(
+            "stopped", "stopped; what is done stays done", f"to go on, the same again: {again()}"
+        ) from error
+
+
+def _run(arguments: argparse.Namespace) -> Exit:
+    if os.geteuid() != 0:
+        raise RefusedError("not-root", "setup changes what is root's", "start it as root")
+    wishes = _read_wishes(arguments)
+    present = None if arguments.replace else clienttoml.read_present()
+    note = clienttoml.check_present(present, wishes) if present else ""
+    account = setup.find_account(present)
+    if not arguments.no_schedule:
+        _check_schedule()
+    is_asking = is_terminal() and not arguments.yes
+    place = hostkey.find_place(wishes.server, account)
+    host_key, is_known = _settle_host_key(wishes, place, account, is_asking=is_asking)
+    path = setup.find_key_path(present, account)
+    steps = [
+        plan_link("your shell"),
+        *setup.plan_key(path, account),
+        setup.plan_pin(host_key, place, account, is_known=is_known),
+        clienttoml.plan_client_toml(wishes, account, is_replacing=arguments.replace),
+    ]
+    for step in steps:
+        _see_to(step)
+    if note:
+        tell(f"note: {note}")
+    applicant = Applicant(
+        wishes=wishes,
+        account=account,
+        is_named=arguments.name is not None,
+        key=setup.read_key(path, account),
+        pinned=(host_key, place.known_as),
+        is_watched=is_terminal(),
+    )
+    be_let_in(applicant)
+    if not arguments.no_schedule:
+        _schedule()
+    return _back_up_first(arguments, is_asking=is_asking)
+
+
+def _read_wishes(arguments: argparse.Namespace) -> Wishes:
+    said = Said(
+        server=arguments.server,
+        name=arguments.name or socket.gethostname(),
+        amanda_config=arguments.amanda_config,
+        disks=tuple(arguments.disk),
+        interval=arguments.interval,
+        fingerprint=arguments.fingerprint,
+        via=arguments.via,
+        wait=arguments.wait,
+    )
+    return read_wishes(said, os.path.exists)
+
+
+def _see_to(step: Step) -> None:
+    """Make `step` so, and say whether that was needed."""
+    if step.is_so():
+        tell(f"already so: {step.what}")
+        return
+    make_step(step)
+    tell(f"done: {step.what}")
+
+
+# -- the server's host key
+
+
+def _settle_host_key(
+    wishes: Wishes, place: Place, account: pwd.struct_passwd, *, is_asking: bool
+) -> tuple[PublicKey, bool]:
+    """Return the server's host key, which is known or was confirmed, and whether it is known."""
+    known = hostkey.find_known(place, account)
+    try:
+        offered = hostkey.scan_keys(place)
+    except LaterError:
+        if not known.keys:
+            raise
+        offered = known.keys  # ssh compares it, as soon as the server is back
+    key, is_known = hostkey.choose_key(offered, known, place, wishes.fingerprint)
+    if is_known or wishes.fingerprint:
+        return key, is_known
+    shown = hostkey.show_key(key, place)
+    how = f"ssh-keygen -lf {hostkey.name_file(key)}"
+    if not is_asking:
+        raise UsageError(
+            "nobody-to-ask",
+            f"the host key of {place.host} is not known here, and nobody can be asked: {shown}",
+            f"compare it with what `{how}` prints on the server, and add --fingerprint "
+            f"{key.fingerprint}",
+        )
+    print(f"The host key of {place.host} is\n  {shown}")
+    print(f"On the server, its administrator sees it by\n  {how}", flush=True)
+    _confirm(key)
+    return key, False
+
+
+def _confirm(key: PublicKey) -> None:
+    """Return when the key is confirmed. Raises RefusedError if it is not."""
+    answer = ask("Is it the same? Type yes, or the fingerprint itself:")
+    while answer not in {"yes", "no", key.fingerprint}:
+        answer = ask("Please type yes, no, or the fingerprint:")
+    if answer == "no":
+        raise RefusedError(
+            "host-key-not-confirmed",
+            "the host key was not confirmed, and nothing was changed",
+            "compare it with what the server's administrator sees",
+        )
+
+
+# -- what follows
+
+
+def _check_schedule() -> None:
+    """Raise ConfigurationError if nothing on this machine could start the agent."""
+    schedule.find_own_program()
+    try:
+        choose_kind(None)
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            error.reference,
+            error.message,
+            "apt install cron; or --no-schedule, and let something else start `asyncamanda run`",
+        ) from error
+
+
+def _schedule() -> None:
+    """Let something start the agent from now on, and say whether that was needed."""
+    settings = clienttoml.read_present()
+    assert settings
+    program = schedule.find_own_program()
+    installation = schedule.plan_install(None, program, settings, SYSTEM_FILE)
+    if installation.is_needed:
+        schedule.install(installation)
+    how = "done" if installation.is_needed else "already so"
+    tell(f"{how}: {installation.kind.value} starts `asyncamanda run`, which backs up when due")
+    for path in installation.kept:
+        tell(f"note: {path} was changed by hand, and is kept")
+
+
+def _follow(argv: list[str], environ: dict[str, str]) -> int:
+    """Run a program to its end, which it reaches by itself after a Ctrl-C; return its status."""
+    process = subprocess.Popen(argv, env=environ)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue
+
+
+def _back_up_first(arguments: argparse.Namespace, *, is_asking: bool) -> Exit:
+    """Make the first backup, if that is wanted; return how it ended."""
+    is_wanted = arguments.backup
+    if is_wanted is None and is_asking:
+        is_wanted = is_not_refused("Back up now?")
+    elif is_wanted is None:
+        is_wanted = arguments.yes
+    code = Exit.OK
+    if is_wanted:
+        environ = {k: v for k, v in os.environ.items() if k != "ASYNCAMANDA_CONFIG"}
+        # -P: this program is the one that is installed, whatever lies in the folder
+        argv = [sys.executable, "-P", "-m", "asyncamanda", "run", "-v"]
+        status = _follow(argv, environ)
+        code = next((known for known in Exit if known == status), Exit.INTERNAL)
+    tell("`asyncamanda status` shows how the backup stands, `asyncamanda run` makes one.")
+    return code

@@ -1,0 +1,28 @@
+"""The command that lets a client in at the server, as its administrator types or copies it."""
+
+import shlex
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolling:
+    """Who is to be let in: its name in the disklist, its disks, and its public key's line.
+
+    Without an `amanda_config` the server takes the only one that it has.
+    """
+
+    client: str
+    key: str
+    disks: tuple[str, ...] = ()
+    amanda_config: str | None = None
+
+
+def render_enroll(enrolling: Enrolling, *, is_root: bool = False) -> str:
+    """Return the command for a shell at the server, one line; `is_root`: no sudo is needed."""
+    argv = [] if is_root else ["sudo"]
+    argv += ["asyncamanda", "server", "enroll", enrolling.client]
+    if enrolling.amanda_config is not None:
+        argv += ["--amanda-config", enrolling.amanda_config]
+    for disk in enrolling.disks:
+        argv += ["--disk", disk]
+    return shlex.join([*argv, "--setup", "--key", enrolling.key])

@@ -1,0 +1,266 @@
+"""What `asyncamanda setup` makes of its arguments, and the texts that it writes and prints."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from asyncamanda.client.clienttoml import check_present, render_client_toml
+from asyncamanda.client.hostkey import Known, Place, choose_key, name_file, render_known
+from asyncamanda.client.knock import NotYet, Ready, wait_for
+from asyncamanda.client.setup import plan_via
+from asyncamanda.client.wishes import Said, Wishes, read_wishes
+from asyncamanda.config.client import ClientConfig, parse_client_config
+from asyncamanda.core.enrolling import Enrolling, render_enroll
+from asyncamanda.core.publickey import PublicKey
+from asyncamanda.core.sshargv import Target
+from asyncamanda.errors import BadDataError, ConfigurationError, RefusedError, UsageError
+from asyncamanda.server.disklist import (
+    Configured,
+    check_dumptype,
+    find_missing,
+    render_dles,
+)
+
+GOOD = Said("amanda.example.com", "laptop")
+FINGERPRINT = "SHA256:" + "aB3+/" * 8 + "abc"
+
+
+def read(said: Said) -> Wishes:
+    """Return the wishes on a machine that has /home and "/srv/a b"."""
+    return read_wishes(said, {"/home", "/srv/a b"}.__contains__)
+
+
+# -- the arguments
+
+
+def test_what_is_not_said_is_the_usual() -> None:
+    """The user at the server, too."""
+    wishes = read(GOOD)
+    assert wishes.server == Target("amanda.example.com", user="backup")
+    assert (wishes.disks, wishes.interval, wishes.via, wishes.wait) == ((), None, None, None)
+
+
+def test_what_is_said_counts() -> None:
+    """A disk that is named twice is one."""
+    disks = ("/home", "/srv/a b", "/home")
+    wishes = read(replace(GOOD, server="me@[::1]:2222", disks=disks, via="root@x", wait="5m"))
+    assert wishes.server == Target("::1", user="me", port=2222)
+    assert wishes.disks == ("/home", "/srv/a b")
+    assert (wishes.via, wishes.wait) == (Target("x", user="root"), timedelta(minutes=5))
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (replace(GOOD, server="-oProxyCommand=x"), "SERVER: "),
+        (replace(GOOD, server="a:hunter2@x"), "SERVER: a password"),
+        (replace(GOOD, via="a:hunter2@x"), "--via: a password"),
+        (replace(GOOD, name="a b"), "--name: "),
+        (replace(GOOD, name=""), "--name: "),
+        (replace(GOOD, amanda_config="../x"), "--amanda-config: "),
+        (replace(GOOD, disks=("home",)), "--disk: 'home' is no path"),
+        (replace(GOOD, disks=("/a\n/b",)), r"--disk: '/a\n/b' is no path"),
+        (replace(GOOD, disks=("/nosuch",)), "--disk: /nosuch is not on this machine"),
+        (replace(GOOD, interval="often"), "--interval: "),
+        (replace(GOOD, wait="0"), "--wait: "),
+        (replace(GOOD, fingerprint=FINGERPRINT[:-1]), "--fingerprint: "),
+        (replace(GOOD, fingerprint=FINGERPRINT + "="), "--fingerprint: "),
+        (replace(GOOD, fingerprint="MD5:" + "0" * 43), "--fingerprint: "),
+    ],
+)
+def test_a_mistake_is_told(said: Said, words: str) -> None:
+    """With the option that it is in, and no password."""
+    with pytest.raises(UsageError) as caught:
+        read(said)
+    assert words in caught.value.message
+    assert "hunter2" not in caught.value.message
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    """A line each."""
+    with pytest.raises(UsageError) as caught:
+        read(Said("", "", "", ("x", "/nosuch"), "x", "x", "", "x"))
+    assert len(caught.value.message.splitlines()) == 9
+
+
+# -- the line for the server
+
+
+@pytest.mark.parametrize("disk", ["/home", "/srv/a b", "/srv/it's", '/srv/"q" $(x);`y`', "/srv/ü"])
+def test_the_line_for_the_server_survives_a_shell(disk: str) -> None:
+    """Whatever a disk is called; it is one line."""
+    line = render_enroll(Enrolling("laptop", "ssh-ed25519 AAAA it's me", (disk,), "daily"))
+    assert "\n" not in line
+    assert shlex.split(line) == [
+        *("sudo", "asyncamanda", "server", "enroll", "laptop", "--amanda-config", "daily"),
+        *("--disk", disk, "--setup", "--key", "ssh-ed25519 AAAA it's me"),
+    ]
+
+
+def test_the_line_says_only_what_is_known() -> None:
+    """Root needs no sudo, and the server may have one configuration only."""
+    line = render_enroll(Enrolling("laptop", "ssh-ed25519 AAAA"), is_root=True)
+    assert line == "asyncamanda server enroll laptop --setup --key 'ssh-ed25519 AAAA'"
+
+
+def test_an_administrators_login_is_one_argv() -> None:
+    """With a terminal only where somebody watches; where nobody does ssh asks nothing."""
+    via = Target("amanda", user="root", port=2222)
+    assert plan_via(via, "true", ("~/k", "/tmp/p"), is_watched=True) == [  # noqa: S108
+        *("ssh", "-t", "-o", 'UserKnownHostsFile="~/k" "/tmp/p"'),
+        *("-l", "root", "-p", "2222", "--", "amanda", "true"),
+    ]
+    unwatched = plan_via(Target("amanda"), "true", ("~/k",), is_watched=False)
+    assert unwatched[:4] == ["ssh", "-T", "-o", "BatchMode=yes"]
+
+
+# -- client.toml
+
+
+def test_the_client_toml_says_what_is_wanted() -> None:
+    """And nothing else: every other key has its default."""
+    wishes = read(replace(GOOD, server="[fe80::1%eth0]:22", interval="1d 12h"))
+    config = parse_client_config(render_client_toml(wishes), "x")
+    assert config == ClientConfig(
+        Target("fe80::1%eth0", user="backup", port=22), interval=timedelta(hours=36)
+    )
+
+
+def test_what_the_client_toml_shows_is_true() -> None:
+    """Each key that is commented out is allowed as it stands there."""
+    text = render_client_toml(read(GOOD))
+    lines = [re.sub(r"^# (?=\w+ += )", "", line) for line in text.splitlines()]
+    shown = parse_client_config("\n".join(lines), "x")
+    usual = parse_client_config(text, "x")
+    for key in ("stale_after", "networks", "not_networks", "windows", "max_load"):
+        assert getattr(shown, key) != getattr(usual, key)
+    for key in ("reconnect_for", "on_battery", "metered", "relax_after", "pause", "ssh"):
+        assert getattr(shown, key) == getattr(usual, key)
+
+
+def test_a_client_toml_for_the_same_server_is_kept() -> None:
+    """With a note where it has another interval; a user that it leaves out is no other one."""
+    there = ClientConfig(Target("amanda.example.com"))
+    assert check_present(there, read(GOOD)) == ""
+    assert check_present(there, read(replace(GOOD, interval="24"))) == ""
+    assert "its own interval" in check_present(there, read(replace(GOOD, interval="5h")))
+    for other in (
+        replace(there, server=Target("other")),
+        replace(there, server=Target("amanda.example.com", port=2222)),
+        replace(there, command="amdump daily"),
+    ):
+        with pytest.raises(ConfigurationError, match=r"client\.toml"):
+            check_present(other, read(GOOD))
+
+
+# -- the host key
+
+PLACE = Place("amanda", 22, "amanda")
+ED25519 = PublicKey("ssh-ed25519", "AAAA")
+RSA = PublicKey("ssh-rsa", "BBBB")
+NOTHING = Known((), ())
+
+
+def test_the_first_key_counts_unless_another_is_known_or_named() -> None:
+    """Known is what is pinned, by whichever type."""
+    offered = (ED25519, RSA)
+    assert choose_key(offered, NOTHING, PLACE, None) == (ED25519, False)
+    assert choose_key(offered, NOTHING, PLACE, RSA.fingerprint) == (RSA, False)
+    assert choose_key(offered, Known((RSA,), ()), PLACE, None) == (RSA, True)
+    assert choose_key(offered, Known((RSA,), ()), PLACE, RSA.fingerprint) == (RSA, True)
+
+
+@pytest.mark.parametrize(
+    ("known", "fingerprint", "reference"),
+    [
+        (NOTHING, FINGERPRINT, "wrong-fingerprint"),
+        (Known((ED25519,), ()), RSA.fingerprint, "wrong-fingerprint"),
+        (Known((PublicKey("ssh-ed25519", "CCCC"),), ()), ED25519.fingerprint, "host-key-changed"),
+        (Known((ED25519,), (RSA,)), None, "host-key-revoked"),
+    ],
+)
+def test_a_key_that_is_not_the_right_one_is_refused(
+    known: Known, fingerprint: str | None, reference: str
+) -> None:
+    """A fingerprint makes good neither another key that is known nor a revoked one."""
+    with pytest.raises(RefusedError) as caught:
+        choose_key((ED25519, RSA), known, PLACE, fingerprint)
+    assert caught.value.reference == reference
+
+
+def test_a_key_is_pinned_by_the_name_that_ssh_looks_for() -> None:
+    """And sshd keeps it in a file of its type's."""
+    assert render_known(ED25519, "[amanda]:2222") == "[amanda]:2222 ssh-ed25519 AAAA\n"
+    assert name_file(RSA) == "/etc/ssh/ssh_host_rsa_key.pub"
+
+
+# -- waiting
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+READY = Ready("laptop", "daily", ("/home",))
+DENIED = NotYet("no", is_denied=True)
+
+
+def wait(answers: Iterator[Ready | NotYet], seconds: float) -> tuple[list[Ready | NotYet], float]:
+    """Return what was found, and how long that took."""
+    slept: list[float] = []
+    found = wait_for(
+        lambda: next(answers),
+        lambda ready: "/home" in ready.disks,
+        lambda: NOW + timedelta(seconds=sum(slept)),
+        NOW + timedelta(seconds=seconds),
+        slept.append,
+    )
+    return list(found), sum(slept)
+
+
+def test_it_waits_until_the_gate_serves_what_is_wanted() -> None:
+    """A gate that does not have the disk yet is not enough."""
+    early = replace(READY, disks=())
+    answers: list[Ready | NotYet] = [DENIED, DENIED, early, READY]
+    assert wait(iter(answers), 60)[0] == answers
+
+
+def test_it_gives_up_in_time_and_never_hurries() -> None:
+    """There is a last knock after the time; the naps grow to ten seconds."""
+    found, took = wait(iter([DENIED] * 1000), 100)
+    assert found[-1] == DENIED
+    assert 100 <= took <= 110
+    assert 10 <= len(found) <= 20
+
+
+# -- the disklist
+
+
+def test_a_disk_is_added_once_as_amanda_quotes_it() -> None:
+    """After a last line without its end, too."""
+    assert render_dles("", "laptop", ["/home"], "roaming") == "laptop /home roaming\n"
+    assert (
+        render_dles("# x", "laptop", ["/a b", "/#"], "r") == '# x\nlaptop "/a b" r\nlaptop "/#" r\n'
+    )
+    assert render_dles("x\n", "laptop", ['/"'], "r") == 'x\nlaptop "/\\"" r\n'
+
+
+def configured(*by_ssh: str) -> Configured:
+    """Return a configuration with these dumptypes, one more, and a disk of the laptop's."""
+    return Configured(Path("/x"), (("laptop", "/home"),), ("global", *by_ssh), by_ssh)
+
+
+def test_only_what_is_missing_is_added() -> None:
+    """By client and disk, whole."""
+    disks = ("/home", "/srv", "/srv")
+    assert find_missing(configured(), "laptop", disks) == ("/srv",)
+    assert find_missing(configured(), "tablet", disks) == ("/home", "/srv")
+
+
+def test_a_dumptype_that_there_is_not_names_those_by_ssh() -> None:
+    """Any other that there is may be used."""
+    check_dumptype(configured("roaming"), "daily", "global")
+    with pytest.raises(BadDataError, match="no dumptype roming") as caught:
+        check_dumptype(configured("roaming", "more"), "daily", "roming")
+    assert "roaming, more" in caught.value.hint

@@ -1,0 +1,180 @@
+"""What files let a machine start the agent, as values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from asyncamanda.core import units
+from asyncamanda.core.inhibit import INHIBIT_ACTIONS
+from asyncamanda.core.schedule import (
+    ANACRONTAB,
+    CRON_FILE,
+    DISPATCHER,
+    POLKIT_RULE,
+    Kind,
+    Machine,
+    add_block,
+    cut_block,
+    is_ours,
+    plan_disable,
+    plan_enable,
+    read_block,
+    render_schedule,
+)
+from asyncamanda.core.units import Starts
+
+PROGRAM = "/opt/asyncamanda/bin/asyncamanda"
+STARTS = Starts((PROGRAM,), "backup", (), "/var/lib/asyncamanda/client/desktop.json")
+MACHINE = Machine("0f1e", True, True, True, True)
+BARE = Machine("0f1e", False, False, False, False)
+UNITS = [units.SERVICE_FILE, units.TIMER_FILE, units.NUDGE_FILE]
+
+
+def render(kind: Kind, starts: Starts = STARTS, machine: Machine = MACHINE) -> dict[str, str]:
+    """Return the texts of a schedule's files by their paths."""
+    return {file.path: file.text for file in render_schedule(kind, starts, machine)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "machine", "paths"),
+    [
+        (Kind.SYSTEMD, MACHINE, [*UNITS, DISPATCHER, POLKIT_RULE]),
+        (Kind.SYSTEMD, BARE, UNITS),
+        (Kind.ANACRON, MACHINE, [ANACRONTAB, CRON_FILE, DISPATCHER, POLKIT_RULE]),
+        (Kind.ANACRON, BARE, [ANACRONTAB]),
+        (Kind.CRON, MACHINE, [CRON_FILE, DISPATCHER, POLKIT_RULE]),
+    ],
+)
+def test_each_kind_has_its_files(kind: Kind, machine: Machine, paths: list[str]) -> None:
+    """What is not on the machine gets no file; each whole file says that it is ours."""
+    files = render_schedule(kind, STARTS, machine)
+    assert [file.path for file in files] == paths
+    assert all(file.is_block or is_ours(file.text) for file in files)
+    assert {file.path: file.mode for file in files if file.mode != 0o644} == (
+        {DISPATCHER: 0o755} if machine.has_network_manager else {}
+    )
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_each_start_names_the_configuration(kind: Kind) -> None:
+    """Where another than the default is meant, so does each command, the desktops' too."""
+    starts = replace(STARTS, options=("--config", "/srv/away.toml"))
+    for text in render(kind, starts).values():
+        assert text.count(PROGRAM) == text.count("--config /srv/away.toml")
+
+
+def settings(unit: str) -> dict[str, list[str]]:
+    """Return the settings of a unit, each with its values."""
+    found: dict[str, list[str]] = {}
+    for line in unit.splitlines():
+        name, sign, value = line.partition("=")
+        if sign and not line.startswith("#"):
+            found.setdefault(name, []).append(value)
+    return found
+
+
+@pytest.mark.parametrize("path", [units.SERVICE_FILE, units.NUDGE_FILE])
+def test_a_unit_leaves_a_backup_what_it_needs(path: str) -> None:
+    """Setuid programs work, nothing is hidden from tar, and nothing ends a long backup."""
+    unit = settings(render(Kind.SYSTEMD)[path])
+    assert unit["ExecStart"][0].startswith("!/")
+    assert unit["User"] == ["backup"]
+    assert unit["TimeoutStartSec"] == ["infinity"]
+    assert unit["SuccessExitStatus"] == ["75"]
+    hiding = {"NoNewPrivileges", "PrivateTmp", "PrivateUsers", "ProtectKernelModules", "RemoveIPC"}
+    hiding |= {"PrivateDevices", "InaccessiblePaths", "TemporaryFileSystem", "RootDirectory"}
+    assert not hiding & {*unit}
+    assert unit["ProtectHome"] == ["read-only"]
+    kept = set(" ".join(unit["CapabilityBoundingSet"]).split())
+    assert kept == {*units.CAPABILITIES}
+    assert "-/tmp" in unit["ReadWritePaths"]
+
+
+def test_a_unit_may_write_where_the_configuration_says() -> None:
+    """Each place once, Amanda's own among them."""
+    starts = replace(STARTS, writable=("/srv/metrics", "/var/lib/amanda"))
+    unit = settings(render(Kind.SYSTEMD, starts)[units.SERVICE_FILE])
+    assert unit["ReadWritePaths"].count("-/var/lib/amanda") == 1
+    assert "-/srv/metrics" in unit["ReadWritePaths"]
+
+
+def test_cron_starts_four_times_an_hour_and_spreads_machines() -> None:
+    """The same machine at the same minutes, others at others."""
+    seen = set()
+    for name in map(str, range(200)):
+        text = render(Kind.CRON, machine=replace(MACHINE, name=name))[CRON_FILE]
+        minutes = [int(word) for word in text.splitlines()[-1].split()[0].split(",")]
+        assert [minute - minutes[0] for minute in minutes] == [0, 15, 30, 45]
+        assert minutes[-1] < 60
+        seen.add(minutes[0])
+    assert seen == {*range(15)}
+    assert render(Kind.CRON) == render(Kind.CRON)
+
+
+def test_the_rule_names_each_action_and_the_user() -> None:
+    """What logind asks polkit about, for nobody else."""
+    rule = render(Kind.CRON, replace(STARTS, user="amandabackup"))[POLKIT_RULE]
+    assert all(f'"{action}"' in rule for action in INHIBIT_ACTIONS)
+    assert 'subject.user == "amandabackup"' in rule
+
+
+def test_what_is_run_after_it_was_written() -> None:
+    """Only systemd has to be told, and without a running one links are all that is made."""
+    assert plan_enable(Kind.CRON, MACHINE) == plan_enable(Kind.ANACRON, MACHINE) == ()
+    assert plan_enable(Kind.SYSTEMD, MACHINE)[0] == ("systemctl", "daemon-reload")
+    (offline,) = plan_enable(Kind.SYSTEMD, BARE)
+    assert offline == ("systemctl", "enable", units.TIMER, units.NUDGE)
+
+
+def test_removing_never_ends_a_backup_that_runs() -> None:
+    """Only the timer is stopped; and what is gone is not named, which systemctl would refuse."""
+    commands = plan_disable((units.TIMER_FILE, units.NUDGE_FILE), MACHINE)
+    assert commands == (
+        ("systemctl", "disable", "--now", units.TIMER),
+        ("systemctl", "disable", units.NUDGE),
+    )
+    assert plan_disable((units.NUDGE_FILE,), BARE) == (("systemctl", "disable", units.NUDGE),)
+    assert plan_disable((CRON_FILE,), MACHINE) == ()
+
+
+BLOCK = "1 10 asyncamanda run\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\n",
+        "\n\n",
+        "SHELL=/bin/sh\n",
+        "no end of a line",
+        "dos\r\n",
+        "a byte \udcff\n",
+        "a line\n# begin: Made by `asyncamanda schedule install`.\nleft alone\n",
+    ],
+)
+def test_a_block_comes_and_goes_without_a_trace(text: str) -> None:
+    """What stood there stands there afterwards, to the byte; a second block takes its place."""
+    added = add_block(text, BLOCK)
+    assert added.startswith(text)
+    assert read_block(added) == BLOCK
+    assert f"\n{BLOCK}" in added
+    assert cut_block(added) == text
+    assert add_block(added, BLOCK) == added
+    assert cut_block(add_block(added, "another\n")) == text
+
+
+def test_lines_after_a_block_stay() -> None:
+    """Somebody went on writing below it."""
+    assert cut_block(add_block("a\n", BLOCK) + "b\n") == "a\nb\n"
+    assert read_block("a\n") is None
+    assert cut_block("a\n") == "a\n"
+
+
+def test_a_mark_counts_near_the_top_only() -> None:
+    """A file that merely cites it is somebody else's."""
+    assert is_ours(f"#!/bin/sh\n# {units.MARK}\n")
+    assert not is_ours("\n" * 3 + units.MARK)
+    assert not is_ours("")
