@@ -96,3 +96,7 @@ class StaleError(AsyncamandaError):
     """It does not work now, and the last backup is alarmingly old."""
 
     exit = Exit.STALE
+
+
+class StaleWaitError(StaleError, EverydayError):
+    """The same where nothing was tried, so that nobody is told again who does not watch."""

@@ -25,7 +25,13 @@ def furnish(lab: Lab, *, bytes_each: int = 10_000, files: int = 3, **settings: o
 
 def configure(client: Client, **settings: object) -> None:
     """Write client.toml: the server, its command, and `settings` over them."""
-    values: dict[str, object] = {"server": "backup@amanda", "command": COMMAND, **settings}
+    values: dict[str, object] = {
+        "server": "backup@amanda",
+        "command": COMMAND,
+        "retry_within": "0.001s",  # the next start tries again
+        "on_battery": "allow",  # whatever runs these tests
+        **settings,
+    }
     lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
     lines += ["[ssh]", 'connect_timeout = "3s"', 'keepalive = "2s"']
     client.write("/etc/asyncamanda/client.toml", "\n".join(lines) + "\n")

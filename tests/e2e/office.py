@@ -20,6 +20,7 @@ LOGDIR = "/var/lib/amanda/daily/log"
 HOLDING = "/srv/amanda/holding"
 DISK = "/srv/docs"
 # what tests turn down; the rest is as users have it
+PATIENT = {"retry_within": "0.001s", "on_battery": "allow"}  # of the agent's
 SETTINGS = {"batch_window": "0.5s", "heartbeat": "2s"}
 
 # a file of SQLite's cannot be opened from outside of its host: it follows links by itself
@@ -75,7 +76,7 @@ class Office:
 
     def configure_agent(self, client: Client, **settings: object) -> None:
         """Write a client.toml that names the server and no command: that means the gate."""
-        values = {"server": "backup@amanda", **settings}
+        values = {"server": "backup@amanda", **PATIENT, **settings}
         lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
         lines += ["[ssh]", 'connect_timeout = "5s"', 'keepalive = "2s"']
         client.write("/etc/asyncamanda/client.toml", "\n".join(lines) + "\n")

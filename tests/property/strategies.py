@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from asyncamanda.core.amandates import LATEST_SECOND, Row
 from asyncamanda.core.model import (
     Attempt,
+    BackupState,
     DumpRecord,
     Memory,
     Outcome,
@@ -107,4 +108,8 @@ memories = st.builds(
     dles=st.none() | st.lists(texts, max_size=3).map(tuple),
     asked_at=st.none() | any_moments,
     not_before=st.none() | any_moments,
+    tries=st.integers(0, 1_000_000),
+    retry_at=st.none() | any_moments,
+    seen=texts,
+    told=st.dictionaries(texts, st.sampled_from(BackupState), max_size=3),
 )

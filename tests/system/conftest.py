@@ -174,7 +174,13 @@ class Rig:
         self, path: str = CONFIG, ssh: Mapping[str, object] | None = None, **keys: object
     ) -> str:
         """Write a client.toml; `keys` and `ssh` change what it says. Return its path."""
-        whole = {"server": "backup@amanda", "command": "dump /home", "amandates": AMANDATES}
+        whole = {
+            "server": "backup@amanda",
+            "command": "dump /home",
+            "amandates": AMANDATES,
+            "retry_within": "0.001s",  # the next start tries again
+            "on_battery": "allow",  # whatever runs these tests
+        }
         lines = [f"{key} = {_toml(value)}" for key, value in {**whole, **keys}.items()]
         lines += ["[ssh]", *(f"{key} = {_toml(value)}" for key, value in (ssh or {}).items())]
         self.laptop.write(path, "\n".join(lines) + "\n")

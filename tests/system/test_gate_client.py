@@ -169,7 +169,7 @@ def test_amandates_decides_nothing_at_the_gate(gate: Gate) -> None:
     """Neither a fresh one, nor one that is not there; it is shown as a hint."""
     gate.play(WELL)
     gate.rig.set_dumped(ago=60)
-    assert gate.rig.run("check").stdout == "due: the server was never asked\n"
+    assert gate.rig.run("check").stdout.startswith("due: the server was never asked\n")
     gate.rig.laptop.remove(gate.rig.amandates)
     assert (gate.run().exit, gate.visits()) == (0, 1)
     gate.rig.set_dumped(ago=-2)

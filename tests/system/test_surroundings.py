@@ -449,6 +449,31 @@ def test_a_strange_bus_is_no_trouble(
     assert of_the_kernel(found)
 
 
+@pytest.mark.parametrize(
+    ("behave", "why"),
+    [
+        (hang_up, "hung up"),
+        (hang_up_after_begin, "hung up|Broken pipe|reset"),
+        (refuse, "not understood: .*REJECTED"),
+        (boast, "no message"),  # else a hundred megabytes are kept before they are read
+    ],
+)
+def test_what_will_never_answer_is_not_waited_for(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    behave: Callable[[socket.socket], None],
+    why: str,
+) -> None:
+    """It is said at once what is wrong."""
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/bus")
+    with (
+        serving(tmp_path / "bus", behave),
+        pytest.raises(Unavailable, match=why),
+        open_system_bus(),
+    ):
+        pass
+
+
 def test_nothing_at_all_is_known_and_no_trouble(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

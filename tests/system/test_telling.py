@@ -389,20 +389,22 @@ def test_the_command_tries_every_channel(rig: Rig) -> None:
     rig.laptop.make_directory("/srv/mail", owner="backup")
     rig.laptop.write(path, script, mode=0o755)
     rig.configure()
-    notify_table(rig, desktop=False, mail="root", urls=[f"ntfy://{SECRET}"])
+    rig.laptop.write("/etc/asyncamanda/urls", f"ntfy://{SECRET}\n", owner="backup")
+    notify_table(rig, desktop=False, mail="root", urls_file="/etc/asyncamanda/urls")
     done = rig.run("notify", "--test", "--json")
     rows = {row["channel"]: row["problem"] for row in done.json}
     assert done.exit == 78
     assert rows == {
         "journal": None,
         "mail": None,
-        "ntfy": "needs the extra notify: pip install 'asyncamanda[notify]'",
+        "urls_file": rows["urls_file"],
     }
+    assert "open to others" in rows["urls_file"]
     user, _, text = rig.laptop.read("/srv/mail/mail").partition("\n")
     assert user == "backup"
     assert "Subject: asyncamanda: a test from laptop: this is how you are told" in text
     shown = rig.run("notify", "--test")
-    assert "needs the extra notify: pip install 'asyncamanda[notify]'" in shown.stdout
+    assert "open to others" in shown.stdout
     assert SECRET not in done.stdout + done.stderr + shown.stdout + shown.stderr
     rig.laptop.remove(path)
 

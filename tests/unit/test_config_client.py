@@ -9,16 +9,20 @@ import pytest
 from asyncamanda.config.client import (
     SYSTEM_FILE,
     ClientConfig,
+    NotifySettings,
     SshSettings,
     candidate_files,
     parse_client_config,
 )
+from asyncamanda.core.conditions import MAINS_ONLY, Conditions, Pause
 from asyncamanda.core.interval import ALLOWED as SPANS
 from asyncamanda.core.model import Policy, Watch
 from asyncamanda.core.sshargv import ALLOWED as TARGETS
 from asyncamanda.core.sshargv import SshOptions, Target
+from asyncamanda.core.windows import parse_window
 from asyncamanda.errors import ConfigurationError
 
+OFFICE_AND_NIGHT = (parse_window("Mon..Fri 08:00-19:00"), parse_window("22:00-06:00"))
 DAY = timedelta(days=1)
 LEAST = 'server = "backup@server"\ncommand = "/usr/sbin/amdump daily"\n'
 
@@ -60,9 +64,29 @@ def test_every_key_is_understood() -> None:
         reconnect_for = "90s"
         amandad = "/opt/amanda/libexec/amandad"
         user = "amanda"
+        on_battery = "50%"
+        metered = "allow"
+        networks = ["Office*", "ethernet"]
+        not_networks = ["Hotel*"]
+        windows = ["Mon..Fri 08:00-19:00", "22:00-06:00"]
+        max_load = 2.5
+        unknown = "refuse"
+        relax_after = "5 days"
+        pause = "stop"
+        inhibit_for = "30m"
+        inhibit_lid = true
+        retry_within = "2h"
+        spread = "10m"
         [ssh]
         connect_timeout = "5s"
         keepalive = "PT1M"
+        [notify]
+        desktop = false
+        mail = "root"
+        urls = ["ntfy://topic"]
+        urls_file = "/etc/asyncamanda/urls"
+        ping = "https://hc-ping.com/some-uuid"
+        textfile = "/var/lib/node/asyncamanda.prom"
         """,
         "client.toml",
     )
@@ -81,7 +105,38 @@ def test_every_key_is_understood() -> None:
         reconnect_for=timedelta(seconds=90),
         amandad=Path("/opt/amanda/libexec/amandad"),
         user="amanda",
+        on_battery=50.0,
+        metered=True,
+        networks=("Office*", "ethernet"),
+        not_networks=("Hotel*",),
+        windows=OFFICE_AND_NIGHT,
+        max_load=2.5,
+        unknown=False,
+        relax_after=5 * DAY,
+        pause=Pause.STOP,
+        inhibit_for=timedelta(minutes=30),
+        inhibit_lid=True,
+        retry_within=timedelta(hours=2),
+        spread=timedelta(minutes=10),
         ssh=SshSettings(timedelta(seconds=5), timedelta(minutes=1)),
+        notify=NotifySettings(
+            desktop=False,
+            mail="root",
+            urls=("ntfy://topic",),
+            urls_file=Path("/etc/asyncamanda/urls"),
+            ping="https://hc-ping.com/some-uuid",
+            textfile=Path("/var/lib/node/asyncamanda.prom"),
+        ),
+    )
+    assert config.conditions == Conditions(
+        battery_from=50.0,
+        is_metered_allowed=True,
+        networks=("Office*", "ethernet"),
+        not_networks=("Hotel*",),
+        windows=OFFICE_AND_NIGHT,
+        max_load=2.5,
+        is_unknown_allowed=False,
+        relax_after=5 * DAY,
     )
     assert config.policy == Policy(
         1.5 * DAY, Watch.NEWEST, ("/home", "/etc"), 28 * DAY, 3 * DAY, timedelta(minutes=30)
@@ -89,6 +144,24 @@ def test_every_key_is_understood() -> None:
     assert config.ssh_options == SshOptions(
         "~/.ssh/amanda", timedelta(seconds=5), timedelta(minutes=1)
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "least"),
+    [('"allow"', None), ('"refuse"', MAINS_ONLY), ('"50%"', 50.0), ('"100%"', 100.0)],
+)
+def test_a_battery_is_allowed_refused_or_has_to_be_charged(value: str, least: float | None) -> None:
+    """From a charge on, in per cent."""
+    config = parse_client_config(f"{LEAST}on_battery = {value}", "client.toml")
+    assert config.conditions.battery_from == least
+
+
+def test_what_is_not_said_is_polite_and_gives_in() -> None:
+    """No backup on a link that costs, or on little charge, unless the last one is old."""
+    assert parse_client_config(LEAST, "client.toml").conditions == Conditions()
+    assert Conditions() == Conditions(30.0, is_metered_allowed=False, relax_after=3 * DAY)
+    never = parse_client_config(f'{LEAST}relax_after = "never"', "client.toml").conditions
+    assert never.relax_after is None
 
 
 def test_without_a_command_the_gate_is_meant() -> None:
@@ -168,6 +241,27 @@ def test_all_mistakes_are_told_at_once() -> None:
         ("user = 1", "user", "1"),
         ('amandates = ""', "amandates", "something else"),
         ("amandates = 1", "amandates", "something else"),
+        ("on_battery = 50", "on_battery", "50"),
+        ('on_battery = "half"', "on_battery", "'half'"),
+        ('on_battery = "0%"', "on_battery", "'0%'"),
+        ("on_battery = []", "on_battery", "a list"),
+        ("metered = true", "metered", "True"),
+        ('networks = "Office"', "networks", "'Office'"),
+        ("not_networks = [1]", "not_networks", "a list"),
+        ('windows = "08:00-19:00"', "windows", "'08:...'"),
+        ("windows = [8]", "windows", "a list"),
+        ('windows = ["8-19"]', "windows", "'8-19'"),
+        ("max_load = 0", "max_load", "0"),
+        ("max_load = true", "max_load", "True"),
+        ("max_load = nan", "max_load", "a number beyond all bounds"),
+        ('unknown = "maybe"', "unknown", "'maybe'"),
+        ('relax_after = "soon"', "relax_after", "'soon'"),
+        ('pause = "wait"', "pause", "'wait'"),
+        ("inhibit_for = 0", "inhibit_for", "0"),
+        ('inhibit_lid = "yes"', "inhibit_lid", "'yes'"),
+        ("retry_within = 0", "retry_within", "0"),
+        ("spread = 0", "spread", "0"),
+        ("notify = 5", "notify", "5"),
         ("ssh = 5", "ssh", "5"),
         ("ssh = []", "ssh", "a list"),
         ('ssh = "x"', "ssh", "'x'"),

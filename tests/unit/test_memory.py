@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from asyncamanda.client.memory import decode_memory, encode_memory
-from asyncamanda.core.model import Attempt, DumpRecord, Memory, Outcome, Span, Started
+from asyncamanda.core.model import Attempt, BackupState, DumpRecord, Memory, Outcome, Span, Started
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
 DUMP = DumpRecord('/\udce9\n"', 3, NOW)
@@ -24,6 +24,10 @@ FULL = Memory(
     dles=(DUMP.disk, "/"),
     asked_at=NOW,
     not_before=NOW + timedelta(hours=2),
+    tries=3,
+    retry_at=NOW + timedelta(minutes=9),
+    seen="power=mains metered=no networks=[]",
+    told={"mail": BackupState.STALE},
 )
 # what read_memory() takes for damage
 REFUSALS = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
@@ -65,10 +69,10 @@ def test_what_is_no_memory_is_refused(text: str) -> None:
         decode_memory(text)
 
 
-@pytest.mark.parametrize("format_", [0, 1, 3, None, "2"])
+@pytest.mark.parametrize("format_", [0, 1, 2, 4, None, "3"])
 def test_a_memory_of_another_format_is_refused(format_: object) -> None:
     """A newer version's memory is not guessed at."""
-    with pytest.raises(ValueError, match="is not 2"):
+    with pytest.raises(ValueError, match="is not 3"):
         decode_memory(json.dumps({**json.loads(encode_memory(FULL)), "format": format_}))
 
 

@@ -23,9 +23,15 @@ SECOND = timedelta(seconds=1)
 SETTLE = timedelta(hours=1)
 EMPTY = Memory(since=NOW)
 
-UNSETTLED = [Outcome.KILLED, Outcome.LOST, Outcome.INTERRUPTED, Outcome.UNSEEN]
+UNSETTLED = [Outcome.KILLED, Outcome.LOST, Outcome.INTERRUPTED, Outcome.UNSEEN, Outcome.PAUSED]
 RAN = [Outcome.FAILED, Outcome.INCOMPLETE, *UNSETTLED]
-NOT_RUN = [Outcome.UNREACHABLE, Outcome.REFUSED, Outcome.LATER, Outcome.STOPPED]
+NOT_RUN = [
+    Outcome.UNREACHABLE,
+    Outcome.REFUSED,
+    Outcome.LATER,
+    Outcome.STOPPED,
+    Outcome.DEFERRED,
+]
 
 
 def attempt(outcome: Outcome, after: timedelta = timedelta(0), detail: str = "") -> Attempt:

@@ -323,7 +323,7 @@ def test_other_links_are_none(name: str, attributes: Attributes, entries: set[st
         (f"{HEADER}eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n", "", True),
         (f"{HEADER}eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000080\t0\t0\t0\n", "", False),
         (f"{HEADER}eth0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n", "", False),
-        (f"{HEADER}*\t00000000\t00000000\t0200\t0\t0\t0\t00000000\t0\t0\t0\n", "", False),
+        (f"{HEADER}*\t00000000\t00000000\t0201\t0\t0\t0\t00000000\t0\t0\t0\n", "", False),
         (f"{HEADER}eth0\t00000000\t010200C0\t????\t0\t0\t0\t00000000\t0\t0\t0\n", "", False),
         (HEADER, REJECTING.replace("00200200       lo", "00000003     eth0"), True),
         (HEADER, REJECTING.replace(" 00 ", " 40 ", 1).replace("00200200", "00000001"), False),

@@ -256,7 +256,8 @@ def test_an_attempt_is_one_line(attempt: Attempt, words: str) -> None:
         (
             decide(disk("/", 9 * DAY)),
             True,
-            "STALE: / not backed up for too long, for one is wanted every 1d",
+            "STALE: the last backup is 9d old; / not backed up for too long, "
+            "for one is wanted every 1d",
         ),
     ],
 )

@@ -1,31 +1,42 @@
 """One start of the agent: lock, look, decide, and back up by whichever way the plan says."""
 
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from asyncamanda.client import direct, gate
+from asyncamanda.client.aftermath import Aftermath
 from asyncamanda.client.look import LOCK_NAME, Look, look_around
-from asyncamanda.client.memory import make_folder, set_aside, unwritable
+from asyncamanda.client.memory import make_folder, set_aside, unwritable, write_memory
+from asyncamanda.client.moment import Guard, describe_place, judge_moment
 from asyncamanda.client.narrator import Narrator
 from asyncamanda.client.plan import Plan
+from asyncamanda.core.conditions import Deferred, explain_deferred
 from asyncamanda.core.due import NotDue, force_due
 from asyncamanda.core.interval import format_age
-from asyncamanda.core.model import Attempt
-from asyncamanda.core.remember import last_run
+from asyncamanda.core.model import Attempt, Outcome
+from asyncamanda.core.remember import last_run, note_end
 from asyncamanda.errors import EverydayError, LaterError
-from asyncamanda.report.text import format_time, name_disks
+from asyncamanda.report.text import describe_attempt, format_time, name_disks
 from asyncamanda.system.clock import now as read_clock
-from asyncamanda.system.interrupts import catch_stop
+from asyncamanda.system.interrupts import StopRequest, catch_stop
 from asyncamanda.system.locks import Held, Holder, hold_lock
 
 
-def back_up(plan: Plan, narrator: Narrator, *, force: bool) -> Attempt | NotDue:
-    """Back up, if that is due or `force` says so, and return how it went.
+@dataclass(frozen=True, slots=True)
+class Urge:
+    """How much a start wants to back up: though nothing is due, and at once, whatever waits."""
+
+    is_forced: bool = False
+    is_hasty: bool = False
+
+
+def back_up(plan: Plan, narrator: Narrator, urge: Urge) -> Attempt | NotDue | Deferred:
+    """Back up, if that is due or forced and the moment is good, and return how it went.
 
     Raises LaterError (running already, unreachable, put off by the server, the end not seen),
     RefusedError, ProtocolError, and NotStoredError if the run ended and a wanted disk is not
-    backed up; what happened is remembered by then.
+    backed up; what happened is remembered, and told, by then.
     """
     with ExitStack() as stack:
         _lock(stack, plan)
@@ -37,17 +48,67 @@ def back_up(plan: Plan, narrator: Narrator, *, force: bool) -> Attempt | NotDue:
                 f"warning: {look.damage}; it is set aside as {aside.name}. Whether the last "
                 "backup was good is forgotten with it, so a new one is due"
             )
-        if isinstance(look.decision, NotDue) and not force:
-            return look.decision
-        if look.settles_at:
-            raise _unsettled(last_run(look.memory), look.settles_at)
-        if not force:
-            _refuse_too_early(plan, look)
+        aftermath = Aftermath(plan, look, narrator, stop)
+        try:
+            return _decide(plan, look, narrator, stop, urge, aftermath)
+        finally:
+            aftermath.settle()
+
+
+def _decide(  # noqa: PLR0913, PLR0917 - all that one start has
+    plan: Plan,
+    look: Look,
+    narrator: Narrator,
+    stop: StopRequest,
+    urge: Urge,
+    aftermath: Aftermath,
+) -> Attempt | NotDue | Deferred:
+    """Back up, unless something speaks against it."""
+    if isinstance(look.decision, NotDue) and not urge.is_forced:
+        return look.decision
+    if look.settles_at:
+        raise _unsettled(last_run(look.memory), look.settles_at)
+    if not urge.is_forced:
+        _refuse_too_early(plan, look)
+        if deferred := _find_hindrance(plan, look, urge, aftermath):
+            return deferred
+    with Guard(plan, look, narrator) as guard:
         if plan.command is None:
-            return gate.back_up(plan, look, narrator, stop, force=force)
-        if force:
+            return gate.back_up(plan, look, narrator, stop, guard, force=urge.is_forced)
+        if urge.is_forced:
             look = replace(look, decision=force_due(look.decision, plan.policy))
-        return direct.back_up(plan, look, narrator, stop)
+        return direct.back_up(plan, look, narrator, stop, guard)
+
+
+def _find_hindrance(plan: Plan, look: Look, urge: Urge, aftermath: Aftermath) -> Deferred | None:
+    """Return why the moment is not a good one, remembered; None if it is.
+
+    Raises EverydayError if the last try came to nothing lately, and nothing has changed since.
+    """
+    if plan.moments is None:
+        return None
+    surroundings, moment = judge_moment(plan.moments, look)
+    place = aftermath.place = describe_place(surroundings)
+    waits_until = look.retry_at if place == look.memory.seen and not urge.is_hasty else None
+    if isinstance(moment, Deferred):
+        if waits_until is None:
+            attempt = Attempt(look.now, look.now, Outcome.DEFERRED, explain_deferred(moment))
+            aftermath.opens_at = moment.until if moment.is_by_clock else None
+            write_memory(plan.state, note_end(look.memory, attempt))
+        return moment
+    if waits_until:
+        raise _waiting(look, waits_until)
+    return None
+
+
+def _waiting(look: Look, until: datetime) -> EverydayError:
+    last = look.memory.attempts[-1] if look.memory.attempts else None
+    why = f"the last try ended with: {describe_attempt(last)}" if last else "tried lately"
+    return EverydayError(
+        "waits",
+        f"{why}; the next try is at {format_time(until)}, or as soon as power or network change",
+        "--force tries now",
+    )
 
 
 def _lock(stack: ExitStack, plan: Plan) -> None:

@@ -9,6 +9,7 @@ from asyncamanda import quick
 from asyncamanda.client.faults import explain_not_connected
 from asyncamanda.client.look import Look, read_disks
 from asyncamanda.client.memory import say_alive, write_memory
+from asyncamanda.client.moment import Guard
 from asyncamanda.client.narrator import Narrator
 from asyncamanda.client.plan import Plan, find_password, warn_of_password
 from asyncamanda.core.direct import BackedUp, NotBackedUp, explain_status, find_moved, judge_run
@@ -34,7 +35,10 @@ LOOK_EVERY = timedelta(seconds=1)
 class _Watcher:
     """What is done twice a second while the command runs: show, look, and say "I live"."""
 
-    def __init__(self, plan: Plan, look: Look, started: Started, narrator: Narrator) -> None:
+    def __init__(
+        self, plan: Plan, look: Look, started: Started, narrator: Narrator, guard: Guard
+    ) -> None:
+        self._guard = guard
         self._plan = plan
         self._look = look
         self._memory = look.memory
@@ -46,6 +50,7 @@ class _Watcher:
 
     def tick(self) -> None:
         now = read_clock()
+        self._guard.tick()  # who leaves does not stop an amdump, so it goes on to its end
         self._memory = say_alive(self._plan.state, self._memory, now)
         glimpse = quick.glimpse(str(self._plan.amandates))
         if glimpse != self._glimpse and now - self._looked_at >= LOOK_EVERY:
@@ -65,7 +70,7 @@ class _Watcher:
                 self._narrator.tell(f"amandates has {dump.disk} now (level {dump.level})")
 
 
-def back_up(plan: Plan, look: Look, narrator: Narrator, stop: StopRequest) -> Attempt:
+def back_up(plan: Plan, look: Look, narrator: Narrator, stop: StopRequest, guard: Guard) -> Attempt:
     """Run the plan's command at the server, and return how that went.
 
     Raises what agent.back_up() raises.
@@ -77,7 +82,7 @@ def back_up(plan: Plan, look: Look, narrator: Narrator, stop: StopRequest) -> At
     try:
         with connect(target, plan.options, stop, plan.state) as connection:
             narrator.tell(f"connected to {target}; running {plan.command}")
-            return _run(plan, look, narrator, connection, stop)
+            return _run(plan, look, narrator, connection, stop, guard)
     except NotConnected as failure:
         outcome, error = explain_not_connected(failure.fault, plan.target)
         attempt = Attempt(started_at, read_clock(), outcome, error.message)
@@ -85,15 +90,21 @@ def back_up(plan: Plan, look: Look, narrator: Narrator, stop: StopRequest) -> At
         raise error from None
 
 
-def _run(
-    plan: Plan, look: Look, narrator: Narrator, connection: Connection, stop: StopRequest
+def _run(  # noqa: PLR0913, PLR0917 - all that one start has
+    plan: Plan,
+    look: Look,
+    narrator: Narrator,
+    connection: Connection,
+    stop: StopRequest,
+    guard: Guard,
 ) -> Attempt:
     assert plan.command  # or the gate would be asked
     started_at = read_clock()
     started = Started(started_at, started_at, os.getpid())
     look = replace(look, memory=note_start(look.memory, started))
     write_memory(plan.state, look.memory)
-    watcher = _Watcher(plan, look, started, narrator)
+    watcher = _Watcher(plan, look, started, narrator, guard)
+    guard.begin()
     end = connection.run(
         plan.command, lambda line: narrator.tell(f"the server says: {line}"), watcher.tick
     )

@@ -17,13 +17,16 @@ from asyncamanda.client.gatefaults import (
     explain_put_off,
     explain_refused,
     explain_stop,
+    explain_turned,
 )
 from asyncamanda.client.line import Closed, Garbled, Line
 from asyncamanda.client.look import Look
+from asyncamanda.client.moment import Guard
 from asyncamanda.client.narrator import Narrator
 from asyncamanda.client.plan import Plan, find_password, warn_of_password
 from asyncamanda.client.record import Record
 from asyncamanda.client.streams import Streams
+from asyncamanda.core.conditions import Deferred
 from asyncamanda.core.direct import NotBackedUp
 from asyncamanda.core.due import NotDue, force_due
 from asyncamanda.core.interval import format_age, format_interval
@@ -61,8 +64,14 @@ WELCOME_WITHIN = timedelta(seconds=60)  # a dispatcher may have to start, and to
 LONGEST_NAP = 1.0  # seconds: then the wall clock is looked at again
 
 
-def back_up(
-    plan: Plan, look: Look, narrator: Narrator, stop: StopRequest, *, force: bool
+def back_up(  # noqa: PLR0913 - all that one start has
+    plan: Plan,
+    look: Look,
+    narrator: Narrator,
+    stop: StopRequest,
+    guard: Guard,
+    *,
+    force: bool,
 ) -> Attempt | NotDue:
     """Ask the server's gate for a backup, and return how it went.
 
@@ -72,7 +81,7 @@ def back_up(
     target = find_password(plan)
     warn_of_password(plan, narrator)
     narrator.note(f"connecting to {target}")
-    asking = _Asking(plan, look, narrator, stop, force=force)
+    asking = _Asking(plan, look, narrator, stop, guard, force=force)
     while True:
         try:
             with (
@@ -91,12 +100,21 @@ def back_up(
 class _Asking:
     """What one start is at with the server, over as many lines as it takes."""
 
-    def __init__(
-        self, plan: Plan, look: Look, narrator: Narrator, stop: StopRequest, *, force: bool
+    def __init__(  # noqa: PLR0913 - all that one start has
+        self,
+        plan: Plan,
+        look: Look,
+        narrator: Narrator,
+        stop: StopRequest,
+        guard: Guard,
+        *,
+        force: bool,
     ) -> None:
         self._plan = plan
         self._narrator = narrator
         self._stop = stop
+        self._guard = guard
+        self._turned: Deferred | None = None
         self._is_forced = force
         self._wanted = look.decision.wanted
         self._record = Record(plan.state, look.memory, narrator)
@@ -112,7 +130,7 @@ class _Asking:
         Raises the error for every other end, remembered by then.
         """
         self._greet(line)
-        for heard in line.listen(self._record.say_alive):
+        for heard in line.listen(self._tick):
             match heard:
                 case Welcome():
                     if result := self._welcomed(line, heard):
@@ -131,6 +149,16 @@ class _Asking:
                 case _:
                     assert_never(heard)
         raise AssertionError("a line's last word is how it ended")
+
+    def _tick(self) -> None:
+        """Say that we live; leave if the moment has turned bad, and the run may be left."""
+        self._record.say_alive()
+        turned = self._guard.tick()
+        if turned is None or self._is_forced or self._turned:
+            return
+        if self._guard.may_stop or self._standing is not Standing.RUNNING:
+            self._turned = turned
+            self._stop.ask()
 
     def _greet(self, line: Line) -> None:
         hello = Hello(PROTOCOLS, f"asyncamanda {__version__}", self._narrator.is_watching)
@@ -176,6 +204,7 @@ class _Asking:
         }
         self._narrator.tell(f"connected to {self._plan.target}; {words[welcome.standing]}")
         line.say(Submit(self._is_forced))
+        self._guard.begin()
         return None
 
     def _resume(self, line: Line, welcome: Welcome, started: Started) -> Attempt | NotDue | None:
@@ -240,6 +269,11 @@ class _Asking:
             in_doubt = Outcome.STOPPED
         elif standing is Standing.WAITING:
             standing = Standing.RUNNING  # by the time that the server notices, it may
+        if self._turned:
+            is_left = in_doubt is Outcome.INTERRUPTED
+            error = explain_turned(self._turned, standing, self._plan.target)
+            outcome = Outcome.PAUSED if is_left else Outcome.DEFERRED
+            self._record.fail(Outcome.DEFERRED, error, in_doubt=outcome)
         error = explain_stop(signal_name, standing, self._plan.target)
         self._record.fail(Outcome.STOPPED, error, in_doubt=in_doubt)
 

@@ -4,6 +4,7 @@ from datetime import datetime
 from enum import Enum
 
 from asyncamanda.client.line import Closed, Garbled
+from asyncamanda.core.conditions import Deferred, explain_deferred
 from asyncamanda.core.protocol import Later, Refused
 from asyncamanda.core.sshargv import Target
 from asyncamanda.errors import (
@@ -132,6 +133,19 @@ def explain_stop(signal_name: str, standing: Standing, target: Target) -> Asynca
         ),
     }[standing]
     return LaterError(reference, f"stopped by {signal_name}{words}", hint)
+
+
+def explain_turned(turned: Deferred, standing: Standing, target: Target) -> AsyncamandaError:
+    """Return the error for a moment that turned bad before the backup was there."""
+    why = explain_deferred(turned)
+    if standing is Standing.RUNNING:
+        return EverydayError(
+            "paused",
+            f"{why}; the run at {target.host} was left",
+            "a start in a better moment joins it, learns how it ended, or asks anew; with "
+            '`pause = "finish"` it would have gone on',
+        )
+    return EverydayError("deferred", why, "the next start looks again; --force asks all the same")
 
 
 def explain_lost(closed: Closed, standing: Standing, target: Target) -> AsyncamandaError:

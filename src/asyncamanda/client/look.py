@@ -11,6 +11,7 @@ from asyncamanda.core.amandates import Rejected, iterate_rows
 from asyncamanda.core.due import Decision, Disk, Witness, decide_due, is_stale, survey_disks
 from asyncamanda.core.model import Memory
 from asyncamanda.core.remember import doubt_running, next_try_at, note_unseen_end, settles_at
+from asyncamanda.core.retry import retry_at
 from asyncamanda.core.served import come_back_at, decide_served, find_witness
 from asyncamanda.errors import AsyncamandaError
 from asyncamanda.system.files import open_shared
@@ -27,8 +28,8 @@ class Look:
 
     `damage` says what is wrong with the memory (None: nothing); `settles_at` until when a
     run whose end nobody saw may go on; `next_try_at` until when one that is due is not tried
-    again; `come_back_at` until when the gate's server wants not to be asked; `glimpses` what
-    the verdict rests on.
+    again; `come_back_at` until when the gate's server wants not to be asked; `retry_at` when one
+    that came to nothing is tried again; `glimpses` what the verdict rests on.
     """
 
     now: datetime
@@ -42,6 +43,7 @@ class Look:
     settles_at: datetime | None
     next_try_at: datetime | None
     come_back_at: datetime | None
+    retry_at: datetime | None
     glimpses: list[str]
 
 
@@ -83,6 +85,9 @@ def look_around(
         settles_at=settles_at(memory, plan.policy.settle, now) if is_direct else None,
         next_try_at=next_try_at(memory, decision.wanted, plan.policy.interval, now),
         come_back_at=None if is_direct else come_back_at(memory, now),
+        retry_at=retry_at(memory.retry_at, now, plan.moments.retry_within)
+        if plan.moments
+        else None,
         glimpses=glimpses,
     )
 

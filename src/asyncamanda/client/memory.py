@@ -13,12 +13,21 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from asyncamanda.core.model import EPOCH, Attempt, DumpRecord, Memory, Outcome, Span, Started
+from asyncamanda.core.model import (
+    EPOCH,
+    Attempt,
+    BackupState,
+    DumpRecord,
+    Memory,
+    Outcome,
+    Span,
+    Started,
+)
 from asyncamanda.errors import AsyncamandaError, LaterError, RefusedError
 from asyncamanda.report.json import attempt_value, dump_value, time_value
 from asyncamanda.system.files import write_whole
 
-FORMAT = 2
+FORMAT = 3
 FILE_NAME = "memory.json"
 ALIVE_EVERY = timedelta(minutes=1)
 
@@ -131,6 +140,10 @@ def encode_memory(memory: Memory) -> str:
         "dles": memory.dles,
         "asked_at": time_value(memory.asked_at),
         "not_before": time_value(memory.not_before),
+        "tries": memory.tries,
+        "retry_at": time_value(memory.retry_at),
+        "seen": memory.seen,
+        "told": [[channel, state.value] for channel, state in memory.told.items()],
     }
     return json.dumps(value, indent=1) + "\n"
 
@@ -153,6 +166,10 @@ def decode_memory(text: str) -> Memory:
         dles=None if dles is None else tuple(str(disk) for disk in dles),
         asked_at=_decode_time_or_none(value["asked_at"]),
         not_before=_decode_time_or_none(value["not_before"]),
+        tries=int(value["tries"]),
+        retry_at=_decode_time_or_none(value["retry_at"]),
+        seen=str(value["seen"]),
+        told={str(channel): BackupState(state) for channel, state in value["told"]},
     )
 
 

@@ -14,10 +14,29 @@ from asyncamanda.client.narrator import Narrator
 from asyncamanda.config import client as config
 from asyncamanda.core import interval, sshargv
 from asyncamanda.core.classic import ClassicArguments
+from asyncamanda.core.conditions import Conditions, Pause
 from asyncamanda.core.model import Policy, Watch
 from asyncamanda.core.sshargv import SshOptions, Target
 from asyncamanda.errors import ConfigurationError, RefusedError, UsageError
 from asyncamanda.system.account import become_user, find_user
+
+NOBODY = config.NotifySettings(desktop=False)  # whom the classic form tells
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """What moments are good for a backup, and what becomes of one in which they turn bad.
+
+    `retry_within` is the longest wait between tries that come to nothing, `spread` the time over
+    which clients are spread that could all begin at once.
+    """
+
+    conditions: Conditions
+    pause: Pause
+    inhibit_for: timedelta
+    inhibit_lid: bool
+    retry_within: timedelta
+    spread: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +46,7 @@ class Plan:
     `state` is the folder of its memory; `depends_on` are the files, amandates and memory
     aside, whose change could change a verdict. `reconnect_for` is how long a broken connection
     to the gate is tried anew, and `amandad` the program that Amanda's calls get, None for
-    the usual one.
+    the usual one. `moments` is None in the classic form, which takes any.
     """
 
     target: Target
@@ -40,6 +59,8 @@ class Plan:
     password_file: Path | None = None
     reconnect_for: timedelta = timedelta(minutes=2)
     amandad: Path | None = None
+    moments: Moments | None = None
+    notify: config.NotifySettings = NOBODY
 
 
 def plan_classic(arguments: ClassicArguments) -> Plan:
@@ -96,7 +117,25 @@ def plan_configured(named: str | None) -> Plan:
         password_file=settings.password_file and settings.password_file.expanduser(),
         reconnect_for=settings.reconnect_for,
         amandad=settings.amandad,
+        moments=Moments(
+            conditions=settings.conditions,
+            pause=settings.pause,
+            inhibit_for=settings.inhibit_for,
+            inhibit_lid=settings.inhibit_lid,
+            retry_within=settings.retry_within,
+            spread=settings.spread,
+        ),
+        notify=settings.notify,
     )
+
+
+def find_handoff(named: str | None) -> tuple[Path, int]:
+    """Return the folder in which the configuration's user leaves what root is to show, and its uid.
+
+    This process stays root's. Raises ConfigurationError as plan_configured() does.
+    """
+    path, settings = config.load_client_config(config.candidate_files(dict(os.environ), named))
+    return _state_for(path), find_user(settings.user).pw_uid
 
 
 def _state_for(path: Path) -> Path:

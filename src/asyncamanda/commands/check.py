@@ -3,11 +3,13 @@
 import argparse
 
 from asyncamanda.client.look import look_around
+from asyncamanda.client.moment import survey
 from asyncamanda.client.plan import plan_configured
 from asyncamanda.commands.options import add_common
-from asyncamanda.commands.show import print_disks, print_remarks
+from asyncamanda.commands.show import print_conditions, print_disks, print_remarks
 from asyncamanda.errors import Exit
-from asyncamanda.report.json import decision_value, render_json
+from asyncamanda.report.json import decision_value, finding_value, render_json
+from asyncamanda.report.page import print_folded
 from asyncamanda.report.text import explain_decision
 from asyncamanda.system.clock import now as read_clock
 
@@ -22,10 +24,13 @@ def run(arguments: argparse.Namespace) -> Exit:
     plan = plan_configured(arguments.config)
     look = look_around(plan, read_clock(), with_hints=True)
     reason = explain_decision(look.decision, plan.policy, look.now, look.witness)
+    findings = survey(plan.moments, look) if plan.moments else ()
     if arguments.json:
-        print(render_json(decision_value(look.decision, look.rejected, reason)))
+        value = decision_value(look.decision, look.rejected, reason)
+        print(render_json(value | {"conditions": [finding_value(each) for each in findings]}))
         return Exit.OK
-    print(reason)
+    print_folded(reason)
     print_disks(look)
+    print_conditions(look, findings)
     print_remarks(look)
     return Exit.OK

@@ -42,6 +42,8 @@ def run(arguments: argparse.Namespace) -> Exit:
 def _row(attempt: Attempt) -> tuple[str, str, str, str]:
     outcome = attempt.outcome.value + (f", {attempt.times} times" if attempt.times > 1 else "")
     dumps = [f"{dump.disk} (level {dump.level})" for dump in attempt.dumps]
-    what = printable(attempt.detail) or name_disks(dumps)
-    took = format_age(attempt.ended_at - attempt.started_at) if attempt.times == 1 else "-"
+    detail = attempt.detail.removeprefix("deferred, because ")  # the outcome says so
+    what = printable(detail) or name_disks(dumps)
+    span = format_age(attempt.ended_at - attempt.started_at)
+    took = span if attempt.times == 1 else f"over {span}"
     return format_time(attempt.started_at), took, outcome, what

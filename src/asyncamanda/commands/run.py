@@ -5,15 +5,25 @@ import socket
 from dataclasses import dataclass, replace
 
 from asyncamanda.client import agent, note
+from asyncamanda.client.agent import Urge
 from asyncamanda.client.look import Look, look_around
+from asyncamanda.client.moment import await_turn, find_hindrance
 from asyncamanda.client.plan import Plan, plan_configured
 from asyncamanda.commands.options import add_common
+from asyncamanda.core.conditions import Deferred, explain_deferred
 from asyncamanda.core.due import NotDue
 from asyncamanda.core.interval import format_age
 from asyncamanda.core.model import Attempt
-from asyncamanda.errors import AsyncamandaError, Exit, LaterError, StaleError
-from asyncamanda.report.json import attempt_value, decision_value, render_event, render_json
+from asyncamanda.errors import AsyncamandaError, Exit, LaterError, StaleError, StaleWaitError
+from asyncamanda.report.json import (
+    attempt_value,
+    decision_value,
+    deferred_value,
+    render_event,
+    render_json,
+)
 from asyncamanda.report.narrator import Narrator, is_watched
+from asyncamanda.report.page import print_folded
 from asyncamanda.report.text import (
     describe_attempt,
     explain_decision,
@@ -25,12 +35,13 @@ from asyncamanda.system.clock import now as read_clock
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """How a run goes: whatever is due, only as a rehearsal, and what it says.
+    """How a run goes: whatever is due, after a network came up, as a rehearsal, and what it says.
 
     `stream`: its JSON is an event a line, as they come.
     """
 
     force: bool = False
+    nudged: bool = False
     dry_run: bool = False
     json: bool = False
     stream: bool = False
@@ -41,6 +52,12 @@ class RunOptions:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("--force", action="store_true", help="back up even if nothing is due")
+    parser.add_argument(
+        "--nudged",
+        action="store_true",
+        help="wait for the network, and for this machine's turn, then try at once: what a hook "
+        "starts when a network comes up",
+    )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done")
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="say everything, even where nobody watches"
@@ -52,6 +69,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     """Check, and back up when due."""
     options = RunOptions(
         force=arguments.force,
+        nudged=arguments.nudged,
         dry_run=arguments.dry_run,
         json=arguments.json,
         verbose=arguments.verbose,
@@ -76,7 +94,9 @@ def run_plan(plan: Plan, options: RunOptions) -> Exit:
     )
     look = look_around(plan, now)
     reason = explain_decision(look.decision, plan.policy, now, look.witness)
-    if isinstance(look.decision, NotDue) and not options.force:
+    # what people were told of is over, perhaps; then they are to hear that as well
+    is_quiet = isinstance(look.decision, NotDue) and not look.memory.told
+    if is_quiet and not options.force:
         if not options.dry_run:
             note.leave_note(look, options.note_place)
         return _say_not_due(look, reason, options, is_talkative=is_talkative)
@@ -86,18 +106,30 @@ def run_plan(plan: Plan, options: RunOptions) -> Exit:
     if options.dry_run:
         return _rehearse(plan, look, reason, options)
     narrator.note(reason)
+    return _back_up(plan, look, narrator, options, is_talkative=is_talkative)
+
+
+def _back_up(
+    plan: Plan, look: Look, narrator: Narrator, options: RunOptions, *, is_talkative: bool
+) -> Exit:
+    """Let the agent back up, and say how that went. Raises what run_plan() raises."""
+    if options.nudged and plan.moments:
+        await_turn(plan.moments, narrator)
+    urge = Urge(options.force, is_hasty=options.nudged or is_watched())
     try:
         with narrator.live():
-            result = agent.back_up(plan, narrator, force=options.force)
+            result = agent.back_up(plan, narrator, urge)
     except LaterError as error:
         if plan.command is None:  # the server may have said how old the last backup is
             look = look_around(plan, read_clock())
         raise _stale_if(look, error) from error
+    if isinstance(result, Deferred):
+        return _say_deferred(plan, look, result, options, is_talkative=is_talkative)
     if isinstance(result, NotDue):  # another start was quicker, or a run of the server's own
         if plan.command is None:
-            look = look_around(plan, now)
+            look = look_around(plan, look.now)
         look = replace(look, decision=result)
-        reason = explain_decision(result, plan.policy, now, look.witness)
+        reason = explain_decision(result, plan.policy, look.now, look.witness)
         return _say_not_due(look, reason, options, is_talkative=is_talkative)
     _say_result(result, options)
     return Exit.OK
@@ -108,10 +140,29 @@ def _say_not_due(look: Look, reason: str, options: RunOptions, *, is_talkative: 
         value = {"outcome": "not due", **decision_value(look.decision, look.rejected, reason)}
         print(_render_answer(value, options))
     elif is_talkative:
-        print(reason)
+        print_folded(reason)
         for oddity in explain_oddities(look.decision, look.rejected, look.witness):
-            print(f"  {oddity}")
+            print_folded(oddity, "  ")
     return Exit.OK
+
+
+def _say_deferred(
+    plan: Plan, look: Look, deferred: Deferred, options: RunOptions, *, is_talkative: bool
+) -> Exit:
+    """Say why the moment is not a good one. Raises StaleError if the last backup is too old."""
+    why = explain_deferred(deferred)
+    hint = "`asyncamanda check` shows each condition; --force backs up all the same"
+    if look.is_stale:
+        raise _stale_if(look, LaterError("deferred", why, hint))
+    if options.json:
+        value = {"outcome": "deferred", **deferred_value(deferred)}
+        reason = explain_decision(look.decision, plan.policy, look.now, look.witness)
+        value |= decision_value(look.decision, look.rejected, reason)
+        print(_render_answer(value, options))
+    elif is_talkative:
+        print_folded(why)
+        print_folded(hint, "  ")
+    return Exit.LATER
 
 
 def _render_answer(value: dict[str, object], options: RunOptions) -> str:
@@ -124,7 +175,7 @@ def _rehearse(plan: Plan, look: Look, reason: str, options: RunOptions) -> Exit:
         value = {"outcome": "dry run", **decision_value(look.decision, look.rejected, reason)}
         print(render_json(value))
         return Exit.OK
-    print(reason)
+    print_folded(reason)
     if look.next_try_at and not options.force:
         print(
             f"would wait until {format_time(look.next_try_at)}: the last run went well without it"
@@ -133,6 +184,8 @@ def _rehearse(plan: Plan, look: Look, reason: str, options: RunOptions) -> Exit:
         print(f"would wait until {format_time(look.settles_at)}: a run may still go on")
     elif look.come_back_at and not options.force:
         print(f"would wait until {format_time(look.come_back_at)}: the server said so")
+    elif plan.moments and not options.force and (hindrance := find_hindrance(plan.moments, look)):
+        print(f"would wait: {explain_deferred(hindrance)}")
     elif plan.command is None:
         print(f"would connect to {plan.target} and ask for a backup")
     else:
@@ -144,7 +197,7 @@ def _say_result(attempt: Attempt, options: RunOptions) -> None:
     if options.json:
         print(_render_answer(attempt_value(attempt), options))
     else:
-        print(describe_attempt(attempt))
+        print_folded(describe_attempt(attempt))
 
 
 def _stale_if(look: Look, error: LaterError) -> AsyncamandaError:
@@ -155,7 +208,8 @@ def _stale_if(look: Look, error: LaterError) -> AsyncamandaError:
     words = (
         "the last backup is" if look.decision.last_at else "never backed up, and that is known for"
     )
-    return StaleError(
+    kind = StaleWaitError if error.reference == "waits" else StaleError
+    return kind(
         "stale",
         f"{words} {format_age(look.now - since)}{' old' if look.decision.last_at else ''}, "
         f"and now: {error.message}",

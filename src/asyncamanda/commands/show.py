@@ -1,9 +1,17 @@
 """What several commands print of a look."""
 
 from asyncamanda.client.look import Look
-from asyncamanda.core.due import Witness
+from asyncamanda.core.conditions import Finding
+from asyncamanda.core.due import Due, Witness
+from asyncamanda.report.page import print_folded
 from asyncamanda.report.table import print_table
-from asyncamanda.report.text import describe_disk, explain_oddities, format_time, printable
+from asyncamanda.report.text import (
+    describe_disk,
+    describe_finding,
+    explain_oddities,
+    format_time,
+    printable,
+)
 
 
 def print_disks(look: Look) -> None:
@@ -16,17 +24,31 @@ def print_disks(look: Look) -> None:
         print()
 
 
+def print_conditions(look: Look, findings: tuple[Finding, ...]) -> None:
+    """Print a row for each condition that is set, in the order in which they give in."""
+    if findings:
+        rows = [describe_finding(finding, look.now) for finding in findings]
+        print_table(("condition", "found", "verdict", "gives in"), rows)
+        print()
+
+
 def print_remarks(look: Look) -> None:
     """Print a line for whatever is odd, and for what keeps a run waiting."""
     for oddity in explain_oddities(look.decision, look.rejected, look.witness):
-        print(f"amandates: {oddity}")
+        print_folded(f"amandates: {oddity}")
     for line in look.rejected.lines[1:]:
-        print(f"  line {line.number}: {line.fault}: {printable(line.text)}")
+        print_folded(f"  line {line.number}: {line.fault}: {printable(line.text)}")
     if look.damage:
-        print(f"memory: {look.damage}")
+        print_folded(f"memory: {look.damage}")
     if look.next_try_at:
-        print(f"waits until {format_time(look.next_try_at)}: the last run went well without it")
+        print_folded(
+            f"waits until {format_time(look.next_try_at)}: the last run went well without it"
+        )
     if look.settles_at:
-        print(f"waits until {format_time(look.settles_at)}: a run may still go on")
+        print_folded(f"waits until {format_time(look.settles_at)}: a run may still go on")
     if look.come_back_at:
-        print(f"waits until {format_time(look.come_back_at)}: the server said so")
+        print_folded(f"waits until {format_time(look.come_back_at)}: the server said so")
+    if look.retry_at and isinstance(look.decision, Due):
+        print_folded(
+            f"next try: {format_time(look.retry_at)}, or as soon as power or network change"
+        )

@@ -10,6 +10,8 @@ from asyncamanda.core.due import Witness
 from asyncamanda.core.interval import format_age
 from asyncamanda.errors import Exit
 from asyncamanda.report.json import attempt_value, decision_value, render_json, time_value
+from asyncamanda.report.page import print_folded
+from asyncamanda.report.table import print_glance
 from asyncamanda.report.text import describe_attempt, explain_decision, format_time, sum_up
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.locks import Holder
@@ -28,7 +30,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     if arguments.json:
         print(render_json(_status_value(plan, look, holder)))
         return Exit.OK
-    print(
+    print_glance(
         sum_up(
             look.decision,
             plan.policy,
@@ -43,7 +45,7 @@ def run(arguments: argparse.Namespace) -> Exit:
         print(f"running: pid {holder.pid}{since}")
     if look.memory.attempts:
         last = look.memory.attempts[-1]
-        print(f"last try {format_time(last.ended_at)}: {describe_attempt(last)}")
+        print_folded(f"last try {format_time(last.ended_at)}: {describe_attempt(last)}")
     if look.witness is Witness.SERVER and look.memory.asked_at:
         print(f"the server was last asked {format_age(look.now - look.memory.asked_at)} ago")
     print_remarks(look)
@@ -60,5 +62,6 @@ def _status_value(plan: Plan, look: Look, holder: Holder | None) -> dict[str, ob
         "settles_at": time_value(look.settles_at),
         "asked_at": time_value(look.memory.asked_at),
         "come_back_at": time_value(look.come_back_at),
+        "retry_at": time_value(look.retry_at),
         "last_attempt": attempt_value(attempts[-1]) if attempts else None,
     }

@@ -17,6 +17,7 @@ from asyncamanda.config.reader import (
     read_flag,
     read_mail,
     read_path,
+    read_share,
     read_span,
     read_table,
     read_text,
@@ -24,13 +25,16 @@ from asyncamanda.config.reader import (
     refuse_mistakes,
     texts_like,
 )
-from asyncamanda.core import sshargv
+from asyncamanda.core import interval, sshargv, windows
+from asyncamanda.core.conditions import MAINS_ONLY, Conditions, Pause
 from asyncamanda.core.model import Policy, Watch
 from asyncamanda.core.sshargv import SshOptions, Target, parse_target
+from asyncamanda.core.windows import Window
 from asyncamanda.errors import ConfigurationError
 
 SYSTEM_FILE = Path("/etc/asyncamanda/client.toml")
 LONGEST_SILENCE = timedelta(minutes=5)
+LARGEST_LOAD = 10_000
 LEAST_INTERVALS = 3  # of which `stale_after` and `forget_after` are, where not said
 
 
@@ -76,6 +80,19 @@ class ClientConfig:
     reconnect_for: timedelta = timedelta(minutes=2)
     amandad: Path | None = None
     user: str = "backup"
+    on_battery: float | None = 30.0
+    metered: bool = False
+    networks: tuple[str, ...] = ()
+    not_networks: tuple[str, ...] = ()
+    windows: tuple[Window, ...] = ()
+    max_load: float | None = None
+    unknown: bool = True
+    relax_after: timedelta | None = timedelta(days=3)
+    pause: Pause = Pause.FINISH
+    inhibit_for: timedelta = timedelta(hours=2)
+    inhibit_lid: bool = False
+    retry_within: timedelta = timedelta(hours=1)
+    spread: timedelta = timedelta(minutes=5)
     ssh: SshSettings = SshSettings()
     notify: NotifySettings = NotifySettings()
 
@@ -90,6 +107,20 @@ class ClientConfig:
             or max(timedelta(days=30), LEAST_INTERVALS * self.interval),
             stale_after=self.stale_after or default_stale_after(self.interval),
             settle=self.settle,
+        )
+
+    @property
+    def conditions(self) -> Conditions:
+        """Return what a good moment is."""
+        return Conditions(
+            battery_from=self.on_battery,
+            is_metered_allowed=self.metered,
+            networks=self.networks,
+            not_networks=self.not_networks,
+            windows=self.windows,
+            max_load=self.max_load,
+            is_unknown_allowed=self.unknown,
+            relax_after=self.relax_after,
         )
 
     @property
@@ -178,6 +209,54 @@ def _read_target(value: object) -> Target:
         raise Wrong(value, f"{sshargv.ALLOWED} ({error})") from error
 
 
+def _read_battery(value: object) -> float | None:
+    """Return from how many per cent on a backup may run on battery; None for always."""
+    if value == "allow":
+        return None
+    if value == "refuse":
+        return MAINS_ONLY
+    try:
+        return read_share(value) * 100
+    except Wrong:
+        raise Wrong(value, '"refuse", "allow", or from what charge on: "50%"') from None
+
+
+def _read_permission(value: object) -> bool:
+    if not isinstance(value, str) or value not in {"allow", "refuse"}:
+        raise Wrong(value, '"refuse" or "allow"')
+    return value == "allow"
+
+
+def _read_windows(value: object) -> tuple[Window, ...]:
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise Wrong(value, f"a list of {windows.ALLOWED}")
+    parsed = []
+    for text in value:
+        try:
+            parsed.append(windows.parse_window(text))
+        except ValueError as error:
+            raise Wrong(text, f"{windows.ALLOWED} ({error})") from error
+    return tuple(parsed)
+
+
+def _read_load(value: object) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 < value < LARGEST_LOAD:  # type: ignore[operator]
+        raise Wrong(value, "a load average above 0, such as 2.5")
+    return float(value)  # type: ignore[arg-type]
+
+
+def _read_relaxing(value: object) -> timedelta | None:
+    if value == "never":
+        return None
+    try:
+        return read_span(value)
+    except Wrong:
+        raise Wrong(value, f'"never", or {interval.ALLOWED}') from None
+
+
+_PATTERNS = texts_like("a list of patterns for names, SSIDs and kinds", '["Office*", "ethernet"]')
+
 _CLIENT_KEYS: Keys = {
     "server": _read_target,
     "command": read_text,
@@ -193,6 +272,19 @@ _CLIENT_KEYS: Keys = {
     "reconnect_for": read_span,
     "amandad": read_path,
     "user": read_text,
+    "on_battery": _read_battery,
+    "metered": _read_permission,
+    "networks": _PATTERNS,
+    "not_networks": _PATTERNS,
+    "windows": _read_windows,
+    "max_load": _read_load,
+    "unknown": _read_permission,
+    "relax_after": _read_relaxing,
+    "pause": one_of(Pause),
+    "inhibit_for": read_span,
+    "inhibit_lid": read_flag,
+    "retry_within": read_span,
+    "spread": read_span,
     "ssh": {
         "connect_timeout": read_span,
         "keepalive": read_span,

@@ -38,6 +38,8 @@ def note_end(memory: Memory, attempt: Attempt) -> Memory:
     nobody saw may still go on for hours, so after it all is distrusted, until the next begins.
     """
     remembered = replace(memory, started=None, attempts=_add(memory.attempts, attempt))
+    if attempt.outcome is Outcome.BACKED_UP:
+        remembered = forget_tries(remembered)
     if attempt.outcome in {Outcome.BACKED_UP, Outcome.INCOMPLETE}:
         confirmed = memory.confirmed | {dump.disk: dump for dump in attempt.dumps}
         return replace(remembered, confirmed=confirmed)
@@ -45,6 +47,16 @@ def note_end(memory: Memory, attempt: Attempt) -> Memory:
         return remembered
     start, end = sorted((attempt.started_at, attempt.ended_at))  # a clock may be set back
     return _distrust(remembered, start, end if attempt.outcome.is_settled else END_OF_TIME)
+
+
+def note_try(memory: Memory, retry_at: datetime, seen: str) -> Memory:
+    """Return `memory` after one more try that came to nothing, in surroundings `seen`."""
+    return replace(memory, tries=memory.tries + 1, retry_at=retry_at, seen=seen)
+
+
+def forget_tries(memory: Memory) -> Memory:
+    """Return `memory` after one that came to something."""
+    return replace(memory, tries=0, retry_at=None, seen="")
 
 
 def doubt_running(memory: Memory) -> Memory:

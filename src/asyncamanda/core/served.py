@@ -22,7 +22,7 @@ from asyncamanda.core.remember import last_run
 
 SKEW_BORNE = timedelta(minutes=1)  # by which two clocks may differ without a word
 LONGEST_PUT_OFF = timedelta(days=1)
-_ENDLESS = {Outcome.UNSEEN, Outcome.LOST, Outcome.INTERRUPTED}
+_ENDLESS = {Outcome.UNSEEN, Outcome.LOST, Outcome.INTERRUPTED, Outcome.PAUSED}
 
 
 def shift_clock(welcome: Welcome, now: datetime) -> tuple[Welcome, timedelta]:
@@ -95,6 +95,8 @@ def settle_unseen(memory: Memory, welcome: Welcome) -> Memory:
         return memory
     meant = tuple(v.disk for v in end.verdicts if v.state is not DumpState.SKIPPED)
     verdict = judge_finished(meant, end, memory.confirmed)
+    if unseen.outcome is Outcome.PAUSED and isinstance(verdict, NotBackedUp):
+        return memory  # as was to be expected of a run that was left
     settled = conclude(verdict, unseen.started_at, max(end.ended_at, unseen.started_at), end.run)
     return replace(
         memory, attempts=tuple(settled if each is unseen else each for each in memory.attempts)

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import assert_never
 
 from asyncamanda.core.amandates import Rejected
+from asyncamanda.core.conditions import Deferred, Finding
 from asyncamanda.core.due import Decision, DiskVerdict, NotDue
 from asyncamanda.core.model import Attempt, DumpRecord
 from asyncamanda.core.protocol import Progress, Queued, Running
@@ -86,6 +87,26 @@ def attempt_value(attempt: Attempt) -> dict[str, object]:
         "dumps": [dump_value(dump) for dump in attempt.dumps],
         "times": attempt.times,
         "run": attempt.run or None,
+    }
+
+
+def deferred_value(deferred: Deferred) -> dict[str, object]:
+    """Return why a moment is not a good one, and until when by time alone."""
+    return {
+        "because": [finding_value(finding) for finding in deferred.reasons],
+        "until": time_value(deferred.until),
+    }
+
+
+def finding_value(finding: Finding) -> dict[str, object]:
+    """Return what one condition finds."""
+    return {
+        "condition": finding.condition.value,
+        "found": finding.found,
+        "wanted": finding.wanted,
+        "holds_back": finding.holds and not finding.is_relaxed,
+        "has_given_in": finding.is_relaxed,
+        "gives_in_at": time_value(finding.relaxes_at),
     }
 
 

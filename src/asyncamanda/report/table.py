@@ -2,6 +2,21 @@
 
 from collections.abc import Iterable, Sequence
 
+STYLES = {"all well": "green", "overdue": "bold", "STALE": "bold red"}  # on light and dark alike
+
+
+def print_glance(text: str) -> None:
+    """Print a line that begins with a word of STYLES and a colon, the word in its colour."""
+    from rich.console import Console  # noqa: PLC0415 - as below
+    from rich.text import Text  # noqa: PLC0415
+
+    word, colon, rest = text.partition(":")
+    console = Console(highlight=False, emoji=False)
+    if not console.is_terminal:
+        print(text)  # noqa: T201 - the answer
+        return
+    console.print(Text.assemble((word, STYLES.get(word, "")), colon + rest))
+
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print `rows` below `heads`, as wide as the terminal; whole lines where there is none."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from asyncamanda.core.amandates import Rejected
+from asyncamanda.core.conditions import Finding
 from asyncamanda.core.due import Decision, Disk, DiskVerdict, Due, NotDue, Standing, Witness
 from asyncamanda.core.interval import format_age, format_interval
 from asyncamanda.core.model import (
@@ -128,6 +129,16 @@ def describe_disk(verdict: DiskVerdict, now: datetime) -> tuple[str, str, str, s
     )
 
 
+def describe_finding(finding: Finding, now: datetime) -> tuple[str, str, str, str]:
+    """Return a row: condition, what is found, whether it holds back, and when it gives in."""
+    word = "fine"
+    if finding.holds:
+        word = "has given in" if finding.is_relaxed else "holds back"
+    at = finding.relaxes_at
+    gives_in = "never" if at is None else "has" if at <= now else format_time(at)
+    return finding.condition.value, f"{finding.found} (wanted: {finding.wanted})", word, gives_in
+
+
 def describe_attempt(attempt: Attempt) -> str:
     """Return how an attempt ended, in one line."""
     took = format_age(attempt.ended_at - attempt.started_at)
@@ -136,7 +147,10 @@ def describe_attempt(attempt: Attempt) -> str:
         remark = f" {attempt.detail}" if attempt.detail else ""
         return f"backed up in {took}{remark}: {_listed(dumps)}"
     times = f" {attempt.times} times" if attempt.times > 1 else ""
-    return f"{attempt.outcome.value}{times}: {printable(attempt.detail)}"
+    detail = printable(attempt.detail)
+    if attempt.outcome is Outcome.DEFERRED:  # which the detail begins with
+        return f"{detail.replace('deferred', f'deferred{times}', 1)}"
+    return f"{attempt.outcome.value}{times}: {detail}"
 
 
 def sum_up(
@@ -147,10 +161,12 @@ def sum_up(
     now: datetime,
     witness: Witness = Witness.AMANDATES,
 ) -> str:
-    """Return the state of the backup at one glance."""
+    """Return the state of the backup at one glance: a word, and after a colon what it means."""
     _, _, reason = explain_decision(decision, policy, now, witness).partition(": ")
     if is_stale:
-        return f"STALE: {reason}"
+        at = decision.last_at
+        age = f"the last backup is {format_age(now - at)} old; " if at else ""
+        return f"STALE: {age}{reason}"
     return f"{'overdue' if isinstance(decision, Due) else 'all well'}: {reason}"
 
 

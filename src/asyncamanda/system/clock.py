@@ -34,7 +34,7 @@ def local_zone() -> tzinfo | None:
 
     A time in `None` (datetime.astimezone) has the offset of its day, and keeps it on others.
     """
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, KeyError):  # KeyError: TZ in POSIX' own form
         if name := os.environ.get("TZ", "").lstrip(":"):
             return ZoneInfo(name)
         with Path("/etc/localtime").open("rb") as file:

@@ -26,6 +26,10 @@ class StopRequest:
         self._reader.close()
         self._writer.close()
 
+    def ask(self) -> None:
+        """Ask the program to stop, as a signal from outside would."""
+        self.note(signal.SIGTERM, None)
+
     def note(self, number: int, _: FrameType | None) -> None:
         self.signal = signal.Signals(number)
         with contextlib.suppress(OSError):

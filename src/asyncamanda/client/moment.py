@@ -1,0 +1,180 @@
+"""Is this a good moment? Looked at when a start begins, and again while its run goes on."""
+
+import random
+import socket
+import time
+from contextlib import ExitStack, suppress
+from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
+from threading import Thread
+from typing import Self
+
+from asyncamanda.client import telling
+from asyncamanda.client.inhibit import Inhibition, inhibited
+from asyncamanda.client.look import Look
+from asyncamanda.client.narrator import Narrator
+from asyncamanda.client.plan import Moments, Plan
+from asyncamanda.client.surroundings import await_network, look_at_surroundings
+from asyncamanda.client.telling import PingKind
+from asyncamanda.core.conditions import (
+    Deferred,
+    Finding,
+    Go,
+    Pause,
+    decide_moment,
+    decide_pause,
+    explain_deferred,
+    survey_conditions,
+)
+from asyncamanda.core.model import Memory, Outcome
+from asyncamanda.core.remember import note_try
+from asyncamanda.core.retry import fingerprint, plan_retry, spread_offset
+from asyncamanda.core.surroundings import Surroundings
+from asyncamanda.system.clock import local_zone
+from asyncamanda.system.clock import now as read_clock
+
+MACHINE_ID = Path("/etc/machine-id")
+NETWORK_WITHIN = 60.0  # seconds
+PING_WITHIN = 10.0  # seconds
+LONGEST_NAP = 1.0  # seconds: then the wall clock is looked at again
+LOOK_EVERY = timedelta(seconds=5)
+
+# after these the next try waits; the others are settled by what the server says, or at once
+WAITED_FOR = {
+    Outcome.UNREACHABLE,
+    Outcome.LATER,
+    Outcome.FAILED,
+    Outcome.REFUSED,
+    Outcome.DEFERRED,
+    Outcome.PAUSED,
+}
+
+
+def judge_moment(moments: Moments, look: Look) -> tuple[Surroundings, Go | Deferred]:
+    """Return what this machine finds itself in, and whether that is good for a backup."""
+    surroundings = look_at_surroundings()
+    since = look.decision.last_at or look.memory.since
+    return surroundings, decide_moment(surroundings, moments.conditions, since, look.now, _zone())
+
+
+def survey(moments: Moments, look: Look) -> tuple[Finding, ...]:
+    """Return what each condition that is set finds now."""
+    surroundings = look_at_surroundings()
+    since = look.decision.last_at or look.memory.since
+    return survey_conditions(surroundings, moments.conditions, since, look.now, _zone())
+
+
+def find_hindrance(moments: Moments, look: Look) -> Deferred | None:
+    """Return why this is not a good moment for a backup, None if it is."""
+    _, moment = judge_moment(moments, look)
+    return moment if isinstance(moment, Deferred) else None
+
+
+def await_turn(moments: Moments, narrator: Narrator) -> None:
+    """Return when a network is up and this machine's turn has come, if one comes.
+
+    After resume the network needs a moment; and when a whole office opens its lids, the server
+    is not asked by all of them in one second.
+    """
+    if not await_network(NETWORK_WITHIN):
+        narrator.note("no network has come up")
+    until = read_clock() + own_offset(moments.spread)
+    narrator.note(f"this machine's turn is at {until.astimezone():%H:%M:%S}")
+    while (left := (until - read_clock()).total_seconds()) > 0:
+        if left > moments.spread.total_seconds():
+            return  # the clock was set back
+        time.sleep(min(left, LONGEST_NAP))
+
+
+def _zone() -> tzinfo | None:
+    """Return this machine's zone, or else the offset that it has today."""
+    return local_zone() or read_clock().astimezone().tzinfo
+
+
+def own_offset(spread: timedelta) -> timedelta:
+    """Return this machine's own part of `spread`, always the same one."""
+    identity = socket.gethostname()
+    with suppress(OSError, UnicodeDecodeError):
+        identity += MACHINE_ID.read_text("ascii")
+    return spread_offset(identity, spread)
+
+
+def note_wait(memory: Memory, moments: Moments, seen: str, opens_at: datetime | None) -> Memory:
+    """Return `memory` with the time of the next try, after one that came to nothing.
+
+    `opens_at`: when by the clock alone the moment becomes good, if nothing else is in the way.
+    """
+    now = read_clock()
+    at = now + plan_retry(memory.tries, moments.retry_within, random.random())  # noqa: S311
+    if opens_at:
+        at = opens_at + own_offset(moments.spread)
+    return note_try(memory, at, seen)
+
+
+def describe_place(surroundings: Surroundings) -> str:
+    """Return what has to change for a wait to end early."""
+    return fingerprint(surroundings)
+
+
+class Guard:
+    """Looks after a run: keeps the machine awake, and says when the moment has turned bad."""
+
+    def __init__(self, plan: Plan, look: Look, narrator: Narrator) -> None:
+        self._moments = plan.moments
+        self._notify = plan.notify
+        self._ping: Thread | None = None
+        self._since = look.decision.last_at or look.memory.since
+        self._narrator = narrator
+        self._stack = ExitStack()
+        self._inhibited: Inhibition | None = None
+        self._looked_at = read_clock()
+        self._is_told = False
+
+    @property
+    def may_stop(self) -> bool:
+        """Whether a run is to be left when the moment turns bad."""
+        return self._moments is not None and self._moments.pause is Pause.STOP
+
+    def begin(self) -> None:
+        """Keep the machine awake from now on: a run is asked for."""
+        if self._ping is None:
+            self._ping = Thread(
+                target=self._say_start, daemon=True
+            )  # the server is not kept waiting
+            self._ping.start()
+        if self._moments is None or self._inhibited:
+            return
+        self._inhibited = self._stack.enter_context(
+            inhibited(self._moments.inhibit_for, with_lid=self._moments.inhibit_lid)
+        )
+        if self._inhibited.problem:
+            self._narrator.note(f"this machine may go to sleep: {self._inhibited.problem}")
+
+    def tick(self) -> Deferred | None:
+        """Return why the moment is no longer good, if it is not; called several times a second."""
+        if self._inhibited:
+            self._inhibited.tick()
+        now = read_clock()
+        if self._moments is None or timedelta() <= now - self._looked_at < LOOK_EVERY:
+            return None
+        self._looked_at = now
+        turned = decide_pause(look_at_surroundings(), self._moments.conditions, self._since, now)
+        if turned is None:
+            self._is_told = False
+        elif not self._is_told:
+            self._is_told = True
+            self._narrator.note(explain_deferred(turned).replace("deferred", "turned bad", 1))
+        return turned
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let the machine sleep."""
+        self._stack.close()
+        if self._ping:  # its end is not to be told before its start
+            self._ping.join(PING_WITHIN)
+
+    def _say_start(self) -> None:
+        telling.ping(self._notify, PingKind.START, "a backup begins", PING_WITHIN)
