@@ -6,7 +6,7 @@ from asyncamanda.client.look import look_around
 from asyncamanda.client.moment import survey
 from asyncamanda.client.plan import plan_configured
 from asyncamanda.commands.options import add_common
-from asyncamanda.commands.show import print_conditions, print_disks, print_remarks
+from asyncamanda.commands.show import print_conditions, print_disks, print_oddities, print_waits
 from asyncamanda.errors import Exit
 from asyncamanda.report.json import decision_value, finding_value, render_json
 from asyncamanda.report.page import print_folded
@@ -32,5 +32,6 @@ def run(arguments: argparse.Namespace) -> Exit:
     print_folded(reason)
     print_disks(look)
     print_conditions(look, findings)
-    print_remarks(look)
+    print_oddities(look)
+    print_waits(look)
     return Exit.OK

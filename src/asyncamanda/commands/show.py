@@ -27,28 +27,32 @@ def print_disks(look: Look) -> None:
 def print_conditions(look: Look, findings: tuple[Finding, ...]) -> None:
     """Print a row for each condition that is set, in the order in which they give in."""
     if findings:
+        if not look.decision.disks:
+            print()
         rows = [describe_finding(finding, look.now) for finding in findings]
         print_table(("condition", "found", "verdict", "gives in"), rows)
         print()
 
 
-def print_remarks(look: Look) -> None:
-    """Print a line for whatever is odd, and for what keeps a run waiting."""
+def print_oddities(look: Look) -> None:
+    """Print a line for whatever is odd."""
     for oddity in explain_oddities(look.decision, look.rejected, look.witness):
         print_folded(f"amandates: {oddity}")
     for line in look.rejected.lines[1:]:
         print_folded(f"  line {line.number}: {line.fault}: {printable(line.text)}")
     if look.damage:
         print_folded(f"memory: {look.damage}")
-    if look.next_try_at:
-        print_folded(
-            f"waits until {format_time(look.next_try_at)}: the last run went well without it"
-        )
-    if look.settles_at:
-        print_folded(f"waits until {format_time(look.settles_at)}: a run may still go on")
-    if look.come_back_at:
-        print_folded(f"waits until {format_time(look.come_back_at)}: the server said so")
+
+
+def print_waits(look: Look) -> None:
+    """Print a line for whatever keeps a run waiting."""
+    for until, why in (
+        (look.next_try_at, "the last run went well without it"),
+        (look.settles_at, "a run may still go on"),
+        (look.come_back_at, "the server said so"),
+    ):
+        if until:
+            print_folded(f"waits until {format_time(until)}: {why}")
     if look.retry_at and isinstance(look.decision, Due):
-        print_folded(
-            f"next try: {format_time(look.retry_at)}, or as soon as power or network change"
-        )
+        when = format_time(look.retry_at)
+        print_folded(f"next try: {when}, or as soon as power or network change")
