@@ -123,7 +123,7 @@ def test_password_in_a_file_or_in_the_command_line_works(lab: Lab) -> None:
 def test_two_starts_at_once_make_one_amdump(lab: Lab) -> None:
     """The second start ends at once with 75 and names the first one's pid, and since when."""
     furnish(lab)
-    agents = [lab.client.start([ASYNCAMANDA, "run"]) for _ in range(2)]
+    agents = [lab.client.start([ASYNCAMANDA, "run", "-v"]) for _ in range(2)]
     ends = [(agent, *agent.communicate(timeout=60)) for agent in agents]
     codes = sorted(agent.returncode for agent, _, _ in ends)
     assert codes == [0, 75], ends

@@ -34,12 +34,16 @@ UNITS = (units.SERVICE_FILE, units.TIMER_FILE, units.NUDGE_FILE)
 SYSTEMCTL = f"""\
 #!/bin/sh
 echo "$*" >>{CALLS}
-case "$1" in
-    enable) test ! -e /srv/refusing || {{ echo "it is broken" >&2; exit 1; }}; touch /srv/on ;;
-    disable) rm -f /srv/on ;;
-    is-enabled) test -e /srv/on ;;
-    is-active) test -e /srv/on && echo active || {{ echo inactive; exit 3; }} ;;
-    show) test "$5" = --timestamp=unix && test -e /srv/on && echo @1900000000 || echo n/a ;;
+verb=$1; shift
+unit=$1; for last; do case $last in *.timer | *.service) unit=$last ;; esac; done
+case "$verb" in
+    enable)
+        test ! -e /srv/refusing || {{ echo "it is broken" >&2; exit 1; }}
+        mkdir -p /srv/on; for unit; do touch "/srv/on/$unit"; done ;;
+    disable) for unit; do rm -f "/srv/on/$unit"; done ;;
+    is-enabled) test -e "/srv/on/$unit" ;;
+    is-active) test -e "/srv/on/$unit" && echo active || {{ echo inactive; exit 3; }} ;;
+    show) test "$4" = --timestamp=unix && test -e "/srv/on/$1" && echo @1900000000 || echo n/a ;;
 esac
 """
 
@@ -139,7 +143,9 @@ def export(ground: Ground, folder: Path, *paths: str) -> list[str]:
     """Copy files of the laptop's to where the tools of this machine see them."""
     copies = []
     for path in paths:
-        text = ground.rig.laptop.read(path).replace(PYTHON, "/usr/bin/python3")
+        text = re.sub(
+            r"/opt/asyncamanda/bin/[a-z]+", "/usr/bin/python3", ground.rig.laptop.read(path)
+        )
         (folder / Path(path).name).write_text(text)
         copies.append(str(folder / Path(path).name))
     return copies
@@ -191,7 +197,7 @@ def test_the_crontab_has_all_its_fields(ground: Ground) -> None:
     minutes, hour, day, month, weekday, user, command = line.split(maxsplit=6)
     assert (hour, day, month, weekday, user) == ("*", "*", "*", "*", "root")
     assert all(0 <= int(minute) < 60 for minute in minutes.split(","))
-    assert command.startswith(f"{PYTHON} ")
+    assert command.startswith("/opt/asyncamanda/bin/")
     assert "%" not in command
     ran = ground.rig.laptop.run(["/bin/sh", "-c", command])
     assert ran.returncode == 0, ran.stderr
@@ -530,13 +536,15 @@ def test_a_half_installed_schedule_can_be_removed(ground: Ground) -> None:
     assert ground.etc() == before
 
 
-def test_a_timer_that_somebody_switched_off_is_switched_on(ground: Ground) -> None:
-    """Installing again is how to get it back."""
+@pytest.mark.parametrize("unit", [units.TIMER, units.NUDGE])
+def test_a_unit_that_somebody_switched_off_is_switched_on(ground: Ground, unit: str) -> None:
+    """Installing again is how to get it back, whichever it is."""
     ground.boot_systemd()
     assert ground.schedule("install", "--yes").exit == 0
-    ground.rig.laptop.remove("/srv/on")
-    assert ground.schedule("show", "--json").json["active"] is False
+    ground.rig.laptop.remove(f"/srv/on/{unit}")
+    assert ground.schedule("show", "--json").json["active"] is (unit != units.TIMER)
     assert ground.schedule("install", "--yes").exit == 0
+    assert ground.rig.laptop.path(f"/srv/on/{unit}").exists()
     assert ground.schedule("show", "--json").json["active"] is True
 
 
@@ -585,4 +593,4 @@ def test_all_words_fit_in_80_columns(ground: Ground) -> None:
     for kind in ("systemd", "anacron"):
         for words in (("install", "--kind", kind, "--yes"), ("show",), ("remove", "--yes")):
             for line in ground.schedule(*words).stdout.splitlines():
-                assert len(line) < 80 or re.match(r"  .*python", line), line
+                assert len(line) < 80 or re.match(r"  .*/opt/asyncamanda/bin/", line), line

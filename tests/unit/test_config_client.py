@@ -160,6 +160,8 @@ def test_what_is_not_said_is_polite_and_gives_in() -> None:
     """No backup on a link that costs, or on little charge, unless the last one is old."""
     assert parse_client_config(LEAST, "client.toml").conditions == Conditions()
     assert Conditions() == Conditions(30.0, is_metered_allowed=False, relax_after=3 * DAY)
+    weekly = parse_client_config(f'{LEAST}interval = "7 days"', "client.toml").conditions
+    assert weekly.relax_after == 9 * DAY  # a backup that is due has had no time to be late
     never = parse_client_config(f'{LEAST}relax_after = "never"', "client.toml").conditions
     assert never.relax_after is None
 

@@ -3,7 +3,6 @@
 import socket
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
 
 from asyncamanda.client import telling
 from asyncamanda.client.look import Look, look_around
@@ -14,6 +13,7 @@ from asyncamanda.client.plan import Plan
 from asyncamanda.client.surroundings import look_at_surroundings
 from asyncamanda.client.telling import PingKind, Standing
 from asyncamanda.core.alerts import FAILURES, one_line, word_alert
+from asyncamanda.core.conditions import Deferred
 from asyncamanda.core.due import Due, NotDue
 from asyncamanda.core.model import Attempt, BackupState, Memory, Outcome
 from asyncamanda.core.remember import forget_tries
@@ -24,7 +24,7 @@ from asyncamanda.system.interrupts import StopRequest
 from asyncamanda.system.journal import JournalLine, Priority, write_journal
 
 VERDICTS = FAILURES | {Outcome.BACKED_UP}
-HINT = "`asyncamanda status` on that machine tells more, `asyncamanda doctor` what to mend"
+HINT = "as root on that machine: `asyncamanda status`, and `asyncamanda doctor` for what to mend"
 
 
 class Aftermath:
@@ -35,20 +35,35 @@ class Aftermath:
         self._before = look
         self._narrator = narrator
         self._stop = stop
-        self.place = ""
-        self.opens_at: datetime | None = None
+        self.deferred: Deferred | None = None
 
     def settle(self) -> None:
-        """Remember when the next try is, and tell whom it concerns. Raises nothing of ours."""
+        """Remember when the next try is, and tell whom it concerns. Raises nothing of ours.
+
+        Where nothing can be remembered only the watchdog and the journal are told: whoever else
+        is, would be told at each start.
+        """
         with suppress(AsyncamandaError):  # amandates that cannot be read; the start has said so
             look = look_around(self._plan, read_clock(), self._stop)
             attempt = self._own_attempt(look.memory)
             memory = self._plan_wait(look, attempt)
-            if memory != look.memory:
-                write_memory(self._plan.state, memory)
-            told = self._tell(look, attempt)
-            if told != memory.told:
-                write_memory(self._plan.state, replace(memory, told=told))
+            is_lasting = self._write(memory)
+            detail = describe_attempt(attempt) if attempt else ""
+            self._say_end(look, attempt, detail)
+            show_standing(self._plan, look)
+            if is_lasting:
+                told = self._tell(look, attempt, detail)
+                if told != memory.told:
+                    self._write(replace(memory, told=told))
+
+    def _write(self, memory: Memory) -> bool:
+        """Remember `memory`; return whether that could be done."""
+        try:
+            write_memory(self._plan.state, memory)
+        except AsyncamandaError as error:
+            self._narrator.note(f"warning: {error.message}")
+            return False
+        return True
 
     def _own_attempt(self, memory: Memory) -> Attempt | None:
         """Return the attempt that this start made, None if it made none."""
@@ -61,17 +76,18 @@ class Aftermath:
             return forget_tries(memory)
         if self._plan.moments is None or attempt is None or attempt.outcome not in WAITED_FOR:
             return memory
-        place = self.place or describe_place(look_at_surroundings())
-        return note_wait(memory, self._plan.moments, place, self.opens_at)
+        if self._before.memory.attempts[-1:] and not _is_alike(self._before.memory, attempt):
+            memory = forget_tries(memory)
+        place = describe_place(look_at_surroundings())
+        return note_wait(memory, self._plan.moments, place, self.deferred)
 
-    def _tell(self, look: Look, attempt: Attempt | None) -> dict[str, BackupState]:
+    def _tell(self, look: Look, attempt: Attempt | None, detail: str) -> dict[str, BackupState]:
         """Tell whom it concerns; return what each channel was told by now."""
         outcome = attempt.outcome if attempt else None
-        if outcome is not Outcome.BACKED_UP:  # a channel may not have been told of the last failure
-            outcome = _last_failure(look.memory)
         if isinstance(look.decision, NotDue):
             outcome = Outcome.BACKED_UP  # if not by this start, then by another run
-        detail = describe_attempt(attempt) if attempt else ""
+        elif outcome is not Outcome.BACKED_UP:  # a channel may not know of the last failure
+            outcome = _last_failure(look)
         told, sent = telling.tell_change(
             self._plan.notify,
             look.memory.told,
@@ -82,53 +98,82 @@ class Aftermath:
             ),
             state_folder=self._plan.state,
         )
-        self._ping_end(attempt, detail)
-        telling.write_textfile(self._plan.notify, _standing(look))
         for each in sent:
             if each.problem:
                 self._narrator.note(f"{each.channel} could not be told: {each.problem}")
         return told
 
-    def _ping_end(self, attempt: Attempt | None, detail: str) -> None:
-        """Say in the journal, and to the watchdog, how the attempt ended, if there was one."""
-        if attempt is None:
-            return
-        write_journal(
-            JournalLine(
-                one_line(detail),
-                Priority.WARNING if attempt.outcome in FAILURES else Priority.INFO,
-                client=socket.gethostname(),
-                run=attempt.run,
-                outcome=attempt.outcome.value,
+    def _say_end(self, look: Look, attempt: Attempt | None, detail: str) -> None:
+        """Say in the journal, and to the watchdog, how it ended, if it came to anything."""
+        if attempt:
+            write_journal(
+                JournalLine(
+                    one_line(detail),
+                    Priority.WARNING if attempt.outcome in FAILURES else Priority.INFO,
+                    client=socket.gethostname(),
+                    run=attempt.run,
+                    outcome=attempt.outcome.value,
+                )
             )
-        )
         kind = None
-        if attempt.outcome is Outcome.BACKED_UP:
-            kind = PingKind.SUCCESS
-        elif attempt.outcome in FAILURES:
+        if attempt and attempt.outcome in FAILURES:
             kind = PingKind.FAILURE
+        elif isinstance(look.decision, NotDue) and (
+            attempt or not isinstance(self._before.decision, NotDue)
+        ):
+            kind = PingKind.SUCCESS
+            detail = detail or "another run has made the backup"
         sent = telling.ping(self._plan.notify, kind, detail) if kind else None
         if sent and sent.problem:
             self._narrator.note(f"the ping failed: {sent.problem}")
 
 
-def _last_failure(memory: Memory) -> Outcome | None:
-    """Return what the last attempt that came to a verdict came to, if that was no backup."""
-    verdicts = (each.outcome for each in reversed(memory.attempts) if each.outcome in VERDICTS)
+def _is_alike(memory: Memory, attempt: Attempt) -> bool:
+    return memory.attempts[-1].outcome is attempt.outcome
+
+
+def _last_failure(look: Look) -> Outcome | None:
+    """Return what the last attempt came to that had a verdict, if no backup was made since."""
+    verdicts = (each for each in reversed(look.memory.attempts) if each.outcome in VERDICTS)
     last = next(verdicts, None)
-    return last if last in FAILURES else None
+    if last is None or last.outcome not in FAILURES:
+        return None
+    at = look.decision.last_at
+    return last.outcome if at is None or last.started_at > at else None
+
+
+def report_trouble(plan: Plan, error: AsyncamandaError) -> None:
+    """Tell journal and watchdog of what keeps every start from backing up, until it is mended.
+
+    It may be that nothing can be remembered: so whoever would be told at each start is not.
+    """
+    write_journal(
+        JournalLine(
+            one_line(error.message),
+            Priority.ERROR,
+            client=socket.gethostname(),
+            outcome=error.reference,
+        )
+    )
+    telling.ping(plan.notify, PingKind.FAILURE, error.message)
+
+
+def show_standing(plan: Plan, look: Look) -> None:
+    """Write down for Prometheus how the backup stands, if that is wanted."""
+    telling.write_textfile(plan.notify, _standing(look))
 
 
 def _standing(look: Look) -> Standing:
     """Return what Prometheus is told."""
     disks = {v.disk.name: v.disk.last.started_at for v in look.decision.disks if v.disk.last}
     last = look.memory.attempts[-1] if look.memory.attempts else None
+    is_due = isinstance(look.decision, Due)
     return Standing(
         looked_at=look.now,
         confirmed=disks,
         is_stale=look.is_stale,
-        is_overdue=isinstance(look.decision, Due),
-        is_deferred=bool(last and last.outcome is Outcome.DEFERRED),
+        is_overdue=is_due,
+        is_deferred=is_due and last is not None and last.outcome is Outcome.DEFERRED,
         attempted_at=last.ended_at if last else None,
         outcome=last.outcome if last else None,
     )

@@ -24,6 +24,14 @@ from asyncamanda.system.locks import Held, Holder, hold_lock
 
 
 @dataclass(frozen=True, slots=True)
+class Deferral:
+    """Why there was no backup; `is_news` where that was not remembered already."""
+
+    because: Deferred
+    is_news: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Urge:
     """How much a start wants to back up: though nothing is due, and at once, whatever waits."""
 
@@ -31,7 +39,7 @@ class Urge:
     is_hasty: bool = False
 
 
-def back_up(plan: Plan, narrator: Narrator, urge: Urge) -> Attempt | NotDue | Deferred:
+def back_up(plan: Plan, narrator: Narrator, urge: Urge) -> Attempt | NotDue | Deferral:
     """Back up, if that is due or forced and the moment is good, and return how it went.
 
     Raises LaterError (running already, unreachable, put off by the server, the end not seen),
@@ -62,7 +70,7 @@ def _decide(  # noqa: PLR0913, PLR0917 - all that one start has
     stop: StopRequest,
     urge: Urge,
     aftermath: Aftermath,
-) -> Attempt | NotDue | Deferred:
+) -> Attempt | NotDue | Deferral:
     """Back up, unless something speaks against it."""
     if isinstance(look.decision, NotDue) and not urge.is_forced:
         return look.decision
@@ -70,8 +78,8 @@ def _decide(  # noqa: PLR0913, PLR0917 - all that one start has
         raise _unsettled(last_run(look.memory), look.settles_at)
     if not urge.is_forced:
         _refuse_too_early(plan, look)
-        if deferred := _find_hindrance(plan, look, urge, aftermath):
-            return deferred
+        if deferral := _find_hindrance(plan, look, urge, aftermath):
+            return deferral
     with Guard(plan, look, narrator) as guard:
         if plan.command is None:
             return gate.back_up(plan, look, narrator, stop, guard, force=urge.is_forced)
@@ -80,7 +88,7 @@ def _decide(  # noqa: PLR0913, PLR0917 - all that one start has
         return direct.back_up(plan, look, narrator, stop, guard)
 
 
-def _find_hindrance(plan: Plan, look: Look, urge: Urge, aftermath: Aftermath) -> Deferred | None:
+def _find_hindrance(plan: Plan, look: Look, urge: Urge, aftermath: Aftermath) -> Deferral | None:
     """Return why the moment is not a good one, remembered; None if it is.
 
     Raises EverydayError if the last try came to nothing lately, and nothing has changed since.
@@ -88,14 +96,14 @@ def _find_hindrance(plan: Plan, look: Look, urge: Urge, aftermath: Aftermath) ->
     if plan.moments is None:
         return None
     surroundings, moment = judge_moment(plan.moments, look)
-    place = aftermath.place = describe_place(surroundings)
-    waits_until = look.retry_at if place == look.memory.seen and not urge.is_hasty else None
+    is_the_same = describe_place(surroundings) == look.memory.seen
+    waits_until = look.retry_at if is_the_same and not urge.is_hasty else None
     if isinstance(moment, Deferred):
         if waits_until is None:
             attempt = Attempt(look.now, look.now, Outcome.DEFERRED, explain_deferred(moment))
-            aftermath.opens_at = moment.until if moment.is_by_clock else None
+            aftermath.deferred = moment
             write_memory(plan.state, note_end(look.memory, attempt))
-        return moment
+        return Deferral(moment, is_news=waits_until is None)
     if waits_until:
         raise _waiting(look, waits_until)
     return None
@@ -127,7 +135,7 @@ def already_running(holder: Holder, now: datetime) -> LaterError:
     since = ""
     if holder.since:
         since = f" since {format_time(holder.since)} ({format_age(now - holder.since)} ago)"
-    return LaterError(
+    return EverydayError(
         "already-running",
         f"a backup is running already: {who}{since}",
         "one at a time is enough; the next start looks again",

@@ -204,7 +204,6 @@ class _Asking:
         }
         self._narrator.tell(f"connected to {self._plan.target}; {words[welcome.standing]}")
         line.say(Submit(self._is_forced))
-        self._guard.begin()
         return None
 
     def _resume(self, line: Line, welcome: Welcome, started: Started) -> Attempt | NotDue | None:
@@ -225,6 +224,7 @@ class _Asking:
     def _follow(self, message: Queued | Running | Progress) -> None:
         self._is_running = not isinstance(message, Queued)
         if not isinstance(message, Queued):
+            self._guard.begin()
             self._record.note_run(message.run)
         self._narrator.hear(message)
 

@@ -85,7 +85,7 @@ def look_around(
         settles_at=settles_at(memory, plan.policy.settle, now) if is_direct else None,
         next_try_at=next_try_at(memory, decision.wanted, plan.policy.interval, now),
         come_back_at=None if is_direct else come_back_at(memory, now),
-        retry_at=retry_at(memory.retry_at, now, plan.moments.retry_within)
+        retry_at=retry_at(memory.retry_at, now, plan.moments.retry_within + plan.moments.spread)
         if plan.moments
         else None,
         glimpses=glimpses,

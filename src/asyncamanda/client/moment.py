@@ -4,7 +4,7 @@ import random
 import socket
 import time
 from contextlib import ExitStack, suppress
-from datetime import datetime, timedelta, tzinfo
+from datetime import timedelta, tzinfo
 from pathlib import Path
 from threading import Thread
 from typing import Self
@@ -99,15 +99,17 @@ def own_offset(spread: timedelta) -> timedelta:
     return spread_offset(identity, spread)
 
 
-def note_wait(memory: Memory, moments: Moments, seen: str, opens_at: datetime | None) -> Memory:
+def note_wait(memory: Memory, moments: Moments, seen: str, why: Deferred | None) -> Memory:
     """Return `memory` with the time of the next try, after one that came to nothing.
 
-    `opens_at`: when by the clock alone the moment becomes good, if nothing else is in the way.
+    `why` it was deferred, if it was: then this machine's turn after that is over by the clock
+    ends the wait, and where time windows are all that is in the way nothing else does.
     """
     now = read_clock()
     at = now + plan_retry(memory.tries, moments.retry_within, random.random())  # noqa: S311
-    if opens_at:
-        at = opens_at + own_offset(moments.spread)
+    if why and why.until:
+        turn_at = why.until + own_offset(moments.spread)
+        at = turn_at if why.is_by_clock else min(at, turn_at)
     return note_try(memory, at, seen)
 
 
@@ -136,7 +138,7 @@ class Guard:
         return self._moments is not None and self._moments.pause is Pause.STOP
 
     def begin(self) -> None:
-        """Keep the machine awake from now on: a run is asked for."""
+        """Keep the machine awake from now on: a run has begun."""
         if self._ping is None:
             self._ping = Thread(
                 target=self._say_start, daemon=True

@@ -70,7 +70,7 @@ def await_network(seconds: float, kernel: Kernel | None = None) -> bool:
     give_up_at = clock.now() + timedelta(seconds=seconds)
     while not _has_network(kernel or Kernel()):
         left = (give_up_at - clock.now()).total_seconds()
-        if left <= 0:
+        if not 0 < left <= seconds:  # more: the clock was set back
             return False
         time.sleep(min(_AWAIT_EVERY, left))
     return True

@@ -12,6 +12,7 @@ from asyncamanda.commands.options import add_common
 from asyncamanda.core.alerts import AlertKind, word_alert
 from asyncamanda.errors import ConfigurationError, Exit, RefusedError
 from asyncamanda.report.json import render_json
+from asyncamanda.report.narrator import is_watched
 from asyncamanda.report.table import print_table
 from asyncamanda.report.text import printable
 from asyncamanda.system.clock import now as read_clock
@@ -32,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> Exit:
     """Print how it went by each way."""
     if arguments.desktop:
-        _print_sent(_show_on_desktops(arguments.config), as_json=arguments.json)
+        sent = _show_on_desktops(arguments.config)
+        if arguments.json or is_watched():  # else cron would send a mail each time
+            _print_sent(sent, as_json=arguments.json)
         return Exit.OK  # who does not see it now sees it the next time
     sent = _try_all(arguments.config)
     _print_sent(sent, as_json=arguments.json)

@@ -2,19 +2,31 @@
 
 import argparse
 import socket
+import sys
 from dataclasses import dataclass, replace
 
 from asyncamanda.client import agent, note
-from asyncamanda.client.agent import Urge
+from asyncamanda.client.aftermath import report_trouble, show_standing
+from asyncamanda.client.agent import Deferral, Urge
 from asyncamanda.client.look import Look, look_around
 from asyncamanda.client.moment import await_turn, find_hindrance
 from asyncamanda.client.plan import Plan, plan_configured
 from asyncamanda.commands.options import add_common
-from asyncamanda.core.conditions import Deferred, explain_deferred
+from asyncamanda.core.conditions import explain_deferred
 from asyncamanda.core.due import NotDue
 from asyncamanda.core.interval import format_age
 from asyncamanda.core.model import Attempt
-from asyncamanda.errors import AsyncamandaError, Exit, LaterError, StaleError, StaleWaitError
+from asyncamanda.errors import (
+    AsyncamandaError,
+    BadDataError,
+    ConfigurationError,
+    Exit,
+    LaterError,
+    ProtocolError,
+    RefusedError,
+    StaleError,
+    StaleWaitError,
+)
 from asyncamanda.report.json import (
     attempt_value,
     decision_value,
@@ -31,6 +43,8 @@ from asyncamanda.report.text import (
     format_time,
 )
 from asyncamanda.system.clock import now as read_clock
+
+WAITING = {"waits", "come-back", "tried-lately"}  # nothing was tried: no reason to say it again
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +97,15 @@ def run_plan(plan: Plan, options: RunOptions) -> Exit:
 
     Raises what the agent raises; LaterError as StaleError if the last backup is too old.
     """
+    try:
+        return _check_and_run(plan, options)
+    except (BadDataError, ConfigurationError, ProtocolError, RefusedError) as error:
+        if not options.dry_run:
+            report_trouble(plan, error)
+        raise
+
+
+def _check_and_run(plan: Plan, options: RunOptions) -> Exit:
     now = read_clock()
     is_talkative = options.verbose or is_watched()
     options = replace(options, stream=options.json and plan.command is None)
@@ -98,6 +121,7 @@ def run_plan(plan: Plan, options: RunOptions) -> Exit:
     is_quiet = isinstance(look.decision, NotDue) and not look.memory.told
     if is_quiet and not options.force:
         if not options.dry_run:
+            show_standing(plan, look)
             note.leave_note(look, options.note_place)
         return _say_not_due(look, reason, options, is_talkative=is_talkative)
     if is_talkative:
@@ -115,7 +139,7 @@ def _back_up(
     """Let the agent back up, and say how that went. Raises what run_plan() raises."""
     if options.nudged and plan.moments:
         await_turn(plan.moments, narrator)
-    urge = Urge(options.force, is_hasty=options.nudged or is_watched())
+    urge = Urge(options.force, is_hasty=options.nudged or sys.stderr.isatty())
     try:
         with narrator.live():
             result = agent.back_up(plan, narrator, urge)
@@ -123,7 +147,7 @@ def _back_up(
         if plan.command is None:  # the server may have said how old the last backup is
             look = look_around(plan, read_clock())
         raise _stale_if(look, error) from error
-    if isinstance(result, Deferred):
+    if isinstance(result, Deferral):
         return _say_deferred(plan, look, result, options, is_talkative=is_talkative)
     if isinstance(result, NotDue):  # another start was quicker, or a run of the server's own
         if plan.command is None:
@@ -147,15 +171,15 @@ def _say_not_due(look: Look, reason: str, options: RunOptions, *, is_talkative: 
 
 
 def _say_deferred(
-    plan: Plan, look: Look, deferred: Deferred, options: RunOptions, *, is_talkative: bool
+    plan: Plan, look: Look, deferral: Deferral, options: RunOptions, *, is_talkative: bool
 ) -> Exit:
     """Say why the moment is not a good one. Raises StaleError if the last backup is too old."""
-    why = explain_deferred(deferred)
+    why = explain_deferred(deferral.because)
     hint = "`asyncamanda check` shows each condition; --force backs up all the same"
     if look.is_stale:
-        raise _stale_if(look, LaterError("deferred", why, hint))
+        raise _stale_if(look, LaterError("deferred" if deferral.is_news else "waits", why, hint))
     if options.json:
-        value = {"outcome": "deferred", **deferred_value(deferred)}
+        value = {"outcome": "deferred", **deferred_value(deferral.because)}
         reason = explain_decision(look.decision, plan.policy, look.now, look.witness)
         value |= decision_value(look.decision, look.rejected, reason)
         print(_render_answer(value, options))
@@ -184,6 +208,8 @@ def _rehearse(plan: Plan, look: Look, reason: str, options: RunOptions) -> Exit:
         print(f"would wait until {format_time(look.settles_at)}: a run may still go on")
     elif look.come_back_at and not options.force:
         print(f"would wait until {format_time(look.come_back_at)}: the server said so")
+    elif look.retry_at and not options.force:
+        print(f"would wait until {format_time(look.retry_at)}: the last try came to nothing")
     elif plan.moments and not options.force and (hindrance := find_hindrance(plan.moments, look)):
         print(f"would wait: {explain_deferred(hindrance)}")
     elif plan.command is None:
@@ -202,13 +228,13 @@ def _say_result(attempt: Attempt, options: RunOptions) -> None:
 
 def _stale_if(look: Look, error: LaterError) -> AsyncamandaError:
     """Return `error`, or what polite waiting must not hide."""
-    if not look.is_stale:
+    if not look.is_stale or error.reference == "already-running":  # which may well bring it
         return error
     since = look.decision.last_at or look.memory.since
     words = (
         "the last backup is" if look.decision.last_at else "never backed up, and that is known for"
     )
-    kind = StaleWaitError if error.reference == "waits" else StaleError
+    kind = StaleWaitError if error.reference in WAITING else StaleError
     return kind(
         "stale",
         f"{words} {format_age(look.now - since)}{' old' if look.decision.last_at else ''}, "

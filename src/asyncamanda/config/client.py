@@ -34,6 +34,8 @@ from asyncamanda.errors import ConfigurationError
 
 SYSTEM_FILE = Path("/etc/asyncamanda/client.toml")
 LONGEST_SILENCE = timedelta(minutes=5)
+NEVER = timedelta.max
+RELAXING = 3 / 7  # of `stale_after`: with a week, from three days on
 LARGEST_LOAD = 10_000
 LEAST_INTERVALS = 3  # of which `stale_after` and `forget_after` are, where not said
 
@@ -87,7 +89,7 @@ class ClientConfig:
     windows: tuple[Window, ...] = ()
     max_load: float | None = None
     unknown: bool = True
-    relax_after: timedelta | None = timedelta(days=3)
+    relax_after: timedelta | None = None
     pause: Pause = Pause.FINISH
     inhibit_for: timedelta = timedelta(hours=2)
     inhibit_lid: bool = False
@@ -120,8 +122,18 @@ class ClientConfig:
             windows=self.windows,
             max_load=self.max_load,
             is_unknown_allowed=self.unknown,
-            relax_after=self.relax_after,
+            relax_after=self._relax_after,
         )
+
+    @property
+    def _relax_after(self) -> timedelta | None:
+        """Return when the first condition gives in; None for never.
+
+        Where it is not said, so that the last one has before the backup is stale.
+        """
+        if self.relax_after is not None:
+            return None if self.relax_after == NEVER else self.relax_after
+        return max(self.interval, self.policy.stale_after * RELAXING)
 
     @property
     def ssh_options(self) -> SshOptions:
@@ -194,6 +206,8 @@ def _contradictions(config: ClientConfig) -> Iterator[tuple[set[str], str]]:
         yield {"stale_after", "interval"}, f"stale_after: {shorter}"
     if config.forget_after and config.forget_after < config.interval:
         yield {"forget_after", "interval"}, f"forget_after: {shorter}"
+    if config.relax_after and config.relax_after < config.interval:
+        yield {"relax_after", "interval"}, f"relax_after: {shorter}"
     for name in ("connect_timeout", "keepalive"):
         if getattr(config.ssh, name) > LONGEST_SILENCE:
             words = 'found more than five minutes; allowed: at most that, such as "15s"'
@@ -246,9 +260,9 @@ def _read_load(value: object) -> float:
     return float(value)  # type: ignore[arg-type]
 
 
-def _read_relaxing(value: object) -> timedelta | None:
+def _read_relaxing(value: object) -> timedelta:
     if value == "never":
-        return None
+        return NEVER
     try:
         return read_span(value)
     except Wrong:

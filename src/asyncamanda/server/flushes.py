@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -99,7 +100,7 @@ class Flushes:
     def clear_keepers(self) -> None:
         """Take away what runs have left that nobody could see to the end."""
         for place in self._site.settings.holding:
-            if place.is_dir():
+            with suppress(OSError):  # of a place that is not there, or closed: runs will say so
                 runs.remove_keepers(folder for folder in place.iterdir() if folder.is_dir())
 
     def is_left_unclean(self) -> bool:

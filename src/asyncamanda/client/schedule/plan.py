@@ -92,7 +92,9 @@ def plan_install(
         commands=commands or _plan_reload(disabling, machine),
         during=_merge(record, afterwards),
         afterwards=afterwards,
-        is_needed=bool(changes or gone or record != afterwards or not _is_enabled(commands)),
+        is_needed=bool(
+            changes or gone or record != afterwards or not _is_enabled(commands, machine)
+        ),
     )
 
 
@@ -201,9 +203,15 @@ def _merge(old: Record | None, new: Record) -> Record:
     return Record(new.kind, tuple(merged.values()), is_done=False)
 
 
-def _is_enabled(commands: Commands) -> bool:
+def _is_enabled(commands: Commands, machine: Machine) -> bool:
     """Return whether what `commands` would switch on is on."""
     if not commands:
         return True
-    argv = ["systemctl", "is-enabled", "--quiet", units.TIMER, units.NUDGE]
-    return subprocess.run(argv, capture_output=True, check=False).returncode == 0
+    # one at a time: of several, is-enabled is content with one (systemctl(1))
+    wanted = [("is-enabled", units.TIMER), ("is-enabled", units.NUDGE)]
+    if machine.is_booted_by_systemd:
+        wanted.append(("is-active", units.TIMER))
+    asked = (["systemctl", verb, "--quiet", unit] for verb, unit in wanted)
+    return all(
+        subprocess.run(argv, capture_output=True, check=False).returncode == 0 for argv in asked
+    )

@@ -56,14 +56,15 @@ def tell_change(  # noqa: PLR0913 - by keyword only
     Returns what each was `told` by now, nothing where that is well, and how it went. A channel
     that could not be reached is told by the next start.
     """
-    ways, _ = _list_ways(settings, word(AlertKind.TEST), state_folder)
+    ways, problems = _list_ways(settings, word(AlertKind.TEST), state_folder)
     now_is = {
         way.channel: judge_state(
             outcome, is_stale=is_stale, told=told.get(way.channel, BackupState.WELL)
         )
         for way in ways
     }
-    after, sent = dict(told), []
+    # a channel that is no longer configured is forgotten; not if its file was not to be read
+    after, sent = {c: told[c] for c in told if c in now_is or problems}, []
     for kind in (AlertKind.FAILED, AlertKind.STALE, AlertKind.RECOVERED):
         only = {
             channel
@@ -72,7 +73,7 @@ def tell_change(  # noqa: PLR0913 - by keyword only
         }
         for each in tell(settings, word(kind), state_folder, only) if only else ():
             sent.append(each)
-            if each.channel in only and (each.problem is None or each.is_mistake):
+            if each.channel in only and each.problem is None:
                 after[each.channel] = now_is[each.channel]
     return {c: state for c, state in after.items() if state != BackupState.WELL}, tuple(sent)
 
