@@ -3,10 +3,9 @@
 import pytest
 
 from asyncamanda.core.amcheck import Trouble
+from asyncamanda.core.checkup.verdict import Check, Health
 from asyncamanda.core.publickey import PublicKey
 from asyncamanda.report.doctor import (
-    Check,
-    Health,
     check_value,
     render_check,
     sum_up_checks,
@@ -16,7 +15,7 @@ from asyncamanda.server.amanda import Answer
 from asyncamanda.server.doctor import Dle, check_answer, parse_disklist, plan_amcheck, plan_ssh
 from asyncamanda.server.registry import Enrolled
 
-OK, BAD, ABSENT, SKIPPED = Health
+OK, WARNING, BAD, ABSENT, SKIPPED = Health
 MENDED = Trouble("odd", "why it matters", "what mends it")
 AWAY = Trouble("away", "not there", "start it", is_absence=True)
 

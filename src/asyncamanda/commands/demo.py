@@ -14,8 +14,9 @@ from asyncamanda.errors import Exit, NotStoredError
 from asyncamanda.lab import AmandaServer, Host, Lab
 
 CLIENT_TOML = """\
-server   = "backup@amanda"
-interval = "24h"
+server     = "backup@amanda"
+interval   = "24h"
+on_battery = "allow"     # whatever this demo runs on
 """
 DISKS = {"/srv/photos": "roaming", "/srv/d 3": "roaming-amgtar"}
 CLIENTS = ("laptop", "tablet")

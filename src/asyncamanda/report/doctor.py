@@ -1,44 +1,22 @@
-"""What `server doctor` finds, in words and as JSON's values."""
+"""What a doctor finds, in words and as JSON's values."""
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import Enum
 
 from asyncamanda.core.amcheck import Trouble
+from asyncamanda.core.checkup.verdict import Check, Health
 from asyncamanda.report.text import printable
 
 WIDTH = 79
 HEAD = 16  # columns of a check's verdict and name
+CLIENT_HEAD = 20  # ... of a client's own
 _INDENT = " " * 5
 
 
-class Health(Enum):
-    """How a check ended. Absent: nothing is wrong but that the client is not there."""
-
-    OK = "ok"
-    BAD = "bad"
-    ABSENT = "away"
-    SKIPPED = "-"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One check: what was found, and if that is not well why it matters and what mends it."""
-
-    name: str
-    health: Health
-    found: str
-    why: str = ""
-    mend: str = ""
-    troubles: tuple[Trouble, ...] = ()  # each with a why and a mend of its own
-    is_partial: bool = False  # only a part of it is bad, and the rest can be looked at further
-
-
-def render_check(check: Check) -> list[str]:
+def render_check(check: Check, columns: int = HEAD) -> list[str]:
     """Return the lines on a check: what was found, and below it what is to be known and done."""
-    head = f"{check.health.value:<5}{check.name:<{HEAD - 5}}"
-    lines = _fill(check.found, head, " " * HEAD)
+    head = f"{check.health.value:<5}{check.name:<{columns - 5}}"
+    lines = _fill(check.found, head, " " * columns)
     lines += _render_advice(check.why, check.mend)
     for trouble in check.troubles:
         lines += _fill(trouble.said, _INDENT, f"{_INDENT}    ")
@@ -74,6 +52,28 @@ def sum_up_checks(client: str, checks: Sequence[Check]) -> str:
     if any(check.health is Health.ABSENT for check in checks):
         return f"{client}: nothing is wrong so far, but it is not connected"
     return f"{client}: all well"
+
+
+def sum_up_client(checks: Sequence[Check]) -> str:
+    """Return all that a client's own doctor found in a line."""
+    bad = [check.name for check in checks if check.health is Health.BAD]
+    odd = [check.name for check in checks if check.health is Health.WARNING]
+    away = [check.name for check in checks if check.health is Health.ABSENT]
+    parts = []
+    if bad:
+        parts.append(f"to be mended: {', '.join(bad)}")
+    if away:
+        parts.append(f"away: {', '.join(away)}")
+    if odd:
+        parts.append(f"worth a look: {', '.join(odd)}")
+    return "; ".join(parts) or "all well"
+
+
+def client_check_value(check: Check) -> dict[str, object]:
+    """Return a check of a client's own doctor, by its health in a word."""
+    value = check_value(check)
+    del value["ok"]
+    return {"check": check.name, "health": check.health.name.lower(), **value}
 
 
 def check_value(check: Check) -> dict[str, object]:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from asyncamanda.core.amcheck import explain_lines, interpret_amcheck
-from asyncamanda.report.doctor import Check, Health
+from asyncamanda.core.checkup.verdict import Check, Health
 from asyncamanda.report.text import name_disks, printable
 from asyncamanda.server import aliases, amanda, switchboard
 from asyncamanda.server.registry import Enrolled, relayed_clients

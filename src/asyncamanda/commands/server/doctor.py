@@ -15,11 +15,10 @@ from asyncamanda.commands.server.options import (
     unknown_client,
 )
 from asyncamanda.config.server import ServerConfig
+from asyncamanda.core.checkup.verdict import Check, Health
 from asyncamanda.core.interval import ALLOWED, format_interval, parse_interval
 from asyncamanda.errors import Exit, UsageError
 from asyncamanda.report.doctor import (
-    Check,
-    Health,
     check_value,
     render_check,
     sum_up_checks,

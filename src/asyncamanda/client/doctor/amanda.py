@@ -1,0 +1,80 @@
+"""Amanda's programs on this client, as its user finds them."""
+
+import grp
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from asyncamanda.client.doctor.case import Case, Places
+from asyncamanda.client.doctor.looking import ask, look_at, read_lines
+from asyncamanda.client.streams import ENVIRON
+from asyncamanda.core.checkup import amanda
+from asyncamanda.core.checkup.verdict import Check
+
+START_SECONDS = 5.0  # for amandad, which takes a hundredth of one
+SECURITY = Path("/etc/amanda-security.conf")
+_ASKED = (
+    "amandates",
+    "gnutar_list_dir",
+    "build.amlibexecdir",
+    "build.GNUTAR",
+    "build.AMANDA_DBGDIR",
+    "build.AMANDA_TMPDIR",
+)
+# what a client starts as root: for GNUTAR, DUMP, estimates by calcsize, ending any, and amgtar
+_SETUID = ("runtar", "rundump", "calcsize", "killpgrp", "application/amgtar")
+
+
+def check_user(user: str) -> Check:
+    """Return whether the user that this process is has its groups."""
+    groups = {entry.gr_gid: entry.gr_name for entry in grp.getgrall()}
+    own = [groups.get(number, str(number)) for number in {os.getegid(), *os.getgroups()}]
+    return amanda.judge_user(user, sorted(own), groups.values())
+
+
+def check_installed(case: Case) -> Check:
+    """Return whether there is an amandad."""
+    is_configured = case.plan.amandad is not None
+    return amanda.judge_installed([*map(look_at, case.amandads)], is_configured=is_configured)
+
+
+def check_started(case: Case) -> Check:
+    """Return whether amandad starts, as it does when Amanda calls, with nothing to read."""
+    path = next(path for path in case.amandads if os.access(path, os.F_OK))
+    told = ask([str(path), "-auth=ssh", "amdump"], ENVIRON, START_SECONDS)
+    trial = amanda.Trial(
+        told.status, told.first_line if told.status is not None else "", told.fault
+    )
+    return amanda.judge_trial(str(path), case.user, trial)
+
+
+def ask_places() -> tuple[Check, Places | None]:
+    """Return whether Amanda understands its configuration, and what it says of its places."""
+    with ThreadPoolExecutor() as pool:  # it is Perl, and takes a while to start
+        said = [*pool.map(lambda name: ask(["amgetconf", "--client", name]), _ASKED)]
+    answers = []
+    for name, told in zip(_ASKED, said, strict=True):
+        if told.status != 0 or not told.stdout.strip():
+            fault = told.first_line or f"it says nothing of {name}"
+            return amanda.judge_conf(fault, "", is_there=told.status is not None), None
+        answers.append(told.stdout.strip())
+    places = Places(*map(Path, answers))
+    return amanda.judge_conf("", answers[0], is_there=True), places
+
+
+def check_programs(places: Places, user: str) -> Check:
+    """Return whether the setuid programs are."""
+    return amanda.judge_programs([look_at(places.programs / name) for name in _SETUID], user)
+
+
+def check_tar(places: Places) -> Check:
+    """Return whether GNU tar is there, and runtar may start it."""
+    path = places.tar
+    tar = amanda.Tar(
+        seen=look_at(path),
+        real_path=os.path.realpath(path),
+        said=ask([str(path), "--version"]).first_line,
+        security=look_at(SECURITY),
+        allowed=amanda.parse_allowed("".join(read_lines(SECURITY))),
+    )
+    return amanda.judge_tar(tar)

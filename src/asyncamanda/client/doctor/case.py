@@ -1,0 +1,37 @@
+"""What the doctor works on: one configuration, and the user that it is for."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from asyncamanda.client.plan import Plan
+from asyncamanda.client.streams import AMANDADS
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What the agent would work on, and the Amanda user, whose this process is."""
+
+    plan: Plan
+    user: str
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether nothing of ours is on the server."""
+        return self.plan.command is not None
+
+    @property
+    def amandads(self) -> tuple[Path, ...]:
+        """Where amandad is looked for, as client/streams.py does."""
+        return (self.plan.amandad,) if self.plan.amandad else AMANDADS
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where Amanda keeps things on this client, by its own word."""
+
+    amandates: Path
+    gnutar_lists: Path
+    programs: Path
+    tar: Path
+    logs: Path
+    temporary: Path

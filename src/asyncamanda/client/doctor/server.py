@@ -1,0 +1,155 @@
+"""The server, called as the agent calls it, and left politely."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from signal import SIGINT
+from threading import Timer
+
+from asyncamanda import __version__
+from asyncamanda.client.doctor.case import Case
+from asyncamanda.client.faults import explain_not_connected
+from asyncamanda.client.gatefaults import explain_closed, explain_garbled, explain_refused
+from asyncamanda.client.line import Closed, Garbled, Heard, Line
+from asyncamanda.client.look import find_holder
+from asyncamanda.client.plan import find_password
+from asyncamanda.client.streams import Streams
+from asyncamanda.core.authority import ALLOWED
+from asyncamanda.core.checkup import server
+from asyncamanda.core.checkup.verdict import Check, Health, not_needed, well
+from asyncamanda.core.protocol import PROTOCOLS, Hello, Later, Refused, Welcome
+from asyncamanda.core.sshfault import ConnectFault, Fault
+from asyncamanda.errors import AsyncamandaError, EverydayError, LaterError
+from asyncamanda.system.clock import now as read_clock
+from asyncamanda.system.interrupts import StopRequest, catch_stop
+from asyncamanda.system.ssh import Connection, NotConnected, connect
+
+CONNECT_WITHIN = timedelta(seconds=3)
+GIVE_UP = 3.5  # seconds, for what ssh's own limit does not cover: a name server that is silent
+WELCOME_WITHIN = timedelta(seconds=20)  # a dispatcher may have to start
+# after these, something at the server's address has answered
+_ANSWERED = {
+    Fault.HOST_KEY_CHANGED,
+    Fault.HOST_KEY_REVOKED,
+    Fault.HOST_KEY_UNKNOWN,
+    Fault.PERMISSION_DENIED,
+    Fault.NOTHING_COMMON,
+}
+_UNREACHED = "without the server there is no backup"
+_NOT_LET_IN = "the server has to let this machine's key in"
+_NO_GATE = "the gate is where a client asks for its backups"
+
+
+def call(case: Case) -> Iterator[Check]:
+    """Yield `server`, `login`, `gate`, `disks` and `clock`, up to what the rest depends on.
+
+    A signal to stop ends it early with what it was at.
+    """
+    timeout = min(case.plan.options.connect_timeout, CONNECT_WITHIN)
+    options = replace(case.plan.options, connect_timeout=timeout)
+    with ExitStack() as stack:
+        stop = stack.enter_context(catch_stop())
+        try:
+            # an agent that runs at the same time has its sockets elsewhere
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="asyncamanda-"))
+            target = find_password(case.plan)
+            with _limit(stop):
+                connection = stack.enter_context(connect(target, options, stop, Path(folder)))
+        except NotConnected as failure:
+            if stop.signal is SIGINT:
+                raise KeyboardInterrupt from failure
+            yield from _bear(failure.fault, case)
+            return
+        except AsyncamandaError as error:
+            yield server.judge_error("server", error, _UNREACHED)
+            return
+        except OSError as error:
+            no_room = LaterError("no-room", f"no sockets: {error.strerror}", "make room in /tmp")
+            yield server.judge_error("server", no_room, _UNREACHED)
+            return
+        yield well("server", f"{target.host} is reached")
+        yield well("login", f"as {target.user}" if target.user else "is let in")
+        yield from _ask_gate(connection, case, stop)
+
+
+@contextmanager
+def _limit(stop: StopRequest) -> Iterator[None]:
+    timer = Timer(GIVE_UP, stop.ask)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _bear(fault: ConnectFault | None, case: Case) -> Iterator[Check]:
+    """Yield what became of the connection."""
+    host = case.plan.target.host
+    if fault is None:
+        words = f"{host} has not answered within {GIVE_UP:g} seconds"
+        hint = "is this machine away from its network, or its name server silent?"
+        yield server.judge_error("server", EverydayError("unreachable", words, hint), _UNREACHED)
+        return
+    _, error = explain_not_connected(fault, case.plan.target)
+    if fault.fault not in _ANSWERED:
+        yield server.judge_error("server", error, _UNREACHED)
+        return
+    yield well("server", f"{host} is reached")
+    yield server.judge_error("login", error, _NOT_LET_IN)
+
+
+# -- the gate
+
+
+def _ask_gate(connection: Connection, case: Case, stop: StopRequest) -> Iterator[Check]:
+    if case.is_direct:
+        yield from (not_needed(name, "there is a `command`") for name in ("gate", "disks", "clock"))
+        return
+    if holder := find_holder(case.plan):
+        # Amanda's calls for this client would come to the line that is newest
+        pid = f" (pid {holder.pid})" if holder.pid else ""
+        words = f"not asked while an agent{pid} talks with it"
+        yield from (Check(name, Health.SKIPPED, words) for name in ("gate", "disks", "clock"))
+        return
+    heard = _knock(connection, case, stop)
+    if not isinstance(heard, Welcome):
+        yield server.judge_error("gate", _explain(heard, case), _NO_GATE)
+        return
+    ahead = heard.now - read_clock()
+    yield server.judge_welcome(heard)
+    yield server.judge_disks(heard, case.plan.policy.disks)
+    yield server.judge_clock(ahead)
+
+
+def _knock(connection: Connection, case: Case, stop: StopRequest) -> Heard | None:
+    """Return the gate's first word that answers our Hello, None if there was none."""
+    with (
+        connection.talk(ALLOWED) as session,
+        closing(Streams(connection, case.plan.amandad)) as streams,
+    ):
+        line = Line(session, streams, stop)
+        line.greet(Hello(PROTOCOLS, f"asyncamanda {__version__}", False), WELCOME_WITHIN)
+        for heard in line.listen(lambda: None):
+            if isinstance(heard, Welcome | Refused | Later | Garbled | Closed):
+                if not isinstance(heard, Closed | Garbled):
+                    line.leave()
+                return heard
+    return None
+
+
+def _explain(heard: Heard | None, case: Case) -> AsyncamandaError:
+    target = case.plan.target
+    match heard:
+        case Refused():
+            return explain_refused(heard)
+        case Garbled():
+            return explain_garbled(heard, target)
+        case Closed():
+            return explain_closed(heard, target)
+        case Later():
+            words = f"{target.host} says: not now ({heard.reason})"
+            return LaterError("come-back", words, "ask again later")
+    return LaterError("stopped", "stopped before the gate answered", "start it again")

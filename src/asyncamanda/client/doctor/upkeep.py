@@ -1,0 +1,89 @@
+"""What goes on by itself on this client: schedule, memory, and the backups themselves."""
+
+from collections.abc import Collection, Iterator
+from datetime import datetime
+from pathlib import Path
+
+from asyncamanda.client.doctor.case import Case
+from asyncamanda.client.doctor.looking import ask, look_at, read_lines
+from asyncamanda.client.look import look_around
+from asyncamanda.client.memory import FILE_NAME, read_memory
+from asyncamanda.client.schedule import look_at_schedule
+from asyncamanda.core.checkup import upkeep
+from asyncamanda.core.checkup.rights import Kind
+from asyncamanda.core.checkup.verdict import Check, Health
+from asyncamanda.core.due import Due
+from asyncamanda.core.schedule import DISPATCHER, POLKIT_RULE
+from asyncamanda.report.text import sum_up
+
+_TABLES = (Path("/etc/crontab"), Path("/etc/anacrontab"))
+_DISPENSABLE = {DISPATCHER, POLKIT_RULE}  # a start without them is later, or may fall asleep
+_CRON_D = Path("/etc/cron.d")
+_PARTS = tuple(Path(f"/etc/cron.{name}") for name in ("hourly", "daily", "weekly"))
+
+
+def check_schedule() -> Check:
+    """Return whether something starts the agent: a timer, or a line of cron's."""
+    found = look_at_schedule()
+    timer = upkeep.Timer(
+        kind=found.kind.value if found.kind else "",
+        is_installed=found.is_installed,
+        is_active=found.is_active,
+        differs=tuple(map(str, found.differs)),
+        next_at=found.next_at,
+        missing=tuple(
+            str(path)
+            for path in found.differs
+            if str(path) not in _DISPENSABLE and not path.exists()
+        ),
+    )
+    return upkeep.judge_schedule(timer, _find_cron_lines(found.files))
+
+
+def _find_cron_lines(judged: Collection[Path]) -> list[str]:
+    """Return where cron starts the agent, the files that are `judged` already aside."""
+    others = (path for path in _cron_files() if path not in judged)
+    lines = [f"{path}:{number}" for path in others for number in _starts(path)]
+    own = ask(["crontab", "-l"]).stdout.splitlines()
+    return [*lines, *(f"this user's crontab:{number}" for number in upkeep.find_starts(own))]
+
+
+def _cron_files() -> Iterator[Path]:
+    """Yield what cron and anacron read."""
+    yield from _TABLES
+    for folder in (_CRON_D, *_PARTS):
+        if folder.is_dir():
+            yield from (path for path in sorted(folder.iterdir()) if upkeep.is_cron_name(path.name))
+
+
+def _starts(path: Path) -> list[int]:
+    """Return the lines that start the agent; cron passes over a file that is not root's alone."""
+    seen = look_at(path)
+    is_script = path.parent in _PARTS
+    if seen.kind is not Kind.FILE or seen.owner != "root" or seen.mode & 0o022:
+        return []
+    return [] if is_script and not seen.mode & 0o100 else upkeep.find_starts(read_lines(path))
+
+
+def check_memory(case: Case, now: datetime) -> Check:
+    """Return whether what asyncamanda remembers can be read."""
+    _, damage = read_memory(case.plan.state, now)
+    seen = look_at(case.plan.state / FILE_NAME)
+    is_unreadable = damage is not None and not seen.may_read
+    return upkeep.judge_memory(damage, seen.path, is_unreadable=is_unreadable, user=case.user)
+
+
+def check_backup(case: Case, now: datetime) -> Check:
+    """Return how old the last confirmed backup is. Raises what look_around() raises."""
+    look = look_around(case.plan, now)
+    if look.damage:
+        return Check("backup", Health.SKIPPED, "not known: what was remembered is damaged")
+    policy = case.plan.policy
+    summary = sum_up(
+        look.decision, policy, is_stale=look.is_stale, now=look.now, witness=look.witness
+    )
+    return upkeep.judge_backup(
+        summary,
+        is_due=isinstance(look.decision, Due),
+        is_stale=look.is_stale,
+    )

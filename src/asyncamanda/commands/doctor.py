@@ -1,0 +1,39 @@
+"""asyncamanda doctor: look at all that this client's backup needs, and say what mends it."""
+
+import argparse
+
+from asyncamanda.client.doctor.examination import Examination
+from asyncamanda.commands.options import add_common
+from asyncamanda.core.checkup.verdict import conclude
+from asyncamanda.errors import Exit
+from asyncamanda.report.doctor import (
+    CLIENT_HEAD,
+    client_check_value,
+    render_check,
+    sum_up_client,
+)
+from asyncamanda.report.json import render_json
+from asyncamanda.system.clock import now as read_clock
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_common(parser)
+
+
+def run(arguments: argparse.Namespace) -> Exit:
+    """Print each check, and return what they come to.
+
+    Raises what Examination.checks() raises.
+    """
+    checks = []
+    for check in Examination(arguments.config, read_clock()).checks():
+        checks.append(check)
+        if not arguments.json:
+            print("\n".join(render_check(check, CLIENT_HEAD)), flush=True)
+    code = conclude(checks)
+    if arguments.json:
+        print(render_json({"checks": [*map(client_check_value, checks)], "exit": int(code)}))
+    else:
+        print(f"\n{sum_up_client(checks)}")
+    return code

@@ -1,0 +1,1 @@
+"""What a doctor makes of what it found: values in, checks out."""

@@ -1,0 +1,255 @@
+"""The client's doctor, on a client that is well, and broken in one way after another."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from tests.e2e.breaks import ABSENT, BAD, BROKEN, CRON, WARNING, Break, fill
+from tests.e2e.laptop import ASYNCAMANDA, Run, wait_until
+from tests.e2e.office import Office, open_office
+
+from asyncamanda.lab import AmandaServer, Client
+
+LOCK = "/var/lib/asyncamanda/client/lock"
+
+
+@pytest.fixture(scope="module")
+def office(lab_prefix: Path) -> Iterator[Office]:
+    """Lend an office whose laptop was backed up and has a line of cron's."""
+    with open_office(lab_prefix, "laptop", nat=True) as office:
+        office.fill()
+        office.shift_clocks(timedelta())
+        office.set_up()
+        laptop = office.client("laptop")
+        laptop.write(CRON, f"17 * * * * root {ASYNCAMANDA} run\n")
+        backup = office.backup("laptop")
+        assert backup.returncode == 0, backup.stderr
+        yield office
+        # what one test left unmended was seen by the next one, or is seen now
+        assert ills(doctor(office, "--json")) == {}
+
+
+def doctor(office: Office, *words: str, user: str = "root") -> Run:
+    """Run the doctor at the laptop; whatever it prints fits the terminal."""
+    run = office.client("laptop").run([ASYNCAMANDA, "doctor", *words], user=user, check=False)
+    if "--json" not in words:
+        assert max(map(len, run.stdout.splitlines()), default=0) <= 80, run.stdout
+    assert "Traceback" not in run.stderr, run.stderr
+    return run
+
+
+def ills(run: Run) -> dict[str, str]:
+    """Return the health of each check that is not well; each says why, and what mends it."""
+    found = {}
+    value = json.loads(run.stdout)
+    assert value["exit"] == run.returncode
+    for check in value["checks"]:
+        if check["health"] not in {"ok", "skipped"}:
+            assert check["why"] or check["check"] == "state", check
+            assert check["mend"], check
+            found[check["check"]] = check["health"]
+    return found
+
+
+def words_of(run: Run) -> str:
+    """Return all that is said of what is not well."""
+    checks = json.loads(run.stdout)["checks"]
+    return "\n".join(
+        f"{check['found']} {check['mend']}"
+        for check in checks
+        if check["health"] not in {"ok", "skipped"}
+    )
+
+
+# -- well
+
+
+def test_client_that_is_well_is_told_so(office: Office) -> None:
+    """Every check is ok or not needed; 0. By root, and by the Amanda user itself."""
+    for user in ("root", "backup"):
+        run = doctor(office, user=user)
+        assert (run.returncode, run.stderr) == (0, ""), run.stdout
+        assert run.stdout.endswith("\nall well\n")
+        verdicts = {
+            line.split()[1]: line.split()[0]
+            for line in run.stdout.splitlines()[:-2]
+            if line[0] != " "
+        }
+        assert {name for name, word in verdicts.items() if word != "ok"} == {"password", "notify"}
+    assert "as laptop, for daily; protocol 1" in run.stdout
+
+
+def test_others_may_not_ask(office: Office) -> None:
+    """Neither root nor the Amanda user: a clear error, and how to do it."""
+    run = doctor(office, user="nobody")
+    assert run.returncode == 77
+    assert "start it as root, or as backup" in run.stderr
+
+
+def test_what_depends_on_a_bad_one_is_skipped(office: Office) -> None:
+    """It says what to mend first, and nothing that misleads."""
+    with broken(office, Break(on="mv {known} {known}.x", undo="mv {known}.x {known}")):
+        lines = doctor(office).stdout.splitlines()
+    skipped = [line for line in lines if "first mend host-key" in line]
+    assert [line.split()[1] for line in skipped] == ["server", "login", "gate", "disks", "clock"]
+    assert "to be mended: host-key" in lines[-1]
+
+
+# -- broken
+
+
+def shell(host: AmandaServer | Client, words: str) -> None:
+    """Run a line of shell at the host, as root."""
+    host.run(["sh", "-ec", words])
+
+
+@contextmanager
+def broken(office: Office, damage: Break) -> Iterator[None]:
+    """Damage the office, and mend it at the end."""
+    laptop, server = office.client("laptop"), office.server
+    try:
+        if damage.settings:
+            office.configure_agent(laptop, **damage.settings)
+        shell(laptop, fill(damage.on))
+        shell(server, fill(damage.at))
+        yield
+    finally:
+        shell(laptop, fill(damage.undo))
+        shell(server, fill(damage.undo_at))
+        office.configure_agent(laptop)
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_broken_is_named_and_nothing_else(office: Office, name: str) -> None:
+    """The one check, with words that help, and the exit of its kind."""
+    damage, expected, words, code = BROKEN[name]
+    with broken(office, damage):
+        run = doctor(office, "--json", user=damage.user)
+        assert ills(run) == expected, run.stdout
+        assert words in words_of(run)
+        assert run.returncode == code
+
+
+# -- the network, the clock, the disk
+
+
+def cut(office: Office) -> Callable[[], None]:
+    """Let the link swallow everything; return what undoes it."""
+    office.client("laptop").cut()
+    return office.client("laptop").heal
+
+
+def stop(office: Office) -> Callable[[], None]:
+    """Stop the server's sshd."""
+    office.server.stop_sshd()
+    return office.server.start_sshd
+
+
+def lose_names(office: Office) -> Callable[[], None]:
+    """Let the server's name be known to a name server alone, which is silent."""
+    laptop = office.client("laptop")
+    hosts, names = laptop.read("/etc/hosts"), laptop.read("/etc/nsswitch.conf")
+    laptop.write("/etc/hosts", "127.0.0.1 localhost\n")
+    laptop.write("/etc/resolv.conf", f"nameserver {office.server.address}\n")
+    laptop.write("/etc/nsswitch.conf", names.replace("hosts: files", "hosts: files dns"))
+    laptop.cut()
+
+    def undo() -> None:
+        laptop.heal()
+        laptop.write("/etc/hosts", hosts)
+        laptop.write("/etc/nsswitch.conf", names)
+
+    return undo
+
+
+@pytest.mark.parametrize(
+    ("lose", "words"),
+    [(cut, "cannot be reached"), (stop, "refused the connection"), (lose_names, "name server")],
+)
+def test_server_that_is_not_reached_is_away(
+    office: Office, lose: Callable[[Office], Callable[[], None]], words: str
+) -> None:
+    """75, and the wait is less than five seconds, whatever is dead; the machine may be busy."""
+    began = time.monotonic()
+    doctor(office)
+    usual = time.monotonic() - began
+    undo = lose(office)
+    try:
+        began = time.monotonic()
+        run = doctor(office, "--json")
+        assert time.monotonic() - began - usual < 5
+        assert (ills(run), run.returncode) == ({"server": ABSENT}, 75)
+        assert words in words_of(run)
+    finally:
+        undo()
+
+
+@pytest.mark.parametrize(
+    ("minutes", "health", "code"), [(2, WARNING, 0), (-2, WARNING, 0), (10, BAD, 78)]
+)
+def test_clocks_that_differ(office: Office, minutes: int, health: str, code: int) -> None:
+    """More than one minute is odd, more than five is bad."""
+    laptop = office.client("laptop")
+    laptop.clock_offset = timedelta(minutes=minutes)
+    try:
+        run = doctor(office, "--json")
+        assert (ills(run), run.returncode) == ({"clock": health}, code)
+        assert f"{abs(minutes)}m {'behind' if minutes > 0 else 'ahead of'}" in words_of(run)
+    finally:
+        laptop.clock_offset = timedelta()
+
+
+def test_disk_that_is_full_or_nearly(office: Office) -> None:
+    """Little room is odd; none, or no further file, is bad, and hides what it brings about."""
+    laptop = office.client("laptop")
+    laptop.fill_disk()
+    try:
+        run = doctor(office, "--json")
+        assert (ills(run), run.returncode) == ({"space": BAD}, 78)
+    finally:
+        laptop.free_disk()
+    shell(laptop, "mount -o remount,size=20m /mnt")
+    try:
+        run = doctor(office, "--json")
+        assert (ills(run), run.returncode) == ({"space": WARNING}, 0)
+    finally:
+        laptop.free_disk()
+    shell(laptop, "mount -o remount,nr_inodes=$(($(df --output=iused /mnt | tail -1))) /mnt")
+    try:
+        run = doctor(office, "--json")
+        assert (ills(run), run.returncode) == ({"space": BAD}, 78)
+        assert "inodes" in words_of(run)
+    finally:
+        shell(laptop, "mount -o remount,nr_inodes=100000 /mnt")
+
+
+def test_direct_mode_needs_no_gate(office: Office) -> None:
+    """What asks the gate is left out, and amandates is the witness."""
+    with broken(office, Break(settings={"command": "/usr/sbin/amdump daily"})):
+        run = doctor(office, "--json")
+    assert (ills(run), run.returncode) == ({}, 0), run.stdout
+    checks = {check["check"]: check["health"] for check in json.loads(run.stdout)["checks"]}
+    assert {checks[name] for name in ("gate", "disks", "clock")} == {"skipped"}
+
+
+def test_looking_changes_nothing_at_the_server(office: Office) -> None:
+    """No request is left behind, and no run is made."""
+    runs = len(office.dumps())
+    doctor(office)
+    assert len(office.dumps()) == runs
+    assert office.view().get("waiting", []) == []
+
+
+def test_agent_that_runs_is_left_alone(office: Office) -> None:
+    """Amanda's calls come to the newest line of a client's: none is opened beside an agent's."""
+    laptop = office.client("laptop")
+    agent = laptop.start(["flock", "-o", LOCK, "sleep", "60"])
+    try:
+        wait_until("it is seen", lambda: "while an agent" in doctor(office).stdout)
+        assert ills(doctor(office, "--json")) == {}
+    finally:
+        agent.terminate()

@@ -1,0 +1,351 @@
+"""What the client's doctor makes of what it found."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from asyncamanda.core.amandates import Rejected
+from asyncamanda.core.checkup.amanda import (
+    Trial,
+    judge_installed,
+    judge_programs,
+    judge_trial,
+    judge_user,
+    parse_allowed,
+)
+from asyncamanda.core.checkup.files import Content, Room, judge_amandates, judge_logs, judge_space
+from asyncamanda.core.checkup.keys import Key, judge_host_key, judge_key, parse_way
+from asyncamanda.core.checkup.rights import Kind, Seen, judge_secret
+from asyncamanda.core.checkup.server import judge_clock, judge_disks, judge_error
+from asyncamanda.core.checkup.upkeep import (
+    Timer,
+    find_starts,
+    is_cron_name,
+    judge_backup,
+    judge_memory,
+    judge_schedule,
+)
+from asyncamanda.core.checkup.verdict import NEEDS, Check, Health, conclude, find_cause, skip, well
+from asyncamanda.core.protocol import DleState, Welcome
+from asyncamanda.errors import EverydayError, Exit, RefusedError
+from asyncamanda.report.doctor import client_check_value, sum_up_client
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+OK, WARNING, BAD, ABSENT, SKIPPED = Health
+FILE = Seen("/k/id", Kind.FILE, "backup", 0o600, may_read=True, may_write=True)
+FOLDER = Seen("/k", Kind.FOLDER, "backup", 0o700, True, True, True)
+KEY = Key(FILE, FOLDER, is_open=True, said="ssh-ed25519 AAAA")
+WELCOME = Welcome(
+    1, "asyncamanda 1", "laptop", "daily", NOW, timedelta(seconds=1), (), "idle", None
+)
+
+
+def ended(health: Health, code: Exit = Exit.CONFIGURATION) -> Check:
+    """Return a check that ended so."""
+    return Check("key", health, "found", exit=code)
+
+
+# -- all of them
+
+
+@pytest.mark.parametrize(
+    ("checks", "code"),
+    [
+        ((), Exit.OK),
+        ((ended(OK), ended(WARNING, Exit.REFUSED), ended(SKIPPED)), Exit.OK),
+        ((ended(ABSENT, Exit.REFUSED),), Exit.LATER),
+        ((ended(ABSENT), ended(BAD, Exit.STALE)), Exit.STALE),
+        ((ended(BAD, Exit.STALE), ended(BAD, Exit.PROTOCOL)), Exit.PROTOCOL),
+        ((ended(BAD, Exit.PROTOCOL), ended(BAD, Exit.REFUSED)), Exit.REFUSED),
+        ((ended(BAD, Exit.REFUSED), ended(BAD), ended(BAD, Exit.STALE)), Exit.CONFIGURATION),
+        ((ended(BAD, Exit.DATA),), Exit.DATA),
+    ],
+)
+def test_the_worst_decides(checks: tuple[Check, ...], code: Exit) -> None:
+    """Warnings are well enough; what is to be mended here goes before all else."""
+    assert conclude(checks) is code
+
+
+def test_each_check_needs_only_what_comes_before_it() -> None:
+    """So that one look in this order is enough."""
+    order = list(NEEDS)
+    for name, needs in NEEDS.items():
+        assert all(order.index(needed) < order.index(name) for needed in needs), name
+
+
+def test_what_is_skipped_names_the_root_of_it() -> None:
+    """Not the next one on the way, which is skipped itself."""
+    done = {"ssh": ended(OK), "key": ended(BAD), "server": ended(SKIPPED)}
+    assert find_cause(NEEDS["server"], done, {}) == "key"
+    assert find_cause(NEEDS["login"], done, {"server": "key"}) == "key"
+    assert find_cause(NEEDS["key"], done, {}) is None
+    assert skip("login", "key", done).found == "skipped: first mend key"
+    away = {"server": ended(ABSENT)}
+    assert find_cause(NEEDS["login"], away, {}) == "server"
+    assert skip("login", "server", away).found == "skipped: the server is away"
+    assert find_cause(NEEDS["login"], {"server": ended(WARNING)}, {}) is None
+
+
+def test_the_sum_and_the_value() -> None:
+    """What is bad first; the health in a word."""
+    assert sum_up_client([ended(OK), ended(SKIPPED)]) == "all well"
+    checks = [ended(WARNING), Check("server", ABSENT, ""), Check("tar", BAD, "")]
+    assert sum_up_client(checks) == "to be mended: tar; away: server; worth a look: key"
+    value = client_check_value(ended(WARNING))
+    assert value == {
+        "check": "key",
+        "health": "warning",
+        "found": "found",
+        "why": None,
+        "mend": None,
+    }
+
+
+# -- Amanda
+
+
+def test_groups_are_those_of_debians_package() -> None:
+    """For its user only, and where the machine has them."""
+    assert judge_user("backup", ["backup", "disk"], ["disk"]).health is OK
+    assert judge_user("amanda", ["amanda"], ["disk", "tape"]).health is OK
+    lacking = judge_user("backup", ["backup"], ["disk", "tape"])
+    assert (lacking.health, lacking.mend) == (
+        WARNING,
+        "as root: adduser backup disk && adduser backup tape",
+    )
+
+
+def test_the_first_amandad_that_is_there_counts() -> None:
+    """As the agent takes it, even if it is a bad one."""
+    nothing = Seen("/a", Kind.NOTHING, error="No such file or directory")
+    good = Seen("/b", Kind.FILE, "root", 0o755, may_execute=True)
+    assert judge_installed([nothing, good], is_configured=False).found == "/b"
+    assert (
+        judge_installed(
+            [replace(good, mode=0o644, may_execute=False), good], is_configured=False
+        ).health
+        is BAD
+    )
+    missing = judge_installed([nothing, nothing], is_configured=False)
+    assert missing.found == "there is no /a or /a"
+
+
+@pytest.mark.parametrize(
+    ("trial", "words"),
+    [
+        (
+            Trial(1, "amandad: 'amandad' must be run as user 'backup' when using 'ssh' ..."),
+            'user = "backup"',
+        ),
+        (
+            Trial(127, "amandad: error while loading shared libraries: libx.so.1: cannot open"),
+            "ldd /a",
+        ),
+        (Trial(None, error="Exec format error"), "reinstall"),
+        (Trial(1, "critical (fatal): oops"), "/var/log/amanda/amandad"),
+    ],
+)
+def test_amandad_that_does_not_start_says_why(trial: Trial, words: str) -> None:
+    """Each with what mends it."""
+    check = judge_trial("/a", "root", trial)
+    assert check.health is BAD
+    assert words in check.mend
+    assert judge_trial("/a", "backup", Trial(0)).health is OK
+
+
+@pytest.mark.parametrize(
+    ("change", "health"),
+    [
+        ({}, OK),
+        ({"mode": 0o4755}, WARNING),
+        ({"mode": 0o755}, BAD),
+        ({"mode": 0o4774}, BAD),
+        ({"owner": "backup"}, BAD),
+        ({"may_execute": False}, BAD),
+        ({"is_nosuid": True}, BAD),
+        ({"kind": Kind.NOTHING}, BAD),
+    ],
+)
+def test_setuid_programs(change: dict[str, object], health: Health) -> None:
+    """Root's, setuid, for the Amanda user's group alone, and where setuid counts."""
+    runtar = Seen("/runtar", Kind.FILE, "root", 0o4754, may_execute=True)
+    assert judge_programs([runtar, replace(runtar, **change)], "backup").health is health  # type: ignore[arg-type]
+
+
+def test_amanda_security_conf_is_read() -> None:
+    """Comments and other programs' lines are none."""
+    text = (
+        "#runtar:gnutar_path=/no\nrunTAR:x=1\nruntar:gnutar_path=/bin/tar\namgtar:gnutar_path=/b\n"
+    )
+    assert parse_allowed(text) == ("/bin/tar",)
+
+
+# -- files
+
+
+@pytest.mark.parametrize(("is_direct", "health"), [(True, BAD), (False, WARNING)])
+def test_amandates_of_another_place(is_direct: bool, health: Health) -> None:
+    """In direct mode it is the witness; by the gate a hint."""
+    content = Content(1, Rejected(), None)
+    check = judge_amandates("/a", "/b", content, NOW, is_direct=is_direct)
+    assert (check.health, check.mend) == (health, 'in client.toml: amandates = "/a"')
+
+
+def test_amandates_that_is_locked_or_of_the_future() -> None:
+    """Five minutes ahead are borne."""
+    locked = Content(0, Rejected(), None, "it is locked")
+    assert judge_amandates("/a", "/a", locked, NOW, is_direct=False).health is BAD
+    for ahead, health in ((4, OK), (6, WARNING)):
+        content = Content(1, Rejected(), ("/home", NOW + timedelta(minutes=ahead)))
+        assert judge_amandates("/a", "/a", content, NOW, is_direct=True).health is health
+
+
+def test_logs_that_can_be_made_need_not_be_there() -> None:
+    """Amanda makes them."""
+    missing = Seen("/l/amandad", Kind.NOTHING, error="No such file or directory")
+    assert judge_logs([(FOLDER, True), (missing, True)], "backup").health is OK
+    assert judge_logs([(FOLDER, True), (missing, False)], "backup").health is BAD
+    closed = replace(FOLDER, may_write=False)
+    assert judge_logs([(closed, True)], "backup").health is BAD
+
+
+MB, GB = 10**6, 10**9
+
+
+@pytest.mark.parametrize(
+    ("free", "size", "files", "health"),
+    [
+        (60 * MB, GB, 100, OK),
+        (60 * MB, GB, None, OK),
+        (49 * MB, GB, 100, WARNING),
+        (60 * MB, 7 * GB, 100, WARNING),
+        (MB - 1, GB, 100, BAD),
+        (60 * MB, GB, 0, BAD),
+    ],
+)
+def test_room(free: int, size: int, files: int | None, health: Health) -> None:
+    """By bytes, share and inodes; the fullest one counts."""
+    roomy = Room("/", 100 * GB, 200 * GB, 1000)
+    assert judge_space([roomy, Room("/var", free, size, files)]).health is health
+
+
+def test_secret_is_for_the_user_alone() -> None:
+    """Root may own it, as long as the user can read it."""
+    assert judge_secret("password", "password_file", FILE, "backup", 1).health is OK
+    assert judge_secret("p", "k", replace(FILE, owner="root"), "backup", 1).health is OK
+    assert judge_secret("p", "k", FILE, "backup", 0).health is BAD
+    for wrong in ({"mode": 0o640}, {"owner": "mallory"}, {"may_read": False}):
+        assert judge_secret("p", "k", replace(FILE, **wrong), "backup", 1).health is BAD
+
+
+# -- ssh
+
+
+def test_way_by_sshs_word() -> None:
+    """Another port, another name for the host key, and files that are none."""
+    way = parse_way("hostname Srv.Example\nport 2222\nidentityfile ~/a\nidentityfile ~/b\n", "s")
+    assert (way.host, way.known_as, way.keys) == (
+        "srv.example",
+        "[srv.example]:2222",
+        ("~/a", "~/b"),
+    )
+    way = parse_way("hostkeyalias x\nuserknownhostsfile /a /b\nglobalknownhostsfile none\n", "s")
+    assert (way.host, way.port, way.known_as) == ("s", 22, "x")
+    assert way.known_hosts == ("/a", "/b")
+    assert judge_host_key(way, [], "backup").exit is Exit.REFUSED
+    assert judge_host_key(way, ["x ssh-ed25519 AAAA"], "backup").health is OK
+    assert judge_host_key(way, ["@cert-authority x ssh-rsa A"], "backup").health is OK
+    assert judge_host_key(replace(way, has_command=True), [], "backup").health is OK
+
+
+def judged(*keys: Key, is_configured: bool = False, has_password: bool = False) -> Check:
+    """Return what these keys come to."""
+    return judge_key(keys, "backup", is_configured=is_configured, has_password=has_password)
+
+
+def test_one_good_key_is_enough() -> None:
+    """Others that are missing or closed are passed over; one with bad rights is a fault."""
+    missing = replace(KEY, seen=Seen("/k/rsa", Kind.NOTHING, error="No such file or directory"))
+    closed = replace(KEY, is_open=False, said="incorrect passphrase supplied")
+    loose = replace(KEY, seen=replace(FILE, mode=0o644))
+    assert judged(missing, closed, KEY).health is OK
+    assert judged(missing, closed).exit is Exit.REFUSED
+    assert (judged(KEY, loose).health, judged(KEY, loose).exit) == (BAD, Exit.CONFIGURATION)
+    assert judged(missing, has_password=True).health is SKIPPED
+    assert judged(missing, has_password=True, is_configured=True).health is BAD
+    assert judged(replace(closed, has_agent=True)).health is WARNING
+    assert judged(replace(KEY, folder=replace(FOLDER, mode=0o755))).health is OK
+    assert judged(replace(KEY, folder=replace(FOLDER, mode=0o770))).health is BAD
+
+
+# -- the server
+
+
+@pytest.mark.parametrize(
+    ("seconds", "health"), [(60, OK), (-60, OK), (61, WARNING), (-300, WARNING), (-301, BAD)]
+)
+def test_clocks(seconds: int, health: Health) -> None:
+    """One minute is borne, five are odd."""
+    assert judge_clock(timedelta(seconds=seconds)).health is health
+
+
+def test_disks_that_the_server_lacks() -> None:
+    """None at all, or one that client.toml names."""
+    assert judge_disks(WELCOME, ()).mend.endswith("laptop /home DUMPTYPE")
+    served = replace(WELCOME, dles=(DleState("/home", None, None, None),))
+    assert judge_disks(served, ()).health is OK
+    assert judge_disks(served, ("/home",)).health is OK
+    assert judge_disks(served, ("/home", "/srv")).health is BAD
+
+
+def test_what_passes_is_away() -> None:
+    """What does not is bad, with the exit of its kind."""
+    assert judge_error("server", EverydayError("a", "b", "c"), "").health is ABSENT
+    refused = judge_error("gate", RefusedError("a", "b", "c"), "why")
+    assert (refused.health, refused.exit, refused.mend) == (BAD, Exit.REFUSED, "c")
+
+
+# -- upkeep
+
+
+def test_schedule() -> None:
+    """A timer that is active or cannot tell, or a line of cron's."""
+    timer = Timer("systemd", is_installed=True, is_active=True, next_at=NOW)
+    assert judge_schedule(timer, []).found == "systemd, next 2026-03-01 12:00 UTC"
+    assert judge_schedule(replace(timer, is_active=None), []).health is OK
+    assert judge_schedule(replace(timer, is_active=False), []).health is BAD
+    assert judge_schedule(replace(timer, is_installed=False), []).health is BAD
+    assert judge_schedule(replace(timer, is_active=False), ["/etc/crontab:1"]).health is OK
+    assert judge_schedule(replace(timer, differs=("/x",)), []).health is WARNING
+    gone = judge_schedule(replace(timer, differs=("/x",), missing=("/x",)), [])
+    assert (gone.health, gone.found) == (BAD, "systemd: /x gone")
+    assert judge_schedule(replace(timer, missing=("/x",)), ["/etc/crontab:1"]).health is OK
+    assert judge_schedule(None, []).health is BAD
+
+
+def test_lines_of_crons_that_start_the_agent() -> None:
+    """`run` and the classic form; no comment, no other command."""
+    lines = [
+        "# 1 * * * * root asyncamanda run",
+        "1 * * * * root /usr/local/bin/asyncamanda run -v",
+        "1 * * * * root asyncamanda -i 24 -h amanda -c x -a y",
+        "1 * * * * root asyncamanda check",
+        "1 * * * * root /opt/asyncamanda/bin/other run",
+        "asyncamanda runaway",
+    ]
+    assert find_starts(lines) == [2, 3]
+    assert is_cron_name("async-amanda_1")
+    assert not is_cron_name("asyncamanda.dpkg-old")
+
+
+def test_memory_and_backup() -> None:
+    """Damage mends itself, rights do not; stale is an end of its own."""
+    assert judge_memory(None, "/m", is_unreadable=False, user="b").health is OK
+    assert judge_memory("x", "/m", is_unreadable=False, user="b").health is WARNING
+    assert judge_memory("x", "/m", is_unreadable=True, user="b").health is BAD
+    assert judge_backup("s", is_due=False, is_stale=False).health is OK
+    assert judge_backup("s", is_due=True, is_stale=False).health is WARNING
+    stale = judge_backup("s", is_due=True, is_stale=True)
+    assert (stale.health, stale.exit) == (BAD, Exit.STALE)
+    assert well("x", "y").health is OK
