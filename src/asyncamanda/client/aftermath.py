@@ -12,7 +12,7 @@ from asyncamanda.client.narrator import Narrator
 from asyncamanda.client.plan import Plan
 from asyncamanda.client.surroundings import look_at_surroundings
 from asyncamanda.client.telling import PingKind, Standing
-from asyncamanda.core.alerts import FAILURES, one_line, word_alert
+from asyncamanda.core.alerts import FAILURES, Alert, AlertKind, one_line, word_alert
 from asyncamanda.core.conditions import Deferred
 from asyncamanda.core.due import Due, NotDue
 from asyncamanda.core.model import Attempt, BackupState, Memory, Outcome
@@ -36,6 +36,7 @@ class Aftermath:
         self._narrator = narrator
         self._stop = stop
         self.deferred: Deferred | None = None
+        self.failure = ""  # that of this start, which may not have been remembered
 
     def settle(self) -> None:
         """Remember when the next try is, and tell whom it concerns. Raises nothing of ours.
@@ -52,7 +53,7 @@ class Aftermath:
             self._say_end(look, attempt, detail)
             show_standing(self._plan, look)
             if is_lasting:
-                told = self._tell(look, attempt, detail)
+                told = self._tell(look, attempt)
                 if told != memory.told:
                     self._write(replace(memory, told=told))
 
@@ -81,21 +82,31 @@ class Aftermath:
         place = describe_place(look_at_surroundings())
         return note_wait(memory, self._plan.moments, place, self.deferred)
 
-    def _tell(self, look: Look, attempt: Attempt | None, detail: str) -> dict[str, BackupState]:
+    def _tell(self, look: Look, attempt: Attempt | None) -> dict[str, BackupState]:
         """Tell whom it concerns; return what each channel was told by now."""
-        outcome = attempt.outcome if attempt else None
+        outcome, failure = attempt.outcome if attempt else None, _last_failure(look)
         if isinstance(look.decision, NotDue):
             outcome = Outcome.BACKED_UP  # if not by this start, then by another run
         elif outcome is not Outcome.BACKED_UP:  # a channel may not know of the last failure
-            outcome = _last_failure(look)
+            outcome = failure.outcome if failure else None
+
+        def word(kind: AlertKind) -> Alert:
+            why = failure if kind is AlertKind.FAILED else attempt
+            return word_alert(
+                kind,
+                socket.gethostname(),
+                look.now,
+                look.decision.last_at,
+                describe_attempt(why) if why else "",
+                HINT if kind.is_alarm else "",
+            )
+
         told, sent = telling.tell_change(
             self._plan.notify,
             look.memory.told,
             outcome=outcome,
             is_stale=look.is_stale,
-            word=lambda kind: word_alert(
-                kind, socket.gethostname(), look.now, look.decision.last_at, detail, HINT
-            ),
+            word=word,
             state_folder=self._plan.state,
         )
         for each in sent:
@@ -116,10 +127,10 @@ class Aftermath:
                 )
             )
         kind = None
-        if attempt and attempt.outcome in FAILURES:
-            kind = PingKind.FAILURE
+        if self.failure or (attempt and attempt.outcome in FAILURES):
+            kind, detail = PingKind.FAILURE, self.failure or detail
         elif isinstance(look.decision, NotDue) and (
-            attempt or not isinstance(self._before.decision, NotDue)
+            attempt or self._before.memory.told or not isinstance(self._before.decision, NotDue)
         ):
             kind = PingKind.SUCCESS
             detail = detail or "another run has made the backup"
@@ -132,14 +143,14 @@ def _is_alike(memory: Memory, attempt: Attempt) -> bool:
     return memory.attempts[-1].outcome is attempt.outcome
 
 
-def _last_failure(look: Look) -> Outcome | None:
-    """Return what the last attempt came to that had a verdict, if no backup was made since."""
+def _last_failure(look: Look) -> Attempt | None:
+    """Return the last attempt that had a verdict, if that was a failure that still stands."""
     verdicts = (each for each in reversed(look.memory.attempts) if each.outcome in VERDICTS)
     last = next(verdicts, None)
     if last is None or last.outcome not in FAILURES:
         return None
     at = look.decision.last_at
-    return last.outcome if at is None or last.started_at > at else None
+    return last if at is None or last.started_at > at else None
 
 
 def report_trouble(plan: Plan, error: AsyncamandaError) -> None:

@@ -16,7 +16,7 @@ from asyncamanda.core.due import NotDue, force_due
 from asyncamanda.core.interval import format_age
 from asyncamanda.core.model import Attempt, Outcome
 from asyncamanda.core.remember import last_run, note_end
-from asyncamanda.errors import EverydayError, LaterError
+from asyncamanda.errors import EverydayError, LaterError, NotStoredError
 from asyncamanda.report.text import describe_attempt, format_time, name_disks
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.interrupts import StopRequest, catch_stop
@@ -59,6 +59,9 @@ def back_up(plan: Plan, narrator: Narrator, urge: Urge) -> Attempt | NotDue | De
         aftermath = Aftermath(plan, look, narrator, stop)
         try:
             return _decide(plan, look, narrator, stop, urge, aftermath)
+        except NotStoredError as error:
+            aftermath.failure = error.message
+            raise
         finally:
             aftermath.settle()
 

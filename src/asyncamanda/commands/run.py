@@ -117,8 +117,8 @@ def _check_and_run(plan: Plan, options: RunOptions) -> Exit:
     )
     look = look_around(plan, now)
     reason = explain_decision(look.decision, plan.policy, now, look.witness)
-    # what people were told of is over, perhaps; then they are to hear that as well
-    is_quiet = isinstance(look.decision, NotDue) and not look.memory.told
+    # what people were told of is over, perhaps, and so is a wait
+    is_quiet = isinstance(look.decision, NotDue) and not (look.memory.told or look.memory.tries)
     if is_quiet and not options.force:
         if not options.dry_run:
             show_standing(plan, look)

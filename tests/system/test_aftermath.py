@@ -1,0 +1,292 @@
+"""What a start leaves behind: who hears of it, and when the next one tries again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.system.conftest import PYTHON
+from tests.system.desktops import lend_desktops, notify_table
+
+from asyncamanda.core.model import BackupState, Outcome
+from asyncamanda.system.clock import now
+
+if TYPE_CHECKING:
+    from tests.system.conftest import Rig
+
+EARS = "/srv/ears"  # on the laptop: what was heard
+SENDMAIL = "/usr/local/sbin/sendmail"
+SENDMAIL_SCRIPT = f"""\
+#!/bin/sh
+test ! -e {EARS}/deaf || exit 1
+sed -n 's/^X-Asyncamanda-Alert: //p' >>{EARS}/mails
+"""
+PING = "http://127.0.0.1:10090/key"
+# notes whom it is asked for before it answers
+WATCHDOG = f"""\
+import socket
+listener = socket.create_server(("127.0.0.1", 10090))
+print("ready", flush=True)
+while True:
+    asker, _ = listener.accept()
+    with asker, asker.makefile("rwb") as stream:
+        path = stream.readline().split()[1].decode()
+        length = 0
+        while line := stream.readline().strip():
+            if line.lower().startswith(b"content-length:"):
+                length = int(line.split(b":")[1])
+        stream.read(length)
+        with open("{EARS}/pings", "a") as file:
+            print(path, file=file)
+        stream.write(b"HTTP/1.0 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n")
+"""
+START, SUCCESS, FAILURE = "/key/start", "/key", "/key/fail"
+NOBODY = "backup@amanda:2222"  # listens there
+OLD = 4 * 86400  # seconds: stale, where that is after three days
+ALICE = 41_001  # which no machine gives away
+# as systemd starts a unit whose stderr is the journal
+IN_THE_JOURNAL = f"""\
+exec 2>/srv/journal
+JOURNAL_STREAM=$(stat -c %d:%i /srv/journal) exec {PYTHON} -m asyncamanda run
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """The laptop, and who hears of its backups: root by mail, and a watchdog."""
+
+    rig: Rig
+
+    def configure(self, *, desktop: bool = False, textfile: str | None = None, **keys: Any) -> None:
+        """Write a client.toml that tells both of them; `keys` change what else it says."""
+        self.rig.configure(**keys)
+        more: dict[str, object] = {"textfile": textfile} if textfile else {}
+        notify_table(self.rig, desktop=desktop, mail="root", ping=PING, **more)
+
+    def mails(self) -> list[str]:
+        """Return the kinds of alerts that were mailed since the last question."""
+        return self._take("mails")
+
+    def pings(self) -> list[str]:
+        """Return the paths that were called since the last question."""
+        return self._take("pings")
+
+    def _take(self, name: str) -> list[str]:
+        path = self.rig.laptop.path(f"{EARS}/{name}")
+        lines = path.read_text().splitlines() if path.exists() else []
+        path.unlink(missing_ok=True)
+        return lines
+
+
+@pytest.fixture
+def ears(rig: Rig) -> Iterator[Ears]:
+    """Lend the laptop with a sendmail, and with a watchdog on loopback."""
+    rig.laptop.make_directory(EARS, owner="backup")
+    rig.laptop.write(SENDMAIL, SENDMAIL_SCRIPT, mode=0o755)
+    watchdog = rig.laptop.start(["/usr/bin/python3", "-S", "-c", WATCHDOG])
+    assert watchdog.stdout
+    assert watchdog.stdout.readline() == "ready\n"
+    try:
+        yield Ears(rig)
+    finally:
+        watchdog.kill()
+        watchdog.communicate()
+        rig.laptop.remove(SENDMAIL)
+
+
+@contextmanager
+def small_state(rig: Rig, size: int) -> Iterator[str]:
+    """Give the agent's memory a disk of its own, of `size` bytes; yield where it is."""
+    place = f"{rig.state}/client"
+    rig.laptop.make_directory(place)
+    rig.laptop.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "small", place])
+    try:
+        yield place
+    finally:
+        rig.laptop.run(["umount", place])
+
+
+# -- a change is told once
+
+
+def test_a_failure_and_its_end_are_told_once(ears: Ears) -> None:
+    """People hear of the change, the watchdog of each run."""
+    ears.configure(command="exit 1")
+    assert [ears.rig.run("run").exit for _ in range(5)] == [100] * 5
+    assert (ears.mails(), ears.pings()) == (["failed"], [START, FAILURE] * 5)
+    ears.configure(command="dump /home")
+    assert ears.rig.run("run").exit == 0
+    assert (ears.mails(), ears.pings()) == (["recovered"], [START, SUCCESS])
+    assert [ears.rig.run("run").exit for _ in range(2)] == [0, 0]
+    assert (ears.mails(), ears.pings()) == ([], [])
+
+
+def test_a_stale_backup_is_told_once(ears: Ears) -> None:
+    """However many starts do not reach the server; the watchdog hears of none of them."""
+    ears.rig.set_dumped(ago=OLD)
+    ears.configure(server=NOBODY, stale_after="3d")
+    assert [ears.rig.run("run").exit for _ in range(3)] == [101] * 3
+    assert (ears.mails(), ears.pings()) == (["stale"], [])
+    ears.configure(stale_after="3d")
+    assert ears.rig.run("run").exit == 0
+    assert (ears.mails(), ears.pings()) == (["recovered"], [START, SUCCESS])
+
+
+def test_a_failure_that_another_run_made_good_is_over(ears: Ears) -> None:
+    """It is told so, once, and the failure not again when the server is away later."""
+    ears.configure(command="exit 1")
+    assert ears.rig.run("run").exit == 100
+    assert (ears.mails(), ears.pings()) == (["failed"], [START, FAILURE])
+    ears.rig.set_dumped(ago=-1)
+    assert [ears.rig.run("run").exit for _ in range(2)] == [0, 0]
+    assert ears.mails() == ["recovered"]
+    ears.configure(server=NOBODY, interval="0.001s")
+    ears.rig.until(lambda: ears.rig.run("run").exit == 75, "one is due again", 5)
+    assert ears.rig.memory().attempts[-1].outcome is Outcome.UNREACHABLE
+    assert (ears.mails(), ears.rig.memory().told) == ([], {})
+
+
+def test_a_channel_that_was_not_reached_is_told_by_the_next_start(ears: Ears) -> None:
+    """Even if that one comes to no verdict; what was reached is not told twice."""
+    ears.rig.laptop.write(f"{EARS}/deaf", "")
+    ears.configure(command="exit 1", desktop=True)
+    assert ears.rig.run("run").exit == 100
+    assert ears.rig.memory().told == dict.fromkeys(("journal", "desktop"), BackupState.FAILED)
+    left = ears.rig.state_folder() / "desktop.json"
+    before = left.read_text()
+    ears.rig.laptop.remove(f"{EARS}/deaf")
+    ears.configure(server=NOBODY, desktop=True)
+    assert [ears.rig.run("run").exit for _ in range(2)] == [75, 75]
+    assert (ears.mails(), left.read_text()) == (["failed"], before)
+
+
+# -- where nothing can be remembered
+
+
+def test_who_cannot_be_remembered_is_not_told(ears: Ears) -> None:
+    """Or people would be told at each start."""
+    ears.rig.set_dumped(ago=OLD)
+    ears.configure(server=NOBODY, stale_after="3d")
+    with small_state(ears.rig, 4096):  # the lock fits
+        done = [ears.rig.run("run") for _ in range(3)]
+    assert [one.exit for one in done] == [101] * 3
+    assert all("cannot be written: No space left on device" in one.stderr for one in done)
+    assert (ears.mails(), ears.pings()) == ([], [])
+
+
+def test_the_watchdog_hears_of_a_failure_that_cannot_be_remembered(ears: Ears) -> None:
+    """It is told of each run anyway; people are told of what can be remembered."""
+    ears.configure(command="hold; exit 1")
+    with small_state(ears.rig, 65_536) as place:
+        agent = ears.rig.start("run")
+        ears.rig.hold()
+        used = os.statvfs(ears.rig.laptop.path(place))
+        size = (used.f_blocks - used.f_bfree) * used.f_frsize
+        ears.rig.laptop.run(["mount", "-o", f"remount,size={size}", place])
+        ears.rig.let_go()
+        done = ears.rig.wait(agent)
+    assert done.exit == 100
+    assert "cannot be written: No space left on device" in done.stderr
+    assert (ears.mails(), ears.pings()) == ([], [START, FAILURE])
+
+
+# -- when the next one tries
+
+
+def test_the_journal_is_nobody_who_waits(rig: Rig) -> None:
+    """Each line is shown there, and a wait after a try that came to nothing is heeded."""
+    rig.configure(command="exit 1", retry_within="1h")
+    is_far: list[bool] = []
+    while not any(is_far):  # how long it is, chance says
+        assert len(is_far) < 20
+        assert rig.run("run", "--force").exit == 100
+        retry_at = rig.memory().retry_at
+        is_far.append(retry_at is not None and retry_at - now() > timedelta(seconds=30))
+    before = rig.server.connections
+    done = rig.laptop.run(["/bin/sh", "-c", IN_THE_JOURNAL], check=False)
+    assert (done.returncode, rig.server.connections) == (75, before)
+    assert "; the next try is at " in rig.laptop.read("/srv/journal")
+
+
+def test_a_wait_grows_while_the_tries_end_alike(rig: Rig) -> None:
+    """It starts anew with another end, and a backup ends it."""
+    steps: tuple[tuple[dict[str, Any], int, int], ...] = (
+        ({"server": NOBODY}, 75, 1),
+        ({"server": NOBODY}, 75, 2),
+        ({"command": "exit 1"}, 100, 1),
+        ({"command": "exit 1"}, 100, 2),
+        ({}, 0, 0),
+    )
+    for keys, exits, tries in steps:
+        rig.configure(retry_within="1h", **keys)
+        assert rig.run("run", "--force").exit == exits
+        memory = rig.memory()
+        assert (memory.tries, memory.retry_at is None) == (tries, exits == 0)
+
+
+@pytest.mark.parametrize(
+    ("keys", "exits"), [({"command": "exit 1"}, 100), ({"server": NOBODY}, 75)]
+)
+def test_another_run_ends_a_wait(rig: Rig, keys: dict[str, Any], exits: int) -> None:
+    """Whether or not people were told; what comes to nothing after that is a first try again."""
+    rig.configure(retry_within="1h", **keys)
+    assert rig.run("run").exit == exits
+    assert rig.memory().tries == 1
+    rig.set_dumped(ago=-1)
+    assert rig.run("run").exit == 0
+    assert (rig.memory().tries, rig.memory().retry_at) == (0, None)
+
+
+# -- the text file, and silence
+
+
+def test_the_text_file_is_of_the_last_look(ears: Ears) -> None:
+    """Of one that finds nothing due, too."""
+    path = f"{EARS}/asyncamanda.prom"
+
+    def gauges() -> list[str]:
+        lines = ears.rig.laptop.read(path).splitlines()
+        names = {f"asyncamanda_{name}" for name in ("deferred", "overdue", "stale")}
+        return [line[12:] for line in lines if line.split()[0] in names]
+
+    for ago, elsewhere, exits, gauged in (
+        (2 * 86400, True, 75, ["stale 0.0", "overdue 1.0", "deferred 1.0"]),
+        (60, True, 0, ["stale 0.0", "overdue 0.0", "deferred 0.0"]),
+        (OLD, False, 101, ["stale 1.0", "overdue 1.0", "deferred 0.0"]),
+    ):
+        ears.rig.set_dumped(ago=ago)
+        at_home: dict[str, Any] = {"networks": ["home"], "unknown": "refuse"} if elsewhere else {}
+        ears.configure(server=NOBODY, stale_after="3d", textfile=path, **at_home)
+        assert (ears.rig.run("run").exit, gauges()) == (exits, gauged)
+
+
+def test_one_that_runs_already_is_no_news(ears: Ears) -> None:
+    """Where nobody watches nothing is said, even of a stale backup, which that one may bring."""
+    ears.rig.set_dumped(ago=OLD)
+    ears.configure(command="hold; dump /home", stale_after="3d")
+    agent = ears.rig.start("run")
+    ears.rig.hold()
+    second = ears.rig.run("run")
+    asked = ears.rig.run("run", "-v")
+    assert (second.exit, second.stdout, second.stderr) == (75, "", "")
+    assert (asked.exit, "a backup is running already: pid" in asked.stderr) == (75, True)
+    assert ears.mails() == []
+    ears.rig.let_go()
+    assert ears.rig.wait(agent).exit == 0
+
+
+def test_what_is_shown_on_a_desktop_is_not_printed_to_nobody(ears: Ears) -> None:
+    """Cron would send a mail of it."""
+    ears.configure(command="exit 1", desktop=True)
+    assert ears.rig.run("run").exit == 100
+    with lend_desktops(ears.rig) as desktops:
+        desktops.log_in("alice", ALICE)
+        done = ears.rig.run("notify", "--desktop")
+        assert (done.exit, done.stdout, done.stderr) == (0, "", "")
+        (line,) = desktops.shown(ALICE)
+    assert "the backup of laptop failed" in line
