@@ -8,8 +8,8 @@ from asyncamanda.client import telling
 from asyncamanda.client.look import Look, look_around
 from asyncamanda.client.memory import write_memory
 from asyncamanda.client.moment import WAITED_FOR, describe_place, note_wait
-from asyncamanda.client.narrator import Narrator
 from asyncamanda.client.plan import Plan
+from asyncamanda.client.start import Start
 from asyncamanda.client.surroundings import look_at_surroundings
 from asyncamanda.client.telling import PingKind, Standing
 from asyncamanda.core.alerts import FAILURES, Alert, AlertKind, one_line, word_alert
@@ -20,7 +20,6 @@ from asyncamanda.core.remember import forget_tries
 from asyncamanda.errors import AsyncamandaError
 from asyncamanda.report.text import describe_attempt
 from asyncamanda.system.clock import now as read_clock
-from asyncamanda.system.interrupts import StopRequest
 from asyncamanda.system.journal import JournalLine, Priority, write_journal
 
 VERDICTS = FAILURES | {Outcome.BACKED_UP}
@@ -30,11 +29,11 @@ HINT = "as root on that machine: `asyncamanda status`, and `asyncamanda doctor` 
 class Aftermath:
     """What follows from one start's end; nothing here changes how that was."""
 
-    def __init__(self, plan: Plan, look: Look, narrator: Narrator, stop: StopRequest) -> None:
-        self._plan = plan
-        self._before = look
-        self._narrator = narrator
-        self._stop = stop
+    def __init__(self, start: Start) -> None:
+        self._plan = start.plan
+        self._before = start.look
+        self._narrator = start.narrator
+        self._stop = start.stop
         self.deferred: Deferred | None = None
         self.failure = ""  # that of this start, which may not have been remembered
 

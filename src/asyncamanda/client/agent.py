@@ -11,6 +11,7 @@ from asyncamanda.client.memory import make_folder, set_aside, unwritable, write_
 from asyncamanda.client.moment import Guard, describe_place, judge_moment
 from asyncamanda.client.narrator import Narrator
 from asyncamanda.client.plan import Plan
+from asyncamanda.client.start import Start
 from asyncamanda.core.conditions import Deferred, explain_deferred
 from asyncamanda.core.due import NotDue, force_due
 from asyncamanda.core.interval import format_age
@@ -19,7 +20,7 @@ from asyncamanda.core.remember import last_run, note_end
 from asyncamanda.errors import EverydayError, LaterError, NotStoredError
 from asyncamanda.report.text import describe_attempt, format_time, name_disks
 from asyncamanda.system.clock import now as read_clock
-from asyncamanda.system.interrupts import StopRequest, catch_stop
+from asyncamanda.system.interrupts import catch_stop
 from asyncamanda.system.locks import Held, Holder, hold_lock
 
 
@@ -56,9 +57,10 @@ def back_up(plan: Plan, narrator: Narrator, urge: Urge) -> Attempt | NotDue | De
                 f"warning: {look.damage}; it is set aside as {aside.name}. Whether the last "
                 "backup was good is forgotten with it, so a new one is due"
             )
-        aftermath = Aftermath(plan, look, narrator, stop)
+        start = Start(plan, look, narrator, stop)
+        aftermath = Aftermath(start)
         try:
-            return _decide(plan, look, narrator, stop, urge, aftermath)
+            return _decide(start, urge, aftermath)
         except NotStoredError as error:
             aftermath.failure = error.message
             raise
@@ -66,15 +68,9 @@ def back_up(plan: Plan, narrator: Narrator, urge: Urge) -> Attempt | NotDue | De
             aftermath.settle()
 
 
-def _decide(  # noqa: PLR0913, PLR0917 - all that one start has
-    plan: Plan,
-    look: Look,
-    narrator: Narrator,
-    stop: StopRequest,
-    urge: Urge,
-    aftermath: Aftermath,
-) -> Attempt | NotDue | Deferral:
+def _decide(start: Start, urge: Urge, aftermath: Aftermath) -> Attempt | NotDue | Deferral:
     """Back up, unless something speaks against it."""
+    plan, look = start.plan, start.look
     if isinstance(look.decision, NotDue) and not urge.is_forced:
         return look.decision
     if look.settles_at:
@@ -83,12 +79,12 @@ def _decide(  # noqa: PLR0913, PLR0917 - all that one start has
         _refuse_too_early(plan, look)
         if deferral := _find_hindrance(plan, look, urge, aftermath):
             return deferral
-    with Guard(plan, look, narrator) as guard:
+    with Guard(start) as guard:
         if plan.command is None:
-            return gate.back_up(plan, look, narrator, stop, guard, force=urge.is_forced)
+            return gate.back_up(start, guard, force=urge.is_forced)
         if urge.is_forced:
             look = replace(look, decision=force_due(look.decision, plan.policy))
-        return direct.back_up(plan, look, narrator, stop, guard)
+        return direct.back_up(replace(start, look=look), guard)
 
 
 def _find_hindrance(plan: Plan, look: Look, urge: Urge, aftermath: Aftermath) -> Deferral | None:

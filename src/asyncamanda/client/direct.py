@@ -10,8 +10,8 @@ from asyncamanda.client.faults import explain_not_connected
 from asyncamanda.client.look import Look, read_disks
 from asyncamanda.client.memory import say_alive, write_memory
 from asyncamanda.client.moment import Guard
-from asyncamanda.client.narrator import Narrator
 from asyncamanda.client.plan import Plan, find_password, warn_of_password
+from asyncamanda.client.start import Start
 from asyncamanda.core.direct import BackedUp, NotBackedUp, explain_status, find_moved, judge_run
 from asyncamanda.core.model import Attempt, DumpRecord, Outcome, Started
 from asyncamanda.core.remember import note_end, note_start
@@ -35,17 +35,15 @@ LOOK_EVERY = timedelta(seconds=1)
 class _Watcher:
     """What is done twice a second while the command runs: show, look, and say "I live"."""
 
-    def __init__(
-        self, plan: Plan, look: Look, started: Started, narrator: Narrator, guard: Guard
-    ) -> None:
+    def __init__(self, start: Start, started_at: datetime, guard: Guard) -> None:
         self._guard = guard
-        self._plan = plan
-        self._look = look
-        self._memory = look.memory
-        self._started_at = started.started_at
-        self._narrator = narrator
-        self._looked_at = started.started_at
-        self._glimpse = quick.glimpse(str(plan.amandates))
+        self._plan = start.plan
+        self._look = start.look
+        self._memory = start.look.memory
+        self._started_at = started_at
+        self._narrator = start.narrator
+        self._looked_at = started_at
+        self._glimpse = quick.glimpse(str(start.plan.amandates))
         self._told: set[DumpRecord] = set()
 
     def tick(self) -> None:
@@ -70,45 +68,40 @@ class _Watcher:
                 self._narrator.tell(f"amandates has {dump.disk} now (level {dump.level})")
 
 
-def back_up(plan: Plan, look: Look, narrator: Narrator, stop: StopRequest, guard: Guard) -> Attempt:
+def back_up(start: Start, guard: Guard) -> Attempt:
     """Run the plan's command at the server, and return how that went.
 
     Raises what agent.back_up() raises.
     """
+    plan, narrator = start.plan, start.narrator
     target = find_password(plan)
     warn_of_password(plan, narrator)
     narrator.note(f"connecting to {target}")
     started_at = read_clock()
     try:
-        with connect(target, plan.options, stop, plan.state) as connection:
+        with connect(target, plan.options, start.stop, plan.state) as connection:
             narrator.tell(f"connected to {target}; running {plan.command}")
-            return _run(plan, look, narrator, connection, stop, guard)
+            return _run(start, connection, guard)
     except NotConnected as failure:
         outcome, error = explain_not_connected(failure.fault, plan.target)
         attempt = Attempt(started_at, read_clock(), outcome, error.message)
-        write_memory(plan.state, note_end(look.memory, attempt))
+        write_memory(plan.state, note_end(start.look.memory, attempt))
         raise error from None
 
 
-def _run(  # noqa: PLR0913, PLR0917 - all that one start has
-    plan: Plan,
-    look: Look,
-    narrator: Narrator,
-    connection: Connection,
-    stop: StopRequest,
-    guard: Guard,
-) -> Attempt:
+def _run(start: Start, connection: Connection, guard: Guard) -> Attempt:
+    plan, look, narrator = start.plan, start.look, start.narrator
     assert plan.command  # or the gate would be asked
     started_at = read_clock()
     started = Started(started_at, started_at, os.getpid())
     look = replace(look, memory=note_start(look.memory, started))
     write_memory(plan.state, look.memory)
-    watcher = _Watcher(plan, look, started, narrator, guard)
+    watcher = _Watcher(replace(start, look=look), started_at, guard)
     guard.begin()
     end = connection.run(
         plan.command, lambda line: narrator.tell(f"the server says: {line}"), watcher.tick
     )
-    attempt, error = _judge(plan, look, started_at, end, stop)
+    attempt, error = _judge(plan, look, started_at, end, start.stop)
     try:
         write_memory(plan.state, note_end(look.memory, attempt))
     except AsyncamandaError as trouble:  # then the next start finds a run whose end nobody saw

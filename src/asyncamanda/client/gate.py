@@ -20,11 +20,10 @@ from asyncamanda.client.gatefaults import (
     explain_turned,
 )
 from asyncamanda.client.line import Closed, Garbled, Line
-from asyncamanda.client.look import Look
 from asyncamanda.client.moment import Guard
-from asyncamanda.client.narrator import Narrator
-from asyncamanda.client.plan import Plan, find_password, warn_of_password
+from asyncamanda.client.plan import find_password, warn_of_password
 from asyncamanda.client.record import Record
+from asyncamanda.client.start import Start
 from asyncamanda.client.streams import Streams
 from asyncamanda.core.conditions import Deferred
 from asyncamanda.core.direct import NotBackedUp
@@ -56,7 +55,6 @@ from asyncamanda.core.served import (
 )
 from asyncamanda.errors import LaterError, NotStoredError
 from asyncamanda.system.clock import now as read_clock
-from asyncamanda.system.interrupts import StopRequest
 from asyncamanda.system.ssh import NotConnected, Stopped, connect
 
 GATE = "asyncamanda gate"
@@ -64,24 +62,17 @@ WELCOME_WITHIN = timedelta(seconds=60)  # a dispatcher may have to start, and to
 LONGEST_NAP = 1.0  # seconds: then the wall clock is looked at again
 
 
-def back_up(  # noqa: PLR0913 - all that one start has
-    plan: Plan,
-    look: Look,
-    narrator: Narrator,
-    stop: StopRequest,
-    guard: Guard,
-    *,
-    force: bool,
-) -> Attempt | NotDue:
+def back_up(start: Start, guard: Guard, *, force: bool) -> Attempt | NotDue:
     """Ask the server's gate for a backup, and return how it went.
 
     NotDue if the server has one that this machine did not know of. A connection that breaks is
     made anew. Raises what agent.back_up() raises.
     """
+    plan, stop = start.plan, start.stop
     target = find_password(plan)
-    warn_of_password(plan, narrator)
-    narrator.note(f"connecting to {target}")
-    asking = _Asking(plan, look, narrator, stop, guard, force=force)
+    warn_of_password(plan, start.narrator)
+    start.narrator.note(f"connecting to {target}")
+    asking = _Asking(start, guard, force=force)
     while True:
         try:
             with (
@@ -100,24 +91,15 @@ def back_up(  # noqa: PLR0913 - all that one start has
 class _Asking:
     """What one start is at with the server, over as many lines as it takes."""
 
-    def __init__(  # noqa: PLR0913 - all that one start has
-        self,
-        plan: Plan,
-        look: Look,
-        narrator: Narrator,
-        stop: StopRequest,
-        guard: Guard,
-        *,
-        force: bool,
-    ) -> None:
-        self._plan = plan
-        self._narrator = narrator
-        self._stop = stop
+    def __init__(self, start: Start, guard: Guard, *, force: bool) -> None:
+        self._plan = start.plan
+        self._narrator = start.narrator
+        self._stop = start.stop
         self._guard = guard
         self._turned: Deferred | None = None
         self._is_forced = force
-        self._wanted = look.decision.wanted
-        self._record = Record(plan.state, look.memory, narrator)
+        self._wanted = start.look.decision.wanted
+        self._record = Record(start.plan.state, start.look.memory, start.narrator)
         self._is_running = False
         self._is_skew_told = False
         self._break: Break | None = None

@@ -3,20 +3,18 @@
 import json
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import assert_never
 
-from asyncamanda import __version__
 from asyncamanda.client.faults import explain_not_connected
 from asyncamanda.client.gatefaults import explain_closed, explain_garbled, explain_refused
-from asyncamanda.client.line import Closed, Garbled, Heard, Line
+from asyncamanda.client.greeting import Answer, greet_gate
+from asyncamanda.client.line import Closed, Garbled
 from asyncamanda.client.plan import Plan, find_password, plan_configured
-from asyncamanda.client.streams import Streams
 from asyncamanda.config.client import SYSTEM_FILE
-from asyncamanda.core.authority import ALLOWED
-from asyncamanda.core.protocol import PROTOCOLS, Hello, Later, Refused, Welcome
+from asyncamanda.core.protocol import Later, Refused, Welcome
 from asyncamanda.core.sshfault import Fault
 from asyncamanda.errors import AsyncamandaError, Exit, LaterError
 from asyncamanda.system.account import ask_as
@@ -100,24 +98,14 @@ def _knock(plan: Plan) -> Ready | NotYet:
     # an agent that runs at the same time has its sockets elsewhere
     with tempfile.TemporaryDirectory(prefix="asyncamanda-") as folder, catch_stop() as stop:
         try:
-            with (
-                connect(target, plan.options, stop, Path(folder)) as connection,
-                connection.talk(ALLOWED) as session,
-                closing(Streams(connection, plan.amandad)) as streams,
-            ):
-                line = Line(session, streams, stop)
-                line.greet(Hello(PROTOCOLS, f"asyncamanda {__version__}", False), WELCOME_WITHIN)
-                for heard in line.listen(lambda: None):
-                    if (answer := _judge(heard, plan)) is not None:
-                        line.leave()
-                        return answer
+            with connect(target, plan.options, stop, Path(folder)) as connection:
+                return _judge(greet_gate(connection, plan, stop, WELCOME_WITHIN), plan)
         except NotConnected as failure:
             return _bear(failure, plan)
-    raise AssertionError("a line's last word is how it ended")
 
 
-def _judge(heard: Heard, plan: Plan) -> Ready | NotYet | None:
-    """Return what the gate's word comes to; None for what does not answer. Raises its errors."""
+def _judge(heard: Answer, plan: Plan) -> Ready | NotYet:
+    """Return what the gate's word comes to. Raises its errors."""
     match heard:
         case Welcome():
             return Ready(heard.client, heard.amanda_config, tuple(dle.disk for dle in heard.dles))
@@ -131,7 +119,8 @@ def _judge(heard: Heard, plan: Plan) -> Ready | NotYet | None:
             return NotYet(f"{plan.target.host} says: not now ({heard.reason})", is_denied=False)
         case Stopped():
             return NotYet("stopped", is_denied=False)
-    return None
+        case _:
+            assert_never(heard)
 
 
 def _bear(failure: NotConnected, plan: Plan) -> NotYet:

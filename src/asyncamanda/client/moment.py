@@ -13,7 +13,8 @@ from asyncamanda.client import telling
 from asyncamanda.client.inhibit import Inhibition, inhibited
 from asyncamanda.client.look import Look
 from asyncamanda.client.narrator import Narrator
-from asyncamanda.client.plan import Moments, Plan
+from asyncamanda.client.plan import Moments
+from asyncamanda.client.start import Start
 from asyncamanda.client.surroundings import await_network, look_at_surroundings
 from asyncamanda.client.telling import PingKind
 from asyncamanda.core.conditions import (
@@ -121,12 +122,12 @@ def describe_place(surroundings: Surroundings) -> str:
 class Guard:
     """Looks after a run: keeps the machine awake, and says when the moment has turned bad."""
 
-    def __init__(self, plan: Plan, look: Look, narrator: Narrator) -> None:
-        self._moments = plan.moments
-        self._notify = plan.notify
+    def __init__(self, start: Start) -> None:
+        self._moments = start.plan.moments
+        self._notify = start.plan.notify
         self._ping: Thread | None = None
-        self._since = look.decision.last_at or look.memory.since
-        self._narrator = narrator
+        self._since = start.look.decision.last_at or start.look.memory.since
+        self._narrator = start.narrator
         self._stack = ExitStack()
         self._inhibited: Inhibition | None = None
         self._looked_at = read_clock()

@@ -2,25 +2,23 @@
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from signal import SIGINT
 from threading import Timer
 
-from asyncamanda import __version__
 from asyncamanda.client.doctor.case import Case
 from asyncamanda.client.faults import explain_not_connected
 from asyncamanda.client.gatefaults import explain_closed, explain_garbled, explain_refused
-from asyncamanda.client.line import Closed, Garbled, Heard, Line
+from asyncamanda.client.greeting import Answer, greet_gate
+from asyncamanda.client.line import Closed, Garbled
 from asyncamanda.client.look import find_holder
 from asyncamanda.client.plan import find_password
-from asyncamanda.client.streams import Streams
-from asyncamanda.core.authority import ALLOWED
 from asyncamanda.core.checkup import server
 from asyncamanda.core.checkup.verdict import Check, Health, not_needed, well
-from asyncamanda.core.protocol import PROTOCOLS, Hello, Later, Refused, Welcome
+from asyncamanda.core.protocol import Later, Refused, Welcome
 from asyncamanda.core.sshfault import ConnectFault, Fault
 from asyncamanda.errors import AsyncamandaError, EverydayError, LaterError
 from asyncamanda.system.clock import now as read_clock
@@ -114,7 +112,7 @@ def _ask_gate(connection: Connection, case: Case, stop: StopRequest) -> Iterator
         words = f"not asked while an agent{pid} talks with it"
         yield from (Check(name, Health.SKIPPED, words) for name in ("gate", "disks", "clock"))
         return
-    heard = _knock(connection, case, stop)
+    heard = greet_gate(connection, case.plan, stop, WELCOME_WITHIN)
     if not isinstance(heard, Welcome):
         yield server.judge_error("gate", _explain(heard, case), _NO_GATE)
         return
@@ -124,23 +122,7 @@ def _ask_gate(connection: Connection, case: Case, stop: StopRequest) -> Iterator
     yield server.judge_clock(ahead)
 
 
-def _knock(connection: Connection, case: Case, stop: StopRequest) -> Heard | None:
-    """Return the gate's first word that answers our Hello, None if there was none."""
-    with (
-        connection.talk(ALLOWED) as session,
-        closing(Streams(connection, case.plan.amandad)) as streams,
-    ):
-        line = Line(session, streams, stop)
-        line.greet(Hello(PROTOCOLS, f"asyncamanda {__version__}", False), WELCOME_WITHIN)
-        for heard in line.listen(lambda: None):
-            if isinstance(heard, Welcome | Refused | Later | Garbled | Closed):
-                if not isinstance(heard, Closed | Garbled):
-                    line.leave()
-                return heard
-    return None
-
-
-def _explain(heard: Heard | None, case: Case) -> AsyncamandaError:
+def _explain(heard: Answer, case: Case) -> AsyncamandaError:
     target = case.plan.target
     match heard:
         case Refused():
