@@ -118,8 +118,10 @@ class Ground:
 def ground(rig: Rig) -> Iterator[Ground]:
     """Lend the laptop; afterwards its /etc has to be as before."""
     ground = Ground(rig)
-    dispatchers = rig.laptop.path(DISPATCHER).parent
-    dispatchers.mkdir(parents=True)
+    homes = [rig.laptop.path(path).parent for path in (DISPATCHER, POLKIT_RULE)]
+    made = [folder for home in homes for folder in (home.parent, home) if not folder.exists()]
+    for folder in made:
+        folder.mkdir()
     before = ground.etc()
     rig.configure()
     try:
@@ -129,8 +131,8 @@ def ground(rig: Rig) -> Iterator[Ground]:
         rig.run("schedule", "remove", "--yes", "--force", environ=fakes)
         rig.laptop.remove("/etc/asyncamanda")
         after = ground.etc()
-        for path in (dispatchers, dispatchers.parent):
-            path.rmdir()
+        for folder in reversed(made):
+            folder.rmdir()
         if ground.has("/run/systemd"):
             rig.laptop.remove("/run/systemd")
     assert after == before
