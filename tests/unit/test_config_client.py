@@ -281,6 +281,7 @@ def test_a_value_that_is_not_allowed_is_told_with_its_key(line: str, key: str, f
     [
         ('interval = "2d"\nstale_after = "1d"', "stale_after"),
         ('interval = "2d"\nforget_after = "1d"', "forget_after"),
+        ('interval = "2d"\nrelax_after = "1d"', "relax_after"),
     ],
 )
 def test_values_that_contradict_each_other_are_told(lines: str, told: str) -> None:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from asyncamanda.config.moments import MOMENT_KEYS, NEVER
 from asyncamanda.config.reader import (
     Keys,
     Wrong,
@@ -17,7 +18,6 @@ from asyncamanda.config.reader import (
     read_flag,
     read_mail,
     read_path,
-    read_share,
     read_span,
     read_table,
     read_text,
@@ -25,8 +25,8 @@ from asyncamanda.config.reader import (
     refuse_mistakes,
     texts_like,
 )
-from asyncamanda.core import interval, sshargv, windows
-from asyncamanda.core.conditions import MAINS_ONLY, Conditions, Pause
+from asyncamanda.core import sshargv
+from asyncamanda.core.conditions import Conditions, Pause
 from asyncamanda.core.model import Policy, Watch
 from asyncamanda.core.sshargv import SshOptions, Target, parse_target
 from asyncamanda.core.windows import Window
@@ -34,9 +34,7 @@ from asyncamanda.errors import ConfigurationError
 
 SYSTEM_FILE = Path("/etc/asyncamanda/client.toml")
 LONGEST_SILENCE = timedelta(minutes=5)
-NEVER = timedelta.max
 RELAXING = 3 / 7  # of `stale_after`: with a week, from three days on
-LARGEST_LOAD = 10_000
 LEAST_INTERVALS = 3  # of which `stale_after` and `forget_after` are, where not said
 
 
@@ -223,54 +221,6 @@ def _read_target(value: object) -> Target:
         raise Wrong(value, f"{sshargv.ALLOWED} ({error})") from error
 
 
-def _read_battery(value: object) -> float | None:
-    """Return from how many per cent on a backup may run on battery; None for always."""
-    if value == "allow":
-        return None
-    if value == "refuse":
-        return MAINS_ONLY
-    try:
-        return read_share(value) * 100
-    except Wrong:
-        raise Wrong(value, '"refuse", "allow", or from what charge on: "50%"') from None
-
-
-def _read_permission(value: object) -> bool:
-    if not isinstance(value, str) or value not in {"allow", "refuse"}:
-        raise Wrong(value, '"refuse" or "allow"')
-    return value == "allow"
-
-
-def _read_windows(value: object) -> tuple[Window, ...]:
-    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        raise Wrong(value, f"a list of {windows.ALLOWED}")
-    parsed = []
-    for text in value:
-        try:
-            parsed.append(windows.parse_window(text))
-        except ValueError as error:
-            raise Wrong(text, f"{windows.ALLOWED} ({error})") from error
-    return tuple(parsed)
-
-
-def _read_load(value: object) -> float:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 < value < LARGEST_LOAD:  # type: ignore[operator]
-        raise Wrong(value, "a load average above 0, such as 2.5")
-    return float(value)  # type: ignore[arg-type]
-
-
-def _read_relaxing(value: object) -> timedelta:
-    if value == "never":
-        return NEVER
-    try:
-        return read_span(value)
-    except Wrong:
-        raise Wrong(value, f'"never", or {interval.ALLOWED}') from None
-
-
-_PATTERNS = texts_like("a list of patterns for names, SSIDs and kinds", '["Office*", "ethernet"]')
-
 _CLIENT_KEYS: Keys = {
     "server": _read_target,
     "command": read_text,
@@ -286,19 +236,7 @@ _CLIENT_KEYS: Keys = {
     "reconnect_for": read_span,
     "amandad": read_path,
     "user": read_text,
-    "on_battery": _read_battery,
-    "metered": _read_permission,
-    "networks": _PATTERNS,
-    "not_networks": _PATTERNS,
-    "windows": _read_windows,
-    "max_load": _read_load,
-    "unknown": _read_permission,
-    "relax_after": _read_relaxing,
-    "pause": one_of(Pause),
-    "inhibit_for": read_span,
-    "inhibit_lid": read_flag,
-    "retry_within": read_span,
-    "spread": read_span,
+    **MOMENT_KEYS,
     "ssh": {
         "connect_timeout": read_span,
         "keepalive": read_span,
