@@ -169,6 +169,22 @@ def test_systemd_understands_the_units_and_finds_them_well_locked_in(
         assert security.returncode == 0, security.stdout
 
 
+def test_the_units_may_write_where_amanda_keeps_its_snapshots(ground: Ground) -> None:
+    """By Amanda's own word: else every dump by the timer would fail, and none by hand."""
+    path = "/etc/amanda/amanda-client.conf"
+    before = ground.rig.laptop.read(path) if ground.has(path) else None
+    ground.write(path, 'gnutar_list_dir "/srv/lists"\n')
+    try:
+        assert ground.schedule("install", "--kind", "systemd", "--yes").exit == 0
+    finally:
+        if before is None:
+            ground.rig.laptop.remove(path)
+        else:
+            ground.write(path, before)
+    for unit in (units.SERVICE_FILE, units.NUDGE_FILE):
+        assert "ReadWritePaths=-/srv/lists\n" in ground.rig.laptop.read(unit)
+
+
 def test_systemd_enables_the_units_where_none_runs(ground: Ground) -> None:
     """An image that is being made: the real systemctl links what the units say."""
     before = ground.etc()

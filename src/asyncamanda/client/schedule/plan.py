@@ -27,6 +27,7 @@ from asyncamanda.errors import ConfigurationError, RefusedError
 from asyncamanda.system.account import find_user
 
 MAIL_PLACES = (Path("/var/spool"), Path("/var/mail"), Path("/var/log"))  # an MTA's
+PATIENCE = 10  # seconds, with a program of Amanda's
 _PLAIN = re.compile(r"[\w./+,@=-]+")  # neither systemd, cron nor a shell makes more of it
 
 Commands = tuple[tuple[str, ...], ...]
@@ -102,6 +103,9 @@ def _plan_starts(program: tuple[str, ...], settings: ClientConfig, config: Path)
     account = find_user(settings.user)
     home, textfile = Path(account.pw_dir), settings.notify.textfile
     writable = [settings.amandates.parent, *([textfile.parent] if textfile else [])]
+    lists = _find_lists()
+    if lists and not any(lists.is_relative_to(folder) for folder in writable):
+        writable.append(lists)
     places = [
         str(home.joinpath(*path.parts[1:]) if path.parts[:1] == ("~",) else path)
         for path in (*writable, *(MAIL_PLACES if settings.notify.mail else ()))
@@ -121,6 +125,17 @@ def _plan_starts(program: tuple[str, ...], settings: ClientConfig, config: Path)
                 "use a place with letters, digits and . _ - + , @ = / in its name",
             )
     return starts
+
+
+def _find_lists() -> Path | None:
+    """Return where GNU tar's snapshots lie, by Amanda's own word; None if it says nothing."""
+    argv = ["amgetconf", "--client", "gnutar_list_dir"]
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    place = done.stdout.strip()
+    return Path(place) if done.returncode == 0 and place.startswith("/") else None
 
 
 def _plan_file(file: ScheduleFile, record: Record | None) -> Change | None:
