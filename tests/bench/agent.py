@@ -139,7 +139,7 @@ def bench_connect(lab: Lab) -> None:
     client.write(AMANDATES, "")
     ssh = ["ssh", "-o", "BatchMode=yes", "backup@amanda", "true"]
     agent_seconds, ssh_seconds = [], []
-    begin_and_run = f"date +%s.%N; exec {ASYNCAMANDA} run --force 2>&1"
+    begin_and_run = f"date +%s.%N; exec {ASYNCAMANDA} run 2>&1"
     for _ in range(15):
         begun = float(client.run(["sh", "-c", begin_and_run], check=False).stdout.split()[0])
         agent_seconds.append(float(server.read(stamp)) - begun)
