@@ -6,6 +6,7 @@ After each of them the next request is served.
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -29,12 +30,19 @@ def office(lab_prefix: Path) -> Iterator[Office]:
         yield opened
 
 
+def _is_listed(office: Office, name: str) -> bool:
+    """Return whether Amanda finds a dump of this client's disk."""
+    return bool(office.server.stored(name, DISK))
+
+
 def _serves_both(office: Office) -> None:
     """Fail unless both clients are served now, and the server has what they have."""
     office.client("laptop").heal()
     done = ends([office.start(name, "--force") for name in ("laptop", "tower")])
     assert [code for code, _ in done] == [0, 0], [*done, office.diary]
+    office.wait_idle()  # a flush may follow, in which a dump is neither here nor there for a moment
     for name in ("laptop", "tower"):
+        wait_until(f"{name} is listed", partial(_is_listed, office, name))
         assert office.server.restore(name, DISK) == office.client(name).tree(DISK)
 
 
