@@ -7,7 +7,7 @@ from dataclasses import replace
 from asyncamanda.client import telling
 from asyncamanda.client.look import Look, look_around
 from asyncamanda.client.memory import write_memory
-from asyncamanda.client.moment import WAITED_FOR, describe_place, note_wait
+from asyncamanda.client.moment import WAITED_FOR, note_wait
 from asyncamanda.client.plan import Plan
 from asyncamanda.client.start import Start
 from asyncamanda.client.surroundings import look_at_surroundings
@@ -17,6 +17,7 @@ from asyncamanda.core.conditions import Deferred
 from asyncamanda.core.due import Due, NotDue
 from asyncamanda.core.model import Attempt, BackupState, Memory, Outcome
 from asyncamanda.core.remember import forget_tries
+from asyncamanda.core.retry import fingerprint
 from asyncamanda.errors import AsyncamandaError
 from asyncamanda.report.text import describe_attempt
 from asyncamanda.system.clock import now as read_clock
@@ -78,8 +79,8 @@ class Aftermath:
             return memory
         if self._before.memory.attempts[-1:] and not _is_alike(self._before.memory, attempt):
             memory = forget_tries(memory)
-        place = describe_place(look_at_surroundings())
-        return note_wait(memory, self._plan.moments, place, self.deferred)
+        seen = fingerprint(look_at_surroundings())
+        return note_wait(memory, self._plan.moments, seen, self.deferred)
 
     def _tell(self, look: Look, attempt: Attempt | None) -> dict[str, BackupState]:
         """Tell whom it concerns; return what each channel was told by now."""

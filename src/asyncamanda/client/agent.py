@@ -8,7 +8,7 @@ from asyncamanda.client import direct, gate
 from asyncamanda.client.aftermath import Aftermath
 from asyncamanda.client.look import LOCK_NAME, Look, look_around
 from asyncamanda.client.memory import make_folder, set_aside, unwritable, write_memory
-from asyncamanda.client.moment import Guard, describe_place, judge_moment
+from asyncamanda.client.moment import Guard, judge_moment
 from asyncamanda.client.narrator import Narrator
 from asyncamanda.client.plan import Plan
 from asyncamanda.client.start import Start
@@ -17,6 +17,7 @@ from asyncamanda.core.due import NotDue, force_due
 from asyncamanda.core.interval import format_age
 from asyncamanda.core.model import Attempt, Outcome
 from asyncamanda.core.remember import last_run, note_end
+from asyncamanda.core.retry import fingerprint
 from asyncamanda.errors import EverydayError, LaterError, NotStoredError
 from asyncamanda.report.text import describe_attempt, format_time, name_disks
 from asyncamanda.system.clock import now as read_clock
@@ -95,7 +96,7 @@ def _find_hindrance(plan: Plan, look: Look, urge: Urge, aftermath: Aftermath) ->
     if plan.moments is None:
         return None
     surroundings, moment = judge_moment(plan.moments, look)
-    is_the_same = describe_place(surroundings) == look.memory.seen
+    is_the_same = fingerprint(surroundings) == look.memory.seen
     waits_until = look.retry_at if is_the_same and not urge.is_hasty else None
     if isinstance(moment, Deferred):
         if waits_until is None:

@@ -25,6 +25,7 @@ from asyncamanda.client.plan import find_password, warn_of_password
 from asyncamanda.client.record import Record
 from asyncamanda.client.start import Start
 from asyncamanda.client.streams import Streams
+from asyncamanda.core.authority import ALLOWED
 from asyncamanda.core.conditions import Deferred
 from asyncamanda.core.direct import NotBackedUp
 from asyncamanda.core.due import NotDue, force_due
@@ -57,7 +58,6 @@ from asyncamanda.errors import LaterError, NotStoredError
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.ssh import NotConnected, Stopped, connect
 
-GATE = "asyncamanda gate"
 WELCOME_WITHIN = timedelta(seconds=60)  # a dispatcher may have to start, and to read old logs
 LONGEST_NAP = 1.0  # seconds: then the wall clock is looked at again
 
@@ -77,7 +77,7 @@ def back_up(start: Start, guard: Guard, *, force: bool) -> Attempt | NotDue:
         try:
             with (
                 connect(target, plan.options, stop, plan.state) as connection,
-                connection.talk(GATE) as session,
+                connection.talk(ALLOWED) as session,
                 closing(Streams(connection, plan.amandad)) as streams,
             ):
                 result = asking.talk(Line(session, streams, stop))

@@ -46,6 +46,11 @@ class Look:
     retry_at: datetime | None
     glimpses: list[str]
 
+    @property
+    def since(self) -> datetime:
+        """From when on there is no backup: the last one's time, else the first start's."""
+        return self.decision.last_at or self.memory.since
+
 
 def look_around(
     plan: Plan, now: datetime, stop: StopRequest | None = None, *, with_hints: bool = False

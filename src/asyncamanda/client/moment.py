@@ -29,7 +29,7 @@ from asyncamanda.core.conditions import (
 )
 from asyncamanda.core.model import Memory, Outcome
 from asyncamanda.core.remember import note_try
-from asyncamanda.core.retry import fingerprint, plan_retry, spread_offset
+from asyncamanda.core.retry import plan_retry, spread_offset
 from asyncamanda.core.surroundings import Surroundings
 from asyncamanda.system.clock import local_zone
 from asyncamanda.system.clock import now as read_clock
@@ -54,15 +54,15 @@ WAITED_FOR = {
 def judge_moment(moments: Moments, look: Look) -> tuple[Surroundings, Go | Deferred]:
     """Return what this machine finds itself in, and whether that is good for a backup."""
     surroundings = look_at_surroundings()
-    since = look.decision.last_at or look.memory.since
-    return surroundings, decide_moment(surroundings, moments.conditions, since, look.now, _zone())
+    return surroundings, decide_moment(
+        surroundings, moments.conditions, look.since, look.now, _zone()
+    )
 
 
 def survey(moments: Moments, look: Look) -> tuple[Finding, ...]:
     """Return what each condition that is set finds now."""
     surroundings = look_at_surroundings()
-    since = look.decision.last_at or look.memory.since
-    return survey_conditions(surroundings, moments.conditions, since, look.now, _zone())
+    return survey_conditions(surroundings, moments.conditions, look.since, look.now, _zone())
 
 
 def find_hindrance(moments: Moments, look: Look) -> Deferred | None:
@@ -114,11 +114,6 @@ def note_wait(memory: Memory, moments: Moments, seen: str, why: Deferred | None)
     return note_try(memory, at, seen)
 
 
-def describe_place(surroundings: Surroundings) -> str:
-    """Return what has to change for a wait to end early."""
-    return fingerprint(surroundings)
-
-
 class Guard:
     """Looks after a run: keeps the machine awake, and says when the moment has turned bad."""
 
@@ -126,7 +121,7 @@ class Guard:
         self._moments = start.plan.moments
         self._notify = start.plan.notify
         self._ping: Thread | None = None
-        self._since = start.look.decision.last_at or start.look.memory.since
+        self._since = start.look.since
         self._narrator = start.narrator
         self._stack = ExitStack()
         self._inhibited: Inhibition | None = None

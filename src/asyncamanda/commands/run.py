@@ -230,14 +230,13 @@ def _stale_if(look: Look, error: LaterError) -> AsyncamandaError:
     """Return `error`, or what polite waiting must not hide."""
     if not look.is_stale or error.reference == "already-running":  # which may well bring it
         return error
-    since = look.decision.last_at or look.memory.since
     words = (
         "the last backup is" if look.decision.last_at else "never backed up, and that is known for"
     )
     kind = StaleWaitError if error.reference in WAITING else StaleError
     return kind(
         "stale",
-        f"{words} {format_age(look.now - since)}{' old' if look.decision.last_at else ''}, "
+        f"{words} {format_age(look.now - look.since)}{' old' if look.decision.last_at else ''}, "
         f"and now: {error.message}",
         error.hint,
     )

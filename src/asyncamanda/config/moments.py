@@ -50,10 +50,13 @@ def _read_windows(value: object) -> tuple[Window, ...]:
 
 
 def _read_load(value: object) -> float:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 < value < LARGEST_LOAD:  # type: ignore[operator]
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not 0 < value < LARGEST_LOAD
+    ):
         raise Wrong(value, "a load average above 0, such as 2.5")
-    return float(value)  # type: ignore[arg-type]
+    return float(value)
 
 
 def _read_relaxing(value: object) -> timedelta:

@@ -3,12 +3,12 @@
 None of these raises, and each ends after some ten seconds, whatever the network does.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
 from asyncamanda.client.telling import textfile, urls
-from asyncamanda.client.telling.sent import LIMIT, PingKind, Sent, Way, send_all
+from asyncamanda.client.telling.sent import LIMIT, Channel, PingKind, Sent, Way, send_all
 from asyncamanda.config.client import NotifySettings
 from asyncamanda.core.alerts import Alert, AlertKind, decide_alert, judge_state, one_line
 from asyncamanda.core.model import BackupState, Outcome
@@ -27,19 +27,14 @@ MESSAGE_IDS = {  # for `journalctl MESSAGE_ID=...`; docs/guide.md names them
 
 
 def tell(
-    settings: NotifySettings,
-    alert: Alert,
-    state_folder: Path,
-    only: Collection[str] | None = None,
-    limit: float = LIMIT,
+    settings: NotifySettings, alert: Alert, state_folder: Path, limit: float = LIMIT
 ) -> tuple[Sent, ...]:
-    """Tell `alert` by every channel that is configured, or those of them that are in `only`.
+    """Tell `alert` by every channel that is configured; return how it went by each.
 
-    Returns how it went by each. The journal, where there is one, is a channel as well.
+    The journal, where there is one, is a channel as well.
     """
-    ways, problems = _list_ways(settings, alert, state_folder)
-    wanted = [way for way in ways if only is None or way.channel in only]
-    return (*send_all(wanted, limit), *problems)
+    channels, problems = _list_channels(settings, state_folder)
+    return (*send_all([channel.bind(alert) for channel in channels], limit), *problems)
 
 
 def tell_change(  # noqa: PLR0913 - by keyword only
@@ -56,39 +51,34 @@ def tell_change(  # noqa: PLR0913 - by keyword only
     Returns what each was `told` by now, nothing where that is well, and how it went. A channel
     that could not be reached is told by the next start.
     """
-    ways, problems = _list_ways(settings, word(AlertKind.TEST), state_folder)
-    now_is = {
-        way.channel: judge_state(
-            outcome, is_stale=is_stale, told=told.get(way.channel, BackupState.WELL)
-        )
-        for way in ways
-    }
+    channels, problems = _list_channels(settings, state_folder)
+    now_is, ways = {}, []
+    for channel in channels:
+        before = told.get(channel.name, BackupState.WELL)
+        now_is[channel.name] = judge_state(outcome, is_stale=is_stale, told=before)
+        if kind := decide_alert(before, now_is[channel.name]):
+            ways.append(channel.bind(word(kind)))
+    sent = send_all(ways)
     # a channel that is no longer configured is forgotten; not if its file was not to be read
-    after, sent = {c: told[c] for c in told if c in now_is or problems}, []
-    for kind in (AlertKind.FAILED, AlertKind.STALE, AlertKind.RECOVERED):
-        only = {
-            channel
-            for channel, state in now_is.items()
-            if decide_alert(told.get(channel, BackupState.WELL), state) is kind
-        }
-        for each in tell(settings, word(kind), state_folder, only) if only else ():
-            sent.append(each)
-            if each.channel in only and each.problem is None:
-                after[each.channel] = now_is[each.channel]
-    return {c: state for c, state in after.items() if state != BackupState.WELL}, tuple(sent)
+    after = {name: told[name] for name in told if name in now_is or problems}
+    after |= {each.channel: now_is[each.channel] for each in sent if each.problem is None}
+    unwell: dict[str, BackupState] = {
+        name: state for name, state in after.items() if state != BackupState.WELL
+    }
+    return unwell, (*sent, *(problems if sent else ()))
 
 
-def _list_ways(
-    settings: NotifySettings, alert: Alert, state_folder: Path
-) -> tuple[list[Way], tuple[Sent, ...]]:
+def _list_channels(
+    settings: NotifySettings, state_folder: Path
+) -> tuple[list[Channel], tuple[Sent, ...]]:
     """Return every channel that is configured, and what is wrong with those that cannot be used."""
-    ways, problems = urls.list_ways(settings, alert)
+    channels, problems = urls.list_channels(settings)
     if settings.mail:
-        ways.insert(0, Way("mail", partial(_mail, settings.mail, alert)))
+        channels.insert(0, Channel("mail", partial(_mail, settings.mail)))
     if settings.desktop:
-        ways.insert(0, Way("desktop", partial(_show, alert, state_folder)))
-    ways.insert(0, Way(JOURNAL, partial(_write_alert, alert)))
-    return ways, tuple(problems)
+        channels.insert(0, Channel("desktop", partial(_show, state_folder)))
+    channels.insert(0, Channel(JOURNAL, _write_alert))
+    return channels, tuple(problems)
 
 
 def _write_alert(alert: Alert, _: float) -> Sent:
@@ -130,7 +120,7 @@ def _mail(to: str, alert: Alert, limit: float) -> Sent:
     return send_mail(to, alert, limit)
 
 
-def _show(alert: Alert, state_folder: Path, limit: float) -> Sent:
+def _show(state_folder: Path, alert: Alert, limit: float) -> Sent:
     from asyncamanda.client.telling.desktop import send_desktop  # noqa: PLC0415 - as said above
 
     return send_desktop(alert, state_folder, limit)

@@ -4,9 +4,12 @@ import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Thread
 from time import monotonic
+
+from asyncamanda.core.alerts import Alert
 
 LIMIT = 10.0  # seconds for each channel, which run side by side
 SLACK = 1.0  # seconds in which a channel may say itself that its time is up
@@ -32,6 +35,18 @@ class Sent:
     problem: str | None = None
     is_mistake: bool = False
     remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """Whom to tell: `send` gets the alert, and its time limit in seconds."""
+
+    name: str
+    send: Callable[[Alert, float], Sent]
+
+    def bind(self, alert: Alert) -> "Way":
+        """Return the way of this alert by this channel."""
+        return Way(self.name, partial(self.send, alert))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from asyncamanda.client.telling.sent import Sent, Way
+from asyncamanda.client.telling.sent import Channel, Sent
 from asyncamanda.config.client import NotifySettings
 from asyncamanda.core.alerts import Alert, AlertKind, render_body, render_subject
 
@@ -21,8 +21,8 @@ _TYPES = {
 }
 
 
-def list_ways(settings: NotifySettings, alert: Alert) -> tuple[list[Way], list[Sent]]:
-    """Return a way for each URL, and what is wrong with `urls_file`.
+def list_channels(settings: NotifySettings) -> tuple[list[Channel], list[Sent]]:
+    """Return a channel for each URL, and what is wrong with `urls_file`.
 
     Each has a name of its own: its scheme, and a number where it is not the first with that.
     """
@@ -34,10 +34,10 @@ def list_ways(settings: NotifySettings, alert: Alert) -> tuple[list[Way], list[S
             words = error.strerror if isinstance(error, OSError) else str(error)
             problems.append(Sent("urls_file", f"urls_file: {words}", is_mistake=True))
     names = name_urls(urls)
-    ways = [
-        Way(name, partial(_send, name, url, alert)) for name, url in zip(names, urls, strict=True)
+    channels = [
+        Channel(name, partial(_send, name, url)) for name, url in zip(names, urls, strict=True)
     ]
-    return ways, problems
+    return channels, problems
 
 
 def read_urls(path: Path) -> list[str]:
