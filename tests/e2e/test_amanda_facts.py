@@ -4,10 +4,16 @@ import random
 
 from tests.e2e.laptop import COMMAND, ask, configure
 
+from asyncamanda.core.amandaconfig import parse_config
 from asyncamanda.core.amandates import parse_amandates
+from asyncamanda.core.curinfo import TapedLevel, parse_curinfo, sanitise_name
+from asyncamanda.core.header import HEADER_BYTES, FileKind, parse_header
 from asyncamanda.core.quoting import quote, unquote
+from asyncamanda.core.runlog import parse_run_log
+from asyncamanda.core.trace import find_start
 from asyncamanda.lab import Host, Lab
 from asyncamanda.server.amanda import parse_dles
+from asyncamanda.system.clock import parse_local_stamp, read_local
 
 HOSTILE = [
     "/srv/tab\there",
@@ -93,3 +99,68 @@ def test_newer_full_leaves_older_levels_behind(lab: Lab) -> None:
     by_level = {record.level: record.started_at for record in records}
     assert sorted(by_level) == [0, 1]
     assert by_level[0] > by_level[1]
+
+
+def test_amandas_own_files_are_read_as_it_writes_them(bare_lab: Lab) -> None:
+    """The configuration's folders; a held dump's header; on a volume its part's, and curinfo."""
+    server, disk = bare_lab.server, "/srv/a b"
+    bare_lab.client.add_tree(disk)
+    server.add_dle("laptop", disk)
+    config = parse_config(server.amanda("amadmin", "daily", "config").stdout)
+    assert config.value("LOGDIR") == "/var/lib/amanda/daily/log"
+    assert config.value("USETIMESTAMPS") == "yes"
+    assert config.values["HOLDINGDISK"] == ("holding",)
+    holding = config.block_value("HOLDINGDISK", "holding", "DIRECTORY")
+    assert config.block_value("HOLDINGDISK", "holding", "USE") == "512000K"
+    (vtapes,) = config.find_vtapes()
+
+    server.amanda("amdump", "daily", "--no-taper", "--exact-match", "laptop")
+    (log,) = (parse_run_log(text) for text in server.run_logs())
+    assert log
+    assert log.timestamp
+    assert log.hosts == {"laptop"}
+    started = find_start(server.read(f"/var/lib/amanda/daily/log/amdump.{log.timestamp}"))
+    assert started
+    assert abs((read_local(*started) - parse_local_stamp(log.timestamp)).total_seconds()) < 10
+    (held,) = server.path(holding).glob("*/laptop._srv_a b.0")
+    header = parse_header(held.read_bytes())
+    assert header
+    assert (header.kind, header.level, header.is_partial) == (FileKind.WHOLE, 0, False)
+    assert header.is_of("laptop", disk, log.timestamp)
+    assert header.size == held.stat().st_size - HEADER_BYTES
+
+    server.amanda("amflush", "-b", "-f", "daily")
+    flushed = parse_run_log(server.run_logs()[-1])
+    assert flushed
+    ((label, number),) = flushed.places["laptop", disk, log.timestamp]
+    (taped,) = server.path(vtapes).glob(f"*/{number:05d}.*")
+    assert (taped.parent / f"00000.{label}").exists()
+    part = parse_header(taped.read_bytes())
+    assert part
+    assert (part.kind, part.part, part.level) == (FileKind.PART, 1, 0)
+    assert part.is_of("laptop", disk, log.timestamp)
+    assert part.size == header.size == taped.stat().st_size - HEADER_BYTES
+    folder = config.value("INFOFILE")
+    info = server.read(f"{folder}/{sanitise_name('laptop')}/{sanitise_name(disk)}/info")
+    date = int(parse_local_stamp(log.timestamp).timestamp())
+    assert parse_curinfo(info) == (TapedLevel(0, date, label, number),)
+
+
+def test_a_cut_dump_in_the_holding_disk_is_partial(bare_lab: Lab) -> None:
+    """Amanda keeps what it got, under a final name, and says so in the header."""
+    server, client = bare_lab.server, bare_lab.client
+    client.add_tree("/srv/docs", files=1, bytes_each=2_000_000)
+    server.add_dle("laptop", "/srv/docs")
+    conf = server.read("/etc/amanda/daily/amanda.conf").replace("retry-dump 5", "retry-dump 1")
+    server.write("/etc/amanda/daily/amanda.conf", conf, owner="backup")
+    client.slow(2_000_000)
+    argv = ["amdump", "daily", "--no-taper", "--exact-match", "laptop"]
+    dump = server.start(argv, user="backup")
+    before = client.amandates
+    client.wait_for_amandates(before)
+    client.cut()
+    dump.communicate(timeout=120)
+    (held,) = server.path("/srv/amanda/holding").glob("*/laptop._srv_docs.0")
+    header = parse_header(held.read_bytes())
+    assert header
+    assert header.is_partial

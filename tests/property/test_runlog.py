@@ -11,7 +11,8 @@ from tests.samples import list_run_logs, read_sample
 from asyncamanda.core.model import DumpState
 from asyncamanda.core.progress import parse_amstatus
 from asyncamanda.core.quoting import quote, unquote
-from asyncamanda.core.runlog import RunLog, find_begun, parse_run_log
+from asyncamanda.core.runlog import RunLog, parse_run_log
+from asyncamanda.core.trace import find_begun
 
 LOGS = [read_sample(name) for name in list_run_logs()]
 STATUS = read_sample("amstatus/20261123055725.finished.txt")

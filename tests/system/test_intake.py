@@ -1,17 +1,24 @@
-"""Amanda's logs find their way into the ledger: each once, whoever started the run."""
+"""Amanda's logs find their way into the ledger: each once, whoever started the run.
+
+And of what they claim as much as the holding disk, the volumes and curinfo show.
+"""
 
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.system.amandafiles import AmandaFiles
 
 from asyncamanda.core.books import ProtectionKind, RunKind, RunRow
 from asyncamanda.core.model import DumpState
 from asyncamanda.server.intake import scan_logs, take_in_all
 from asyncamanda.server.ledger import Ledger
+from asyncamanda.system.clock import parse_local_stamp
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 HELD, STORED, FAILED = DumpState.HELD, DumpState.STORED, DumpState.FAILED
@@ -53,11 +60,15 @@ TRACE = (
 
 
 @pytest.fixture
-def logdir(tmp_path: Path) -> Path:
+def files(tmp_path: Path) -> AmandaFiles:
+    """Amanda's folders, all empty."""
+    return AmandaFiles(tmp_path)
+
+
+@pytest.fixture
+def logdir(files: AmandaFiles) -> Path:
     """Amanda's logdir, with the folder of old ones."""
-    folder = tmp_path / "logs"
-    (folder / "oldlog").mkdir(parents=True)
-    return folder
+    return files.logdir
 
 
 @pytest.fixture
@@ -93,9 +104,14 @@ def put(folder: Path, stamp: str, text: str, level: int = 1, disk: str = "/home"
     return path
 
 
-def take(ledger: Ledger, logdir: Path, *, alive: bool = False) -> list[str]:
+def take(ledger: Ledger, files: AmandaFiles, *, alive: bool = False) -> list[str]:
     """Take in all; return what the diary is told."""
-    return list(take_in_all(ledger, "daily", logdir, lambda _stamp, _pid: alive, NOON))
+    return list(take_in_all(ledger, files.settings, lambda *_: alive, NOON))
+
+
+def gone(*_: object) -> bool:
+    """No run goes on."""
+    return False
 
 
 def run_of(ledger: Ledger, stamp: str) -> RunRow:
@@ -105,7 +121,9 @@ def run_of(ledger: Ledger, stamp: str) -> RunRow:
     return row
 
 
-def test_logs_are_found_oldest_first_wherever_amanda_keeps_them(logdir: Path) -> None:
+def test_logs_are_found_oldest_first_wherever_amanda_keeps_them(
+    files: AmandaFiles, logdir: Path
+) -> None:
     """In `logdir` and in its `oldlog`; nothing else that lies there is taken for one."""
     put(logdir, WEDNESDAY, "w")
     put(logdir / "oldlog", MONDAY, "m")
@@ -115,57 +133,61 @@ def test_logs_are_found_oldest_first_wherever_amanda_keeps_them(logdir: Path) ->
     for name in ("log.20261123.0", f"amdump.{MONDAY}", f"log.{MONDAY}.0.gz", "log.error"):
         (logdir / name).write_text("no log")
     (logdir / "log").symlink_to(f"log.{WEDNESDAY}.0")
-    assert [found.text for found in scan_logs(logdir, {})] == ["m", "t", "t9", "t10", "w"]
+    assert [found.text for found in scan_logs(files.settings, {})] == ["m", "t", "t9", "t10", "w"]
     taken = {f"log.{MONDAY}.0": 1, f"log.{TUESDAY}.0": 1, f"log.{WEDNESDAY}.0": 0}
-    assert [found.text for found in scan_logs(logdir, taken)] == ["t9", "t10", "w"]
+    assert [found.text for found in scan_logs(files.settings, taken)] == ["t9", "t10", "w"]
 
 
 @pytest.mark.usefixtures("in_berlin")
-def test_a_log_knows_its_times_and_its_size(logdir: Path) -> None:
+def test_a_log_knows_its_times_and_its_size(files: AmandaFiles, logdir: Path) -> None:
     """Begun by its name, which is local time; written by the file's own."""
     path = put(logdir, TUESDAY, "text\n\udce9")
     os.utime(path, (NOON.timestamp(), NOON.timestamp()))
     (logdir / "log.20269999999999.0").write_text("")
-    found, nonsense = scan_logs(logdir, {})
+    (found,) = scan_logs(files.settings, {})
     assert (found.file.size, found.text) == (6, "text\n\udce9")
     assert found.file.begun_at == datetime(2026, 11, 24, 0, tzinfo=UTC)
     assert found.file.written_at == NOON
-    assert nonsense.file.begun_at == nonsense.file.written_at
 
 
 def test_a_log_that_vanishes_or_cannot_be_read_hinders_no_other(
-    ledger: Ledger, logdir: Path
+    ledger: Ledger, files: AmandaFiles, logdir: Path
 ) -> None:
     """amtrmlog may move one to `oldlog` at any moment; what cannot be read is named."""
     put(logdir, MONDAY, BEGIN + DUMPED + END)
     moved = put(logdir, TUESDAY, BEGIN + DUMPED + END)
-    gone = put(logdir, WEDNESDAY, BEGIN + DUMPED + END)
+    removed = put(logdir, WEDNESDAY, BEGIN + DUMPED + END)
     (logdir / "log.20261201000000.0").mkdir()
-    lines = take_in_all(ledger, "daily", logdir, lambda _stamp, _pid: False, NOON)
+    lines = take_in_all(ledger, files.settings, gone, NOON)
     next(lines)
     moved.rename(logdir / "oldlog" / moved.name)
-    gone.unlink()
+    removed.unlink()
     assert list(lines) == [
-        f"log.{TUESDAY}.0 taken in: amdump, verdicts: 1",
+        f"log.{TUESDAY}.0 taken in: amdump, verdicts: 1, without a witness: 1",
         "log.20261201000000.0 cannot be read: Is a directory",
     ]
     assert set(ledger.logs_taken("daily")) == {f"log.{MONDAY}.0", moved.name}
 
 
-def test_a_missing_logdir_is_an_error(ledger: Ledger, tmp_path: Path) -> None:
+def test_a_missing_logdir_is_an_error(ledger: Ledger, files: AmandaFiles) -> None:
     """Nobody should take it for one without logs."""
+    shutil.rmtree(files.logdir)
     with pytest.raises(FileNotFoundError):
-        take(ledger, tmp_path / "nowhere")
+        take(ledger, files)
 
 
-def test_each_log_is_taken_in_once_before_and_after(ledger: Ledger, logdir: Path) -> None:
+def test_each_log_is_taken_in_once_before_and_after(
+    ledger: Ledger, files: AmandaFiles, logdir: Path
+) -> None:
     """What was there before the ledger, and what the night brings: with all that it says."""
     put(logdir / "oldlog", MONDAY, BEGIN + DUMPED + END, level=0)
-    assert len(take(ledger, logdir)) == 1
-    assert take(ledger, logdir) == []
+    files.hold(MONDAY, level=0)
+    assert len(take(ledger, files)) == 1
+    assert take(ledger, files) == []
     put(logdir, TUESDAY, BEGIN + DUMPED + END)
-    assert take(ledger, logdir) == [f"log.{TUESDAY}.0 taken in: amdump, verdicts: 1"]
-    assert take(ledger, logdir) == []
+    files.hold(TUESDAY)
+    assert take(ledger, files) == [f"log.{TUESDAY}.0 taken in: amdump, verdicts: 1"]
+    assert take(ledger, files) == []
     nightly = run_of(ledger, TUESDAY)
     assert (nightly.kind, nightly.hosts, nightly.pid) == (RunKind.OTHER, ("laptop",), 101)
     assert nightly.is_clean
@@ -174,118 +196,421 @@ def test_each_log_is_taken_in_once_before_and_after(ledger: Ledger, logdir: Path
     assert (newest.timestamp, newest.state, newest.level) == (TUESDAY, HELD, 1)
 
 
-def test_a_log_that_moves_to_oldlog_is_not_taken_in_again(ledger: Ledger, logdir: Path) -> None:
+def test_a_log_that_moves_to_oldlog_is_not_taken_in_again(
+    ledger: Ledger, files: AmandaFiles, logdir: Path
+) -> None:
     """It is the same log."""
     path = put(logdir, MONDAY, BEGIN + DUMPED + END)
-    take(ledger, logdir)
+    take(ledger, files)
     path.rename(logdir / "oldlog" / path.name)
-    assert take(ledger, logdir) == []
+    assert take(ledger, files) == []
 
 
-def test_a_flush_turns_what_was_held_into_stored(ledger: Ledger, logdir: Path) -> None:
+def test_a_flush_turns_what_was_held_into_stored(
+    ledger: Ledger, files: AmandaFiles, logdir: Path
+) -> None:
     """And the dump keeps the level that its own run had told."""
-    put(logdir, MONDAY, BEGIN + DUMPED + END, level=2)
-    take(ledger, logdir)
+    put(logdir, MONDAY, BEGIN + DUMPED + END, level=0)
+    held = files.hold(MONDAY, level=0)
+    take(ledger, files)
+    held.unlink()
     put(logdir, TUESDAY, FLUSH, level=2)
-    take(ledger, logdir)
+    take(ledger, files)
     dump = ledger.newest_confirmed("daily", "laptop")["/home"]
-    assert (dump.timestamp, dump.state, dump.level) == (MONDAY, STORED, 2)
+    assert (dump.timestamp, dump.state, dump.level) == (MONDAY, STORED, 0)
     flush = run_of(ledger, TUESDAY)
     assert (flush.labels, flush.remark) == (("DAILY-008",), "amflush")
     assert ledger.verdicts_of(flush.id) == [dump]
 
 
-def test_the_log_of_our_own_run_is_added_to_it(ledger: Ledger, logdir: Path) -> None:
+def test_the_log_of_our_own_run_is_added_to_it(
+    ledger: Ledger, files: AmandaFiles, logdir: Path
+) -> None:
     """No second run comes of it."""
     request = ledger.open_request("laptop", "daily", NOON)
     row = ledger.begin_run(RunKind.BATCH, "daily", ["laptop"], [request.id], NOON)
     ledger.note_run(row.id, timestamp=MONDAY)
+    files.hold(MONDAY)
     put(logdir, MONDAY, BEGIN + DUMPED + END)
-    take(ledger, logdir)
+    take(ledger, files)
     assert [(run.id, run.kind) for run in ledger.recent_runs()] == [(row.id, RunKind.BATCH)]
     assert [word.state for word in ledger.verdicts_of(row.id)] == [HELD]
     assert [run.id for run in ledger.live_runs()] == [row.id]
 
 
-def test_a_run_that_goes_on_is_not_taken_in(ledger: Ledger, logdir: Path) -> None:
+def test_a_run_that_goes_on_is_not_taken_in(
+    ledger: Ledger, files: AmandaFiles, logdir: Path
+) -> None:
     """Its log is not its last word: a dump may fail and be tried again."""
     path = put(logdir, MONDAY, BEGIN + BROKEN)
     asked = []
 
-    def is_alive(stamp: str, pid: int) -> bool:
-        asked.append((stamp, pid))
+    def is_alive(stamp: str, pid: int, written_at: datetime) -> bool:
+        asked.append((stamp, pid, round(written_at.timestamp(), 3)))
         return True
 
-    lines = list(take_in_all(ledger, "daily", logdir, is_alive, NOON))
-    assert lines == [f"{path.name} is of a run that goes on"]
-    assert asked == [(MONDAY, 101)]
-    assert (ledger.recent_runs(), ledger.logs_taken("daily")) == ([], {})
+    for text in (BEGIN + BROKEN, BEGIN + BROKEN + END):  # whatever it says of its end
+        put(logdir, MONDAY, text)
+        lines = list(take_in_all(ledger, files.settings, is_alive, NOON))
+        assert lines == [f"{path.name} is of a run that goes on"]
+        assert asked[-1] == (MONDAY, 101, round(path.stat().st_mtime, 3))
+        assert (ledger.recent_runs(), ledger.logs_taken("daily")) == ([], {})
     put(logdir, MONDAY, BEGIN + BROKEN + DUMPED + END)
-    take(ledger, logdir, alive=True)
+    files.hold(MONDAY, level=0)
+    take(ledger, files)
     assert [word.state for word in ledger.newest_verdicts("daily").values()] == [HELD]
     assert ledger.pending_protections("daily") == []
 
 
-def test_a_crashed_runs_log_is_its_last_word(ledger: Ledger, logdir: Path) -> None:
+def test_a_crashed_runs_log_is_its_last_word(
+    ledger: Ledger, files: AmandaFiles, logdir: Path
+) -> None:
     """Its processes are gone: what it has no result of is missing, and may have been begun."""
     (logdir / f"amdump.{MONDAY}").write_text(TRACE.format(stamp=MONDAY, disk="/home"))
     put(logdir, MONDAY, BEGIN)
-    assert take(ledger, logdir) == [f"log.{MONDAY}.0 taken in: amdump, verdicts: 1, cut off"]
-    assert take(ledger, logdir) == []
+    assert take(ledger, files) == [f"log.{MONDAY}.0 taken in: amdump, verdicts: 1, cut off"]
+    assert take(ledger, files) == []
     word = ledger.newest_verdicts("daily")["laptop", "/home"]
     assert (word.state, word.level, word.has_begun) == (DumpState.MISSING, 1, True)
     assert not run_of(ledger, MONDAY).is_clean
     (need,) = ledger.pending_protections("daily")
     assert (need.kind, need.level) == (ProtectionKind.FORCE_NO_BUMP, 1)
-    put(logdir, MONDAY, BEGIN + DUMPED + END)  # it went on after all
-    take(ledger, logdir)
+    put(logdir, MONDAY, BEGIN + DUMPED + END, level=0)  # it went on after all
+    files.hold(MONDAY, level=0)
+    take(ledger, files)
     assert ledger.newest_verdicts("daily")["laptop", "/home"].state is HELD
     assert ledger.pending_protections("daily") == []
 
 
-def test_a_run_that_crashed_before_it_named_itself(ledger: Ledger, logdir: Path) -> None:
+def test_a_run_that_crashed_before_it_named_itself(
+    ledger: Ledger, files: AmandaFiles, logdir: Path
+) -> None:
     """Its log's name tells what it is called."""
     put(logdir, MONDAY, "INFO amdump amdump pid 101\nDISK planner laptop {disk}\n")
-    take(ledger, logdir)
+    take(ledger, files)
     (word,) = ledger.verdicts_of(run_of(ledger, MONDAY).id)
     assert (word.timestamp, word.state, word.has_begun) == (MONDAY, DumpState.MISSING, False)
 
 
-def test_a_failure_asks_for_protection_with_the_log(ledger: Ledger, logdir: Path) -> None:
+def test_a_failure_asks_for_protection_with_the_log(
+    ledger: Ledger, files: AmandaFiles, logdir: Path
+) -> None:
     """Whoever started the run: the next dump must not build on a false snapshot."""
     put(logdir, MONDAY, BEGIN + BROKEN + END, level=0)
-    take(ledger, logdir)
+    take(ledger, files)
     (need,) = ledger.pending_protections("daily")
     assert (need.timestamp, need.kind) == (MONDAY, ProtectionKind.FORCE)
     put(logdir, TUESDAY, BEGIN + DUMPED + END, level=0)
-    take(ledger, logdir)
+    files.hold(TUESDAY, level=0)
+    take(ledger, files)
     assert ledger.pending_protections("daily") == []
 
 
-def test_a_disk_whose_name_is_no_utf8(ledger: Ledger, logdir: Path) -> None:
+def test_a_disk_whose_name_is_no_utf8(ledger: Ledger, files: AmandaFiles, logdir: Path) -> None:
     """It is one DLE, from log to log."""
     for stamp in (MONDAY, TUESDAY):
-        put(logdir, stamp, BEGIN + DUMPED + END, disk='"/caf\udce9"')
-    take(ledger, logdir)
+        put(logdir, stamp, BEGIN + DUMPED + END, disk='"/caf\udce9"', level=0)
+        files.hold(stamp, disk="/caf\udce9", level=0)
+    take(ledger, files)
     assert list(ledger.newest_confirmed("daily", "laptop")) == ["/caf\udce9"]
 
 
-def test_what_is_no_runs_log_is_looked_at_once(ledger: Ledger, logdir: Path) -> None:
+def test_what_is_no_runs_log_is_looked_at_once(
+    ledger: Ledger, files: AmandaFiles, logdir: Path
+) -> None:
     """A restore's, and nonsense; neither is a run."""
     put(logdir, MONDAY, "INFO amidxtaped amidxtaped pid 7\nINFO amidxtaped pid-done 7\n")
     put(logdir, TUESDAY, "nonsense")
-    assert len(take(ledger, logdir)) == 2
-    assert take(ledger, logdir) == []
+    assert len(take(ledger, files)) == 2
+    assert take(ledger, files) == []
     assert ledger.recent_runs() == []
 
 
-def test_others_get_their_turn_between_two_logs(ledger: Ledger, logdir: Path) -> None:
+def test_others_get_their_turn_between_two_logs(
+    ledger: Ledger, files: AmandaFiles, logdir: Path
+) -> None:
     """After each line that is yielded one more is taken in, and no lock is held meanwhile."""
     for stamp in (MONDAY, TUESDAY):
         put(logdir, stamp, BEGIN + DUMPED + END)
-    lines = take_in_all(ledger, "daily", logdir, lambda _stamp, _pid: False, NOON)
+    lines = take_in_all(ledger, files.settings, gone, NOON)
     next(lines)
     assert len(ledger.logs_taken("daily")) == 1
     ledger.open_request("laptop", "daily", NOON)
     next(lines)
     assert len(ledger.logs_taken("daily")) == 2
+
+
+# -- witnesses
+
+
+def state(ledger: Ledger, host: str = "laptop", disk: str = "/home") -> DumpState | None:
+    """Return the newest verdict on a DLE, None for none."""
+    word = ledger.newest_verdicts("daily").get((host, disk))
+    return word.state if word else None
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [
+        {"host": "desktop"},
+        {"disk": "/homes"},
+        {"level": 0, "size": None},
+        {"size": 4999},
+        {"size": 5001},
+        {"name": "laptop._home.1.tmp"},
+        {"lines": ["PARTIAL=YES"]},
+        {"lines": ["CONT_FILENAME=/etc/passwd"]},
+        {"lines": ["CONT_FILENAME=laptop._home.1"]},
+    ],
+    ids=str,
+)
+def test_a_file_that_is_not_the_whole_dump_is_no_witness(
+    ledger: Ledger, files: AmandaFiles, logdir: Path, hold: dict[str, Any]
+) -> None:
+    """Another's, one that is not ended, of another size, or cut; nor is one of another run."""
+    files.hold(MONDAY, **hold)
+    files.hold(TUESDAY)
+    (files.holding / MONDAY / "laptop.garbage").write_bytes(b"no header")
+    (files.holding / MONDAY / "laptop.link").symlink_to(files.hold(WEDNESDAY))
+    put(logdir, MONDAY, BEGIN + DUMPED + END)
+    take(ledger, files)
+    assert state(ledger) is DumpState.CLAIMED
+    assert ledger.newest_confirmed("daily", "laptop") == {}
+    assert [need.kind for need in ledger.pending_protections("daily")] == [
+        ProtectionKind.FORCE_NO_BUMP
+    ]
+
+
+def test_a_dump_in_several_files_is_whole_with_all_of_them(
+    ledger: Ledger, files: AmandaFiles, logdir: Path
+) -> None:
+    """Each names the next; the size is that of all."""
+    first = files.hold(
+        MONDAY, size=12_000, lines=[f"CONT_FILENAME={files.holding}/{MONDAY}/laptop._home.1.1"]
+    )
+    put(logdir, MONDAY, BEGIN + DUMPED + END)
+    take(ledger, files)
+    assert state(ledger) is DumpState.CLAIMED
+    second = f"CONT_FILENAME={files.holding}/{MONDAY}/laptop._home.1.1.1"
+    files.go_on(files.go_on(first, MONDAY, more=second), MONDAY, data=b"y" * 2000)
+    put(logdir, MONDAY, BEGIN + DUMPED + END + "\n")
+    take(ledger, files)
+    assert state(ledger) is HELD
+
+
+def test_a_failure_does_not_take_back_what_the_holding_disk_has(
+    ledger: Ledger, files: AmandaFiles, logdir: Path
+) -> None:
+    """It may be another client's word; but the next dump is made so that it does no harm."""
+    put(logdir, MONDAY, BEGIN + BROKEN + END)
+    files.hold(MONDAY, level=0)
+    take(ledger, files)
+    word = ledger.newest_confirmed("daily", "laptop")["/home"]
+    assert (word.state, word.level, word.has_failed_since) == (HELD, 0, True)
+    assert len(ledger.pending_protections("daily")) == 1
+
+
+@pytest.mark.parametrize("ending", ["\r", "\x0b", "\x0c", "\x85", "\u2028"])
+def test_words_about_a_host_that_the_run_was_not_for_are_nothing(
+    ledger: Ledger, files: AmandaFiles, logdir: Path, ending: str
+) -> None:
+    """Neither good ones nor bad ones, on lines of their own or within another's."""
+    good, bad = (text.replace("laptop", "desktop") for text in (DUMPED, BROKEN))
+    late = "ERROR planner laptop: odd\nDISK planner desktop /home\n"
+    inside = "INFO planner said " + ending.join((DUMPED + END).splitlines()) + "\n"
+    put(logdir, MONDAY, BEGIN + late + good + bad + inside + END)
+    files.hold(MONDAY, host="desktop")
+    take(ledger, files)
+    assert state(ledger, "desktop") is None
+    assert state(ledger) is DumpState.MISSING
+    assert run_of(ledger, MONDAY).hosts == ("laptop",)
+    assert ledger.pending_protections("daily") == []
+
+
+def test_a_flush_of_what_was_never_held_is_nothing(
+    ledger: Ledger, files: AmandaFiles, logdir: Path
+) -> None:
+    """For volumes `amadmin find` repeats the logs, so that it would believe this."""
+    put(logdir, TUESDAY, FLUSH)
+    take(ledger, files)
+    assert state(ledger) is None
+    files.tape(MONDAY, "DAILY-008", 1, level=0)
+    put(logdir, TUESDAY, FLUSH + "\n")
+    take(ledger, files)
+    word = ledger.newest_confirmed("daily", "laptop")["/home"]
+    assert (word.state, word.level) == (STORED, 0)
+    assert word.dumped_at == parse_local_stamp(MONDAY)
+
+
+@pytest.mark.parametrize(
+    "tape",
+    [
+        {"label": "DAILY-009", "number": 1},
+        {"label": "DAILY-008", "number": 2},
+        {"label": "DAILY-008", "number": 1, "disk": "/homes"},
+        {"label": "DAILY-008", "number": 1, "host": "desktop"},
+        {"label": "DAILY-008", "number": 1, "size": 10_000},
+        {"label": "DAILY-008", "number": 1, "part": 2},
+    ],
+    ids=str,
+)
+def test_a_part_elsewhere_or_of_something_else_is_no_witness(
+    ledger: Ledger, files: AmandaFiles, logdir: Path, tape: dict[str, Any]
+) -> None:
+    """On a volume it has to be just where the log says, with all its parts."""
+    files.tape(MONDAY, **tape)
+    put(logdir, TUESDAY, FLUSH)
+    take(ledger, files)
+    assert state(ledger) is None
+
+
+@pytest.mark.parametrize(
+    ("stamp", "label", "number", "is_it"),
+    [
+        (MONDAY, "DAILY-008", 1, True),
+        (MONDAY, "DAILY-008", 2, False),
+        (MONDAY, "DAILY-009", 1, False),
+        (TUESDAY, "DAILY-008", 1, False),
+    ],
+)
+def test_the_drivers_own_word_is_a_witness(
+    ledger: Ledger,
+    files: AmandaFiles,
+    logdir: Path,
+    stamp: str,
+    label: str,
+    number: int,
+    is_it: bool,
+) -> None:
+    """curinfo, where a volume cannot be looked at: its date and place are those of the log."""
+    files.remember(stamp, label, number, level=0)
+    put(logdir, TUESDAY, FLUSH)
+    take(ledger, files)
+    assert state(ledger) is (STORED if is_it else None)
+
+
+def test_a_dump_that_went_straight_to_a_volume_is_stored(
+    ledger: Ledger, files: AmandaFiles, logdir: Path
+) -> None:
+    """In two parts here."""
+    part = 'PART taper "ST:daily" "POOL:daily" {label} {file} laptop {disk} {stamp} {part}/-1 1 x\n'
+    parts = part.format(label="D-1", file=7, part=1, disk="/home", stamp=MONDAY)
+    parts += part.format(label="D-2", file=1, part=2, disk="/home", stamp=MONDAY)
+    done = 'DONE taper "ST:d" "POOL:d" laptop {disk} {stamp} 2 {level} {crc} {crc} {crc} {size}\n'
+    files.tape(MONDAY, "D-1", 7, size=10_000)
+    put(logdir, MONDAY, BEGIN + parts + done + END)
+    take(ledger, files)
+    assert state(ledger) is DumpState.CLAIMED
+    files.tape(MONDAY, "D-2", 1, part=2, size=10_000, slot=2)
+    put(logdir, MONDAY, BEGIN + parts + done + END + "\n")
+    take(ledger, files)
+    assert state(ledger) is STORED
+
+
+# -- times and names
+
+
+@pytest.mark.usefixtures("in_berlin")
+def test_a_run_began_when_its_trace_says_and_never_after_its_log(
+    ledger: Ledger, files: AmandaFiles, logdir: Path
+) -> None:
+    """A name may lie ahead of its run, even of its end: Amanda takes the next one that is free."""
+    path = put(logdir, TUESDAY, BEGIN + DUMPED + END, level=0)
+    files.hold(TUESDAY, level=0)
+    trace = logdir / f"amdump.{TUESDAY}"
+    trace.write_text("amdump: starttime-locale-independent 2026-11-24 00:59:00 CET\n")
+    take(ledger, files)
+    begun_at = datetime(2026, 11, 23, 23, 59, tzinfo=UTC)
+    assert run_of(ledger, TUESDAY).begun_at == begun_at
+    assert ledger.newest_confirmed("daily", "laptop")["/home"].dumped_at == begun_at
+    path = put(logdir, WEDNESDAY, BEGIN + DUMPED + END, level=0)
+    files.hold(WEDNESDAY, level=0)
+    written_at = datetime(2026, 11, 24, 12, tzinfo=UTC)  # half a day before its own name
+    os.utime(path, (written_at.timestamp(), written_at.timestamp()))
+    take(ledger, files)
+    row = run_of(ledger, WEDNESDAY)
+    assert (row.begun_at, row.ended_at) == (written_at, written_at)
+
+
+def test_the_newest_dump_is_the_one_that_began_last(
+    ledger: Ledger, files: AmandaFiles, logdir: Path
+) -> None:
+    """By the clock, whatever its name: no date of a name makes a client look wrong for ever."""
+    path = put(logdir, WEDNESDAY, BEGIN + DUMPED + END, level=0)
+    files.hold(WEDNESDAY, level=0)
+    early = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
+    os.utime(path, (early, early))
+    put(logdir, TUESDAY, BEGIN + DUMPED + END, level=0)
+    files.hold(TUESDAY, level=0)
+    take(ledger, files)
+    assert ledger.newest_confirmed("daily", "laptop")["/home"].timestamp == TUESDAY
+
+
+@pytest.mark.parametrize("date", ["20261123", "20269999999999", WEDNESDAY])
+def test_a_log_whose_date_is_not_its_names_gives_no_verdict(
+    ledger: Ledger, files: AmandaFiles, logdir: Path, date: str
+) -> None:
+    """Of a configuration that names runs by their day, or by somebody else's word."""
+    put(logdir, MONDAY, (BEGIN + DUMPED + END).replace("{stamp}", date))
+    files.hold(MONDAY)
+    assert take(ledger, files) == [f"log.{MONDAY}.0 taken in: amdump, verdicts: 0"]
+    assert state(ledger) is None
+
+
+def test_a_dump_of_a_time_to_come_is_none(ledger: Ledger, files: AmandaFiles, logdir: Path) -> None:
+    """No log can speak of one."""
+    future = "20361123010000"
+    files.tape(future, "DAILY-008", 1, level=0)
+    put(logdir, TUESDAY, FLUSH.replace("{dumped}", future))
+    take(ledger, files)
+    assert state(ledger) is None
+
+
+def test_a_log_that_amanda_moved_away_at_its_own_end_is_read_whole(
+    ledger: Ledger, files: AmandaFiles, logdir: Path
+) -> None:
+    """With a dumpcycle of 0 its last line begins a new file of the old name."""
+    text = BEGIN + DUMPED + END
+    lines = text.splitlines(keepends=True)
+    put(logdir / "oldlog", MONDAY, "".join(lines[:-1]), level=0)
+    put(logdir, MONDAY, lines[-1])
+    files.hold(MONDAY, level=0)
+    assert take(ledger, files) == [f"log.{MONDAY}.0 taken in: amdump, verdicts: 1"]
+    assert take(ledger, files) == []
+    assert state(ledger) is HELD
+    assert run_of(ledger, MONDAY).is_clean
+
+
+def test_a_log_with_an_unreadable_answer_is_marked_and_told(
+    ledger: Ledger, files: AmandaFiles, logdir: Path
+) -> None:
+    """Of it only what is witnessed counts."""
+    odd = "ERROR planner laptop: invalid reply from sendsize: `x'\n"
+    more = (BEGIN + DUMPED).replace("{disk}", "/srv")
+    put(logdir, MONDAY, BEGIN + more + odd + DUMPED + END, level=0)
+    files.hold(MONDAY, level=0)
+    said = take(ledger, files)
+    assert "Amanda could not read what a client of this run answered" in said[1]
+    assert said[1].startswith("warning: ")
+    assert "could not read" in run_of(ledger, MONDAY).remark
+    assert (state(ledger), state(ledger, disk="/srv")) == (HELD, DumpState.CLAIMED)
+
+
+def test_an_incremental_without_a_full_of_that_name_is_no_backup(
+    ledger: Ledger, files: AmandaFiles, logdir: Path
+) -> None:
+    """A disk that was renamed to what Amanda writes alike inherits levels; a full is forced."""
+    put(logdir, MONDAY, BEGIN + DUMPED + END, level=0, disk="/srv/a")
+    files.hold(MONDAY, level=0, disk="/srv/a")
+    put(logdir, TUESDAY, BEGIN + DUMPED + END, disk="/srv:a")
+    files.hold(TUESDAY, disk="/srv:a")
+    take(ledger, files)
+    assert set(ledger.newest_confirmed("daily", "laptop")) == {"/srv/a"}
+    assert set(ledger.newest_confirmed_all("daily")) == {("laptop", "/srv/a")}
+    (need,) = ledger.pending_protections("daily")
+    assert (need.disk, need.kind) == ("/srv:a", ProtectionKind.FORCE)
+    put(logdir, WEDNESDAY, BEGIN + DUMPED + END, disk="/srv:a", level=0)
+    files.hold(WEDNESDAY, disk="/srv:a", level=0)
+    take(ledger, files)
+    assert set(ledger.newest_confirmed("daily", "laptop")) == {"/srv/a", "/srv:a"}
+    assert ledger.pending_protections("daily") == []

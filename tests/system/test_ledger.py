@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,7 +21,6 @@ from sqlalchemy.exc import IntegrityError
 
 from asyncamanda.core.books import (
     LogFile,
-    Protection,
     ProtectionKind,
     RequestState,
     RunEnd,
@@ -38,7 +38,7 @@ DATABASES = (FILE, *filter(None, [os.environ.get("ASYNCAMANDA_TEST_DATABASE")]))
 PATIENCE = timedelta(seconds=0.2)
 NOON = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-STAMP, LATER = "20261124130000", "20261124140000"
+EARLIER, STAMP, LATER = "20261124120000", "20261124130000", "20261124140000"
 STORED, HELD, FAILED = DumpState.STORED, DumpState.HELD, DumpState.FAILED
 
 
@@ -66,7 +66,10 @@ def verdict(
     timestamp: str = STAMP,
 ) -> DleVerdict:
     """A dump on whose way the client was at work."""
-    return DleVerdict(host, disk, timestamp, state, level, "why", 1234, has_begun=True)
+    dumped_at = datetime.strptime(timestamp, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    return DleVerdict(
+        host, disk, timestamp, state, level, "why", 1234, has_begun=True, dumped_at=dumped_at
+    )
 
 
 def begin(ledger: Ledger, *clients: str, timestamp: str = STAMP, at: datetime = NOON) -> RunRow:
@@ -87,6 +90,11 @@ def log_file(timestamp: str, size: int = 100) -> LogFile:
     return LogFile(f"log.{timestamp}.0", size, NOON, NOON + MINUTE)
 
 
+def take_in(ledger: Ledger, file: LogFile, log: RunLog | None) -> bool:
+    """Take in a log all of whose claims count."""
+    return ledger.take_in("daily", file, log, log.verdicts if log else (), NOON)
+
+
 def run_log(timestamp: str, *verdicts: DleVerdict, program: str = "amdump") -> RunLog:
     """What a finished log says."""
     dles = tuple((v.host, v.disk) for v in verdicts if v.timestamp == timestamp)
@@ -99,6 +107,7 @@ def run_log(timestamp: str, *verdicts: DleVerdict, program: str = "amdump") -> R
         is_finished=True,
         labels=("daily-7",),
         errors=(),
+        hosts=frozenset(host for host, _ in dles),
     )
 
 
@@ -339,7 +348,7 @@ def test_what_is_on_a_volume_stays_there(ledger: Ledger) -> None:
     row = begin(ledger, "laptop")
     ledger.note_verdicts(row.id, [verdict(STORED)])
     ledger.end_run(row.id, NOON, end(verdict(FAILED)))
-    ledger.take_in("daily", log_file(STAMP), run_log(STAMP, verdict(DumpState.MISSING)), NOON)
+    take_in(ledger, log_file(STAMP), run_log(STAMP, verdict(DumpState.MISSING)))
     assert ledger.newest_confirmed("daily", "laptop")["/home"].state is STORED
 
 
@@ -369,7 +378,7 @@ def test_names_that_are_no_utf8_are_kept(ledger: Ledger) -> None:
 def test_a_reason_may_hold_anything(ledger: Ledger) -> None:
     """A log is foreign text, with a NUL in it if need be."""
     row = begin(ledger, "laptop")
-    odd = DleVerdict("laptop", "/home", STAMP, FAILED, None, "a\0b\udcff\\u0000 é")
+    odd = replace(verdict(FAILED, None), reason="a\0b\udcff\\u0000 é")
     ledger.end_run(row.id, NOON, end(odd))
     assert ledger.verdicts_of(row.id) == [odd]
 
@@ -380,21 +389,28 @@ def test_a_reason_may_hold_anything(ledger: Ledger) -> None:
 def test_a_failed_dump_asks_for_protection_until_amanda_is_told(ledger: Ledger) -> None:
     """Written with the end of the run, so that no crash comes between."""
     row = begin(ledger, "laptop")
-    unbegun = DleVerdict("laptop", "/var", STAMP, FAILED)
+    unbegun = replace(verdict(FAILED, disk="/var"), has_begun=False)
     words = (verdict(FAILED), verdict(FAILED, 2, disk="/srv"), unbegun)
     ledger.end_run(row.id, NOON, end(*words))
     force, no_bump = ledger.pending_protections("daily")
-    assert force == Protection("laptop", "/home", STAMP, ProtectionKind.FORCE, 0)
-    assert no_bump == Protection("laptop", "/srv", STAMP, ProtectionKind.FORCE_NO_BUMP, 2)
+    assert [(need.disk, need.kind, need.level) for need in (force, no_bump)] == [
+        ("/home", ProtectionKind.FORCE, 0),
+        ("/srv", ProtectionKind.FORCE_NO_BUMP, 2),
+    ]
+    assert {(need.timestamp, need.dumped_at) for need in (force, no_bump)} == {
+        (STAMP, verdict(FAILED).dumped_at)
+    }
     assert ledger.pending_protections("weekly") == []
     assert ledger.protection_made("daily", force, NOON)
     assert ledger.pending_protections("daily") == [no_bump]
-    ledger.take_in("daily", log_file(STAMP), run_log(STAMP, *words), NOON)
+    take_in(ledger, log_file(STAMP), run_log(STAMP, *words))
     assert ledger.pending_protections("daily") == [no_bump]
 
 
 def test_a_good_dump_settles_what_was_asked_for(ledger: Ledger) -> None:
     """Nobody is forced to a full dump by a failure that is mended."""
+    row = begin(ledger, "laptop", timestamp=EARLIER)
+    ledger.end_run(row.id, NOON, end(verdict(HELD, 0, timestamp=EARLIER)))
     row = begin(ledger, "laptop")
     ledger.end_run(row.id, NOON, end(verdict(FAILED, 1)))
     (need,) = ledger.pending_protections("daily")
@@ -406,6 +422,8 @@ def test_a_good_dump_settles_what_was_asked_for(ledger: Ledger) -> None:
 
 def test_what_amanda_was_told_of_an_older_failure_does_not_do(ledger: Ledger) -> None:
     """Another dump failed while it was being told."""
+    row = begin(ledger, "laptop", timestamp=EARLIER)
+    ledger.end_run(row.id, NOON, end(verdict(HELD, 0, timestamp=EARLIER)))
     row = begin(ledger, "laptop")
     ledger.end_run(row.id, NOON, end(verdict(FAILED, 1)))
     (need,) = ledger.pending_protections("daily")
@@ -420,7 +438,7 @@ def test_an_old_failure_asks_for_nothing(ledger: Ledger) -> None:
     """Its log may be taken in after that of a newer dump."""
     row = begin(ledger, "laptop", timestamp=LATER)
     ledger.end_run(row.id, NOON, end(verdict(HELD, timestamp=LATER)))
-    ledger.take_in("daily", log_file(STAMP), run_log(STAMP, verdict(FAILED)), NOON)
+    take_in(ledger, log_file(STAMP), run_log(STAMP, verdict(FAILED)))
     assert ledger.pending_protections("daily") == []
 
 
@@ -470,7 +488,7 @@ def test_what_is_old_is_forgotten_but_for_each_clients_newest(ledger: Ledger) ->
 def test_a_log_is_taken_in_once(ledger: Ledger) -> None:
     """A run of somebody else's, with all that its log says; the second time nothing changes."""
     log = run_log(STAMP, verdict(STORED), verdict(FAILED, 1, host="desktop"))
-    assert ledger.take_in("daily", log_file(STAMP), log, NOON)
+    assert take_in(ledger, log_file(STAMP), log)
     row = ledger.run_by_timestamp("daily", STAMP)
     assert row
     assert (row.kind, row.hosts, row.pid) == (RunKind.OTHER, ("desktop", "laptop"), 4711)
@@ -479,7 +497,7 @@ def test_a_log_is_taken_in_once(ledger: Ledger) -> None:
     assert set(ledger.newest_confirmed("daily", "laptop")) == {"/home"}
     assert [need.host for need in ledger.pending_protections("daily")] == ["desktop"]
     empty = run_log(STAMP, verdict(DumpState.MISSING))
-    assert not ledger.take_in("daily", log_file(STAMP), empty, NOON)
+    assert not take_in(ledger, log_file(STAMP), empty)
     assert ledger.run_by_timestamp("daily", STAMP) == row
     assert ledger.logs_taken("daily") == {f"log.{STAMP}.0": 100}
     assert ledger.logs_taken("weekly") == {}
@@ -488,10 +506,10 @@ def test_a_log_is_taken_in_once(ledger: Ledger) -> None:
 def test_a_log_that_has_grown_is_taken_in_anew(ledger: Ledger) -> None:
     """It was cut off, and what came after is added."""
     cut = run_log(STAMP, verdict(FAILED))
-    ledger.take_in("daily", log_file(STAMP), cut, NOON)
+    take_in(ledger, log_file(STAMP), cut)
     (need,) = ledger.pending_protections("daily")
     whole = run_log(STAMP, verdict(HELD))
-    assert ledger.take_in("daily", log_file(STAMP, size=200), whole, NOON)
+    assert take_in(ledger, log_file(STAMP, size=200), whole)
     assert need.level == 0
     assert ledger.pending_protections("daily") == []
     assert set(ledger.newest_confirmed("daily", "laptop")) == {"/home"}
@@ -501,7 +519,7 @@ def test_a_log_that_has_grown_is_taken_in_anew(ledger: Ledger) -> None:
 def test_the_log_of_our_own_run_is_added_to_that(ledger: Ledger) -> None:
     """While it lives it is the dispatcher that ends it."""
     row = begin(ledger, "laptop")
-    assert ledger.take_in("daily", log_file(STAMP), run_log(STAMP, verdict(HELD)), NOON)
+    assert take_in(ledger, log_file(STAMP), run_log(STAMP, verdict(HELD)))
     assert [run.id for run in ledger.live_runs()] == [row.id]
     assert [run.kind for run in ledger.recent_runs()] == [RunKind.BATCH]
     assert ledger.verdicts_of(row.id) == [verdict(HELD)]
@@ -512,7 +530,7 @@ def test_a_run_whose_log_was_taken_in_before_it_was_known_to_be_ours(ledger: Led
     """Once its timestamp is known the two are one."""
     row = ledger.begin_run(RunKind.BATCH, "daily", ["laptop"], [], NOON)
     old = verdict(STORED, timestamp="20261101000000")
-    ledger.take_in("daily", log_file(STAMP), run_log(STAMP, verdict(HELD), old), NOON)
+    take_in(ledger, log_file(STAMP), run_log(STAMP, verdict(HELD), old))
     assert len(ledger.recent_runs()) == 2
     ledger.note_run(row.id, timestamp=STAMP)
     assert [run.id for run in ledger.recent_runs()] == [row.id]
@@ -531,9 +549,9 @@ def test_two_runs_of_ours_never_become_one(ledger: Ledger) -> None:
 def test_the_log_of_a_flush_may_be_taken_in_before_that_of_the_dump(ledger: Ledger) -> None:
     """In the end it is all the same."""
     flush = run_log(LATER, DleVerdict("laptop", "/home", STAMP, STORED), program="amflush")
-    ledger.take_in("daily", log_file(LATER), flush, NOON)
+    take_in(ledger, log_file(LATER), flush)
     assert ledger.newest_confirmed("daily", "laptop")["/home"].level is None
-    ledger.take_in("daily", log_file(STAMP), run_log(STAMP, verdict(HELD, 1)), NOON)
+    take_in(ledger, log_file(STAMP), run_log(STAMP, verdict(HELD, 1)))
     dump, flushed = (ledger.run_by_timestamp("daily", stamp) for stamp in (STAMP, LATER))
     assert dump
     assert flushed
@@ -544,8 +562,8 @@ def test_the_log_of_a_flush_may_be_taken_in_before_that_of_the_dump(ledger: Ledg
 
 def test_a_log_of_no_run_is_only_known_to_be_none(ledger: Ledger) -> None:
     """A restore's, which tells of no DLE, or one that makes no sense."""
-    assert ledger.take_in("daily", log_file(STAMP), None, NOON)
-    assert ledger.take_in("daily", log_file(LATER), run_log(LATER, program="amfetchdump"), NOON)
+    assert take_in(ledger, log_file(STAMP), None)
+    assert take_in(ledger, log_file(LATER), run_log(LATER, program="amfetchdump"))
     assert len(ledger.logs_taken("daily")) == 2
     assert ledger.recent_runs() == []
 

@@ -50,9 +50,11 @@ FINISHED = Finished(
 FINISHED_KEYS = (
     f'"run":"{RUN}","ended_at":"2026-11-24T15:15:04Z","verdicts":['
     f'{{"host":"laptop","disk":"/","timestamp":"{RUN}","state":"held","level":1,"reason":"",'
-    '"kilobytes":13792,"is_strange":false,"has_begun":true},'
+    '"kilobytes":13792,"is_strange":false,"has_begun":true,'
+    '"has_failed_since":false,"dumped_at":null},'
     f'{{"host":"laptop","disk":"/srv","timestamp":"{RUN}","state":"missing","level":null,'
-    '"reason":"no word","kilobytes":0,"is_strange":false,"has_begun":false}]'
+    '"reason":"no word","kilobytes":0,"is_strange":false,"has_begun":false,'
+    '"has_failed_since":false,"dumped_at":null}]'
 )
 WELCOME = Welcome(
     protocol=1,

@@ -4,13 +4,14 @@ import pytest
 from tests.samples import list_run_logs, read_sample
 
 from asyncamanda.core.model import DleVerdict, DumpState
-from asyncamanda.core.runlog import RunLog, find_begun, parse_run_log
+from asyncamanda.core.runlog import RunLog, parse_run_log
 
 STORED, HELD, FAILED = DumpState.STORED, DumpState.HELD, DumpState.FAILED
 MISSING, SKIPPED = DumpState.MISSING, DumpState.SKIPPED
 
 RUN = "20261123055457"
 OLDER = "20261122010101"
+DUMPS = ("20261123055253", "20261123055457", "20261123055758")  # runs that flushed nothing
 HEAD = f"INFO amdump amdump pid 36\nSTART planner date {RUN}\nDISK planner lap /d\n"
 CRC = "7bf3ee61:3153920 7bf3ee61:3153920"
 DUMPED = f"SUCCESS dumper lap /d {RUN} 1 {CRC} [sec 0.073 kb 80 kps 1.0 orig-kb 3080]"
@@ -582,46 +583,61 @@ def test_a_line_that_is_not_amandas_says_nothing(line: str) -> None:
     assert judge(line).state is MISSING
 
 
-def test_the_trace_tells_what_was_started() -> None:
-    """A real one: the chunker and the dumper were told."""
-    trace = read_sample("run-logs/amdump.20261124151504")
-    assert find_begun(trace) == {("laptop", "/srv/docs"): 0}
-    before = trace[: trace.index("driver: started chunker0")]
-    assert find_begun(before) == {}
-    told_chunker = trace[: trace.index("driver: result time 2.180 from chunker0")]
-    assert find_begun(told_chunker) == {("laptop", "/srv/docs"): 0}
+# -- whose word it is
 
 
-DUMP = '1970:1:1:0:0:0 0 GNUTAR "" ""'
+def test_its_own_hosts_stand_there_before_any_client_was_asked() -> None:
+    """A line that comes after the first answer may be anybody's; flushed ones come early, too."""
+    early = ("WARNING planner tapecycle (5) <= runspercycle (7)", "DISK planner tab /x")
+    log = parse(*early, "ERROR planner lap: anything", "DISK planner other /home")
+    assert log.hosts == {"lap", "tab"}
+    assert parse("WARNING planner lap /d said something", "DISK planner other /x").hosts == {"lap"}
+    assert all(read_log(stamp).hosts == {h for h, _ in read_log(stamp).dles} for stamp in DUMPS)
+
+
+@pytest.mark.parametrize("ending", ["\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029"])
+def test_only_a_newline_ends_a_line(ending: str) -> None:
+    """Whatever else ends lines elsewhere is a part of the text, which is a client's perhaps."""
+    said = f"INFO planner said{ending}{DUMPED}{ending}{CHUNKED}"
+    assert judge(said).state is MISSING
+
+
+def test_a_line_longer_than_any_of_amandas_is_none() -> None:
+    """Amanda cuts its lines at 4 KB; so nothing takes longer than its length."""
+    assert judge(DUMPED, CHUNKED).state is HELD
+    assert judge(DUMPED + " " * 9000, CHUNKED).state is FAILED
 
 
 @pytest.mark.parametrize(
-    ("line", "begun"),
+    "line",
     [
-        (
-            "driver: send-cmd time 2.077 to chunker10: PORT-WRITE 00-00001 "
-            f'"/hold 1/lap.d.0" lap ffff "/srv/d 3" 2 {RUN} 1048576 GNUTAR 3008 |;',
-            {("lap", "/srv/d 3"): 2},
-        ),
-        (
-            "driver: send-cmd time 2.180 to dumper3: PORT-DUMP 00-00001 42071 127.0.0.1 2 "
-            f'lap ffff "a:\\"b" "/dev/x y" 12 {DUMP}',
-            {("lap", 'a:"b'): 12},
-        ),
-        ("driver: send-cmd time 2.1 to dumper3: ABORT 00-00001 42071 NULL 2 lap f /d /d 1 x", {}),
-        ("driver: send-cmd time 2.1 to taper0: FILE-WRITE w 00-1 /h lap /d 1 20261123 0", {}),
-        ("driver: result time 2.1 from chunker0: PORT-WRITE 00-1 /h lap f /d 1 x", {}),
-        (" driver: send-cmd time 2.1 to chunker0: PORT-WRITE 00-1 /h lap f /d 1 x", {}),
+        "ERROR planner lap: invalid reply from sendsize: `/d 0 NOTHING'",
+        f"FAIL planner lap /d {RUN} 0 [badly formatted response from lap]",
+        f"FAIL dumper lap /d {RUN} 1 [parse of reply message failed: x]",
     ],
 )
-def test_what_was_started_is_read_from_either_side(
-    line: str, begun: dict[tuple[str, str], int]
-) -> None:
-    """The chunker's command, or the dumper's where the dump goes straight to a volume."""
-    assert find_begun(f"x\n{line}\n") == begun
+def test_an_answer_that_amanda_could_not_read_marks_the_log(line: str) -> None:
+    """What stands in it behind that may be anybody's words."""
+    assert parse(line).is_doubtful
+    assert not parse(DUMPED, f"INFO planner {line}").is_doubtful
+    assert not any(read_log(stamp).is_doubtful for stamp in REAL)
 
 
-def test_a_dump_that_was_started_again_has_its_last_level() -> None:
-    """A retry may be at another level."""
-    line = "driver: send-cmd time 2.1 to chunker0: SHM-WRITE 00-1 /h lap f /d {} x\n"
-    assert find_begun(line.format(1) + line.format(0)) == {("lap", "/d"): 0}
+@pytest.mark.parametrize("date", ["20140101", "20269999999999", "20260229120000", "19000101000000"])
+def test_a_date_that_is_no_time_names_no_run(date: str) -> None:
+    """As of a configuration that names runs by their day; nothing is made up in its place."""
+    log = parse_run_log(HEAD.replace(RUN, date))
+    assert log
+    assert log.timestamp is None
+    done = f'DONE taper "ST:s" "POOL:p" lap /d {date} 1 2 {STATS}'
+    assert all(verdict.timestamp == RUN for verdict in parse(done).verdicts)
+
+
+def test_the_place_of_each_part_is_known() -> None:
+    """The label and the file's number there, of its own dumps and of those that it flushed."""
+    log = read_log("20261123055725")
+    assert log.places["lapy", "/srv/data1", "20261123055659"] == (("ROAM-006", 1),)
+    assert log.places["lapy", "/srv/data1", "20261123055725"] == (("ROAM-006", 4),)
+    part = 'PART taper "ST:s" "POOL:p" "A B" 7 lap "/d e" {} {}/-1 1 [sec 1]'
+    log = parse(part.format(RUN, 1), part.format(RUN, 2).replace(" 7 ", " 8 "))
+    assert log.places["lap", "/d e", RUN] == (("A B", 7), ("A B", 8))

@@ -31,7 +31,7 @@ from asyncamanda.report.text import format_time
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 STAMP, OLDER = "20261124130000", "20261123130000"
-STORED, HELD, FAILED, MISSING, SKIPPED = DumpState
+STORED, HELD, FAILED, MISSING, CLAIMED, SKIPPED = DumpState
 MANY = tuple(f"laptop-{n:02}.example.org" for n in range(40))
 
 
@@ -378,7 +378,7 @@ def test_a_run_as_a_value() -> None:
         "ended_at": None,
         "exit_status": None,
         "is_clean": True,
-        "dumps": {"stored": 0, "held": 2, "failed": 1, "missing": 0, "skipped": 0},
+        "dumps": {"stored": 0, "held": 2, "failed": 1, "missing": 0, "claimed": 0, "skipped": 0},
         "volumes": ["d-1"],
         "remark": "odd",
         "report": None,

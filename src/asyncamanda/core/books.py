@@ -54,9 +54,9 @@ class RunRow:
 
     `timestamp` is Amanda's name for it, 14 digits in the server's local time; None until it is
     known. `hosts` are those it was started for; for OTHER those its log names. `pid` on the
-    boot `boot_id` is the run's process. `exit_status` is None while it goes on, and where
-    nobody was there to see it. `labels` are the volumes it wrote. `report` is the file that
-    tells of it. `remark` says in words what else is to be known.
+    boot `boot_id` is the run's process, which began `pid_started` ticks after that. `exit_status`
+    is None while it goes on, and where nobody was there to see it. `labels` are the volumes it
+    wrote. `report` is the file that tells of it. `remark` says in words what else is to be known.
     """
 
     id: int
@@ -66,6 +66,7 @@ class RunRow:
     begun_at: datetime
     timestamp: str | None = None
     pid: int | None = None
+    pid_started: int | None = None
     boot_id: str | None = None
     ended_at: datetime | None = None
     exit_status: int | None = None
@@ -95,7 +96,7 @@ class RunEnd:
 class LogFile:
     """A run's log as it lies in Amanda's `logdir`.
 
-    `size` is in bytes. `begun_at` is the time in its name, `written_at` that of its last line.
+    `size` is in bytes. `begun_at` is when its run began, `written_at` the time of its last line.
     """
 
     name: str
@@ -115,8 +116,8 @@ class ProtectionKind(Enum):
 class Protection:
     """A DLE whose next dump must not build on the client's false snapshot of level `level`.
 
-    `timestamp` is that of the dump that failed. `made_at` is when Amanda was told; None: it
-    is still to be.
+    `timestamp` is that of the dump that failed, in a run that began at `dumped_at` (None: as the
+    timestamp says). `made_at` is when Amanda was told; None: it is still to be.
     """
 
     host: str
@@ -125,6 +126,7 @@ class Protection:
     kind: ProtectionKind
     level: int
     made_at: datetime | None = None
+    dumped_at: datetime | None = None
 
 
 _RANKS = {DumpState.HELD: 1, DumpState.STORED: 2}  # the others: 0
@@ -147,6 +149,7 @@ def join_verdicts(known: DleVerdict, word: DleVerdict, *, is_own: bool) -> DleVe
         kilobytes=verdict.kilobytes or other.kilobytes,
         is_strange=known.is_strange or word.is_strange,
         has_begun=known.has_begun or word.has_begun,
+        dumped_at=known.dumped_at or word.dumped_at,
     )
 
 

@@ -173,6 +173,7 @@ class DumpState(Enum):
     HELD = "held"  # whole, in the holding disk
     FAILED = "failed"
     MISSING = "missing"  # the run ended without a word on it
+    CLAIMED = "claimed"  # Amanda's log says that it was dumped, and nothing witnesses it
     SKIPPED = "skipped"  # by the configuration (skip-incr and the like): not meant to be dumped
 
     @property
@@ -189,6 +190,9 @@ class DleVerdict:
     one's where a run only brought a held dump to a volume. `level` is None where nobody
     said. `kilobytes` is the dump's size before compression. `has_begun` says that the client
     may have been at it, so that its snapshot may claim what the server does not have.
+    `has_failed_since`: the server has the dump, and a later attempt of the same run came to
+    nothing, so that the snapshot may claim more than that. `dumped_at` is when its run began, by
+    the server's clock and not by a timestamp; None where that is not known yet.
     """
 
     host: str
@@ -200,6 +204,15 @@ class DleVerdict:
     kilobytes: int = 0
     is_strange: bool = False
     has_begun: bool = False
+    has_failed_since: bool = False
+    dumped_at: datetime | None = None
+
+    @property
+    def is_false_base(self) -> bool:
+        """Whether the client's snapshot may claim files that no dump of the server's has."""
+        if self.state.is_confirmed:
+            return self.has_failed_since
+        return self.has_begun and self.state is not DumpState.SKIPPED
 
 
 @dataclass(frozen=True, slots=True)

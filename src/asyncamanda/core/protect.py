@@ -12,21 +12,41 @@ from dataclasses import replace
 from asyncamanda.core.books import Protection, ProtectionKind
 from asyncamanda.core.model import DleVerdict, DumpState
 
+BASELESS = (
+    "Amanda made an incremental dump, and has no full one of a disk of that name; a full dump is "
+    "forced, and the next run makes it"
+)
 
-def decide_protection(verdict: DleVerdict) -> Protection | None:
+
+def decide_protection(verdict: DleVerdict, *, has_full: bool = True) -> Protection | None:
     """Return what a dump that ended like this asks for; None where the snapshot is true.
 
-    A level that nobody knows counts as 0: a full dump builds on nothing.
+    A level that nobody knows counts as 0: a full dump builds on nothing. `has_full`: the server
+    has a full dump of just that disk. Without one an incremental holds nothing that could be
+    restored: Amanda takes disks whose names it writes alike for one (amanda-facts), so a disk
+    that was renamed inherits the levels of the old one.
     """
-    has_failed = verdict.state in {DumpState.FAILED, DumpState.MISSING}
-    if not has_failed or not verdict.has_begun:
-        return None
     level = verdict.level or 0
+    if verdict.state.is_confirmed and level and not has_full:
+        level = 0
+    elif not verdict.is_false_base:
+        return None
     kind = ProtectionKind.FORCE_NO_BUMP if level else ProtectionKind.FORCE
-    return Protection(verdict.host, verdict.disk, verdict.timestamp, kind, level)
+    return Protection(
+        verdict.host, verdict.disk, verdict.timestamp, kind, level, dumped_at=verdict.dumped_at
+    )
 
 
-def next_protection(known: Protection | None, verdict: DleVerdict) -> Protection | None:
+def disown_baseless(verdict: DleVerdict, *, has_full: bool) -> DleVerdict:
+    """Return what a client is told of its dump: an incremental without a full is no backup."""
+    if has_full or not verdict.state.is_confirmed or not verdict.level:
+        return verdict
+    return replace(verdict, state=DumpState.FAILED, reason=BASELESS)
+
+
+def next_protection(
+    known: Protection | None, verdict: DleVerdict, *, has_full: bool = True
+) -> Protection | None:
     """Return what a DLE needs after `verdict`, its newest, where it needed `known` before.
 
     A dump that the server has, at the level of the false snapshot or below it, has made that
@@ -34,18 +54,26 @@ def next_protection(known: Protection | None, verdict: DleVerdict) -> Protection
     (Amanda was not told in time), and only a full dump helps. A further failure adds to what
     is needed, and Amanda is told anew, which does no harm.
     """
-    is_confirmed = verdict.state.is_confirmed
+    wanted = decide_protection(verdict, has_full=has_full)
     if known is None:
-        return decide_protection(verdict)
-    if verdict.timestamp < known.timestamp:
+        return wanted
+    if _is_before(verdict, known):
         return known
-    if is_confirmed and (verdict.level or 0) <= known.level:
-        return None
-    if is_confirmed:
-        full = replace(known, kind=ProtectionKind.FORCE, level=0)
-        return replace(full, timestamp=verdict.timestamp, made_at=None)
-    failed = decide_protection(verdict)
-    if failed is None or verdict.timestamp == known.timestamp:  # the same, read once more
-        return known
-    lower = min(failed, known, key=lambda protection: protection.level)
-    return replace(lower, timestamp=verdict.timestamp, made_at=None)
+    if wanted is None and verdict.state.is_confirmed:
+        if (verdict.level or 0) <= known.level:
+            return None
+        wanted = replace(known, kind=ProtectionKind.FORCE, level=0)
+    if wanted is None or (verdict.timestamp == known.timestamp and wanted.level >= known.level):
+        return known  # the same, read once more
+    lower = min(wanted, known, key=lambda protection: protection.level)
+    return replace(lower, timestamp=verdict.timestamp, dumped_at=verdict.dumped_at, made_at=None)
+
+
+def _is_before(verdict: DleVerdict, known: Protection) -> bool:
+    """Return whether a dump is older than the one that asked for protection.
+
+    By when their runs began: a timestamp is local time, and may lie ahead of its run.
+    """
+    if verdict.dumped_at and known.dumped_at:
+        return verdict.dumped_at < known.dumped_at
+    return verdict.timestamp < known.timestamp

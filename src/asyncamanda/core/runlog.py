@@ -1,4 +1,8 @@
-r"""A run's log: what became of each DLE, by the server's word.
+r"""A run's log: what Amanda says became of each DLE.
+
+Words of clients stand in it as well, with all kinds of line breaks but Amanda's own: so a line is
+a claim, and what it claims counts as far as something witnesses it (witness.py). Lines end at
+`\n` alone; none of Amanda's is longer than 4 KB (STR_SIZE in logfile.c) and its first words.
 
 Line 1 is `INFO amdump amdump pid PID`; every other line is `KIND PROGRAM REST`, or begins with
 two blanks and goes on with the line before. Host and disk are quoted where needed. Source:
@@ -14,54 +18,67 @@ from dataclasses import dataclass, field
 from asyncamanda.core.attempts import ECHOED, SAID, TOLD, Dump
 from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.core.quoting import unquote
+from asyncamanda.core.stamps import is_stamp
 
 Key = tuple[str, str]  # host, disk
+Place = tuple[str, int]  # a volume's label, and the number of a file there
+
+LONGEST_LINE = 8192  # characters: a longer one is none of Amanda's
+
+# what Amanda writes of an answer that it could not read: then a client's words may stand anywhere
+_UNREADABLE = re.compile(
+    r"invalid reply from sendsize|badly formatted response from|parse of reply message failed"
+)
+# lines that come before the first client is asked
+_EARLY = re.compile(
+    r"(?:INFO|START|STATS|DISK) |WARNING planner (?:tapecycle \(|problem copying|WARNING: )"
+)
 
 # the parts of a run, each of which has lines in the run's log
 _PARTS = {"planner", "driver", "dumper", "chunker", "taper"}
 
 _SKIP = r'(?:"(?:\\.|[^"\\])*+"|\\.|[^ "\\])++'  # one word, which may be quoted
-_WORD, _STAMP, _LEVEL = f"({_SKIP})", "([0-9]{8,14})", "([0-9]{1,3})"
+_WORD, _STAMP, _LEVEL = f"({_SKIP})", "([0-9]{14})", "([0-9]{1,3})"
 _STORAGE = r'(?:VAULT )?(?:"ST:(?:\\.|[^"\\])*+" )?(?:"POOL:(?:\\.|[^"\\])*+" )?'
 _FIRST = re.compile(r"INFO ([a-z]+) \S+ pid ([0-9]{1,18})")
 _DISK = re.compile(f"{_WORD} {_WORD}")
-_DUMP = re.compile(f"{_WORD} {_WORD}(?: {_STAMP})? {_LEVEL} (.+)")
+_DUMP = re.compile(f"{_WORD} {_WORD}(?: ([0-9]{{8,14}}))? {_LEVEL} (.+)")
 _TAPED = re.compile(f"{_STORAGE}{_WORD} {_WORD} {_STAMP} (?:[0-9]+ )?{_LEVEL} (.+)")
 _LABEL = re.compile(f"datestamp [0-9]+ {_STORAGE}label {_WORD} tape [0-9]+")
-_DATE = re.compile(f"date {_STAMP}(?: .*)?")
+_DATE = re.compile("date ([0-9]+)(?: .*)?")
+_PART = re.compile(f"{_STORAGE}{_WORD} ([0-9]{{1,9}}) {_WORD} {_WORD} {_STAMP} [0-9]+/-?[0-9]+ .*")
 _SIZE = re.compile(r"\[sec [^]]*\borig-kb ([0-9]{1,18})\]")
 _NUMBERS = re.compile(r".*?\[sec [^]]*\] ?")
 _NO_TAPE = re.compile(r"no-tape (?:error|config) \[(.*)\]")
 _RETRY = re.compile(r"delay -?[0-9]+ level -?[0-9]+ message (.*)")
 _TELLING = re.compile(r"  (?:\? |sendbackup: error )(.+)")
 
-_SENT = re.compile(
-    r"^driver: send-cmd time [0-9.]+ to (?:"
-    rf"chunker[0-9]+: [A-Z]+-WRITE \S+ {_SKIP} {_WORD} \S+ {_WORD} {_LEVEL} "
-    rf"|dumper[0-9]+: [A-Z]+-DUMP \S+ \S+ \S+ \S+ {_WORD} \S+ {_WORD} {_SKIP} {_LEVEL} )",
-    re.MULTILINE,
-)
-
 
 @dataclass(frozen=True, slots=True)
 class RunLog:
-    """What a run's log says.
+    """What a run's log claims.
 
-    `program` and `pid` are line 1's; `timestamp` is the run's, "" where none is given. `dles`
-    are those that the run was to dump, in its order; `verdicts` are sorted by host, disk and
-    timestamp. A verdict with an older timestamp than the run's is of a dump that the run brought
-    from the holding disk to a volume. `is_finished` is whether the run said that it ended;
+    `program` and `pid` are line 1's; `timestamp` is the run's, "" where none is given, None where
+    it is no time (of a run that was named by its day). `dles` are those that the run was to dump,
+    in its order; `hosts` are those of them that stand there before any client was asked. `verdicts`
+    are sorted by host, disk and timestamp. One with another timestamp than the run's is of a dump
+    that the run brought from the holding disk to a volume. `places` are the volume and the file
+    there of each part that was written. `is_finished` is whether the run said that it ended;
     `labels` are the volumes written; `errors` are the run's own troubles, a line each.
+    `is_doubtful`: Amanda could not read what a client answered.
     """
 
     program: str
     pid: int
-    timestamp: str
+    timestamp: str | None
     dles: tuple[Key, ...]
     verdicts: tuple[DleVerdict, ...]
     is_finished: bool
     labels: tuple[str, ...]
     errors: tuple[str, ...]
+    hosts: frozenset[str] = frozenset()
+    places: Mapping[tuple[str, str, str], tuple[Place, ...]] = field(default_factory=dict)
+    is_doubtful: bool = False
 
 
 def parse_run_log(text: str, begun: Mapping[Key, int] = {}) -> RunLog | None:
@@ -80,17 +97,19 @@ def parse_run_log(text: str, begun: Mapping[Key, int] = {}) -> RunLog | None:
         return None
     reader = _Reader(first[1], first[2])
     for line in lines:
-        reader.read(line)
+        if len(line) <= LONGEST_LINE:
+            reader.read(line)
     dles = tuple(reader.list_dles())
+    stamp = reader.timestamp or ""
     verdicts = [verdict for verdict in reader.flushed.values() if verdict]
     for key in dict.fromkeys((*dles, *reader.dumps)):
         dump, level = reader.dumps.get(key), begun.get(key)
         verdicts.append(
-            dump.judge(*key, reader.timestamp, level)
+            dump.judge(*key, stamp, level)
             if dump
             else DleVerdict(
                 *key,
-                reader.timestamp,
+                stamp,
                 DumpState.MISSING,
                 level,
                 "the run ended without a word on it",
@@ -106,21 +125,10 @@ def parse_run_log(text: str, begun: Mapping[Key, int] = {}) -> RunLog | None:
         is_finished=reader.is_finished,
         labels=tuple(reader.labels),
         errors=tuple(reader.errors),
+        hosts=frozenset(reader.hosts),
+        places={dump: tuple(places) for dump, places in reader.places.items()},
+        is_doubtful=reader.is_doubtful,
     )
-
-
-def find_begun(trace: str) -> dict[Key, int]:
-    """Return the level of each (host, disk) whose dump the driver started, by a run's trace.
-
-    `trace` is the text of amdump.TIMESTAMP; a DLE that was started again has its last level.
-    The chunker is told before the client is asked, so the client may not have been at it.
-    Source: chunker_cmd() and dumper_cmd() in driverio.c of Amanda 3.5.1.
-    """
-    found: dict[Key, int] = {}
-    for sent in _SENT.finditer(trace):
-        host, disk, level = sent.group(1, 2, 3) if sent[1] is not None else sent.group(4, 5, 6)
-        found[unquote(host), unquote(disk)] = int(level)
-    return found
 
 
 @dataclass(slots=True)
@@ -129,7 +137,11 @@ class _Reader:
 
     program: str
     awaited: str  # the pid whose end is the run's
-    timestamp: str = ""
+    timestamp: str | None = ""
+    hosts: set[str] = field(default_factory=set)
+    places: dict[tuple[str, str, str], list[Place]] = field(default_factory=dict)
+    is_doubtful: bool = False
+    is_early: bool = True  # no client can have said anything yet
     wishes: Counter[Key] = field(default_factory=Counter)
     dumps: dict[Key, Dump] = field(default_factory=dict)
     flushed: dict[tuple[str, str, str], DleVerdict | None] = field(default_factory=dict)
@@ -145,8 +157,11 @@ class _Reader:
                 self.speaking.blame(_clean(told[1]), TOLD)
             return
         self.speaking = None
+        self.is_early = self.is_early and _EARLY.match(line) is not None
         kind, _, rest = line.partition(" ")
         program, _, rest = rest.partition(" ")
+        if kind in {"ERROR", "FAIL", "WARNING"} and _UNREADABLE.search(rest):
+            self.is_doubtful = True
         if take := _TAKERS.get(kind):
             take(self, kind, program, rest)
 
@@ -172,15 +187,25 @@ class _Reader:
     def take_disk(self, _kind: str, program: str, rest: str) -> None:
         """Take in a DLE that is to be dumped; amflush's are only to be flushed."""
         if program in {"planner", "ambackupd"} and (found := _DISK.fullmatch(rest)):
-            self.wishes[unquote(found[1]), unquote(found[2])] += 1
+            host, disk = unquote(found[1]), unquote(found[2])
+            self.wishes[host, disk] += 1
+            if self.is_early:
+                self.hosts.add(host)
 
     def take_date(self, _kind: str, program: str, rest: str) -> None:
         """Take in the run's timestamp, or a volume's label."""
         if program == "taper":
             if found := _LABEL.fullmatch(rest):
                 self.labels[unquote(found[1])] = None
-        elif not self.timestamp and (found := _DATE.fullmatch(rest)):
-            self.timestamp = found[1]
+        elif self.timestamp == "" and (found := _DATE.fullmatch(rest)):
+            self.timestamp = found[1] if is_stamp(found[1]) else None
+
+    def take_part(self, _kind: str, program: str, rest: str) -> None:
+        """Take in where a part of a dump was written."""
+        if program == "taper" and (found := _PART.fullmatch(rest)):
+            label, file, host, disk, stamp = found.groups()
+            place = unquote(label), int(file)
+            self.places.setdefault((unquote(host), unquote(disk), stamp), []).append(place)
 
     def take_result(self, kind: str, program: str, rest: str) -> None:
         """Take in how a dump fared. STRANGE lines have no timestamp, all others have one."""
@@ -212,7 +237,7 @@ class _Reader:
 
     def _take_taped(self, kind: str, rest: str) -> None:
         found = _TAPED.fullmatch(rest)
-        if not found or kind not in {"DONE", "PARTIAL", "FAIL"}:
+        if not found or kind not in {"DONE", "PARTIAL", "FAIL"} or not is_stamp(found[3]):
             return
         host, disk, stamp = key = (unquote(found[1]), unquote(found[2]), found[3])
         level, size, is_done = int(found[4]), _read_size(found[5]), kind == "DONE"
@@ -256,6 +281,7 @@ _TAKERS: dict[str, Callable[[_Reader, str, str, str], None]] = {
     "DISK": _Reader.take_disk,
     "START": _Reader.take_date,
     "FINISH": _Reader.take_date,
+    "PART": _Reader.take_part,
     **dict.fromkeys(
         ("SUCCESS", "STRANGE", "PARTIAL", "FAIL", "RETRY", "DONE"), _Reader.take_result
     ),

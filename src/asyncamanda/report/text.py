@@ -200,6 +200,7 @@ def describe_verdict(verdict: DleVerdict) -> str:
         DumpState.STORED: "dumped, and on a volume",
         DumpState.HELD: "dumped, and in the holding disk",
         DumpState.MISSING: "failed",
+        DumpState.CLAIMED: "not backed up",
     }.get(verdict.state, verdict.state.value)
     reason = f": {printable(verdict.reason)}" if verdict.reason else ""
     level = f" (level {verdict.level})" if verdict.state.is_confirmed else ""

@@ -7,22 +7,25 @@ theirs, and which processes belong to a run can be seen (system/processes.py).
 import asyncio
 import math
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
+from asyncamanda.core.amandaconfig import parse_config
 from asyncamanda.errors import ConfigurationError
-from asyncamanda.system.processes import iterate_processes, read_argv
+from asyncamanda.system.processes import Process, began_at, iterate_processes, read_argv
 
 SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/amanda"
 PATIENCE = timedelta(minutes=2)  # with a command that answers at once when all is well
 _NO_THRESHOLDS = ("-oflush-threshold-dumped=0", "-oflush-threshold-scheduled=0", "-otaperflush=0")
 ACK_WAIT = timedelta(seconds=10)
 SPARE_TRIES = 3  # as Amanda has it by default
+SLACK_SECONDS = 2.0  # by which a process's beginning and a file's time may be off
 KEEPER = ".asyncamanda"  # a file of ours in a run's holding directory: see plan_amdump
 
 # the programs of a run, whose presence means that something writes to the holding disk or a
@@ -47,12 +50,17 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What an Amanda configuration says: its folders, and the holding disks' room in bytes."""
+    """What an Amanda configuration says: its folders, and the holding disks' room in bytes.
+
+    `vtapes` are the folders of its virtual tapes, none where it writes to other volumes.
+    """
 
     name: str
     logdir: Path
     holding: tuple[Path, ...]
     holding_bytes: int
+    infofile: Path = Path("/nonexistent")
+    vtapes: tuple[Path, ...] = ()
 
 
 def plan_amdump(amanda_config: str, hosts: Sequence[str], grace: timedelta) -> list[str]:
@@ -146,36 +154,37 @@ def release(process: "subprocess.Popen[bytes]") -> None:
 
 
 async def read_settings(amanda_config: str) -> Settings:
-    """Return what the configuration says. Raises ConfigurationError if amgetconf cannot tell."""
-
-    async def get(*words: str) -> str:
-        answer = await ask(["amgetconf", amanda_config, *words])
-        if answer.status != 0:
-            raise _unusable(amanda_config, f"amgetconf {words[-1]}: {last_line(answer)}")
-        return answer.stdout.strip()
-
-    async def get_all(*keys: str) -> list[str]:
-        return await asyncio.gather(*map(get, keys))
-
-    folder = Path("/etc/amanda", amanda_config)  # what Amanda's relative paths begin at
-    (logdir, stamps), listed = await asyncio.gather(
-        get_all("logdir", "usetimestamps"), get("--list", "holdingdisk")
-    )
-    if stamps.lower() in {"no", "false", "off", "0"}:
+    """Return what the configuration says. Raises ConfigurationError if Amanda cannot tell."""
+    answer = await ask(["amadmin", amanda_config, "config"])
+    if answer.status != 0:
+        raise _unusable(amanda_config, first_fault(answer))
+    config = parse_config(answer.stdout)
+    if config.value("USETIMESTAMPS").lower() in {"no", "false", "off", "0"}:
         raise _unusable(amanda_config, "usetimestamps is off, so runs of one day look alike")
-    names = listed.split()
-    found = await get_all(
-        *(f"holdingdisk:{name}:directory" for name in names),
-        *(f"holdingdisk:{name}:use" for name in names),
-    )
-    places = [folder / place for place in found[: len(names)]]
-    uses = found[len(names) :]
+    if not config.value("LOGDIR"):
+        raise _unusable(amanda_config, "amadmin config does not say where its logs are")
+    folder = Path("/etc/amanda", amanda_config)  # what Amanda's relative paths begin at
+    names = config.values.get("HOLDINGDISK", ())
+    places = [folder / config.block_value("HOLDINGDISK", name, "DIRECTORY") for name in names]
+    uses = [config.block_value("HOLDINGDISK", name, "USE") for name in names]
     return Settings(
         name=amanda_config,
-        logdir=folder / logdir,
+        logdir=folder / config.value("LOGDIR"),
         holding=tuple(places),
         holding_bytes=sum(_room(*one) for one in zip(places, uses, strict=True)),
+        infofile=folder / config.value("INFOFILE"),
+        vtapes=tuple(folder / place for place in config.find_vtapes()),
     )
+
+
+def first_fault(answer: Answer) -> str:
+    """Return the first that a command said of what is wrong; the last only says that something is.
+
+    Its warnings are passed over.
+    """
+    said = (answer.stderr or answer.stdout).strip().splitlines()
+    faults = [line for line in said if "warning" not in line.lower()]
+    return next(iter(faults or said), f"exit status {answer.status}")
 
 
 def last_line(answer: Answer) -> str:
@@ -194,7 +203,8 @@ def _unusable(amanda_config: str, fault: str) -> ConfigurationError:
 
 def _room(place: Path, use: str) -> int:
     """Return how many bytes Amanda may hold in `place`: `use` in KiB, or all but so much."""
-    kilobytes = int(use.split(maxsplit=1)[0].rstrip("kK") or 0)
+    found = re.match(r"-?[0-9]+", use)
+    kilobytes = int(found[0]) if found else 0
     if kilobytes > 0:
         return kilobytes * 1024
     with suppress(OSError):
@@ -230,14 +240,32 @@ def is_worker(argv: Sequence[str], amanda_config: str) -> bool:
     return bool(names & _WORKERS) and amanda_config in argv[1:]
 
 
-def is_run_alive(timestamp: str, pid: int) -> bool:
-    """Return whether anything of a run is alive: its first process, or one that writes its log.
+class LiveRuns:
+    """Whether a run goes on: by its processes, which are looked at once, when that is first asked.
 
-    Each program of a run is told the log's name (`--log-filename .../log.TIMESTAMP.0`).
+    Each program of a run is told the log's name (`--log-filename .../log.TIMESTAMP.0`), and the
+    log's first line has the number of its first process.
     """
-    log = f"/log.{timestamp}."
-    return any(
-        process.pid == pid or any(log in word for word in read_argv(process.pid))
-        for process in iterate_processes()
-        if process.name in _WRITERS
-    )
+
+    def __init__(self) -> None:
+        self._found: list[tuple[Process, str]] | None = None
+
+    def __call__(self, timestamp: str, pid: int, written_at: datetime) -> bool:
+        """Return whether anything of the run is alive whose log was last written `written_at`.
+
+        A process that has begun since then has the number of one that is gone.
+        """
+        if self._found is None:
+            self._found = [
+                (process, "\0".join(read_argv(process.pid)))
+                for process in iterate_processes()
+                if process.name in _WRITERS
+            ]
+        log = f"/log.{timestamp}."
+        return any(
+            log in words or self._is_it(process, pid, written_at) for process, words in self._found
+        )
+
+    @staticmethod
+    def _is_it(process: Process, pid: int, written_at: datetime) -> bool:
+        return process.pid == pid and began_at(process) <= written_at.timestamp() + SLACK_SECONDS

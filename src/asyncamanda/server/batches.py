@@ -22,7 +22,7 @@ from asyncamanda.server.runs import Run
 from asyncamanda.server.site import Site
 from asyncamanda.system.clock import format_local_stamp
 from asyncamanda.system.clock import now as read_clock
-from asyncamanda.system.processes import read_boot_id
+from asyncamanda.system.processes import read_boot_id, read_process
 
 START_AGAIN_SECONDS = 5.0
 PROTECT_AGAIN_SECONDS = 1.0
@@ -101,10 +101,13 @@ class Batches:
                 f"{argv[0]} cannot be started: {error}",
                 f"is there room in {run.output.parent}? it is tried again",
             ) from error
-        boot_id = read_boot_id()
-        run.row = replace(row, pid=process.pid, boot_id=boot_id)
+        boot_id, leader = read_boot_id(), read_process(process.pid)
+        started = leader.started if leader else None
+        run.row = replace(row, pid=process.pid, pid_started=started, boot_id=boot_id)
         await site.record.write(
-            lambda ledger: ledger.note_run(row.id, pid=process.pid, boot_id=boot_id)
+            lambda ledger: ledger.note_run(
+                row.id, pid=process.pid, pid_started=started, boot_id=boot_id
+            )
         )
         amanda.release(process)
         site.log(f"{kind.value} {row.id} starts: {' '.join(argv)}")
@@ -181,12 +184,13 @@ class Batches:
                     Ledger.note_run,
                     run_id=row.id,
                     pid=old.pid,
+                    pid_started=old.pid_started,
                     boot_id=old.boot_id,
                     timestamp=run.timestamp,
                 )
             )
             del self.runs[number]
-            run.row = replace(row, pid=old.pid, boot_id=old.boot_id)
+            run.row = replace(row, pid=old.pid, pid_started=old.pid_started, boot_id=old.boot_id)
             self.runs[row.id] = run
 
     # -- follow
@@ -212,16 +216,17 @@ class Batches:
         """
         is_waiting = False
         for entry in self._queue.of_run(run):
-            own = {v.disk: v for v in _own_words(log.verdicts, entry.client, log.timestamp)}
+            own = {v.disk: v for v in _own_words(log.verdicts, entry.client, run.timestamp or "")}
             wanted = {disk for host, disk in log.dles if host == entry.client}
             wanted |= {*self._site.disks(entry.client)}
             is_through = all(disk in own and _is_good(own[disk]) for disk in wanted)
             if not wanted or not is_through:
                 continue
-            if run.is_writing(entry.client):
+            words = run.weigh(replace(log, verdicts=tuple(own.values())), {})
+            words = await self._site.disown_baseless(entry.client, words)
+            if not words or not all(map(_is_good, words)):  # its files have not their final names
                 is_waiting = True
             else:
-                words = tuple(own.values())
                 await self._site.record.write(
                     partial(Ledger.note_verdicts, run_id=run.row.id, words=words)
                 )
@@ -256,6 +261,15 @@ class Batches:
         self._site.background.start(self._tell_end(line, end))
         return True
 
+    def has_served_well(self, client: str) -> bool:
+        """Return whether the client's last run brought all that it was to bring."""
+        words = self._served[client][1].verdicts if client in self._served else ()
+        return bool(words) and all(map(_is_good, words))
+
+    def forget_missed_end(self, line: Line) -> None:
+        """Take the client for told of how its last run ended: it wants another."""
+        line.served = self._count_served(line.client)
+
     def _count_served(self, client: str) -> int:
         return self._served[client][0] if client in self._served else 0
 
@@ -264,7 +278,8 @@ class Batches:
         site, client = self._site, line.client
         line.served = self._count_served(client)
         entry = self._queue.entries.get(client)
-        standing = "idle" if entry is None else "running" if entry.run else "queued"
+        is_running = entry is not None and entry.run is not None and entry.run.is_alive()
+        standing = "idle" if entry is None else "running" if is_running else "queued"
         return Welcome(
             protocol=max(PROTOCOLS),
             software=f"asyncamanda {__version__}",
@@ -317,13 +332,22 @@ class Batches:
         site.log(f"{run.row.kind.value} {run.row.id} ({run.timestamp}) ended: {_sum_up(end)}")
         stamp = run.timestamp or format_local_stamp(run.row.begun_at)
         for entry in self._queue.of_run(run):
-            await self._finish(entry, run, _own_words(end.verdicts, entry.client, stamp))
+            words = _own_words(end.verdicts, entry.client, stamp)
+            await self._finish(entry, run, await site.disown_baseless(entry.client, words))
         await self._protections.make(run.clients)  # before which none of them is in a run again
         del self.runs[run.row.id]
 
     async def _judge(self, run: Run) -> RunEnd:
         disks = {host: self._site.disks(host) for host in run.clients}
-        end = run.judge(disks)
+        log = run.read_claims(disks)
+        words: tuple[DleVerdict, ...] = ()
+        if log:
+            stamps = {verdict.timestamp for verdict in log.verdicts}
+            known = await self._site.record.write(
+                lambda ledger: ledger.known_verdicts(self._site.name, stamps)
+            )
+            words = run.weigh(log, known)
+        end = run.conclude(log, words)
         if not end.verdicts:
             end = replace(end, verdicts=_missing(run, disks, end))
         if run.output.exists() and not run.output.stat().st_size:

@@ -23,6 +23,7 @@ from asyncamanda.server.ledger import LedgerBusy
 from asyncamanda.server.line import Line
 from asyncamanda.server.queue import Entry, Queue
 from asyncamanda.server.record import RETRY_SECONDS, Record
+from asyncamanda.server.runs import POLL, Run
 from asyncamanda.server.site import Site
 from asyncamanda.system.clock import now as read_clock
 
@@ -112,8 +113,25 @@ class Desk:
         """Take a client's request, unless it is served by now without knowing it."""
         if not line.is_open:
             return
-        if line.client in self.queue.entries or not self.batches.tell_missed_end(line):
+        entry = self.queue.entries.get(line.client)
+        if entry and entry.run and not entry.run.is_alive():
+            self.site.background.start(self._submit_after(entry.run, line))
+        elif entry or not self.batches.tell_missed_end(line):
             self.queue.submit(line)
+
+    async def _submit_after(self, run: Run, line: Line) -> None:
+        """Take the request of a client that came when its run was dead, and is being judged.
+
+        It was not there when that failed, so the failure is not its end.
+        """
+        while run in self.batches.runs.values():
+            await asyncio.sleep(POLL)
+        if not line.is_open:
+            return
+        if self.batches.has_served_well(line.client) and self.batches.tell_missed_end(line):
+            return
+        self.batches.forget_missed_end(line)
+        self.queue.submit(line)
 
     def _places(self) -> dict[str, Queued]:
         """Return where in the queue each client is that waits, and for what."""
@@ -213,17 +231,17 @@ class Desk:
     async def _take_in(self) -> bool:
         """Take in what there is; return whether that is through (False: the ledger is locked)."""
         site = self.site
-        ledger, logdir = site.record.ledger, site.settings.logdir
+        ledger, settings = site.record.ledger, site.settings
         try:
-            for said in take_in_all(ledger, site.name, logdir, amanda.is_run_alive, read_clock()):
-                if "cannot be read" in said:
+            for said in take_in_all(ledger, settings, amanda.LiveRuns(), read_clock()):
+                if "cannot be read" in said or said.startswith("warning"):
                     site.log(said)
                 await asyncio.sleep(0)
         except LedgerBusy as error:
             site.record.note_trouble(error)
             return False
         except OSError as error:
-            site.log(f"{logdir} cannot be read: {error}")
+            site.log(f"{settings.logdir} cannot be read: {error}")
         return True
 
     async def relearn(self) -> None:

@@ -16,7 +16,7 @@ from asyncamanda.core.flush import (
     is_flush_due,
 )
 from asyncamanda.core.runlog import parse_run_log
-from asyncamanda.server import amanda, runs
+from asyncamanda.server import amanda, logs, runs
 from asyncamanda.server.batches import Batches
 from asyncamanda.server.site import Site
 from asyncamanda.system.clock import local_zone
@@ -106,8 +106,10 @@ class Flushes:
     def is_left_unclean(self) -> bool:
         """Return whether the newest run's log has no end. Nothing runs while this is asked."""
         log = self._site.settings.logdir / "log"
-        parsed = parse_run_log(runs.read_log(log)) if log.is_symlink() else None
-        return parsed is not None and not parsed.is_finished
+        with suppress(OSError):
+            parsed = parse_run_log(logs.read_text(log)) if log.is_symlink() else None
+            return parsed is not None and not parsed.is_finished
+        return False
 
     async def clean_up(self) -> None:
         """Tidy up after a run that crashed, by amcleanup, which takes it that nothing runs."""

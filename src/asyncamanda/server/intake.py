@@ -1,24 +1,26 @@
 """From Amanda's logs to the ledger: each finished run's log once, whoever started the run.
 
 So the ledger also knows what cron's amdump and an administrator's amflush did, before there
-was a ledger and while no dispatcher ran.
+was a ledger and while no dispatcher ran. What a log says is a claim; what counts of it decides
+core/witness.py, by what is found on the holding disk and the volumes.
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
-from asyncamanda.core.books import LogFile
-from asyncamanda.core.model import EPOCH, DumpState
-from asyncamanda.core.runlog import RunLog, find_begun, parse_run_log
+from asyncamanda.core.books import LogFile, RunKind
+from asyncamanda.core.model import EPOCH, DleVerdict, DumpState
+from asyncamanda.core.runlog import RunLog, parse_run_log
+from asyncamanda.core.trace import find_begun, find_start
+from asyncamanda.core.witness import UNREADABLE, RunFacts
+from asyncamanda.server import logs
+from asyncamanda.server.amanda import Settings
 from asyncamanda.server.ledger import Ledger
+from asyncamanda.server.witnesses import weigh_log
+from asyncamanda.system.clock import parse_local_stamp, read_local
 
-OLD = "oldlog"  # below logdir: where amtrmlog puts the logs of runs whose volumes are gone
-
-_LOG_NAME = re.compile(r"log\.(?P<timestamp>[0-9]{14})\.(?P<number>[0-9]{1,9})")
+IsAlive = Callable[[str, int, datetime], bool]  # timestamp, process, when its log was last written
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,103 +31,101 @@ class FoundLog:
     text: str = ""
     fault: str = ""
 
+    @property
+    def timestamp(self) -> str:
+        """The timestamp of its run, by its name."""
+        return logs.stamp_of(self.file.name)
 
-def scan_logs(logdir: Path, taken: Mapping[str, int]) -> Iterator[FoundLog]:
+
+def scan_logs(settings: Settings, taken: Mapping[str, int]) -> Iterator[FoundLog]:
     """Yield the logs in `logdir` and its `oldlog` that are not `taken`, oldest first.
 
     `taken` has the name of each that is, and its size then: one that has grown is yielded. One
     that vanishes meanwhile is left out. Raises OSError if `logdir` cannot be listed.
     """
-    names = _list_logs(logdir)  # first: a log that is moved meanwhile is seen in its new place
-    if (logdir / OLD).is_dir():
-        names |= _list_logs(logdir / OLD)
-    for name in sorted(names, key=_age):
-        found = _look(logdir, name, taken.get(name))
+    for name in logs.list_logs(settings.logdir):
+        found = _look(settings, name, taken.get(name))
         if found:
             yield found
 
 
-def _list_logs(folder: Path) -> set[str]:
-    """Return the names of the runs' logs; `log`, the newest one's other name, is none."""
-    return {path.name for path in folder.iterdir() if _LOG_NAME.fullmatch(path.name)}
-
-
-def _age(name: str) -> tuple[str, int]:
-    _, timestamp, number = name.split(".")
-    return timestamp, int(number)
-
-
-def _look(logdir: Path, name: str, taken_size: int | None) -> FoundLog | None:
+def _look(settings: Settings, name: str, taken_size: int | None) -> FoundLog | None:
     """Return the log of that name, wherever it is by now; None if it is taken, or gone."""
-    for path in (logdir / name, logdir / OLD / name):
-        try:
-            status = path.stat()
-            if status.st_size == taken_size:
-                return None
-            written_at = datetime.fromtimestamp(status.st_mtime, UTC)
-            file = LogFile(name, status.st_size, _begun_at(name, written_at), written_at)
-            return FoundLog(file, _read(path))
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            return FoundLog(LogFile(name, 0, EPOCH, EPOCH), fault=error.strerror or str(error))
-    return None
-
-
-def _begun_at(name: str, otherwise: datetime) -> datetime:
-    """Return the time in a log's name, which is the server's local time."""
     try:
-        local = datetime.strptime(_age(name)[0], "%Y%m%d%H%M%S")  # noqa: DTZ007 - made aware below
-    except ValueError:
-        return otherwise
-    return local.astimezone(UTC)
+        size, seconds = logs.size_log(settings.logdir, name)
+        if size == taken_size:
+            return None
+        written_at = datetime.fromtimestamp(seconds, UTC)
+        begun_at = _begun_at(settings, logs.stamp_of(name), written_at)
+        file = LogFile(name, size, begun_at, written_at)
+        return FoundLog(file, logs.read_log(settings.logdir, name))
+    except FileNotFoundError:
+        return None
+    except (OSError, OverflowError, ValueError) as error:
+        fault = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        return FoundLog(LogFile(name, 0, EPOCH, EPOCH), fault=fault)
 
 
-def _read(path: Path) -> str:
-    with path.open(encoding="utf-8", errors="surrogateescape", newline="\n") as file:
-        return file.read()
+def _begun_at(settings: Settings, timestamp: str, written_at: datetime) -> datetime:
+    """Return when a run began: as its trace says, else as its name does; never after its log.
+
+    A run's name may lie ahead of it: Amanda takes the next one that is free.
+    """
+    said = find_start(logs.read_head(settings.logdir / f"amdump.{timestamp}"))
+    begun_at = read_local(*said) if said else parse_local_stamp(timestamp)
+    return min(begun_at, written_at)
 
 
 def take_in_all(
-    ledger: Ledger,
-    amanda_config: str,
-    logdir: Path,
-    is_alive: Callable[[str, int], bool],
-    at: datetime,
+    ledger: Ledger, settings: Settings, is_alive: IsAlive, at: datetime
 ) -> Iterator[str]:
     """Take in each finished log that is not taken in, and yield a line on it, for the diary.
 
-    A log without an end is finished when its run's processes are gone: `is_alive` says so of
-    its timestamp and process id. Whoever iterates may do other things between two logs. Raises
-    OSError if `logdir` cannot be listed, and what Ledger.take_in() raises.
+    A log is finished when its run's processes are gone, whatever it says: `is_alive` says so.
+    Whoever iterates may do other things between two logs. Raises OSError if `logdir` cannot be
+    listed, and what Ledger.take_in() raises.
     """
-    for found in scan_logs(logdir, ledger.logs_taken(amanda_config)):
+    for found in scan_logs(settings, ledger.logs_taken(settings.name)):
         name = found.file.name
-        log = None if found.fault else _parse(found, logdir)
+        log = None if found.fault else _parse(found, settings)
         if found.fault:
             yield f"{name} cannot be read: {found.fault}"
-        elif log and not log.is_finished and is_alive(log.timestamp, log.pid):
+        elif log and is_alive(found.timestamp, log.pid, found.file.written_at):
             yield f"{name} is of a run that goes on"
         else:
-            ledger.take_in(amanda_config, found.file, log, at)
-            yield f"{name} taken in: {_describe(log)}"
+            words = _weigh(ledger, settings, found, log) if log else ()
+            ledger.take_in(settings.name, found.file, log, words, at)
+            yield f"{name} taken in: {_describe(log, words)}"
+            if log and log.is_doubtful:
+                yield f"warning: {name}: {UNREADABLE}"
 
 
-def _parse(found: FoundLog, logdir: Path) -> RunLog | None:
+def _parse(found: FoundLog, settings: Settings) -> RunLog | None:
     """Return what the log says; of dumps without a result, with what the run's trace says."""
-    timestamp, _ = _age(found.file.name)
     log = parse_run_log(found.text)
     if log and any(verdict.state is DumpState.MISSING for verdict in log.verdicts):
-        with suppress(OSError):
-            log = parse_run_log(found.text, find_begun(_read(logdir / f"amdump.{timestamp}")))
-    if log and not log.timestamp:  # cut off before it said so
-        verdicts = tuple(replace(verdict, timestamp=timestamp) for verdict in log.verdicts)
-        log = replace(log, timestamp=timestamp, verdicts=verdicts)
+        begun = find_begun(logs.read_trace(settings.logdir, found.timestamp))
+        log = parse_run_log(found.text, begun)
     return log
 
 
-def _describe(log: RunLog | None) -> str:
+def _weigh(
+    ledger: Ledger, settings: Settings, found: FoundLog, log: RunLog
+) -> tuple[DleVerdict, ...]:
+    """Return what counts of what the log says."""
+    stamp, begun_at = found.timestamp, found.file.begun_at
+    run = ledger.run_by_timestamp(settings.name, stamp)
+    facts = RunFacts(stamp, log.hosts, begun_at)
+    if run and run.kind is not RunKind.OTHER:
+        facts = RunFacts(stamp, run.hosts, run.begun_at)
+    known = ledger.known_verdicts(settings.name, {stamp, *(v.timestamp for v in log.verdicts)})
+    return weigh_log(settings, log, facts, known, found.file.written_at)
+
+
+def _describe(log: RunLog | None, words: tuple[DleVerdict, ...]) -> str:
     if log is None:
         return "no run's log"
     cut = "" if log.is_finished else ", cut off"
-    return f"{log.program}, verdicts: {len(log.verdicts)}{cut}"
+    claimed = sum(word.state is DumpState.CLAIMED for word in words)
+    unseen = f", without a witness: {claimed}" if claimed else ""
+    return f"{log.program}, verdicts: {len(words)}{unseen}{cut}"

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, func, or_, select, update
 
 from asyncamanda.core.books import (
     LogFile,
@@ -23,8 +23,9 @@ from asyncamanda.core.books import (
     RunKind,
     RunRow,
 )
-from asyncamanda.core.model import DleVerdict, DumpState
+from asyncamanda.core.model import DleVerdict
 from asyncamanda.core.runlog import RunLog
+from asyncamanda.core.witness import Dump
 from asyncamanda.server import ledgerfile
 from asyncamanda.server.ledgerfile import (
     LedgerBusy,
@@ -47,8 +48,11 @@ from asyncamanda.server.rows import (
 )
 from asyncamanda.server.schema import logs, protections, requests, runs, sessions, verdicts
 from asyncamanda.server.verdicts import (
+    IS_CONFIRMED,
     VERDICT,
     Dle,
+    dles_with_full,
+    known_verdicts,
     newest_verdicts,
     put_protections,
     put_verdicts,
@@ -57,8 +61,6 @@ from asyncamanda.server.verdicts import (
 from asyncamanda.system.clock import now
 
 __all__ = ["Ledger", "LedgerBusy", "LedgerDamaged", "LedgerUnavailable"]
-
-_CONFIRMED = verdicts.c.state.in_([state for state in DumpState if state.is_confirmed])
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,7 @@ class Ledger:
         run_id: int,
         *,
         pid: int | None = None,
+        pid_started: int | None = None,
         boot_id: str | None = None,
         timestamp: str | None = None,
     ) -> None:
@@ -192,7 +195,12 @@ class Ledger:
 
         If the run's log was taken in before anybody knew whose it is, what it said is its own.
         """
-        known = {"pid": pid, "boot_id": boot_id, "timestamp": timestamp}
+        known: dict[str, object] = {
+            "pid": pid,
+            "pid_started": pid_started,
+            "boot_id": boot_id,
+            "timestamp": timestamp,
+        }
         known = {name: value for name, value in known.items() if value is not None}
         if not known:
             return
@@ -297,15 +305,29 @@ class Ledger:
         return sorted(found, key=lambda verdict: (verdict.host, verdict.disk, verdict.timestamp))
 
     def newest_confirmed(self, amanda_config: str, host: str) -> dict[str, DleVerdict]:
-        """Return the newest dump that the server has, of each disk of `host`."""
+        """Return the newest dump that the server has, of each disk of `host`.
+
+        One of a disk of which it has no full dump of just that name is no backup, and left out.
+        """
         with self._reading() as connection:
-            found = newest_verdicts(connection, amanda_config, _CONFIRMED, verdicts.c.host == host)
+            found = _find_backups(connection, amanda_config, verdicts.c.host == host)
         return {disk: verdict for (_, disk), verdict in found.items()}
 
     def newest_confirmed_all(self, amanda_config: str) -> dict[Dle, DleVerdict]:
-        """Return the newest dump that the server has, of each (host, disk)."""
+        """Return the same of each (host, disk)."""
         with self._reading() as connection:
-            return newest_verdicts(connection, amanda_config, _CONFIRMED)
+            return _find_backups(connection, amanda_config)
+
+    def disks_with_full(self, amanda_config: str, host: str) -> set[str]:
+        """Return the disks of `host` of which the server has a full dump, of just that name."""
+        with self._reading() as connection:
+            found = dles_with_full(connection, amanda_config, verdicts.c.host == host)
+        return {disk for _, disk in found}
+
+    def known_verdicts(self, amanda_config: str, stamps: Iterable[str]) -> dict[Dump, DleVerdict]:
+        """Return what is known of the dumps of these timestamps."""
+        with self._reading() as connection:
+            return known_verdicts(connection, amanda_config, {*stamps})
 
     def newest_verdicts(self, amanda_config: str) -> dict[Dle, DleVerdict]:
         """Return the newest verdict on each (host, disk), be it a failure."""
@@ -373,21 +395,28 @@ class Ledger:
 
     # -- logs
 
-    def take_in(self, amanda_config: str, file: LogFile, log: RunLog | None, at: datetime) -> bool:
+    def take_in(
+        self,
+        amanda_config: str,
+        file: LogFile,
+        log: RunLog | None,
+        words: Sequence[DleVerdict],
+        at: datetime,
+    ) -> bool:
         """Take in a finished run's log, once. Returns False if it was taken in, as long as it is.
 
         One that has grown since (it was cut off, and went on) is taken in anew. `log` is None
-        for one that tells of no run: then it is only known to be none. What it says is added
-        to the run of its timestamp; if that is none of ours, to one of kind OTHER. A run of
-        ours stays live until end_run().
+        for one that tells of no run: then it is only known to be none. `words` are what counts of
+        its claims, and are added to the run of its timestamp; if that is none of ours, to one of
+        kind OTHER. A run of ours stays live until end_run().
         """
         with self._writing() as connection:
             if not note_log(connection, amanda_config, file, at):
                 return False
             if log and (log.dles or log.verdicts):
                 run = put_other_run(connection, amanda_config, file, log)
-                put_verdicts(connection, run, log.verdicts)
-                put_protections(connection, run, log.verdicts)
+                put_verdicts(connection, run, words)
+                put_protections(connection, run, words)
             return True
 
     def logs_taken(self, amanda_config: str) -> dict[str, int]:
@@ -412,6 +441,15 @@ class Ledger:
                 )
                 forgotten += done.rowcount
         return forgotten
+
+
+def _find_backups(
+    connection: Connection, amanda_config: str, *where: ColumnElement[bool]
+) -> dict[Dle, DleVerdict]:
+    """Return each DLE's newest dump that the server has, if it has a full one as well."""
+    found = newest_verdicts(connection, amanda_config, IS_CONFIRMED, *where)
+    with_full = dles_with_full(connection, amanda_config, *where)
+    return {dle: verdict for dle, verdict in found.items() if dle in with_full}
 
 
 def _inode(path: Path | None) -> tuple[int, int] | None:

@@ -16,6 +16,7 @@ from asyncamanda.core.books import (
 )
 from asyncamanda.core.model import DleVerdict
 from asyncamanda.core.runlog import RunLog
+from asyncamanda.core.witness import UNREADABLE
 from asyncamanda.server.schema import logs, requests, runs, verdicts
 
 IS_OPEN = requests.c.state.in_([state for state in RequestState if state.is_open])
@@ -112,20 +113,21 @@ def note_log(connection: Connection, amanda_config: str, file: LogFile, at: date
 
 def put_other_run(connection: Connection, amanda_config: str, file: LogFile, log: RunLog) -> RunRow:
     """Return the run that a log tells of: ours as it is, or another's as the log has it."""
-    known = run_of(connection, amanda_config, log.timestamp)
+    timestamp = file.name.split(".")[1]
+    known = run_of(connection, amanda_config, timestamp)
     if known and known.kind is not RunKind.OTHER:
         return known
     values: dict[str, Any] = {
         "amanda_config": amanda_config,
         "kind": RunKind.OTHER,
-        "timestamp": log.timestamp,
-        "hosts": tuple(sorted({host for host, _ in log.dles})),
+        "timestamp": timestamp,
+        "hosts": tuple(sorted(log.hosts)),
         "pid": log.pid,
         "begun_at": file.begun_at,
         "ended_at": max(file.begun_at, file.written_at),
         "is_clean": log.is_finished and not log.errors,
         "labels": log.labels,
-        "remark": "; ".join((log.program, *log.errors)),
+        "remark": "; ".join((log.program, *log.errors, *([UNREADABLE] if log.is_doubtful else []))),
     }
     if known is None:
         return get_run(connection, insert_row(connection, runs, values))

@@ -1,31 +1,36 @@
 """One run of Amanda's: started when it is written down, followed by its log, judged at its end.
 
 A run outlives the dispatcher that started it: it has a session of its own, and the next
-dispatcher finds it in the ledger. Its log is the authority; amdump's exit status says nothing
-of a single DLE, and nobody is there to see it where the dispatcher died.
+dispatcher finds it in the ledger. It has ended when nothing of that session lives, whatever its
+log says. The log tells of each DLE, and counts as far as there are witnesses (core/witness.py);
+amdump's exit status says nothing of a single one, and nobody is there to see it where the
+dispatcher died.
 """
 
 import asyncio
-import glob
-import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from asyncamanda.core.books import RunEnd, RunRow
 from asyncamanda.core.model import DleVerdict, DumpState
-from asyncamanda.core.runlog import RunLog, find_begun, parse_run_log
+from asyncamanda.core.runlog import RunLog, parse_run_log
+from asyncamanda.core.stamps import is_stamp
+from asyncamanda.core.trace import find_begun
+from asyncamanda.core.witness import UNREADABLE, Dump, RunFacts
+from asyncamanda.server import logs
 from asyncamanda.server.amanda import KEEPER, Settings
+from asyncamanda.server.witnesses import weigh_log
+from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.clock import parse_local_stamp
 from asyncamanda.system.processes import has_session, read_boot_id, read_process
 
 POLL_START = 0.02  # seconds, until the keeper is in its place
 POLL = 0.25  # seconds, while it goes on
 KEPT_WORDS = 500  # characters of what amdump itself printed
-_LOG_NAME = re.compile(r"log\.(\d{14})\.\d+")
 
 
 @dataclass(slots=True)
@@ -39,7 +44,6 @@ class Run:
     timestamp: str | None = None
     log_name: str | None = None
     logs_before: frozenset[str] = frozenset()
-    verdicts: tuple[DleVerdict, ...] = ()
     exit_status: int | None = None
     _log_size: int = -1
     is_led: bool = True
@@ -59,7 +63,10 @@ class Run:
     @property
     def log_path(self) -> Path | None:
         """Where its log is, as soon as that is known."""
-        return self.settings.logdir / self.log_name if self.log_name else None
+        if self.log_name is None:
+            return None
+        old = self.settings.logdir / logs.OLD / self.log_name  # where its end may have put it
+        return old if old.exists() else self.settings.logdir / self.log_name
 
     @property
     def trace_path(self) -> Path | None:
@@ -78,24 +85,22 @@ class Run:
             if status is None:
                 return True
             self.exit_status = status
-        elif self.is_led:
-            leader = read_process(self.pid)
-            if leader and leader.session == self.pid:
-                return True
+        elif self.is_led and (leader := read_process(self.pid)):
+            return leader.session == self.pid and leader.started == self.row.pid_started
         self.is_led = False
         return has_session(self.pid)
 
     def find_log(self) -> bool:
         """Look for its log, by the process id in the first line; return whether it is known."""
         if self.log_name is None:
-            for name in list_logs(self.settings.logdir) - self.logs_before:
-                parsed = parse_run_log(first_lines(self.settings.logdir / name))
+            # the newest first: a number of a process comes round
+            for name in sorted(list_logs(self.settings.logdir) - self.logs_before, reverse=True):
+                parsed = parse_run_log(_first_line(self.settings.logdir, name))
                 if parsed and parsed.pid == self.pid:
                     self.log_name = name
                     break
         if self.log_name and self.timestamp is None:
-            found = _LOG_NAME.fullmatch(self.log_name)
-            self.timestamp = found[1] if found else None
+            self.timestamp = logs.stamp_of(self.log_name)
         return self.timestamp is not None
 
     def place_keeper(self) -> bool:
@@ -120,79 +125,86 @@ class Run:
 
     def read_log(self) -> RunLog | None:
         """Return what its log says so far; None if that is nothing, or nothing new."""
-        path = self.log_path
-        if path is None:
+        if self.log_name is None:
             return None
-        try:
-            size = path.stat().st_size
-        except OSError:
-            return None
-        if size == self._log_size:
-            return None
-        self._log_size = size
-        return parse_run_log(read_log(path))
+        with suppress(OSError):
+            size, _ = logs.size_log(self.settings.logdir, self.log_name)
+            if size != self._log_size:
+                self._log_size = size
+                return parse_run_log(logs.read_log(self.settings.logdir, self.log_name))
+        return None
 
-    def is_writing(self, host: str) -> bool:
-        """Return whether a dump of `host` is still in a file that a clean-up would remove.
+    def read_claims(self, dles: Mapping[str, list[str]]) -> RunLog | None:
+        """Return what its log says, now that nothing of it runs; None if it has none.
 
-        The chunker says SUCCESS a moment before its file loses the ending `.tmp`.
+        `dles` are its hosts' disks. One on which the log has no word is missing; what the trace
+        tells of it is the level.
         """
-        folders = [place / (self.timestamp or "") for place in self.settings.holding]
-        return any(any(folder.glob(f"{glob.escape(host)}.*.tmp")) for folder in folders)
-
-    def judge(self, dles: Mapping[str, list[str]]) -> RunEnd:
-        """Return how it ended, now that nothing of it runs. `dles` are its hosts' disks.
-
-        A DLE on which the log has no word is missing; what the trace tells of it is the level.
-        """
-        self._log_size = -1
         self.find_log()
-        log = self.read_log()
-        begun = find_begun(read_log(self.trace_path)) if self.trace_path else {}
-        if log is not None and self.log_path:
-            log = parse_run_log(read_log(self.log_path), begun)
+        if self.log_name is None or self.timestamp is None:
+            return None
+        begun = find_begun(logs.read_trace(self.settings.logdir, self.timestamp))
+        with suppress(OSError):
+            log = parse_run_log(logs.read_log(self.settings.logdir, self.log_name), begun)
+            if log is not None and log.timestamp in {"", self.timestamp}:
+                return _with_missing(log, dles, begun)
+        return None
+
+    def weigh(self, log: RunLog, known: Mapping[Dump, DleVerdict]) -> tuple[DleVerdict, ...]:
+        """Return what counts of a log's claims; `known` is what the ledger has of these dumps."""
+        assert self.timestamp
+        is_over = not self.is_alive()
+        facts = RunFacts(self.timestamp, self.clients, self.row.begun_at, is_ours=is_over)
+        return weigh_log(self.settings, log, facts, known, read_clock())
+
+    def conclude(self, log: RunLog | None, words: tuple[DleVerdict, ...]) -> RunEnd:
+        """Return how it ended, of whose log's claims `words` count; None: it has no log."""
         if log is None:
-            words = self._own_words()
-            return RunEnd(self.exit_status, is_clean=True, verdicts=(), remark=words)
-        known = {(v.host, v.disk) for v in log.verdicts if v.timestamp == log.timestamp}
-        unnamed = [
-            DleVerdict(host, disk, log.timestamp, DumpState.MISSING, begun.get((host, disk)))
-            for host in self.clients
-            for disk in dles.get(host, [])
-            if (host, disk) not in known
-        ]
+            return RunEnd(self.exit_status, is_clean=True, remark=self._own_words())
+        said = "; ".join((*log.errors, *([UNREADABLE] if log.is_doubtful else [])))
         return RunEnd(
             exit_status=self.exit_status,
             is_clean=log.is_finished,
-            verdicts=(*log.verdicts, *map(_explain_missing, unnamed)),
+            verdicts=words,
             labels=log.labels,
-            remark="; ".join(log.errors)[:KEPT_WORDS] or self._own_words(),
+            remark=said[:KEPT_WORDS] or self._own_words(),
         )
 
     def _own_words(self) -> str:
         """Return the last that the program itself printed, in one line; usually nothing."""
         with suppress(OSError):
-            return " ".join(read_log(self.output).split())[-KEPT_WORDS:]
+            return " ".join(logs.read_text(self.output).split())[-KEPT_WORDS:]
         return ""
 
 
-def _explain_missing(verdict: DleVerdict) -> DleVerdict:
-    return DleVerdict(
-        verdict.host,
-        verdict.disk,
-        verdict.timestamp,
-        verdict.state,
-        verdict.level,
-        "the run ended without a word on it",
-        has_begun=verdict.level is not None,
+def _with_missing(
+    log: RunLog, dles: Mapping[str, list[str]], begun: Mapping[tuple[str, str], int]
+) -> RunLog:
+    """Return `log` with a verdict on each of its hosts' disks on which it has none."""
+    stamp = log.timestamp or ""
+    known = {(v.host, v.disk) for v in log.verdicts if v.timestamp == stamp}
+    missing = (
+        DleVerdict(
+            host,
+            disk,
+            stamp,
+            DumpState.MISSING,
+            begun.get((host, disk)),
+            "the run ended without a word on it",
+            has_begun=(host, disk) in begun,
+        )
+        for host, disks in dles.items()
+        for disk in disks
+        if (host, disk) not in known
     )
+    return replace(log, verdicts=(*log.verdicts, *missing))
 
 
 def adopt(row: RunRow, settings: Settings, output: Path) -> Run:
     """Return a run that another dispatcher started, from what the ledger has of it."""
     run = Run(row, settings, output, timestamp=row.timestamp)
     if row.timestamp:
-        names = {name for name in list_logs(settings.logdir) if f".{row.timestamp}." in name}
+        names = {n for n in list_logs(settings.logdir) if logs.stamp_of(n) == row.timestamp}
         run.log_name = max(names, default=None)
     run.is_of_this_boot = row.boot_id == read_boot_id()
     return run
@@ -213,28 +225,19 @@ async def wait_rooted(run: Run, within: timedelta) -> bool:
 
 
 def list_logs(logdir: Path) -> frozenset[str]:
-    """Return the names of the runs' logs in `logdir`."""
+    """Return the names of the runs' logs in `logdir`; none if it cannot be read."""
     try:
-        return frozenset(path.name for path in logdir.iterdir() if _LOG_NAME.fullmatch(path.name))
+        return frozenset(logs.list_logs(logdir))
     except OSError:
         return frozenset()
 
 
-def first_lines(path: Path) -> str:
-    """Return a log's beginning; nothing if it cannot be read."""
-    try:
-        with path.open(encoding="utf-8", errors="surrogateescape") as file:
-            return file.read(400)
-    except OSError:
-        return ""
-
-
-def read_log(path: Path) -> str:
-    """Return the text of a log, whole; nothing if there is none."""
-    try:
-        return path.read_text("utf-8", "surrogateescape")
-    except OSError:
-        return ""
+def _first_line(logdir: Path, name: str) -> str:
+    """Return a log's first line with its end; nothing if it cannot be read."""
+    for path in (logdir / logs.OLD / name, logdir / name):
+        if head := logs.read_head(path):
+            return head.partition("\n")[0] + "\n"
+    return ""
 
 
 def remove_keepers(folders: Iterator[Path]) -> None:
@@ -251,7 +254,7 @@ def held_bytes(settings: Settings) -> tuple[int, datetime | None]:
     for place in settings.holding:
         with suppress(OSError):
             for folder in place.iterdir():
-                if not _is_stamp(folder.name):
+                if not is_stamp(folder.name):
                     continue
                 sizes = [p.stat().st_size for p in folder.iterdir() if _is_dump(p)]
                 if sizes:
@@ -263,10 +266,3 @@ def held_bytes(settings: Settings) -> tuple[int, datetime | None]:
 
 def _is_dump(path: Path) -> bool:
     return path.name not in {KEEPER, "pid"} and not path.name.endswith(".tmp")
-
-
-def _is_stamp(name: str) -> bool:
-    try:
-        return bool(parse_local_stamp(name))
-    except (ValueError, OverflowError):
-        return False

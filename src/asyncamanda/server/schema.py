@@ -30,7 +30,7 @@ from sqlalchemy import (
 from asyncamanda.core.books import ProtectionKind, RequestState, RunKind
 from asyncamanda.core.model import DumpState
 
-FORMAT = 1  # raised with every change that an older asyncamanda would misread
+FORMAT = 2  # raised with every change that an older asyncamanda would misread
 
 _ESCAPED = re.compile(r"\\(?:\\|u([0-9a-f]{4}))")
 
@@ -117,6 +117,7 @@ runs = Table(
     Column("kind", _one_of(RunKind), nullable=False),
     Column("hosts", Names, nullable=False),
     Column("pid", Integer),
+    Column("pid_started", BigInteger),
     Column("boot_id", Text),
     Column("begun_at", Moment, nullable=False, index=True),
     Column("ended_at", Moment),
@@ -168,6 +169,8 @@ verdicts = Table(
     Column("kilobytes", BigInteger, nullable=False),
     Column("is_strange", Boolean, nullable=False),
     Column("has_begun", Boolean, nullable=False),
+    Column("has_failed_since", Boolean, nullable=False),
+    Column("dumped_at", Moment, nullable=False),
 )
 
 # at most one row a DLE; it goes when a dump has made the snapshot anew
@@ -181,6 +184,7 @@ protections = Table(
     Column("kind", _one_of(ProtectionKind), nullable=False),
     Column("level", Integer, nullable=False),
     Column("made_at", Moment),
+    Column("dumped_at", Moment),
 )
 
 # `seen_at` is the last time at which the client was certainly there

@@ -1,11 +1,13 @@
 """One Amanda configuration, as every part of the dispatcher needs it."""
 
 import asyncio
+from collections.abc import Collection
 from datetime import timedelta
 from pathlib import Path
 
 from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.model import DleVerdict
+from asyncamanda.core.protect import disown_baseless
 from asyncamanda.core.protocol import DleState, Finished
 from asyncamanda.errors import ConfigurationError
 from asyncamanda.server import amanda
@@ -13,7 +15,7 @@ from asyncamanda.server.amanda import Settings
 from asyncamanda.server.background import Background, Rhythm, write_log
 from asyncamanda.server.record import Record
 from asyncamanda.server.switchboard import STATE
-from asyncamanda.system.clock import format_local_stamp, parse_local_stamp
+from asyncamanda.system.clock import format_local_stamp
 from asyncamanda.system.clock import now as read_clock
 
 DLES_EVERY = timedelta(seconds=5)
@@ -94,7 +96,16 @@ class Site:
         run = await self.record.write(lambda ledger: ledger.run(number))
         stamp = run.timestamp or format_local_stamp(run.begun_at)
         own = tuple(v for v in words if v.host == client and v.timestamp == stamp)
+        own = await self.disown_baseless(client, own)
         return Finished(run.timestamp or "", request.ended_at, own)
+
+    async def disown_baseless(
+        self, host: str, words: Collection[DleVerdict]
+    ) -> tuple[DleVerdict, ...]:
+        """Return what `host` is told of its dumps; all of them may be in the ledger, or none."""
+        fulls = await self.record.write(lambda ledger: ledger.disks_with_full(self.name, host))
+        fulls |= {v.disk for v in words if v.state.is_confirmed and not v.level}
+        return tuple(disown_baseless(v, has_full=v.disk in fulls) for v in words)
 
     def output_path(self, run_id: int) -> Path:
         """Return where what a run's program itself prints is kept."""
@@ -108,4 +119,4 @@ class Site:
 def _state_of(disk: str, verdict: DleVerdict | None) -> DleState:
     if verdict is None:
         return DleState(disk, None, None, None)
-    return DleState(disk, verdict.state, verdict.level, parse_local_stamp(verdict.timestamp))
+    return DleState(disk, verdict.state, verdict.level, verdict.dumped_at)

@@ -17,14 +17,14 @@ from sqlalchemy import (
 )
 
 from asyncamanda.core.books import Protection, RunRow, join_verdicts
-from asyncamanda.core.model import DleVerdict
+from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.core.protect import next_protection
+from asyncamanda.core.witness import Dump
 from asyncamanda.server.schema import protections, runs, verdicts
 
 Dle = tuple[str, str]  # host, disk
 Row = dict[str, Any]  # column: value
-Dump = tuple[str, str, str]  # host, disk, timestamp
-
+IS_CONFIRMED = verdicts.c.state.in_([state for state in DumpState if state.is_confirmed])
 VERDICT = [verdicts.c[name] for name in DleVerdict.__dataclass_fields__]
 PROTECTION = [protections.c[name] for name in Protection.__dataclass_fields__]
 
@@ -32,14 +32,14 @@ PROTECTION = [protections.c[name] for name in Protection.__dataclass_fields__]
 def newest_verdicts(
     connection: Connection, amanda_config: str, *where: ColumnElement[bool]
 ) -> dict[Dle, DleVerdict]:
-    """Return each DLE's verdict with the newest timestamp, of those for which `where` holds.
+    """Return each DLE's newest verdict, of those for which `where` holds.
 
-    Amanda's timestamps are local time and sort as text; in the hour that autumn repeats they
-    are as ambiguous here as they are to Amanda.
+    That is by when their runs began: timestamps are local time, in autumn ambiguous, and may lie
+    ahead of the run that bears them.
     """
     keys = (verdicts.c.host, verdicts.c.disk)
     newest = (
-        select(*keys, func.max(verdicts.c.timestamp).label("timestamp"))
+        select(*keys, func.max(verdicts.c.dumped_at).label("dumped_at"))
         .where(verdicts.c.amanda_config == amanda_config, *where)
         .group_by(*keys)
         .subquery()
@@ -49,17 +49,31 @@ def newest_verdicts(
         .where(verdicts.c.amanda_config == amanda_config)
         .join(
             newest,
-            and_(*(verdicts.c[name] == newest.c[name] for name in ("host", "disk", "timestamp"))),
+            and_(*(verdicts.c[name] == newest.c[name] for name in ("host", "disk", "dumped_at"))),
         )
+        .order_by(verdicts.c.timestamp)
     )
     found = [DleVerdict(**row) for row in connection.execute(query).mappings()]
     return {(verdict.host, verdict.disk): verdict for verdict in found}
 
 
+def dles_with_full(
+    connection: Connection, amanda_config: str, *where: ColumnElement[bool]
+) -> set[Dle]:
+    """Return the (host, disk) of which the server has a full dump, of just that name."""
+    query = (
+        select(verdicts.c.host, verdicts.c.disk)
+        .distinct()
+        .where(verdicts.c.amanda_config == amanda_config, IS_CONFIRMED, *where)
+        .where(func.coalesce(verdicts.c.level, 0) == 0)
+    )
+    return {(str(host), str(disk)) for host, disk in connection.execute(query)}
+
+
 def put_verdicts(connection: Connection, run: RunRow, words: Sequence[DleVerdict]) -> None:
     """Write what `run` says of dumps, its own and those that it brought to a volume."""
     stamps = {word.timestamp for word in words}
-    known = _known_verdicts(connection, run.amanda_config, stamps)
+    known = known_verdicts(connection, run.amanda_config, stamps)
     runs_of = _runs_of(connection, run.amanda_config, stamps)
     fresh: list[Row] = []
     changed: dict[str, list[Row]] = {"run_id": [], "flushed_in": []}
@@ -69,6 +83,7 @@ def put_verdicts(connection: Connection, run: RunRow, words: Sequence[DleVerdict
         before = known.get(dump)
         verdict = known[dump] = join_verdicts(before, word, is_own=is_own) if before else word
         row = asdict(verdict) | {
+            "dumped_at": verdict.dumped_at or run.begun_at,
             "amanda_config": run.amanda_config,
             "run_id": run.id if is_own else runs_of.get(word.timestamp, run.id),
             "flushed_in": None if is_own else run.id,
@@ -103,7 +118,7 @@ def _change_verdicts(connection: Connection, rows: Sequence[Row], who: str) -> N
     connection.execute(statement, [old | fresh for old, fresh in zip(its, new, strict=True)])
 
 
-def _known_verdicts(
+def known_verdicts(
     connection: Connection, amanda_config: str, stamps: set[str]
 ) -> dict[Dump, DleVerdict]:
     """Return what is known of the dumps of these timestamps."""
@@ -129,10 +144,11 @@ def put_protections(connection: Connection, run: RunRow, words: Sequence[DleVerd
     """
     hosts = {word.host for word in words}
     newest = newest_verdicts(connection, run.amanda_config, verdicts.c.host.in_(hosts))
+    with_full = dles_with_full(connection, run.amanda_config, verdicts.c.host.in_(hosts))
     needs = read_protections(connection, run.amanda_config)
     known = {(need.host, need.disk): need for need in needs}
     for dle in dict.fromkeys((word.host, word.disk) for word in words):
-        wanted = next_protection(known.get(dle), newest[dle])
+        wanted = next_protection(known.get(dle), newest[dle], has_full=dle in with_full)
         if wanted != known.get(dle):
             put_protection(connection, run.amanda_config, dle, wanted)
 

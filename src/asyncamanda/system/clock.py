@@ -24,6 +24,24 @@ def parse_local_stamp(text: str) -> datetime:
     return datetime.strptime(text, "%Y%m%d%H%M%S").astimezone(UTC)
 
 
+def list_local_stamp(text: str) -> tuple[datetime, ...]:
+    """Return the times that 14 digits of local time may mean: two in the hour that comes twice.
+
+    Raises ValueError for any other text.
+    """
+    local = datetime.strptime(text, "%Y%m%d%H%M%S")  # noqa: DTZ007 - both are made aware
+    return tuple(dict.fromkeys(local.replace(fold=fold).astimezone(UTC) for fold in (0, 1)))
+
+
+def read_local(local: datetime, zone: str) -> datetime:
+    """Return the time, in UTC, that `local` is on this machine where its zone is called `zone`.
+
+    The zone's name tells which of two it is in the hour that comes twice.
+    """
+    both = [local.replace(fold=fold).astimezone() for fold in (0, 1)]
+    return next((one for one in both if one.tzname() == zone), both[0]).astimezone(UTC)
+
+
 def format_local_stamp(moment: datetime) -> str:
     """Return the 14 digits that Amanda would give a run that begins at `moment`."""
     return f"{moment.astimezone():%Y%m%d%H%M%S}"

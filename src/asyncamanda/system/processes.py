@@ -15,12 +15,17 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process that is no zombie: its session's leader is the process `session`."""
+    """A process that is no zombie: its session's leader is the process `session`.
+
+    `started` is when it began, in ticks since this boot: with it a number is never mistaken for
+    that of another process.
+    """
 
     pid: int
     parent: int
     session: int
     name: str
+    started: int = 0
 
 
 def read_process(pid: int) -> Process | None:
@@ -30,10 +35,10 @@ def read_process(pid: int) -> Process | None:
     except OSError:
         return None
     head, _, rest = text.rpartition(")")
-    state, parent, _, session, *_ = rest.split()
+    state, parent, _, session, *more = rest.split()
     if state in "ZX":
         return None
-    return Process(pid, int(parent), int(session), head.partition("(")[2])
+    return Process(pid, int(parent), int(session), head.partition("(")[2], int(more[15]))
 
 
 def iterate_processes() -> Iterator[Process]:
@@ -74,6 +79,14 @@ def _owner(pid: int) -> int | None:
         return (PROC / str(pid)).stat().st_uid
     except OSError:
         return None
+
+
+def began_at(process: Process) -> float:
+    """Return when a process began, a Unix time; as exact as the kernel's ticks are."""
+    for line in (PROC / "stat").read_text("ascii").splitlines():
+        if line.startswith("btime "):
+            return int(line.split()[1]) + process.started / os.sysconf("SC_CLK_TCK")
+    return 0.0
 
 
 def read_boot_id() -> str:
