@@ -133,7 +133,7 @@ def test_amandas_own_files_are_read_as_it_writes_them(bare_lab: Lab) -> None:
     flushed = parse_run_log(server.run_logs()[-1])
     assert flushed
     ((label, number),) = flushed.places["laptop", disk, log.timestamp]
-    (taped,) = server.path(vtapes).glob(f"*/{number:05d}.*")
+    (taped,) = server.path(vtapes).glob(f"slot*/{number:05d}.*")
     assert (taped.parent / f"00000.{label}").exists()
     part = parse_header(taped.read_bytes())
     assert part
