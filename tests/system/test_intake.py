@@ -398,6 +398,23 @@ def test_a_dump_in_several_files_is_whole_with_all_of_them(
     assert state(ledger) is HELD
 
 
+def test_nothing_is_looked_for_outside_the_holding_disk(
+    ledger: Ledger, files: AmandaFiles, logdir: Path, tmp_path: Path
+) -> None:
+    """Neither by a link in it, nor where a header says that the dump goes on."""
+    first = files.hold(MONDAY, size=10_000, lines=[f"CONT_FILENAME={tmp_path}/laptop._home.1.1"])
+    files.go_on(first, MONDAY).rename(tmp_path / "laptop._home.1.1")
+    put(logdir, MONDAY, BEGIN + DUMPED + END)
+    take(ledger, files)
+    assert state(ledger) is DumpState.CLAIMED
+    whole = files.hold(MONDAY, name="laptop.whole")
+    whole.rename(tmp_path / "whole")
+    whole.symlink_to(tmp_path / "whole")
+    put(logdir, MONDAY, BEGIN + DUMPED + END + "\n")
+    take(ledger, files)
+    assert state(ledger) is DumpState.CLAIMED
+
+
 def test_a_failure_does_not_take_back_what_the_holding_disk_has(
     ledger: Ledger, files: AmandaFiles, logdir: Path
 ) -> None:

@@ -69,7 +69,7 @@ def test_what_is_no_dumps_header_is_none(text: str) -> None:
 
 def test_behind_the_end_nothing_counts() -> None:
     """A header ends at the first NUL."""
-    found = parse_header(block(HELD.replace("SERVER", "\0SERVER")))
+    found = parse_header(block(HELD.replace("SERVER", "\0\nSERVER")))
     assert found
     assert found.size is None
 

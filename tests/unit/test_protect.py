@@ -119,6 +119,13 @@ def test_an_incremental_of_a_disk_without_a_full_is_no_base() -> None:
     assert decide_protection(first) is None
 
 
+def test_what_is_needed_may_become_more_when_a_log_is_read_again() -> None:
+    """A dump that failed is there after all, and is an incremental without a full."""
+    assert next_protection(need(NO_BUMP, 1), verdict(DumpState.HELD, 1), has_full=False) == need(
+        FORCE, 0
+    )
+
+
 @pytest.mark.parametrize(("level", "wanted"), [(0, need(FORCE, 0)), (2, need(NO_BUMP, 2))])
 def test_a_dump_that_is_there_may_be_a_false_base_as_well(level: int, wanted: Protection) -> None:
     """Its run went on to dump the disk again, which failed: the snapshot may be of that."""
