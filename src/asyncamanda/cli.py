@@ -18,6 +18,7 @@ from asyncamanda.core import classic
 from asyncamanda.errors import AsyncamandaError, EverydayError, Exit, UsageError
 from asyncamanda.report.narrator import is_watched, silence, write_line
 from asyncamanda.report.page import fold
+from asyncamanda.report.stream import clean
 
 
 class Command(Protocol):
@@ -65,12 +66,13 @@ def main(argv: list[str]) -> int:
 
 
 def _prepare_streams() -> None:
-    """Have both streams, though a caller may have closed one, and print every name somehow."""
+    """Have both streams, though a caller may have closed one, and print every name as text."""
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115 - open to the end
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    sys.stdout, sys.stderr = clean(sys.stdout), clean(sys.stderr)
 
 
 def _run(argv: list[str]) -> int:
@@ -84,7 +86,7 @@ def _run(argv: list[str]) -> int:
     except KeyboardInterrupt:
         return Exit.LATER
     except Exception:
-        traceback.print_exc()
+        write_line(sys.stderr, traceback.format_exc().rstrip())  # print_exc() may colour it
         print("asyncamanda: this is a bug in asyncamanda; please report it", file=sys.stderr)
         return Exit.INTERNAL
 

@@ -44,6 +44,14 @@ def test_what_the_command_prints_is_told_without_control_characters(rig: Rig) ->
     assert "\x1b" not in done.stderr + done.stdout
 
 
+def test_whatever_is_printed_steers_no_terminal(rig: Rig) -> None:
+    """Also where nobody thought of it: both streams write out what does not print."""
+    path = rig.configure("/srv/away.toml", command="dump /home \x1b[31m\u202e\r")
+    done = rig.run("run", "--config", path, "--dry-run")
+    assert done.exit == 0
+    assert done.stdout.endswith("and run: dump /home \\x1b[31m\\u202e\\x0d\n")
+
+
 def test_the_command_has_an_empty_standard_input(rig: Rig) -> None:
     """A command that reads does not wait for anybody, nor eat what is the agent's."""
     done = rig.wait(rig.classic("cat; dump /home"))

@@ -107,8 +107,8 @@ def test_an_alarm_stays_on_the_screen_and_its_text_is_text(desktops: Desktops) -
     (markup,), (plain,) = desktops.shown(ALICE), desktops.shown(BOB)
     assert '"dialog-warning" "the backup of laptop failed"' in markup
     assert '{"urgency": 2}' in markup
-    assert '&lt;a href="x"&gt;&amp;\\x1b\\xd800' in markup
-    assert '<a href="x">&\\x1b\\xd800' in plain
+    assert '&lt;a href="x"&gt;&amp;\\x1b\\ud800' in markup
+    assert '<a href="x">&\\x1b\\ud800' in plain
 
 
 def test_where_nobody_is_logged_in_it_waits(desktops: Desktops) -> None:

@@ -299,7 +299,7 @@ def test_only_what_is_set_is_surveyed() -> None:
         (
             Surroundings(networks=(Network("evil\x1b[2J\nx", Kind.OTHER),)),
             OFFICE,
-            "deferred, because the network is evil?[2J?x (other) (allowed off* or HOME-?g)",
+            "deferred, because the network is evil\\x1b[2J\\x0ax (other) (allowed off* or HOME-?g)",
         ),
         (
             Surroundings(),

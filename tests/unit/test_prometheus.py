@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from asyncamanda.core.model import Outcome
+from asyncamanda.core.printable import printable_lines
 from asyncamanda.report.prometheus import Standing, render_prometheus
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -89,9 +90,10 @@ def test_what_is_not_known_is_left_out() -> None:
     ['/a "b"', "/line\nbreak", "C:\\new", "\\", "\\n", "}", "é \U0001f4be", "\r", "\x85", ""],
 )
 def test_any_name_of_a_disk_comes_back(disk: str) -> None:
-    """Quotes, backslashes and line breaks included."""
+    """Quotes, backslashes and line breaks included; what else does not print is written out."""
     found = parse(render_prometheus(Standing(NOW, {disk: NOW})))
-    assert found["asyncamanda_last_confirmed_timestamp_seconds", disk] == NOW.timestamp()
+    name = printable_lines(disk)
+    assert found["asyncamanda_last_confirmed_timestamp_seconds", name] == NOW.timestamp()
 
 
 def test_a_name_that_is_no_text_is_written_out() -> None:

@@ -46,7 +46,7 @@ MANY = tuple(f"laptop-{n:02}.example.org" for n in range(40))
         (("aaaa", "bbbb", "cccc", "dddd"), 21, "aaaa, bbbb and 2 more"),
         (("aaaa", "bbbb", "cccc", "dddd"), 20, "aaaa and 3 more"),
         (("a-very-long-name", "b"), 5, "a-very-long-name and 1 more"),
-        (("x\x1b[2J", "\udce9"), 30, "x\\x1b[2J, \\xdce9"),
+        (("x\x1b[2J", "\udce9"), 30, "x\\x1b[2J, \\udce9"),
     ],
 )
 def test_names_are_folded_to_a_width(names: tuple[str, ...], width: int, text: str) -> None:

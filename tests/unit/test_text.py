@@ -17,6 +17,7 @@ from asyncamanda.core.model import (
     Span,
     Watch,
 )
+from asyncamanda.core.printable import printable
 from asyncamanda.core.protocol import Queued, Running
 from asyncamanda.report.text import (
     describe_attempt,
@@ -28,7 +29,6 @@ from asyncamanda.report.text import (
     explain_oddities,
     format_time,
     name_disks,
-    printable,
     sum_up,
 )
 
@@ -142,8 +142,8 @@ def test_many_disks_are_counted() -> None:
         ("/bücher", "/bücher"),
         ("\x1b[31m", "\\x1b[31m"),
         ("a\nb\tc", "a\\x0ab\\x09c"),
-        ("\udce9", "\\xdce9"),
-        ("\u202egnp", "\\x202egnp"),
+        ("\udce9", "\\udce9"),
+        ("\u202egnp", "\\u202egnp"),
     ],
 )
 def test_a_name_cannot_act_on_the_terminal(name: str, shown: str) -> None:

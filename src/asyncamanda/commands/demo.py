@@ -12,6 +12,7 @@ from pathlib import Path
 
 from asyncamanda.errors import Exit, NotStoredError
 from asyncamanda.lab import AmandaServer, Host, Lab
+from asyncamanda.report.stream import styled
 
 CLIENT_TOML = """\
 server     = "backup@amanda"
@@ -140,7 +141,7 @@ def _type(host: Host, command: str, expected: int = 0) -> None:
 
     Raises NotStoredError if it does not end with the `expected` exit code.
     """
-    print(f"{_bold(f'{host.name}#')} {command}", flush=True)
+    print(f"{_bold(f'{host.name}#')} {command}", file=styled(sys.stdout), flush=True)
     environ = {"TERM": os.environ.get("TERM", "dumb"), "COLUMNS": "80"}
     program = host.start(
         ["sh", "-c", command],
@@ -159,7 +160,7 @@ def _type(host: Host, command: str, expected: int = 0) -> None:
 
 
 def _tell(text: str) -> None:
-    print(_bold(textwrap.fill(text, 78)), end="\n\n", flush=True)
+    print(_bold(textwrap.fill(text, 78)), end="\n\n", file=styled(sys.stdout), flush=True)
 
 
 def _bold(text: str) -> str:

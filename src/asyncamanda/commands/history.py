@@ -8,11 +8,12 @@ from asyncamanda.client.plan import plan_configured
 from asyncamanda.commands.options import add_common
 from asyncamanda.core.interval import format_age
 from asyncamanda.core.model import Attempt
+from asyncamanda.core.printable import printable
 from asyncamanda.core.remember import note_unseen_end
 from asyncamanda.errors import Exit
 from asyncamanda.report.json import attempt_value, render_json
 from asyncamanda.report.table import print_table
-from asyncamanda.report.text import format_time, name_disks, printable
+from asyncamanda.report.text import format_time, name_disks
 from asyncamanda.system.clock import now as read_clock
 
 

@@ -10,11 +10,11 @@ from asyncamanda.client.telling import JOURNAL, PingKind, Sent, ping, tell
 from asyncamanda.client.telling.logins import show_left
 from asyncamanda.commands.options import add_common
 from asyncamanda.core.alerts import AlertKind, word_alert
+from asyncamanda.core.printable import printable
 from asyncamanda.errors import ConfigurationError, Exit, RefusedError
 from asyncamanda.report.json import render_json
 from asyncamanda.report.narrator import is_watched
 from asyncamanda.report.table import print_table
-from asyncamanda.report.text import printable
 from asyncamanda.system.clock import now as read_clock
 
 

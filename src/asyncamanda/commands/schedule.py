@@ -12,10 +12,11 @@ from asyncamanda.commands.asking import is_agreed
 from asyncamanda.commands.options import add_common
 from asyncamanda.commands.telling import tell
 from asyncamanda.config.client import candidate_files, load_client_config
+from asyncamanda.core.printable import printable
 from asyncamanda.core.schedule import Kind
 from asyncamanda.errors import Exit, RefusedError, UsageError
 from asyncamanda.report.json import render_json, time_value
-from asyncamanda.report.text import format_time, printable
+from asyncamanda.report.text import format_time
 
 _UNASKED = "--yes makes these changes without a question, --dry-run only shows them"
 

@@ -3,15 +3,10 @@
 from asyncamanda.client.look import Look
 from asyncamanda.core.conditions import Finding
 from asyncamanda.core.due import Due, Witness
+from asyncamanda.core.printable import printable
 from asyncamanda.report.page import print_folded
 from asyncamanda.report.table import print_table
-from asyncamanda.report.text import (
-    describe_disk,
-    describe_finding,
-    explain_oddities,
-    format_time,
-    printable,
-)
+from asyncamanda.report.text import describe_disk, describe_finding, explain_oddities, format_time
 
 
 def print_disks(look: Look) -> None:

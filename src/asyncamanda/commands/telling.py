@@ -4,7 +4,7 @@ import shlex
 import sys
 import textwrap
 
-from asyncamanda.report.text import printable
+from asyncamanda.core.printable import printable
 
 WIDTH = 79
 

@@ -6,6 +6,7 @@ from enum import Enum
 
 from asyncamanda.core.interval import format_age
 from asyncamanda.core.model import BackupState, Outcome
+from asyncamanda.core.printable import printable, printable_lines
 
 LONGEST_LINE = 200  # characters of a summary; a detail may have as many lines as it likes
 
@@ -97,7 +98,7 @@ def render_body(alert: Alert) -> str:
     """Return the alert whole, in lines that a terminal may show; its time is in UTC."""
     told = [one_line(alert.summary)]
     if alert.detail:
-        told += ["", *map(_printable, alert.detail.splitlines())]
+        told += ["", printable_lines(alert.detail.rstrip("\n"))]
     if alert.hint:
         told += ["", f"What to do: {one_line(alert.hint)}"]
     told += ["", f"{one_line(alert.client)}, {alert.at:%Y-%m-%d %H:%M} UTC"]
@@ -106,9 +107,5 @@ def render_body(alert: Alert) -> str:
 
 def one_line(text: str) -> str:
     """Return `text` in one line that a terminal may show, cut where it is long."""
-    line = _printable(" ".join(text.split()))
+    line = printable(" ".join(text.split()))
     return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}..."
-
-
-def _printable(line: str) -> str:
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from asyncamanda.core.printable import printable
 from asyncamanda.core.surroundings import Network
 
 UNKNOWN = "unknown"
@@ -43,15 +44,15 @@ def look_at_networks(
     networks: tuple[Network, ...] | None, allowed: tuple[str, ...], refused: tuple[str, ...]
 ) -> Look:
     """Return how the networks compare with patterns of a name, an SSID or a kind."""
-    wanted = _printable(" or ".join(allowed) or "any")
+    wanted = printable(" or ".join(allowed) or "any")
     if refused:
-        wanted += f", but not {_printable(' or '.join(refused))}"
+        wanted += f", but not {printable(' or '.join(refused))}"
     if networks is None:
         return Look(UNKNOWN, wanted, None)
     if not networks:
         # the connection will fail of itself, and say why
         return Look("none", wanted, False)
-    found = _printable(" and ".join(map(_describe, networks)))
+    found = printable(" and ".join(map(_describe, networks)))
     is_allowed = not allowed or _is_any_like(networks, allowed)
     return Look(found, wanted, not is_allowed or _is_any_like(networks, refused))
 
@@ -61,11 +62,6 @@ def _describe(network: Network) -> str:
     has_other = network.ssid is not None and network.ssid != network.name
     kind = f"{network.kind.value} {network.ssid}" if has_other else network.kind.value
     return f"{network.name} ({kind})"
-
-
-def _printable(text: str) -> str:
-    """Return the text without what could steer a terminal: anybody may name a network."""
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _is_any_like(networks: tuple[Network, ...], patterns: tuple[str, ...]) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from asyncamanda.core.amcheck import Trouble
 from asyncamanda.core.checkup.verdict import Check, Health
-from asyncamanda.report.text import printable
+from asyncamanda.core.printable import printable
 
 WIDTH = 79
 HEAD = 16  # columns of a check's verdict and name

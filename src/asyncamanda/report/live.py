@@ -4,6 +4,7 @@ Loaded only where it is shown.
 """
 
 import contextlib
+import sys
 from collections.abc import Iterator
 
 from rich.console import Console, Group
@@ -22,7 +23,8 @@ from rich.table import Column
 from rich.text import Text
 
 from asyncamanda.core.model import DleProgress
-from asyncamanda.report.text import printable
+from asyncamanda.core.printable import printable
+from asyncamanda.report.stream import styled
 
 WIDEST_DISK = 22  # characters; so that 80 columns have room for a bar
 
@@ -38,7 +40,7 @@ class LiveView:
 
     def update(self, text: str) -> None:
         """Show `text` as the line."""
-        self._spinner.update(text=Text(text))
+        self._spinner.update(text=Text(printable(text)))
 
     def show_dles(self, dles: tuple[DleProgress, ...]) -> None:
         """Show how far each disk is; a size that is not known yet has a bar that swings."""
@@ -51,7 +53,7 @@ class LiveView:
                 self._of_disk[dle.disk],
                 total=total or None,
                 completed=dle.done_kilobytes * 1024,
-                phase=dle.phase,
+                phase=printable(dle.phase),
             )
         if self._of_disk:
             self._live.update(Group(self._spinner, self._bars))
@@ -60,7 +62,7 @@ class LiveView:
 @contextlib.contextmanager
 def open_view() -> Iterator[LiveView]:
     """Yield a view on stderr, gone with the block. What is printed meanwhile stands above it."""
-    console = Console(stderr=True, highlight=False, emoji=False)
+    console = Console(file=styled(sys.stderr), highlight=False, emoji=False)
     spinner = Spinner("dots", text="looking", style="default")
     disk = Column(max_width=WIDEST_DISK, no_wrap=True, overflow="ellipsis")
     bars = Progress(

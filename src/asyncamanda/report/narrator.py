@@ -9,14 +9,10 @@ from typing import Protocol, TextIO
 
 from asyncamanda.core.interval import format_interval
 from asyncamanda.core.model import DleProgress
+from asyncamanda.core.printable import printable, printable_lines
 from asyncamanda.core.protocol import Finished, Progress, Queued, Running
 from asyncamanda.report.json import event_value, render_event
-from asyncamanda.report.text import (
-    describe_queued,
-    describe_running,
-    describe_verdict,
-    printable,
-)
+from asyncamanda.report.text import describe_queued, describe_running, describe_verdict
 
 
 class _View(Protocol):
@@ -107,9 +103,12 @@ class Narrator:
 
 
 def write_line(stream: TextIO, line: str) -> None:
-    """Write `line`, if anybody can still be told: what is done does not depend on that."""
+    """Write `line`, if anybody can still be told: what is done does not depend on that.
+
+    It may have several lines; what else does not print is written out.
+    """
     try:
-        print(line, file=stream, flush=True)
+        print(printable_lines(line), file=stream, flush=True)
     except OSError:
         silence(stream)
 

@@ -5,7 +5,7 @@ import sys
 import textwrap
 from typing import TextIO
 
-from asyncamanda.report.text import printable
+from asyncamanda.core.printable import printable
 
 HANGING = "    "
 
@@ -22,7 +22,7 @@ def fold(text: str, stream: TextIO, indent: str = "") -> str:
         subsequent_indent=indent + HANGING,
         break_on_hyphens=False,
     )
-    return "\n".join(wrapper.fill(printable(line)) for line in text.splitlines())
+    return "\n".join(wrapper.fill(printable(line)) for line in text.rstrip("\n").split("\n"))
 
 
 def print_folded(text: str, indent: str = "") -> None:

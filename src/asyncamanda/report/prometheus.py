@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from asyncamanda.core.model import Outcome
+from asyncamanda.core.printable import printable_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def _one(value: float) -> list[_Sample]:
 
 
 def _label(name: str, value: str) -> str:
-    """Return a label; a name that is no UTF-8 has its odd bytes written out."""
-    text = value.encode("utf-8", "backslashreplace").decode()
+    """Return a label; what does not print is written out, a line's end in Prometheus' own way."""
+    text = printable_lines(value)
     text = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'{{{name}="{text}"}}'

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from asyncamanda.core.books import RunKind, RunRow
 from asyncamanda.core.interval import format_age, format_interval
 from asyncamanda.core.model import DleVerdict, DumpState
+from asyncamanda.core.printable import printable
 from asyncamanda.core.size import format_size
 from asyncamanda.report.json import time_value
-from asyncamanda.report.text import format_time, printable
+from asyncamanda.report.text import format_time
 
 WIDTH = 60  # characters for names in a line, so that it fits into 80 columns
 CELL = 20  # ... and in a table's cell

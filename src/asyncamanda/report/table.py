@@ -1,6 +1,10 @@
 """Tables for a terminal, by rich, which is loaded only where one is shown."""
 
+import sys
 from collections.abc import Iterable, Sequence
+
+from asyncamanda.core.printable import printable
+from asyncamanda.report.stream import styled
 
 STYLES = {"all well": "green", "overdue": "bold", "STALE": "bold red"}  # on light and dark alike
 
@@ -10,8 +14,9 @@ def print_glance(text: str) -> None:
     from rich.console import Console  # noqa: PLC0415 - as below
     from rich.text import Text  # noqa: PLC0415
 
+    text = printable(text)
     word, colon, rest = text.partition(":")
-    console = Console(highlight=False, emoji=False)
+    console = Console(file=styled(sys.stdout), highlight=False, emoji=False)
     if not console.is_terminal:
         print(text)  # noqa: T201 - the answer
         return
@@ -27,10 +32,10 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for head in heads:
-        table.add_column(head, overflow="fold")
+        table.add_column(Text(printable(head)), overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    console = Console(highlight=False, emoji=False)
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    console = Console(file=styled(sys.stdout), highlight=False, emoji=False)
     if not console.is_terminal:
-        console = Console(highlight=False, emoji=False, width=500)
+        console = Console(file=styled(sys.stdout), highlight=False, emoji=False, width=500)
     console.print(table)

@@ -16,6 +16,7 @@ from asyncamanda.core.model import (
     Policy,
     Watch,
 )
+from asyncamanda.core.printable import printable
 from asyncamanda.core.protocol import Queued, Running
 
 NAMED = 5  # disks in one sentence; more are counted
@@ -35,11 +36,6 @@ def _listed(words: Sequence[str]) -> str:
     """Return the first of `words`, and how many more there are."""
     more = len(words) - NAMED
     return ", ".join(words[:NAMED]) + (f" and {more} more" if more > 0 else "")
-
-
-def printable(name: str) -> str:
-    """Return `name` without anything that a terminal would act on."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in name)
 
 
 def explain_decision(

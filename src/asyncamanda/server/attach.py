@@ -16,6 +16,7 @@ from select import POLLIN, poll
 
 from asyncamanda.core import mux
 from asyncamanda.core.authority import Identity
+from asyncamanda.core.printable import printable
 from asyncamanda.server import switchboard
 from asyncamanda.system.splice import Flow
 
@@ -38,22 +39,22 @@ def attach(identity: Identity, token: str) -> int:
     """
     overseer = switchboard.call_dispatcher()
     if overseer is None:
-        return _say("the dispatcher that asked for this is gone", LATER)
+        return say("the dispatcher that asked for this is gone", LATER)
     overseer.settimeout(WAIT_SECONDS)
     try:
         overseer.send(switchboard.pack("attach", *identity, token))
         packet, descriptors, _, _ = socket.recv_fds(overseer, switchboard.LARGEST, 4)
     except OSError as error:
-        return _say(f"the dispatcher does not answer: {error}", LATER)
+        return say(f"the dispatcher does not answer: {error}", LATER)
     match switchboard.unpack(packet):
         case ["go", session] if len(descriptors) == 4:
             overseer.setblocking(False)  # what it does from now on holds up no data
             stream = _Stream(identity, token, overseer, list(descriptors), int(session))
             return stream.carry()
         case ["no", reason]:
-            return _say(reason, REFUSED)
+            return say(reason, REFUSED)
         case _:
-            return _say("the dispatcher that asked for this is gone", LATER)
+            return say("the dispatcher that asked for this is gone", LATER)
 
 
 class _Stream:
@@ -215,6 +216,7 @@ class _Stream:
                 self._overseer = overseer
 
 
-def _say(reason: str, code: int) -> int:
-    print(f"asyncamanda gate: {reason}", file=sys.stderr)  # noqa: T201 - as in gate.py
+def say(reason: str, code: int) -> int:
+    """Tell whoever is at the other end, on stderr; return the exit `code`."""
+    print(f"asyncamanda gate: {printable(reason)}", file=sys.stderr)  # noqa: T201 - as in gate.py
     return code

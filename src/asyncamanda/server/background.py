@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
+from asyncamanda.core.printable import printable
 from asyncamanda.errors import AsyncamandaError
 from asyncamanda.system.clock import now as read_clock
 
@@ -36,7 +37,7 @@ class Background:
             write_log(f"{error.message} (hint: {error.hint})")
         except Exception:
             self._give_up()
-            write_log(traceback.format_exc())
+            write_trace()
 
 
 class Rhythm:
@@ -58,6 +59,13 @@ class Rhythm:
 
 
 def write_log(text: str) -> None:
-    """Write a line to the server's diary, with the time."""
+    """Write one line to the server's diary, with the time; what does not print is written out."""
+    line = f"{read_clock():%Y-%m-%dT%H:%M:%SZ} {printable(text)}"
     with suppress(OSError):  # the disk may be full, which is no reason to leave anything undone
-        print(f"{read_clock():%Y-%m-%dT%H:%M:%SZ} {text}", file=sys.stderr, flush=True)  # noqa: T201
+        print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def write_trace() -> None:
+    """Write the traceback of the error that is being handled, marked: it may quote anything."""
+    for line in traceback.format_exc().rstrip("\n").split("\n"):
+        write_log(f"| {line}")

@@ -9,6 +9,7 @@ from functools import partial
 from asyncamanda import __version__
 from asyncamanda.core.books import RunEnd, RunKind, RunRow, summarise_verdicts
 from asyncamanda.core.model import DleVerdict, DumpState
+from asyncamanda.core.printable import printable_lines
 from asyncamanda.core.progress import parse_amstatus
 from asyncamanda.core.protocol import PROTOCOLS, Finished, Progress, Welcome
 from asyncamanda.core.runlog import RunLog
@@ -364,7 +365,7 @@ class Batches:
         )
         path = self._site.reports / f"{self._site.name}.{run.timestamp}.txt"
         try:
-            path.write_text(answer.stdout or answer.stderr, "utf-8", "surrogateescape")
+            path.write_text(printable_lines(answer.stdout or answer.stderr), "utf-8")
         except OSError as error:
             self._site.log(f"{path} cannot be written: {error.strerror}")
             return None

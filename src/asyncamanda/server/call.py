@@ -14,6 +14,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from asyncamanda.core import mux
+from asyncamanda.core.printable import printable
 from asyncamanda.server import switchboard
 from asyncamanda.server.background import write_log
 from asyncamanda.server.callers import peer_of
@@ -146,7 +147,7 @@ class Call:
         write_log(f"{self.client}: Amanda's call failed: {reason}")
         if self.is_ready and self._session:
             self._say(mux.session_opened(self._session.request, SESSION))
-            _write_if_room(self._descriptors[2], f"asyncamanda: {reason}\n")
+            _write_if_room(self._descriptors[2], f"asyncamanda: {printable(reason)}\n")
             self._say(mux.exit_message(SESSION, status))
         self.close()
 

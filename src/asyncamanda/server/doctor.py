@@ -8,7 +8,8 @@ from pathlib import Path
 
 from asyncamanda.core.amcheck import explain_lines, interpret_amcheck
 from asyncamanda.core.checkup.verdict import Check, Health
-from asyncamanda.report.text import name_disks, printable
+from asyncamanda.core.printable import printable
+from asyncamanda.report.text import name_disks
 from asyncamanda.server import aliases, amanda, switchboard
 from asyncamanda.server.registry import Enrolled, relayed_clients
 

@@ -14,6 +14,7 @@ import sys
 import time
 
 from asyncamanda.core.authority import Attach, Denied, Identity, decide_verb, parse_identity
+from asyncamanda.core.printable import printable_lines
 from asyncamanda.server import switchboard
 
 USAGE, LATER, REFUSED = 64, 75, 77  # errors.Exit, whose module takes long to load
@@ -28,11 +29,11 @@ def main(argv: list[str]) -> int:
     try:
         identity = parse_identity(argv)
     except ValueError as error:
-        _say(f"asyncamanda gate: {error}\nhint: `asyncamanda server enroll` writes this command")
+        say(f"asyncamanda gate: {error}\nhint: `asyncamanda server enroll` writes this command")
         return USAGE
     verb = decide_verb(os.environ.get("SSH_ORIGINAL_COMMAND"))
     if isinstance(verb, Denied):
-        _say(f"asyncamanda gate: {verb.message}\nhint: {verb.hint}")
+        say(f"asyncamanda gate: {verb.message}\nhint: {verb.hint}")
         return REFUSED
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # a dispatcher that it started leaves no zombie
     try:
@@ -42,7 +43,7 @@ def main(argv: list[str]) -> int:
             return attach(identity, verb)
         return _serve(identity)
     except OSError as error:
-        _say(
+        say(
             f"asyncamanda gate: {error}\nhint: `asyncamanda server setup` on the server makes "
             f"{switchboard.STATE}, which belongs to the Amanda user"
         )
@@ -121,5 +122,6 @@ def _put_off(reason: str) -> int:
     return LATER
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)  # noqa: T201 - nobody else speaks for the gate
+def say(text: str) -> None:
+    """Tell whoever is at the other end, on stderr, in as many lines as `text` has."""
+    print(printable_lines(text), file=sys.stderr)  # noqa: T201 - nobody else speaks for the gate

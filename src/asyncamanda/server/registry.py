@@ -17,9 +17,9 @@ from pathlib import Path
 
 from asyncamanda import quick
 from asyncamanda.core.authority import DIRECT, Identity, parse_identity
+from asyncamanda.core.printable import printable
 from asyncamanda.core.publickey import PublicKey
 from asyncamanda.errors import AsyncamandaError, BadDataError, LaterError, RefusedError
-from asyncamanda.report.text import printable
 from asyncamanda.server.aliases import write_aliases
 from asyncamanda.system.account import find_user
 from asyncamanda.system.clock import now

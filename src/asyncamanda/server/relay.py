@@ -19,7 +19,6 @@ from pathlib import Path
 
 from asyncamanda.core.authority import TOKEN_DIGITS, Identity
 from asyncamanda.core.protocol import Open, Shut
-from asyncamanda.report.text import printable
 from asyncamanda.server import switchboard
 from asyncamanda.server.background import Rhythm, write_log
 from asyncamanda.server.call import Call
@@ -340,7 +339,7 @@ class Relay:
         if message.is_refused and others > 1 and call.tries < MOST_TRIES:
             self._limits[place] = _Limit(others, self._now)
         else:
-            reason = printable(message.reason) or f"amandad ended with status {message.status}"
+            reason = message.reason or f"amandad ended with status {message.status}"
             self._end(post, call, message.status, reason)
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
+from asyncamanda.core.printable import printable_lines
+
 SOCKET = Path("/run/systemd/journal/socket")
 LONGEST = 16_384  # bytes of one field: a datagram has room for all of them
 PATIENCE = 1.0  # seconds: a journal that does not listen holds nobody up
@@ -42,7 +44,7 @@ def write_journal(line: JournalLine, place: Path = SOCKET) -> bool:
     """Hand `line` to the journal; return whether there is one that took it."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stream:
         stream.settimeout(PATIENCE)
-        stream.sendto(encode_fields(_fields(line)), str(place))
+        stream.sendto(encode_fields(journal_fields(line)), str(place))
         return True
     return False
 
@@ -59,7 +61,8 @@ def encode_fields(fields: Mapping[str, str]) -> bytes:
     return entry
 
 
-def _fields(line: JournalLine) -> dict[str, str]:
+def journal_fields(line: JournalLine) -> dict[str, str]:
+    """Return the fields of `line`, as people may see them."""
     fields = {
         "MESSAGE": line.message,
         "PRIORITY": str(int(line.priority)),
@@ -69,7 +72,7 @@ def _fields(line: JournalLine) -> dict[str, str]:
         "ASYNCAMANDA_OUTCOME": line.outcome,
         "MESSAGE_ID": line.message_id,
     }
-    return {name: value for name, value in fields.items() if value}
+    return {name: printable_lines(value) for name, value in fields.items() if value}
 
 
 def _cut(value: bytes) -> bytes:

@@ -45,7 +45,7 @@ def find_session_bus(environ: Mapping[str, str], uid: int) -> str | None:
 
 def notification_of(alert: Alert) -> Notification:
     """Return what a desktop shows of `alert`; its body is plain text."""
-    lines = [one_line(line) for line in (*alert.detail.splitlines(), alert.hint) if line.strip()]
+    lines = [one_line(line) for line in (*alert.detail.split("\n"), alert.hint) if line.strip()]
     body = "\n".join(lines)
     return Notification(
         title=one_line(alert.summary),

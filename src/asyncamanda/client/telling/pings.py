@@ -13,6 +13,7 @@ from urllib.request import Request, urlopen
 
 from asyncamanda import __version__
 from asyncamanda.client.telling.sent import PingKind, Sent
+from asyncamanda.core.printable import printable_lines
 
 LONGEST_TEXT = 10_000  # bytes: what healthchecks keeps of it
 
@@ -21,8 +22,7 @@ def send_ping(url: str, kind: PingKind, text: str, limit: float) -> Sent:
     """Say `kind` to the watchdog, and return how that went."""
     try:
         parts = urlsplit(ping_url(url, kind))
-        body = text.encode("utf-8", "backslashreplace")[:LONGEST_TEXT]
-        with urlopen(_request(parts, body), timeout=limit):  # noqa: S310 - http(s), by the reader
+        with urlopen(_request(parts, ping_body(text)), timeout=limit):  # noqa: S310 - http(s), by the reader
             return Sent("ping")
     except HTTPError as error:
         error.close()
@@ -40,6 +40,11 @@ def ping_url(url: str, kind: PingKind) -> str:
     end = f"/{kind.value}" if kind.value else ""
     path = quote(parts.path.rstrip("/"), safe="/%:@!$&'()*+,;=~") + end
     return parts._replace(path=path, fragment="").geturl()
+
+
+def ping_body(text: str) -> bytes:
+    """Return what goes with a ping; its lines stay."""
+    return printable_lines(text).encode()[:LONGEST_TEXT]
 
 
 def _request(parts: SplitResult, body: bytes) -> Request:

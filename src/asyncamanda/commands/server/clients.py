@@ -11,10 +11,11 @@ from asyncamanda.commands.server.options import (
     warn,
 )
 from asyncamanda.config.server import ServerConfig
+from asyncamanda.core.printable import printable
 from asyncamanda.errors import AsyncamandaError, Exit
 from asyncamanda.report.json import render_json, time_value
 from asyncamanda.report.table import print_table
-from asyncamanda.report.text import format_time, printable
+from asyncamanda.report.text import format_time
 from asyncamanda.server.registry import Enrolled, read_registry, registry_path
 
 

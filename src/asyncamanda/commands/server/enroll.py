@@ -9,9 +9,10 @@ from asyncamanda.commands.server.entry import check_disks, read_entry
 from asyncamanda.commands.server.options import add_common, end_sessions, load_as_amanda_user, warn
 from asyncamanda.config.server import ServerConfig, load_server_config
 from asyncamanda.core.authority import DIRECT
+from asyncamanda.core.printable import printable
 from asyncamanda.errors import Exit, RefusedError
 from asyncamanda.report.json import render_json
-from asyncamanda.report.text import name_disks, printable
+from asyncamanda.report.text import name_disks
 from asyncamanda.server import amanda
 from asyncamanda.server.disklist import (
     DUMPTYPE,

@@ -13,9 +13,9 @@ from asyncamanda.commands.server.options import (
 )
 from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.authority import check_amanda_config_name
+from asyncamanda.core.printable import printable
 from asyncamanda.errors import BadDataError, Exit, LaterError, RefusedError, UsageError
 from asyncamanda.report.json import render_json
-from asyncamanda.report.text import printable
 from asyncamanda.server import switchboard
 from asyncamanda.server.gate import fetch_dispatcher
 from asyncamanda.server.newconfig import AMANDA_FOLDER

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asyncamanda.config.server import ServerConfig, load_server_config
+from asyncamanda.core.printable import printable
 from asyncamanda.errors import BadDataError, LaterError, ProtocolError, RefusedError
 from asyncamanda.report.narrator import write_line
-from asyncamanda.report.text import printable
 from asyncamanda.server import switchboard
 from asyncamanda.system.account import become_user
 
@@ -140,5 +140,4 @@ def end_sessions(client: str) -> int:
 
 def warn(text: str) -> None:
     """Write a warning, which changes nothing about how the command ends."""
-    first, *more = text.splitlines()
-    write_line(sys.stderr, "\n".join(map(printable, [f"warning: {first}", *more])))
+    write_line(sys.stderr, f"warning: {text.rstrip()}")

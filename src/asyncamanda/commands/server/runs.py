@@ -11,6 +11,7 @@ from asyncamanda.commands.server.options import (
 )
 from asyncamanda.core.books import RunRow
 from asyncamanda.core.model import DleVerdict
+from asyncamanda.core.printable import printable
 from asyncamanda.errors import BadDataError, Exit, UsageError
 from asyncamanda.report.json import render_json
 from asyncamanda.report.server import (
@@ -23,7 +24,6 @@ from asyncamanda.report.server import (
     run_value,
 )
 from asyncamanda.report.table import print_table
-from asyncamanda.report.text import printable
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.processes import has_session, read_boot_id
 
