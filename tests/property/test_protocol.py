@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.property.strategies import any_moments, levels, texts
 
+from asyncamanda.core.bounds import LATEST, PHASES
 from asyncamanda.core.model import DleProgress, DleVerdict, DumpState
 from asyncamanda.core.protocol import (
     LARGEST_FROM_CLIENT,
@@ -45,24 +46,30 @@ sizes = st.integers(0, 10**15)
 tokens = st.text("0123456789abcdef", min_size=32, max_size=32)
 protocols = st.lists(counts, max_size=5).map(tuple)
 labels = st.text(st.characters(categories=["L", "N", "P", "S"]), max_size=200)
+names = st.text("abcXYZ019_-", min_size=1, max_size=40).filter(lambda name: name[0] != "-")
+stamps = st.just("") | st.text("0123456789", min_size=8, max_size=14)
+references = st.sampled_from(["no", "too-fast", "disk-failed-2"])
+phases = st.sampled_from(PHASES)
+wire_moments = any_moments.filter(lambda moment: moment < LATEST)
+beats = st.integers(0, 3600 * 10**6).map(lambda us: timedelta(microseconds=us))
 some_spans = st.integers(0, 3650 * 86_400 * 10**6).map(lambda us: timedelta(microseconds=us))
 states = st.sampled_from(DumpState)
 verdicts = st.builds(
-    DleVerdict, texts, texts, texts, states, st.none() | levels, texts, sizes, st.booleans()
+    DleVerdict, names, texts, stamps, states, st.none() | levels, texts, sizes, st.booleans()
 )
-progress = st.builds(DleProgress, texts, texts, levels, texts, sizes, sizes)
-finished = st.builds(Finished, texts, any_moments, st.lists(verdicts, max_size=3).map(tuple))
+progress = st.builds(DleProgress, names, texts, levels, phases, sizes, sizes)
+finished = st.builds(Finished, stamps, wire_moments, st.lists(verdicts, max_size=3).map(tuple))
 dle_states = st.builds(
-    DleState, texts, st.none() | states, st.none() | levels, st.none() | any_moments
+    DleState, texts, st.none() | states, st.none() | levels, st.none() | wire_moments
 )
 welcomes = st.builds(
     Welcome,
     protocol=counts,
     software=labels,
-    client=texts,
-    amanda_config=texts,
-    now=any_moments,
-    heartbeat=some_spans,
+    client=names,
+    amanda_config=names,
+    now=wire_moments,
+    heartbeat=beats,
     dles=st.lists(dle_states, max_size=3).map(tuple),
     standing=st.sampled_from(["idle", "queued", "running"]),
     last=st.none() | finished,
@@ -77,10 +84,10 @@ server_messages: st.SearchStrategy[ServerMessage] = st.one_of(
     welcomes,
     st.builds(Queued, places, places, st.none() | some_spans, texts),
     st.builds(Later, some_spans, texts),
-    st.builds(Running, texts, any_moments, counts),
-    st.builds(Progress, texts, st.lists(progress, max_size=3).map(tuple)),
+    st.builds(Running, stamps, wire_moments, counts),
+    st.builds(Progress, stamps, st.lists(progress, max_size=3).map(tuple)),
     finished,
-    st.builds(Refused, texts, texts, texts, st.integers(0, 255)),
+    st.builds(Refused, references, texts, texts, st.integers(0, 255)),
     st.sampled_from([Again(), Ping(), Pong()]),
     st.builds(Open, tokens),
 )

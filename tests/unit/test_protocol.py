@@ -1,7 +1,11 @@
 """The talk between agent and gate: every message, and every way to send none."""
 
+import json
 import tracemalloc
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -265,7 +269,7 @@ NO_TOKENS = [
         (SHUT.replace('"status":0', '"status":false'), NO_STATUS),
         (
             SHUT.replace('"reason":""', '"reason":7'),
-            "reason: no text of at most 1048576 characters",
+            "reason: no text of at most 1000 characters",
         ),
         (SHUT.replace(',"reason":""', ""), "reason is missing"),
         (SHUT.replace("false", "0"), "is_refused: neither true nor false"),
@@ -302,7 +306,7 @@ def test_a_stream_ends_with_a_status(status: int) -> None:
 
 QUEUED = '{"type":"queued","place":1,"of":1,"estimate":1,"reason":""}'
 RUNNING = '{"type":"running","run":"","since":"2026-11-24T15:15:04Z","clients":1}'
-REFUSED = '{"type":"refused","reference":"","message":"","hint":"","exit":76}'
+REFUSED = '{"type":"refused","reference":"no","message":"","hint":"","exit":76}'
 FINISHED_LINE = f'{{"type":"finished",{FINISHED_KEYS}}}'
 NO_PLACE = "no whole number from 1 to 1000000000"
 NO_SPAN = "not within 0 and ten years, in seconds"
@@ -356,6 +360,143 @@ NO_SPAN = "not within 0 and ten years, in seconds"
 def test_what_a_server_sends_amiss_is_a_bad_line(line: str, reason: str) -> None:
     """A number out of bounds, a time without a zone, a record within a message."""
     assert server_decoder().feed(f"{line}\n".encode()) == [BadLine(reason)]
+
+
+def _leaves(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Yield the way to each value within `value`, lists included; not to the type."""
+    inner: Iterable[tuple[str | int, object]] = ()
+    if isinstance(value, dict):
+        inner = value.items()
+    elif isinstance(value, list):
+        inner = enumerate(value)
+        yield path
+    elif path and path[-1] != "type":
+        yield path
+    for key, each in inner:
+        yield from _leaves(each, (*path, key))
+
+
+def _put(line: str, path: tuple[str | int, ...], change: Callable[[Any], object]) -> bytes:
+    """Return `line` with the value at `path` changed."""
+    value = json.loads(line)
+    *way, last = path
+    at = value
+    for key in way:
+        at = at[key]
+    at[last] = change(at[last])
+    return json.dumps(value).encode() + b"\n"
+
+
+LEAVES = [(line, path) for _, line in FROM_SERVER for path in _leaves(json.loads(line))]
+
+
+@pytest.mark.parametrize(
+    ("line", "path"), LEAVES, ids=lambda part: ".".join(map(str, part))[:30] if part else ""
+)
+def test_every_field_of_a_server_has_a_bound(line: str, path: tuple[str | int, ...]) -> None:
+    """A text, a number and a list: whatever is added to the protocol is bounded as well."""
+
+    def exceed(value: object) -> object:
+        if isinstance(value, str):
+            return "7" * 5000
+        return value * 3000 if isinstance(value, list) else 10**18
+
+    (found,) = server_decoder().feed(_put(line, path, exceed))
+    assert isinstance(found, BadLine), path
+    assert str(path[-1] if isinstance(path[-1], str) else path[-2]) in found.reason
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("client", "-laptop", "client: a client's name begins with one of A-Z a-z 0-9 _"),
+        ("client", "lap\x1btop", "client: a client's name has only A-Z a-z 0-9 _ . -"),
+        ("client", 7, "client: no text"),
+        ("amanda_config", "../x", "amanda_config: a configuration's name begins with one of A-Z "),
+        ("software", "x\n", "software: text that does not print"),
+        ("heartbeat", 3601, "heartbeat: not within 0 and an hour, in seconds"),
+        ("now", "1969-12-31T23:59:59Z", "now: no time with its zone"),
+        ("now", "9999-01-01T00:00:00Z", "now: no time with its zone"),
+    ],
+)
+def test_a_welcome_is_held_to_what_amanda_and_the_registry_allow(
+    key: str, value: object, reason: str
+) -> None:
+    """Names, spans, and times that any zone and any clock can show."""
+    (found,) = server_decoder().feed(_put(FROM_SERVER[0][1], (key,), lambda _: value))
+    assert isinstance(found, BadLine)
+    assert found.reason.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("run", "is_one"),
+    [
+        ("", True),
+        (RUN, True),
+        ("20261124", True),
+        ("2026112", False),
+        (f"{RUN}0", False),
+        ("2026112415150\u0663", False),
+        (f"{RUN}\n", False),
+        ("today", False),
+    ],
+)
+def test_a_run_s_name_is_a_timestamp(run: str, *, is_one: bool) -> None:
+    """Or nothing; Amanda's old ones have no time of day."""
+    (found,) = server_decoder().feed(_put(RUNNING, ("run",), lambda _: run))
+    assert (found == Running(run, NOW, 1)) is is_one
+    (found,) = server_decoder().feed(
+        _put(FINISHED_LINE, ("verdicts", 0, "timestamp"), lambda _: run)
+    )
+    assert isinstance(found, Finished) is is_one
+
+
+def test_what_is_at_its_bound_is_taken() -> None:
+    """Names of PATH_MAX, as many disks as a client may have, and the ends of time."""
+    verdict = replace(FINISHED.verdicts[0], disk="d" * 4096, reason="r" * 1000)
+    first, last = datetime(1970, 1, 1, tzinfo=UTC), datetime(9998, 12, 31, 23, 59, 59, tzinfo=UTC)
+    for message in (
+        replace(WELCOME, client="c" * 253, amanda_config="d" * 64, heartbeat=timedelta(hours=1)),
+        replace(WELCOME, dles=(DleState("/", None, None, None),) * 2000),
+        replace(WELCOME, now=first),
+        Finished(RUN, last, (verdict,)),
+        Refused("r" * 60, "m" * 2000, "h" * 2000, 255),
+    ):
+        assert server_decoder().feed(encode(message)) == [message]
+
+
+def test_what_is_said_is_brought_within_the_bounds() -> None:
+    """Words are cut, numbers and times are at their bound: they came from logs."""
+    verdict = DleVerdict("h", "/", RUN, DumpState.FAILED, 999, "r" * 5000, 10**18)
+    said = Finished(RUN, datetime(9999, 12, 31, tzinfo=UTC), (verdict,))
+    (heard,) = server_decoder().feed(encode(said))
+    assert isinstance(heard, Finished)
+    assert heard.ended_at == datetime(9998, 12, 31, 23, 59, 59, tzinfo=UTC)
+    assert heard.verdicts == (
+        replace(verdict, level=399, reason="r" * 997 + "...", kilobytes=10**15),
+    )
+    (queued,) = server_decoder().feed(encode(Queued(0, 10**10, timedelta(days=9999), "")))
+    assert queued == Queued(1, 10**9, timedelta(days=3650), "")
+    (refused,) = server_decoder().feed(encode(Refused("no", "m" * 3000, "h" * 3000, 777)))
+    assert refused == Refused("no", "m" * 1997 + "...", "h" * 1997 + "...", 255)
+    (hello,) = client_decoder().feed(encode(Hello((1,), "x\x1b" + "y" * 300, False)))
+    assert hello == Hello((1,), r"x\x1b" + "y" * 192 + "...", False)
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (Progress(RUN, (DleProgress("h", "d" * 4097, 0, "done", 1, 1),)), "dles: disk: no text"),
+        (replace(FINISHED, run="last night"), "run: no run's timestamp"),
+        (replace(WELCOME, client="a b"), "client: a client's name"),
+        (replace(WELCOME, dles=WELCOME.dles * 1001), "dles: a list of more than 2000"),
+        (Refused("No!", "", "", 77), "reference: no reference"),
+    ],
+)
+def test_a_name_that_cannot_be_said_is_not_changed(message: ServerMessage, reason: str) -> None:
+    """It would be another one's."""
+    with pytest.raises(ValueError, match=reason):
+        encode(message)
 
 
 def test_ten_years_are_a_span() -> None:

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from typing import Generic, NoReturn, TypeVar, get_args
 
 from asyncamanda.core.model import DleProgress, DleVerdict, DumpState
-from asyncamanda.core.wire import read_record, write_record, write_value
+from asyncamanda.core.wire import fit_record, read_record, write_record, write_value
 from asyncamanda.errors import Exit
 
 PROTOCOLS: tuple[int, ...] = (1,)
@@ -191,8 +191,12 @@ M = TypeVar("M", ClientMessage, ServerMessage)
 
 
 def encode(message: ClientMessage | ServerMessage) -> bytes:
-    """Return `message` as one line, its end included. Times have to be aware."""
-    value = {"type": _name(type(message)), **write_record(message)}
+    """Return `message` as one line, its end included. Times have to be aware.
+
+    What is longer or larger than the other side will take is brought within its bounds. Raises
+    ValueError where that cannot be, as for a name (fitting.py bears that).
+    """
+    value = {"type": _name(type(message)), **write_record(fit_record(message))}
     line = json.dumps(value, default=write_value, separators=(",", ":"), allow_nan=False)
     return line.encode("ascii") + b"\n"
 

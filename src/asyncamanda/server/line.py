@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from asyncamanda.core.allowance import Allowance, fill, take
 from asyncamanda.core.authority import Identity
+from asyncamanda.core.fitting import encode_answer
 from asyncamanda.core.heartbeat import Beat, beat, hear, start_pulse
 from asyncamanda.core.protocol import (
     Again,
@@ -24,9 +25,9 @@ from asyncamanda.core.protocol import (
     Refused,
     ServerMessage,
     client_decoder,
-    encode,
 )
 from asyncamanda.errors import Exit
+from asyncamanda.server.background import write_log
 from asyncamanda.server.switchboard import pack
 from asyncamanda.system.clock import now as read_clock
 
@@ -104,19 +105,28 @@ class Line:
         return not self._is_ended and self._exit is None
 
     def send(self, message: ServerMessage) -> None:
-        """Say `message`. If the client does not read, or has gone, the line ends."""
+        """Say `message`. If the client does not read, or has gone, the line ends.
+
+        So it does with a refusal where `message` cannot be said within the client's bounds.
+        """
         if not self.is_open:
             return
-        self._unsent += encode(message)
+        said, refused = encode_answer(message)
+        self._unsent += said
         self._write()
         if len(self._unsent) > UNSENT_BYTES:
             self.drop("it does not read", Exit.LATER)
+        elif refused and self.is_open:
+            write_log(f"{self.client}: {refused.message}")
+            self._end_when_said(refused.exit)
 
     def finish(self, message: ServerMessage, code: int = Exit.OK) -> None:
         """Say `message`, the last word, and end the line when it is said."""
         self.send(message)
-        if not self.is_open:
-            return
+        if self.is_open:
+            self._end_when_said(code)
+
+    def _end_when_said(self, code: int) -> None:
         self._exit = code
         if self._unsent:
             self._loop.call_later(DRAIN_SECONDS, self.drop, "it does not read", code)
