@@ -8,7 +8,26 @@ from typing import Any
 import pytest
 
 from asyncamanda.client.memory import decode_memory, encode_memory
-from asyncamanda.core.model import Attempt, BackupState, DumpRecord, Memory, Outcome, Span, Started
+from asyncamanda.core.bounds import MOST_ENTRIES
+from asyncamanda.core.model import (
+    Attempt,
+    BackupState,
+    DumpRecord,
+    DumpState,
+    Memory,
+    Outcome,
+    Span,
+    Started,
+)
+from asyncamanda.core.protocol import (
+    LARGEST_FROM_SERVER,
+    DleState,
+    Welcome,
+    encode,
+    server_decoder,
+)
+from asyncamanda.core.remember import note_end
+from asyncamanda.core.served import heed_welcome
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
 DUMP = DumpRecord('/\udce9\n"', 3, NOW)
@@ -37,6 +56,23 @@ REFUSALS = (ValueError, KeyError, TypeError, AttributeError, OverflowError, Recu
 def test_what_is_remembered_is_read_back(memory: Memory) -> None:
     """To the microsecond, and whatever a disk is called."""
     assert decode_memory(encode_memory(memory)) == memory
+
+
+def test_a_memory_has_a_bound_whatever_the_server_says() -> None:
+    """As many disks as a client may have, with names as long as a line bears, run after run."""
+    disks = [f"/{number}{'x' * 150}" for number in range(MOST_ENTRIES)]
+    span = timedelta(seconds=15)
+    dles = tuple(DleState(disk, DumpState.HELD, 0, NOW) for disk in disks)
+    said = Welcome(1, "a", "h", "daily", NOW, span, dles, "idle", None)
+    (welcome,) = server_decoder().feed(encode(said))
+    assert isinstance(welcome, Welcome)
+    memory = heed_welcome(FULL, welcome, NOW)
+    dumps = tuple(memory.confirmed.values())
+    for number in range(10):
+        at = NOW + number * timedelta(hours=1)
+        good = Attempt(at, at, Outcome.BACKED_UP, dumps=dumps)
+        memory = note_end(note_end(memory, good), Attempt(at, at, Outcome.FAILED, "x" * 10**6))
+    assert len(encode_memory(memory)) < 2 * LARGEST_FROM_SERVER
 
 
 def test_the_text_is_ascii() -> None:

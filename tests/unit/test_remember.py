@@ -8,7 +8,9 @@ import pytest
 from asyncamanda.core.model import END_OF_TIME, Attempt, DumpRecord, Memory, Outcome, Span, Started
 from asyncamanda.core.remember import (
     KEPT_ATTEMPTS,
+    KEPT_NAMES,
     KEPT_SPANS,
+    LONGEST_DETAIL,
     doubt_running,
     next_try_at,
     note_end,
@@ -249,6 +251,50 @@ def test_only_the_latest_attempts_are_kept() -> None:
     """A memory does not grow for ever."""
     tries = [attempt(Outcome.FAILED, n * MINUTE) for n in range(KEPT_ATTEMPTS + 5)]
     assert remember(*tries).attempts == tuple(tries[5:])
+
+
+def backed_up(disks: int, number: int = 0, detail: str = "", name: int = 0) -> Attempt:
+    """Return the attempt `number` that brought so many disks."""
+    dumps = tuple(DumpRecord(f"/{n}{'x' * name}", 0, NOW) for n in range(disks))
+    at = NOW + number * MINUTE
+    return Attempt(at, at, Outcome.BACKED_UP, detail, dumps=dumps)
+
+
+def test_a_laptop_s_history_is_kept_whole() -> None:
+    """A few disks, for as many attempts as are kept."""
+    tries = [backed_up(8, number) for number in range(KEPT_ATTEMPTS)]
+    assert remember(*tries).attempts == tuple(tries)
+
+
+@pytest.mark.parametrize(("disks", "name", "whole"), [(500, 0, 3), (40, 3000, 1)])
+def test_of_old_attempts_with_many_disks_only_their_number_is_kept(
+    disks: int, name: int, whole: int
+) -> None:
+    """Else a memory of a hundred attempts had megabytes, which each start reads and writes."""
+    tries = [backed_up(disks, n, "with remarks" if n == 1 else "", name) for n in range(30)]
+    kept = remember(*tries).attempts
+    assert kept[-1] == tries[-1]
+    assert sum(len(dump.disk) for each in kept for dump in each.dumps) <= KEPT_NAMES
+    assert [each.started_at for each in kept] == [each.started_at for each in tries]
+    assert (kept[0].dumps, kept[0].detail) == ((), f"{disks} disks")
+    assert (kept[1].dumps, kept[1].detail) == ((), "with remarks")
+    assert sum(each.dumps != () for each in kept) == whole
+
+
+def test_the_newest_attempt_keeps_its_dumps_however_many_they_are() -> None:
+    """They say what the next one need not bring; what came to nothing since changes nothing."""
+    newest = backed_up(2000, 1, name=500)
+    kept = remember(backed_up(3), newest, attempt(Outcome.LATER, 2 * MINUTE)).attempts
+    assert [len(each.dumps) for each in kept] == [0, 2000, 0]
+    assert kept[1] == newest
+
+
+def test_a_detail_is_cut() -> None:
+    """A program may print what it likes."""
+    (kept,) = remember(attempt(Outcome.FAILED, detail="x" * 1_000_000)).attempts
+    assert kept.detail == "x" * (LONGEST_DETAIL - 3) + "..."
+    (kept,) = remember(attempt(Outcome.FAILED, detail="x" * LONGEST_DETAIL)).attempts
+    assert kept.detail == "x" * LONGEST_DETAIL
 
 
 def test_too_many_spans_are_merged_and_none_is_lost() -> None:

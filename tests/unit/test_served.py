@@ -19,6 +19,7 @@ from asyncamanda.core.model import (
 )
 from asyncamanda.core.protocol import DleState, Finished, Welcome
 from asyncamanda.core.served import (
+    NAMED,
     come_back_at,
     conclude,
     decide_served,
@@ -70,6 +71,61 @@ def asked(*dles: DleState, ago: timedelta = HOUR) -> Memory:
 
 
 # -- what a Welcome does
+
+
+def test_a_disk_that_is_named_twice_is_one() -> None:
+    """Its last word counts."""
+    after = asked(dle("/", HOUR), dle("/home", HOUR), dle("/", 2 * HOUR))
+    assert after.dles == ("/", "/home")
+    assert after.confirmed["/"].started_at == NOW - 2 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("there", "at"),
+    [
+        (datetime(1970, 1, 1, tzinfo=UTC), datetime(9998, 6, 1, tzinfo=UTC)),
+        (datetime(9998, 6, 1, tzinfo=UTC), datetime(1970, 1, 2, tzinfo=UTC)),
+    ],
+)
+def test_a_time_that_no_zone_can_show_is_left_as_it_was(there: datetime, at: datetime) -> None:
+    """By a clock that is centuries off, near the calendar's ends."""
+    came = welcome(DleState("/", DumpState.HELD, 0, at), now=there, last=Finished(RUN, at, ()))
+    shifted, _ = shift_clock(came, NOW)
+    assert shifted.last
+    assert (shifted.dles[0].confirmed_at, shifted.last.ended_at) == (at, at)
+
+
+@pytest.mark.parametrize(("disks", "lines"), [(NAMED, NAMED), (NAMED + 1, NAMED + 1), (2000, 21)])
+def test_of_many_disks_that_failed_some_are_named(disks: int, lines: int) -> None:
+    """A mail with thousands of lines tells no more than one with twenty."""
+    names = tuple(f"/{number}" for number in range(disks))
+    verdicts = [said(name, DumpState.FAILED, reason="x" * 1000) for name in names]
+    verdict = judge_finished(names, finished(*verdicts), {})
+    assert isinstance(verdict, NotBackedUp)
+    assert verdict.message.count("\n") == lines - 1
+    assert verdict.message.startswith("/0: failed: x")
+    assert verdict.message.endswith(f"and {disks - NAMED} more") is (disks > NAMED)
+
+
+def test_of_many_remarks_some_are_named() -> None:
+    """In a good run's, too."""
+    strange = [said(f"/s{number}", is_strange=True) for number in range(NAMED + 3)]
+    failed = [said(f"/f{number}", DumpState.FAILED) for number in range(NAMED + 4)]
+    verdict = judge_finished(("/s0",), finished(*strange, *failed), {})
+    assert isinstance(verdict, BackedUp)
+    assert f"/s{NAMED - 1}, 3 more (amreport" in verdict.remark
+    assert f"/f{NAMED - 1}: failed; 4 more)" in verdict.remark
+
+
+def test_an_end_that_nobody_saw_is_settled_within_the_bounds() -> None:
+    """What is put in its place is as short as what a start would have written."""
+    names = [f"/{number}" for number in range(2000)]
+    verdicts = [said(name, DumpState.FAILED, reason="x" * 1000) for name in names]
+    unseen = Attempt(NOW, NOW, Outcome.UNSEEN, run=RUN)
+    memory = Memory(since=NOW, attempts=(unseen,))
+    settled = settle_unseen(memory, welcome(last=finished(*verdicts)))
+    assert settled.attempts[0].outcome is Outcome.FAILED
+    assert len(settled.attempts[0].detail) == 2000
 
 
 def test_what_the_server_says_replaces_what_was_remembered() -> None:

@@ -226,6 +226,7 @@ DUMPS = tuple(DumpRecord(f"/{n}", n, NOW) for n in range(6))
             "/3 (level 3), /4 (level 4) and 1 more",
         ),
         (Attempt(NOW, NOW, Outcome.FAILED, "no\x1b"), "failed: no\\x1b"),
+        (Attempt(NOW, NOW, Outcome.BACKED_UP, "with \x1b"), "backed up in 0s with \\x1b"),
         (Attempt(NOW, NOW, Outcome.INCOMPLETE, "why", 0, DUMPS[:1]), "incomplete: why"),
         (Attempt(NOW, NOW, Outcome.KILLED, "why", 255), "killed: why"),
         (Attempt(NOW, NOW, Outcome.UNREACHABLE, "why", times=3), "unreachable 3 times: why"),

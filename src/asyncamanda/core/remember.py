@@ -5,9 +5,13 @@ from datetime import datetime, timedelta
 
 from asyncamanda.core.due import TOLERANCE
 from asyncamanda.core.model import END_OF_TIME, Attempt, Memory, Outcome, Span, Started
+from asyncamanda.core.printable import clip
 
 KEPT_ATTEMPTS = 100
 KEPT_SPANS = 50
+KEPT_NAMES = 200_000  # characters of all attempts' dumps
+ROOM_OF_A_DUMP = 100  # ... of which each takes some, whatever its name
+LONGEST_DETAIL = 2000
 CLOCK_STEP = timedelta(minutes=5)  # by which a clock that is right may be set back
 
 
@@ -125,8 +129,25 @@ def _add(attempts: tuple[Attempt, ...], attempt: Attempt) -> tuple[Attempt, ...]
         last = attempts[-1]
         if last.outcome is attempt.outcome and not attempt.outcome.has_run:
             folded = replace(attempt, started_at=last.started_at, times=last.times + 1)
-            return (*attempts[:-1], folded)
-    return (*attempts, attempt)[-KEPT_ATTEMPTS:]
+            return trim_attempts((*attempts[:-1], folded))
+    return trim_attempts((*attempts, attempt))
+
+
+def trim_attempts(attempts: tuple[Attempt, ...]) -> tuple[Attempt, ...]:
+    """Return as much of `attempts` as is kept: every start in which something is due reads it.
+
+    Of the newest with dumps all of them; of older ones, where those are many, how many they were.
+    """
+    room = KEPT_NAMES
+    kept: list[Attempt] = []
+    for attempt in reversed(attempts[-KEPT_ATTEMPTS:]):
+        trimmed = replace(attempt, detail=clip(attempt.detail, LONGEST_DETAIL))
+        room -= sum(len(dump.disk) + ROOM_OF_A_DUMP for dump in attempt.dumps)
+        if attempt.dumps and room < 0 and any(newer.dumps for newer in kept):
+            count = f"{len(attempt.dumps)} disks"
+            trimmed = replace(trimmed, dumps=(), detail=trimmed.detail or count)
+        kept.append(trimmed)
+    return tuple(reversed(kept))
 
 
 def _add_span(spans: tuple[Span, ...], span: Span) -> tuple[Span, ...]:

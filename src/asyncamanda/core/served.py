@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from asyncamanda.core.bounds import LATEST
 from asyncamanda.core.direct import BackedUp, DirectVerdict, NotBackedUp
 from asyncamanda.core.due import FUTURE_AFTER, Decision, Disk, Witness, decide_due
 from asyncamanda.core.model import (
@@ -18,10 +19,11 @@ from asyncamanda.core.model import (
     Policy,
 )
 from asyncamanda.core.protocol import DleState, Finished, Welcome
-from asyncamanda.core.remember import last_run
+from asyncamanda.core.remember import last_run, trim_attempts
 
 SKEW_BORNE = timedelta(minutes=1)  # by which two clocks may differ without a word
 LONGEST_PUT_OFF = timedelta(days=1)
+NAMED = 20  # disks in one verdict's words; more are counted
 _ENDLESS = {Outcome.UNSEEN, Outcome.LOST, Outcome.INTERRUPTED, Outcome.PAUSED}
 
 
@@ -48,9 +50,10 @@ def _shift_dle(dle: DleState, ahead: timedelta) -> DleState:
 
 def _shift(moment: datetime, ahead: timedelta) -> datetime:
     try:
-        return moment - ahead
+        shifted = moment - ahead
     except OverflowError:  # beyond the calendar's ends
         return moment
+    return shifted if EPOCH <= shifted < LATEST else moment
 
 
 def heed_welcome(memory: Memory, welcome: Welcome, now: datetime) -> Memory:
@@ -60,7 +63,7 @@ def heed_welcome(memory: Memory, welcome: Welcome, now: datetime) -> Memory:
     """
     return replace(
         memory,
-        dles=tuple(dle.disk for dle in welcome.dles),
+        dles=tuple(dict.fromkeys(dle.disk for dle in welcome.dles)),
         confirmed={
             dle.disk: DumpRecord(dle.disk, dle.level or 0, dle.confirmed_at)
             for dle in welcome.dles
@@ -99,7 +102,10 @@ def settle_unseen(memory: Memory, welcome: Welcome) -> Memory:
         return memory  # as was to be expected of a run that was left
     settled = conclude(verdict, unseen.started_at, max(end.ended_at, unseen.started_at), end.run)
     return replace(
-        memory, attempts=tuple(settled if each is unseen else each for each in memory.attempts)
+        memory,
+        attempts=trim_attempts(
+            tuple(settled if each is unseen else each for each in memory.attempts)
+        ),
     )
 
 
@@ -164,7 +170,7 @@ def judge_finished(
         for verdict in finished.verdicts
         if not finished.run or verdict.timestamp in {"", finished.run}
     }
-    stored = [disk for disk, verdict in verdicts.items() if verdict.state.is_confirmed]
+    stored = {disk: None for disk, verdict in verdicts.items() if verdict.state.is_confirmed}
     dumps = tuple(confirmed[disk] for disk in stored if disk in confirmed)
     lacking = [disk for disk in wanted or (() if stored else verdicts) if disk not in stored]
     if not stored and not lacking:
@@ -183,7 +189,9 @@ def judge_finished(
 def _judge_lacking(
     lacking: list[str], verdicts: Mapping[str, DleVerdict], dumps: tuple[DumpRecord, ...]
 ) -> NotBackedUp:
-    lines = [_explain(disk, verdicts.get(disk)) for disk in lacking]
+    lines = [_explain(disk, verdicts.get(disk)) for disk in lacking[:NAMED]]
+    if len(lacking) > NAMED:
+        lines.append(f"and {len(lacking) - NAMED} more")
     if any(disk in verdicts and _has_failed(verdicts[disk]) for disk in lacking):
         return NotBackedUp(
             "disk-failed",
@@ -215,14 +223,19 @@ def _explain(disk: str, verdict: DleVerdict | None) -> str:
 
 def _remark(verdicts: Mapping[str, DleVerdict]) -> str:
     """Return what a good run is to be remembered with, "" for nothing."""
-    strange = [disk for disk, verdict in verdicts.items() if verdict.is_strange]
-    failed = [_explain(disk, each) for disk, each in verdicts.items() if _has_failed(each)]
+    strange = _few([disk for disk, verdict in verdicts.items() if verdict.is_strange])
+    failed = _few([_explain(disk, each) for disk, each in verdicts.items() if _has_failed(each)])
     remarks = []
     if strange:
         remarks.append(f"with remarks on {', '.join(strange)} (amreport on the server shows them)")
     if failed:
         remarks.append(f"beside others that are not due yet ({'; '.join(failed)})")
     return ", ".join(remarks)
+
+
+def _few(words: list[str]) -> list[str]:
+    more = len(words) - NAMED
+    return [*words[:NAMED], f"{more} more"] if more > 0 else words
 
 
 def conclude(verdict: DirectVerdict, started_at: datetime, ended_at: datetime, run: str) -> Attempt:

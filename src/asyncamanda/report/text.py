@@ -140,8 +140,8 @@ def describe_attempt(attempt: Attempt) -> str:
     took = format_age(attempt.ended_at - attempt.started_at)
     if attempt.outcome is Outcome.BACKED_UP:
         dumps = [f"{printable(d.disk)} (level {d.level})" for d in attempt.dumps]
-        remark = f" {attempt.detail}" if attempt.detail else ""
-        return f"backed up in {took}{remark}: {_listed(dumps)}"
+        remark = f" {printable(attempt.detail)}" if attempt.detail else ""
+        return f"backed up in {took}{remark}" + (f": {_listed(dumps)}" if dumps else "")
     times = f" {attempt.times} times" if attempt.times > 1 else ""
     detail = printable(attempt.detail)
     if attempt.outcome is Outcome.DEFERRED:  # which the detail begins with
