@@ -107,9 +107,12 @@ def test_word_of_a_stream_that_is_not_ones_own_is_nothing(office: Office) -> Non
     talks[1].say('{"type":"shut","token":"../x","status":0,"reason":""}\n')
     assert talks[1].hear("refused")["reference"] == "not-understood"
     assert call.poll() is None
-    talks[0].say(encode(Shut(token, 3, "\x1b[2Jmine")).decode())
+    talks[0].say(encode(Shut(token, 3, "\x1b[2Jmine\n\u202e\r\udcff\x9b")).decode())
     _, said = call.communicate(timeout=20)
-    assert (call.returncode, "mine" in said, "\x1b" in said) == (3, True, False)
+    shown = r"\x1b[2Jmine\x0a\u202e\x0d\udcff\x9b"
+    assert (call.returncode, said) == (3, f"asyncamanda: {shown}\n")
+    assert f"thief: Amanda's call failed: {shown}\n" in office.diary
+    assert office.diary.replace("\n", "").isprintable()
     for talk in talks:
         talk.program.communicate()
 
