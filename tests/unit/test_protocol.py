@@ -3,7 +3,7 @@
 import json
 import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -38,6 +38,7 @@ from asyncamanda.core.protocol import (
     refuse_protocol,
     server_decoder,
 )
+from asyncamanda.core.wire import fit_record, read_record, write_record
 
 NOW = datetime(2026, 11, 24, 15, 15, 4, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -449,6 +450,42 @@ def test_a_run_s_name_is_a_timestamp(run: str, *, is_one: bool) -> None:
         _put(FINISHED_LINE, ("verdicts", 0, "timestamp"), lambda _: run)
     )
     assert isinstance(found, Finished) is is_one
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("host", "lap top", "dles: host: a client's name has only "),
+        ("phase", "thinking", "dles: phase: none of estimating, "),
+        ("phase", ["done"], "dles: phase: none of estimating, "),
+        ("disk", "d" * 4097, "dles: disk: no text of at most 4096 characters"),
+    ],
+)
+def test_progress_is_held_to_what_the_server_knows(key: str, value: object, reason: str) -> None:
+    """Its own names and words."""
+    line = encode(Progress(RUN, (DleProgress("laptop", "/", 0, "dumping", 5, 10),))).decode()
+    (found,) = server_decoder().feed(_put(line, ("dles", 0, key), lambda _: value))
+    assert isinstance(found, BadLine)
+    assert found.reason.startswith(reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Novelty:
+    """A record with fields that nobody gave a bound."""
+
+    ticket: str
+    numbers: tuple[int, ...]
+
+
+def test_what_is_added_to_the_protocol_is_bounded_from_the_start() -> None:
+    """Tightly, in what is read and in what is said; a text may be a key, and is not cut."""
+    longest = Novelty("t" * 1000, (10**15,) * 2000)
+    assert read_record(Novelty, write_record(longest) | {"numbers": [10**15] * 2000}) == longest
+    assert fit_record(longest) == longest
+    with pytest.raises(ValueError, match="ticket: no text of at most 1000 characters"):
+        read_record(Novelty, {"ticket": "t" * 1001, "numbers": []})
+    with pytest.raises(ValueError, match="ticket: no text of at most 1000 characters"):
+        fit_record(Novelty("t" * 1001, ()))
 
 
 def test_what_is_at_its_bound_is_taken() -> None:

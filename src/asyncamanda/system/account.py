@@ -6,6 +6,7 @@ import os
 import pwd
 import signal
 import subprocess
+import sys
 import traceback
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -87,7 +88,7 @@ def _answer(user: str, asking: Callable[[], str], writer: int) -> NoReturn:
     except OSError as error:
         number = error.errno or number
     except Exception:
-        traceback.print_exc()
+        sys.stderr.write(traceback.format_exc())  # print_exc() may colour it
     finally:
         os._exit(number)
 
