@@ -400,7 +400,7 @@ def test_every_field_of_a_server_has_a_bound(line: str, path: tuple[str | int, .
     def exceed(value: object) -> object:
         if isinstance(value, str):
             return "7" * 5000
-        return value * 3000 if isinstance(value, list) else 10**18
+        return (value * 2001)[:2001] if isinstance(value, list) else 10**18
 
     (found,) = server_decoder().feed(_put(line, path, exceed))
     assert isinstance(found, BadLine), path
