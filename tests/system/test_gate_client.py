@@ -72,7 +72,8 @@ def running(run="{RUN}", clients=1):
 def end(verdicts, ago=0):
     verdicts = [dict(host="laptop", disk=disk, timestamp="{RUN}", state=state, level=0,
         reason="" if state in ("held", "stored") else "data timeout", kilobytes=7,
-        is_strange=False, has_begun=True) for disk, state in verdicts.items()]
+        is_strange=False, has_begun=True, has_failed_since=False, dumped_at=None)
+        for disk, state in verdicts.items()]
     return dict(run="{RUN}", ended_at=at(ago), verdicts=verdicts)
 
 def finished(verdicts):
