@@ -108,4 +108,5 @@ class Site:
 def _state_of(disk: str, verdict: DleVerdict | None) -> DleState:
     if verdict is None:
         return DleState(disk, None, None, None)
-    return DleState(disk, verdict.state, verdict.level, parse_local_stamp(verdict.timestamp))
+    began_at = parse_local_stamp(verdict.timestamp)
+    return DleState(disk, verdict.state, verdict.level, began_at, verdict.kilobytes)
