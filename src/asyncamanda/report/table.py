@@ -1,8 +1,18 @@
 """Tables for a terminal, by rich, which is loaded only where one is shown."""
 
+import sys
 from collections.abc import Iterable, Sequence
 
-STYLES = {"all well": "green", "overdue": "bold", "STALE": "bold red"}  # on light and dark alike
+from asyncamanda.report.page import fold
+
+STYLES = {  # on light and dark alike
+    "all well": "green",
+    "deferred": "bold",
+    "overdue": "bold",
+    "no backup known": "bold",
+    "FAILING": "bold red",
+    "STALE": "bold red",
+}
 
 
 def print_glance(text: str) -> None:
@@ -10,10 +20,10 @@ def print_glance(text: str) -> None:
     from rich.console import Console  # noqa: PLC0415 - as below
     from rich.text import Text  # noqa: PLC0415
 
-    word, colon, rest = text.partition(":")
+    word, colon, rest = fold(text, sys.stdout).partition(":")
     console = Console(highlight=False, emoji=False)
     if not console.is_terminal:
-        print(text)  # noqa: T201 - the answer
+        print(f"{word}{colon}{rest}")  # noqa: T201 - the answer
         return
     console.print(Text.assemble((word, STYLES.get(word, "")), colon + rest))
 
