@@ -20,6 +20,7 @@ from asyncamanda.report.status import (
     status_value,
     tell_state,
 )
+from asyncamanda.report.text import explain_oddities
 
 # what read_summary() takes for damage
 REFUSALS = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
@@ -68,6 +69,7 @@ def render(summary: Summary, now: datetime) -> list[str]:
         advise(status),
         *describe_disks(status, summary.policy, now),
         *describe_waits(status, now),
+        *explain_oddities(status.decision, Rejected(), summary.witness),
     ]
 
 

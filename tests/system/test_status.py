@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import time
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +85,24 @@ def test_a_failure_is_told_to_every_user_with_its_exit_code(private: Rig) -> Non
         assert "what to do: " in done.stdout.splitlines()[1]
         value = ask(private, "status", "--json", user=user)
         assert (value.exit, value.json["state"], value.json["exit"]) == (100, "failing", 100)
+
+
+def test_what_keeps_the_next_try_waiting_is_told_to_every_user(rig: Rig) -> None:
+    """It was drawn when the try had come to nothing, and the summary has it already."""
+    rig.configure(server="backup@amanda:2222", retry_within="1h")
+    rig.set_dumped(ago=-86_400, disk="/odd")
+    rig.laptop.append(rig.amandates, f"/home 0 {int(time.time()) - 2 * 86_400}\n", owner="backup")
+    close(rig)
+    rig.laptop.path(rig.amandates).chmod(0o600)
+    assert rig.run("run").exit == 75
+    told = []
+    for user in ("root", "nobody"):
+        done = ask(rig, "status", user=user)
+        assert done.exit == 0
+        assert "amandates: dated in the future, no evidence of a backup: /odd at " in done.stdout
+        told.append([line for line in done.stdout.splitlines() if line.startswith("next try: ")])
+    assert told[0] == told[1]
+    assert ", or as soon as power or network change" in told[0][0]
 
 
 def test_an_old_summary_becomes_overdue_and_stale_by_itself(private: Rig) -> None:

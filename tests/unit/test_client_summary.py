@@ -101,6 +101,7 @@ def test_what_is_left_is_read_back() -> None:
     left = summarize(summarize_look(PLAN, look()))
     assert decode_summary(encode_summary(left).encode()) == left
     assert [disk.last for disk in left.disks] == [None, DUMP]
+    assert left.retry_within == HOUR + HOUR / 12
     classic = replace(left, retry_within=None, asked_at=None)
     assert decode_summary(encode_summary(classic).encode()) == classic
 
@@ -145,7 +146,6 @@ def changed(**values: object) -> bytes:
         b"{}",
         b"\xff",
         b"[" * 100_000,
-        b" " * (LARGEST + 1),
         changed(format=FORMAT + 1),
         changed(since="2026-11-23T12:00:00"),
         changed(since="1969-01-01T00:00:00+00:00"),
@@ -167,6 +167,13 @@ def test_what_is_no_summary_is_refused(raw: bytes) -> None:
     """Whatever a full disk, a crash or somebody left there."""
     with pytest.raises(REFUSALS):
         decode_summary(raw)
+
+
+def test_a_file_that_is_too_large_is_refused() -> None:
+    """Though all in it is right."""
+    assert decode_summary(changed())
+    with pytest.raises(ValueError, match="too large"):
+        decode_summary(changed() + b" " * LARGEST)
 
 
 @pytest.mark.parametrize(

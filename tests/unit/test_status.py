@@ -107,6 +107,14 @@ def told(known: Summary) -> str:
             ),
             "no backup known: /; the last try, 1 hour ago: deferred, because it is late",
         ),
+        (
+            summary(disk("/", 26 * HOUR), attempts=(tried(Outcome.BACKED_UP, ago=26 * HOUR),)),
+            "overdue: / (one is wanted every 1d); the oldest backup is 26 hours old",
+        ),
+        (
+            summary(disk("/", None), witness=Witness.NOBODY),
+            "no backup known: the server was never asked",
+        ),
         (summary(witness=Witness.NOBODY), "no backup known: the server was never asked"),
         (summary(), "no backup known: the server's disklist has no disk of this client"),
         (
@@ -135,7 +143,9 @@ def told(known: Summary) -> str:
             "the last one, 1 hour ago: lost: it broke",
         ),
         (
-            summary(disk("/", 9 * DAY), disk("/b", 8 * DAY), disk("/c", HOUR)),
+            summary(
+                disk("/", 9 * DAY), disk("/b", 8 * DAY), disk("/c", 26 * HOUR), disk("/d", HOUR)
+            ),
             "STALE: no backup of /, /b for 9 days",
         ),
         (

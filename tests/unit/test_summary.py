@@ -157,6 +157,14 @@ def test_a_run_that_left_one_disk_out_stands_though_it_brought_another() -> None
     assert judge_summary(known, NOW).failure == failed
     known = summary(disk("/", MINUTE), disk("/b", 20 * HOUR), attempts=(failed,))
     assert judge_summary(known, NOW).failure is None
+    known = summary(disk("/", MINUTE), disk("/b", None), attempts=(failed,))
+    assert judge_summary(known, NOW).failure == failed
+
+
+def test_a_run_of_a_client_without_a_disk_stands_as_well() -> None:
+    """There is nothing that could make it good."""
+    failed = tried(Outcome.INCOMPLETE)
+    assert judge_summary(summary(attempts=(failed,)), NOW).failure == failed
 
 
 @pytest.mark.parametrize(
@@ -188,6 +196,8 @@ def test_where_any_disk_counts_one_that_never_was_dumped_does_not() -> None:
     )
     assert judge_summary(known, NOW).state is State.WELL
     assert judge_summary(summary(disk("/", None), policy=NEWEST), NOW).state is State.NEVER
+    known = summary(disk("/", OVERDUE), disk("/b", None), policy=NEWEST)
+    assert judge_summary(known, NOW).state is State.OVERDUE
     assert judge_summary(summary(disk("/", OVERDUE), policy=NEWEST), NOW).state is State.OVERDUE
 
 

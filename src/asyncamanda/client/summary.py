@@ -59,7 +59,7 @@ def leave_summary(plan: Plan, look: Look) -> None:
 
     Failing to is no reason to fail: the old one stays, and says from when it is.
     """
-    if plan.summary is None or look.damage:
+    if plan.summary is None:
         return
     with suppress(OSError):
         write_whole(plan.summary, encode_summary(summarize(summarize_look(plan, look))))

@@ -27,7 +27,7 @@ from asyncamanda.report.status import (
     tell_state,
 )
 from asyncamanda.report.table import print_glance
-from asyncamanda.report.text import describe_attempt
+from asyncamanda.report.text import describe_attempt, explain_oddities
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.locks import Holder
 
@@ -115,6 +115,9 @@ def _print_rest(seen: _Seen, status: Status, next_start_at: datetime | None, now
         print(f"the server was last asked {format_ago(summary.asked_at, now)}")
     if seen.look:
         print_oddities(replace(seen.look, damage=None))  # which was told first
+    else:
+        for oddity in explain_oddities(status.decision, Rejected(), summary.witness):
+            print_folded(f"amandates: {oddity}")
 
 
 def _value(
