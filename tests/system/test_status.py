@@ -145,7 +145,7 @@ def test_the_folder_is_made_anew_and_no_link_is_followed(private: Rig) -> None:
     """Whose it was and how it was open; a link in its place is left alone, and backups go on."""
     private.laptop.make_directory(PUBLIC, mode=0o700)
     assert private.run("run").exit == 0
-    assert private.laptop.path(SUMMARY).exists()
+    assert ask(private, "status").exit == 0
     private.laptop.remove(PUBLIC)
     private.laptop.make_directory("/srv/elsewhere", mode=0o700)
     private.laptop.path("/var/lib/asyncamanda").joinpath("public").symlink_to("/srv/elsewhere")
