@@ -198,6 +198,14 @@ def test_a_run_by_another_user_ends_before_it_tells_anybody(rig: Rig) -> None:
     assert rig.marks() == 0
 
 
+def test_what_keeps_the_amanda_user_out_is_told_as_what_it_is(rig: Rig) -> None:
+    """To that user, for whom the folder is."""
+    rig.configure()
+    rig.laptop.make_directory("/var/lib/asyncamanda/client", mode=0o500)
+    done = ask(rig, "run", "--json", user="backup")
+    assert (done.exit, done.json["error"]) == (77, "state-not-writable")
+
+
 def test_before_the_first_start_there_is_no_word_yet(private: Rig) -> None:
     """Then it is said who may look, and that everybody may once the agent has run."""
     done = ask(private, "status", "--json")

@@ -112,8 +112,8 @@ def plan_configured(named: str | None, *, to_write: bool = False) -> Plan:
     if os.geteuid() == 0:
         _prepare_state(state, settings.user)
         become_user(settings.user)
-    elif _is_closed(state, os.R_OK | os.X_OK | (os.W_OK if to_write else 0)):
-        raise config.refuse_others(state)
+    elif not _is_this(settings.user):
+        _refuse_closed(state, os.R_OK | os.X_OK | (os.W_OK if to_write else 0))
     return Plan(
         target=settings.server,
         command=settings.command,
@@ -175,15 +175,23 @@ def _state_for(path: Path) -> Path:
     return Path(quick.state_folder("client"), f"{crc32(os.fsencode(path)):08x}")
 
 
-def _is_closed(folder: Path, wanted: int) -> bool:
-    """Return whether `folder` is there and this user may not use it as `wanted`."""
+def _is_this(user: str) -> bool:
+    """Return whether this process is that user's; whatever is wrong is then told as it is."""
+    with suppress(KeyError):
+        return pwd.getpwnam(user).pw_uid == os.geteuid()
+    return False
+
+
+def _refuse_closed(folder: Path, wanted: int) -> None:
+    """Raise NotYoursError if `folder` is there, and this user may not use it as `wanted`."""
     try:
         folder.lstat()
     except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    return not os.access(folder, wanted)
+        return
+    except OSError:  # what lies above it is closed
+        pass
+    if not os.access(folder, wanted):
+        raise config.refuse_others(folder)
 
 
 def _prepare_state(state: Path, user: str) -> None:
