@@ -18,7 +18,7 @@ class Exit(IntEnum):
         member.meaning = meaning
         return member
 
-    OK = 0, "done, or nothing due"
+    OK = 0, "done, or nothing due; `status`: nothing fails and nothing is stale"
     USAGE = 64, "usage: the command line is wrong"
     DATA = 65, "bad data: a file that was read makes no sense"
     INTERNAL = 70, "a bug in asyncamanda"
@@ -26,8 +26,8 @@ class Exit(IntEnum):
     PROTOCOL = 76, "the two sides do not understand each other"
     REFUSED = 77, "refused: the key, the host key, or a permission"
     CONFIGURATION = 78, "the configuration is wrong"
-    NOT_STORED = 100, "the run ended and a wanted disk is not backed up"
-    STALE = 101, "no backup for longer than `stale_after` (replaces 75)"
+    NOT_STORED = 100, "the run ended and a wanted disk is not backed up; `status`: it is failing"
+    STALE = 101, "no backup for longer than `stale_after` (`run`: in the place of 75)"
 
 
 class AsyncamandaError(Exception):
@@ -78,6 +78,10 @@ class RefusedError(AsyncamandaError):
     """Somebody said no: a server, a host key check, the file system."""
 
     exit = Exit.REFUSED
+
+
+class NotYoursError(RefusedError):
+    """What was asked for is only for root and the Amanda user to look at."""
 
 
 class ConfigurationError(AsyncamandaError):

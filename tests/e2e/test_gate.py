@@ -1,18 +1,20 @@
 """The main job through the gate: one batched, confirmed run for all clients that are there."""
 
 import json
+import re
 import subprocess
 import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.laptop import ask_json, outcomes, wait_until
+from tests.e2e.laptop import ask, ask_json, outcomes, wait_until
 from tests.e2e.office import DISK, HOLDING, STATE, ends, open_office
 
 from asyncamanda.core.model import DumpState
 from asyncamanda.core.protocol import PROTOCOLS, Hello, Submit, encode
 
+TOML = "/etc/asyncamanda/client.toml"
 TWELVE = tuple(f"pc{number:02}" for number in range(12))
 
 
@@ -250,3 +252,44 @@ def hear(line: "subprocess.Popen[str]", kind: str) -> dict[str, Any]:
         message: dict[str, Any] = json.loads(line.stdout.readline())
         if message["type"] == kind:
             return message
+
+
+def test_every_user_is_told_how_the_backup_stands(lab_prefix: Path) -> None:
+    """With level, size and age; the worst first, and with an exit code of its own."""
+    with open_office(lab_prefix, "laptop") as office:
+        laptop = office.client("laptop")
+        office.shift_clocks(timedelta())
+        office.fill(files=36, bytes_each=1_000_000)
+        office.set_up()
+        laptop.run(["chown", "root:backup", TOML])
+        laptop.path(TOML).chmod(0o640)
+        unknown = ask(laptop, "status", user="nobody")
+        assert (unknown.returncode, "sudo asyncamanda status" in unknown.stderr) == (77, True)
+        assert ask(laptop, "status").stdout.startswith(
+            "no backup known: the server was never asked"
+        )
+
+        assert office.backup("laptop").returncode == 0
+        for user in ("root", "nobody"):
+            well = ask(laptop, "status", user=user)
+            assert (well.returncode, well.stderr) == (0, "")
+            assert well.stdout.startswith(
+                "all well: every disk has a backup that the server confirms"
+            )
+            assert re.search(rf"^{DISK}: full, 3[67] MB, .* ago; next tomorrow ", well.stdout, re.M)
+
+        office.shift_clocks(timedelta(hours=25))
+        assert office.backup("laptop").returncode == 0
+        assert re.search(rf"^{DISK}: level 1, \d+ kB, ", ask(laptop, "status").stdout, re.M)
+
+        office.ask("server", "revoke", "laptop")
+        assert office.backup("laptop", "--force").returncode == 77
+        for user in ("root", "nobody"):
+            failing = ask(laptop, "status", user=user)
+            assert (failing.returncode, failing.stdout.split(":")[0]) == (100, "FAILING")
+            assert "refused" in failing.stdout.splitlines()[0]
+
+        office.shift_clocks(timedelta(days=9))
+        for user in ("root", "nobody"):
+            stale = ask(laptop, "status", user=user)
+            assert (stale.returncode, stale.stdout.split(":")[0]) == (101, "STALE")

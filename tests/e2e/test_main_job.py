@@ -71,7 +71,7 @@ def test_start_by_root_works_as_the_amanda_user(lab: Lab) -> None:
     assert agent.returncode == 0
     memory = lab.client.run(["stat", "-c", "%U", "/var/lib/asyncamanda/client/memory.json"])
     assert memory.stdout == "backup\n"
-    assert ask(lab.client, "status", user="nobody").returncode == 77  # amandates is not for all
+    assert ask(lab.client, "check", user="nobody").returncode == 77  # amandates is not for all
 
 
 @pytest.mark.parametrize("user", ["root", "backup"])

@@ -59,7 +59,8 @@ def hear(kind):
 
 def welcome(dles, standing="idle", last=None, ahead=0, beat=15):
     dles = [dict(disk=disk, state=ago and "held", level=ago and 0,
-        confirmed_at=ago and at(ago, ahead)) for disk, ago in dles.items()]
+        confirmed_at=ago and at(ago, ahead), kilobytes=ago and 36000 or 0)
+        for disk, ago in dles.items()]
     say("welcome", protocol=1, software="a scenario", client="laptop", amanda_config="daily",
         now=at(0, ahead), heartbeat=beat, dles=dles, standing=standing, last=last)
 
@@ -151,6 +152,20 @@ def gate(rig: Rig) -> Iterator[Gate]:
         yield Gate(rig)
 
 
+def test_status_has_the_size_of_each_dump_for_every_user(gate: Gate) -> None:
+    """By the server's word, in the summary that the agent leaves as well."""
+    gate.play(WELL)
+    assert gate.run().exit == 0
+    gate.rig.laptop.path(gate.rig.config).chmod(0o600)
+    gate.rig.laptop.run(["chown", "backup", gate.rig.config])
+    for user in ("root", "nobody"):
+        done = gate.rig.run("status", user=user)
+        assert done.exit == 0
+        assert done.stdout.startswith("all well: every disk has a backup that the server confirms")
+        assert "\n/home: full, 37 MB, less than a minute ago; next " in done.stdout
+        assert "\nthe server was last asked less than a minute ago\n" in done.stdout
+
+
 def test_a_backup_through_the_gate(gate: Gate) -> None:
     """It asks, stays on the line, and has the server's word; then nothing is due."""
     gate.play(WELL)
@@ -190,8 +205,8 @@ def test_a_run_of_the_servers_own_is_found_out(gate: Gate) -> None:
     assert (gate.visits(), gate.heard(), gate.outcomes()) == (1, ["hello", "bye"], [])
     assert gate.rig.memory().dles == ("/home", "/etc")
     status = gate.rig.run("status")
-    assert status.stdout.startswith("all well: no disk's backup is older than 1h")
-    assert " by the server's word; the next is due at " in status.stdout
+    assert status.stdout.startswith("all well: every disk has a backup that the server confirms")
+    assert ", the oldest 1 hour old; the next is due " in status.stdout
     assert "the server was last asked" in status.stdout
 
 

@@ -14,6 +14,7 @@ from asyncamanda.errors import AsyncamandaError, Exit
         (AsyncamandaError, 70),
         (errors.LaterError, 75),
         (errors.RefusedError, 77),
+        (errors.NotYoursError, 77),
         (errors.ConfigurationError, 78),
         (errors.NotStoredError, 100),
         (errors.StaleError, 101),

@@ -4,7 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from asyncamanda.core.interval import LONGEST, format_age, format_interval, parse_interval
+from asyncamanda.core.interval import (
+    LONGEST,
+    format_age,
+    format_interval,
+    format_rough,
+    parse_interval,
+)
 
 HOUR = timedelta(hours=1)
 
@@ -118,3 +124,22 @@ def test_a_span_is_written_to_the_second(span: timedelta, text: str) -> None:
 def test_an_age_has_its_two_largest_units(span: timedelta, text: str) -> None:
     """Nobody wants the seconds of three days, nor an age below zero."""
     assert format_age(span) == text
+
+
+@pytest.mark.parametrize(
+    ("span", "text"),
+    [
+        (timedelta(days=-1), "less than a minute"),
+        (timedelta(seconds=59), "less than a minute"),
+        (timedelta(seconds=60), "1 minute"),
+        (timedelta(seconds=3599), "59 minutes"),
+        (timedelta(hours=1), "1 hour"),
+        (timedelta(hours=2, minutes=59), "2 hours"),
+        (timedelta(hours=47, minutes=59), "47 hours"),
+        (timedelta(hours=48), "2 days"),
+        (timedelta(days=400), "400 days"),
+    ],
+)
+def test_a_rough_span_is_one_number(span: timedelta, text: str) -> None:
+    """As people say it, rounded down."""
+    assert format_rough(span) == text

@@ -10,6 +10,7 @@ from asyncamanda.core.protocol import Progress, Queued, Running
 from asyncamanda.report.json import (
     attempt_value,
     decision_value,
+    dump_value,
     event_value,
     render_event,
     render_json,
@@ -18,8 +19,13 @@ from asyncamanda.report.json import (
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
-DUMP = DumpRecord("/\udce9", 1, NOW)
-DUMP_VALUE = {"disk": "/\udce9", "level": 1, "started_at": "2026-11-23T12:00:00+00:00"}
+DUMP = DumpRecord("/\udce9", 1, NOW, 36_000)
+DUMP_VALUE = {
+    "disk": "/\udce9",
+    "level": 1,
+    "started_at": "2026-11-23T12:00:00+00:00",
+    "kilobytes": 36_000,
+}
 
 
 def test_a_verdict_keeps_its_shape() -> None:
@@ -84,6 +90,13 @@ def test_an_attempt_keeps_its_shape() -> None:
         "run": "20261123120000",
     }
     assert attempt_value(Attempt(NOW, NOW, Outcome.FAILED))["run"] is None
+
+
+def test_a_size_that_nobody_said_is_null() -> None:
+    """amandates has none."""
+    value = dump_value(DumpRecord("/", 0, NOW))
+    assert value
+    assert value["kilobytes"] is None
 
 
 def test_no_time_is_null() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from asyncamanda.client.memory import decode_memory, encode_memory
+from asyncamanda.client.memory import FORMAT, decode_memory, encode_memory
 from asyncamanda.core.bounds import MOST_ENTRIES
 from asyncamanda.core.model import (
     Attempt,
@@ -30,14 +30,14 @@ from asyncamanda.core.remember import note_end
 from asyncamanda.core.served import heed_welcome
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
-DUMP = DumpRecord('/\udce9\n"', 3, NOW)
+DUMP = DumpRecord('/\udce9\n"', 3, NOW, 36_000)
 FULL = Memory(
     since=NOW,
     confirmed={DUMP.disk: DUMP},
     distrusted=(Span(NOW, NOW + timedelta(hours=1)),),
     started=Started(NOW, NOW, 4711, "20261123120000"),
     attempts=(
-        Attempt(NOW, NOW, Outcome.FAILED, "why", 4, (DUMP,), run="20261122120000"),
+        Attempt(NOW, NOW, Outcome.FAILED, "why", 4, (DumpRecord("/", 0, NOW),), run="20261122"),
         Attempt(NOW, NOW, Outcome.UNREACHABLE, "why not", times=7),
     ),
     dles=(DUMP.disk, "/"),
@@ -105,10 +105,10 @@ def test_what_is_no_memory_is_refused(text: str) -> None:
         decode_memory(text)
 
 
-@pytest.mark.parametrize("format_", [0, 1, 2, 4, None, "3"])
+@pytest.mark.parametrize("format_", [0, FORMAT - 1, FORMAT + 1, None, str(FORMAT)])
 def test_a_memory_of_another_format_is_refused(format_: object) -> None:
     """A newer version's memory is not guessed at."""
-    with pytest.raises(ValueError, match="is not 3"):
+    with pytest.raises(ValueError, match=f"is not {FORMAT}"):
         decode_memory(json.dumps({**json.loads(encode_memory(FULL)), "format": format_}))
 
 

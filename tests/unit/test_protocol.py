@@ -69,7 +69,7 @@ WELCOME = Welcome(
     now=NOW,
     heartbeat=15 * SECOND,
     dles=(
-        DleState("/", DumpState.STORED, 0, NOW - 0.5 * SECOND),
+        DleState("/", DumpState.STORED, 0, NOW - 0.5 * SECOND, 36_000),
         DleState("/srv", None, None, None),
     ),
     standing="idle",
@@ -101,8 +101,9 @@ FROM_SERVER: list[tuple[ServerMessage, str]] = [
         WELCOME,
         '{"type":"welcome","protocol":1,"software":"asyncamanda 0.1.0","client":"laptop",'
         '"amanda_config":"daily","now":"2026-11-24T15:15:04Z","heartbeat":15,"dles":['
-        '{"disk":"/","state":"stored","level":0,"confirmed_at":"2026-11-24T15:15:03.500000Z"},'
-        '{"disk":"/srv","state":null,"level":null,"confirmed_at":null}],'
+        '{"disk":"/","state":"stored","level":0,"confirmed_at":"2026-11-24T15:15:03.500000Z",'
+        '"kilobytes":36000},'
+        '{"disk":"/srv","state":null,"level":null,"confirmed_at":null,"kilobytes":0}],'
         f'"standing":"idle","last":{{{FINISHED_KEYS}}}}}',
     ),
     (

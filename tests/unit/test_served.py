@@ -138,9 +138,10 @@ def test_what_the_server_says_replaces_what_was_remembered() -> None:
         dles=("/old",),
         not_before=NOW + HOUR,
     )
-    after = heed_welcome(before, welcome(dle("/home", HOUR), dle("/", None)), NOW)
+    home = replace(dle("/home", HOUR), kilobytes=36_000)
+    after = heed_welcome(before, welcome(home, dle("/", None)), NOW)
     assert after.dles == ("/home", "/")
-    assert after.confirmed == {"/home": DumpRecord("/home", 1, NOW - HOUR)}
+    assert after.confirmed == {"/home": DumpRecord("/home", 1, NOW - HOUR, 36_000)}
     assert after.asked_at == NOW
     assert after.not_before is None
     assert after.since == before.since

@@ -114,10 +114,10 @@ def test_what_nobody_can_know_is_not_told() -> None:
 @pytest.mark.parametrize(
     ("view", "lines"),
     [
-        (desk(), ["daily: nothing runs, nobody waits", "0 % of 500.0 GB filled; no flush is due"]),
+        (desk(), ["daily: nothing runs, nobody waits", "0 % of 500 GB filled; no flush is due"]),
         (
             desk(clients=(waiting(),), held=10**9, capacity=0),
-            ["daily: nothing runs, 1 client waits", "1.0 GB held; no flush is due"],
+            ["daily: nothing runs, 1 client waits", "1 GB held; no flush is due"],
         ),
         (
             desk(clients=(waiting(), waiting()), has_others=True),
@@ -137,7 +137,7 @@ def test_what_nobody_can_know_is_not_told() -> None:
         (desk(LiveRun(None, "flush", (), NOW, ())), ["flush, 0s so far"]),
         (
             desk(due=NOW - MINUTE, held=377 * 10**9),
-            ["75 % of 500.0 GB filled; a flush has been due for 1m"],
+            ["75 % of 500 GB filled; a flush has been due for 1m"],
         ),
         (desk(due=NOW + MINUTE), ["a flush has been due for 0s"]),  # the clock was set back
     ],
@@ -347,11 +347,11 @@ def test_the_introduction_fits_into_80_columns() -> None:
 @pytest.mark.parametrize(
     ("word", "cells"),
     [
-        (verdict(STORED), ("1", "1.0 MB", "stored")),
-        (verdict(FAILED, level=None, reason="[lost\x1b]"), ("-", "1.0 MB", "failed: [lost\\x1b]")),
+        (verdict(STORED), ("1", "1 MB", "stored")),
+        (verdict(FAILED, level=None, reason="[lost\x1b]"), ("-", "1 MB", "failed: [lost\\x1b]")),
         (
             verdict(STORED, timestamp=OLDER, level=0),
-            ("0", "1.0 MB", f"stored (the dump of {OLDER})"),
+            ("0", "1 MB", f"stored (the dump of {OLDER})"),
         ),
         (
             DleVerdict("laptop", "/home", STAMP, HELD, 0, "odd", is_strange=True),

@@ -38,14 +38,17 @@ def test_what_is_no_size_is_refused(text: str) -> None:
     [
         (0, "0 B"),
         (999, "999 B"),
-        (1000, "1.0 kB"),
+        (1000, "1 kB"),
         (1_500_000, "1.5 MB"),
-        (999_949_999, "999.9 MB"),
-        (999_950_000, "1.0 GB"),
-        (2 * 10**12, "2.0 TB"),
-        (5 * 10**15, "5000.0 TB"),
+        (9_949_999, "9.9 MB"),
+        (9_950_000, "10 MB"),
+        (36_400_000, "36 MB"),
+        (999_499_999, "999 MB"),
+        (999_500_000, "1 GB"),
+        (2 * 10**12, "2 TB"),
+        (5 * 10**15, "5000 TB"),
     ],
 )
 def test_a_size_is_shown_in_its_largest_unit(count: int, text: str) -> None:
-    """With one digit after the point."""
+    """As people write it: a digit after the point only where that tells something."""
     assert format_size(count) == text

@@ -10,6 +10,7 @@ from asyncamanda.client.memory import write_memory
 from asyncamanda.client.moment import WAITED_FOR, note_wait
 from asyncamanda.client.plan import Plan
 from asyncamanda.client.start import Start
+from asyncamanda.client.summary import leave_summary
 from asyncamanda.client.surroundings import look_at_surroundings
 from asyncamanda.client.telling import PingKind, Standing
 from asyncamanda.core.alerts import FAILURES, Alert, AlertKind, one_line, word_alert
@@ -51,7 +52,7 @@ class Aftermath:
             is_lasting = self._write(memory)
             detail = describe_attempt(attempt) if attempt else ""
             self._say_end(look, attempt, detail)
-            show_standing(self._plan, look)
+            show_standing(self._plan, replace(look, memory=memory))
             if is_lasting:
                 told = self._tell(look, attempt)
                 if told != memory.told:
@@ -170,7 +171,8 @@ def report_trouble(plan: Plan, error: AsyncamandaError) -> None:
 
 
 def show_standing(plan: Plan, look: Look) -> None:
-    """Write down for Prometheus how the backup stands, if that is wanted."""
+    """Write down how the backup stands: for everybody here, and for Prometheus if wanted."""
+    leave_summary(plan, look)
     telling.write_textfile(plan.notify, _standing(look))
 
 

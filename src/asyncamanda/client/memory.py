@@ -27,7 +27,7 @@ from asyncamanda.errors import AsyncamandaError, LaterError, RefusedError
 from asyncamanda.report.json import attempt_value, dump_value, time_value
 from asyncamanda.system.files import write_whole
 
-FORMAT = 3
+FORMAT = 4
 FILE_NAME = "memory.json"
 ALIVE_EVERY = timedelta(minutes=1)
 
@@ -205,7 +205,9 @@ def _decode_attempt(value: dict[str, Any]) -> Attempt:
 
 
 def _decode_dump(value: dict[str, Any]) -> DumpRecord:
-    return DumpRecord(str(value["disk"]), int(value["level"]), _decode_time(value["started_at"]))
+    at = _decode_time(value["started_at"])
+    kilobytes = int(value["kilobytes"] or 0)
+    return DumpRecord(str(value["disk"]), int(value["level"]), at, kilobytes)
 
 
 def _decode_time_or_none(text: str | None) -> datetime | None:

@@ -4,6 +4,7 @@ import os
 import pwd
 import stat
 from binascii import crc32
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from asyncamanda.core.sshargv import SshOptions, Target
 from asyncamanda.errors import ConfigurationError, RefusedError, UsageError
 from asyncamanda.system.account import become_user, find_user
 
+PUBLIC = Path(quick.SYSTEM_STATE, "public")  # for everybody to read
 NOBODY = config.NotifySettings(desktop=False)  # whom the classic form tells
 
 
@@ -46,7 +48,8 @@ class Plan:
     `state` is the folder of its memory; `depends_on` are the files, amandates and memory
     aside, whose change could change a verdict. `reconnect_for` is how long a broken connection
     to the gate is tried anew, and `amandad` the program that Amanda's calls get, None for
-    the usual one. `moments` is None in the classic form, which takes any.
+    the usual one. `moments` is None in the classic form, which takes any. `summary` is the file
+    that tells everybody on this machine how the backup stands; None for a user's own backups.
     """
 
     target: Target
@@ -61,6 +64,7 @@ class Plan:
     amandad: Path | None = None
     moments: Moments | None = None
     notify: config.NotifySettings = NOBODY
+    summary: Path | None = None
 
 
 def plan_classic(arguments: ClassicArguments) -> Plan:
@@ -95,10 +99,12 @@ def plan_classic(arguments: ClassicArguments) -> Plan:
     )
 
 
-def plan_configured(named: str | None) -> Plan:
+def plan_configured(named: str | None, *, to_write: bool = False) -> Plan:
     """Return the plan of the configuration file, and be the Amanda user if root started this.
 
-    Raises ConfigurationError for every mistake in the file, and if there is none.
+    Raises ConfigurationError for every mistake in the file, and if there is none. Raises
+    NotYoursError if this user may not read the file or the agent's memory, or (`to_write`) may
+    not write the memory.
     """
     candidates = config.candidate_files(dict(os.environ), named)
     path, settings = config.load_client_config(candidates)
@@ -106,6 +112,8 @@ def plan_configured(named: str | None) -> Plan:
     if os.geteuid() == 0:
         _prepare_state(state, settings.user)
         become_user(settings.user)
+    elif not _is_this(settings.user):
+        _refuse_closed(state, os.R_OK | os.X_OK | (os.W_OK if to_write else 0))
     return Plan(
         target=settings.server,
         command=settings.command,
@@ -126,6 +134,7 @@ def plan_configured(named: str | None) -> Plan:
             spread=settings.spread,
         ),
         notify=settings.notify,
+        summary=_summary_for(path) if state.is_relative_to(quick.SYSTEM_STATE) else None,
     )
 
 
@@ -138,11 +147,51 @@ def find_handoff(named: str | None) -> tuple[Path, int]:
     return _state_for(path), find_user(settings.user).pw_uid
 
 
+def find_summary(named: str | None) -> Path | None:
+    """Return where everybody reads how the backups of the configuration stand.
+
+    That is the one which this user may not read: None if it is this user's own.
+    """
+    for path in config.candidate_files(dict(os.environ), named):
+        if config.is_own(path):
+            return None
+        with suppress(OSError):  # in a home that is somebody else's
+            if path.exists():
+                return _summary_for(path)
+    return _summary_for(config.SYSTEM_FILE)
+
+
+def _summary_for(path: Path) -> Path:
+    """Return the summary's place for the configuration file `path`."""
+    if path == config.SYSTEM_FILE:
+        return PUBLIC / "status.json"
+    return PUBLIC / f"{crc32(os.fsencode(path)):08x}.json"
+
+
 def _state_for(path: Path) -> Path:
     """Return the folder that belongs to the configuration file `path`."""
     if path == config.SYSTEM_FILE:
         return Path(quick.SYSTEM_STATE, "client")
     return Path(quick.state_folder("client"), f"{crc32(os.fsencode(path)):08x}")
+
+
+def _is_this(user: str) -> bool:
+    """Return whether this process is that user's; whatever is wrong is then told as it is."""
+    with suppress(KeyError):
+        return pwd.getpwnam(user).pw_uid == os.geteuid()
+    return False
+
+
+def _refuse_closed(folder: Path, wanted: int) -> None:
+    """Raise NotYoursError if `folder` is there, and this user may not use it as `wanted`."""
+    try:
+        folder.lstat()
+    except FileNotFoundError:
+        return
+    except OSError:  # what lies above it is closed
+        pass
+    if not os.access(folder, wanted):
+        raise config.refuse_others(folder)
 
 
 def _prepare_state(state: Path, user: str) -> None:
@@ -161,6 +210,20 @@ def _prepare_state(state: Path, user: str) -> None:
                 os.chown(folder, account.pw_uid, account.pw_gid, follow_symlinks=False)
     except OSError as error:
         raise unwritable(state, error) from error
+    with suppress(OSError):  # a backup does without it
+        _prepare_public(account)
+
+
+def _prepare_public(account: pwd.struct_passwd) -> None:
+    """Make the folder of the summary, for `account` to write and for all to read."""
+    with suppress(FileExistsError):
+        PUBLIC.mkdir(mode=0o755)
+    folder = os.open(PUBLIC, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fchown(folder, account.pw_uid, account.pw_gid)
+        os.fchmod(folder, 0o755)
+    finally:
+        os.close(folder)
 
 
 def _expand(path: Path | None) -> str | None:

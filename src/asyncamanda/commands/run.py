@@ -89,7 +89,8 @@ def run(arguments: argparse.Namespace) -> Exit:
         verbose=arguments.verbose,
         note_place=arguments.note_place,
     )
-    return run_plan(plan_configured(arguments.config), options)
+    plan = plan_configured(arguments.config, to_write=not options.dry_run)
+    return run_plan(plan, options)
 
 
 def run_plan(plan: Plan, options: RunOptions) -> Exit:

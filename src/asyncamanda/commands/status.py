@@ -1,22 +1,44 @@
-"""asyncamanda status: one glance, then a row for each disk."""
+"""asyncamanda status: how the backup stands, the worst first; for every user of this machine."""
 
 import argparse
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from asyncamanda.client.look import Look, find_holder, look_around
-from asyncamanda.client.plan import Plan, plan_configured
+from asyncamanda.client.plan import find_summary, plan_configured
 from asyncamanda.client.schedule import look_at_schedule
+from asyncamanda.client.summary import read_summary, summarize_look
 from asyncamanda.commands.options import add_common
-from asyncamanda.commands.show import print_disks, print_oddities, print_waits
+from asyncamanda.commands.show import print_oddities
+from asyncamanda.core.amandates import Rejected
 from asyncamanda.core.due import Witness
 from asyncamanda.core.interval import format_age
-from asyncamanda.errors import Exit
-from asyncamanda.report.json import attempt_value, decision_value, render_json, time_value
+from asyncamanda.core.summary import Status, Summary, judge_summary
+from asyncamanda.errors import Exit, NotYoursError
+from asyncamanda.report.json import render_json, time_value
 from asyncamanda.report.page import print_folded
+from asyncamanda.report.status import (
+    advise,
+    describe_disks,
+    describe_waits,
+    format_ago,
+    format_when,
+    status_value,
+    tell_state,
+)
 from asyncamanda.report.table import print_glance
-from asyncamanda.report.text import describe_attempt, explain_decision, format_time, sum_up
+from asyncamanda.report.text import describe_attempt, explain_oddities
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.locks import Holder
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What is known; without a `look` it is what the agent's last start left for everybody."""
+
+    summary: Summary
+    look: Look | None = None
+    holder: Holder | None = None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,52 +47,87 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> Exit:
-    """Print how the backup stands, what runs, and how the last attempt went."""
-    plan = plan_configured(arguments.config)
-    look = look_around(plan, read_clock(), with_hints=True)
-    holder = find_holder(plan)
+    """Print how the backup stands, what runs, and how the last attempt went.
+
+    Raises what plan_configured(), look_around() and read_summary() raise, but for NotYoursError
+    where there is a summary.
+    """
+    now = read_clock()
+    seen = _look(arguments.config, now)
+    status = judge_summary(seen.summary, now)
     next_start_at = look_at_schedule().next_at
     if arguments.json:
-        print(render_json(_status_value(plan, look, holder, next_start_at)))
-        return Exit.OK
-    print_glance(
-        sum_up(
-            look.decision,
-            plan.policy,
-            is_stale=look.is_stale,
-            now=look.now,
-            witness=look.witness,
+        print(render_json(_value(seen, status, next_start_at, now)))
+    else:
+        _print_worst(seen, status, now)
+        _print_rest(seen, status, next_start_at, now)
+    return status.exit
+
+
+def _look(config: str | None, now: datetime) -> _Seen:
+    """Return what this user may know."""
+    try:
+        plan = plan_configured(config)
+        look = look_around(plan, now, with_hints=True)
+        return _Seen(summarize_look(plan, look), look, find_holder(plan))
+    except NotYoursError as error:
+        place = find_summary(config)
+        if place is None:
+            raise
+        summary = read_summary(place)
+        if summary is None:
+            raise NotYoursError(
+                "no-summary",
+                f"{error.message}; and the agent has not left word for everybody yet",
+                "sudo asyncamanda status; once the agent has run, every user may ask",
+            ) from error
+        return _Seen(summary)
+
+
+def _print_worst(seen: _Seen, status: Status, now: datetime) -> None:
+    if seen.look and seen.look.damage:
+        print_folded(f"memory: {seen.look.damage}; what was known of backups is lost with it")
+    print_glance(tell_state(seen.summary, status, now))
+    if advice := advise(status):
+        print_folded(f"what to do: {advice}", "  ")
+    if seen.look is None:
+        written_at = seen.summary.written_at
+        print_folded(
+            f"as the agent left it {format_ago(written_at, now)}, {format_when(written_at, now)}"
         )
-    )
-    if holder:
-        since = f", for {format_age(look.now - holder.since)}" if holder.since else ""
-        print(f"running: pid {holder.pid}{since}")
-    if look.memory.attempts:
-        last = look.memory.attempts[-1]
-        print_folded(f"last try {format_time(last.ended_at)}: {describe_attempt(last)}")
-    print_waits(look)
+    if seen.holder:
+        since = f", for {format_age(now - seen.holder.since)}" if seen.holder.since else ""
+        print(f"a backup runs: pid {seen.holder.pid}{since}")
+
+
+def _print_rest(seen: _Seen, status: Status, next_start_at: datetime | None, now: datetime) -> None:
+    """Print a line for each disk, and what else is to be known."""
+    summary, last = seen.summary, status.last
+    for line in describe_disks(status, summary.policy, now):
+        print_folded(line)
+    if last and last is not status.failure:  # which was told first
+        print_folded(f"last try {format_when(last.ended_at, now)}: {describe_attempt(last)}")
+    for line in describe_waits(status, now):
+        print_folded(line)
     if next_start_at:
-        print(f"the timer starts it next at {format_time(next_start_at)}")
-    print_disks(look)
-    if look.witness is Witness.SERVER and look.memory.asked_at:
-        print(f"the server was last asked {format_age(look.now - look.memory.asked_at)} ago")
-    print_oddities(look)
-    return Exit.OK
+        print(f"the timer starts it next {format_when(next_start_at, now)}")
+    if summary.witness is Witness.SERVER and summary.asked_at:
+        print(f"the server was last asked {format_ago(summary.asked_at, now)}")
+    if seen.look:
+        print_oddities(replace(seen.look, damage=None))  # which was told first
+    else:
+        for oddity in explain_oddities(status.decision, Rejected(), summary.witness):
+            print_folded(f"amandates: {oddity}")
 
 
-def _status_value(
-    plan: Plan, look: Look, holder: Holder | None, next_start_at: datetime | None
+def _value(
+    seen: _Seen, status: Status, next_start_at: datetime | None, now: datetime
 ) -> dict[str, object]:
-    reason = explain_decision(look.decision, plan.policy, look.now, look.witness)
-    attempts = look.memory.attempts
+    rejected = seen.look.rejected if seen.look else Rejected()
+    holder = seen.holder
     return {
-        **decision_value(look.decision, look.rejected, reason),
-        "stale": look.is_stale,
+        **status_value(seen.summary, status, rejected, now),
         "running": holder and {"pid": holder.pid, "since": time_value(holder.since)},
-        "settles_at": time_value(look.settles_at),
-        "asked_at": time_value(look.memory.asked_at),
-        "come_back_at": time_value(look.come_back_at),
-        "retry_at": time_value(look.retry_at),
         "next_start_at": time_value(next_start_at),
-        "last_attempt": attempt_value(attempts[-1]) if attempts else None,
+        "written_at": None if seen.look else time_value(seen.summary.written_at),
     }

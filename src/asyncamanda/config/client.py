@@ -30,7 +30,7 @@ from asyncamanda.core.conditions import Conditions, Pause
 from asyncamanda.core.model import Policy, Watch
 from asyncamanda.core.sshargv import SshOptions, Target, parse_target
 from asyncamanda.core.windows import Window
-from asyncamanda.errors import ConfigurationError
+from asyncamanda.errors import ConfigurationError, NotYoursError
 
 SYSTEM_FILE = Path("/etc/asyncamanda/client.toml")
 LONGEST_SILENCE = timedelta(minutes=5)
@@ -158,10 +158,11 @@ def candidate_files(environ: dict[str, str], named: str | None) -> tuple[Path, .
 def load_client_config(candidates: tuple[Path, ...]) -> tuple[Path, ClientConfig]:
     """Return the first of `candidates` that exists, and what it says.
 
-    Raises ConfigurationError: if none exists, or with every mistake that is in it.
+    Raises ConfigurationError: if none exists, or with every mistake that is in it. Raises
+    NotYoursError if it is another user's, and not for this one to read.
     """
     for path in candidates:
-        text = read_file(path)
+        text = _read_candidate(path)
         if text is not None:
             return path, parse_client_config(text, str(path))
     raise ConfigurationError(
@@ -169,6 +170,32 @@ def load_client_config(candidates: tuple[Path, ...]) -> tuple[Path, ClientConfig
         f"no configuration: {' and '.join(map(str, candidates))} "
         f"{'do' if len(candidates) > 1 else 'does'} not exist",
         "docs/guide.md shows one; the classic form (-i -h -c -a) needs none",
+    )
+
+
+def _read_candidate(path: Path) -> str | None:
+    try:
+        return read_file(path)
+    except ConfigurationError as error:
+        if isinstance(error.__cause__, PermissionError) and not is_own(path):
+            raise refuse_others(path) from error
+        raise
+
+
+def is_own(path: Path) -> bool:
+    """Return whether `path` can be seen to be this user's own."""
+    try:
+        return path.stat().st_uid == os.geteuid()
+    except OSError:
+        return False
+
+
+def refuse_others(path: Path) -> NotYoursError:
+    """Return the error for whoever may not look at `path`."""
+    return NotYoursError(
+        "not-yours",
+        f"only root and the Amanda user (backup) may do this: {path} is not for everybody",
+        "start the same with sudo before it; `asyncamanda status` works for everybody",
     )
 
 

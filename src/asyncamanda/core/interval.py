@@ -98,3 +98,16 @@ def format_interval(span: timedelta) -> str:
 def format_age(span: timedelta) -> str:
     """Return `span` for people, its two largest units: "3d 4h", "12m 5s"; never below zero."""
     return " ".join(format_interval(max(span, timedelta(0))).split()[:2])
+
+
+def format_rough(span: timedelta) -> str:
+    """Return `span` as people say it, one number rounded down: "5 minutes", "36 hours"."""
+    minutes = int(span.total_seconds()) // 60
+    if minutes < 1:
+        return "less than a minute"
+    count, unit = minutes, "minute"
+    if minutes >= 48 * 60:
+        count, unit = minutes // (24 * 60), "day"
+    elif minutes >= 60:
+        count, unit = minutes // 60, "hour"
+    return f"{count} {unit}{'s' if count > 1 else ''}"

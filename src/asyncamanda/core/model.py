@@ -14,11 +14,15 @@ class Watch(Enum):
 
 @dataclass(frozen=True, slots=True)
 class DumpRecord:
-    """One dump of one disk, known by its start, as amandates has it."""
+    """One dump of one disk, known by its start, as amandates has it.
+
+    `kilobytes` is its size before compression, by the server's word; 0 where nobody said.
+    """
 
     disk: str
     level: int
     started_at: datetime
+    kilobytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

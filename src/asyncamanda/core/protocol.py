@@ -73,12 +73,16 @@ class Pong:
 
 @dataclass(frozen=True, slots=True)
 class DleState:
-    """A DLE's newest confirmed dump; `confirmed_at` is None where there never was one."""
+    """A DLE's newest confirmed dump; `confirmed_at` is None where there never was one.
+
+    `kilobytes` is the dump's size before compression, 0 where nobody said.
+    """
 
     disk: str
     state: DumpState | None
     level: int | None
     confirmed_at: datetime | None
+    kilobytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ def heed_welcome(memory: Memory, welcome: Welcome, now: datetime) -> Memory:
         memory,
         dles=tuple(dict.fromkeys(dle.disk for dle in welcome.dles)),
         confirmed={
-            dle.disk: DumpRecord(dle.disk, dle.level or 0, dle.confirmed_at)
+            dle.disk: DumpRecord(dle.disk, dle.level or 0, dle.confirmed_at, dle.kilobytes)
             for dle in welcome.dles
             if dle.confirmed_at and EPOCH < dle.confirmed_at < END_OF_TIME
         },

@@ -21,10 +21,16 @@ def parse_size(text: str) -> int:
 
 
 def format_size(count: int) -> str:
-    """Return `count` bytes for people, in the largest unit that leaves a whole part: "1.5 GB"."""
+    """Return `count` bytes for people, in the largest unit that leaves a whole part.
+
+    To two digits at least: "36 MB", "1.5 GB", "2 TB".
+    """
     power = 0
     amount = float(count)
-    while amount >= 999.95 and power < len(_POWERS):
+    while amount >= 999.5 and power < len(_POWERS):
         amount /= 1000
         power += 1
-    return f"{amount:.1f} {'kMGT'[power - 1]}B" if power else f"{count} B"
+    if not power:
+        return f"{count} B"
+    digits = f"{amount:.0f}" if amount >= 9.95 else f"{amount:.1f}".removesuffix(".0")
+    return f"{digits} {'kMGT'[power - 1]}B"

@@ -150,7 +150,7 @@ SuccessExitStatus=75
 # a backup takes its time; one that is stopped ends its programs in order
 TimeoutStartSec=infinity
 KillMode=mixed
-StateDirectory=asyncamanda/client
+StateDirectory=asyncamanda/client asyncamanda/public
 
 # All may be read, and little be written. Nothing is hidden: what is would be
 # missing in the backup.

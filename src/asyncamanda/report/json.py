@@ -114,7 +114,12 @@ def dump_value(dump: DumpRecord | None) -> dict[str, object] | None:
     """Return a dump, or None for none."""
     if dump is None:
         return None
-    return {"disk": dump.disk, "level": dump.level, "started_at": time_value(dump.started_at)}
+    return {
+        "disk": dump.disk,
+        "level": dump.level,
+        "started_at": time_value(dump.started_at),
+        "kilobytes": dump.kilobytes or None,
+    }
 
 
 def time_value(moment: datetime | None) -> str | None:

@@ -4,9 +4,17 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from asyncamanda.core.printable import printable
+from asyncamanda.report.page import fold
 from asyncamanda.report.stream import styled
 
-STYLES = {"all well": "green", "overdue": "bold", "STALE": "bold red"}  # on light and dark alike
+STYLES = {  # on light and dark alike
+    "all well": "green",
+    "deferred": "bold",
+    "overdue": "bold",
+    "no backup known": "bold",
+    "FAILING": "bold red",
+    "STALE": "bold red",
+}
 
 
 def print_glance(text: str) -> None:
@@ -14,11 +22,10 @@ def print_glance(text: str) -> None:
     from rich.console import Console  # noqa: PLC0415 - as below
     from rich.text import Text  # noqa: PLC0415
 
-    text = printable(text)
-    word, colon, rest = text.partition(":")
+    word, colon, rest = fold(text, sys.stdout).partition(":")
     console = Console(file=styled(sys.stdout), highlight=False, emoji=False)
     if not console.is_terminal:
-        print(text)  # noqa: T201 - the answer
+        print(f"{word}{colon}{rest}")  # noqa: T201 - the answer
         return
     console.print(Text.assemble((word, STYLES.get(word, "")), colon + rest))
 

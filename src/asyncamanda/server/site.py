@@ -119,4 +119,4 @@ class Site:
 def _state_of(disk: str, verdict: DleVerdict | None) -> DleState:
     if verdict is None:
         return DleState(disk, None, None, None)
-    return DleState(disk, verdict.state, verdict.level, verdict.dumped_at)
+    return DleState(disk, verdict.state, verdict.level, verdict.dumped_at, verdict.kilobytes)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TextIO
 
-from asyncamanda.errors import BadDataError, LaterError, RefusedError
+from asyncamanda.errors import BadDataError, LaterError, NotYoursError
 from asyncamanda.system.clock import now
 from asyncamanda.system.interrupts import StopRequest
 
@@ -73,7 +73,7 @@ def open_shared(
     """Open `path` for reading under the shared POSIX lock that Amanda's writers respect.
 
     Amanda rewrites amandates in place under fcntl's exclusive lock (amflock-posix.c).
-    Raises BadDataError if there is no such file, RefusedError if it may not be read, and
+    Raises BadDataError if there is no such file, NotYoursError if it may not be read, and
     LaterError if a writer still holds it after `lock_within`, or a signal says `stop`.
     """
     try:
@@ -86,7 +86,7 @@ def open_shared(
             "keeps the file",
         ) from error
     except PermissionError as error:
-        raise RefusedError(
+        raise NotYoursError(
             "amandates-unreadable",
             f"{path} may not be read by uid {os.geteuid()}",
             "run as root, as the Amanda user (backup), or as a member of its group",

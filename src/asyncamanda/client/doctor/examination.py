@@ -11,7 +11,7 @@ from asyncamanda.client.plan import plan_configured
 from asyncamanda.config.client import ClientConfig, candidate_files, load_client_config
 from asyncamanda.core.checkup.keys import Way
 from asyncamanda.core.checkup.verdict import NEEDS, Check, Health, find_cause, skip, well
-from asyncamanda.errors import AsyncamandaError, RefusedError
+from asyncamanda.errors import AsyncamandaError, NotYoursError, RefusedError
 from asyncamanda.system.account import become_user, find_user
 
 
@@ -33,7 +33,7 @@ class Examination:
     def checks(self) -> Iterator[Check]:
         """Yield each check as soon as it is made. Root's process becomes the Amanda user's.
 
-        Raises RefusedError where this is neither root nor the Amanda user.
+        Raises RefusedError (NotYoursError) where this is neither root nor the Amanda user.
         """
         for name in NEEDS:
             if name in self._done:
@@ -73,6 +73,8 @@ class Examination:
         try:
             candidates = candidate_files(dict(os.environ), self._named)
             self._found = load_client_config(candidates)
+        except NotYoursError:
+            raise
         except AsyncamandaError as error:
             hint = error.hint
             if error.reference == "no-config":

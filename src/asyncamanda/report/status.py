@@ -1,0 +1,229 @@
+"""How the backup stands, for people: the worst first, what to do, and a line for each disk."""
+
+from datetime import datetime
+
+from asyncamanda.core.amandates import Rejected
+from asyncamanda.core.due import DiskVerdict, Due, NotDue, Standing, Witness
+from asyncamanda.core.interval import format_interval, format_rough
+from asyncamanda.core.model import Attempt, Outcome, Policy, Watch
+from asyncamanda.core.printable import printable
+from asyncamanda.core.size import format_size
+from asyncamanda.core.summary import State, Status, Summary, due_at, find_never
+from asyncamanda.report.json import attempt_value, decision_value, time_value
+from asyncamanda.report.text import (
+    describe_attempt,
+    explain_decision,
+    format_time,
+    name_disks,
+)
+
+_RUNS = {
+    Outcome.FAILED: "the run {ago} failed",
+    Outcome.INCOMPLETE: "the run {ago} left something out",
+    Outcome.KILLED: "the run {ago} was killed at the server",
+    Outcome.REFUSED: "refused, {ago}",
+}
+_NOW = "`asyncamanda run`, as root, makes it now"
+_DOCTOR = "`asyncamanda doctor`, as root, looks at all that a backup needs"
+_ADVICE = {
+    State.STALE: _DOCTOR,
+    State.FAILING: _DOCTOR,
+    State.NEVER: f"the next start makes the backup; {_NOW}",
+    State.OVERDUE: f"the next start makes the backup; {_NOW}",
+    State.DEFERRED: "`asyncamanda check` shows each condition; `asyncamanda run --force`, as root, "
+    "backs up all the same",
+    State.WELL: "",
+}
+_AFTER = {
+    Outcome.FAILED: "the next start asks anew; amreport on the server tells more, and by the gate "
+    "`asyncamanda server runs` there",
+    Outcome.INCOMPLETE: "is each disk still in the server's disklist? If not, name those that are "
+    "in `disks` in client.toml",
+    Outcome.KILLED: "ask the server's administrator who ended it; the next start backs up anew",
+    Outcome.REFUSED: "`asyncamanda doctor`, as root, says what is refused, and what mends it",
+}
+_ORDER = (Standing.NEVER, Standing.OVERDUE, Standing.FRESH)  # the worst first, then all others
+
+
+def format_when(moment: datetime, now: datetime) -> str:
+    """Return `moment` in the reader's own time zone, by its day where that is near."""
+    here = moment.astimezone()
+    days = (here.date() - now.astimezone().date()).days
+    day = {-1: "yesterday", 0: "today", 1: "tomorrow"}.get(days)
+    return f"{day} {here:%H:%M}" if day else format_time(moment)
+
+
+def format_ago(moment: datetime, now: datetime) -> str:
+    """Return how long `moment` is ago, roughly: "2 hours ago"."""
+    return f"{format_rough(now - moment)} ago"
+
+
+def tell_state(summary: Summary, status: Status, now: datetime) -> str:
+    """Return the state of the backup at one glance: a word, and after a colon what it means."""
+    match status.state:
+        case State.WELL:
+            return f"all well: {_tell_well(summary, status, now)}"
+        case State.STALE:
+            return f"STALE: {_tell_stale(summary, status, now)}{_last_try(status, now)}"
+        case State.FAILING:
+            return f"FAILING: {_tell_failing(status, now)}"
+        case State.NEVER:
+            return f"no backup known: {_tell_never(summary, status, now)}{_last_try(status, now)}"
+        case State.DEFERRED:
+            assert status.last  # which was deferred
+            because = printable(status.last.detail.removeprefix("deferred, "))
+            return f"deferred: {because}; overdue: {_tell_overdue(summary.policy, status, now)}"
+        case State.OVERDUE:
+            overdue = _tell_overdue(summary.policy, status, now)
+            return f"overdue: {overdue}{_last_try(status, now)}"
+
+
+def _tell_well(summary: Summary, status: Status, now: datetime) -> str:
+    decision = status.decision
+    assert isinstance(decision, NotDue)
+    age = format_rough(now - decision.last_at)
+    following = f"the next is due {format_when(decision.until, now)}"
+    if summary.policy.watch is Watch.NEWEST:
+        return f"the newest backup is {age} old; {following}"
+    confirms = " that the server confirms" if summary.witness is Witness.SERVER else ""
+    return f"every disk has a backup{confirms}, the oldest {age} old; {following}"
+
+
+def _tell_stale(summary: Summary, status: Status, now: datetime) -> str:
+    decision, policy = status.decision, summary.policy
+    if decision.last_at is None:
+        return f"no backup since this client was set up {format_ago(summary.since, now)}"
+    names = "any disk"
+    if policy.watch is Watch.EACH:
+        names = name_disks(
+            [v.disk.name for v in decision.disks if _is_behind(v, now - policy.stale_after)]
+        )
+    return f"no backup of {names} for {format_rough(now - decision.last_at)}"
+
+
+def _is_behind(verdict: DiskVerdict, limit: datetime) -> bool:
+    """Return whether a disk that is waited for has no backup since `limit`."""
+    last = verdict.disk.last
+    if verdict.standing is Standing.NEVER:
+        return True
+    return verdict.standing is Standing.OVERDUE and last is not None and last.started_at < limit
+
+
+def _tell_failing(status: Status, now: datetime) -> str:
+    if failure := status.failure:
+        words = _RUNS[failure.outcome].format(ago=format_ago(failure.ended_at, now))
+        return f"{words}: {printable(failure.detail)}" if failure.detail else words
+    assert status.last_run  # which did not bring what was never backed up
+    names = name_disks(find_never(status.decision))
+    return (
+        f"{names} was never backed up, though a run was made; "
+        f"the last one, {_describe(status.last_run, now)}"
+    )
+
+
+def _tell_never(summary: Summary, status: Status, now: datetime) -> str:
+    never = find_never(status.decision)
+    if not never or summary.witness is Witness.NOBODY:
+        because = explain_decision(status.decision, summary.policy, now, summary.witness)
+        return because.removeprefix("due: ")
+    overdue = _overdue(status)
+    return name_disks(never) + (f"; overdue: {name_disks(overdue)}" if overdue else "")
+
+
+def _tell_overdue(policy: Policy, status: Status, now: datetime) -> str:
+    last_at = status.decision.last_at
+    assert last_at  # or there would be no backup known
+    wanted, age = f"one is wanted every {format_interval(policy.interval)}", now - last_at
+    if policy.watch is Watch.NEWEST:
+        return f"the newest backup is {format_rough(age)} old, and {wanted}"
+    names = name_disks(_overdue(status))
+    return f"{names} ({wanted}); the oldest backup is {format_rough(age)} old"
+
+
+def _overdue(status: Status) -> list[str]:
+    return [v.disk.name for v in status.decision.disks if v.standing is Standing.OVERDUE]
+
+
+def _last_try(status: Status, now: datetime) -> str:
+    """Return how the last attempt went, for the end of a sentence, where it was no backup."""
+    last = status.last
+    if last is None or last.outcome is Outcome.BACKED_UP:
+        return ""
+    return f"; the last try, {_describe(last, now)}"
+
+
+def _describe(attempt: Attempt, now: datetime) -> str:
+    return f"{format_ago(attempt.ended_at, now)}: {describe_attempt(attempt)}"
+
+
+def advise(status: Status) -> str:
+    """Return what to do about the state, "" where nothing is to be done."""
+    if status.state is State.FAILING and status.failure:
+        return _AFTER[status.failure.outcome]
+    return _ADVICE[status.state]
+
+
+def describe_disks(status: Status, policy: Policy, now: datetime) -> list[str]:
+    """Return a line for each disk, the worst first: "/home: full, 36 MB, 2 hours ago; next ..."."""
+    verdicts = sorted(status.decision.disks, key=lambda verdict: _rank(verdict.standing))
+    return [_describe_disk(verdict, policy, now) for verdict in verdicts]
+
+
+def _rank(standing: Standing) -> int:
+    return _ORDER.index(standing) if standing in _ORDER else len(_ORDER)
+
+
+def _describe_disk(verdict: DiskVerdict, policy: Policy, now: datetime) -> str:
+    name, last = printable(verdict.disk.name), verdict.disk.last
+    if last is None:
+        never = verdict.standing is Standing.NEVER
+        return f"{name}: {'no backup known' if never else verdict.standing.value}"
+    parts = [f"level {last.level}" if last.level else "full"]
+    if last.kilobytes:
+        parts.append(format_size(last.kilobytes * 1024))
+    parts.append(format_ago(last.started_at, now))
+    line = f"{name}: {', '.join(parts)}"
+    if due := due_at(verdict, policy):
+        word = "next" if verdict.standing is Standing.FRESH else "due since"
+        return f"{line}; {word} {format_when(due, now)}"
+    if verdict.standing in {Standing.FRESH, Standing.OVERDUE}:  # where any disk counts
+        return line
+    return f"{line}; {verdict.standing.value}"
+
+
+def describe_waits(status: Status, now: datetime) -> list[str]:
+    """Return a line for whatever keeps a run waiting."""
+    lines = [
+        f"waits until {format_when(until, now)}: {why}"
+        for until, why in (
+            (status.next_try_at, "the last run went well without it"),
+            (status.settles_at, "a run may still go on"),
+            (status.come_back_at, "the server said so"),
+        )
+        if until
+    ]
+    if status.retry_at and isinstance(status.decision, Due):
+        when = format_when(status.retry_at, now)
+        lines.append(f"next try: {when}, or as soon as power or network change")
+    return lines
+
+
+def status_value(
+    summary: Summary, status: Status, rejected: Rejected, now: datetime
+) -> dict[str, object]:
+    """Return it all for JSON."""
+    reason = explain_decision(status.decision, summary.policy, now, summary.witness)
+    return {
+        "state": status.state.value,
+        "message": tell_state(summary, status, now).partition(": ")[2],
+        "hint": advise(status) or None,
+        "exit": int(status.exit),
+        **decision_value(status.decision, rejected, reason),
+        "stale": status.state is State.STALE,
+        "settles_at": time_value(status.settles_at),
+        "asked_at": time_value(summary.asked_at),
+        "come_back_at": time_value(status.come_back_at),
+        "retry_at": time_value(status.retry_at),
+        "last_attempt": status.last and attempt_value(status.last),
+        "failure": status.failure and attempt_value(status.failure),
+    }
