@@ -53,7 +53,7 @@ verdicts = st.builds(
 progress = st.builds(DleProgress, texts, texts, levels, texts, sizes, sizes)
 finished = st.builds(Finished, texts, any_moments, st.lists(verdicts, max_size=3).map(tuple))
 dle_states = st.builds(
-    DleState, texts, st.none() | states, st.none() | levels, st.none() | any_moments
+    DleState, texts, st.none() | states, st.none() | levels, st.none() | any_moments, st.booleans()
 )
 welcomes = st.builds(
     Welcome,

@@ -73,12 +73,16 @@ class Pong:
 
 @dataclass(frozen=True, slots=True)
 class DleState:
-    """A DLE's newest confirmed dump; `confirmed_at` is None where there never was one."""
+    """A DLE's newest confirmed dump; `confirmed_at` is None where there never was one.
+
+    `is_parked` says that Amanda is told to leave the DLE out.
+    """
 
     disk: str
     state: DumpState | None
     level: int | None
     confirmed_at: datetime | None
+    is_parked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

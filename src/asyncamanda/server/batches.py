@@ -8,6 +8,7 @@ from functools import partial
 
 from asyncamanda import __version__
 from asyncamanda.core.books import RunEnd, RunKind, RunRow, summarise_verdicts
+from asyncamanda.core.disklist import order_hosts
 from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.core.progress import parse_amstatus
 from asyncamanda.core.protocol import PROTOCOLS, Finished, Progress, Welcome
@@ -58,6 +59,8 @@ class Batches:
 
     async def start(self, clients: tuple[str, ...]) -> None:
         """Start one run for those of `clients` who are there; return when another may start."""
+        await self._site.read_dles()
+        clients = tuple(client for client in clients if self._queue.keep(client))
         failed = await self._protections.make(clients)
         clients = tuple(client for client in clients if client not in failed)
         if not clients:
@@ -66,7 +69,8 @@ class Batches:
         clients = await self._call_roll(clients)
         if await self.find_others():
             return
-        clients = tuple(client for client in clients if client in self._queue.waiting())
+        here = [client for client in clients if client in self._queue.waiting()]
+        clients, _ = order_hosts(here, self._site.all_dles())  # who is left out waits
         if not clients:
             return
         entries = [self._queue.entries[client] for client in clients]
