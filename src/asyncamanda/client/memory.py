@@ -27,7 +27,7 @@ from asyncamanda.errors import AsyncamandaError, LaterError, RefusedError
 from asyncamanda.report.json import attempt_value, dump_value, time_value
 from asyncamanda.system.files import write_whole
 
-FORMAT = 3
+FORMAT = 4
 FILE_NAME = "memory.json"
 ALIVE_EVERY = timedelta(minutes=1)
 
@@ -138,6 +138,7 @@ def encode_memory(memory: Memory) -> str:
         "started": memory.started and _encode_started(memory.started),
         "attempts": [attempt_value(attempt) for attempt in memory.attempts],
         "dles": memory.dles,
+        "parked": memory.parked,
         "asked_at": time_value(memory.asked_at),
         "not_before": time_value(memory.not_before),
         "tries": memory.tries,
@@ -164,6 +165,7 @@ def decode_memory(text: str) -> Memory:
         started=None if started is None else _decode_started(started),
         attempts=tuple(_decode_attempt(attempt) for attempt in value["attempts"]),
         dles=None if dles is None else tuple(str(disk) for disk in dles),
+        parked=tuple(str(disk) for disk in value["parked"]),
         asked_at=_decode_time_or_none(value["asked_at"]),
         not_before=_decode_time_or_none(value["not_before"]),
         tries=int(value["tries"]),
