@@ -16,9 +16,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from asyncamanda.errors import ConfigurationError
+from asyncamanda.system.environ import SEARCHED
 from asyncamanda.system.processes import iterate_processes, read_argv
 
-SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/amanda"
 PATIENCE = timedelta(minutes=2)  # with a command that answers at once when all is well
 _NO_THRESHOLDS = ("-oflush-threshold-dumped=0", "-oflush-threshold-scheduled=0", "-otaperflush=0")
 ACK_WAIT = timedelta(seconds=10)
