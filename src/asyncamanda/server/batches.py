@@ -227,7 +227,12 @@ class Batches:
             else:
                 words = tuple(own.values())
                 await self._site.record.write(
-                    partial(Ledger.note_verdicts, run_id=run.row.id, words=words)
+                    partial(
+                        Ledger.note_verdicts,
+                        run_id=run.row.id,
+                        words=words,
+                        filters=self._site.filters(),
+                    )
                 )
                 await self._finish(entry, run, words)
         return is_waiting
@@ -315,7 +320,10 @@ class Batches:
         site = self._site
         end = await self._judge(run)
         await self._note_timestamp(run)
-        await site.record.write(lambda ledger: ledger.end_run(run.row.id, read_clock(), end))
+        filters = site.filters()
+        await site.record.write(
+            lambda ledger: ledger.end_run(run.row.id, read_clock(), end, filters)
+        )
         run.remove_keeper()
         self.needs_cleanup |= not end.is_clean
         site.log(f"{run.row.kind.value} {run.row.id} ({run.timestamp}) ended: {_sum_up(end)}")

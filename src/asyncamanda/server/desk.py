@@ -207,6 +207,7 @@ class Desk:
     async def refresh(self) -> None:
         """Take in the logs of all runs that have ended, whoever started them."""
         async with self._intake:  # one at a time
+            await self.site.read_dles()  # what dumps go through is recorded with them
             while not await self._take_in():
                 await asyncio.sleep(RETRY_SECONDS)
 
@@ -215,7 +216,8 @@ class Desk:
         site = self.site
         ledger, logdir = site.record.ledger, site.settings.logdir
         try:
-            for said in take_in_all(ledger, site.name, logdir, amanda.is_run_alive, read_clock()):
+            is_alive, now, filters = amanda.is_run_alive, read_clock(), site.filters()
+            for said in take_in_all(ledger, site.name, logdir, is_alive, now, filters=filters):
                 if "cannot be read" in said:
                     site.log(said)
                 await asyncio.sleep(0)

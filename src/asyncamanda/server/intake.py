@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from asyncamanda.core.books import LogFile
+from asyncamanda.core.filters import Filters
 from asyncamanda.core.model import EPOCH, DumpState
 from asyncamanda.core.runlog import RunLog, find_begun, parse_run_log
 from asyncamanda.server.ledger import Ledger
@@ -86,18 +87,21 @@ def _read(path: Path) -> str:
         return file.read()
 
 
-def take_in_all(
+def take_in_all(  # noqa: PLR0913 - as Ledger.take_in() has it
     ledger: Ledger,
     amanda_config: str,
     logdir: Path,
     is_alive: Callable[[str, int], bool],
     at: datetime,
+    *,
+    filters: Mapping[tuple[str, str], Filters] = {},
 ) -> Iterator[str]:
     """Take in each finished log that is not taken in, and yield a line on it, for the diary.
 
     A log without an end is finished when its run's processes are gone: `is_alive` says so of
-    its timestamp and process id. Whoever iterates may do other things between two logs. Raises
-    OSError if `logdir` cannot be listed, and what Ledger.take_in() raises.
+    its timestamp and process id. `filters` are what the DLEs are dumped with now. Whoever
+    iterates may do other things between two logs. Raises OSError if `logdir` cannot be listed,
+    and what Ledger.take_in() raises.
     """
     for found in scan_logs(logdir, ledger.logs_taken(amanda_config)):
         name = found.file.name
@@ -107,7 +111,7 @@ def take_in_all(
         elif log and not log.is_finished and is_alive(log.timestamp, log.pid):
             yield f"{name} is of a run that goes on"
         else:
-            ledger.take_in(amanda_config, found.file, log, at)
+            ledger.take_in(amanda_config, found.file, log, at, filters)
             yield f"{name} taken in: {_describe(log)}"
 
 
