@@ -51,6 +51,8 @@ def test_only_the_dle_that_needs_it_is_forced(lab_prefix: Path) -> None:
         office.server.run(need, user="backup")
         assert _levels(office, "laptop") == {DISK: 0, NAMED: 1}, office.diary
         assert _levels(office, "laptop") == {DISK: 1, NAMED: 1}
+        assert [dump.level for dump in office.server.stored("laptop", DISK)] == [0, 0, 1]
+        assert [dump.level for dump in office.server.stored("laptop", NAMED)] == [0, 1, 1]
 
 
 def test_a_host_that_is_called_like_anothers_disk_is_dumped_beside_it(lab_prefix: Path) -> None:
