@@ -105,6 +105,7 @@ def test_a_dle_that_is_dumped_as_it_is() -> None:
         ({"strategy": "INCRONLY"}, ""),
         ({"application": '"IGNORE yes"'}, ""),
         ({"auth": "IGNORE              yes"}, ""),
+        ({"server_custom": "/bin/SKIP"}, ""),
     ],
 )
 def test_a_dle_that_amanda_leaves_out(settings: dict[str, str], parked: str) -> None:
