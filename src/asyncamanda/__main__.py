@@ -8,6 +8,10 @@ from asyncamanda import quick
 def main() -> int:
     """Return the exit code of what the command line asks for."""
     argv = sys.argv[1:]
+    if argv[:1] in (["gate"], ["server"]):
+        from asyncamanda.system.environ import shed_environ  # noqa: PLC0415 - at the server only
+
+        shed_environ(argv)
     if argv[:1] == ["gate"]:
         from asyncamanda.server import gate  # noqa: PLC0415 - hundreds of these wait: see there
 

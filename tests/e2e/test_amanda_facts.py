@@ -7,12 +7,13 @@ from tests.e2e.laptop import COMMAND, ask, configure
 from asyncamanda.core.amandaconfig import parse_config
 from asyncamanda.core.amandates import parse_amandates
 from asyncamanda.core.curinfo import TapedLevel, parse_curinfo, sanitise_name
+from asyncamanda.core.disklist import Dle, parse_disklist, parse_dles
+from asyncamanda.core.filters import Filters
 from asyncamanda.core.header import HEADER_BYTES, FileKind, parse_header
 from asyncamanda.core.quoting import quote, unquote
 from asyncamanda.core.runlog import parse_run_log
 from asyncamanda.core.trace import find_start
 from asyncamanda.lab import Host, Lab
-from asyncamanda.server.amanda import parse_dles
 from asyncamanda.system.clock import parse_local_stamp, read_local
 
 HOSTILE = [
@@ -85,6 +86,77 @@ def test_the_disklist_is_listed_with_names_as_they_are(bare_lab: Lab) -> None:
         bare_lab.server.add_dle("laptop", disk)
     printed = bare_lab.server.amanda("amadmin", "daily", "dles").stdout
     assert parse_dles(printed) == [("laptop", disk) for disk in HOSTILE]
+
+
+DUMPTYPES = """
+define dumptype parked-1 {
+    roaming
+    ignore yes
+}
+define dumptype parked-2 {
+    roaming
+    strategy skip
+}
+define dumptype skips {
+    roaming
+    skip-incr yes
+}
+define dumptype fast {
+    roaming-amgtar
+    compress client fast
+    server-custom-compress "/usr/bin/none"
+}
+define dumptype custom {
+    roaming
+    compress server custom
+    server-custom-compress "/usr/bin/my zip"
+    client-custom-compress "/usr/bin/none"
+}
+define dumptype crypt {
+    roaming
+    auth "bsdtcp"
+    encrypt client
+    client-encrypt "/usr/sbin/crypt"
+    client-decrypt-option "-x \\"y\\""
+    server-encrypt "/usr/bin/none"
+}
+"""
+
+
+def test_the_disklist_tells_the_settings_of_each_dle(bare_lab: Lab) -> None:
+    """What parks it, what its dumps go through, its device; names as they are."""
+    server = bare_lab.server
+    server.append("/etc/amanda/daily/amanda.conf", DUMPTYPES, owner="backup")
+    kinds = {
+        "parked-1": Dle("laptop", "/srv/1", "", "ssh", "ignore", Filters()),
+        "parked-2": Dle("laptop", "/srv/2", "", "ssh", "strategy skip", Filters()),
+        "skips": Dle("laptop", "/srv/3", "", "ssh", "", Filters()),
+        "fast": Dle("laptop", "/srv/4", "", "ssh", "", Filters("client fast")),
+        "custom": Dle(
+            "laptop", "/srv/5", "", "ssh", "", Filters("server custom", "/usr/bin/my zip")
+        ),
+        "crypt": Dle(
+            "tower",
+            "/x",
+            auth="bsdtcp",
+            filters=Filters("none", "", "client", "/usr/sbin/crypt", '-x "y"'),
+        ),
+    }
+    for dumptype, dle in kinds.items():
+        server.add_dle(dle.host, dle.disk, dumptype)
+    for disk in HOSTILE:
+        server.add_dle("laptop", disk)
+    server.append(
+        "/etc/amanda/daily/disklist", 'laptop named "/srv/a b:" roaming\n', owner="backup"
+    )
+    printed = server.amanda("amadmin", "daily", "disklist").stdout
+    assert parse_disklist(printed) == [
+        *kinds.values(),
+        *(Dle("laptop", disk, "", "ssh", "", Filters()) for disk in HOSTILE),
+        Dle("laptop", "named", "/srv/a b:", "ssh", "", Filters()),
+    ]
+    listed = parse_dles(server.amanda("amadmin", "daily", "dles").stdout)
+    assert listed == [(dle.host, dle.disk) for dle in parse_disklist(printed)]
 
 
 def test_newer_full_leaves_older_levels_behind(lab: Lab) -> None:

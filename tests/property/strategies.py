@@ -106,6 +106,7 @@ memories = st.builds(
     | st.builds(Started, any_moments, any_moments, st.integers(1, 4_194_304), texts),
     attempts=st.lists(attempts, max_size=3).map(tuple),
     dles=st.none() | st.lists(texts, max_size=3).map(tuple),
+    parked=st.lists(texts, max_size=3).map(tuple),
     asked_at=st.none() | any_moments,
     not_before=st.none() | any_moments,
     tries=st.integers(0, 1_000_000),

@@ -60,7 +60,13 @@ verdicts = st.builds(
 progress = st.builds(DleProgress, names, texts, levels, phases, sizes, sizes)
 finished = st.builds(Finished, stamps, wire_moments, st.lists(verdicts, max_size=3).map(tuple))
 dle_states = st.builds(
-    DleState, texts, st.none() | states, st.none() | levels, st.none() | wire_moments, counts
+    DleState,
+    texts,
+    st.none() | states,
+    st.none() | levels,
+    st.none() | wire_moments,
+    counts,
+    st.booleans(),
 )
 welcomes = st.builds(
     Welcome,

@@ -1,5 +1,6 @@
 """Gate mode: only what the server confirms counts."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from hypothesis import given
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 from tests.property.strategies import NOW, few_names, levels, moments, policies
 
 from asyncamanda.core.direct import BackedUp
-from asyncamanda.core.due import Disk, Due, NotDue
+from asyncamanda.core.due import Disk, Due, NotDue, Standing, force_due
 from asyncamanda.core.model import DleVerdict, DumpRecord, DumpState, Memory, Policy, Watch
 from asyncamanda.core.protocol import DleState, Finished, Welcome
 from asyncamanda.core.reconnect import plan_reconnect
@@ -20,7 +21,14 @@ from asyncamanda.core.served import (
 
 RUNS = ("", "20261123120000", "20261122120000")
 
-states = st.builds(DleState, few_names, st.sampled_from(DumpState), levels, st.none() | moments)
+states = st.builds(
+    DleState,
+    few_names,
+    st.sampled_from(DumpState),
+    levels,
+    st.none() | moments,
+    st.booleans(),
+)
 dles = st.lists(states, max_size=4, unique_by=lambda dle: dle.disk).map(tuple)
 verdicts = st.lists(
     st.builds(
@@ -55,7 +63,29 @@ def test_nothing_is_fresh_that_the_server_has_not_confirmed(
             assert verdict.disk.last
             assert verdict.disk.last.started_at == said[verdict.disk.name]
     if isinstance(decision, NotDue) and policy.watch is Watch.EACH:
-        assert all(said.get(disk) for disk in policy.disks or said)
+        parked = {dle.disk for dle in states if dle.is_parked}
+        assert all(said.get(disk) for disk in policy.disks or said if disk not in parked)
+
+
+@given(dles, policies, moments)
+def test_what_is_parked_is_never_due(
+    states: tuple[DleState, ...], policy: Policy, now: datetime
+) -> None:
+    """Nor wanted, nor fresh; and it changes nothing for the others."""
+    parked = {dle.disk for dle in states if dle.is_parked}
+    memory = heed_welcome(Memory(since=NOW), welcome(states, NOW), NOW)
+    decision = decide_served(memory, policy, (), now)
+    forced = force_due(decision, policy)
+    assert not parked & {*decision.wanted, *forced.wanted}
+    for verdict in decision.disks:
+        if verdict.disk.name in parked:
+            assert (verdict.standing, verdict.fresh_until) == (Standing.PARKED, None)
+    others = tuple(dle for dle in states if not dle.is_parked)
+    if others and not parked & {*policy.disks}:
+        without = heed_welcome(Memory(since=NOW), welcome(others, NOW), NOW)
+        alone = decide_served(without, policy, (), now)
+        assert (type(alone), alone.wanted) == (type(decision), decision.wanted)
+        assert alone.last_at == decision.last_at
 
 
 @given(dles, policies, st.lists(st.tuples(few_names, moments), max_size=4))
@@ -76,7 +106,7 @@ def test_a_clock_that_is_off_changes_no_verdict(
 ) -> None:
     """By hours or years: the same dumps are as old, to the second."""
     there = tuple(
-        DleState(d.disk, d.state, d.level, d.confirmed_at and d.confirmed_at + skew) for d in states
+        replace(dle, confirmed_at=dle.confirmed_at and dle.confirmed_at + skew) for dle in states
     )
     if abs(skew) <= timedelta(minutes=1):
         return

@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ from asyncamanda.core.books import (
     RunKind,
     RunRow,
 )
+from asyncamanda.core.filters import Filters
 from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.core.runlog import RunLog
 from asyncamanda.server.ledger import Ledger, LedgerBusy, LedgerDamaged, LedgerUnavailable
@@ -90,9 +91,14 @@ def log_file(timestamp: str, size: int = 100) -> LogFile:
     return LogFile(f"log.{timestamp}.0", size, NOON, NOON + MINUTE)
 
 
-def take_in(ledger: Ledger, file: LogFile, log: RunLog | None) -> bool:
+def take_in(
+    ledger: Ledger,
+    file: LogFile,
+    log: RunLog | None,
+    filters: Mapping[tuple[str, str], Filters] = {},
+) -> bool:
     """Take in a log all of whose claims count."""
-    return ledger.take_in("daily", file, log, log.verdicts if log else (), NOON)
+    return ledger.take_in("daily", file, log, log.verdicts if log else (), NOON, filters)
 
 
 def run_log(timestamp: str, *verdicts: DleVerdict, program: str = "amdump") -> RunLog:
@@ -167,6 +173,48 @@ def test_a_queued_request_can_be_withdrawn_and_a_running_one_cannot(ledger: Ledg
     (running,) = ledger.open_requests()
     assert not ledger.withdraw(running.id, NOON, "left")
     assert ledger.open_requests() == [running]
+
+
+# -- filters
+
+FAST, ZSTD = Filters("client fast"), Filters("server custom", "/usr/bin/zst\udce9 d")
+DUMP = ("laptop", "/home", STAMP)
+
+
+def test_what_a_dump_went_through_is_recorded_when_it_is_confirmed(ledger: Ledger) -> None:
+    """Early or at the run's end; a dump that failed, and a DLE that is not known, have none."""
+    row = begin(ledger, "laptop")
+    words = [verdict(HELD), verdict(FAILED, disk="/srv"), verdict(HELD, disk="/new")]
+    places = {("laptop", "/home"): ZSTD, ("laptop", "/srv"): ZSTD, ("tower", "/new"): FAST}
+    ledger.note_verdicts(row.id, words, places)
+    assert ledger.filters_of(row.id) == {DUMP: ZSTD}
+    ledger.end_run(row.id, NOON, end(*words), places)
+    assert ledger.filters_of(row.id) == {DUMP: ZSTD}
+    assert ledger.filters_of(row.id + 1) == {}
+
+
+def test_a_dumptype_that_is_changed_later_changes_no_dump(ledger: Ledger) -> None:
+    """Neither the run's own end, nor its log, nor a flush overwrites what was recorded."""
+    row, place = begin(ledger, "laptop"), ("laptop", "/home")
+    ledger.note_verdicts(row.id, [verdict(HELD)], {place: ZSTD})
+    ledger.end_run(row.id, NOON, end(verdict(HELD)), {place: FAST})
+    take_in(ledger, log_file(STAMP), run_log(STAMP, verdict(HELD)), {place: FAST})
+    flush = ledger.begin_run(RunKind.FLUSH, "daily", [], [], NOON)
+    ledger.note_run(flush.id, timestamp=LATER)
+    ledger.end_run(flush.id, NOON, end(verdict(STORED)), {place: FAST})
+    assert ledger.filters_of(row.id) == ledger.filters_of(flush.id) == {DUMP: ZSTD}
+    assert ledger.verdicts_of(flush.id) == [verdict(STORED)]
+
+
+def test_the_dumps_of_others_are_recorded_as_their_log_is_taken_in(ledger: Ledger) -> None:
+    """With what their DLEs are dumped with then; the next dump has its own."""
+    place = ("laptop", "/home")
+    for stamp, filters in ((STAMP, FAST), (LATER, ZSTD)):
+        log = run_log(stamp, verdict(HELD, timestamp=stamp))
+        take_in(ledger, log_file(stamp), log, {place: filters})
+    found = [ledger.filters_of(run.id) for run in ledger.recent_runs("daily")]
+    assert {DUMP: FAST} in found
+    assert {(*place, LATER): ZSTD} in found
 
 
 # -- runs

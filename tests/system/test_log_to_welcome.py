@@ -18,6 +18,7 @@ from tests.samples import list_run_logs, read_sample
 from tests.system.amandafiles import AmandaFiles
 
 from asyncamanda.client.memory import decode_memory, encode_memory
+from asyncamanda.core.disklist import Dle
 from asyncamanda.core.model import Memory, Policy
 from asyncamanda.core.protocol import BadLine, Finished, Welcome, encode, server_decoder
 from asyncamanda.core.served import decide_served, heed_welcome, settle_unseen, shift_clock
@@ -129,7 +130,7 @@ def _tell(ledger: Ledger, name: str, disks: list[str]) -> None:
     confirmed = ledger.newest_confirmed(name, "laptop")
     run = ledger.recent_runs(name, 1)[0]
     last = Finished(run.timestamp or "", NOW, tuple(ledger.verdicts_of(run.id)))
-    states = tuple(_state_of(disk, confirmed.get(disk)) for disk in disks)
+    states = tuple(_state_of(Dle("laptop", disk), confirmed.get(disk)) for disk in disks)
     welcome = Welcome(1, "s", "laptop", "daily", NOW, timedelta(seconds=15), states, "idle", last)
     (heard,) = server_decoder().feed(encode(welcome))
     assert not isinstance(heard, BadLine), heard

@@ -6,7 +6,6 @@ import pytest
 
 from asyncamanda.server.amanda import (
     is_worker,
-    parse_dles,
     plan_amdump,
     plan_amflush,
     plan_force,
@@ -51,33 +50,15 @@ def test_a_flush_is_of_all_and_asks_nothing() -> None:
 
 
 @pytest.mark.parametrize("kind", ["force", "force-no-bump"])
-def test_a_dle_is_forced_by_its_exact_name(kind: str) -> None:
-    """And no other whose name contains it."""
-    assert plan_force("daily", kind, "laptop", "/srv/d 3") == [
+def test_a_dle_is_forced_by_a_disklist_of_its_own(kind: str) -> None:
+    """In which there is nothing else that its name could mean."""
+    assert plan_force("daily", kind, "laptop") == [
         "amadmin",
         "daily",
+        "-odiskfile=/dev/stdin",
         kind,
         "=laptop",
-        "=/srv/d 3",
     ]
-
-
-@pytest.mark.parametrize(
-    ("text", "dles"),
-    [
-        ("", []),
-        ("\n  \n", []),
-        ("laptop /home\ntablet /srv\n", [("laptop", "/home"), ("tablet", "/srv")]),
-        ("b /2\na /1\na /0\n", [("b", "/2"), ("a", "/1"), ("a", "/0")]),
-        ("laptop /srv/d 3\n", [("laptop", "/srv/d 3")]),
-        ('laptop /srv/"q"\n', [("laptop", '/srv/"q"')]),
-        ("laptop C:\\ana\n", [("laptop", "C:\\ana")]),
-        ("amadmin:\nlaptop\n", []),
-    ],
-)
-def test_the_disklist_as_amadmin_lists_it(text: str, dles: list[tuple[str, str]]) -> None:
-    """In its order, with the names as they are; what is no pair is none."""
-    assert parse_dles(text) == dles
 
 
 @pytest.mark.parametrize(

@@ -299,6 +299,29 @@ def test_disks_that_the_server_lacks() -> None:
     assert judge_disks(served, ("/home", "/srv")).health is BAD
 
 
+HOME, SRV = DleState("/home", None, None, None), DleState("/srv", None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("dles", "wanted", "health"),
+    [
+        ((HOME, replace(SRV, is_parked=True)), (), OK),
+        ((HOME, replace(SRV, is_parked=True)), ("/home",), OK),
+        ((HOME, replace(SRV, is_parked=True)), ("/home", "/srv"), WARNING),
+        ((HOME, replace(SRV, is_parked=True)), ("/srv",), BAD),
+        ((replace(HOME, is_parked=True), replace(SRV, is_parked=True)), (), BAD),
+    ],
+)
+def test_disks_that_the_server_is_told_to_leave_out(
+    dles: tuple[DleState, ...], wanted: tuple[str, ...], health: Health
+) -> None:
+    """It is said, is odd where client.toml names one, and bad where nothing is left."""
+    check = judge_disks(replace(WELCOME, dles=dles), wanted)
+    assert check.health is health
+    assert "left out by the server's configuration: " in check.found
+    assert bool(check.mend) is (health is not OK)
+
+
 def test_what_passes_is_away() -> None:
     """What does not is bad, with the exit of its kind."""
     assert judge_error("server", EverydayError("a", "b", "c"), "").health is ABSENT

@@ -92,6 +92,7 @@ def test_what_is_left_for_everybody_has_no_secret() -> None:
         "dles",
         "tries",
         "seen",
+        "parked",
         "told",
     }
 
@@ -158,7 +159,11 @@ def changed(**values: object) -> bytes:
         changed(interval=10**12),
         changed(waited_for=[5]),
         changed(disks=[{"disk": "/"}]),
-        changed(disks=[{"disk": 5, "last": None, "in_future": None, "distrusted": None}]),
+        changed(
+            disks=[
+                {"disk": 5, "last": None, "in_future": None, "distrusted": None, "is_parked": False}
+            ]
+        ),
         changed(attempts=[{}]),
         changed(retry_within="1h"),
     ],
@@ -183,7 +188,7 @@ def test_a_file_that_is_too_large_is_refused() -> None:
 def test_a_number_out_of_bounds_is_refused(key: str, value: object) -> None:
     """Levels are Amanda's, and sizes what disks may hold."""
     dump = {"disk": "/", "level": 0, "started_at": NOW.isoformat(), "kilobytes": None}
-    disk = {"disk": "/", "last": dump, "in_future": None, "distrusted": None}
+    disk = {"disk": "/", "last": dump, "in_future": None, "distrusted": None, "is_parked": False}
     assert decode_summary(changed(disks=[disk])).disks == (Disk("/", DumpRecord("/", 0, NOW)),)
     with pytest.raises((ValueError, TypeError)):
         decode_summary(changed(disks=[disk | {"last": dump | {key: value}}]))

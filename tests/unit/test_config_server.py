@@ -4,7 +4,7 @@ from datetime import time, timedelta
 
 import pytest
 
-from asyncamanda.config.server import Limits, ServerConfig, parse_server_config
+from asyncamanda.config.server import Limits, Restore, ServerConfig, parse_server_config
 from asyncamanda.core.flush import FlushKind, FlushPolicy
 from asyncamanda.errors import ConfigurationError
 
@@ -25,6 +25,7 @@ def test_an_empty_file_is_enough() -> None:
     assert (config.max_runs, config.max_waiting) == (3, 1000)
     assert config.flush == FlushPolicy(FlushKind.THRESHOLD, 0.7, time(3, 30))
     assert config.limits == Limits(30, 4, 10)
+    assert config.restore.filters == ()
 
 
 def test_every_key_is_understood() -> None:
@@ -52,6 +53,8 @@ def test_every_key_is_understood() -> None:
         requests_per_hour = 1
         sessions = 2
         messages_per_second = 3
+        [restore]
+        filters = ["/usr/bin/zstd", "/opt/my zip", "/usr/bin/zstd"]
         """,
         "server.toml",
     )
@@ -69,6 +72,7 @@ def test_every_key_is_understood() -> None:
         start_within=timedelta(seconds=30),
         flush=FlushPolicy(FlushKind.DAILY, 0.625, time(23, 5), minute, 2 * minute, 3 * minute),
         limits=Limits(1, 2, 3),
+        restore=Restore(("/usr/bin/zstd", "/opt/my zip")),
     )
 
 
@@ -136,6 +140,15 @@ def test_all_mistakes_are_told_at_once() -> None:
         ('flush.at = "03:60"', "flush.at"),
         ("flush.at = 330", "flush.at"),
         ("limits.sessions = 0", "limits.sessions"),
+        ('restore.filters = "/usr/bin/zstd"', "restore.filters"),
+        ('restore.filters = ["zstd"]', "restore.filters"),
+        ('restore.filters = ["/usr/bin/zstd", 3]', "restore.filters"),
+        ('restore.filters = ["/"]', "restore.filters"),
+        ('restore.filters = [""]', "restore.filters"),
+        ('restore.filters = ["/usr/bin/../bin/zstd"]', "restore.filters"),
+        ('restore.filters = ["//usr/bin/zstd"]', "restore.filters"),
+        ('restore.filters = ["/usr/bin/zstd/"]', "restore.filters"),
+        ('restore.filters = ["/usr/bin/z\\u0007"]', "restore.filters"),
     ],
 )
 def test_a_value_that_is_not_allowed_is_told_with_its_key(line: str, key: str) -> None:

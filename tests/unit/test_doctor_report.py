@@ -4,6 +4,7 @@ import pytest
 
 from asyncamanda.core.amcheck import Trouble
 from asyncamanda.core.checkup.verdict import Check, Health
+from asyncamanda.core.disklist import Dle
 from asyncamanda.core.publickey import PublicKey
 from asyncamanda.report.doctor import (
     check_value,
@@ -12,7 +13,7 @@ from asyncamanda.report.doctor import (
     trouble_value,
 )
 from asyncamanda.server.amanda import Answer
-from asyncamanda.server.doctor import Dle, check_answer, parse_disklist, plan_amcheck, plan_ssh
+from asyncamanda.server.doctor import check_answer, judge_dles, plan_amcheck, plan_ssh
 from asyncamanda.server.registry import Enrolled
 
 OK, WARNING, BAD, ABSENT, SKIPPED = Health
@@ -100,28 +101,38 @@ def test_amcheck_decides_by_what_it_says() -> None:
     assert (both.health, both.found) == (BAD, "2 problems")
 
 
-def test_the_disklist_as_amadmin_tells_it() -> None:
-    """A block each; names are not quoted there, and a setting of another name is none."""
-    text = """\
-line 1 (/etc/amanda/daily/disklist):
-    host laptop:
-        interface default
-    disk /srv/d "3:
-        program "GNUTAR"
-        AUTH                "ssh"
-        SSH-KEYS            ""
-        spindle -1
+@pytest.mark.parametrize(
+    ("dles", "health", "found"),
+    [
+        ([Dle("lap", "/a", auth="ssh")], OK, "/a; all with auth ssh"),
+        (
+            [Dle("lap", "/a", auth="ssh"), Dle("lap", "/b", auth="ssh", parked="ignore")],
+            OK,
+            "/a; all with auth ssh; parked: /b (ignore)",
+        ),
+        (
+            [Dle("lap", "/a", auth="ssh"), Dle("lap", "/b", auth="x", parked="ignore")],
+            OK,
+            "/a; all with auth ssh; parked: /b (ignore)",
+        ),
+        (
+            [Dle("lap", "/a", parked="strategy skip"), Dle("lap", "/b", parked="ignore")],
+            BAD,
+            "parked: /a (strategy skip), /b (ignore)",
+        ),
+        ([Dle("lap", "/a", auth="bsd")], BAD, "/a (auth bsd)"),
+    ],
+)
+def test_what_amanda_would_dump_and_how(dles: list[Dle], health: Health, found: str) -> None:
+    """What is parked is named, and does no harm; where all of it is, nothing is backed up."""
+    check = judge_dles("daily", dles, is_relayed=True)
+    assert (check.health, check.found) == (health, found)
 
-line 2 (/etc/amanda/daily/disklist):
-    host tower:
-    disk home:
-        AUTH                "bsdtcp"
-"""
-    assert parse_disklist(text) == [
-        Dle("laptop", '/srv/d "3', "ssh"),
-        Dle("tower", "home", "bsdtcp"),
-    ]
-    assert parse_disklist("Argument '=lap' matches neither a host nor a disk.\n") == []
+
+def test_a_direct_client_may_have_any_auth() -> None:
+    """Amanda calls it by itself."""
+    check = judge_dles("daily", [Dle("lap", "/a", auth="bsd")], is_relayed=False)
+    assert (check.health, check.found) == (OK, "/a")
 
 
 def test_what_is_asked() -> None:

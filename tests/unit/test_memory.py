@@ -41,6 +41,7 @@ FULL = Memory(
         Attempt(NOW, NOW, Outcome.UNREACHABLE, "why not", times=7),
     ),
     dles=(DUMP.disk, "/"),
+    parked=(DUMP.disk,),
     asked_at=NOW,
     not_before=NOW + timedelta(hours=2),
     tries=3,

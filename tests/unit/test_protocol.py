@@ -70,7 +70,7 @@ WELCOME = Welcome(
     heartbeat=15 * SECOND,
     dles=(
         DleState("/", DumpState.STORED, 0, NOW - 0.5 * SECOND, 36_000),
-        DleState("/srv", None, None, None),
+        DleState("/srv", None, None, None, is_parked=True),
     ),
     standing="idle",
     last=FINISHED,
@@ -102,8 +102,9 @@ FROM_SERVER: list[tuple[ServerMessage, str]] = [
         '{"type":"welcome","protocol":1,"software":"asyncamanda 0.1.0","client":"laptop",'
         '"amanda_config":"daily","now":"2026-11-24T15:15:04Z","heartbeat":15,"dles":['
         '{"disk":"/","state":"stored","level":0,"confirmed_at":"2026-11-24T15:15:03.500000Z",'
-        '"kilobytes":36000},'
-        '{"disk":"/srv","state":null,"level":null,"confirmed_at":null,"kilobytes":0}],'
+        '"kilobytes":36000,"is_parked":false},'
+        '{"disk":"/srv","state":null,"level":null,"confirmed_at":null,"kilobytes":0,'
+        '"is_parked":true}],'
         f'"standing":"idle","last":{{{FINISHED_KEYS}}}}}',
     ),
     (

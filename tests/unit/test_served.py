@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from asyncamanda.core.direct import BackedUp, NotBackedUp
-from asyncamanda.core.due import Disk, Due, NotDue, Standing, Witness
+from asyncamanda.core.due import Disk, Due, NotDue, Standing, Witness, force_due, is_all_parked
 from asyncamanda.core.model import (
     Attempt,
     DleVerdict,
@@ -35,7 +35,7 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 RUN, OLDER_RUN = "20261123120000", "20261122030000"
-DAILY = Policy(DAY)
+DAILY, NEWEST = Policy(DAY), Policy(DAY, Watch.NEWEST)
 
 
 def dle(disk: str, ago: timedelta | None, level: int = 1) -> DleState:
@@ -139,9 +139,14 @@ def test_what_the_server_says_replaces_what_was_remembered() -> None:
         not_before=NOW + HOUR,
     )
     home = replace(dle("/home", HOUR), kilobytes=36_000)
-    after = heed_welcome(before, welcome(home, dle("/", None)), NOW)
-    assert after.dles == ("/home", "/")
-    assert after.confirmed == {"/home": DumpRecord("/home", 1, NOW - HOUR, 36_000)}
+    after = heed_welcome(before, welcome(home, dle("/", None), PARKED), NOW)
+    assert after.dles == ("/home", "/", "/old")
+    assert after.parked == ("/old",)
+    assert after.confirmed == {
+        "/home": DumpRecord("/home", 1, NOW - HOUR, 36_000),
+        "/old": DumpRecord("/old", 1, NOW - 90 * DAY),
+    }
+    assert heed_welcome(after, welcome(dle("/old", HOUR)), NOW).parked == ()
     assert after.asked_at == NOW
     assert after.not_before is None
     assert after.since == before.since
@@ -225,6 +230,52 @@ def test_each_disk_of_the_server_is_judged_by_what_it_confirmed(
     decision = decide_served(asked(*dles), policy, (), NOW)
     assert isinstance(decision, NotDue if wanted is None else Due)
     assert decision.wanted == (wanted or ())
+
+
+PARKED, PARKED_NEW = (replace(dle("/old", ago), is_parked=True) for ago in (90 * DAY, None))
+
+
+@pytest.mark.parametrize(
+    ("dles", "policy", "wanted"),
+    [
+        ([dle("/", HOUR), PARKED], DAILY, None),
+        ([dle("/", HOUR), PARKED_NEW], DAILY, None),
+        ([dle("/", None), PARKED_NEW], DAILY, ("/",)),
+        ([dle("/", 2 * DAY), PARKED], DAILY, ("/",)),
+        ([dle("/", HOUR), PARKED], Policy(DAY, disks=("/", "/old")), None),
+        ([dle("/", 2 * DAY), PARKED], Policy(DAY, disks=("/", "/old")), ("/",)),
+        ([dle("/", HOUR), PARKED], Policy(DAY, Watch.NEWEST), None),
+        ([dle("/", 2 * DAY), replace(dle("/b", HOUR), is_parked=True)], NEWEST, ()),
+        ([dle("/", HOUR), PARKED], Policy(DAY, disks=("/gone", "/old")), ("/gone",)),
+    ],
+)
+def test_a_disk_that_is_parked_is_not_waited_for(
+    dles: list[DleState], policy: Policy, wanted: tuple[str, ...] | None
+) -> None:
+    """However old its last backup is; and a new one of it makes up for no other."""
+    decision = decide_served(asked(*dles), policy, (), NOW)
+    assert isinstance(decision, NotDue if wanted is None else Due)
+    assert decision.wanted == (wanted or ())
+    assert not is_all_parked(decision)
+
+
+def test_a_client_all_of_whose_disks_are_parked_asks_once_in_an_interval() -> None:
+    """Nothing is due but to hear whether they still are; a run is not asked for."""
+    for dles, last_at in (([PARKED, PARKED_NEW], NOW - 90 * DAY), ([PARKED_NEW], None)):
+        memory = asked(*dles, ago=timedelta(0))
+        decision = decide_served(memory, DAILY, (), NOW)
+        assert decision == NotDue(decision.disks, NOW + DAY * 0.97, last_at)
+        assert is_all_parked(decision)
+        assert isinstance(decide_served(memory, DAILY, (), NOW + DAY * 0.97), Due)
+        assert decide_served(memory, DAILY, (), NOW + DAY).wanted == ()
+        assert force_due(decision, DAILY).wanted == ()
+    later = decide_served(memory, DAILY, (), NOW - HOUR)  # the clock was wrong
+    assert isinstance(later, Due)
+
+
+def test_nothing_is_not_all_parked() -> None:
+    """A client without a disk is no client whose disks are parked."""
+    assert not is_all_parked(decide_served(asked(), DAILY, (), NOW))
 
 
 def test_a_disk_that_the_server_has_is_never_forgotten() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from asyncamanda.commands.server.queue import parse_view
 from asyncamanda.core.books import RunKind, RunRow
+from asyncamanda.core.filters import Filters
 from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.report.server import (
     DLE_HEADS,
@@ -397,6 +398,15 @@ def test_a_dle_as_a_value() -> None:
         "kilobytes": None,
         "is_strange": True,
         "reason": "why",
+        "filters": None,
+    }
+    crypt = Filters("client custom", "/usr/bin/zstd", "server", "/usr/sbin/crypt", "-x")
+    assert dle_value(word, crypt)["filters"] == {
+        "compress": "client custom",
+        "compress_program": "/usr/bin/zstd",
+        "encrypt": "server",
+        "encrypt_program": "/usr/sbin/crypt",
+        "decrypt_option": "-x",
     }
     stored = dle_value(verdict(STORED))
     assert (stored["kilobytes"], stored["level"], stored["reason"]) == (1024, 1, None)

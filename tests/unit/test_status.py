@@ -56,6 +56,18 @@ def told(known: Summary) -> str:
     return tell_state(known, judge_summary(known, NOW), NOW)
 
 
+def test_parked_disks_are_said_to_be() -> None:
+    """All of them: nothing is backed up, and who can say why; else beside the others."""
+    parked = Disk("/old", is_parked=True)
+    status = judge_summary(summary(parked), NOW)
+    assert told(summary(parked)) == (
+        "parked: nothing is backed up; the server is told to leave out /old"
+    )
+    assert "parked them" in advise(status)
+    beside = judge_summary(summary(parked, disk("/home", HOUR)), NOW)
+    assert describe_disks(beside, DAILY, NOW)[1] == "/old: parked"
+
+
 @pytest.mark.parametrize(
     ("known", "words"),
     [

@@ -106,8 +106,17 @@ def test_the_states_are_told_from_the_worst_on() -> None:
         State.NEVER,
         State.OVERDUE,
         State.DEFERRED,
+        State.PARKED,
         State.WELL,
     ]
+
+
+def test_where_all_is_parked_nothing_is_well() -> None:
+    """Nothing is backed up at all; with one disk that is, the others are no matter."""
+    parked = [Disk(name, is_parked=True) for name in ("/a", "/b")]
+    assert judge_summary(summary(*parked), NOW).state is State.PARKED
+    assert judge_summary(summary(*parked, disk("/c", FRESH)), NOW).state is State.WELL
+    assert judge_summary(summary(*parked, since=30 * DAY), NOW).state is State.STALE
 
 
 @pytest.mark.parametrize(

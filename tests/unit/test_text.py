@@ -1,11 +1,12 @@
 """Verdicts and memories in words."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from asyncamanda.core.amandates import Rejected, parse_amandates
-from asyncamanda.core.due import Decision, Disk, Witness, decide_due, survey_disks
+from asyncamanda.core.due import Decision, Disk, NotDue, Witness, decide_due, survey_disks
 from asyncamanda.core.model import (
     EPOCH,
     Attempt,
@@ -95,6 +96,34 @@ def test_what_is_not_due_is_told_with_its_evidence() -> None:
     until = format_time(NOW - HOUR + DAY * 0.97)
     assert explain(NEWEST, disk("/", HOUR), disk("/b", 5 * HOUR)) == (
         f"not due: the newest dump is 1h old; the next is due at {until}"
+    )
+
+
+def test_what_is_parked_is_named_beside() -> None:
+    """It is neither due nor well: the server's configuration leaves it out."""
+    parked = replace(disk("/old", 90 * DAY), is_parked=True)
+    assert explain(DAILY, disk("/", 2 * DAY), parked).endswith(
+        "for one is wanted every 1d; left out by the server's configuration: /old"
+    )
+    assert explain(DAILY, disk("/", HOUR), parked).startswith(
+        "not due: no disk's backup is older than 1h; the next is due at "
+    )
+    assert describe_disk(decide(parked).disks[0], NOW)[1] == "parked"
+
+
+def test_a_client_all_of_whose_disks_are_parked_is_never_well() -> None:
+    """Nothing of it is backed up, and that is what is said."""
+    decision = NotDue(decide(Disk("/old", is_parked=True)).disks, NOW + HOUR, None)
+    assert explain_decision(decision, DAILY, NOW, Witness.SERVER) == (
+        "not due: nothing is backed up, for all is left out by the server's configuration (/old); "
+        f"next asked {format_time(NOW + HOUR)}"
+    )
+    glance = sum_up(decision, DAILY, is_stale=False, now=NOW, witness=Witness.SERVER)
+    assert glance.startswith("parked: nothing is backed up, for all is left out")
+    assert sum_up(decision, DAILY, is_stale=True, now=NOW).startswith("STALE: nothing is backed")
+    assert explain(DAILY, Disk("/old", is_parked=True)) == (
+        "due: the server is to be asked again, for all was left out by the server's configuration "
+        "(/old)"
     )
 
 

@@ -15,7 +15,7 @@ from asyncamanda.client.surroundings import look_at_surroundings
 from asyncamanda.client.telling import PingKind, Standing
 from asyncamanda.core.alerts import FAILURES, Alert, AlertKind, one_line, word_alert
 from asyncamanda.core.conditions import Deferred
-from asyncamanda.core.due import Due, NotDue
+from asyncamanda.core.due import Due, NotDue, is_all_parked
 from asyncamanda.core.model import Attempt, BackupState, Memory, Outcome
 from asyncamanda.core.remember import forget_tries
 from asyncamanda.core.retry import fingerprint
@@ -86,7 +86,7 @@ class Aftermath:
     def _tell(self, look: Look, attempt: Attempt | None) -> dict[str, BackupState]:
         """Tell whom it concerns; return what each channel was told by now."""
         outcome, failure = attempt.outcome if attempt else None, _last_failure(look)
-        if isinstance(look.decision, NotDue):
+        if isinstance(look.decision, NotDue) and not is_all_parked(look.decision):
             outcome = Outcome.BACKED_UP  # if not by this start, then by another run
         elif outcome is not Outcome.BACKED_UP:  # a channel may not know of the last failure
             outcome = failure.outcome if failure else None
@@ -130,8 +130,12 @@ class Aftermath:
         kind = None
         if self.failure or (attempt and attempt.outcome in FAILURES):
             kind, detail = PingKind.FAILURE, self.failure or detail
-        elif isinstance(look.decision, NotDue) and (
-            attempt or self._before.memory.told or not isinstance(self._before.decision, NotDue)
+        elif (
+            isinstance(look.decision, NotDue)
+            and not is_all_parked(look.decision)
+            and (
+                attempt or self._before.memory.told or not isinstance(self._before.decision, NotDue)
+            )
         ):
             kind = PingKind.SUCCESS
             detail = detail or "another run has made the backup"

@@ -213,7 +213,9 @@ class _Asking:
     def _finish(self, line: Line, finished: Finished, started: Started) -> Attempt:
         """Judge the run, remember it, and return it. Raises NotStoredError if it is no backup."""
         self._narrator.hear(finished)
-        verdict = judge_finished(self._wanted, finished, self._record.memory.confirmed)
+        memory = self._record.memory
+        wanted = tuple(disk for disk in self._wanted if disk not in memory.parked)  # by now
+        verdict = judge_finished(wanted, finished, memory.confirmed)
         attempt = conclude(verdict, started.started_at, read_clock(), finished.run)
         error = None
         if isinstance(verdict, NotBackedUp):

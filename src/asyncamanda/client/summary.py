@@ -117,6 +117,7 @@ def _encode_disk(disk: Disk) -> dict[str, object]:
         "last": dump_value(disk.last),
         "in_future": dump_value(disk.in_future and _bound(disk.in_future)),
         "distrusted": dump_value(disk.distrusted),
+        "is_parked": disk.is_parked,
     }
 
 
@@ -159,6 +160,7 @@ def _decode_disk(value: dict[str, Any]) -> Disk:
         _dump_or_none(value["last"]),
         _dump_or_none(value["in_future"]),
         _dump_or_none(value["distrusted"]),
+        bool(value["is_parked"]),
     )
 
 

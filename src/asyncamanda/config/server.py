@@ -1,5 +1,6 @@
 """server.toml: read, checked as a whole, and turned into values."""
 
+import posixpath
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -35,6 +36,17 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Restore:
+    """The `[restore]` table: `filters` are programs that may undo what a dump went through.
+
+    They may beside those of the dumptypes, of today and of when the dump was confirmed
+    (core/filters.py), though its header alone asks for them.
+    """
+
+    filters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ServerConfig:
     """The server's configuration.
 
@@ -56,6 +68,7 @@ class ServerConfig:
     start_within: timedelta = timedelta(minutes=1)
     flush: FlushPolicy = field(default_factory=FlushPolicy)
     limits: Limits = field(default_factory=Limits)
+    restore: Restore = field(default_factory=Restore)
 
 
 def load_server_config(named: str | None) -> tuple[Path | None, ServerConfig]:
@@ -89,7 +102,8 @@ def parse_server_config(text: str, name: str) -> ServerConfig:
     if "policy" in flush:
         flush["kind"] = flush.pop("policy")
     limits = Limits(**values.pop("limits", {}))
-    return ServerConfig(flush=FlushPolicy(**flush), limits=limits, **values)
+    restore = Restore(**values.pop("restore", {}))
+    return ServerConfig(flush=FlushPolicy(**flush), limits=limits, restore=restore, **values)
 
 
 def _read_ledger(value: object) -> str:
@@ -97,6 +111,18 @@ def _read_ledger(value: object) -> str:
     if not place.startswith(("/", "postgresql")):
         raise Wrong(value, 'a file\'s whole path, "/...", or "postgresql://user@host/database"')
     return place
+
+
+def _read_programs(value: object) -> tuple[str, ...]:
+    """Return whole paths of programs, each written in the one way in which a header names it."""
+    allowed = 'a list of programs by their whole paths, such as ["/usr/bin/zstd"]'
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise Wrong(value, allowed)
+    for item in value:
+        is_whole = item.startswith("/") and not item.startswith("//") and item != "/"
+        if not is_whole or not item.isprintable() or posixpath.normpath(item) != item:
+            raise Wrong(item, allowed)
+    return tuple(dict.fromkeys(value))
 
 
 _SERVER_KEYS: Keys = {
@@ -123,4 +149,5 @@ _SERVER_KEYS: Keys = {
         "sessions": number_between(1, 100),
         "messages_per_second": number_between(1, 1000),
     },
+    "restore": {"filters": _read_programs},
 }

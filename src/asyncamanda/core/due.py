@@ -24,6 +24,10 @@ class Standing(Enum):
     OVERDUE = "overdue"
     NEVER = "no backup"
     FORGOTTEN = "no longer waited for"
+    PARKED = "parked"  # left out by the server's configuration: never due, never failed
+
+
+_LEFT = {Standing.FORGOTTEN, Standing.PARKED}  # what nobody waits for
 
 
 class Witness(Enum):
@@ -40,13 +44,14 @@ class Disk:
 
     `last` is the newest dump that counts. `in_future` and `distrusted` are the newest
     of those that amandates has and that do not count; in gate mode `in_future` is by the
-    server's word as well.
+    server's word as well. `is_parked`: the server is told to leave it out.
     """
 
     name: str
     last: DumpRecord | None = None
     in_future: DumpRecord | None = None
     distrusted: DumpRecord | None = None
+    is_parked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +74,14 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class NotDue:
-    """Nothing is due before `until`."""
+    """Nothing is due before `until`.
+
+    `last_at` is None where that is because nothing is to be dumped, and nothing ever was.
+    """
 
     disks: tuple[DiskVerdict, ...]
     until: datetime
-    last_at: datetime
+    last_at: datetime | None
 
     @property
     def wanted(self) -> tuple[str, ...]:
@@ -82,6 +90,11 @@ class NotDue:
 
 
 Decision = Due | NotDue
+
+
+def is_all_parked(decision: Decision) -> bool:
+    """Return whether the server is told to leave out every disk: nothing is backed up at all."""
+    return bool(decision.disks) and all(v.standing is Standing.PARKED for v in decision.disks)
 
 
 def survey_disks(
@@ -164,7 +177,7 @@ def decide_due(disks: tuple[Disk, ...], policy: Policy, now: datetime) -> Decisi
     if policy.disks:
         known = {disk.name: disk for disk in disks}
         disks = tuple(known.get(name, Disk(name)) for name in policy.disks)
-    lasts = [disk.last.started_at for disk in disks if disk.last]
+    lasts = [disk.last.started_at for disk in disks if disk.last and not disk.is_parked]
     newest = max(lasts, default=None)
     verdicts = tuple(_stand(disk, newest, policy, now) for disk in disks)
     if policy.watch is Watch.NEWEST:
@@ -183,6 +196,8 @@ def _stand(disk: Disk, newest: datetime | None, policy: Policy, now: datetime) -
     A disk is forgotten by what was dumped since, not by the clock: after six weeks'
     holiday every disk is six weeks old, and every one is still waited for.
     """
+    if disk.is_parked:
+        return DiskVerdict(disk, Standing.PARKED, None)
     claimed = _newest([dump for dump in (disk.last, disk.distrusted, disk.in_future) if dump])
     behind = newest - claimed.started_at if newest and claimed else timedelta(0)
     if not policy.disks and behind > policy.forget_after:
@@ -197,7 +212,7 @@ def _stand(disk: Disk, newest: datetime | None, policy: Policy, now: datetime) -
 
 
 def _decide_each(verdicts: tuple[DiskVerdict, ...], now: datetime) -> Decision:
-    waited_for = [v for v in verdicts if v.standing is not Standing.FORGOTTEN]
+    waited_for = [v for v in verdicts if v.standing not in _LEFT]
     wanted = tuple(v.disk.name for v in waited_for if v.standing is not Standing.FRESH)
     oldest = min((v.disk.last.started_at for v in waited_for if v.disk.last), default=None)
     if wanted or oldest is None:
@@ -208,7 +223,7 @@ def _decide_each(verdicts: tuple[DiskVerdict, ...], now: datetime) -> Decision:
 
 def force_due(decision: Decision, policy: Policy) -> Due:
     """Return the verdict of one who wants a backup anyway: of each disk, if each is watched."""
-    waited_for = [v.disk.name for v in decision.disks if v.standing is not Standing.FORGOTTEN]
+    waited_for = [v.disk.name for v in decision.disks if v.standing not in _LEFT]
     wanted = tuple(waited_for) if policy.watch is Watch.EACH else ()
     return Due(decision.disks, wanted, decision.last_at)
 

@@ -153,7 +153,8 @@ class Memory:
     last told of the state of the backup, nothing where that is well.
 
     In gate mode `dles` are the disks that the server has for this client, None until it was
-    asked; `asked_at` is when it last said so; `not_before` is when it said to come back.
+    asked, and `parked` those of them that it is told to leave out; `asked_at` is when it last
+    said so; `not_before` is when it said to come back.
     """
 
     since: datetime
@@ -162,6 +163,7 @@ class Memory:
     started: Started | None = None
     attempts: tuple[Attempt, ...] = ()
     dles: tuple[str, ...] | None = None
+    parked: tuple[str, ...] = ()
     asked_at: datetime | None = None
     not_before: datetime | None = None
     tries: int = 0

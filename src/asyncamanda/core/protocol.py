@@ -76,6 +76,7 @@ class DleState:
     """A DLE's newest confirmed dump; `confirmed_at` is None where there never was one.
 
     `kilobytes` is the dump's size before compression, 0 where nobody said.
+    `is_parked` says that Amanda is told to leave the DLE out.
     """
 
     disk: str
@@ -83,6 +84,7 @@ class DleState:
     level: int | None
     confirmed_at: datetime | None
     kilobytes: int = 0
+    is_parked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,16 @@ from datetime import datetime, timedelta
 
 from asyncamanda.core.bounds import LATEST
 from asyncamanda.core.direct import BackedUp, DirectVerdict, NotBackedUp
-from asyncamanda.core.due import FUTURE_AFTER, Decision, Disk, Witness, decide_due
+from asyncamanda.core.due import (
+    FUTURE_AFTER,
+    TOLERANCE,
+    Decision,
+    Disk,
+    NotDue,
+    Witness,
+    decide_due,
+    is_all_parked,
+)
 from asyncamanda.core.model import (
     END_OF_TIME,
     EPOCH,
@@ -64,6 +73,7 @@ def heed_welcome(memory: Memory, welcome: Welcome, now: datetime) -> Memory:
     return replace(
         memory,
         dles=tuple(dict.fromkeys(dle.disk for dle in welcome.dles)),
+        parked=tuple(dle.disk for dle in welcome.dles if dle.is_parked),
         confirmed={
             dle.disk: DumpRecord(dle.disk, dle.level or 0, dle.confirmed_at, dle.kilobytes)
             for dle in welcome.dles
@@ -127,12 +137,19 @@ def decide_served(memory: Memory, policy: Policy, hints: Iterable[Disk], now: da
     """Return whether a backup is due, by what the server has confirmed.
 
     It is due if the server was never asked. What the server has in its disklist is waited for,
-    however long it has gone without a backup. `hints` are the disks of amandates, which decide
+    however long it has gone without a backup, unless it is parked. Where all of it is, nothing is
+    due but to ask again, once in an interval. `hints` are the disks of amandates, which decide
     nothing.
     """
     disks = survey_served(memory, hints, now)
     waited_for = policy.disks or tuple(disk.name for disk in disks)
-    return decide_due(disks, replace(policy, disks=waited_for), now)
+    decision = decide_due(disks, replace(policy, disks=waited_for), now)
+    if is_all_parked(decision) and memory.asked_at and memory.asked_at <= now + FUTURE_AFTER:
+        until = memory.asked_at + policy.interval * (1 - TOLERANCE)
+        lasts = [v.disk.last.started_at for v in decision.disks if v.disk.last]
+        if now < until:
+            return NotDue(decision.disks, until, max(lasts, default=None))
+    return decision
 
 
 def survey_served(memory: Memory, hints: Iterable[Disk], now: datetime) -> tuple[Disk, ...]:
@@ -151,7 +168,8 @@ def survey_served(memory: Memory, hints: Iterable[Disk], now: datetime) -> tuple
 def _survey_disk(name: str, memory: Memory, hint: DumpRecord | None, horizon: datetime) -> Disk:
     confirmed = memory.confirmed.get(name)
     is_news = hint and memory.asked_at and hint.started_at > memory.asked_at
-    disk = Disk(name, distrusted=hint if is_news else None)
+    is_parked = name in memory.parked
+    disk = Disk(name, distrusted=hint if is_news else None, is_parked=is_parked)
     if confirmed and confirmed.started_at > horizon:
         return replace(disk, in_future=confirmed)
     return replace(disk, last=confirmed)

@@ -19,6 +19,7 @@ from asyncamanda.core.due import (
     Standing,
     Witness,
     decide_due,
+    is_all_parked,
     is_stale,
 )
 from asyncamanda.core.model import Attempt, Memory, Outcome, Policy, Watch
@@ -39,6 +40,7 @@ class State(Enum):
     NEVER = "never"  # a disk has no backup yet
     OVERDUE = "overdue"
     DEFERRED = "deferred"  # overdue, and it waits for a better moment
+    PARKED = "parked"  # the server is told to leave out every disk: nothing is backed up
     WELL = "well"
 
 
@@ -123,6 +125,8 @@ def _find_state(
         return State.STALE
     if failure:
         return State.FAILING
+    if is_all_parked(decision):
+        return State.PARKED
     if isinstance(decision, NotDue):
         return State.WELL
     if _is_never(decision, summary.policy):

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from asyncamanda.core.quoting import quote
+from asyncamanda.core.quoting import quote, unquote
 from asyncamanda.lab.errors import LabError
 from asyncamanda.lab.host import Host
 
@@ -89,7 +89,7 @@ Host *
 """
 
 _FOUND = re.compile(
-    r"(?P<when>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) +\S+ +(?:\"(?:\\.|[^\"])*\"|\S+) +"
+    r"(?P<when>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) +\S+ +(?P<disk>\"(?:\\.|[^\"])*\"|\S+) +"
     r"(?P<level>\d+) .* OK *$"
 )
 
@@ -158,7 +158,8 @@ class AmandaServer(Host):
     def stored(self, host: str, disk: str) -> list[StoredDump]:
         """Return the dumps of one DLE that `amadmin find` lists, oldest first."""
         argv = ("amadmin", AMANDA_CONFIG, "find", f"={host}", f"={disk}")
-        return sorted(_parse_find(self.amanda(*argv).stdout), key=lambda dump: dump.timestamp)
+        found = _parse_find(self.amanda(*argv).stdout, disk)
+        return sorted(found, key=lambda dump: dump.timestamp)
 
     def restore(self, host: str, disk: str) -> dict[str, bytes]:
         """Restore a DLE by amfetchdump and tar, the last full and what follows it.
@@ -219,12 +220,13 @@ class Client(Host):
         return now
 
 
-def _parse_find(text: str) -> Iterator[StoredDump]:
-    """Yield the complete dumps of `amadmin find`'s table; test_lab.py has the real one.
+def _parse_find(text: str, disk: str) -> Iterator[StoredDump]:
+    """Yield the complete dumps of one disk in `amadmin find`'s table; test_lab.py has the real one.
 
+    Those of another are in it, too, whose device is called like that disk.
     date time host disk lv storage pool tape-or-file file part status
     """
     for line in text.splitlines():
         row = _FOUND.match(line)
-        if row is not None:
+        if row is not None and unquote(row["disk"]) == disk:
             yield StoredDump("".join(filter(str.isdigit, row["when"])), int(row["level"]))

@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from asyncamanda.core.books import RunKind, RunRow
+from asyncamanda.core.filters import Filters
 from asyncamanda.core.interval import format_age, format_interval
 from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.core.printable import printable
@@ -255,8 +256,11 @@ def run_value(run: RunRow, verdicts: Iterable[DleVerdict]) -> dict[str, object]:
     }
 
 
-def dle_value(verdict: DleVerdict) -> dict[str, object]:
-    """Return what became of a DLE; `run` is the timestamp of the run that made the dump."""
+def dle_value(verdict: DleVerdict, filters: Filters | None = None) -> dict[str, object]:
+    """Return what became of a DLE; `run` is the timestamp of the run that made the dump.
+
+    `filters` are what it went through, None where that is not recorded.
+    """
     return {
         "client": verdict.host,
         "disk": verdict.disk,
@@ -266,6 +270,7 @@ def dle_value(verdict: DleVerdict) -> dict[str, object]:
         "kilobytes": verdict.kilobytes or None,
         "is_strange": verdict.is_strange,
         "reason": verdict.reason or None,
+        "filters": filters and asdict(filters),
     }
 
 

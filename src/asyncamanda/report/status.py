@@ -32,6 +32,7 @@ _ADVICE = {
     State.OVERDUE: f"the next start makes the backup; {_NOW}",
     State.DEFERRED: "`asyncamanda check` shows each condition; `asyncamanda run --force`, as root, "
     "backs up all the same",
+    State.PARKED: "whoever looks after the server has parked them, and can say why",
     State.WELL: "",
 }
 _AFTER = {
@@ -62,25 +63,30 @@ def tell_state(summary: Summary, status: Status, now: datetime) -> str:
     """Return the state of the backup at one glance: a word, and after a colon what it means."""
     match status.state:
         case State.WELL:
-            return f"all well: {_tell_well(summary, status, now)}"
+            told = f"all well: {_tell_well(summary, status, now)}"
+        case State.PARKED:
+            every = name_disks([verdict.disk.name for verdict in status.decision.disks])
+            told = f"parked: nothing is backed up; the server is told to leave out {every}"
         case State.STALE:
-            return f"STALE: {_tell_stale(summary, status, now)}{_last_try(status, now)}"
+            told = f"STALE: {_tell_stale(summary, status, now)}{_last_try(status, now)}"
         case State.FAILING:
-            return f"FAILING: {_tell_failing(status, now)}"
+            told = f"FAILING: {_tell_failing(status, now)}"
         case State.NEVER:
-            return f"no backup known: {_tell_never(summary, status, now)}{_last_try(status, now)}"
+            told = f"no backup known: {_tell_never(summary, status, now)}{_last_try(status, now)}"
         case State.DEFERRED:
             assert status.last  # which was deferred
             because = printable(status.last.detail.removeprefix("deferred, "))
-            return f"deferred: {because}; overdue: {_tell_overdue(summary.policy, status, now)}"
+            told = f"deferred: {because}; overdue: {_tell_overdue(summary.policy, status, now)}"
         case State.OVERDUE:
             overdue = _tell_overdue(summary.policy, status, now)
-            return f"overdue: {overdue}{_last_try(status, now)}"
+            told = f"overdue: {overdue}{_last_try(status, now)}"
+    return told
 
 
 def _tell_well(summary: Summary, status: Status, now: datetime) -> str:
     decision = status.decision
     assert isinstance(decision, NotDue)
+    assert decision.last_at  # or all would be parked
     age = format_rough(now - decision.last_at)
     following = f"the next is due {format_when(decision.until, now)}"
     if summary.policy.watch is Watch.NEWEST:

@@ -5,7 +5,16 @@ from datetime import datetime, timedelta
 
 from asyncamanda.core.amandates import Rejected
 from asyncamanda.core.conditions import Finding
-from asyncamanda.core.due import Decision, Disk, DiskVerdict, Due, NotDue, Standing, Witness
+from asyncamanda.core.due import (
+    Decision,
+    Disk,
+    DiskVerdict,
+    Due,
+    NotDue,
+    Standing,
+    Witness,
+    is_all_parked,
+)
 from asyncamanda.core.interval import format_age, format_interval
 from asyncamanda.core.model import (
     Attempt,
@@ -20,6 +29,7 @@ from asyncamanda.core.printable import printable
 from asyncamanda.core.protocol import Queued, Running
 
 NAMED = 5  # disks in one sentence; more are counted
+PARKED = "left out by the server's configuration"
 
 
 def format_time(moment: datetime) -> str:
@@ -42,8 +52,26 @@ def explain_decision(
     decision: Decision, policy: Policy, now: datetime, witness: Witness = Witness.AMANDATES
 ) -> str:
     """Return the verdict with its reason, in one sentence; `witness` is by whose word it is."""
+    if is_all_parked(decision):
+        return _explain_parked(decision)
+    parked = [v.disk.name for v in decision.disks if v.standing is Standing.PARKED]
+    beside = f"; {PARKED}: {name_disks(parked)}" if parked else ""
+    return _explain_decision(decision, policy, now, witness) + beside
+
+
+def _explain_parked(decision: Decision) -> str:
+    """Return what is to be said where nothing of this client is backed up."""
+    every = name_disks([v.disk.name for v in decision.disks])
+    if isinstance(decision, NotDue):
+        again = format_time(decision.until)
+        return f"not due: nothing is backed up, for all is {PARKED} ({every}); next asked {again}"
+    return f"due: the server is to be asked again, for all was {PARKED} ({every})"
+
+
+def _explain_decision(decision: Decision, policy: Policy, now: datetime, witness: Witness) -> str:
     wanted_every = f"one is wanted every {format_interval(policy.interval)}"
     if isinstance(decision, NotDue):
+        assert decision.last_at  # else all is parked
         ago = format_age(now - decision.last_at)
         newest = policy.watch is Watch.NEWEST
         what = (
@@ -159,11 +187,14 @@ def sum_up(
 ) -> str:
     """Return the state of the backup at one glance: a word, and after a colon what it means."""
     _, _, reason = explain_decision(decision, policy, now, witness).partition(": ")
+    word = "overdue" if isinstance(decision, Due) else "all well"
+    if is_all_parked(decision):
+        word = "parked"
     if is_stale:
         at = decision.last_at
         age = f"the last backup is {format_age(now - at)} old; " if at else ""
         return f"STALE: {age}{reason}"
-    return f"{'overdue' if isinstance(decision, Due) else 'all well'}: {reason}"
+    return f"{word}: {reason}"
 
 
 _WAITS_FOR = {

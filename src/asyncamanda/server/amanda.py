@@ -18,9 +18,9 @@ from pathlib import Path
 
 from asyncamanda.core.amandaconfig import parse_config
 from asyncamanda.errors import ConfigurationError
+from asyncamanda.system.environ import SEARCHED
 from asyncamanda.system.processes import Process, began_at, iterate_processes, read_argv
 
-SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/amanda"
 PATIENCE = timedelta(minutes=2)  # with a command that answers at once when all is well
 _NO_THRESHOLDS = ("-oflush-threshold-dumped=0", "-oflush-threshold-scheduled=0", "-otaperflush=0")
 ACK_WAIT = timedelta(seconds=10)
@@ -87,12 +87,15 @@ def plan_amflush(amanda_config: str) -> list[str]:
     return ["amflush", "-b", "-f", "-omailto=", *_NO_THRESHOLDS, amanda_config]
 
 
-def plan_force(amanda_config: str, kind: str, host: str, disk: str) -> list[str]:
-    """Return the argv that forces a full, or forbids a bump, at one DLE's next dump.
+def plan_force(amanda_config: str, kind: str, host: str) -> list[str]:
+    """Return the argv that forces a full, or forbids a bump, at the next dump of one DLE.
 
-    `=` before a name makes it exact (amadmin(8), amanda-match(7)).
+    It is the host's only one in the disklist that is its stdin (core/disklist.py,
+    render_lone_dle()). By the configuration's own amadmin would take each DLE whose *device* is
+    the disk's name for meant, too, whatever marks the name as exact (amanda-match(7) has that,
+    tests/e2e/test_same_device.py shows it).
     """
-    return ["amadmin", amanda_config, kind, f"={host}", f"={disk}"]
+    return ["amadmin", amanda_config, "-odiskfile=/dev/stdin", kind, f"={host}"]
 
 
 def environ() -> dict[str, str]:
@@ -101,12 +104,14 @@ def environ() -> dict[str, str]:
     return {**kept, "PATH": SEARCHED, "LANG": "C.UTF-8"}
 
 
-async def ask(argv: Sequence[str], patience: timedelta = PATIENCE) -> Answer:
+async def ask(
+    argv: Sequence[str], patience: timedelta = PATIENCE, stdin: int = subprocess.DEVNULL
+) -> Answer:
     """Run a command of Amanda's to its end and return what it said, or why it cannot be run."""
     try:
         process = await asyncio.create_subprocess_exec(
             *argv,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=stdin,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env=environ(),
@@ -211,15 +216,6 @@ def _room(place: Path, use: str) -> int:
         room = os.statvfs(place)
         return room.f_blocks * room.f_frsize + kilobytes * 1024
     return 0
-
-
-def parse_dles(text: str) -> list[tuple[str, str]]:
-    """Return (host, disk) for each line of `amadmin CONFIG dles`, in the disklist's order.
-
-    It prints names as they are, without quotes (test_amanda_facts.py has the real one).
-    """
-    rows = (line.partition(" ")[::2] for line in text.split("\n"))
-    return [(host, disk) for host, disk in rows if host and disk]
 
 
 def find_others(amanda_config: str, own_sessions: Iterable[int]) -> list[int]:

@@ -8,6 +8,7 @@ from functools import partial
 
 from asyncamanda import __version__
 from asyncamanda.core.books import RunEnd, RunKind, RunRow, summarise_verdicts
+from asyncamanda.core.disklist import order_hosts
 from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.core.printable import printable_lines
 from asyncamanda.core.progress import parse_amstatus
@@ -59,6 +60,8 @@ class Batches:
 
     async def start(self, clients: tuple[str, ...]) -> None:
         """Start one run for those of `clients` who are there; return when another may start."""
+        await self._site.read_dles()
+        clients = tuple(client for client in clients if self._queue.keep(client))
         failed = await self._protections.make(clients)
         clients = tuple(client for client in clients if client not in failed)
         if not clients:
@@ -67,7 +70,8 @@ class Batches:
         clients = await self._call_roll(clients)
         if await self.find_others():
             return
-        clients = tuple(client for client in clients if client in self._queue.waiting())
+        here = [client for client in clients if client in self._queue.waiting()]
+        clients, _ = order_hosts(here, self._site.all_dles())  # who is left out waits
         if not clients:
             return
         entries = [self._queue.entries[client] for client in clients]
@@ -229,7 +233,12 @@ class Batches:
                 is_waiting = True
             else:
                 await self._site.record.write(
-                    partial(Ledger.note_verdicts, run_id=run.row.id, words=words)
+                    partial(
+                        Ledger.note_verdicts,
+                        run_id=run.row.id,
+                        words=words,
+                        filters=self._site.filters(),
+                    )
                 )
                 await self._finish(entry, run, words)
         return is_waiting
@@ -327,7 +336,10 @@ class Batches:
         site = self._site
         end = await self._judge(run)
         await self._note_timestamp(run)
-        await site.record.write(lambda ledger: ledger.end_run(run.row.id, read_clock(), end))
+        filters = site.filters()
+        await site.record.write(
+            lambda ledger: ledger.end_run(run.row.id, read_clock(), end, filters)
+        )
         run.remove_keeper()
         self.needs_cleanup |= not end.is_clean
         site.log(f"{run.row.kind.value} {run.row.id} ({run.timestamp}) ended: {_sum_up(end)}")

@@ -225,6 +225,7 @@ class Desk:
     async def refresh(self) -> None:
         """Take in the logs of all runs that have ended, whoever started them."""
         async with self._intake:  # one at a time
+            await self.site.read_dles()  # what dumps go through is recorded with them
             while not await self._take_in():
                 await asyncio.sleep(RETRY_SECONDS)
 
@@ -233,7 +234,8 @@ class Desk:
         site = self.site
         ledger, settings = site.record.ledger, site.settings
         try:
-            for said in take_in_all(ledger, settings, amanda.LiveRuns(), read_clock()):
+            now, filters = read_clock(), site.filters()
+            for said in take_in_all(ledger, settings, amanda.LiveRuns(), now, filters=filters):
                 if "cannot be read" in said or said.startswith("warning"):
                     site.log(said)
                 await asyncio.sleep(0)

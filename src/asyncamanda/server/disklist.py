@@ -8,13 +8,12 @@ import asyncio
 import contextlib
 import json
 import os
-import re
 import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from asyncamanda.core.quoting import quote
+from asyncamanda.core.disklist import parse_dles, render_name
 from asyncamanda.errors import BadDataError, RefusedError
 from asyncamanda.server import amanda
 from asyncamanda.server.newconfig import AMANDA_FOLDER
@@ -77,7 +76,7 @@ async def _ask(amanda_config: str) -> dict[str, object]:
     pairs = zip(names, auths, strict=True)
     return {
         "diskfile": diskfile.strip(),
-        "dles": amanda.parse_dles(dles),
+        "dles": parse_dles(dles),
         "dumptypes": names,
         "by_ssh": [name for name, auth in pairs if auth.strip().lower() == "ssh"],
     }
@@ -103,15 +102,9 @@ def find_missing(configured: Configured, client: str, disks: Iterable[str]) -> t
 
 def render_dles(text: str, client: str, disks: Sequence[str], dumptype: str) -> str:
     """Return the disklist `text` with a line for each of the client's `disks` at its end."""
-    lines = "".join(f"{client} {_quote(disk)} {dumptype}\n" for disk in disks)
+    lines = "".join(f"{client} {render_name(disk)} {dumptype}\n" for disk in disks)
     between = "\n" if text and not text.endswith("\n") else ""
     return f"{text}{between}{lines}"
-
-
-def _quote(disk: str) -> str:
-    """Return `disk` as a disklist has it, in which a bare # or brace would mean something."""
-    text = quote(disk)
-    return f'"{text}"' if text == disk and re.search("[#{}]", disk) else text
 
 
 def add_dles(path: Path, client: str, disks: Sequence[str], dumptype: str, user: str) -> None:

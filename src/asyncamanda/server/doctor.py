@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from asyncamanda.core.amcheck import explain_lines, interpret_amcheck
 from asyncamanda.core.checkup.verdict import Check, Health
+from asyncamanda.core.disklist import Dle, parse_disklist
 from asyncamanda.core.printable import printable
 from asyncamanda.report.text import name_disks
 from asyncamanda.server import aliases, amanda, switchboard
@@ -17,18 +17,7 @@ AUTH = "ssh"  # the one that calls a client where the relay listens
 SETUP = "as root: asyncamanda server setup --yes"
 LAST_WORDS = timedelta(minutes=1)  # of amcheck, when a call to a lost client is given up
 
-_BLOCK = re.compile(r"^    (?P<what>host|disk) (?P<name>.+):$")
-_AUTH = re.compile(r'^ +AUTH +"(?P<auth>.*)"$')
 _CONTROL_PATH = re.compile(r"^controlpath (?P<path>.+)$", re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True)
-class Dle:
-    """A disk of the disklist's, and how Amanda calls its client."""
-
-    host: str
-    disk: str
-    auth: str
 
 
 # -- enrolled
@@ -95,24 +84,6 @@ def _find_alias_fault(folder: Path, all_: Sequence[Enrolled]) -> str:
 # -- disklist
 
 
-def parse_disklist(text: str) -> list[Dle]:
-    """Return each DLE of `amadmin CONFIG disklist`, which quotes no name.
-
-    tests/e2e/test_doctor.py::test_each_dle_with_another_auth_is_named has the real one.
-    """
-    found: list[Dle] = []
-    host = disk = ""
-    for line in text.splitlines():
-        if block := _BLOCK.match(line):
-            if block["what"] == "host":
-                host = block["name"]
-            else:
-                disk = block["name"]
-        elif auth := _AUTH.match(line):
-            found.append(Dle(host, disk, auth["auth"]))
-    return found
-
-
 async def check_disklist(entry: Enrolled, *, is_relayed: bool) -> Check:
     """Return whether the disklist has disks of the client that Amanda would fetch by its way."""
     name, client = entry.amanda_config, entry.client
@@ -127,13 +98,28 @@ async def check_disklist(entry: Enrolled, *, is_relayed: bool) -> Check:
         mend = f"add a line to the disklist of {name}, such as: {client} /home roaming"
         why = "only what the disklist names is backed up"
         return Check("disklist", Health.BAD, f"it has no disk of {client}", why, mend)
-    strays = [f"{dle.disk} (auth {dle.auth})" for dle in dles if dle.auth.lower() != AUTH]
+    return judge_dles(name, dles, is_relayed=is_relayed)
+
+
+def judge_dles(amanda_config: str, dles: Sequence[Dle], *, is_relayed: bool) -> Check:
+    """Return whether Amanda would dump the DLEs of a client, and fetch them by its way."""
+    meant = [dle for dle in dles if not dle.is_parked]
+    parked = name_disks([f"{dle.disk} ({dle.parked})" for dle in dles if dle.is_parked])
+    if not meant:
+        why = "Amanda is told to leave out every disk of it, so nothing is backed up"
+        mend = f"in /etc/amanda/{amanda_config}: take `ignore` and strategy `skip` away from one"
+        return Check("disklist", Health.BAD, f"parked: {parked}", why, mend)
+    strays = [f"{dle.disk} (auth {dle.auth})" for dle in meant if dle.auth.lower() != AUTH]
     if strays and is_relayed:
         why = "Amanda calls for these by itself, in the network, and not by the relay"
-        mend = f'in /etc/amanda/{name}/amanda.conf: auth "{AUTH}" in the dumptypes of these'
+        mend = (
+            f'in /etc/amanda/{amanda_config}/amanda.conf: auth "{AUTH}" in the dumptypes of these'
+        )
         return Check("disklist", Health.BAD, name_disks(strays), why, mend, is_partial=True)
-    disks = name_disks([dle.disk for dle in dles])
-    return Check("disklist", Health.OK, f"{disks}{f'; all with auth {AUTH}' if is_relayed else ''}")
+    found = name_disks([dle.disk for dle in meant])
+    if is_relayed:
+        found += f"; all with auth {AUTH}"
+    return Check("disklist", Health.OK, f"{found}; parked: {parked}" if parked else found)
 
 
 # -- connected

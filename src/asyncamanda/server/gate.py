@@ -16,6 +16,7 @@ import time
 from asyncamanda.core.authority import Attach, Denied, Identity, decide_verb, parse_identity
 from asyncamanda.core.printable import printable_lines
 from asyncamanda.server import switchboard
+from asyncamanda.system.environ import clean_environ
 
 USAGE, LATER, REFUSED = 64, 75, 77  # errors.Exit, whose module takes long to load
 PATIENCE = 40.0  # seconds for a dispatcher to start: less than a client has
@@ -96,15 +97,15 @@ def fetch_dispatcher() -> socket.socket | None:
 def start_dispatcher() -> None:
     """Start a dispatcher that outlives this process, in a session of its own.
 
+    Of this session's environment it sees nothing.
     If another one lives, though its socket does not show yet, it ends at once.
     """
     log = f"{switchboard.STATE}/dispatcher.log"
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("SSH_")}
     argv = [sys.executable, "-I", "-m", "asyncamanda", "server", "dispatch", "--on-demand"]
     os.posix_spawn(
         sys.executable,
         argv,
-        environ,
+        clean_environ(),
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from asyncamanda.core.books import LogFile, RunKind
+from asyncamanda.core.filters import Filters
 from asyncamanda.core.model import EPOCH, DleVerdict, DumpState
 from asyncamanda.core.runlog import RunLog, parse_run_log
 from asyncamanda.core.trace import find_begun, find_start
@@ -77,13 +78,18 @@ def _begun_at(settings: Settings, timestamp: str, written_at: datetime) -> datet
 
 
 def take_in_all(
-    ledger: Ledger, settings: Settings, is_alive: IsAlive, at: datetime
+    ledger: Ledger,
+    settings: Settings,
+    is_alive: IsAlive,
+    at: datetime,
+    *,
+    filters: Mapping[tuple[str, str], Filters] = {},
 ) -> Iterator[str]:
     """Take in each finished log that is not taken in, and yield a line on it, for the diary.
 
     A log is finished when its run's processes are gone, whatever it says: `is_alive` says so.
-    Whoever iterates may do other things between two logs. Raises OSError if `logdir` cannot be
-    listed, and what Ledger.take_in() raises.
+    `filters` are what the DLEs are dumped with now. Whoever iterates may do other things between
+    two logs. Raises OSError if `logdir` cannot be listed, and what Ledger.take_in() raises.
     """
     for found in scan_logs(settings, ledger.logs_taken(settings.name)):
         name = found.file.name
@@ -94,7 +100,7 @@ def take_in_all(
             yield f"{name} is of a run that goes on"
         else:
             words = _weigh(ledger, settings, found, log) if log else ()
-            ledger.take_in(settings.name, found.file, log, words, at)
+            ledger.take_in(settings.name, found.file, log, words, at, filters)
             yield f"{name} taken in: {_describe(log, words)}"
             if log and log.is_doubtful:
                 yield f"warning: {name}: {UNREADABLE}"

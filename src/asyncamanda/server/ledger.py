@@ -6,7 +6,7 @@ LedgerBusy if the ledger is locked for longer than `patience`, and LedgerUnavail
 cannot be read or written (LedgerDamaged: opening it anew mends it, as far as that goes).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
@@ -23,6 +23,7 @@ from asyncamanda.core.books import (
     RunKind,
     RunRow,
 )
+from asyncamanda.core.filters import Filters
 from asyncamanda.core.model import DleVerdict
 from asyncamanda.core.runlog import RunLog
 from asyncamanda.core.witness import Dump
@@ -33,6 +34,7 @@ from asyncamanda.server.ledgerfile import (
     LedgerUnavailable,
     transaction,
 )
+from asyncamanda.server.recorded import put_filters, read_filters
 from asyncamanda.server.rows import (
     IS_OPEN,
     end_request,
@@ -209,15 +211,19 @@ class Ledger:
                 take_over(connection, get_run(connection, run_id), timestamp)
             connection.execute(update(runs).where(runs.c.id == run_id).values(known))
 
-    def end_run(self, run_id: int, at: datetime, end: RunEnd) -> None:
+    def end_run(
+        self, run_id: int, at: datetime, end: RunEnd, filters: Mapping[Dle, Filters] = {}
+    ) -> None:
         """Write down how a run ended, with its verdicts, and what its DLEs need now.
 
+        `filters` are what the DLEs are dumped with: recorded with each dump that is confirmed.
         Its requests are done, each with its client's verdicts in a few words as the outcome;
         those that were finished before stay as they are.
         """
         with self._writing() as connection:
             run = get_run(connection, run_id)
             put_verdicts(connection, run, end.verdicts)
+            put_filters(connection, run.amanda_config, end.verdicts, filters)
             put_protections(connection, run, end.verdicts)
             connection.execute(
                 update(runs)
@@ -286,10 +292,22 @@ class Ledger:
 
     # -- verdicts
 
-    def note_verdicts(self, run_id: int, words: Sequence[DleVerdict]) -> None:
-        """Write down verdicts of a run that goes on; its end may still take back a held dump."""
+    def note_verdicts(
+        self, run_id: int, words: Sequence[DleVerdict], filters: Mapping[Dle, Filters] = {}
+    ) -> None:
+        """Write down verdicts of a run that goes on; its end may still take back a held dump.
+
+        `filters` is as in end_run().
+        """
         with self._writing() as connection:
-            put_verdicts(connection, get_run(connection, run_id), words)
+            run = get_run(connection, run_id)
+            put_verdicts(connection, run, words)
+            put_filters(connection, run.amanda_config, words, filters)
+
+    def filters_of(self, run_id: int) -> dict[Dump, Filters]:
+        """Return what a run's dumps went through, by host, disk and timestamp, where recorded."""
+        with self._reading() as connection:
+            return read_filters(connection, run_id)
 
     def verdicts_of(self, run_id: int) -> list[DleVerdict]:
         """Return a run's verdicts, by host, disk and timestamp.
@@ -395,20 +413,21 @@ class Ledger:
 
     # -- logs
 
-    def take_in(
+    def take_in(  # noqa: PLR0913, PLR0917 - what a log is, and what counts of it
         self,
         amanda_config: str,
         file: LogFile,
         log: RunLog | None,
         words: Sequence[DleVerdict],
         at: datetime,
+        filters: Mapping[Dle, Filters] = {},
     ) -> bool:
         """Take in a finished run's log, once. Returns False if it was taken in, as long as it is.
 
         One that has grown since (it was cut off, and went on) is taken in anew. `log` is None
         for one that tells of no run: then it is only known to be none. `words` are what counts of
         its claims, and are added to the run of its timestamp; if that is none of ours, to one of
-        kind OTHER. A run of ours stays live until end_run().
+        kind OTHER. A run of ours stays live until end_run(). `filters` is as there.
         """
         with self._writing() as connection:
             if not note_log(connection, amanda_config, file, at):
@@ -416,6 +435,7 @@ class Ledger:
             if log and (log.dles or log.verdicts):
                 run = put_other_run(connection, amanda_config, file, log)
                 put_verdicts(connection, run, words)
+                put_filters(connection, amanda_config, words, filters)
                 put_protections(connection, run, words)
             return True
 

@@ -1,8 +1,10 @@
 """No false base: Amanda is told of dumps whose snapshots claim what the server does not have."""
 
+import os
 from collections.abc import Collection
 
 from asyncamanda.core.books import Protection
+from asyncamanda.core.disklist import render_lone_dle
 from asyncamanda.server import amanda
 from asyncamanda.server.site import Site
 from asyncamanda.system.clock import now as read_clock
@@ -31,7 +33,7 @@ class Protections:
         site, kind = self._site, need.kind.value
         if not site.has_dle(need.host, need.disk):
             return True  # nothing is dumped; should it come back, it is still needed
-        answer = await amanda.ask(amanda.plan_force(site.name, kind, need.host, need.disk))
+        answer = await self._ask(need)
         said = " ".join((answer.stdout or answer.stderr).split())
         site.log(f"{kind} {need.host} {need.disk}: {said}")
         # the exit status is 0 even where nothing matches (amanda-facts)
@@ -41,3 +43,18 @@ class Protections:
                 lambda ledger: ledger.protection_made(site.name, need, read_clock())
             )
         return is_known
+
+    async def _ask(self, need: Protection) -> amanda.Answer:
+        """Let amadmin mark the one DLE, and return what it says.
+
+        The disklist for that is in memory: a full disk does not matter to it, a crash leaves
+        nothing behind, and amadmin can open it by name, which it cannot do with a pipe.
+        """
+        disklist = os.memfd_create("disklist")
+        try:
+            text = render_lone_dle(need.host, need.disk)
+            os.write(disklist, text.encode("utf-8", "surrogateescape"))
+            argv = amanda.plan_force(self._site.name, need.kind.value, need.host)
+            return await amanda.ask(argv, stdin=disklist)
+        finally:
+            os.close(disklist)

@@ -71,8 +71,8 @@ class Queue:
     def submit(self, line: Line) -> None:
         """Take a client's request, or let it join the one of its that there is."""
         site, entry = self._site, self.entries.get(line.client)
-        if not site.disks(line.client):
-            line.refuse(_no_dle(line.client, site.name))
+        if refused := self._find_nothing(line.client):
+            line.refuse(refused)
             return
         if entry is None:
             if len(self.entries) >= site.config.max_waiting:
@@ -86,6 +86,23 @@ class Queue:
             entry.lines.append(line)
         entry.left_at = None
         self.tell(entry, [line])
+
+    def _find_nothing(self, client: str) -> Refused | None:
+        """Return what a client is told of which nothing is to be dumped; None if something is."""
+        site = self._site
+        if site.disks(client):
+            return None
+        return (_all_parked if site.dles(client) else _no_dle)(client, site.name)
+
+    def keep(self, client: str) -> bool:
+        """Return whether a client that waits has something to be dumped; if not, send it away."""
+        refused = self._find_nothing(client)
+        if refused and (entry := self.entries.get(client)):
+            lines = list(entry.lines)
+            self.withdraw(client, refused.reference)
+            for line in lines:
+                line.refuse(refused)
+        return refused is None
 
     async def write_down(self, entry: Entry) -> None:
         """Write a request into the ledger; if it was withdrawn meanwhile, that too."""
@@ -155,6 +172,16 @@ class Queue:
 def _is_heard(entry: Entry) -> bool:
     doubted_at = entry.doubted_at
     return any(doubted_at is None or line.heard_at >= doubted_at for line in entry.lines)
+
+
+def _all_parked(client: str, amanda_config: str) -> Refused:
+    return Refused(
+        "all-parked",
+        f"the server is told to leave out every disk of {client}, so nothing of it is backed up",
+        f"its administrator parked them, by `ignore` or strategy `skip` in {amanda_config}: "
+        "ask there",
+        int(Exit.CONFIGURATION),
+    )
 
 
 def _no_dle(client: str, amanda_config: str) -> Refused:

@@ -6,6 +6,7 @@ of the value (core/books.py, core/model.py) that it keeps.
 
 import json
 import re
+from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import Enum as Choice
 
@@ -28,6 +29,7 @@ from sqlalchemy import (
 )
 
 from asyncamanda.core.books import ProtectionKind, RequestState, RunKind
+from asyncamanda.core.filters import Filters
 from asyncamanda.core.model import DumpState
 
 FORMAT = 2  # raised with every change that an older asyncamanda would misread
@@ -72,6 +74,21 @@ class Names(TypeDecorator[tuple[str, ...]]):
     def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[str, ...] | None:  # noqa: ARG002 - SQLAlchemy's
         """Return what was kept as `value`."""
         return None if value is None else tuple(str(name) for name in json.loads(value))
+
+
+class Recorded(TypeDecorator[Filters]):
+    """What a dump went through, kept as JSON in ASCII."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Filters | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's
+        """Return `value` as it is kept."""
+        return None if value is None else json.dumps(asdict(value))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Filters | None:  # noqa: ARG002 - SQLAlchemy's
+        """Return what was kept as `value`."""
+        return None if value is None else Filters(**json.loads(value))
 
 
 class Moment(TypeDecorator[datetime]):
@@ -171,6 +188,7 @@ verdicts = Table(
     Column("has_begun", Boolean, nullable=False),
     Column("has_failed_since", Boolean, nullable=False),
     Column("dumped_at", Moment, nullable=False),
+    Column("filters", Recorded),  # as they were when the dump was confirmed
 )
 
 # at most one row a DLE; it goes when a dump has made the snapshot anew

@@ -58,6 +58,9 @@ SERVER_TOML = """\
 # requests_per_hour   = 30
 # sessions            = 4       # at a time
 # messages_per_second = 10
+
+[restore]
+# filters = []     # programs that may undo what a dump went through, as ["/usr/bin/zstd"]
 """
 
 

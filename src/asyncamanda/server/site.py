@@ -6,6 +6,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from asyncamanda.config.server import ServerConfig
+from asyncamanda.core.disklist import Dle, join_disklist, parse_disklist, parse_dles
+from asyncamanda.core.filters import Filters
 from asyncamanda.core.model import DleVerdict
 from asyncamanda.core.protect import disown_baseless
 from asyncamanda.core.protocol import DleState, Finished
@@ -33,7 +35,8 @@ class Site:
         self.background = background
         self.reports = Path(STATE) / "reports"
         self._settings: Settings | None = None
-        self._dles: list[tuple[str, str]] = []
+        self._dles: dict[tuple[str, str], Dle] = {}
+        self._dles_said: tuple[str, str] | None = None
         self._rhythm = Rhythm()
 
     @property
@@ -64,27 +67,46 @@ class Site:
         """
         if not self._rhythm.is_due("dles", DLES_EVERY, read_clock()):
             return
-        answer = await amanda.ask(["amadmin", self.name, "dles"])
-        if answer.status == 0:
-            self._dles = amanda.parse_dles(answer.stdout)
-            return
-        fault = f"the disklist of {self.name} cannot be read: {amanda.last_line(answer)}"
-        self.log(fault)
-        if not self._dles:
-            raise ConfigurationError("disklist", fault, f"amcheck -s {self.name} tells more")
+        answers = await asyncio.gather(
+            *(amanda.ask(["amadmin", self.name, word]) for word in ("dles", "disklist"))
+        )
+        for answer in answers:
+            if answer.status != 0:
+                fault = f"the disklist of {self.name} cannot be read: {amanda.last_line(answer)}"
+                self.log(fault)
+                if not self._dles:
+                    hint = f"amcheck -s {self.name} tells more"
+                    raise ConfigurationError("disklist", fault, hint)
+                return
+        listed, settings = (answer.stdout for answer in answers)
+        if (listed, settings) != self._dles_said:
+            self._dles_said = listed, settings
+            self._dles = join_disklist(parse_dles(listed), parse_disklist(settings))
 
     def has_dle(self, host: str, disk: str) -> bool:
         """Return whether the disklist has this DLE."""
         return (host, disk) in self._dles
 
+    def dles(self, host: str) -> list[Dle]:
+        """Return the DLEs that the disklist has of `host`, those that are parked as well."""
+        return [dle for dle in self._dles.values() if dle.host == host]
+
     def disks(self, host: str) -> list[str]:
-        """Return the disks that the disklist has of `host`."""
-        return [disk for name, disk in self._dles if name == host]
+        """Return the disks of `host` that are to be dumped: Amanda is told to leave out others."""
+        return [dle.disk for dle in self.dles(host) if not dle.is_parked]
+
+    def all_dles(self) -> list[Dle]:
+        """Return every DLE of the disklist."""
+        return list(self._dles.values())
+
+    def filters(self) -> dict[tuple[str, str], Filters]:
+        """Return what the dumps of each DLE go through, by host and disk, as far as known."""
+        return {place: dle.filters for place, dle in self._dles.items() if dle.filters}
 
     async def dle_states(self, host: str) -> tuple[DleState, ...]:
         """Return how each DLE of `host` stands: its newest dump that the server has."""
         confirmed = await self.record.write(lambda ledger: ledger.newest_confirmed(self.name, host))
-        return tuple(_state_of(disk, confirmed.get(disk)) for disk in self.disks(host))
+        return tuple(_state_of(dle, confirmed.get(dle.disk)) for dle in self.dles(host))
 
     async def last_of(self, client: str) -> Finished | None:
         """Return how the client's last request ended that a run served; None if none was."""
@@ -116,7 +138,14 @@ class Site:
         write_log(f"{self.name}: {text}")
 
 
-def _state_of(disk: str, verdict: DleVerdict | None) -> DleState:
+def _state_of(dle: Dle, verdict: DleVerdict | None) -> DleState:
     if verdict is None:
-        return DleState(disk, None, None, None)
-    return DleState(disk, verdict.state, verdict.level, verdict.dumped_at, verdict.kilobytes)
+        return DleState(dle.disk, None, None, None, is_parked=dle.is_parked)
+    return DleState(
+        dle.disk,
+        verdict.state,
+        verdict.level,
+        verdict.dumped_at,
+        verdict.kilobytes,
+        dle.is_parked,
+    )

@@ -9,6 +9,7 @@ from asyncamanda.commands.server.entry import check_disks, read_entry
 from asyncamanda.commands.server.options import add_common, end_sessions, load_as_amanda_user, warn
 from asyncamanda.config.server import ServerConfig, load_server_config
 from asyncamanda.core.authority import DIRECT
+from asyncamanda.core.disklist import parse_dles
 from asyncamanda.core.printable import printable
 from asyncamanda.errors import Exit, RefusedError
 from asyncamanda.report.json import render_json
@@ -146,7 +147,7 @@ def _find_disks(entry: Enrolled) -> tuple[list[str], str]:
     if answer.status != 0:
         said = (answer.stderr or answer.stdout).strip().splitlines()
         return [], f"{' '.join(argv)} fails: {said[0] if said else answer.status}"
-    disks = [disk for host, disk in amanda.parse_dles(answer.stdout) if host == entry.client]
+    disks = [disk for host, disk in parse_dles(answer.stdout) if host == entry.client]
     if disks:
         return disks, ""
     disklist = AMANDA_FOLDER / entry.amanda_config / "disklist"

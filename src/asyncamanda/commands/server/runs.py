@@ -10,6 +10,7 @@ from asyncamanda.commands.server.options import (
     open_ledger_to_read,
 )
 from asyncamanda.core.books import RunRow
+from asyncamanda.core.filters import Filters
 from asyncamanda.core.model import DleVerdict
 from asyncamanda.core.printable import printable
 from asyncamanda.errors import BadDataError, Exit, UsageError
@@ -38,6 +39,7 @@ class Known:
     row: RunRow
     verdicts: list[DleVerdict]
     is_alive: bool
+    filters: dict[tuple[str, str, str], Filters]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -87,7 +89,7 @@ def _read(arguments: argparse.Namespace) -> list[Known]:
         limit = arguments.count if timestamp is None else MOST
         rows = ledger.recent_runs(arguments.amanda_config, limit)
         return [
-            Known(row, ledger.verdicts_of(row.id), _is_alive(row))
+            Known(row, ledger.verdicts_of(row.id), _is_alive(row), ledger.filters_of(row.id))
             for row in reversed(rows)
             if timestamp in {None, row.timestamp}
         ]
@@ -136,7 +138,7 @@ def _print_one(known: Known, arguments: argparse.Namespace) -> None:
     run, verdicts = known.row, known.verdicts
     report = _read_report(run) if arguments.report else None
     if arguments.json:
-        value = {**run_value(run, verdicts), "dles": [dle_value(verdict) for verdict in verdicts]}
+        value = {**run_value(run, verdicts), "dles": _dle_values(known)}
         print(render_json(value | ({"report_text": report} if arguments.report else {})))
         return
     for line in introduce_run(run, verdicts, read_clock(), is_alive=known.is_alive):
@@ -148,6 +150,13 @@ def _print_one(known: Known, arguments: argparse.Namespace) -> None:
         print()
         for line in report.expandtabs().splitlines():
             print(printable(line))
+
+
+def _dle_values(known: Known) -> list[dict[str, object]]:
+    return [
+        dle_value(each, known.filters.get((each.host, each.disk, each.timestamp)))
+        for each in known.verdicts
+    ]
 
 
 def _read_report(run: RunRow) -> str:

@@ -40,7 +40,22 @@ def judge_disks(welcome: Welcome, wanted: Sequence[str]) -> Check:
         mend = f"correct `disks`; or on the server, in the disklist of {config}: "
         mend += f"{client} {lacking[0]} DUMPTYPE"
         return Check("disks", Health.BAD, found, why, mend)
-    return well("disks", _list(known))
+    return _judge_parked(welcome, known, wanted)
+
+
+def _judge_parked(welcome: Welcome, known: Sequence[str], wanted: Sequence[str]) -> Check:
+    """Return whether the server is told to leave out a disk that matters, or every one."""
+    parked = [dle.disk for dle in welcome.dles if dle.is_parked]
+    meant = [disk for disk in wanted or known if disk not in parked]
+    left_out = f"left out by the server's configuration: {_list(parked)}"
+    mend = f"on the server, in {welcome.amanda_config}: take `ignore` and strategy `skip` away"
+    if not meant:
+        return Check("disks", Health.BAD, left_out, "nothing here is backed up", mend)
+    if any(disk in parked for disk in wanted):
+        why = "`disks` in client.toml names what is not backed up"
+        return Check("disks", Health.WARNING, left_out, why, mend)
+    found = _list([disk for disk in known if disk not in parked])
+    return well("disks", f"{found}; {left_out}" if parked else found)
 
 
 def _list(names: Sequence[str]) -> str:

@@ -1,0 +1,225 @@
+"""The disklist, as amadmin tells of it."""
+
+import pytest
+
+from asyncamanda.core.disklist import (
+    Dle,
+    join_disklist,
+    order_hosts,
+    parse_disklist,
+    parse_dles,
+)
+from asyncamanda.core.filters import Filters
+
+# as Amanda 3.5.1 prints it, without the settings that nothing here reads
+BLOCK = """\
+line {line} (/etc/amanda/daily/disklist):
+    host {host}:
+        interface default
+    disk {disk}:
+{device}        program "GNUTAR"
+        COMMENT             "a machine: it comes and goes"
+        PROGRAM             "GNUTAR"
+        SERVER-CUSTOM-COMPRESS "{server_custom}"
+        CLIENT-CUSTOM-COMPRESS "{client_custom}"
+        SERVER-ENCRYPT      "{server_encrypt}"
+        CLIENT-ENCRYPT      "{client_encrypt}"
+        SSH-KEYS            ""
+        AUTH                "{auth}"
+        EXCLUDE             LIST "disk x:"
+        EXCLUDE             FILE
+        STRATEGY            {strategy}
+        ESTIMATE            CLIENT
+        COMPRESS            {compress}
+        ENCRYPT             {encrypt}
+        SERVER-DECRYPT-OPTION "-d"
+        CLIENT-DECRYPT-OPTION "-x \\"y\\""
+        COMPRATE            0.50000 0.50000
+        KENCRYPT            no
+        IGNORE              {ignore}
+        APPLICATION         {application}
+        spindle -1
+
+"""
+USUAL = {
+    "line": "1",
+    "host": "laptop",
+    "disk": "/home",
+    "device": "",
+    "server_custom": "",
+    "client_custom": "",
+    "server_encrypt": "",
+    "client_encrypt": "",
+    "auth": "ssh",
+    "strategy": "STANDARD",
+    "compress": "NONE",
+    "encrypt": "NONE",
+    "ignore": "no",
+    "application": "",
+}
+HOME = Dle("laptop", "/home", "", "ssh", "", Filters())
+
+
+def block(**settings: str) -> str:
+    """Return what amadmin prints of a DLE with these settings."""
+    return BLOCK.format(**(USUAL | settings))
+
+
+def one(**settings: str) -> Dle:
+    """Return what is read of a DLE with these settings."""
+    (dle,) = parse_disklist(block(**settings))
+    return dle
+
+
+@pytest.mark.parametrize(
+    ("text", "dles"),
+    [
+        ("", []),
+        ("\n  \n", []),
+        ("laptop /home\ntablet /srv\n", [("laptop", "/home"), ("tablet", "/srv")]),
+        ("b /2\na /1\na /0\n", [("b", "/2"), ("a", "/1"), ("a", "/0")]),
+        ("laptop /srv/d 3\n", [("laptop", "/srv/d 3")]),
+        ('laptop /srv/"q"\n', [("laptop", '/srv/"q"')]),
+        ("laptop C:\\ana\n", [("laptop", "C:\\ana")]),
+        ("amadmin:\nlaptop\n", []),
+    ],
+)
+def test_the_disklist_as_amadmin_lists_it(text: str, dles: list[tuple[str, str]]) -> None:
+    """In its order, with the names as they are; what is no pair is none."""
+    assert parse_dles(text) == dles
+
+
+def test_a_dle_that_is_dumped_as_it_is() -> None:
+    """Nothing parks it, nothing filters it; its device is its name."""
+    assert one() == HOME
+    assert not HOME.is_parked
+
+
+@pytest.mark.parametrize(
+    ("settings", "parked"),
+    [
+        ({"ignore": "yes"}, "ignore"),
+        ({"strategy": "SKIP"}, "strategy skip"),
+        ({"ignore": "yes", "strategy": "SKIP"}, "ignore"),
+        ({"strategy": "NOFULL"}, ""),
+        ({"strategy": "INCRONLY"}, ""),
+        ({"application": '"IGNORE yes"'}, ""),
+        ({"auth": "IGNORE              yes"}, ""),
+        ({"server_custom": "/bin/SKIP"}, ""),
+    ],
+)
+def test_a_dle_that_amanda_leaves_out(settings: dict[str, str], parked: str) -> None:
+    """By `ignore` or by strategy `skip`, and by nothing else."""
+    dle = one(**settings)
+    assert (dle.parked, dle.is_parked) == (parked, bool(parked))
+
+
+@pytest.mark.parametrize(
+    ("settings", "filters"),
+    [
+        ({"compress": "CLIENT FAST"}, Filters("client fast")),
+        ({"compress": "SERVER BEST", "server_custom": "/bin/x"}, Filters("server best")),
+        (
+            {"compress": "SERVER CUSTOM", "server_custom": "/bin/my zip", "client_custom": "/no"},
+            Filters("server custom", "/bin/my zip"),
+        ),
+        (
+            {"compress": "CLIENT CUSTOM", "server_custom": "/no", "client_custom": "/bin/zip"},
+            Filters("client custom", "/bin/zip"),
+        ),
+        ({"server_encrypt": "/no", "client_encrypt": "/no"}, Filters()),
+        (
+            {"encrypt": "SERVER", "server_encrypt": "/bin/e", "client_encrypt": "/no"},
+            Filters("none", "", "server", "/bin/e", "-d"),
+        ),
+        (
+            {"encrypt": "CLIENT", "server_encrypt": "/no", "client_encrypt": "/bin/e"},
+            Filters("none", "", "client", "/bin/e", '-x "y"'),
+        ),
+    ],
+)
+def test_the_filters_that_are_in_force(settings: dict[str, str], filters: Filters) -> None:
+    """A program that is set, but not used by this kind, is none of them."""
+    assert one(**settings).filters == filters
+
+
+@pytest.mark.parametrize(
+    "disk", ["/srv/d 3", '/srv/"q"', "/x:", "host y:", "name  ", "AUTH x", "/caf\udce9", "é"]
+)
+def test_names_are_taken_as_they_are(disk: str) -> None:
+    """amadmin quotes neither a disk nor a device."""
+    dle = one(disk=disk, device=f"        device {disk}\n")
+    assert (dle.disk, dle.device) == (disk, disk)
+
+
+def test_each_dle_has_its_own_settings() -> None:
+    """Nothing of one is taken for the next one's."""
+    text = (
+        block(ignore="yes", device="        device /a\n")
+        + block(line="2", disk="named", auth="bsdtcp")
+        + block(line="5", host="tower", strategy="SKIP", compress="CLIENT FAST")
+    )
+    assert parse_disklist(text) == [
+        Dle("laptop", "/home", "/a", "ssh", "ignore", Filters()),
+        Dle("laptop", "named", "", "bsdtcp", "", Filters()),
+        Dle("tower", "/home", "", "ssh", "strategy skip", Filters("client fast")),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\n\n",
+        "Argument '=lap' matches neither a host nor a disk.\n",
+        "    host laptop:\n    disk /home:\n",
+        '        AUTH "ssh"\n',
+        '    disk /home:\n        AUTH "ssh"\n',
+    ],
+)
+def test_what_tells_of_no_dle(text: str) -> None:
+    """It is none."""
+    assert parse_disklist(text) == []
+
+
+def test_the_list_of_pairs_says_what_there_is() -> None:
+    """What has no settings counts as one that is dumped; settings of no pair count for nothing."""
+    parked = Dle("laptop", "/parked", parked="ignore")
+    stray = Dle("laptop", "/stray", parked="ignore")
+    pairs = [("tower", "/odd"), ("laptop", "/parked"), ("laptop", "/home")]
+    found = join_disklist(pairs, [HOME, parked, stray])
+    assert list(found.items()) == [
+        (("tower", "/odd"), Dle("tower", "/odd")),
+        (("laptop", "/parked"), parked),
+        (("laptop", "/home"), HOME),
+    ]
+
+
+A_HAS_B = Dle("a", "b")
+A_HAS_C_BY_DEVICE = Dle("a", "/x", "C")
+B_HAS_A = Dle("b", "a")
+A_HAS_A = Dle("a", "a")
+
+
+@pytest.mark.parametrize(
+    ("hosts", "dles", "ordered", "left"),
+    [
+        ("abc", [HOME], "abc", ""),
+        ("abc", [], "abc", ""),
+        ("abc", [A_HAS_A], "abc", ""),
+        ("abc", [A_HAS_B], "bac", ""),
+        ("ac", [A_HAS_C_BY_DEVICE], "ca", ""),
+        ("ca", [A_HAS_C_BY_DEVICE], "ca", ""),
+        ("ab", [A_HAS_B, B_HAS_A], "a", "b"),
+        ("ab", [Dle("A", "B"), B_HAS_A], "a", "b"),
+        ("abc", [A_HAS_B, B_HAS_A], "ac", "b"),
+        ("abc", [A_HAS_B, A_HAS_C_BY_DEVICE], "bca", ""),
+        ("cab", [A_HAS_B, Dle("b", "c"), Dle("c", "a")], "acb", ""),
+        ("", [A_HAS_B], "", ""),
+    ],
+)
+def test_hosts_are_named_so_that_none_is_taken_for_a_disk(
+    hosts: str, dles: list[Dle], ordered: str, left: str
+) -> None:
+    """None follows a host that has a disk or a device of its name; what fits nowhere waits."""
+    assert order_hosts(hosts, dles) == (tuple(ordered), tuple(left))
