@@ -29,6 +29,7 @@ TOKEN = "0123456789abcdef" * 2
 SESSION = 7  # any number
 HELLO = ["attach", "laptop", "daily", TOKEN]
 BIG = 3 << 20  # bytes: more than all pipes and sockets on the way hold
+HERE = f"import sys\nsys.path[:] = {sys.path!r}\n"  # a gate sheds what PYTHONPATH says
 # the program as sshd starts it, but for where its state is, and for how long it waits
 GATE = """\
 import runpy, sys
@@ -103,12 +104,12 @@ class Ground:
     def start(self, command: str = f"asyncamanda gate attach {TOKEN}", settings: str = "") -> None:
         """Start the gate as sshd does, with a client's command."""
         self.gate = subprocess.Popen(
-            [sys.executable, "-c", GATE, str(self.state), settings],
+            [sys.executable, "-I", "-c", HERE + GATE, str(self.state), settings],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
-            env={"PYTHONPATH": os.pathsep.join(sys.path), "SSH_ORIGINAL_COMMAND": command},
+            env={"SSH_ORIGINAL_COMMAND": command},
         )
 
     def accept(self) -> tuple[socket.socket, list[str]]:
