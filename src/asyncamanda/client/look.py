@@ -12,7 +12,7 @@ from asyncamanda.core.due import Decision, Disk, Witness, decide_due, is_stale, 
 from asyncamanda.core.model import Memory
 from asyncamanda.core.remember import doubt_running, next_try_at, note_unseen_end, settles_at
 from asyncamanda.core.retry import retry_at
-from asyncamanda.core.served import come_back_at, decide_served, find_witness
+from asyncamanda.core.served import come_back_at, contact_at, decide_served, find_witness
 from asyncamanda.errors import AsyncamandaError
 from asyncamanda.system.files import open_shared
 from asyncamanda.system.interrupts import StopRequest
@@ -28,8 +28,9 @@ class Look:
 
     `damage` says what is wrong with the memory (None: nothing); `settles_at` until when a
     run whose end nobody saw may go on; `next_try_at` until when one that is due is not tried
-    again; `come_back_at` until when the gate's server wants not to be asked; `retry_at` when one
-    that came to nothing is tried again; `glimpses` what the verdict rests on.
+    again; `come_back_at` until when the gate's server wants not to be asked; `contact_at` when it
+    is to be greeted though nothing is due; `retry_at` when one that came to nothing is tried again;
+    `glimpses` what the verdict rests on.
     """
 
     now: datetime
@@ -43,6 +44,7 @@ class Look:
     settles_at: datetime | None
     next_try_at: datetime | None
     come_back_at: datetime | None
+    contact_at: datetime | None
     retry_at: datetime | None
     glimpses: list[str]
 
@@ -50,6 +52,11 @@ class Look:
     def since(self) -> datetime:
         """From when on there is no backup: the last one's time, else the first start's."""
         return self.decision.last_at or self.memory.since
+
+    @property
+    def is_contact_due(self) -> bool:
+        """Whether the gate's server is to be greeted, whatever else is due."""
+        return self.contact_at is not None and self.contact_at <= self.now
 
 
 def look_around(
@@ -90,6 +97,7 @@ def look_around(
         settles_at=settles_at(memory, plan.policy.settle, now) if is_direct else None,
         next_try_at=next_try_at(memory, decision.wanted, plan.policy.interval, now),
         come_back_at=None if is_direct else come_back_at(memory, now),
+        contact_at=None if is_direct else contact_at(memory, now),
         retry_at=retry_at(memory.retry_at, now, plan.moments.retry_within + plan.moments.spread)
         if plan.moments
         else None,

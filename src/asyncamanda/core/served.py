@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from asyncamanda.core.direct import BackedUp, DirectVerdict, NotBackedUp
-from asyncamanda.core.due import FUTURE_AFTER, Decision, Disk, Witness, decide_due
+from asyncamanda.core.due import FUTURE_AFTER, TOLERANCE, Decision, Disk, Witness, decide_due
 from asyncamanda.core.model import (
     END_OF_TIME,
     EPOCH,
@@ -22,6 +22,7 @@ from asyncamanda.core.remember import last_run
 
 SKEW_BORNE = timedelta(minutes=1)  # by which two clocks may differ without a word
 LONGEST_PUT_OFF = timedelta(days=1)
+CONTACT_EVERY = timedelta(days=1)
 _ENDLESS = {Outcome.UNSEEN, Outcome.LOST, Outcome.INTERRUPTED, Outcome.PAUSED}
 
 
@@ -110,6 +111,17 @@ def come_back_at(memory: Memory, now: datetime) -> datetime | None:
     """
     until = memory.not_before
     return until if until and now < until <= now + LONGEST_PUT_OFF else None
+
+
+def contact_at(memory: Memory, now: datetime) -> datetime:
+    """Return when the server is to be greeted again, though nothing is due by what it said.
+
+    Once a day: it may have new disks, or have lost what it had, or serve this machine no more. A
+    little early is in time, as with backups. Who was never greeted, or in the future, is now.
+    """
+    if memory.asked_at is None or memory.asked_at > now + FUTURE_AFTER:
+        return now
+    return memory.asked_at + CONTACT_EVERY * (1 - TOLERANCE)
 
 
 def find_witness(memory: Memory) -> Witness:
