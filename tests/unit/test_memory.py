@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from asyncamanda.client.memory import decode_memory, encode_memory
-from asyncamanda.core.model import Attempt, BackupState, DumpRecord, Memory, Outcome, Span, Started
+from asyncamanda.core.model import (
+    Attempt,
+    BackupState,
+    DumpRecord,
+    Memory,
+    Outcome,
+    Peer,
+    Span,
+    Started,
+)
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
 DUMP = DumpRecord('/\udce9\n"', 3, NOW)
@@ -28,6 +37,19 @@ FULL = Memory(
     retry_at=NOW + timedelta(minutes=9),
     seen="power=mains metered=no networks=[]",
     told={"mail": BackupState.STALE},
+    peer=Peer(
+        address="backup@amanda",
+        host_keys=("a", "b"),
+        keys=("c",),
+        name="laptop",
+        command="d",
+        amandates="/var/lib/amanda/amandates",
+        client="laptop",
+        amanda_config="daily",
+        files=("/etc/hostname", '/\udce9\n"'),
+        digest="e",
+    ),
+    past=(Attempt(NOW, NOW, Outcome.BACKED_UP, dumps=(DUMP,)),),
 )
 # what read_memory() takes for damage
 REFUSALS = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
@@ -69,10 +91,10 @@ def test_what_is_no_memory_is_refused(text: str) -> None:
         decode_memory(text)
 
 
-@pytest.mark.parametrize("format_", [0, 1, 2, 4, None, "3"])
+@pytest.mark.parametrize("format_", [0, 1, 2, 3, 5, None, "4"])
 def test_a_memory_of_another_format_is_refused(format_: object) -> None:
     """A newer version's memory is not guessed at."""
-    with pytest.raises(ValueError, match="is not 3"):
+    with pytest.raises(ValueError, match="is not 4"):
         decode_memory(json.dumps({**json.loads(encode_memory(FULL)), "format": format_}))
 
 

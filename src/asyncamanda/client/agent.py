@@ -19,7 +19,12 @@ from asyncamanda.core.model import Attempt, Outcome
 from asyncamanda.core.remember import last_run, note_end
 from asyncamanda.core.retry import fingerprint
 from asyncamanda.errors import EverydayError, LaterError, NotStoredError
-from asyncamanda.report.text import describe_attempt, format_time, name_disks
+from asyncamanda.report.text import (
+    describe_attempt,
+    explain_differences,
+    format_time,
+    name_disks,
+)
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.interrupts import catch_stop
 from asyncamanda.system.locks import Held, Holder, hold_lock
@@ -58,6 +63,8 @@ def back_up(plan: Plan, narrator: Narrator, urge: Urge) -> Attempt | NotDue | De
                 f"warning: {look.damage}; it is set aside as {aside.name}. Whether the last "
                 "backup was good is forgotten with it, so a new one is due"
             )
+        if look.differences:
+            narrator.tell(explain_differences(look.differences))
         start = Start(plan, look, narrator, stop)
         aftermath = Aftermath(start)
         try:

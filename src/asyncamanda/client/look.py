@@ -6,10 +6,12 @@ from pathlib import Path
 
 from asyncamanda import quick
 from asyncamanda.client.memory import FILE_NAME, read_memory
+from asyncamanda.client.peer import find_peer
 from asyncamanda.client.plan import Plan
 from asyncamanda.core.amandates import Rejected, iterate_rows
 from asyncamanda.core.due import Decision, Disk, Witness, decide_due, is_stale, survey_disks
 from asyncamanda.core.model import Memory
+from asyncamanda.core.peer import own
 from asyncamanda.core.remember import doubt_running, next_try_at, note_unseen_end, settles_at
 from asyncamanda.core.retry import retry_at
 from asyncamanda.core.served import come_back_at, contact_at, decide_served, find_witness
@@ -30,6 +32,7 @@ class Look:
     run whose end nobody saw may go on; `next_try_at` until when one that is due is not tried
     again; `come_back_at` until when the gate's server wants not to be asked; `contact_at` when it
     is to be greeted though nothing is due; `retry_at` when one that came to nothing is tried again;
+    `differences` what makes this another server or client than was remembered, in words; and
     `glimpses` what the verdict rests on.
     """
 
@@ -46,6 +49,7 @@ class Look:
     come_back_at: datetime | None
     contact_at: datetime | None
     retry_at: datetime | None
+    differences: tuple[str, ...]
     glimpses: list[str]
 
     @property
@@ -79,6 +83,8 @@ def look_around(
     # looked at twice, since it may have begun or ended while the memory was read
     is_running = is_running or (stop is None and find_holder(plan) is not None)
     memory = doubt_running(memory) if is_running else note_unseen_end(memory)
+    peer, seen = find_peer(plan, memory.peer)
+    memory, differences = own(memory, peer, now)
     if is_direct:
         disks, rejected = read_disks(plan.amandates, memory, now, stop=stop)
         decision = decide_due(disks, plan.policy, now)
@@ -101,7 +107,8 @@ def look_around(
         retry_at=retry_at(memory.retry_at, now, plan.moments.retry_within + plan.moments.spread)
         if plan.moments
         else None,
-        glimpses=glimpses,
+        differences=differences,
+        glimpses=[*glimpses, *seen],
     )
 
 

@@ -8,6 +8,7 @@ from asyncamanda.report.table import print_table
 from asyncamanda.report.text import (
     describe_disk,
     describe_finding,
+    explain_differences,
     explain_oddities,
     format_time,
     printable,
@@ -42,6 +43,8 @@ def print_oddities(look: Look) -> None:
         print_folded(f"  line {line.number}: {line.fault}: {printable(line.text)}")
     if look.damage:
         print_folded(f"memory: {look.damage}")
+    if look.differences:
+        print_folded(f"memory: {explain_differences(look.differences)}")
 
 
 def print_waits(look: Look) -> None:

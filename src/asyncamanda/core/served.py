@@ -17,6 +17,7 @@ from asyncamanda.core.model import (
     Outcome,
     Policy,
 )
+from asyncamanda.core.peer import be_named
 from asyncamanda.core.protocol import DleState, Finished, Welcome
 from asyncamanda.core.remember import last_run
 
@@ -57,8 +58,10 @@ def _shift(moment: datetime, ahead: timedelta) -> datetime:
 def heed_welcome(memory: Memory, welcome: Welcome, now: datetime) -> Memory:
     """Return `memory` with what the server says of its DLEs, in the place of all it said before.
 
-    `welcome` has to be by this machine's clock, see shift_clock().
+    Nothing that was said of another client stays. `welcome` has to be by this machine's clock, see
+    shift_clock().
     """
+    memory = be_named(memory, welcome.client, welcome.amanda_config, now)
     return replace(
         memory,
         dles=tuple(dle.disk for dle in welcome.dles),
