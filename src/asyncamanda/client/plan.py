@@ -138,6 +138,14 @@ def find_handoff(named: str | None) -> tuple[Path, int]:
     return _state_for(path), find_user(settings.user).pw_uid
 
 
+def prepare_state(path: Path, user: str) -> None:
+    """Make the folder that belongs to the configuration file `path`, as root, for `user`.
+
+    Raises ConfigurationError if there is no such user, LaterError or RefusedError if it cannot be.
+    """
+    _prepare_state(_state_for(path), user)
+
+
 def _state_for(path: Path) -> Path:
     """Return the folder that belongs to the configuration file `path`."""
     if path == config.SYSTEM_FILE:
