@@ -1,6 +1,7 @@
 """Ways to break a client, each with what the doctor has to say of it."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 CRON = "/etc/cron.d/asyncamanda"
 TOML = "/etc/asyncamanda/client.toml"
@@ -28,6 +29,7 @@ class Break:
     undo_at: str = ":"
     settings: dict[str, object] = field(default_factory=dict)
     user: str = "root"
+    later: timedelta = timedelta()  # that it is by now, everywhere
 
 
 PLACES = {
@@ -386,7 +388,7 @@ BROKEN: dict[str, tuple[Break, dict[str, str], str, int]] = {
             at=f"cp -p {LIST} {LIST}.was; : >{LIST}; sleep 5",
             undo_at=f"mv {LIST}.was {LIST}; sleep 5",
         ),
-        {"disks": BAD},
+        {"disks": BAD, "backup": WARNING},
         "laptop /home DUMPTYPE",
         78,
     ),
@@ -432,8 +434,8 @@ BROKEN: dict[str, tuple[Break, dict[str, str], str, int]] = {
         f"chown backup {MEMORY}",
         78,
     ),
-    "overdue": (in_memory("days=2"), {"backup": WARNING}, "overdue", 0),
-    "stale": (in_memory("days=30"), {"backup": BAD}, "STALE", 101),
+    "overdue": (Break(later=timedelta(days=2)), {"backup": WARNING}, "overdue", 0),
+    "stale": (Break(later=timedelta(days=30)), {"backup": BAD}, "STALE", 101),
     "stale, and the key is lost": (
         Break(
             f"{moved(KEY).on}; {in_memory('days=30').on}",

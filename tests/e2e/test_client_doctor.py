@@ -14,6 +14,7 @@ from tests.e2e.office import Office, open_office
 
 from asyncamanda.lab import AmandaServer, Client
 
+DISKLIST = "/etc/amanda/daily/disklist"
 LOCK = "/var/lib/asyncamanda/client/lock"
 
 
@@ -83,6 +84,25 @@ def test_client_that_is_well_is_told_so(office: Office) -> None:
     assert "as laptop, for daily; protocol 1" in run.stdout
 
 
+def test_what_the_server_says_to_it_is_taken_over(office: Office) -> None:
+    """A disk that is new there is due at once; the memory stays the Amanda user's."""
+    laptop, server = office.client("laptop"), office.server
+    disklist = server.read(DISKLIST)
+    laptop.add_tree("/srv/new")
+    server.add_dle("laptop", "/srv/new")
+    try:
+        # which it reads every five seconds at most
+        wait_until("it is heard of", lambda: ills(doctor(office, "--json")) == {"backup": WARNING})
+        status = laptop.run([ASYNCAMANDA, "status"], check=False).stdout
+        assert status.startswith("overdue: /srv/new without a backup"), status
+        owners = {path.owner() for path in laptop.path(LOCK).parent.iterdir()}
+        assert owners == {"backup"}
+    finally:
+        server.write(DISKLIST, disklist, owner="backup")
+    wait_until("it is forgotten", lambda: doctor(office).stdout.endswith("\nall well\n"))
+    assert laptop.run([ASYNCAMANDA, "status"], check=False).stdout.startswith("all well")
+
+
 def test_others_may_not_ask(office: Office) -> None:
     """Neither root nor the Amanda user: a clear error, and how to do it."""
     run = doctor(office, user="nobody")
@@ -114,10 +134,12 @@ def broken(office: Office, damage: Break) -> Iterator[None]:
     try:
         if damage.settings:
             office.configure_agent(laptop, **damage.settings)
+        office.shift_clocks(damage.later)
         shell(laptop, fill(damage.on))
         shell(server, fill(damage.at))
         yield
     finally:
+        office.shift_clocks(timedelta())
         shell(laptop, fill(damage.undo))
         shell(server, fill(damage.undo_at))
         office.configure_agent(laptop)
@@ -201,6 +223,7 @@ def test_clocks_that_differ(office: Office, minutes: int, health: str, code: int
         assert f"{abs(minutes)}m {'behind' if minutes > 0 else 'ahead of'}" in words_of(run)
     finally:
         laptop.clock_offset = timedelta()
+        doctor(office)  # it remembers by the right clock again
 
 
 def test_disk_that_is_full_or_nearly(office: Office) -> None:
@@ -231,7 +254,8 @@ def test_direct_mode_needs_no_gate(office: Office) -> None:
     """What asks the gate is left out, and amandates is the witness."""
     with broken(office, Break(settings={"command": "/usr/sbin/amdump daily"})):
         run = doctor(office, "--json")
-    assert (ills(run), run.returncode) == ({}, 0), run.stdout
+    # what the gate has said is nothing to a command, which has brought nothing yet
+    assert (ills(run), run.returncode) == ({"backup": WARNING}, 0), run.stdout
     checks = {check["check"]: check["health"] for check in json.loads(run.stdout)["checks"]}
     assert {checks[name] for name in ("gate", "disks", "clock")} == {"skipped"}
 

@@ -20,13 +20,14 @@ from tests.e2e.fresh import (
     start_setup,
     type_line,
 )
-from tests.e2e.laptop import ASYNCAMANDA, Run, ask_json
+from tests.e2e.laptop import ASYNCAMANDA, Run, ask_json, wait_until
 
 from asyncamanda.lab import Lab
 
 KEY = f"{SSH}/id_ed25519"
 KNOWN_HOSTS = f"{SSH}/known_hosts"
 DISKLIST = "/etc/amanda/daily/disklist"
+STATE = "/var/lib/asyncamanda/client"
 OTHER = "SHA256:" + "A" * 43
 
 
@@ -93,9 +94,46 @@ def test_on_a_terminal_it_asks_and_waits(fresh: Lab) -> None:
     again.expect("Back up now? [Y/n]")
     again.type("")
     assert (again.end(), is_backed_up(fresh)) == (0, True), again.said
-    wide = [text for text in terminal.said.split("\r\n") if len(text) > 80 and "enroll" not in text]
+    own = [text for text in terminal.said.split("\r\n") if not text.startswith("laptop 20")]
+    wide = [text for text in own if len(text) > 80 and "enroll" not in text]
     assert [text for text in wide if "\x1b" not in text and "Please type" not in text] == []
     assert fingerprint(fresh) in terminal.said
+
+
+def test_what_the_server_says_is_true_right_after_setup(fresh: Lab) -> None:
+    """Its disks are known, before any backup; who wants one gets one, and else what is due counts.
+
+    The memory is the Amanda user's, though root has started it.
+    """
+    server, client = fresh.server, fresh.client
+    words = ("amanda", "--fingerprint", fingerprint(fresh), "--disk", DISK, "--no-schedule")
+    setup = start_setup(fresh, *words, "--no-backup")
+    assert type_line(fresh, read_line(setup)).returncode == 0
+    said, _ = setup.communicate(timeout=60)
+    assert setup.returncode == 0, said
+    status = client.run([ASYNCAMANDA, "status"], check=False).stdout
+    assert status.startswith(f"overdue: {DISK} without a backup that the server confirms"), status
+    owners = {path.owner() for path in client.path(STATE).iterdir()}
+    assert owners == {"backup"}
+    for count in (1, 1):  # unattended: what is due
+        done = set_up(fresh, *words, "--yes")
+        assert (done.returncode, server.amdump_count) == (0, count), done.stdout + done.stderr
+    for answer, count in (("", 1), ("y", 2)):
+        terminal = Terminal(client, "setup", "amanda", "--disk", DISK, "--no-schedule")
+        terminal.expect("not due: no disk's backup is older than")
+        terminal.expect("Back up now all the same? [y/N]")
+        terminal.type(answer)
+        assert (terminal.end(), server.amdump_count) == (0, count), terminal.said
+    done = set_up(fresh, *words, "--backup")
+    assert (done.returncode, server.amdump_count) == (0, 3), done.stdout + done.stderr
+    client.add_tree("/srv/new")
+    server.add_dle("laptop", "/srv/new")
+    # the server reads its disklist every five seconds at most
+    wait_until(
+        "the new disk is backed up",
+        lambda: "/srv/new (level 0)" in set_up(fresh, *words, "--yes").stdout,
+    )
+    assert server.amdump_count == 4
 
 
 def test_a_no_to_the_host_key_changes_nothing(fresh: Lab) -> None:

@@ -11,6 +11,7 @@ from asyncamanda.core.model import (
     DumpRecord,
     Memory,
     Outcome,
+    Peer,
     Policy,
     Span,
     Started,
@@ -97,6 +98,19 @@ attempts = st.builds(
     times=st.integers(1, 1000),
     run=texts,
 )
+peers = st.builds(
+    Peer,
+    address=few_names,
+    host_keys=st.lists(few_names, max_size=2).map(tuple),
+    keys=st.lists(few_names, max_size=2).map(tuple),
+    name=texts,
+    command=few_names,
+    amandates=few_names,
+    client=few_names,
+    amanda_config=texts,
+    files=st.lists(texts, max_size=2).map(tuple),
+    digest=texts,
+)
 memories = st.builds(
     Memory,
     since=any_moments,
@@ -113,4 +127,6 @@ memories = st.builds(
     retry_at=st.none() | any_moments,
     seen=texts,
     told=st.dictionaries(texts, st.sampled_from(BackupState), max_size=3),
+    peer=st.none() | peers,
+    past=st.lists(attempts, max_size=2).map(tuple),
 )

@@ -279,11 +279,12 @@ class Rig:
         return found
 
     def ssh_processes(self) -> list[Seen]:
-        """Return each ssh on the laptop, and what asyncamanda starts besides."""
+        """Return each ssh that connects on the laptop, and what asyncamanda starts besides."""
         return [
             seen
             for seen in self.processes(self.laptop)
-            if Path(seen.argv[0]).name in {"ssh", "setpriv"} or "askpass" in " ".join(seen.argv)
+            if (Path(seen.argv[0]).name in {"ssh", "setpriv"} and "-G" not in seen.argv)
+            or "askpass" in " ".join(seen.argv)
         ]
 
     def sessions(self) -> list[Seen]:

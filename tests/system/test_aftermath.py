@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.system.conftest import PYTHON
 from tests.system.desktops import lend_desktops, notify_table
+from tests.system.test_contact import DAY, FRESH, run_later
+from tests.system.test_gate_client import GATE, Gate, forced
 
 from asyncamanda.core.model import BackupState, Outcome
 from asyncamanda.system.clock import now
@@ -160,9 +162,30 @@ def test_a_channel_that_was_not_reached_is_told_by_the_next_start(ears: Ears) ->
     left = ears.rig.state_folder() / "desktop.json"
     before = left.read_text()
     ears.rig.laptop.remove(f"{EARS}/deaf")
-    ears.configure(server=NOBODY, desktop=True)
-    assert [ears.rig.run("run").exit for _ in range(2)] == [75, 75]
+    ears.rig.server.stop_sshd()
+    try:
+        assert [ears.rig.run("run").exit for _ in range(2)] == [75, 75]
+    finally:
+        ears.rig.server.start_sshd()
     assert (ears.mails(), left.read_text()) == (["failed"], before)
+
+
+def test_a_greeting_that_came_to_nothing_is_no_news(ears: Ears) -> None:
+    """Nothing is due: the watchdog hears of no backup, and nobody of a trouble."""
+    rig = ears.rig
+    rig.server.write("/usr/local/bin/scripted-gate", GATE, mode=0o755)
+    with forced(rig, "scripted-gate"):
+        gate = Gate(rig)
+        gate.play(FRESH, interval="1 week", on_battery="allow")
+        notify_table(rig, mail="root", ping=PING)
+        assert (rig.run("run").exit, ears.mails(), ears.pings()) == (0, [], [SUCCESS])
+        rig.server.stop_sshd()
+        try:
+            assert run_later(gate, DAY).exit == 0
+        finally:
+            rig.server.start_sshd()
+    assert gate.outcomes() == [Outcome.UNREACHABLE]
+    assert (ears.mails(), ears.pings()) == ([], [])
 
 
 # -- where nothing can be remembered

@@ -122,13 +122,14 @@ def test_a_wanted_disk_did_not_move(rig: Rig) -> None:
 
 def test_what_an_incomplete_run_dumped_counts(rig: Rig) -> None:
     """Its command ended well, so it is not made again at once; who wants that uses force."""
-    rig.configure(command="dump /home", disks=["/home", "/etc"])
+    rig.server.write(f"{rig.stage}/disks", "/home")
+    rig.configure(command=f"dump $(cat {rig.stage}/disks)", disks=["/home", "/etc"])
     assert rig.run("run").exit == 100
     (attempt,) = rig.memory().attempts
     assert (attempt.outcome, attempt.exit_status) == (Outcome.INCOMPLETE, 0)
     assert [dump.disk for dump in attempt.dumps] == ["/home"]
     assert (set(rig.memory().confirmed), rig.memory().distrusted) == ({"/home"}, ())
-    rig.configure(command="dump /home /etc", disks=["/home", "/etc"])
+    rig.server.write(f"{rig.stage}/disks", "/home /etc")
     silent = rig.run("run")
     assert (silent.exit, silent.stdout, silent.stderr) == (75, "", "")
     told = rig.run("run", "-v")

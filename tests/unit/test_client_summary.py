@@ -75,7 +75,21 @@ def look(memory: Memory = MEMORY, plan: Plan = PLAN, disks: tuple[Disk, ...] = (
     )
     witness = Witness.AMANDATES if is_direct else Witness.SERVER
     return Look(
-        NOW, memory, None, disks, Rejected(), decision, witness, False, None, None, None, None, []
+        now=NOW,
+        memory=memory,
+        damage=None,
+        disks=disks,
+        rejected=Rejected(),
+        decision=decision,
+        witness=witness,
+        is_stale=False,
+        settles_at=None,
+        next_try_at=None,
+        come_back_at=None,
+        contact_at=None,
+        retry_at=None,
+        differences=(),
+        glimpses=[],
     )
 
 
@@ -93,6 +107,8 @@ def test_what_is_left_for_everybody_has_no_secret() -> None:
         "tries",
         "seen",
         "parked",
+        "past",
+        "peer",
         "told",
     }
 

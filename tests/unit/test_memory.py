@@ -16,6 +16,7 @@ from asyncamanda.core.model import (
     DumpState,
     Memory,
     Outcome,
+    Peer,
     Span,
     Started,
 )
@@ -48,6 +49,19 @@ FULL = Memory(
     retry_at=NOW + timedelta(minutes=9),
     seen="power=mains metered=no networks=[]",
     told={"mail": BackupState.STALE},
+    peer=Peer(
+        address="backup@amanda",
+        host_keys=("a", "b"),
+        keys=("c",),
+        name="laptop",
+        command="d",
+        amandates="/var/lib/amanda/amandates",
+        client="laptop",
+        amanda_config="daily",
+        files=("/etc/hostname", '/\udce9\n"'),
+        digest="e",
+    ),
+    past=(Attempt(NOW, NOW, Outcome.BACKED_UP, dumps=(DUMP,)),),
 )
 # what read_memory() takes for damage
 REFUSALS = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)

@@ -22,6 +22,7 @@ from asyncamanda.core.served import (
     NAMED,
     come_back_at,
     conclude,
+    contact_at,
     decide_served,
     find_end,
     find_witness,
@@ -326,6 +327,31 @@ def test_the_server_is_not_asked_before_it_wants_to_be(
     until = None if ahead is None else NOW + ahead
     memory = Memory(since=NOW, not_before=until)
     assert come_back_at(memory, NOW) == (until if waits else None)
+
+
+# -- once a day
+
+
+@pytest.mark.parametrize(
+    ("ago", "is_due"),
+    [
+        (None, True),
+        (timedelta(0), False),
+        (DAY / 2, False),
+        (DAY * 0.96, False),
+        (DAY * 0.98, True),  # a start each day at the same time, give or take
+        (DAY, True),
+        (30 * DAY, True),
+        (-timedelta(minutes=4), False),
+        (-timedelta(minutes=6), True),  # a clock that was wrong, or is
+        (-365 * DAY, True),
+    ],
+)
+def test_the_server_is_greeted_once_a_day(ago: timedelta | None, is_due: bool) -> None:
+    """Whatever is due, and whatever the clock was when it was asked."""
+    memory = Memory(since=NOW - DAY, asked_at=None if ago is None else NOW - ago)
+    assert (contact_at(memory, NOW) <= NOW) is is_due
+    assert contact_at(memory, NOW) <= NOW + DAY
 
 
 # -- what a run was worth

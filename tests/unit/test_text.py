@@ -193,7 +193,8 @@ def test_what_does_not_count_is_told_with_why() -> None:
     _, rejected = parse_amandates("/ok 0 17\nbad\nworse\n")
     assert explain_oddities(decision, rejected) == [
         f"dated in the future, no evidence of a backup: /f at {format_time(NOW + DAY)}",
-        f"from a run that did not end well, not counted: /d at {format_time(NOW - HOUR)}",
+        "of a run that did not end well, or for another server; not counted: "
+        f"/d at {format_time(NOW - HOUR)}",
         "no longer waited for, long behind the other disks: /gone",
         "2 lines skipped, as Amanda does; line 2: no disk name followed by a level and a time",
     ]

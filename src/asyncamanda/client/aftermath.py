@@ -74,7 +74,7 @@ class Aftermath:
 
     def _plan_wait(self, look: Look, attempt: Attempt | None) -> Memory:
         memory = look.memory
-        if isinstance(look.decision, NotDue) and memory.tries:
+        if isinstance(look.decision, NotDue) and memory.tries and not look.is_contact_due:
             return forget_tries(memory)
         if self._plan.moments is None or attempt is None or attempt.outcome not in WAITED_FOR:
             return memory
@@ -130,6 +130,8 @@ class Aftermath:
         kind = None
         if self.failure or (attempt and attempt.outcome in FAILURES):
             kind, detail = PingKind.FAILURE, self.failure or detail
+        elif attempt and attempt.outcome in WAITED_FOR:
+            pass  # though nothing was due, the server was to be greeted
         elif (
             isinstance(look.decision, NotDue)
             and not is_all_parked(look.decision)

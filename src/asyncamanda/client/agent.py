@@ -10,16 +10,21 @@ from asyncamanda.client.look import LOCK_NAME, Look, look_around
 from asyncamanda.client.memory import make_folder, set_aside, unwritable, write_memory
 from asyncamanda.client.moment import Guard, judge_moment
 from asyncamanda.client.narrator import Narrator
-from asyncamanda.client.plan import Plan
+from asyncamanda.client.plan import Moments, Plan
 from asyncamanda.client.start import Start
-from asyncamanda.core.conditions import Deferred, explain_deferred
+from asyncamanda.core.conditions import Deferred, Go, explain_deferred
 from asyncamanda.core.due import NotDue, force_due
 from asyncamanda.core.interval import format_age
 from asyncamanda.core.model import Attempt, Outcome
 from asyncamanda.core.remember import last_run, note_end
 from asyncamanda.core.retry import fingerprint
 from asyncamanda.errors import EverydayError, LaterError, NotStoredError
-from asyncamanda.report.text import describe_attempt, format_time, name_disks
+from asyncamanda.report.text import (
+    describe_attempt,
+    explain_differences,
+    format_time,
+    name_disks,
+)
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.interrupts import catch_stop
 from asyncamanda.system.locks import Held, Holder, hold_lock
@@ -58,6 +63,8 @@ def back_up(plan: Plan, narrator: Narrator, urge: Urge) -> Attempt | NotDue | De
                 f"warning: {look.damage}; it is set aside as {aside.name}. Whether the last "
                 "backup was good is forgotten with it, so a new one is due"
             )
+        if look.differences:
+            narrator.tell(explain_differences(look.differences))
         start = Start(plan, look, narrator, stop)
         aftermath = Aftermath(start)
         try:
@@ -73,7 +80,7 @@ def _decide(start: Start, urge: Urge, aftermath: Aftermath) -> Attempt | NotDue 
     """Back up, unless something speaks against it."""
     plan, look = start.plan, start.look
     if isinstance(look.decision, NotDue) and not urge.is_forced:
-        return look.decision
+        return _greet(start, look.decision, urge) if look.is_contact_due else look.decision
     if look.settles_at:
         raise _unsettled(last_run(look.memory), look.settles_at)
     if not urge.is_forced:
@@ -86,6 +93,32 @@ def _decide(start: Start, urge: Urge, aftermath: Aftermath) -> Attempt | NotDue 
         if urge.is_forced:
             look = replace(look, decision=force_due(look.decision, plan.policy))
         return direct.back_up(replace(start, look=look), guard)
+
+
+def _greet(start: Start, decision: NotDue, urge: Urge) -> Attempt | NotDue:
+    """Hear what the gate's server says by now, and back up if that is due by it.
+
+    Nothing is due by what is known, so a bad moment, and a server that cannot be reached or has no
+    time, concern nobody. Raises what back_up() raises of all else.
+    """
+    plan, look = start.plan, start.look
+    if look.come_back_at or (plan.moments and not _is_good_moment(plan.moments, look, urge)):
+        return decision
+    try:
+        with Guard(start) as guard:
+            return gate.back_up(start, guard, force=False)
+    except LaterError:
+        after = look_around(plan, read_clock(), start.stop)
+        if start.stop.signal or not isinstance(after.decision, NotDue):
+            raise
+        return after.decision
+
+
+def _is_good_moment(moments: Moments, look: Look, urge: Urge) -> bool:
+    """Return whether no condition, and no wait, speaks against greeting the server now."""
+    surroundings, moment = judge_moment(moments, look)
+    waits = look.retry_at and fingerprint(surroundings) == look.memory.seen and not urge.is_hasty
+    return isinstance(moment, Go) and not waits
 
 
 def _find_hindrance(plan: Plan, look: Look, urge: Urge, aftermath: Aftermath) -> Deferral | None:

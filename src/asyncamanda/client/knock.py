@@ -12,13 +12,18 @@ from asyncamanda.client.faults import explain_not_connected
 from asyncamanda.client.gatefaults import explain_closed, explain_garbled, explain_refused
 from asyncamanda.client.greeting import Answer, greet_gate
 from asyncamanda.client.line import Closed, Garbled
-from asyncamanda.client.plan import Plan, find_password, plan_configured
+from asyncamanda.client.look import look_around
+from asyncamanda.client.plan import Plan, find_password, plan_configured, prepare_state
+from asyncamanda.client.takeover import take_over
 from asyncamanda.config.client import SYSTEM_FILE
+from asyncamanda.core.due import Due
 from asyncamanda.core.protocol import Later, Refused, Welcome
 from asyncamanda.core.sshfault import Fault
 from asyncamanda.errors import AsyncamandaError, Exit, LaterError
+from asyncamanda.report.text import explain_decision
 from asyncamanda.system.account import ask_as
-from asyncamanda.system.interrupts import catch_stop
+from asyncamanda.system.clock import now as read_clock
+from asyncamanda.system.interrupts import StopRequest, catch_stop
 from asyncamanda.system.ssh import NotConnected, Stopped, connect
 
 WELCOME_WITHIN = timedelta(seconds=60)
@@ -43,10 +48,12 @@ class NotYet:
 
 
 def knock(user: str) -> Ready | NotYet:
-    """Return what the gate that client.toml names says to the Amanda user's key.
+    """Return what the gate that client.toml names says to the Amanda user's key, as root.
 
-    Raises the error for what waiting does not mend: a wrong host key, or a wrong program.
+    What it says is remembered. Raises the error for what waiting does not mend: a wrong host key,
+    or a wrong program.
     """
+    prepare_state(SYSTEM_FILE, user)
     answer = json.loads(ask_as(user, _knock_as_user))
     match answer.pop("kind"):
         case "ready":
@@ -56,6 +63,19 @@ def knock(user: str) -> Ready | NotYet:
     error = AsyncamandaError(answer["reference"], answer["message"], answer["hint"])
     error.exit = next(code for code in Exit if code == answer["exit"])
     raise error
+
+
+def ask_standing(user: str) -> tuple[bool, str]:
+    """Return whether a backup is due by what is remembered, and why, in a sentence."""
+    is_due, reason = json.loads(ask_as(user, _look_as_user))
+    return bool(is_due), str(reason)
+
+
+def _look_as_user() -> str:
+    plan = plan_configured(str(SYSTEM_FILE))
+    look = look_around(plan, read_clock())
+    reason = explain_decision(look.decision, plan.policy, look.now, look.witness)
+    return json.dumps([isinstance(look.decision, Due), reason])
 
 
 def wait_for(
@@ -99,15 +119,16 @@ def _knock(plan: Plan) -> Ready | NotYet:
     with tempfile.TemporaryDirectory(prefix="asyncamanda-") as folder, catch_stop() as stop:
         try:
             with connect(target, plan.options, stop, Path(folder)) as connection:
-                return _judge(greet_gate(connection, plan, stop, WELCOME_WITHIN), plan)
+                return _judge(greet_gate(connection, plan, stop, WELCOME_WITHIN), plan, stop)
         except NotConnected as failure:
             return _bear(failure, plan)
 
 
-def _judge(heard: Answer, plan: Plan) -> Ready | NotYet:
+def _judge(heard: Answer, plan: Plan, stop: StopRequest) -> Ready | NotYet:
     """Return what the gate's word comes to. Raises its errors."""
     match heard:
         case Welcome():
+            take_over(plan, heard, stop)
             return Ready(heard.client, heard.amanda_config, tuple(dle.disk for dle in heard.dles))
         case Refused():
             return _later_or_raise(explain_refused(heard))

@@ -6,13 +6,15 @@ from pathlib import Path
 
 from asyncamanda import quick
 from asyncamanda.client.memory import FILE_NAME, read_memory
+from asyncamanda.client.peer import find_peer
 from asyncamanda.client.plan import Plan
 from asyncamanda.core.amandates import Rejected, iterate_rows
 from asyncamanda.core.due import Decision, Disk, Witness, decide_due, is_stale, survey_disks
 from asyncamanda.core.model import Memory
+from asyncamanda.core.peer import own
 from asyncamanda.core.remember import doubt_running, next_try_at, note_unseen_end, settles_at
 from asyncamanda.core.retry import retry_at
-from asyncamanda.core.served import come_back_at, decide_served, find_witness
+from asyncamanda.core.served import come_back_at, contact_at, decide_served, find_witness
 from asyncamanda.errors import AsyncamandaError
 from asyncamanda.system.files import open_shared
 from asyncamanda.system.interrupts import StopRequest
@@ -28,8 +30,10 @@ class Look:
 
     `damage` says what is wrong with the memory (None: nothing); `settles_at` until when a
     run whose end nobody saw may go on; `next_try_at` until when one that is due is not tried
-    again; `come_back_at` until when the gate's server wants not to be asked; `retry_at` when one
-    that came to nothing is tried again; `glimpses` what the verdict rests on.
+    again; `come_back_at` until when the gate's server wants not to be asked; `contact_at` when it
+    is to be greeted though nothing is due; `retry_at` when one that came to nothing is tried again;
+    `differences` what makes this another server or client than was remembered, in words; and
+    `glimpses` what the verdict rests on.
     """
 
     now: datetime
@@ -43,13 +47,20 @@ class Look:
     settles_at: datetime | None
     next_try_at: datetime | None
     come_back_at: datetime | None
+    contact_at: datetime | None
     retry_at: datetime | None
+    differences: tuple[str, ...]
     glimpses: list[str]
 
     @property
     def since(self) -> datetime:
         """From when on there is no backup: the last one's time, else the first start's."""
         return self.decision.last_at or self.memory.since
+
+    @property
+    def is_contact_due(self) -> bool:
+        """Whether the gate's server is to be greeted, whatever else is due."""
+        return self.contact_at is not None and self.contact_at <= self.now
 
 
 def look_around(
@@ -72,6 +83,8 @@ def look_around(
     # looked at twice, since it may have begun or ended while the memory was read
     is_running = is_running or (stop is None and find_holder(plan) is not None)
     memory = doubt_running(memory) if is_running else note_unseen_end(memory)
+    peer, seen = find_peer(plan, memory.peer)
+    memory, differences = own(memory, peer, now)
     if is_direct:
         disks, rejected = read_disks(plan.amandates, memory, now, stop=stop)
         decision = decide_due(disks, plan.policy, now)
@@ -90,10 +103,12 @@ def look_around(
         settles_at=settles_at(memory, plan.policy.settle, now) if is_direct else None,
         next_try_at=next_try_at(memory, decision.wanted, plan.policy.interval, now),
         come_back_at=None if is_direct else come_back_at(memory, now),
+        contact_at=None if is_direct else contact_at(memory, now),
         retry_at=retry_at(memory.retry_at, now, plan.moments.retry_within + plan.moments.spread)
         if plan.moments
         else None,
-        glimpses=glimpses,
+        differences=differences,
+        glimpses=[*glimpses, *seen],
     )
 
 

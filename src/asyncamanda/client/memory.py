@@ -8,7 +8,7 @@ import errno
 import json
 import os
 import stat
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from asyncamanda.core.model import (
     DumpRecord,
     Memory,
     Outcome,
+    Peer,
     Span,
     Started,
 )
@@ -145,6 +146,8 @@ def encode_memory(memory: Memory) -> str:
         "retry_at": time_value(memory.retry_at),
         "seen": memory.seen,
         "told": [[channel, state.value] for channel, state in memory.told.items()],
+        "peer": memory.peer and asdict(memory.peer),
+        "past": [attempt_value(attempt) for attempt in memory.past],
     }
     return json.dumps(value, indent=1) + "\n"
 
@@ -155,7 +158,7 @@ def decode_memory(text: str) -> Memory:
     if value["format"] != FORMAT:
         raise ValueError(f"format {value['format']!r} is not {FORMAT}")
     confirmed = [_decode_dump(dump) for dump in value["confirmed"]]
-    started, dles = value["started"], value["dles"]
+    started, dles, peer = value["started"], value["dles"], value["peer"]
     return Memory(
         since=_decode_time(value["since"]),
         confirmed={dump.disk: dump for dump in confirmed},
@@ -172,6 +175,8 @@ def decode_memory(text: str) -> Memory:
         retry_at=_decode_time_or_none(value["retry_at"]),
         seen=str(value["seen"]),
         told={str(channel): BackupState(state) for channel, state in value["told"]},
+        peer=None if peer is None else _decode_peer(peer),
+        past=tuple(_decode_attempt(attempt) for attempt in value["past"]),
     )
 
 
@@ -190,6 +195,21 @@ def _decode_started(value: dict[str, Any]) -> Started:
         _decode_time(value["alive_at"]),
         int(value["pid"]),
         str(value["run"]),
+    )
+
+
+def _decode_peer(value: dict[str, Any]) -> Peer:
+    return Peer(
+        address=str(value["address"]),
+        host_keys=tuple(map(str, value["host_keys"])),
+        keys=tuple(map(str, value["keys"])),
+        name=str(value["name"]),
+        command=str(value["command"]),
+        amandates=str(value["amandates"]),
+        client=str(value["client"]),
+        amanda_config=str(value["amanda_config"]),
+        files=tuple(map(str, value["files"])),
+        digest=str(value["digest"]),
     )
 
 

@@ -27,7 +27,8 @@ def leave_note(look: Look, place: tuple[str, str] | None) -> None:
     if any(_is_racy(glimpse.partition("=")[2], made_at) for glimpse in look.glimpses):
         return
     path, identity = place
-    until = look.decision.until.timestamp()
+    ends = [look.decision.until, *([look.contact_at] if look.contact_at else [])]
+    until = min(ends).timestamp()
     with contextlib.suppress(OSError):
         make_folder(Path(path).parent)
         _clear_old_notes(Path(path).parent, made_at)

@@ -168,6 +168,14 @@ def _summary_for(path: Path) -> Path:
     return PUBLIC / f"{crc32(os.fsencode(path)):08x}.json"
 
 
+def prepare_state(path: Path, user: str) -> None:
+    """Make the folder that belongs to the configuration file `path`, as root, for `user`.
+
+    Raises ConfigurationError if there is no such user, LaterError or RefusedError if it cannot be.
+    """
+    _prepare_state(_state_for(path), user)
+
+
 def _state_for(path: Path) -> Path:
     """Return the folder that belongs to the configuration file `path`."""
     if path == config.SYSTEM_FILE:

@@ -28,15 +28,16 @@ def run(arguments: argparse.Namespace) -> Exit:
     memory, damage = read_memory(plan.state, read_clock())
     if not find_holder(plan):
         memory = note_unseen_end(memory)
+    attempts = (*memory.past, *memory.attempts)
     if arguments.json:
-        print(render_json([attempt_value(attempt) for attempt in memory.attempts]))
+        print(render_json([attempt_value(attempt) for attempt in attempts]))
         return Exit.OK
     if damage:
         print(f"memory: {damage}")
-    if not memory.attempts:
+    if not attempts:
         print("nothing was tried yet")
         return Exit.OK
-    print_table(("started", "took", "outcome", "what"), [_row(a) for a in memory.attempts])
+    print_table(("started", "took", "outcome", "what"), [_row(a) for a in attempts])
     return Exit.OK
 
 

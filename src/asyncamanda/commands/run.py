@@ -119,8 +119,8 @@ def _check_and_run(plan: Plan, options: RunOptions) -> Exit:
     look = look_around(plan, now)
     reason = explain_decision(look.decision, plan.policy, now, look.witness)
     # what people were told of is over, perhaps, and so is a wait
-    is_quiet = isinstance(look.decision, NotDue) and not (look.memory.told or look.memory.tries)
-    if is_quiet and not options.force:
+    is_over = not (look.memory.told or look.memory.tries or look.is_contact_due)
+    if isinstance(look.decision, NotDue) and is_over and not options.force:
         if not options.dry_run:
             show_standing(plan, look)
             note.leave_note(look, options.note_place)
@@ -201,6 +201,12 @@ def _rehearse(plan: Plan, look: Look, reason: str, options: RunOptions) -> Exit:
         print(render_json(value))
         return Exit.OK
     print_folded(reason)
+    if isinstance(look.decision, NotDue) and not options.force:
+        if look.is_contact_due:
+            print_folded(
+                f"would greet {plan.target}, as once a day, and back up if it has a new disk"
+            )
+        return Exit.OK
     if look.next_try_at and not options.force:
         print(
             f"would wait until {format_time(look.next_try_at)}: the last run went well without it"

@@ -9,10 +9,11 @@ import sys
 
 from asyncamanda.client import clienttoml, hostkey, schedule, setup
 from asyncamanda.client.hostkey import Place
+from asyncamanda.client.knock import ask_standing
 from asyncamanda.client.schedule.machine import choose_kind
 from asyncamanda.client.wishes import DEFAULT_INTERVAL, Said, Wishes, read_wishes
 from asyncamanda.commands.admission import Applicant, be_let_in
-from asyncamanda.commands.asking import ask, is_not_refused, is_terminal
+from asyncamanda.commands.asking import ask, is_agreed, is_not_refused, is_terminal
 from asyncamanda.commands.telling import again, tell
 from asyncamanda.config.client import SYSTEM_FILE
 from asyncamanda.core.publickey import PublicKey
@@ -43,9 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--backup",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="make the first backup (default: ask)",
+        help="back up at the end, or not (default: ask)",
     )
-    add("--yes", action="store_true", help="ask nothing; needs --fingerprint for a new host key")
+    add(
+        "--yes",
+        action="store_true",
+        help="ask nothing, and back up if that is due; needs --fingerprint for a new host key",
+    )
 
 
 def run(arguments: argparse.Namespace) -> Exit:
@@ -98,7 +103,7 @@ def _run(arguments: argparse.Namespace) -> Exit:
     be_let_in(applicant)
     if not arguments.no_schedule:
         _schedule()
-    return _back_up_first(arguments, is_asking=is_asking)
+    return _back_up_first(arguments, account.pw_name, is_asking=is_asking)
 
 
 def _read_wishes(arguments: argparse.Namespace) -> Wishes:
@@ -209,19 +214,27 @@ def _follow(argv: list[str], environ: dict[str, str]) -> int:
             continue
 
 
-def _back_up_first(arguments: argparse.Namespace, *, is_asking: bool) -> Exit:
+def _back_up_first(arguments: argparse.Namespace, user: str, *, is_asking: bool) -> Exit:
     """Make the first backup, if that is wanted; return how it ended."""
-    is_wanted = arguments.backup
-    if is_wanted is None and is_asking:
-        is_wanted = is_not_refused("Back up now?")
-    elif is_wanted is None:
-        is_wanted = arguments.yes
+    # whoever says so wants one, due or not; where nobody is asked the server's word decides
+    is_forced = arguments.backup is True
+    if arguments.backup is None and is_asking:
+        is_forced = _wants_backup(user)
     code = Exit.OK
-    if is_wanted:
+    if is_forced or (arguments.backup is None and not is_asking and arguments.yes):
         environ = {k: v for k, v in os.environ.items() if k != "ASYNCAMANDA_CONFIG"}
         # -P: this program is the one that is installed, whatever lies in the folder
         argv = [sys.executable, "-P", "-m", "asyncamanda", "run", "-v"]
-        status = _follow(argv, environ)
+        status = _follow([*argv, *(["--force"] if is_forced else [])], environ)
         code = next((known for known in Exit if known == status), Exit.INTERNAL)
     tell("`asyncamanda status` shows how the backup stands, `asyncamanda run` makes one.")
     return code
+
+
+def _wants_backup(user: str) -> bool:
+    """Say how the backup stands by what the server has just said, and ask whether to back up."""
+    is_due, reason = ask_standing(user)
+    tell(reason)
+    if is_due:
+        return is_not_refused("Back up now?")
+    return is_agreed("Back up now all the same?", "--backup backs up without a question")

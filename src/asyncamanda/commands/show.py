@@ -6,7 +6,13 @@ from asyncamanda.core.due import Due, Witness
 from asyncamanda.core.printable import printable
 from asyncamanda.report.page import print_folded
 from asyncamanda.report.table import print_table
-from asyncamanda.report.text import describe_disk, describe_finding, explain_oddities, format_time
+from asyncamanda.report.text import (
+    describe_disk,
+    describe_finding,
+    explain_differences,
+    explain_oddities,
+    format_time,
+)
 
 
 def print_disks(look: Look) -> None:
@@ -37,6 +43,8 @@ def print_oddities(look: Look) -> None:
         print_folded(f"  line {line.number}: {line.fault}: {printable(line.text)}")
     if look.damage:
         print_folded(f"memory: {look.damage}")
+    if look.differences:
+        print_folded(f"memory: {explain_differences(look.differences)}")
 
 
 def print_waits(look: Look) -> None:

@@ -142,6 +142,30 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class Peer:
+    """Whose word a memory holds: of which server, and for which client.
+
+    `address` is the server's as configured, `host_keys` are the fingerprints by which this machine
+    knows it, `keys` those of this machine's own keys, and `name` is this machine's. `command` and
+    `amandates` are direct mode's, "" by the gate, which says in its Welcome what `client` this is,
+    and of which `amanda_config`: "" until then.
+
+    `files` are what host keys, keys and name were read from, and `digest` is of what they held.
+    """
+
+    address: str
+    host_keys: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    name: str = ""
+    command: str = ""
+    amandates: str = ""
+    client: str = ""
+    amanda_config: str = ""
+    files: tuple[str, ...] = ()
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """What the agent remembers from one start to the next.
 
@@ -155,6 +179,9 @@ class Memory:
     In gate mode `dles` are the disks that the server has for this client, None until it was
     asked, and `parked` those of them that it is told to leave out; `asked_at` is when it last
     said so; `not_before` is when it said to come back.
+
+    `peer` is whose word all this is, None while nobody was spoken with. `past` are the attempts
+    at other servers, or as other clients: they are shown, and nothing follows from them.
     """
 
     since: datetime
@@ -170,6 +197,8 @@ class Memory:
     retry_at: datetime | None = None
     seen: str = ""
     told: dict[str, BackupState] = field(default_factory=dict)
+    peer: Peer | None = None
+    past: tuple[Attempt, ...] = ()
 
 
 class DumpState(Enum):

@@ -27,12 +27,14 @@ from asyncamanda.core.model import (
     Outcome,
     Policy,
 )
+from asyncamanda.core.peer import be_named
 from asyncamanda.core.protocol import DleState, Finished, Welcome
 from asyncamanda.core.remember import last_run, trim_attempts
 
 SKEW_BORNE = timedelta(minutes=1)  # by which two clocks may differ without a word
 LONGEST_PUT_OFF = timedelta(days=1)
 NAMED = 20  # disks in one verdict's words; more are counted
+CONTACT_EVERY = timedelta(days=1)
 _ENDLESS = {Outcome.UNSEEN, Outcome.LOST, Outcome.INTERRUPTED, Outcome.PAUSED}
 
 
@@ -68,8 +70,10 @@ def _shift(moment: datetime, ahead: timedelta) -> datetime:
 def heed_welcome(memory: Memory, welcome: Welcome, now: datetime) -> Memory:
     """Return `memory` with what the server says of its DLEs, in the place of all it said before.
 
-    `welcome` has to be by this machine's clock, see shift_clock().
+    Nothing that was said of another client stays. `welcome` has to be by this machine's clock, see
+    shift_clock().
     """
+    memory = be_named(memory, welcome.client, welcome.amanda_config, now)
     return replace(
         memory,
         dles=tuple(dict.fromkeys(dle.disk for dle in welcome.dles)),
@@ -126,6 +130,17 @@ def come_back_at(memory: Memory, now: datetime) -> datetime | None:
     """
     until = memory.not_before
     return until if until and now < until <= now + LONGEST_PUT_OFF else None
+
+
+def contact_at(memory: Memory, now: datetime) -> datetime:
+    """Return when the server is to be greeted again, though nothing is due by what it said.
+
+    Once a day: it may have new disks, or have lost what it had, or serve this machine no more. A
+    little early is in time, as with backups. Who was never greeted, or in the future, is now.
+    """
+    if memory.asked_at is None or memory.asked_at > now + FUTURE_AFTER:
+        return now
+    return memory.asked_at + CONTACT_EVERY * (1 - TOLERANCE)
 
 
 def find_witness(memory: Memory) -> Witness:

@@ -109,7 +109,7 @@ def explain_oddities(
     """
     verdicts = decision.disks
     distrusted = (
-        "from a run that did not end well, not counted"
+        "of a run that did not end well, or for another server; not counted"
         if witness is Witness.AMANDATES
         else "newer than what the server has confirmed"
     )
@@ -127,6 +127,15 @@ def explain_oddities(
         count = f"{rejected.count} line{'s' if rejected.count > 1 else ''}"
         remarks.append(f"{count} skipped, as Amanda does; line {first.number}: {first.fault}")
     return remarks
+
+
+def explain_differences(differences: Sequence[str]) -> str:
+    """Return what makes this another server or client than was remembered, in a sentence."""
+    verb = "is" if len(differences) == 1 else "are"
+    return (
+        f"what was remembered does not count, for {' and '.join(differences)} {verb} another "
+        "than before"
+    )
 
 
 def _dates(verdicts: Iterable[DiskVerdict], what: str) -> list[str]:

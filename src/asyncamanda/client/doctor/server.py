@@ -16,6 +16,7 @@ from asyncamanda.client.greeting import Answer, greet_gate
 from asyncamanda.client.line import Closed, Garbled
 from asyncamanda.client.look import find_holder
 from asyncamanda.client.plan import find_password
+from asyncamanda.client.takeover import take_over
 from asyncamanda.core.checkup import server
 from asyncamanda.core.checkup.verdict import Check, Health, not_needed, well
 from asyncamanda.core.protocol import Later, Refused, Welcome
@@ -117,6 +118,7 @@ def _ask_gate(connection: Connection, case: Case, stop: StopRequest) -> Iterator
         yield server.judge_error("gate", _explain(heard, case), _NO_GATE)
         return
     ahead = heard.now - read_clock()
+    take_over(case.plan, heard, stop)
     yield server.judge_welcome(heard)
     yield server.judge_disks(heard, case.plan.policy.disks)
     yield server.judge_clock(ahead)

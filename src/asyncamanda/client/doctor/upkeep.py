@@ -14,7 +14,7 @@ from asyncamanda.core.checkup.rights import Kind
 from asyncamanda.core.checkup.verdict import Check, Health
 from asyncamanda.core.due import Due
 from asyncamanda.core.schedule import DISPATCHER, POLKIT_RULE
-from asyncamanda.report.text import sum_up
+from asyncamanda.report.text import explain_differences, sum_up
 
 _TABLES = (Path("/etc/crontab"), Path("/etc/anacrontab"))
 _DISPENSABLE = {DISPATCHER, POLKIT_RULE}  # a start without them is later, or may fall asleep
@@ -78,6 +78,11 @@ def check_backup(case: Case, now: datetime) -> Check:
     look = look_around(case.plan, now)
     if look.damage:
         return Check("backup", Health.SKIPPED, "not known: what was remembered is damaged")
+    if look.differences and not look.is_stale and not case.is_direct:
+        # had the gate been reached, its word would be there by now
+        return Check(
+            "backup", Health.SKIPPED, f"not known: {explain_differences(look.differences)}"
+        )
     policy = case.plan.policy
     summary = sum_up(
         look.decision, policy, is_stale=look.is_stale, now=look.now, witness=look.witness
