@@ -16,7 +16,7 @@ from asyncamanda.core.alerts import FAILURES, Alert, AlertKind, one_line, word_a
 from asyncamanda.core.conditions import Deferred
 from asyncamanda.core.due import Due, NotDue
 from asyncamanda.core.model import Attempt, BackupState, Memory, Outcome
-from asyncamanda.core.remember import forget_tries
+from asyncamanda.core.remember import forget_tries, note_bad_run
 from asyncamanda.core.retry import fingerprint
 from asyncamanda.errors import AsyncamandaError
 from asyncamanda.report.text import describe_attempt
@@ -73,9 +73,13 @@ class Aftermath:
 
     def _plan_wait(self, look: Look, attempt: Attempt | None) -> Memory:
         memory = look.memory
-        if isinstance(look.decision, NotDue) and memory.tries:
+        if isinstance(look.decision, NotDue) and (memory.tries or memory.seen):
             return forget_tries(memory)
-        if self._plan.moments is None or attempt is None or attempt.outcome not in WAITED_FOR:
+        if self._plan.moments is None or attempt is None:
+            return memory
+        if attempt.outcome.has_run:
+            return note_bad_run(memory, fingerprint(look_at_surroundings()))
+        if attempt.outcome not in WAITED_FOR:
             return memory
         if self._before.memory.attempts[-1:] and not _is_alike(self._before.memory, attempt):
             memory = forget_tries(memory)
