@@ -151,6 +151,28 @@ def test_a_failure_that_another_run_made_good_is_over(ears: Ears) -> None:
     assert (ears.mails(), ears.rig.memory().told) == ([], {})
 
 
+def test_a_refusal_is_told_once_though_the_last_backup_is_fresh(ears: Ears) -> None:
+    """Each one is one ping; it stands until the server lets this client in."""
+    ears.rig.set_dumped(ago=60)
+    ears.configure(server=STRANGER)
+    for mails in (["failed"], []):
+        assert ears.rig.run("run", "--force").exit == 77
+        assert (ears.mails(), ears.pings()) == (mails, [FAILURE])
+        assert ears.rig.run("run").exit == 0  # nothing is due
+        assert (ears.mails(), ears.pings()) == ([], [])
+    assert ears.rig.memory().told["mail"] is BackupState.FAILED
+    ears.configure()
+    assert ears.rig.run("run", "--force").exit == 0
+    assert (ears.mails(), ears.pings()) == (["recovered"], [START, SUCCESS])
+
+
+def test_a_refusal_while_a_backup_is_due_is_one_ping(ears: Ears) -> None:
+    """Each of them; people are told of the first."""
+    ears.configure(server=STRANGER)
+    assert [ears.rig.run("run").exit for _ in range(2)] == [77, 77]
+    assert (ears.mails(), ears.pings()) == (["failed"], [FAILURE] * 2)
+
+
 def test_a_channel_that_was_not_reached_is_told_by_the_next_start(ears: Ears) -> None:
     """Even if that one comes to no verdict; what was reached is not told twice."""
     ears.rig.laptop.write(f"{EARS}/deaf", "")

@@ -12,18 +12,25 @@ from asyncamanda.client.plan import Plan
 from asyncamanda.client.start import Start
 from asyncamanda.client.surroundings import look_at_surroundings
 from asyncamanda.client.telling import PingKind, Standing
-from asyncamanda.core.alerts import FAILURES, Alert, AlertKind, one_line, word_alert
+from asyncamanda.core.alerts import (
+    FAILURES,
+    Alert,
+    AlertKind,
+    judge_outcome,
+    one_line,
+    standing_failure,
+    word_alert,
+)
 from asyncamanda.core.conditions import Deferred
 from asyncamanda.core.due import Due, NotDue
 from asyncamanda.core.model import Attempt, BackupState, Memory, Outcome
 from asyncamanda.core.remember import forget_tries, note_bad_run
 from asyncamanda.core.retry import fingerprint
-from asyncamanda.errors import AsyncamandaError
+from asyncamanda.errors import AsyncamandaError, NotStoredError
 from asyncamanda.report.text import describe_attempt
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.journal import JournalLine, Priority, write_journal
 
-VERDICTS = FAILURES | {Outcome.BACKED_UP}
 HINT = "as root on that machine: `asyncamanda status`, and `asyncamanda doctor` for what to mend"
 
 
@@ -36,7 +43,7 @@ class Aftermath:
         self._narrator = start.narrator
         self._stop = start.stop
         self.deferred: Deferred | None = None
-        self.failure = ""  # that of this start, which may not have been remembered
+        self.error: AsyncamandaError | None = None  # which may not have been remembered
 
     def settle(self) -> None:
         """Remember when the next try is, and tell whom it concerns. Raises nothing of ours.
@@ -88,11 +95,8 @@ class Aftermath:
 
     def _tell(self, look: Look, attempt: Attempt | None) -> dict[str, BackupState]:
         """Tell whom it concerns; return what each channel was told by now."""
-        outcome, failure = attempt.outcome if attempt else None, _last_failure(look)
-        if isinstance(look.decision, NotDue):
-            outcome = Outcome.BACKED_UP  # if not by this start, then by another run
-        elif outcome is not Outcome.BACKED_UP:  # a channel may not know of the last failure
-            outcome = failure.outcome if failure else None
+        failure = standing_failure(look.memory, look.decision)
+        outcome = judge_outcome(attempt.outcome if attempt else None, look.decision, failure)
 
         def word(kind: AlertKind) -> Alert:
             why = failure if kind is AlertKind.FAILED else attempt
@@ -130,31 +134,28 @@ class Aftermath:
                     outcome=attempt.outcome.value,
                 )
             )
-        kind = None
-        if self.failure or (attempt and attempt.outcome in FAILURES):
-            kind, detail = PingKind.FAILURE, self.failure or detail
-        elif isinstance(look.decision, NotDue) and (
-            attempt or self._before.memory.told or not isinstance(self._before.decision, NotDue)
-        ):
-            kind = PingKind.SUCCESS
-            detail = detail or "another run has made the backup"
+        kind = self._choose_ping(look, attempt)
+        if kind is PingKind.FAILURE and self.error:
+            self.error.is_told = True
+            detail = self.error.message
+        detail = detail or "another run has made the backup"
         sent = telling.ping(self._plan.notify, kind, detail) if kind else None
         if sent and sent.problem:
             self._narrator.note(f"the ping failed: {sent.problem}")
 
+    def _choose_ping(self, look: Look, attempt: Attempt | None) -> PingKind | None:
+        """Return what the watchdog is to hear of it, None for nothing."""
+        if isinstance(self.error, NotStoredError) or (attempt and attempt.outcome in FAILURES):
+            return PingKind.FAILURE
+        if standing_failure(look.memory, look.decision):
+            return None
+        is_over = self._before.memory.told or not isinstance(self._before.decision, NotDue)
+        is_well = isinstance(look.decision, NotDue) and (attempt or is_over)
+        return PingKind.SUCCESS if is_well else None
+
 
 def _is_alike(memory: Memory, attempt: Attempt) -> bool:
     return memory.attempts[-1].outcome is attempt.outcome
-
-
-def _last_failure(look: Look) -> Attempt | None:
-    """Return the last attempt that had a verdict, if that was a failure that still stands."""
-    verdicts = (each for each in reversed(look.memory.attempts) if each.outcome in VERDICTS)
-    last = next(verdicts, None)
-    if last is None or last.outcome not in FAILURES:
-        return None
-    at = look.decision.last_at
-    return last if at is None or last.started_at > at else None
 
 
 def report_trouble(plan: Plan, error: AsyncamandaError) -> None:

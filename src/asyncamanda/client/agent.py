@@ -20,7 +20,7 @@ from asyncamanda.core.model import Attempt, Outcome
 from asyncamanda.core.remember import last_run, note_end
 from asyncamanda.core.retry import fingerprint
 from asyncamanda.core.starting import Hindrance, Urge, Wait, decide_start, heed_retry
-from asyncamanda.errors import EverydayError, LaterError, NotStoredError
+from asyncamanda.errors import AsyncamandaError, EverydayError, LaterError
 from asyncamanda.report.text import describe_attempt, format_time, name_disks
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.interrupts import catch_stop
@@ -56,8 +56,8 @@ def back_up(plan: Plan, narrator: Narrator, urge: Urge) -> Attempt | NotDue | De
         aftermath = Aftermath(start)
         try:
             return _decide(start, urge, aftermath)
-        except NotStoredError as error:
-            aftermath.failure = error.message
+        except AsyncamandaError as error:
+            aftermath.error = error
             raise
         finally:
             aftermath.settle()

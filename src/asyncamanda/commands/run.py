@@ -101,7 +101,7 @@ def run_plan(plan: Plan, options: RunOptions) -> Exit:
     try:
         return _check_and_run(plan, options)
     except (BadDataError, ConfigurationError, ProtocolError, RefusedError) as error:
-        if not options.dry_run:
+        if not options.dry_run and not error.is_told:
             report_trouble(plan, error)
         raise
 
