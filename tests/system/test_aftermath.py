@@ -173,6 +173,29 @@ def test_a_refusal_while_a_backup_is_due_is_one_ping(ears: Ears) -> None:
     assert (ears.mails(), ears.pings()) == (["failed"], [FAILURE] * 2)
 
 
+@pytest.mark.parametrize(
+    "spoil",
+    ["chmod 000 /var/lib/amanda/amandates", "rm /var/lib/amanda/amandates", "chmod 644 /srv/word"],
+)
+def test_what_keeps_every_start_from_backing_up_is_told_once(ears: Ears, spoil: str) -> None:
+    """Be it a permission here: no server is asked, and there is a ping for each start."""
+    word: dict[str, Any] = {"password_file": "/srv/word"} if "word" in spoil else {}
+    ears.rig.laptop.write("/srv/word", "secret\n", owner="backup", mode=0o600)
+    ears.configure(**word)
+    before = ears.rig.server.connections
+    ears.rig.laptop.run(["/bin/sh", "-c", spoil])
+    done = [ears.rig.run("run") for _ in range(3)]
+    assert all(one.exit in {65, 77, 78} for one in done), done
+    assert (ears.mails(), ears.pings()) == (["failed"], [FAILURE] * 3)
+    assert ears.rig.server.connections == before
+    (attempt,) = ears.rig.memory().attempts
+    assert (attempt.outcome, attempt.times) == (Outcome.REFUSED, 3)
+    ears.rig.laptop.write("/var/lib/amanda/amandates", "", owner="backup", mode=0o660)
+    ears.configure()
+    assert ears.rig.run("run").exit == 0
+    assert (ears.mails(), ears.pings()) == (["recovered"], [START, SUCCESS])
+
+
 def test_a_channel_that_was_not_reached_is_told_by_the_next_start(ears: Ears) -> None:
     """Even if that one comes to no verdict; what was reached is not told twice."""
     ears.rig.laptop.write(f"{EARS}/deaf", "")

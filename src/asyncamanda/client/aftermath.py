@@ -5,8 +5,8 @@ from contextlib import suppress
 from dataclasses import replace
 
 from asyncamanda.client import telling
-from asyncamanda.client.look import Look, look_around
-from asyncamanda.client.memory import write_memory
+from asyncamanda.client.look import LOCK_NAME, Look, look_around
+from asyncamanda.client.memory import make_folder, read_memory, write_memory
 from asyncamanda.client.moment import WAITED_FOR, note_wait
 from asyncamanda.client.plan import Plan
 from asyncamanda.client.start import Start
@@ -24,12 +24,13 @@ from asyncamanda.core.alerts import (
 from asyncamanda.core.conditions import Deferred
 from asyncamanda.core.due import Due, NotDue
 from asyncamanda.core.model import Attempt, BackupState, Memory, Outcome
-from asyncamanda.core.remember import forget_tries, note_bad_run
+from asyncamanda.core.remember import forget_tries, note_bad_run, note_end, note_unseen_end
 from asyncamanda.core.retry import fingerprint
 from asyncamanda.errors import AsyncamandaError, NotStoredError
 from asyncamanda.report.text import describe_attempt
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.journal import JournalLine, Priority, write_journal
+from asyncamanda.system.locks import Held, hold_lock
 
 HINT = "as root on that machine: `asyncamanda status`, and `asyncamanda doctor` for what to mend"
 
@@ -159,7 +160,7 @@ def _is_alike(memory: Memory, attempt: Attempt) -> bool:
 
 
 def report_trouble(plan: Plan, error: AsyncamandaError) -> None:
-    """Tell journal and watchdog of what keeps every start from backing up, until it is mended.
+    """Tell of what keeps every start from backing up, until it is mended: people once.
 
     It may be that nothing can be remembered: so whoever would be told at each start is not.
     """
@@ -172,6 +173,33 @@ def report_trouble(plan: Plan, error: AsyncamandaError) -> None:
         )
     )
     telling.ping(plan.notify, PingKind.FAILURE, error.message)
+    with suppress(AsyncamandaError, Held, OSError):
+        make_folder(plan.state)
+        with hold_lock(plan.state / LOCK_NAME, read_clock()):
+            _tell_trouble(plan, error)
+
+
+def _tell_trouble(plan: Plan, error: AsyncamandaError) -> None:
+    """Remember `error` as a refusal, and tell whom it concerns. Raises what write_memory() does."""
+    now = read_clock()
+    memory, damage = read_memory(plan.state, now)
+    if damage:  # the next start that gets further sets it aside
+        return
+    attempt = Attempt(now, now, Outcome.REFUSED, error.message)
+    memory = note_end(note_unseen_end(memory), attempt)
+    write_memory(plan.state, memory)
+    told, _ = telling.tell_change(
+        plan.notify,
+        memory.told,
+        outcome=attempt.outcome,
+        is_stale=False,  # which the next start that gets further finds out
+        word=lambda kind: word_alert(
+            kind, socket.gethostname(), now, None, describe_attempt(attempt), HINT
+        ),
+        state_folder=plan.state,
+    )
+    if told != memory.told:
+        write_memory(plan.state, replace(memory, told=told))
 
 
 def show_standing(plan: Plan, look: Look) -> None:
