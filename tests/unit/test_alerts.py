@@ -123,6 +123,7 @@ def remember(*attempts: tuple[Outcome, float], asked: float | None = None) -> Me
         (decide(home=1, srv=30), True),
         (decide(home=30, srv=29), True),
         (decide(home=3), True),  # it was forced while all was fresh
+        (decide(home=2.2), True),  # and brought this one, and not all
         (decide(home=1), False),
         (decide(home=20, srv=1), False),  # another run has made it good
     ],

@@ -345,6 +345,65 @@ def test_what_a_start_that_is_due_waits_for(
         assert decide_start(NOT_DUE, waits, urge) == expected
 
 
+DIRECT, GATE = Patience(True, HOUR), Patience(False, HOUR)
+
+
+def remember(*outcomes: Outcome, brought: tuple[str, ...] = ()) -> Memory:
+    """Return the memory of such attempts, an hour apart, the last of which ended a minute ago."""
+    memory = Memory(since=OLD)
+    for ago, outcome in zip(reversed(range(len(outcomes))), outcomes, strict=True):
+        ended_at = NOW - MINUTE - ago * HOUR
+        dumps = tuple(DumpRecord(disk, 0, OLD) for disk in brought)
+        memory = note_end(memory, Attempt(ended_at - MINUTE, ended_at, outcome, dumps=dumps))
+    return memory
+
+
+def wait_after(memory: Memory, patience: Patience) -> timedelta | None:
+    """Return how long the next run waits from now on, None if it does not."""
+    at = survey_waits(memory, DUE, Policy(DAY), patience, NOW).run_again_at
+    return None if at is None else at - NOW
+
+
+def test_what_reached_no_run_counts_for_none() -> None:
+    """Neither as one of the runs, nor as their end."""
+    away = Outcome.UNREACHABLE
+    assert wait_after(remember(away, Outcome.STOPPED, Outcome.REFUSED), DIRECT) is None
+    memory = remember(Outcome.FAILED, away)
+    assert wait_after(memory, DIRECT) is None  # it failed an hour ago
+    wait = wait_after(remember(Outcome.FAILED, away, Outcome.FAILED, away), DIRECT)
+    assert wait is None or wait < HOUR  # two hours at most, one of which is over
+
+
+@pytest.mark.parametrize("good", [Outcome.BACKED_UP, Outcome.INCOMPLETE, Outcome.DOUBTFUL])
+def test_a_run_that_is_settled_for_an_interval_ends_the_row(good: Outcome) -> None:
+    """The next failure is a first one."""
+    failed = [Outcome.FAILED] * 5
+    long, short = (
+        wait_after(remember(*failed, *more, Outcome.FAILED), DIRECT) for more in ((), (good,))
+    )
+    assert long
+    assert short
+    assert long > 12 * HOUR
+    assert short < HOUR
+
+
+@pytest.mark.parametrize("outcome", [o for o in Outcome if not o.is_settled])
+def test_at_the_gate_a_run_that_was_left_is_joined_soon(outcome: Outcome) -> None:
+    """At once after the first, and within the hour after many."""
+    assert wait_after(remember(outcome), GATE) is None
+    wait = wait_after(remember(*[outcome] * 12), GATE)
+    assert wait
+    assert HOUR / 2 - 2 * MINUTE < wait < HOUR
+
+
+def test_at_the_gate_a_disk_that_the_failed_run_brought_is_tried_when_it_is_due() -> None:
+    """Its server has it, so the failure was another disk's."""
+    failed = [Outcome.FAILED] * 9
+    assert wait_after(remember(*failed, brought=("/srv",)), GATE)
+    assert wait_after(remember(*failed, brought=("/srv", "/home")), GATE) is None
+    assert wait_after(remember(*failed, brought=("/srv", "/home")), DIRECT)
+
+
 def test_a_clock_that_was_years_ahead_keeps_no_run_waiting() -> None:
     """A run that failed in 2030, by a clock since put right, has no hold on today."""
     failed = Attempt(NOW + 1200 * DAY, NOW + 1200 * DAY, Outcome.FAILED)
