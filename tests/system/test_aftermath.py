@@ -273,7 +273,7 @@ def test_a_wait_grows_while_no_run_is_reached(rig: Rig) -> None:
 def test_a_wait_after_commands_that_fail_grows_up_to_the_interval(rig: Rig) -> None:
     """Each takes what a whole run takes; it is shown when the next is, and a backup ends it."""
     rig.configure(command="mark; exit 1", retry_within="1h", interval="3h")
-    for hours in (1, 2, 3, 3):
+    for hours in (1, 2, 2.91, 2.91):
         assert rig.run("run", "--force").exit == 100
         ended_at = rig.memory().attempts[-1].ended_at
         wait = _retry_at(rig) - ended_at

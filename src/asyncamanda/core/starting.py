@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from asyncamanda.core.due import Decision, NotDue, made_good_at
+from asyncamanda.core.due import TOLERANCE, Decision, NotDue, made_good_at
 from asyncamanda.core.model import Attempt, Memory, Outcome, Policy
 from asyncamanda.core.remember import next_try_at, settles_at
 from asyncamanda.core.retry import FIRST, retry_at, spread_offset
@@ -151,7 +151,8 @@ def _run_again_at(
 
 def _longest_wait(last: Attempt, runs: int, policy: Policy, patience: Patience) -> timedelta:
     """Return how long to wait at most after so many `runs` that came to nothing."""
-    first, within = min(FIRST, patience.retry_within), policy.interval
+    # no longer than a good backup is fresh, so that a daily start never skips a day
+    first, within = min(FIRST, patience.retry_within), policy.interval * (1 - TOLERANCE)
     if patience.is_direct:
         first = patience.retry_within
     elif not last.outcome.is_settled:
