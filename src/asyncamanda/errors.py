@@ -34,10 +34,12 @@ class AsyncamandaError(Exception):
     """An end that the user should hear of.
 
     `reference` is a stable kebab-case name of the kind of trouble, `message` says what is
-    wrong, `hint` says what to do next, `exit` is the code that the process ends with.
+    wrong, `hint` says what to do next, `exit` is the code that the process ends with. `is_told`
+    says that the watchdog has heard of it already.
     """
 
     exit: Exit = Exit.INTERNAL
+    is_told: bool = False
 
     def __init__(self, reference: str, message: str, hint: str) -> None:
         super().__init__(message)

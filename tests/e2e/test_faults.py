@@ -11,6 +11,7 @@ from tests.e2e.laptop import ASYNCAMANDA, ask, ask_json, furnish, outcomes, wait
 from asyncamanda.core.amandates import parse_amandates
 from asyncamanda.lab import Client, Lab
 
+CONF = "/etc/amanda/daily/amanda.conf"
 SLOW = 400_000  # bits a second: amandates is written long before the server has the dump
 BIG = {"files": 5, "bytes_each": 200_000}  # 2 MB in all: it fits into ssh's and TCP's buffers
 
@@ -155,3 +156,27 @@ def test_amdump_killed_at_the_server_keeps_the_next_one_waiting(lab: Lab) -> Non
     assert second.returncode == 75
     assert "may still go on at the server" in second.stderr
     assert lab.server.amdump_count == 1
+
+
+def test_a_dump_that_the_server_lost_looks_like_another_clients_failure(lab: Lab) -> None:
+    """amdump's connection to the client breaks, the agent's stands, and each disk has moved.
+
+    The status may be that of a run in which another client was away, and amandates says that
+    all is well: so what is doubtful is no backup.
+    """
+    conf = lab.server.read(CONF)
+    lab.server.write(CONF, conf.replace("retry-dump 5", "retry-dump 1"), owner="backup")
+    furnish(lab, files=BIG["files"], bytes_each=BIG["bytes_each"], command="/usr/sbin/amdump daily")
+    lab.client.slow(SLOW)
+    agent = lab.client.start([ASYNCAMANDA, "run"])
+    lab.client.wait_for_amandates("")
+    lab.client.run(["pkill", "-KILL", "-f", "^sshd: backup"])
+    lab.client.heal()
+    _, stderr = agent.communicate(timeout=120)
+    assert agent.returncode == 75, stderr
+    assert "does not tell whose it was" in " ".join(stderr.split())
+    claimed = [record.disk for record in parse_amandates(lab.client.amandates)[0]]
+    lost = [disk for disk in claimed if not lab.server.stored("laptop", disk)]
+    assert lost, "the server has all, so this proves nothing"
+    assert outcomes(lab.client) == ["doubtful"]
+    assert ask_json(lab.client, "check")["due"]

@@ -76,13 +76,17 @@ def test_start_by_root_works_as_the_amanda_user(lab: Lab) -> None:
 
 @pytest.mark.parametrize("user", ["root", "backup"])
 def test_classic_form_works_unchanged(lab: Lab, user: str) -> None:
-    """The line of the 2014 README runs amdump when overdue, and makes no connection when not."""
+    """README's line runs amdump when overdue, and makes no connection when not.
+
+    It names this client, so another that is away does not matter.
+    """
     furnish(lab)
+    lab.server.add_dle("ghost", "/srv/docs")
     lab.client.run(["rm", "/etc/asyncamanda/client.toml"])
     lab.client.write("/etc/ssh/ssh_known_hosts", lab.server.known_hosts_line + "\n")
     line = (
         f"{ASYNCAMANDA} -i 24 -h backup@amanda -k /var/backups/.ssh/id_ed25519 "
-        '-c "/usr/sbin/amdump daily" -a /var/lib/amanda/amandates'
+        '-c "/usr/sbin/amdump daily --exact-match laptop" -a /var/lib/amanda/amandates'
     )
     first = lab.client.run(["sh", "-c", line], user=user, check=False)
     assert first.returncode == 0, first.stderr
@@ -163,18 +167,39 @@ def test_changed_host_key_is_loud_and_starts_nothing(lab: Lab) -> None:
 
 
 def test_amdump_that_fails_is_told_in_words(lab: Lab) -> None:
-    """An unknown client makes amdump exit with 1, an absent one with 5: no backup, exit 100."""
+    """An unknown client makes amdump exit with 1: no backup, exit 100."""
     furnish(lab, command="/usr/sbin/amdump daily --exact-match nobody")
     unknown = ask(lab.client, "run")
     assert unknown.returncode == 100
     assert "exit status 1: an error" in unknown.stderr
+
+
+def test_another_client_that_is_away_is_no_failure_of_ours(lab: Lab) -> None:
+    """It makes an amdump of all exit with 5, and whose dump failed nobody tells.
+
+    Such a run does not count, alarms nobody, and is made once an interval. A line that names
+    this client alone has nothing to do with the other.
+    """
+    furnish(lab, command="/usr/sbin/amdump daily")
     lab.server.add_dle("ghost", "/srv/docs")
     lab.server.append("/etc/hosts", "10.77.0.99 ghost\n")
-    configure(lab.client, command="/usr/sbin/amdump daily --exact-match ghost laptop")
-    absent = ask(lab.client, "run", timeout=180)
-    assert absent.returncode == 100
-    assert "exit status 5: an error, a dump that failed" in absent.stderr.replace("\n", " ")
-    assert ask_json(lab.client, "check")["due"], "what a failed run left in amandates counts"
+    first = ask(lab.client, "run", timeout=180)
+    assert first.returncode == 75, first.stderr
+    said = " ".join(first.stderr.split())
+    assert "exit status 5: an error, a dump that failed" in said
+    assert "amdump CONFIG --exact-match CLIENT" in said
+    for disk in DISKS:
+        assert lab.server.stored("laptop", disk), "our dump failed, so this proves nothing"
+    assert ask_json(lab.client, "check")["due"], "what is in doubt counts"
+    for _ in range(3):
+        again = ask(lab.client, "run")
+        assert (again.returncode, again.stdout, again.stderr) == (75, "", "")
+    assert lab.server.amdump_count == 1
+
+    configure(lab.client)  # COMMAND names it
+    assert ask(lab.client, "run", "--force").returncode == 0
+    assert outcomes(lab.client) == ["doubtful", "backed up"]
+    assert lab.server.amdump_count == 2
 
 
 def test_disk_that_left_the_disklist_is_named(lab: Lab) -> None:
@@ -195,11 +220,14 @@ def test_disk_that_left_the_disklist_is_named(lab: Lab) -> None:
 
 
 def test_command_that_dumps_nothing_is_no_success(lab: Lab) -> None:
-    """Exit 0 while no disk moved is a failure with an explanation."""
-    furnish(lab, command="true")
+    """It ends well while no disk moves: a failure with an explanation, made once an interval."""
+    furnish(lab, command="/usr/sbin/amdump daily --exact-match nobody; true")
     run = ask(lab.client, "run")
     assert run.returncode == 100
-    assert "no disk moved forward in amandates" in run.stderr
+    assert "no disk moved forward in amandates" in " ".join(run.stderr.split())
+    for _ in range(3):
+        assert ask(lab.client, "run").returncode == 75
+    assert lab.server.amdump_count == 1
 
 
 def test_full_disk_stops_the_agent_before_the_command(lab: Lab) -> None:

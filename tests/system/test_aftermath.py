@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +16,6 @@ from tests.system.test_contact import DAY, FRESH, run_later
 from tests.system.test_gate_client import GATE, Gate, forced
 
 from asyncamanda.core.model import BackupState, Outcome
-from asyncamanda.system.clock import now
 
 if TYPE_CHECKING:
     from tests.system.conftest import Rig
@@ -49,6 +48,7 @@ while True:
 """
 START, SUCCESS, FAILURE = "/key/start", "/key", "/key/fail"
 NOBODY = "backup@amanda:2222"  # listens there
+STRANGER = "carol@amanda"  # whom no key lets in
 OLD = 4 * 86400  # seconds: stale, where that is after three days
 ALICE = 41_001  # which no machine gives away
 # as systemd starts a unit whose stderr is the journal
@@ -153,6 +153,51 @@ def test_a_failure_that_another_run_made_good_is_over(ears: Ears) -> None:
     assert (ears.mails(), ears.rig.memory().told) == ([], {})
 
 
+def test_a_refusal_is_told_once_though_the_last_backup_is_fresh(ears: Ears) -> None:
+    """Each one is one ping; it stands until the server lets this client in."""
+    ears.rig.set_dumped(ago=60)
+    ears.configure(server=STRANGER)
+    for mails in (["failed"], []):
+        assert ears.rig.run("run", "--force").exit == 77
+        assert (ears.mails(), ears.pings()) == (mails, [FAILURE])
+        assert ears.rig.run("run").exit == 0  # nothing is due
+        assert (ears.mails(), ears.pings()) == ([], [])
+    assert ears.rig.memory().told["mail"] is BackupState.FAILED
+    ears.configure()
+    assert ears.rig.run("run", "--force").exit == 0
+    assert (ears.mails(), ears.pings()) == (["recovered"], [START, SUCCESS])
+
+
+def test_a_refusal_while_a_backup_is_due_is_one_ping(ears: Ears) -> None:
+    """Each of them; people are told of the first."""
+    ears.configure(server=STRANGER)
+    assert [ears.rig.run("run").exit for _ in range(2)] == [77, 77]
+    assert (ears.mails(), ears.pings()) == (["failed"], [FAILURE] * 2)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    ["chmod 000 /var/lib/amanda/amandates", "rm /var/lib/amanda/amandates", "chmod 644 /srv/word"],
+)
+def test_what_keeps_every_start_from_backing_up_is_told_once(ears: Ears, spoil: str) -> None:
+    """Be it a permission here: no server is asked, and there is a ping for each start."""
+    word: dict[str, Any] = {"password_file": "/srv/word"} if "word" in spoil else {}
+    ears.rig.laptop.write("/srv/word", "secret\n", owner="backup", mode=0o600)
+    ears.configure(**word)
+    before = ears.rig.server.connections
+    ears.rig.laptop.run(["/bin/sh", "-c", spoil])
+    done = [ears.rig.run("run") for _ in range(3)]
+    assert all(one.exit in {65, 77, 78} for one in done), done
+    assert (ears.mails(), ears.pings()) == (["failed"], [FAILURE] * 3)
+    assert ears.rig.server.connections == before
+    (attempt,) = ears.rig.memory().attempts
+    assert (attempt.outcome, attempt.times) == (Outcome.REFUSED, 3)
+    ears.rig.laptop.write("/var/lib/amanda/amandates", "", owner="backup", mode=0o660)
+    ears.configure()
+    assert ears.rig.run("run").exit == 0
+    assert (ears.mails(), ears.pings()) == (["recovered"], [START, SUCCESS])
+
+
 def test_a_channel_that_was_not_reached_is_told_by_the_next_start(ears: Ears) -> None:
     """Even if that one comes to no verdict; what was reached is not told twice."""
     ears.rig.laptop.write(f"{EARS}/deaf", "")
@@ -224,32 +269,47 @@ def test_the_watchdog_hears_of_a_failure_that_cannot_be_remembered(ears: Ears) -
 def test_the_journal_is_nobody_who_waits(rig: Rig) -> None:
     """Each line is shown there, and a wait after a try that came to nothing is heeded."""
     rig.configure(command="exit 1", retry_within="1h")
-    is_far: list[bool] = []
-    while not any(is_far):  # how long it is, chance says
-        assert len(is_far) < 20
-        assert rig.run("run", "--force").exit == 100
-        retry_at = rig.memory().retry_at
-        is_far.append(retry_at is not None and retry_at - now() > timedelta(seconds=30))
+    assert rig.run("run").exit == 100
     before = rig.server.connections
     done = rig.laptop.run(["/bin/sh", "-c", IN_THE_JOURNAL], check=False)
     assert (done.returncode, rig.server.connections) == (75, before)
     assert "; the next try is at " in rig.laptop.read("/srv/journal")
 
 
-def test_a_wait_grows_while_the_tries_end_alike(rig: Rig) -> None:
+def test_a_wait_grows_while_no_run_is_reached(rig: Rig) -> None:
     """It starts anew with another end, and a backup ends it."""
     steps: tuple[tuple[dict[str, Any], int, int], ...] = (
         ({"server": NOBODY}, 75, 1),
         ({"server": NOBODY}, 75, 2),
-        ({"command": "exit 1"}, 100, 1),
-        ({"command": "exit 1"}, 100, 2),
+        ({"server": STRANGER}, 77, 1),
+        ({"command": "exit 1"}, 100, 0),
+        ({"server": NOBODY}, 75, 1),
         ({}, 0, 0),
     )
     for keys, exits, tries in steps:
         rig.configure(retry_within="1h", **keys)
         assert rig.run("run", "--force").exit == exits
         memory = rig.memory()
-        assert (memory.tries, memory.retry_at is None) == (tries, exits == 0)
+        assert (memory.tries, memory.retry_at is None) == (tries, tries == 0)
+
+
+def test_a_wait_after_commands_that_fail_grows_up_to_the_interval(rig: Rig) -> None:
+    """Each takes what a whole run takes; it is shown when the next is, and a backup ends it."""
+    rig.configure(command="mark; exit 1", retry_within="1h", interval="3h")
+    for hours in (1, 2, 2.91, 2.91):
+        assert rig.run("run", "--force").exit == 100
+        ended_at = rig.memory().attempts[-1].ended_at
+        wait = _retry_at(rig) - ended_at
+        assert timedelta(hours=hours) / 2 <= wait <= timedelta(hours=hours)
+    assert [rig.run("run").exit for _ in range(2)] == [75, 75]
+    assert rig.marks() == 4
+    rig.configure(retry_within="1h", interval="3h")
+    assert rig.run("run", "--force").exit == 0
+    assert rig.run("status", "--json").json["retry_at"] is None
+
+
+def _retry_at(rig: Rig) -> datetime:
+    return datetime.fromisoformat(rig.run("status", "--json").json["retry_at"])
 
 
 @pytest.mark.parametrize(
@@ -259,10 +319,11 @@ def test_another_run_ends_a_wait(rig: Rig, keys: dict[str, Any], exits: int) -> 
     """Whether or not people were told; what comes to nothing after that is a first try again."""
     rig.configure(retry_within="1h", **keys)
     assert rig.run("run").exit == exits
-    assert rig.memory().tries == 1
+    assert _retry_at(rig)
     rig.set_dumped(ago=-1)
     assert rig.run("run").exit == 0
-    assert (rig.memory().tries, rig.memory().retry_at) == (0, None)
+    assert (rig.memory().tries, rig.memory().retry_at, rig.memory().seen) == (0, None, "")
+    assert rig.run("status", "--json").json["retry_at"] is None
 
 
 # -- the text file, and silence

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from asyncamanda.core.model import Outcome
 
 if TYPE_CHECKING:
-    from tests.system.conftest import Rig
+    from tests.system.conftest import Done, Rig
 
 
 def test_a_backup_by_the_classic_form(rig: Rig) -> None:
@@ -97,11 +99,30 @@ def test_a_command_that_is_killed_at_the_server(rig: Rig, command: str, status: 
     assert (again.exit, again.json["error"], rig.marks()) == (75, "run-unsettled", 1)
 
 
-def test_after_a_failed_command_the_next_start_tries_again_at_once(rig: Rig) -> None:
-    """What amandates says of a failed run does not count, and nothing is waited for."""
-    assert rig.wait(rig.classic("dump /home; exit 1$(mark)")).exit == 100
-    flaky = 'dump /home; mark; test "$(wc -l </srv/stage/marks)" -gt 1'
-    assert rig.wait(rig.classic(flaky)).exit == 0
+def test_after_a_failed_command_the_next_start_waits(rig: Rig) -> None:
+    """In the classic form, too, in silence; not for who is there, nor for another command."""
+    failing = "mark; exit 1"
+    assert rig.wait(rig.classic(failing)).exit == 100
+    for _ in range(3):
+        done = rig.wait(rig.classic(failing))
+        assert (done.exit, done.stdout, done.stderr, rig.marks()) == (75, "", "", 1)
+    code, said = _typed(rig, failing)
+    assert (code, rig.marks()) == (100, 2), said
+    assert rig.wait(rig.classic("mark; dump /home")).exit == 0
+    assert rig.marks() == 3
+
+
+def _typed(rig: Rig, command: str) -> tuple[int, str]:
+    """Return the exit code of the classic form at a terminal, and what it showed there."""
+    terminal, end = os.openpty()
+    with os.fdopen(terminal, "rb", buffering=0) as screen:
+        agent = rig.classic(command, stderr=end)
+        os.close(end)
+        said = b""
+        with suppress(OSError):  # how a terminal says that nobody writes any more
+            while piece := screen.read(4096):
+                said += piece
+        return rig.wait(agent).exit, said.decode()
 
 
 def test_no_disk_moved(rig: Rig) -> None:
@@ -110,6 +131,43 @@ def test_no_disk_moved(rig: Rig) -> None:
     assert done.exit == 100
     assert "the command ended with exit status 0, but no disk moved forward" in done.stderr
     assert "dumptype record" in done.stderr
+
+
+@pytest.mark.parametrize("form", ["classic", "configured"])
+def test_a_command_that_moves_nothing_is_made_once_an_interval(rig: Rig, form: str) -> None:
+    """Each may take a volume. The next starts are silent, and say why to who asks."""
+    rig.configure(command="mark")
+
+    def start(*words: str) -> Done:
+        return rig.wait(rig.classic("mark") if form == "classic" else rig.start("run", *words))
+
+    assert start().exit == 100
+    for _ in range(3):
+        done = start()
+        assert (done.exit, done.stdout, done.stderr, rig.marks()) == (75, "", "", 1)
+    if form == "configured":
+        asked = start("-v")
+        assert (asked.exit, rig.marks()) == (75, 1)
+        assert "the last run went well and did not dump any disk of this client" in asked.stderr
+        assert start("--force").exit == 100
+        assert rig.marks() == 2
+
+
+def test_a_disk_that_moves_late_has_moved(rig: Rig) -> None:
+    """amgtar's dumps end at the server before the client writes amandates."""
+    rig.configure(command="(hold; dump /home) </dev/null >/dev/null 2>&1 & mark")
+    agent = rig.start("run", "--json")
+    rig.hold()
+    rig.until(lambda: rig.marks() and not _session_runs(rig), "the command ends")
+    assert agent.poll() is None
+    rig.let_go()
+    done = rig.wait(agent)
+    assert (done.exit, done.json["outcome"]) == (0, "backed up"), done
+
+
+def _session_runs(rig: Rig) -> bool:
+    """Return whether the ssh that carries the command runs, beside the one that connects."""
+    return len(rig.ssh_processes()) > 1
 
 
 def test_a_wanted_disk_did_not_move(rig: Rig) -> None:
@@ -152,7 +210,7 @@ def test_a_forced_run_wants_every_disk(rig: Rig) -> None:
     ("status", "exit_code", "words"),
     [
         (2, 0, "with remarks (exit status 2: strange output from a dump)"),
-        (5, 100, "the run failed, exit status 5: an error, a dump that failed"),
+        (16, 100, "the run failed, exit status 16: a tape error"),
     ],
 )
 def test_the_status_of_amdump_is_a_sum_of_bits(
@@ -164,6 +222,38 @@ def test_the_status_of_amdump_is_a_sum_of_bits(
     done = rig.wait(rig.classic(f"{rig.stage}/amdump daily"))
     assert done.exit == exit_code
     assert words in done.stdout + done.stderr
+
+
+def test_a_dump_that_failed_for_another_client_is_doubtful(rig: Rig) -> None:
+    """Nothing counts, nobody is alarmed, and it is tried once an interval; who asks hears why."""
+    # its end comes after the second that the dump bears, as a real one's does
+    script = (
+        "#!/bin/sh\nmark\ndump /home\nover=$(($(date +%s) + 3))\n"
+        'until test "$(date +%s)" -ge $over; do sleep 0.1; done\nexit 5\n'
+    )
+    rig.server.write(f"{rig.stage}/amdump", script, mode=0o755)
+    rig.configure(command=f"{rig.stage}/amdump daily")
+    done = rig.run("run", "--json")
+    assert (done.exit, done.json["error"]) == (75, "whose-dump-failed")
+    assert "exit status 5: an error, a dump that failed" in done.json["message"]
+    assert "--exact-match" in done.json["hint"]
+    memory = rig.memory()
+    assert [each.outcome for each in memory.attempts] == [Outcome.DOUBTFUL]
+    assert (memory.confirmed, memory.told) == ({}, {})
+    assert rig.run("check", "--json").json["due"]
+    silent = rig.run("run")
+    assert (silent.exit, silent.stdout, silent.stderr, rig.marks()) == (75, "", "", 1)
+    asked = rig.run("run", "-v")
+    assert "the last run is doubtful: a dump failed" in asked.stderr
+
+
+def test_a_dump_that_failed_of_this_client_alone_is_a_failure(rig: Rig) -> None:
+    """Whatever amandates says."""
+    script = "#!/bin/sh\ndump /home\nexit 4\n"
+    rig.server.write(f"{rig.stage}/amdump", script, mode=0o755)
+    rig.configure(command=f"{rig.stage}/amdump daily --exact-match laptop")
+    done = rig.run("run", "--json")
+    assert (done.exit, done.json["error"]) == (100, "run-failed")
 
 
 def test_a_session_that_the_server_refuses_is_not_a_second_connection(rig: Rig) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from asyncamanda.cli import COMMANDS
 from asyncamanda.commands.server import SUBCOMMANDS
 from asyncamanda.config.client import ClientConfig, NotifySettings, SshSettings
+from asyncamanda.core.direct import names_one_client
 from asyncamanda.server.setup import SERVER_TOML
 
 ROOT = Path(__file__).parents[2]
@@ -39,3 +40,13 @@ def test_every_command_of_the_server_is_in_its_page() -> None:
     """Each subcommand that `server --help` lists is explained."""
     page = (ROOT / "docs/server.md").read_text("utf-8")
     assert [name for name in SUBCOMMANDS if f"`server {name}" not in page] == []
+
+
+def test_every_amdump_that_a_client_is_told_to_run_names_that_client() -> None:
+    """Or another one that is away puts each of its backups in doubt."""
+    pages = ("README.md", "docs/guide.md", "docs/design/0007-whose-dump-failed.md")
+    text = "".join((ROOT / page).read_text("utf-8") for page in pages)
+    lines = re.findall(r"\"(/usr/sbin/amdump [^\"]*)\"|`(amdump [^`]*)`", text)
+    commands = [one or other for one, other in lines]
+    assert len(commands) >= 4
+    assert [each for each in commands if not names_one_client(each)] == []

@@ -8,13 +8,16 @@ from asyncamanda.core.alerts import (
     LONGEST_LINE,
     AlertKind,
     decide_alert,
+    judge_outcome,
     judge_state,
     one_line,
     render_body,
     render_subject,
+    standing_failure,
     word_alert,
 )
-from asyncamanda.core.model import BackupState, Outcome
+from asyncamanda.core.due import Disk, Due, NotDue, decide_due
+from asyncamanda.core.model import Attempt, BackupState, DumpRecord, Memory, Outcome, Policy
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 WELL, FAILED, STALE = BackupState.WELL, BackupState.FAILED, BackupState.STALE
@@ -58,6 +61,7 @@ def test_a_failure_is_one(outcome: Outcome, told: BackupState) -> None:
         Outcome.LATER,
         Outcome.DEFERRED,
         Outcome.STOPPED,
+        Outcome.DOUBTFUL,
         Outcome.LOST,
         Outcome.INTERRUPTED,
         Outcome.UNSEEN,
@@ -82,6 +86,96 @@ def test_a_stale_backup_stays_so_until_one_is_confirmed() -> None:
     """A failure in between does not make it a lesser trouble."""
     assert judge_state(Outcome.FAILED, is_stale=True, told=WELL) is STALE
     assert judge_state(Outcome.FAILED, is_stale=False, told=STALE) is STALE
+
+
+HOUR = timedelta(hours=1)
+
+
+def decide(**hours_ago: float | None) -> Due | NotDue:
+    """Return the verdict on disks that were last backed up so long ago, None for never."""
+    disks = tuple(
+        Disk(name, None if ago is None else DumpRecord(name, 0, NOW - ago * HOUR))
+        for name, ago in hours_ago.items()
+    )
+    return decide_due(disks, Policy(24 * HOUR), NOW)
+
+
+def remember(*attempts: tuple[Outcome, float], asked: float | None = None) -> Memory:
+    """Return a memory of attempts that took half an hour, and ended so many hours ago."""
+    return Memory(
+        since=NOW - 99 * HOUR,
+        attempts=tuple(
+            Attempt(NOW - ago * HOUR - HOUR / 2, NOW - ago * HOUR, outcome)
+            for outcome, ago in attempts
+        ),
+        asked_at=None if asked is None else NOW - asked * HOUR,
+    )
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.INCOMPLETE, Outcome.KILLED])
+@pytest.mark.parametrize(
+    ("decision", "stands"),
+    [
+        (decide(home=None), True),
+        (decide(home=30), True),
+        (decide(home=3, srv=None), True),  # which it was about
+        (decide(home=2.2, srv=30), True),  # the run itself brought /home
+        (decide(home=1, srv=30), True),
+        (decide(home=30, srv=29), True),
+        (decide(home=3), True),  # it was forced while all was fresh
+        (decide(home=2.2), True),  # and brought this one, and not all
+        (decide(home=1), False),
+        (decide(home=20, srv=1), False),  # another run has made it good
+    ],
+)
+def test_a_failure_stands_until_a_backup_is_made(
+    outcome: Outcome, decision: Due | NotDue, *, stands: bool
+) -> None:
+    """Made after it, of what is wanted; what did not come to a verdict changes nothing."""
+    later = (Outcome.UNREACHABLE, 0.5)
+    memory = remember((Outcome.BACKED_UP, 40), (outcome, 2), later)
+    failure = standing_failure(memory, decision)
+    assert (failure is memory.attempts[1]) is stands
+    told = outcome if stands else Outcome.BACKED_UP
+    assert judge_outcome(later[0], decision, failure) is told
+
+
+@pytest.mark.parametrize("decision", [decide(home=3), decide(home=1), decide(home=30), decide()])
+def test_a_refusal_stands_until_the_server_lets_this_client_in(decision: Due | NotDue) -> None:
+    """However fresh the last backup is: another's run, which made that, is no way in."""
+    refused = (Outcome.REFUSED, 2)
+    for memory in (
+        remember(refused),
+        remember((Outcome.BACKED_UP, 3), refused, (Outcome.UNREACHABLE, 1), asked=2.1),
+        remember(refused, (Outcome.DEFERRED, 1), (Outcome.STOPPED, 0.5)),
+    ):
+        failure = standing_failure(memory, decision)
+        assert failure
+        assert failure.outcome is Outcome.REFUSED
+        assert judge_outcome(None, decision, failure) is Outcome.REFUSED
+
+
+@pytest.mark.parametrize(
+    "memory",
+    [
+        remember((Outcome.REFUSED, 2), asked=1),
+        remember((Outcome.REFUSED, 2), (Outcome.LATER, 1)),
+        remember((Outcome.REFUSED, 2), (Outcome.LOST, 1)),
+        remember((Outcome.REFUSED, 2), (Outcome.DOUBTFUL, 1)),
+        remember((Outcome.REFUSED, 2), (Outcome.BACKED_UP, 1)),
+        remember((Outcome.BACKED_UP, 1)),
+        remember((Outcome.UNREACHABLE, 1)),
+        remember(),
+    ],
+)
+def test_who_is_let_in_is_not_refused(memory: Memory) -> None:
+    """A word of the server's, or a run, is enough; all is well with a backup only."""
+    fresh, due = decide(home=3), decide(home=30)
+    assert standing_failure(memory, fresh) is None
+    assert standing_failure(memory, due) is None
+    assert judge_outcome(None, fresh, None) is Outcome.BACKED_UP
+    assert judge_outcome(Outcome.UNREACHABLE, due, None) is None
+    assert judge_outcome(Outcome.BACKED_UP, due, None) is Outcome.BACKED_UP
 
 
 def test_an_alert_says_who_and_what_and_what_to_do() -> None:

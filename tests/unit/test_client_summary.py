@@ -32,6 +32,7 @@ from asyncamanda.core.model import (
 )
 from asyncamanda.core.served import decide_served
 from asyncamanda.core.sshargv import SshOptions, Target
+from asyncamanda.core.starting import Waits
 from asyncamanda.core.summary import judge_summary, summarize
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -83,11 +84,8 @@ def look(memory: Memory = MEMORY, plan: Plan = PLAN, disks: tuple[Disk, ...] = (
         decision=decision,
         witness=witness,
         is_stale=False,
-        settles_at=None,
-        next_try_at=None,
-        come_back_at=None,
+        waits=Waits(),
         contact_at=None,
-        retry_at=None,
         differences=(),
         glimpses=[],
     )
@@ -118,7 +116,7 @@ def test_what_is_left_is_read_back() -> None:
     left = summarize(summarize_look(PLAN, look()))
     assert decode_summary(encode_summary(left).encode()) == left
     assert [disk.last for disk in left.disks] == [None, DUMP]
-    assert left.retry_within == HOUR + HOUR / 12
+    assert left.retry_within == PLAN.policy.interval
     classic = replace(left, retry_within=None, asked_at=None)
     assert decode_summary(encode_summary(classic).encode()) == classic
 

@@ -4,7 +4,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from asyncamanda.core.direct import BackedUp, NotBackedUp, explain_status, find_moved, judge_run
+from asyncamanda.core.direct import (
+    BackedUp,
+    NotBackedUp,
+    explain_status,
+    find_moved,
+    has_moved,
+    judge_run,
+    may_move,
+    names_one_client,
+)
 from asyncamanda.core.due import Disk
 from asyncamanda.core.model import DumpRecord, Outcome
 
@@ -60,15 +69,81 @@ def test_strange_output_is_a_backup_with_a_remark() -> None:
     assert "strange output" in verdict.remark
 
 
-@pytest.mark.parametrize("status", [1, 3, 4, 5, 6, 8, 16, 31, 32, 126, 127])
-def test_any_other_status_is_no_backup_whatever_moved(status: int) -> None:
+ALONE = "/usr/sbin/amdump daily --exact-match laptop"
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        *((AMDUMP, status) for status in (1, 3, 16, 17, 20, 31, 32, 126, 127)),
+        *((ALONE, status) for status in (1, 3, 4, 5, 6, 8, 9, 16, 31, 32, 126, 127)),
+        ("backup.sh", 4),
+    ],
+)
+def test_any_other_status_is_no_backup_whatever_moved(command: str, status: int) -> None:
     """amandates lies, so that it cannot make a failed run good."""
-    verdict = judge_run(AMDUMP, status, ("/",), (ROOT,))
+    verdict = judge_run(command, status, ("/",), (ROOT,))
     assert isinstance(verdict, NotBackedUp)
     assert verdict.reference == "run-failed"
     assert verdict.outcome is Outcome.FAILED
-    assert explain_status(AMDUMP, status) in verdict.message
+    assert explain_status(command, status) in verdict.message
     assert verdict.dumps == (ROOT,)
+    assert not may_move(command, status)
+
+
+@pytest.mark.parametrize("status", [4, 5, 6, 7, 8, 9, 12, 13])
+@pytest.mark.parametrize("wanted", [(), ("/",)])
+def test_a_dump_that_failed_may_be_another_clients(status: int, wanted: tuple[str, ...]) -> None:
+    """Where all that is wanted moved, and the command names more than this client.
+
+    amdump does not say whose it was, and amandates moves for a dump that was lost as well.
+    """
+    verdict = judge_run(AMDUMP, status, wanted, (ROOT,))
+    assert isinstance(verdict, NotBackedUp)
+    assert (verdict.outcome, verdict.dumps) == (Outcome.DOUBTFUL, (ROOT,))
+    assert "does not tell whose it was" in verdict.message
+    assert "--exact-match" in verdict.hint
+    assert may_move(AMDUMP, status)
+
+
+@pytest.mark.parametrize("moved", [(), (ROOT,)])
+def test_a_dump_that_failed_where_a_wanted_disk_did_not_move_is_ours(
+    moved: tuple[DumpRecord, ...],
+) -> None:
+    """As far as anybody can tell, so it is a failure."""
+    verdict = judge_run(AMDUMP, 5, ("/", "/home"), moved)
+    assert isinstance(verdict, NotBackedUp)
+    assert verdict.outcome is Outcome.FAILED
+
+
+@pytest.mark.parametrize(
+    ("command", "names_one"),
+    [
+        (ALONE, True),
+        ("amdump --exact-match daily laptop", True),
+        ("amdump daily --exact-match laptop /home '/srv/d 3'", True),
+        ("amdump daily -o retry-dump=1 --no-taper --exact-match laptop", True),
+        ("amdump daily --exact-match -oretry-dump=1 laptop", True),
+        ("sudo -u backup /usr/sbin/amdump daily --exact-match laptop", True),
+        ("amdump daily laptop", False),  # a pattern, which may fit others
+        ("amdump daily --exact-match", False),
+        ("amdump daily --exact-match -o laptop", False),
+        ("amdump daily --exact-match laptop desktop", False),
+        ("amdump daily --exact-match laptop /home desktop /home", False),
+        ("amdump daily --exact-match laptop /home home", False),  # a disk's name, or a client's
+        ("amdump daily --exact-match laptop; amdump daily", False),
+        ("amdump daily --exact-match laptop && amdump weekly", False),
+        ("amdump daily --exact-match $CLIENTS", False),
+        ("amdump daily --exact-match laptop*", False),
+        ("amdump daily --exact-match laptop\namdump daily", False),
+        ("amdump daily --exact-match 'laptop", False),
+        ("backup.sh --exact-match daily laptop", False),
+        ("", False),
+    ],
+)
+def test_a_command_names_this_client_alone(command: str, *, names_one: bool) -> None:
+    """Where that is not plain, it does not."""
+    assert names_one_client(command) is names_one
 
 
 @pytest.mark.parametrize("command", [AMDUMP, "backup.sh"])
@@ -142,3 +217,19 @@ def test_a_disk_has_moved_if_its_last_dump_is_newer_or_its_first() -> None:
     )
     assert find_moved(before, after) == (later, new, fresh)
     assert find_moved(after, before) == ()
+
+
+def test_all_that_is_wanted_has_moved() -> None:
+    """None that is wanted means any; what else moved does not matter."""
+    assert has_moved((), (ROOT,))
+    assert has_moved(("/",), (ROOT, HOME))
+    assert not has_moved((), ())
+    assert not has_moved(("/", "/home"), (ROOT,))
+    assert not has_moved(("/",), ())
+
+
+@pytest.mark.parametrize(("command", "status"), [(AMDUMP, 0), (AMDUMP, 2), ("backup.sh", 0)])
+def test_after_a_good_end_a_disk_may_still_move(command: str, status: int) -> None:
+    """An APPLICATION's dump ends before amandates is written."""
+    assert may_move(command, status)
+    assert not may_move("backup.sh", 2)

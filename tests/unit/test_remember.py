@@ -26,7 +26,7 @@ SETTLE = timedelta(hours=1)
 EMPTY = Memory(since=NOW)
 
 UNSETTLED = [Outcome.KILLED, Outcome.LOST, Outcome.INTERRUPTED, Outcome.UNSEEN, Outcome.PAUSED]
-RAN = [Outcome.FAILED, Outcome.INCOMPLETE, *UNSETTLED]
+RAN = [Outcome.FAILED, Outcome.INCOMPLETE, Outcome.DOUBTFUL, *UNSETTLED]
 NOT_RUN = [
     Outcome.UNREACHABLE,
     Outcome.REFUSED,
@@ -74,10 +74,11 @@ def test_a_good_run_confirms_its_dumps_and_no_others(outcome: Outcome) -> None:
     assert memory.distrusted == ()
 
 
-def test_a_failed_run_confirms_nothing_and_its_times_are_distrusted() -> None:
-    """From the second of its start, to its end."""
+@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.DOUBTFUL])
+def test_a_failed_run_confirms_nothing_and_its_times_are_distrusted(outcome: Outcome) -> None:
+    """From the second of its start, to its end; so it is with one of whose end nobody is sure."""
     claimed = DumpRecord("/", 0, NOW)
-    memory = remember(replace(attempt(Outcome.FAILED), dumps=(claimed,)))
+    memory = remember(replace(attempt(outcome), dumps=(claimed,)))
     assert memory.confirmed == {}
     assert memory.distrusted == (Span(NOW, NOW + MINUTE),)
 
@@ -342,7 +343,10 @@ def test_an_outcome_that_did_not_run_is_settled(outcome: Outcome) -> None:
         (Outcome.INCOMPLETE, ("/",), ("/gone",), 23.3, False),
         (Outcome.INCOMPLETE, ("/",), ("/gone",), -1, False),  # the clock was set back
         (Outcome.INCOMPLETE, ("/",), ("/gone", "/"), 1, False),  # what it brought is due again
-        (Outcome.INCOMPLETE, (), ("/gone",), 1, False),  # nothing at all: a wrong command, say
+        (Outcome.INCOMPLETE, (), ("/gone",), 1, True),  # nothing at all: a wrong command, say
+        (Outcome.INCOMPLETE, (), (), 1, True),  # the classic form, where any disk would do
+        (Outcome.DOUBTFUL, ("/",), ("/",), 1, True),  # the next would hardly be less doubtful
+        (Outcome.DOUBTFUL, ("/",), ("/",), 23.3, False),
         (Outcome.FAILED, ("/",), ("/gone",), 1, False),
         (Outcome.BACKED_UP, ("/",), ("/gone",), 1, False),
     ],

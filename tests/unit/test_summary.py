@@ -144,10 +144,11 @@ def test_time_alone_makes_a_summary_overdue_and_stale() -> None:
 
 @pytest.mark.parametrize("outcome", FAILURES)
 def test_a_failure_stands_until_something_newer_is_confirmed(outcome: Outcome) -> None:
-    """By another's run as well, of which the agent has heard."""
+    """By another's run as well, of which the agent has heard; but that is no way in again."""
     failed = tried(outcome, 2 * HOUR)
     newer = summary(disk("/", HOUR), attempts=(failed,), asked=3 * HOUR)
-    assert judge_summary(newer, NOW).failure is None
+    is_refused = outcome is Outcome.REFUSED
+    assert judge_summary(newer, NOW).failure == (failed if is_refused else None)
     older = summary(disk("/", 3 * HOUR), attempts=(failed,), asked=3 * HOUR)
     assert judge_summary(older, NOW).failure == failed
 

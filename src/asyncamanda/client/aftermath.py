@@ -5,26 +5,34 @@ from contextlib import suppress
 from dataclasses import replace
 
 from asyncamanda.client import telling
-from asyncamanda.client.look import Look, look_around
-from asyncamanda.client.memory import write_memory
+from asyncamanda.client.look import LOCK_NAME, Look, look_around
+from asyncamanda.client.memory import make_folder, read_memory, write_memory
 from asyncamanda.client.moment import WAITED_FOR, note_wait
 from asyncamanda.client.plan import Plan
 from asyncamanda.client.start import Start
 from asyncamanda.client.summary import leave_summary
 from asyncamanda.client.surroundings import look_at_surroundings
 from asyncamanda.client.telling import PingKind, Standing
-from asyncamanda.core.alerts import FAILURES, Alert, AlertKind, one_line, word_alert
+from asyncamanda.core.alerts import (
+    FAILURES,
+    Alert,
+    AlertKind,
+    judge_outcome,
+    one_line,
+    standing_failure,
+    word_alert,
+)
 from asyncamanda.core.conditions import Deferred
 from asyncamanda.core.due import Due, NotDue, is_all_parked
 from asyncamanda.core.model import Attempt, BackupState, Memory, Outcome
-from asyncamanda.core.remember import forget_tries
+from asyncamanda.core.remember import forget_tries, note_bad_run, note_end, note_unseen_end
 from asyncamanda.core.retry import fingerprint
-from asyncamanda.errors import AsyncamandaError
+from asyncamanda.errors import AsyncamandaError, NotStoredError
 from asyncamanda.report.text import describe_attempt
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.journal import JournalLine, Priority, write_journal
+from asyncamanda.system.locks import Held, hold_lock
 
-VERDICTS = FAILURES | {Outcome.BACKED_UP}
 HINT = "as root on that machine: `asyncamanda status`, and `asyncamanda doctor` for what to mend"
 
 
@@ -37,7 +45,7 @@ class Aftermath:
         self._narrator = start.narrator
         self._stop = start.stop
         self.deferred: Deferred | None = None
-        self.failure = ""  # that of this start, which may not have been remembered
+        self.error: AsyncamandaError | None = None  # which may not have been remembered
 
     def settle(self) -> None:
         """Remember when the next try is, and tell whom it concerns. Raises nothing of ours.
@@ -74,9 +82,14 @@ class Aftermath:
 
     def _plan_wait(self, look: Look, attempt: Attempt | None) -> Memory:
         memory = look.memory
-        if isinstance(look.decision, NotDue) and memory.tries and not look.is_contact_due:
+        is_settled = isinstance(look.decision, NotDue) and not look.is_contact_due
+        if is_settled and (memory.tries or memory.seen):
             return forget_tries(memory)
-        if self._plan.moments is None or attempt is None or attempt.outcome not in WAITED_FOR:
+        if self._plan.moments is None or attempt is None:
+            return memory
+        if attempt.outcome.has_run:
+            return note_bad_run(memory, fingerprint(look_at_surroundings()))
+        if attempt.outcome not in WAITED_FOR:
             return memory
         if self._before.memory.attempts[-1:] and not _is_alike(self._before.memory, attempt):
             memory = forget_tries(memory)
@@ -85,11 +98,8 @@ class Aftermath:
 
     def _tell(self, look: Look, attempt: Attempt | None) -> dict[str, BackupState]:
         """Tell whom it concerns; return what each channel was told by now."""
-        outcome, failure = attempt.outcome if attempt else None, _last_failure(look)
-        if isinstance(look.decision, NotDue) and not is_all_parked(look.decision):
-            outcome = Outcome.BACKED_UP  # if not by this start, then by another run
-        elif outcome is not Outcome.BACKED_UP:  # a channel may not know of the last failure
-            outcome = failure.outcome if failure else None
+        failure = standing_failure(look.memory, look.decision)
+        outcome = judge_outcome(attempt.outcome if attempt else None, look.decision, failure)
 
         def word(kind: AlertKind) -> Alert:
             why = failure if kind is AlertKind.FAILED else attempt
@@ -127,41 +137,34 @@ class Aftermath:
                     outcome=attempt.outcome.value,
                 )
             )
-        kind = None
-        if self.failure or (attempt and attempt.outcome in FAILURES):
-            kind, detail = PingKind.FAILURE, self.failure or detail
-        elif attempt and attempt.outcome in WAITED_FOR:
-            pass  # though nothing was due, the server was to be greeted
-        elif (
-            isinstance(look.decision, NotDue)
-            and not is_all_parked(look.decision)
-            and (
-                attempt or self._before.memory.told or not isinstance(self._before.decision, NotDue)
-            )
-        ):
-            kind = PingKind.SUCCESS
-            detail = detail or "another run has made the backup"
+        kind = self._choose_ping(look, attempt)
+        if kind is PingKind.FAILURE and self.error:
+            self.error.is_told = True
+            detail = self.error.message
+        detail = detail or "another run has made the backup"
         sent = telling.ping(self._plan.notify, kind, detail) if kind else None
         if sent and sent.problem:
             self._narrator.note(f"the ping failed: {sent.problem}")
+
+    def _choose_ping(self, look: Look, attempt: Attempt | None) -> PingKind | None:
+        """Return what the watchdog is to hear of it, None for nothing."""
+        if isinstance(self.error, NotStoredError) or (attempt and attempt.outcome in FAILURES):
+            return PingKind.FAILURE
+        if standing_failure(look.memory, look.decision) or is_all_parked(look.decision):
+            return None
+        if attempt and attempt.outcome in WAITED_FOR:
+            return None  # though nothing was due, the server was to be greeted
+        is_over = self._before.memory.told or not isinstance(self._before.decision, NotDue)
+        is_well = isinstance(look.decision, NotDue) and (attempt or is_over)
+        return PingKind.SUCCESS if is_well else None
 
 
 def _is_alike(memory: Memory, attempt: Attempt) -> bool:
     return memory.attempts[-1].outcome is attempt.outcome
 
 
-def _last_failure(look: Look) -> Attempt | None:
-    """Return the last attempt that had a verdict, if that was a failure that still stands."""
-    verdicts = (each for each in reversed(look.memory.attempts) if each.outcome in VERDICTS)
-    last = next(verdicts, None)
-    if last is None or last.outcome not in FAILURES:
-        return None
-    at = look.decision.last_at
-    return last if at is None or last.started_at > at else None
-
-
 def report_trouble(plan: Plan, error: AsyncamandaError) -> None:
-    """Tell journal and watchdog of what keeps every start from backing up, until it is mended.
+    """Tell of what keeps every start from backing up, until it is mended: people once.
 
     It may be that nothing can be remembered: so whoever would be told at each start is not.
     """
@@ -174,6 +177,33 @@ def report_trouble(plan: Plan, error: AsyncamandaError) -> None:
         )
     )
     telling.ping(plan.notify, PingKind.FAILURE, error.message)
+    with suppress(AsyncamandaError, Held, OSError):
+        make_folder(plan.state)
+        with hold_lock(plan.state / LOCK_NAME, read_clock()):
+            _tell_trouble(plan, error)
+
+
+def _tell_trouble(plan: Plan, error: AsyncamandaError) -> None:
+    """Remember `error` as a refusal, and tell whom it concerns. Raises what write_memory() does."""
+    now = read_clock()
+    memory, damage = read_memory(plan.state, now)
+    if damage:  # the next start that gets further sets it aside
+        return
+    attempt = Attempt(now, now, Outcome.REFUSED, error.message)
+    memory = note_end(note_unseen_end(memory), attempt)
+    write_memory(plan.state, memory)
+    told, _ = telling.tell_change(
+        plan.notify,
+        memory.told,
+        outcome=attempt.outcome,
+        is_stale=False,  # which the next start that gets further finds out
+        word=lambda kind: word_alert(
+            kind, socket.gethostname(), now, None, describe_attempt(attempt), HINT
+        ),
+        state_folder=plan.state,
+    )
+    if told != memory.told:
+        write_memory(plan.state, replace(memory, told=told))
 
 
 def show_standing(plan: Plan, look: Look) -> None:

@@ -3,6 +3,7 @@
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import assert_never
 
 from asyncamanda.client import direct, gate
 from asyncamanda.client.aftermath import Aftermath
@@ -18,7 +19,8 @@ from asyncamanda.core.interval import format_age
 from asyncamanda.core.model import Attempt, Outcome
 from asyncamanda.core.remember import last_run, note_end
 from asyncamanda.core.retry import fingerprint
-from asyncamanda.errors import EverydayError, LaterError, NotStoredError
+from asyncamanda.core.starting import Hindrance, Urge, Wait, decide_start, heed_retry
+from asyncamanda.errors import AsyncamandaError, EverydayError, LaterError
 from asyncamanda.report.text import (
     describe_attempt,
     explain_differences,
@@ -36,14 +38,6 @@ class Deferral:
 
     because: Deferred
     is_news: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Urge:
-    """How much a start wants to back up: though nothing is due, and at once, whatever waits."""
-
-    is_forced: bool = False
-    is_hasty: bool = False
 
 
 def back_up(plan: Plan, narrator: Narrator, urge: Urge) -> Attempt | NotDue | Deferral:
@@ -69,8 +63,8 @@ def back_up(plan: Plan, narrator: Narrator, urge: Urge) -> Attempt | NotDue | De
         aftermath = Aftermath(start)
         try:
             return _decide(start, urge, aftermath)
-        except NotStoredError as error:
-            aftermath.failure = error.message
+        except AsyncamandaError as error:
+            aftermath.error = error
             raise
         finally:
             aftermath.settle()
@@ -79,14 +73,13 @@ def back_up(plan: Plan, narrator: Narrator, urge: Urge) -> Attempt | NotDue | De
 def _decide(start: Start, urge: Urge, aftermath: Aftermath) -> Attempt | NotDue | Deferral:
     """Back up, unless something speaks against it."""
     plan, look = start.plan, start.look
-    if isinstance(look.decision, NotDue) and not urge.is_forced:
-        return _greet(start, look.decision, urge) if look.is_contact_due else look.decision
-    if look.settles_at:
-        raise _unsettled(last_run(look.memory), look.settles_at)
-    if not urge.is_forced:
-        _refuse_too_early(plan, look)
-        if deferral := _find_hindrance(plan, look, urge, aftermath):
-            return deferral
+    match decide_start(look.decision, look.waits, urge):
+        case NotDue() as not_due:
+            return _greet(start, not_due, urge) if look.is_contact_due else not_due
+        case Wait() as wait:
+            raise _explain_wait(plan, look, wait)
+    if not urge.is_forced and (deferral := _find_hindrance(plan, look, urge, aftermath)):
+        return deferral
     with Guard(start) as guard:
         if plan.command is None:
             return gate.back_up(start, guard, force=urge.is_forced)
@@ -126,11 +119,12 @@ def _find_hindrance(plan: Plan, look: Look, urge: Urge, aftermath: Aftermath) ->
 
     Raises EverydayError if the last try came to nothing lately, and nothing has changed since.
     """
-    if plan.moments is None:
+    if plan.moments is None:  # the classic form takes any moment, and looks at none
+        if waits_until := heed_retry(look.waits, look.memory, "", urge):
+            raise _waiting(plan, look, waits_until)
         return None
     surroundings, moment = judge_moment(plan.moments, look)
-    is_the_same = fingerprint(surroundings) == look.memory.seen
-    waits_until = look.retry_at if is_the_same and not urge.is_hasty else None
+    waits_until = heed_retry(look.waits, look.memory, fingerprint(surroundings), urge)
     if isinstance(moment, Deferred):
         if waits_until is None:
             attempt = Attempt(look.now, look.now, Outcome.DEFERRED, explain_deferred(moment))
@@ -138,18 +132,21 @@ def _find_hindrance(plan: Plan, look: Look, urge: Urge, aftermath: Aftermath) ->
             write_memory(plan.state, note_end(look.memory, attempt))
         return Deferral(moment, is_news=waits_until is None)
     if waits_until:
-        raise _waiting(look, waits_until)
+        raise _waiting(plan, look, waits_until)
     return None
 
 
-def _waiting(look: Look, until: datetime) -> EverydayError:
+def _waiting(plan: Plan, look: Look, until: datetime) -> EverydayError:
     last = look.memory.attempts[-1] if look.memory.attempts else None
     why = f"the last try ended with: {describe_attempt(last)}" if last else "tried lately"
-    return EverydayError(
-        "waits",
-        f"{why}; the next try is at {format_time(until)}, or as soon as power or network change",
-        "--force tries now",
-    )
+    sooner = ", or as soon as power or network change" if plan.moments else ""
+    words = f"{why}; the next try is at {format_time(until)}{sooner}"
+    return EverydayError("waits", words, _now_hint(plan))
+
+
+def _now_hint(plan: Plan) -> str:
+    """Return how to try at once. The classic form knows no --force."""
+    return "--force tries now" if plan.moments else "typed at a terminal, it tries now"
 
 
 def _lock(stack: ExitStack, plan: Plan) -> None:
@@ -186,18 +183,33 @@ def _unsettled(last: Attempt | None, settles_at: datetime) -> LaterError:
     )
 
 
-def _refuse_too_early(plan: Plan, look: Look) -> None:
-    """Raise EverydayError if a try now would come to nothing, or the server wants none yet."""
-    if until := look.next_try_at:
-        raise EverydayError(
-            "tried-lately",
-            f"the last run went well and did not dump {name_disks(look.decision.wanted)}; "
-            f"the next try is at {format_time(until)}",
-            "--force tries now; `disks` in client.toml names the disks that matter",
-        )
-    if until := look.come_back_at:
-        raise EverydayError(
-            "come-back",
-            f"{plan.target.host} said to come back at {format_time(until)}",
-            "the first start after that asks again; --force asks now",
-        )
+def _explain_wait(plan: Plan, look: Look, wait: Wait) -> LaterError:
+    """Return the error for a start that is due, and that is not to be tried yet."""
+    match wait.hindrance:
+        case Hindrance.UNSETTLED:
+            return _unsettled(last_run(look.memory), wait.until)
+        case Hindrance.PUT_OFF:
+            return EverydayError(
+                "come-back",
+                f"{plan.target.host} said to come back at {format_time(wait.until)}",
+                "the first start after that asks again; --force asks now",
+            )
+        case Hindrance.TRIED_LATELY:
+            return _tried_lately(plan, look, wait.until)
+        case _:
+            assert_never(wait.hindrance)
+
+
+def _tried_lately(plan: Plan, look: Look, until: datetime) -> EverydayError:
+    last = last_run(look.memory)
+    assert last  # or nothing would have been tried
+    named = name_disks(look.decision.wanted) or "any disk of this client"
+    did = f"went well and did not dump {named}"
+    if last.outcome is Outcome.DOUBTFUL:
+        did = "is doubtful: a dump failed, and whose is not known"
+    return EverydayError(
+        "tried-lately",
+        f"the last run {did}; the next try is at {format_time(until)}",
+        _now_hint(plan)
+        + ("; `disks` in client.toml names the disks that matter" if plan.moments else ""),
+    )

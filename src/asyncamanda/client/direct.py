@@ -1,6 +1,7 @@
 """Direct mode: connect, run the command, judge by its status and by amandates."""
 
 import os
+import select
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -12,7 +13,15 @@ from asyncamanda.client.memory import say_alive, write_memory
 from asyncamanda.client.moment import Guard
 from asyncamanda.client.plan import Plan, find_password, warn_of_password
 from asyncamanda.client.start import Start
-from asyncamanda.core.direct import BackedUp, NotBackedUp, explain_status, find_moved, judge_run
+from asyncamanda.core.direct import (
+    BackedUp,
+    NotBackedUp,
+    explain_status,
+    find_moved,
+    has_moved,
+    judge_run,
+    may_move,
+)
 from asyncamanda.core.model import Attempt, DumpRecord, Outcome, Started
 from asyncamanda.core.remember import note_end, note_start
 from asyncamanda.errors import AsyncamandaError, LaterError, NotStoredError
@@ -30,6 +39,8 @@ from asyncamanda.system.ssh import (
 )
 
 LOOK_EVERY = timedelta(seconds=1)
+MOVES_WITHIN = timedelta(seconds=10)  # after the command's end
+LOOK_AGAIN_EVERY = 0.2  # seconds
 
 
 class _Watcher:
@@ -85,7 +96,10 @@ def back_up(start: Start, guard: Guard) -> Attempt:
     except NotConnected as failure:
         outcome, error = explain_not_connected(failure.fault, plan.target)
         attempt = Attempt(started_at, read_clock(), outcome, error.message)
-        write_memory(plan.state, note_end(start.look.memory, attempt))
+        try:
+            write_memory(plan.state, note_end(start.look.memory, attempt))
+        except AsyncamandaError as trouble:
+            narrator.tell(f"warning: {trouble.message}")
         raise error from None
 
 
@@ -122,18 +136,37 @@ def _judge(
     if not isinstance(end, Ended):
         return _judge_unseen(plan, started_at, ended_at, end)
     try:
-        after, _ = read_disks(plan.amandates, look.memory, ended_at, stop=stop)
+        moved = _find_moved(plan, look, end.status, stop)
     except AsyncamandaError as error:
         words = f"ended with {explain_status(plan.command, end.status)}, but {error.message}"
         return Attempt(started_at, ended_at, Outcome.FAILED, words, end.status), error
-    moved = find_moved(look.disks, after)
     match judge_run(plan.command, end.status, look.decision.wanted, moved):
         case BackedUp(dumps, remark):
             good = Attempt(started_at, ended_at, Outcome.BACKED_UP, remark, end.status, dumps)
             return good, None
         case NotBackedUp(reference, message, hint, dumps, outcome):
             bad = Attempt(started_at, ended_at, outcome, message, end.status, dumps)
-            return bad, NotStoredError(reference, message, hint)
+            # a doubtful one is no failure of ours, and gets loud once the backup is stale
+            kind = LaterError if outcome is Outcome.DOUBTFUL else NotStoredError
+            return bad, kind(reference, message, hint)
+
+
+def _find_moved(plan: Plan, look: Look, status: int, stop: StopRequest) -> tuple[DumpRecord, ...]:
+    """Return which disks have moved forward in amandates.
+
+    amgtar's dumps (APPLICATION) end at the server before the client writes amandates, so where
+    one that is wanted has not moved we look again, for a while.
+    """
+    assert plan.command
+    began_at = read_clock()
+    while True:
+        now = read_clock()
+        after, _ = read_disks(plan.amandates, look.memory, now, stop=stop)
+        moved = find_moved(look.disks, after)
+        is_over = not began_at <= now < began_at + MOVES_WITHIN or stop.signal
+        if is_over or has_moved(look.decision.wanted, moved) or not may_move(plan.command, status):
+            return moved
+        select.select([stop], [], [], LOOK_AGAIN_EVERY)
 
 
 def _judge_unseen(

@@ -12,9 +12,9 @@ from asyncamanda.core.amandates import Rejected, iterate_rows
 from asyncamanda.core.due import Decision, Disk, Witness, decide_due, is_stale, survey_disks
 from asyncamanda.core.model import Memory
 from asyncamanda.core.peer import own
-from asyncamanda.core.remember import doubt_running, next_try_at, note_unseen_end, settles_at
-from asyncamanda.core.retry import retry_at
-from asyncamanda.core.served import come_back_at, contact_at, decide_served, find_witness
+from asyncamanda.core.remember import doubt_running, note_unseen_end
+from asyncamanda.core.served import contact_at, decide_served, find_witness
+from asyncamanda.core.starting import Waits, survey_waits
 from asyncamanda.errors import AsyncamandaError
 from asyncamanda.system.files import open_shared
 from asyncamanda.system.interrupts import StopRequest
@@ -28,11 +28,9 @@ LOCK_NAME = "lock"
 class Look:
     """One look, at one time, with the verdict, which is by the word of `witness`.
 
-    `damage` says what is wrong with the memory (None: nothing); `settles_at` until when a
-    run whose end nobody saw may go on; `next_try_at` until when one that is due is not tried
-    again; `come_back_at` until when the gate's server wants not to be asked; `contact_at` when it
-    is to be greeted though nothing is due; `retry_at` when one that came to nothing is tried again;
-    `differences` what makes this another server or client than was remembered, in words; and
+    `damage` says what is wrong with the memory (None: nothing); `waits` what keeps a backup that
+    is due from being made; `contact_at` when the gate's server is to be greeted though nothing is
+    due; `differences` what makes this another server or client than was remembered, in words; and
     `glimpses` what the verdict rests on.
     """
 
@@ -44,11 +42,8 @@ class Look:
     decision: Decision
     witness: Witness
     is_stale: bool
-    settles_at: datetime | None
-    next_try_at: datetime | None
-    come_back_at: datetime | None
+    waits: Waits
     contact_at: datetime | None
-    retry_at: datetime | None
     differences: tuple[str, ...]
     glimpses: list[str]
 
@@ -61,6 +56,26 @@ class Look:
     def is_contact_due(self) -> bool:
         """Whether the gate's server is to be greeted, whatever else is due."""
         return self.contact_at is not None and self.contact_at <= self.now
+
+    @property
+    def settles_at(self) -> datetime | None:
+        """Until when a run whose end nobody saw may go on."""
+        return self.waits.settles_at
+
+    @property
+    def next_try_at(self) -> datetime | None:
+        """Until when a run that is due is not made again."""
+        return self.waits.next_try_at
+
+    @property
+    def come_back_at(self) -> datetime | None:
+        """Until when the gate's server wants not to be asked."""
+        return self.waits.come_back_at
+
+    @property
+    def retry_at(self) -> datetime | None:
+        """When what came to nothing is tried again."""
+        return self.waits.last_at
 
 
 def look_around(
@@ -100,13 +115,8 @@ def look_around(
         decision=decision,
         witness=Witness.AMANDATES if is_direct else find_witness(memory),
         is_stale=is_stale(decision, memory.since, plan.policy, now),
-        settles_at=settles_at(memory, plan.policy.settle, now) if is_direct else None,
-        next_try_at=next_try_at(memory, decision.wanted, plan.policy.interval, now),
-        come_back_at=None if is_direct else come_back_at(memory, now),
+        waits=survey_waits(memory, decision, plan.policy, plan.patience, now),
         contact_at=None if is_direct else contact_at(memory, now),
-        retry_at=retry_at(memory.retry_at, now, plan.moments.retry_within + plan.moments.spread)
-        if plan.moments
-        else None,
         differences=differences,
         glimpses=[*glimpses, *seen],
     )

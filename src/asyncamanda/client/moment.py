@@ -40,15 +40,8 @@ PING_WITHIN = 10.0  # seconds
 LONGEST_NAP = 1.0  # seconds: then the wall clock is looked at again
 LOOK_EVERY = timedelta(seconds=5)
 
-# after these the next try waits; the others are settled by what the server says, or at once
-WAITED_FOR = {
-    Outcome.UNREACHABLE,
-    Outcome.LATER,
-    Outcome.FAILED,
-    Outcome.REFUSED,
-    Outcome.DEFERRED,
-    Outcome.PAUSED,
-}
+# after these, which reached no run, the next try waits; after runs core/starting.py says how long
+WAITED_FOR = {Outcome.UNREACHABLE, Outcome.LATER, Outcome.REFUSED, Outcome.DEFERRED}
 
 
 def judge_moment(moments: Moments, look: Look) -> tuple[Surroundings, Go | Deferred]:

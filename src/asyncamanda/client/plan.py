@@ -18,10 +18,12 @@ from asyncamanda.core.classic import ClassicArguments
 from asyncamanda.core.conditions import Conditions, Pause
 from asyncamanda.core.model import Policy, Watch
 from asyncamanda.core.sshargv import SshOptions, Target
+from asyncamanda.core.starting import Patience
 from asyncamanda.errors import ConfigurationError, RefusedError, UsageError
 from asyncamanda.system.account import become_user, find_user
 
 PUBLIC = Path(quick.SYSTEM_STATE, "public")  # for everybody to read
+RETRY_WITHIN = timedelta(hours=1)  # in the classic form
 NOBODY = config.NotifySettings(desktop=False)  # whom the classic form tells
 
 
@@ -65,6 +67,14 @@ class Plan:
     moments: Moments | None = None
     notify: config.NotifySettings = NOBODY
     summary: Path | None = None
+
+    @property
+    def patience(self) -> Patience:
+        """How long a start waits after one that came to nothing."""
+        is_direct = self.command is not None
+        if self.moments is None:
+            return Patience(is_direct, RETRY_WITHIN)
+        return Patience(is_direct, self.moments.retry_within, self.moments.spread)
 
 
 def plan_classic(arguments: ClassicArguments) -> Plan:

@@ -18,6 +18,7 @@ from asyncamanda.client.look import Look
 from asyncamanda.client.plan import Plan
 from asyncamanda.core.due import Disk, Witness
 from asyncamanda.core.model import EPOCH, Attempt, DumpRecord, Outcome, Policy, Watch
+from asyncamanda.core.starting import survey_waits
 from asyncamanda.core.summary import Summary, summarize
 from asyncamanda.errors import BadDataError
 from asyncamanda.report.json import attempt_value, dump_value, time_value
@@ -39,7 +40,7 @@ def summarize_look(plan: Plan, look: Look) -> Summary:
     policy = plan.policy
     if plan.command is None:  # what the server has is waited for, however long
         policy = replace(policy, disks=tuple(verdict.disk.name for verdict in verdicts))
-    moments = plan.moments
+    patience = plan.patience
     return Summary(
         written_at=look.now,
         since=look.memory.since,
@@ -49,8 +50,8 @@ def summarize_look(plan: Plan, look: Look) -> Summary:
         attempts=look.memory.attempts,
         asked_at=look.memory.asked_at,
         not_before=look.memory.not_before,
-        retry_at=look.memory.retry_at,
-        retry_within=moments.retry_within + moments.spread if moments else None,
+        retry_at=survey_waits(look.memory, look.decision, plan.policy, patience, look.now).last_at,
+        retry_within=max(patience.retry_within + patience.spread, plan.policy.interval),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from asyncamanda.client import agent, note
 from asyncamanda.client.aftermath import report_trouble, show_standing
-from asyncamanda.client.agent import Deferral, Urge
+from asyncamanda.client.agent import Deferral
 from asyncamanda.client.look import Look, look_around
 from asyncamanda.client.moment import await_turn, find_hindrance
 from asyncamanda.client.plan import Plan, plan_configured
@@ -16,6 +16,7 @@ from asyncamanda.core.conditions import explain_deferred
 from asyncamanda.core.due import NotDue
 from asyncamanda.core.interval import format_age
 from asyncamanda.core.model import Attempt
+from asyncamanda.core.starting import Urge
 from asyncamanda.errors import (
     AsyncamandaError,
     BadDataError,
@@ -101,7 +102,7 @@ def run_plan(plan: Plan, options: RunOptions) -> Exit:
     try:
         return _check_and_run(plan, options)
     except (BadDataError, ConfigurationError, ProtocolError, RefusedError) as error:
-        if not options.dry_run:
+        if not options.dry_run and not error.is_told:
             report_trouble(plan, error)
         raise
 
@@ -140,7 +141,7 @@ def _back_up(
     """Let the agent back up, and say how that went. Raises what run_plan() raises."""
     if options.nudged and plan.moments:
         await_turn(plan.moments, narrator)
-    urge = Urge(options.force, is_hasty=options.nudged or sys.stderr.isatty())
+    urge = Urge(options.force, is_hasty=options.nudged, is_typed=sys.stderr.isatty())
     try:
         with narrator.live():
             result = agent.back_up(plan, narrator, urge)
@@ -208,9 +209,7 @@ def _rehearse(plan: Plan, look: Look, reason: str, options: RunOptions) -> Exit:
             )
         return Exit.OK
     if look.next_try_at and not options.force:
-        print(
-            f"would wait until {format_time(look.next_try_at)}: the last run went well without it"
-        )
+        print(f"would wait until {format_time(look.next_try_at)}: the last run did not bring it")
     elif look.settles_at:
         print(f"would wait until {format_time(look.settles_at)}: a run may still go on")
     elif look.come_back_at and not options.force:

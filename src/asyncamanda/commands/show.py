@@ -50,7 +50,7 @@ def print_oddities(look: Look) -> None:
 def print_waits(look: Look) -> None:
     """Print a line for whatever keeps a run waiting."""
     for until, why in (
-        (look.next_try_at, "the last run went well without it"),
+        (look.next_try_at, "the last run did not bring it"),
         (look.settles_at, "a run may still go on"),
         (look.come_back_at, "the server said so"),
     ):

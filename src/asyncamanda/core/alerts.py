@@ -4,13 +4,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
+from asyncamanda.core.due import Decision, NotDue, is_all_parked, made_good_at
 from asyncamanda.core.interval import format_age
-from asyncamanda.core.model import BackupState, Outcome
+from asyncamanda.core.model import Attempt, BackupState, Memory, Outcome
 from asyncamanda.core.printable import printable, printable_lines
 
 LONGEST_LINE = 200  # characters of a summary; a detail may have as many lines as it likes
 
 FAILURES = frozenset({Outcome.FAILED, Outcome.INCOMPLETE, Outcome.KILLED, Outcome.REFUSED})
+VERDICTS = FAILURES | {Outcome.BACKED_UP}
 
 
 class AlertKind(Enum):
@@ -40,6 +42,53 @@ class Alert:
     summary: str
     detail: str = ""
     hint: str = ""
+
+
+def standing_failure(memory: Memory, decision: Decision) -> Attempt | None:
+    """Return the last attempt that had a verdict, if that was a failure that still stands.
+
+    A refusal stands until the server lets this client in, however fresh the last backup is: one
+    that another run makes is no way in. Any other failure is over with a backup made after it.
+    """
+    attempts = memory.attempts
+    at = max((n for n, each in enumerate(attempts) if each.outcome in VERDICTS), default=None)
+    if at is None or attempts[at].outcome not in FAILURES:
+        return None
+    failure = attempts[at]
+    if failure.outcome is Outcome.REFUSED:
+        was_let_in = bool(memory.asked_at and memory.asked_at > failure.ended_at)
+        later = attempts[at + 1 :]
+        is_in = was_let_in or any(_was_let_in(each.outcome) for each in later)
+        return None if is_in else failure
+    good_at = _backed_up_at(decision)
+    return None if good_at and good_at > failure.ended_at else failure
+
+
+def _was_let_in(outcome: Outcome) -> bool:
+    return outcome.has_run or outcome is Outcome.LATER
+
+
+def _backed_up_at(decision: Decision) -> datetime | None:
+    """Return since when there is a backup of all that matters, None if there is none."""
+    if not isinstance(decision, NotDue):
+        return made_good_at(decision)
+    lasts = [v.disk.last.started_at for v in decision.disks if v.disk.last]
+    return max(lasts, default=decision.last_at)
+
+
+def judge_outcome(
+    outcome: Outcome | None, decision: Decision, failure: Attempt | None
+) -> Outcome | None:
+    """Return what people are to be told that it came to, None for nothing.
+
+    `outcome` is that of this start, None if it tried nothing; `failure` one that stands, of
+    which a channel may not know yet.
+    """
+    if failure:
+        return failure.outcome
+    # if not by this start, then by another run
+    is_well = isinstance(decision, NotDue) and not is_all_parked(decision)
+    return Outcome.BACKED_UP if is_well or outcome is Outcome.BACKED_UP else None
 
 
 def judge_state(outcome: Outcome | None, *, is_stale: bool, told: BackupState) -> BackupState:

@@ -1,6 +1,7 @@
 """Direct mode's verdict: a command's exit status, and what moved in amandates."""
 
 import re
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -16,7 +17,10 @@ AMDUMP_BITS = {
     16: "a tape error",
 }
 STRANGE = 2
+DUMPS_FAILED = 4 | 8  # of one client at least
+TAPE_ERROR = 16
 KILLED = 128  # a shell adds a signal's number to it; ssh itself says 255 (ssh(1))
+_BEYOND_WORDS = re.compile(r"[;&|<>$`()*?\[\n\\]")  # what a shell makes something else of
 _AMDUMP = re.compile(r"(?:^|[\s/'\"])amdump(?=$|[\s'\"])")
 
 
@@ -73,6 +77,59 @@ def explain_status(command: str, status: int) -> str:
     return f"exit status {status}{other.get(status, '')}"
 
 
+def _is_strange(command: str, status: int) -> bool:
+    return is_amdump_status(command, status) and status == STRANGE
+
+
+def has_moved(wanted: tuple[str, ...], moved: tuple[DumpRecord, ...]) -> bool:
+    """Return whether every disk `wanted` is among those that `moved`; none wanted means any."""
+    return bool(moved) and {dump.disk for dump in moved}.issuperset(wanted)
+
+
+def may_move(command: str, status: int) -> bool:
+    """Return whether a run that ended with `status` may have moved all that is wanted.
+
+    Then that may still show: an APPLICATION writes amandates after its dump's end was reported.
+    """
+    return status == 0 or _is_strange(command, status) or _is_perhaps_another(command, status)
+
+
+def _is_perhaps_another(command: str, status: int) -> bool:
+    """Return whether `status` says that dumps failed, which may all be of other clients.
+
+    amdump adds 1 to that (5, where a client is away). An error alone, or one of the volume,
+    concerns us as well; so does a dump that failed where the command names one client only.
+    """
+    is_of_dumps = is_amdump_status(command, status) and bool(status & DUMPS_FAILED)
+    return is_of_dumps and not status & TAPE_ERROR and not names_one_client(command)
+
+
+def names_one_client(command: str) -> bool:
+    """Return whether `command` is an amdump of one client, named so that it fits no other.
+
+    What begins with "/" after that is a disk. Whatever is not plainly such a command is none.
+    """
+    if _BEYOND_WORDS.search(command):
+        return False
+    try:
+        words = shlex.split(command)
+    except ValueError:  # a quote that does not end
+        return False
+    amdumps = [n for n, word in enumerate(words) if word.rpartition("/")[2] == "amdump"]
+    if not amdumps:
+        return False
+    words = words[amdumps[0] + 1 :]
+    named: list[str] = []
+    options = iter(words)
+    for word in options:
+        if word == "-o":
+            next(options, None)
+        elif not word.startswith("-"):
+            named.append(word)
+    others = [word for word in named[2:] if not word.startswith("/")]
+    return "--exact-match" in words and len(named) > 1 and not others
+
+
 def judge_run(
     command: str, status: int, wanted: tuple[str, ...], moved: tuple[DumpRecord, ...]
 ) -> DirectVerdict:
@@ -86,7 +143,9 @@ def judge_run(
             moved,
             Outcome.KILLED,
         )
-    if status != 0 and not (is_amdump_status(command, status) and status == STRANGE):
+    if status != 0 and not _is_strange(command, status):
+        if has_moved(wanted, moved) and _is_perhaps_another(command, status):
+            return _cannot_tell(words, moved)
         hint = _hint_at(command, status)
         return NotBackedUp("run-failed", f"the run failed, {words}", hint, moved)
     if not moved:
@@ -95,7 +154,7 @@ def judge_run(
             f"the command ended with {words}, but no disk moved forward in amandates",
             "does the command dump this client? does its dumptype record (GNUTAR with "
             "'record yes', or an APPLICATION)? is `amandates` the file that Amanda writes, and may "
-            "it (owner backup)? Amanda says nothing if not",
+            "it (owner backup)? Amanda says nothing if not. It counts as tried for one interval",
             moved,
             Outcome.INCOMPLETE,
         )
@@ -111,6 +170,22 @@ def judge_run(
         )
     remark = f"with remarks ({words}); amreport on the server shows them"
     return BackedUp(moved, remark if status else "")
+
+
+def _cannot_tell(words: str, moved: tuple[DumpRecord, ...]) -> NotBackedUp:
+    """Return the verdict on a run with failed dumps of which none need be this client's.
+
+    It need not be right either: amandates moves for a dump that the server lost, too.
+    """
+    return NotBackedUp(
+        "whose-dump-failed",
+        f"the run ended with {words}; this client's disks moved forward in amandates, so it may "
+        "be another's, but the command does not tell whose it was",
+        "this does not count as a backup. Let the command name this client alone: "
+        "amdump CONFIG --exact-match CLIENT; amreport on the server tells which dump failed",
+        moved,
+        Outcome.DOUBTFUL,
+    )
 
 
 def _hint_at(command: str, status: int) -> str:

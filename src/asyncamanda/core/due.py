@@ -228,6 +228,18 @@ def force_due(decision: Decision, policy: Policy) -> Due:
     return Due(decision.disks, wanted, decision.last_at)
 
 
+def made_good_at(decision: Decision) -> datetime | None:
+    """Return when the oldest backup of those due again was made: EPOCH if one has none.
+
+    Where none is named, when the last backup was made; None if there is none. What came to
+    nothing before that is over.
+    """
+    if not decision.wanted:
+        return decision.last_at
+    lasts = {v.disk.name: v.disk.last.started_at for v in decision.disks if v.disk.last}
+    return min(lasts.get(name, EPOCH) for name in decision.wanted)
+
+
 def is_stale(decision: Decision, since: datetime, policy: Policy, now: datetime) -> bool:
     """Return whether the last backup, or else `since`, is older than the policy bears."""
     return now - (decision.last_at or since) > policy.stale_after

@@ -54,8 +54,16 @@ def note_end(memory: Memory, attempt: Attempt) -> Memory:
 
 
 def note_try(memory: Memory, retry_at: datetime, seen: str) -> Memory:
-    """Return `memory` after one more try that came to nothing, in surroundings `seen`."""
+    """Return `memory` after one more try that reached no run, in surroundings `seen`."""
     return replace(memory, tries=memory.tries + 1, retry_at=retry_at, seen=seen)
+
+
+def note_bad_run(memory: Memory, seen: str) -> Memory:
+    """Return `memory` after a run that came to nothing, in surroundings `seen`.
+
+    The next one's time follows from the attempts.
+    """
+    return replace(forget_tries(memory), seen=seen)
 
 
 def forget_tries(memory: Memory) -> Memory:
@@ -110,15 +118,15 @@ def next_try_at(
 ) -> datetime | None:
     """Return until when a run that is due need not be tried; None if it may be now.
 
-    A run that ended well and did not bring just these disks would hardly bring them if it was
-    made again at once: they may have left the disklist.
+    A run that ended well counts as tried for one interval. If it did not bring just these disks
+    it would hardly bring them if it was made again at once: they may have left the disklist, or
+    the command names another client. Nor would a doubtful one be less so.
     """
     last = last_run(memory)
-    if last is None or last.outcome is not Outcome.INCOMPLETE:
+    if last is None or last.outcome not in {Outcome.INCOMPLETE, Outcome.DOUBTFUL}:
         return None
-    if not last.dumps and not last.run:  # a wrong command, say, which somebody mends
-        return None
-    brought = {dump.disk for dump in last.dumps}
+    is_good = last.outcome is Outcome.INCOMPLETE
+    brought = {dump.disk for dump in last.dumps} if is_good else set()
     until = last.started_at + interval * (1 - TOLERANCE)
     is_lately = last.started_at <= now < until
     return until if is_lately and brought.isdisjoint(wanted) else None

@@ -229,7 +229,7 @@ def _judge_lacking(
         return NotBackedUp(
             "disk-failed",
             "\n".join(lines),
-            "the next start asks anew; amreport on the server tells more",
+            "it is asked for again after a wait; amreport on the server tells more",
             dumps,
         )
     return NotBackedUp(

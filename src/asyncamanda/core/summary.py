@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
-from asyncamanda.core.alerts import FAILURES
+from asyncamanda.core.alerts import VERDICTS, standing_failure
 from asyncamanda.core.due import (
     TOLERANCE,
     Decision,
@@ -28,7 +28,6 @@ from asyncamanda.core.retry import retry_at
 from asyncamanda.core.served import come_back_at
 from asyncamanda.errors import Exit
 
-VERDICTS = FAILURES | {Outcome.BACKED_UP}
 KEPT_DETAIL = 500  # characters of an attempt's
 
 
@@ -96,8 +95,10 @@ def judge_summary(summary: Summary, now: datetime) -> Status:
     """Return how the backup stands at `now`."""
     policy, attempts = summary.policy, summary.attempts
     decision = decide_due(summary.disks, policy, now)
-    memory = Memory(summary.since, attempts=attempts, not_before=summary.not_before)
-    failure = _find_failure(summary, decision)
+    memory = Memory(
+        summary.since, attempts=attempts, asked_at=summary.asked_at, not_before=summary.not_before
+    )
+    failure = standing_failure(memory, decision)
     is_direct = summary.witness is Witness.AMANDATES
     within = summary.retry_within
     return Status(
@@ -150,34 +151,8 @@ def find_never(decision: Decision) -> tuple[str, ...]:
     return tuple(v.disk.name for v in decision.disks if v.standing is Standing.NEVER)
 
 
-def _find_failure(summary: Summary, decision: Decision) -> Attempt | None:
-    """Return the last attempt that had a verdict, if that was a failure that still stands.
-
-    A refusal is over once the server lets this machine in. A run is made good by backups that
-    began after it: of every disk, or of one where nothing is due any more.
-    """
-    last = _last_verdict(summary.attempts)
-    if last is None or last.outcome not in FAILURES:
-        return None
-    lasts = [verdict.disk.last for verdict in decision.disks if verdict.disk.last]
-    newer = [dump for dump in lasts if dump.started_at > last.started_at]
-    if last.outcome is Outcome.REFUSED:
-        return None if newer or _is_let_in(summary, last) else last
-    is_over = bool(newer) and isinstance(decision, NotDue)
-    is_all_newer = len(newer) == len(lasts) and bool(newer) and not find_never(decision)
-    return None if is_over or is_all_newer else last
-
-
 def _last_verdict(attempts: Iterable[Attempt]) -> Attempt | None:
     return next((each for each in reversed([*attempts]) if each.outcome in VERDICTS), None)
-
-
-def _is_let_in(summary: Summary, refused: Attempt) -> bool:
-    """Return whether the server has let this machine in since it `refused` it."""
-    if summary.asked_at and summary.asked_at > refused.ended_at:
-        return True
-    later = summary.attempts[summary.attempts.index(refused) + 1 :]
-    return any(attempt.outcome.has_run for attempt in later)
 
 
 def due_at(verdict: DiskVerdict, policy: Policy) -> datetime | None:
