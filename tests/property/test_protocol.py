@@ -45,6 +45,7 @@ sizes = st.integers(0, 10**15)
 tokens = st.text("0123456789abcdef", min_size=32, max_size=32)
 protocols = st.lists(counts, max_size=5).map(tuple)
 labels = st.text(st.characters(categories=["L", "N", "P", "S"]), max_size=200)
+tickets = st.text(st.characters(categories=["L", "N", "P", "S"]), max_size=100)
 some_spans = st.integers(0, 3650 * 86_400 * 10**6).map(lambda us: timedelta(microseconds=us))
 states = st.sampled_from(DumpState)
 verdicts = st.builds(
@@ -66,9 +67,10 @@ welcomes = st.builds(
     dles=st.lists(dle_states, max_size=3).map(tuple),
     standing=st.sampled_from(["idle", "queued", "running"]),
     last=st.none() | finished,
+    ticket=tickets,
 )
 client_messages: st.SearchStrategy[ClientMessage] = st.one_of(
-    st.builds(Hello, protocols, labels, st.booleans()),
+    st.builds(Hello, protocols, labels, st.booleans(), tickets, labels, st.booleans()),
     st.builds(Submit, st.booleans()),
     st.sampled_from([Ping(), Pong(), Bye()]),
     st.builds(Shut, tokens, st.integers(0, 255), texts, st.booleans()),
@@ -86,7 +88,9 @@ server_messages: st.SearchStrategy[ServerMessage] = st.one_of(
 )
 
 # JSON that is nearly a message, and bytes that are nearly JSON
-keys = st.sampled_from(["type", "protocols", "software", "is_watching", "is_forced", "client"])
+keys = st.sampled_from(
+    ["type", "protocols", "software", "is_watching", "is_forced", "client", "ticket", "is_probe"]
+)
 values = st.recursive(
     st.one_of(
         st.none(),
@@ -150,6 +154,9 @@ def test_no_message_of_a_client_has_room_for_a_name() -> None:
         "protocols": tuple[int, ...],
         "software": str,  # shown, and nothing else
         "is_watching": bool,
+        "ticket": str,  # one that the server gave, compared with what it gave
+        "host_name": str,  # shown, and nothing else
+        "is_probe": bool,
         "is_forced": bool,
         "token": str,  # one that the server gave: hexadecimal digits
         "status": int,

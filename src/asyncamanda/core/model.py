@@ -149,7 +149,9 @@ class Memory:
     last told of the state of the backup, nothing where that is well.
 
     In gate mode `dles` are the disks that the server has for this client, None until it was
-    asked; `asked_at` is when it last said so; `not_before` is when it said to come back.
+    asked; `asked_at` is when it last said so; `not_before` is when it said to come back; `ticket`
+    is what it will know this machine by (tickets.py), "" for nothing; `is_doubted` says that it
+    knows of another machine that is this client, so that what it said may be the other's.
     """
 
     since: datetime
@@ -160,6 +162,8 @@ class Memory:
     dles: tuple[str, ...] | None = None
     asked_at: datetime | None = None
     not_before: datetime | None = None
+    ticket: str = ""
+    is_doubted: bool = False
     tries: int = 0
     retry_at: datetime | None = None
     seen: str = ""

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from asyncamanda.core.direct import BackedUp, DirectVerdict, NotBackedUp
-from asyncamanda.core.due import FUTURE_AFTER, Decision, Disk, Witness, decide_due
+from asyncamanda.core.due import FUTURE_AFTER, Decision, Disk, Witness, decide_due, force_due
 from asyncamanda.core.model import (
     END_OF_TIME,
     EPOCH,
@@ -17,8 +17,9 @@ from asyncamanda.core.model import (
     Outcome,
     Policy,
 )
-from asyncamanda.core.protocol import DleState, Finished, Welcome
+from asyncamanda.core.protocol import DleState, Finished, Refused, Welcome
 from asyncamanda.core.remember import last_run
+from asyncamanda.core.tickets import SECOND_MACHINE
 
 SKEW_BORNE = timedelta(minutes=1)  # by which two clocks may differ without a word
 LONGEST_PUT_OFF = timedelta(days=1)
@@ -68,7 +69,18 @@ def heed_welcome(memory: Memory, welcome: Welcome, now: datetime) -> Memory:
         },
         asked_at=now,
         not_before=None,
+        ticket=welcome.ticket or memory.ticket,
+        is_doubted=False,
     )
+
+
+def heed_refusal(memory: Memory, refused: Refused) -> Memory:
+    """Return `memory` after the server's no.
+
+    Where two machines are this client, nobody knows whose dumps the server has, so a backup is
+    due until the server, asked again, says otherwise.
+    """
+    return replace(memory, is_doubted=memory.is_doubted or refused.reference == SECOND_MACHINE)
 
 
 def find_end(welcome: Welcome, run: str, started_at: datetime) -> Finished | None:
@@ -120,13 +132,14 @@ def find_witness(memory: Memory) -> Witness:
 def decide_served(memory: Memory, policy: Policy, hints: Iterable[Disk], now: datetime) -> Decision:
     """Return whether a backup is due, by what the server has confirmed.
 
-    It is due if the server was never asked. What the server has in its disklist is waited for,
-    however long it has gone without a backup. `hints` are the disks of amandates, which decide
-    nothing.
+    It is due if the server was never asked, and if it doubts who this is. What the server has in
+    its disklist is waited for, however long it has gone without a backup. `hints` are the disks of
+    amandates, which decide nothing.
     """
     disks = survey_served(memory, hints, now)
     waited_for = policy.disks or tuple(disk.name for disk in disks)
-    return decide_due(disks, replace(policy, disks=waited_for), now)
+    decision = decide_due(disks, replace(policy, disks=waited_for), now)
+    return force_due(decision, policy) if memory.is_doubted else decision
 
 
 def survey_served(memory: Memory, hints: Iterable[Disk], now: datetime) -> tuple[Disk, ...]:

@@ -162,6 +162,7 @@ _BY_TYPE: dict[object, Read] = {
 }
 _BY_KEY: dict[str, Read] = {  # closer bounds than the type's
     "exit": _whole(0, 255),
+    "host_name": _label(200),
     "level": _whole(0, 399),  # amandates.py
     "of": _whole(1, 10**9),
     "place": _whole(1, 10**9),
@@ -169,5 +170,6 @@ _BY_KEY: dict[str, Read] = {  # closer bounds than the type's
     "software": _label(200),
     "standing": _one_of("idle", "queued", "running"),
     "status": _whole(0, 255),
+    "ticket": _label(100),
     "token": _token,
 }
