@@ -119,15 +119,21 @@ class Ledger:
 
     # -- requests
 
-    def open_request(self, client: str, amanda_config: str, at: datetime) -> RequestRow:
-        """Return the client's open request: the one there is, else a new one that is queued."""
+    def open_request(
+        self, client: str, amanda_config: str, at: datetime, machine: int | None = None
+    ) -> RequestRow:
+        """Return the client's open request: the one there is, else a new one that is queued.
+
+        `machine` is the lineage whose session carries the dumps, None if none does.
+        """
         with self._writing() as connection:
             for row in find_requests(connection, IS_OPEN, requests.c.client == client):
                 return row
             state = RequestState.QUEUED
             values = {"client": client, "amanda_config": amanda_config, "submitted_at": at}
-            number = insert_row(connection, requests, values | {"state": state})
-            return RequestRow(number, client, amanda_config, at, state)
+            values |= {"state": state, "machine": machine}
+            number = insert_row(connection, requests, values)
+            return RequestRow(number, client, amanda_config, at, state, machine=machine)
 
     def withdraw(self, request_id: int, at: datetime, why: str) -> bool:
         """Take a queued request back. Returns False if it is not queued (any more)."""
@@ -296,10 +302,18 @@ class Ledger:
             found = [DleVerdict(**row) for row in connection.execute(query).mappings()]
         return sorted(found, key=lambda verdict: (verdict.host, verdict.disk, verdict.timestamp))
 
-    def newest_confirmed(self, amanda_config: str, host: str) -> dict[str, DleVerdict]:
-        """Return the newest dump that the server has, of each disk of `host`."""
+    def newest_confirmed(
+        self, amanda_config: str, host: str, machine: int | None = None
+    ) -> dict[str, DleVerdict]:
+        """Return the newest dump that the server has, of each disk of `host`.
+
+        With a `machine`, those that another one's session carried do not count.
+        """
+        where = [_CONFIRMED, verdicts.c.host == host]
+        if machine is not None:
+            where.append(or_(verdicts.c.machine.is_(None), verdicts.c.machine == machine))
         with self._reading() as connection:
-            found = newest_verdicts(connection, amanda_config, _CONFIRMED, verdicts.c.host == host)
+            found = newest_verdicts(connection, amanda_config, *where)
         return {disk: verdict for (_, disk), verdict in found.items()}
 
     def newest_confirmed_all(self, amanda_config: str) -> dict[Dle, DleVerdict]:
