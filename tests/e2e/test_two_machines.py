@@ -84,6 +84,10 @@ def test_copy_that_comes_after_the_laptop_is_named_to_both_and_settled(office: O
     assert shown(office)["host"] == "laptop"
     assert "two machines use the key of laptop" in office.ask("server", "clients").stdout
     assert len(office.dumps()) == 2
+    doctor = office.ask("server", "doctor", "laptop", check=False)
+    assert doctor.returncode == 78, doctor.stdout
+    assert "machine" in doctor.stdout
+    assert "two machines use the key of laptop" in " ".join(doctor.stdout.split())
 
     settled = office.ask("server", "enroll", "laptop")
     assert "the next machine" in settled.stdout
@@ -177,7 +181,8 @@ def test_copy_on_a_terminal_is_asked(office: Office) -> None:
         assert copy.backup_key == key
         terminal.type(answer)
         if answer == "yes":
-            assert copy.backup_key.split()[1] in terminal.expect_line()
+            line = terminal.expect_line()
+            assert copy.backup_key.split()[1] in line
             terminal.press("c")
         assert terminal.end() == (LATER if answer == "yes" else REFUSED), terminal.said
     assert copy.backup_key != key

@@ -6,8 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from asyncamanda.core.books import Protection, ProtectionKind, RequestState, RunEnd, RunKind
+from asyncamanda.core.books import (
+    LogFile,
+    Protection,
+    ProtectionKind,
+    RequestState,
+    RunEnd,
+    RunKind,
+)
 from asyncamanda.core.model import DleVerdict, DumpState
+from asyncamanda.core.runlog import RunLog
 from asyncamanda.core.tickets import Claim, Finding, Machine
 from asyncamanda.server import machines
 from asyncamanda.server.ledger import Ledger
@@ -180,6 +188,30 @@ def test_a_dump_counts_for_the_machine_whose_session_carried_it(
     assert ledger.newest_confirmed("daily", "laptop", 1)["/home"].state is DumpState.STORED
     assert ledger.newest_confirmed("daily", "laptop", 2) == {}
     assert list(ledger.newest_confirmed("daily", "laptop")) == ["/home"]
+
+
+def test_a_log_that_is_taken_in_too_early_makes_a_dump_nobodys_for_a_while_only(
+    ledger: Ledger,
+) -> None:
+    """Before it is known which run of ours its log is of."""
+    request = ledger.open_request("laptop", "daily", NOON, 1)
+    row = ledger.begin_run(RunKind.BATCH, "daily", ["laptop"], [request.id], NOON)
+    word = DleVerdict("laptop", "/home", STAMP, DumpState.HELD, 0)
+    log = RunLog(
+        program="amdump",
+        pid=4711,
+        timestamp=STAMP,
+        dles=(("laptop", "/home"),),
+        verdicts=(word,),
+        is_finished=True,
+        labels=(),
+        errors=(),
+    )
+    assert ledger.take_in("daily", LogFile(f"log.{STAMP}.0", 1, NOON, NOON), log, NOON)
+    ledger.note_run(row.id, timestamp=STAMP)
+    ledger.end_run(row.id, NOON, RunEnd(0, True, (word,)))
+    assert [*ledger.newest_confirmed("daily", "laptop", 1)] == ["/home"]
+    assert ledger.newest_confirmed("daily", "laptop", 2) == {}
 
 
 def test_a_dump_that_no_session_carried_counts_for_whoever_comes(ledger: Ledger) -> None:
