@@ -16,9 +16,10 @@ from tests.e2e.office import DISK, STATE, Office, ends, open_office
 from tests.e2e.thief import MEMORY, Talk, Thief, make_hello, read_ticket
 
 from asyncamanda.core.model import DumpState
+from asyncamanda.core.protocol import Bye, Hello, Submit, encode
 from asyncamanda.lab import Client
 
-REFUSED, LATER = 77, 75
+PROTOCOL, REFUSED, LATER = 76, 77, 75
 COPIED = ("/etc/machine-id", "/etc/asyncamanda/client.toml", MEMORY)
 
 
@@ -130,6 +131,43 @@ def test_copy_that_comes_while_the_laptop_is_dumped_disturbs_nothing(office: Off
     assert "copy (" in refusal(office.backup("laptop", "--force"))
     assert len(office.dumps()) == 2
     assert office.failures() == []
+
+
+def test_copy_that_comes_while_the_laptop_waits_ends_that(office: Office) -> None:
+    """Nothing is dumped of which nobody knows whose it is: its request is withdrawn."""
+    copy_laptop(office)
+    office.kill("server dispatch")
+    office.configure({"batch_window": "5m"})
+    agent = office.start("laptop", "--force")
+    wait_until("it waits", lambda: bool(office.view().get("waiting")))
+    refusal(office.backup("copy", "--force"))
+    ((code, words),) = ends([agent])
+    assert code == REFUSED, words
+    assert "two machines use the key of laptop" in words
+    assert office.view()["waiting"] == []
+    assert len(office.dumps()) == 1
+
+
+def test_what_is_said_after_the_welcome_shows_that_the_ticket_is_written(office: Office) -> None:
+    """By either word the one before is a copy's from then on, for whoever only looks as well."""
+    thief = Thief(office.client("laptop"))
+    thief.connect()
+    for word in (Bye(), Submit()):
+        old = read_ticket(thief.client)
+        assert thief.greet().end(encode(word).decode())[0] == 0
+        hello = Hello((1,), "a test", is_watching=False, ticket=old, is_probe=True)
+        no = thief.talk().refusal(encode(hello).decode(), REFUSED)
+        assert no["reference"] == "second-machine"
+    assert shown(office)["second_machine"] is None
+
+
+def test_who_only_looks_may_not_ask(office: Office) -> None:
+    """It has no ticket, so nobody would know whose dump that is."""
+    thief = Thief(office.client("laptop"))
+    thief.connect()
+    no = thief.greet(is_probe=True).refusal(encode(Submit()).decode(), PROTOCOL)
+    assert "a probe asks for no backup" in no["message"]
+    assert len(office.dumps()) == 1
 
 
 def test_two_that_come_at_once_are_not_both_served(office: Office) -> None:

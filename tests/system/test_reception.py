@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -82,6 +83,10 @@ class Office:
             assert said, "the line has ended"
         os.write(writes, b'{"type":"pong"}\n')
 
+    def is_silent(self, line: Line) -> bool:
+        """Return whether nothing was said to the client."""
+        return not select.select([self.ends[line][0]], [], [], 0)[0]
+
     def noted(self, capsys: pytest.CaptureFixture[str]) -> str:
         """Return the diary since the last call."""
         return capsys.readouterr().err
@@ -150,9 +155,25 @@ def test_newest_ticket_asks_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         with office.line() as first, office.line() as second:
             assert await office.come(first) is None
             assert await office.come(second, first.ticket) is None
-            os.set_blocking(office.ends[first][0], False)
-            with pytest.raises(BlockingIOError):
-                os.read(office.ends[first][0], 1)
+            assert office.is_silent(first)
+
+    play(tmp_path, story)
+
+
+def test_who_only_looks_or_has_not_said_hello_is_not_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a line is of no machine that is served: doctor's, for one."""
+    monkeypatch.setattr(reception_module, "ROLL_CALL", 1000)
+
+    async def story(office: Office) -> None:
+        with office.line() as first:
+            assert await office.come(first) is None
+        with office.line() as probe, office.line() as mute, office.line() as second:
+            assert await office.come(probe, is_probe=True) is None
+            assert await office.come(second) is None
+            assert office.is_silent(probe)
+            assert office.is_silent(mute)
 
     play(tmp_path, story)
 
@@ -193,6 +214,9 @@ def test_what_comes_after_the_welcome_shows_the_ticket_written(tmp_path: Path) -
             refused = await office.come(probe, old, is_probe=True)
             assert refused is not None
             assert read_machines(office.ledger)["laptop"].disputed_at is None
+            assert open_anew(office.ledger, "laptop", is_settling=False)
+            await office.reception.note_written(probe)
+            assert not read_machines(office.ledger)["laptop"].is_written
 
     play(tmp_path, story)
 

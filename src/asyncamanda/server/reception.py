@@ -63,7 +63,7 @@ class Reception:
             )
         is_elsewhere: bool | None = None
         while True:
-            others = [one for one in self._find_lines(client) if one is not line and one.ticket]
+            others = [one for one in self._find_lines(client) if one.ticket]
             found = await write(
                 partial(
                     machines.receive,
