@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.e2e.laptop import ask, ask_json, outcomes, wait_until
 from tests.e2e.office import DISK, HOLDING, STATE, ends, open_office
+from tests.e2e.thief import read_ticket
 
 from asyncamanda.core.model import DumpState
 from asyncamanda.core.protocol import PROTOCOLS, Hello, Submit, encode
@@ -227,7 +228,7 @@ def test_request_that_crosses_the_end_of_its_run_makes_no_second_one(lab_prefix:
         office.wait_for_dump("laptop")
         ssh = ["ssh", "-o", "BatchMode=yes", "backup@amanda", "asyncamanda gate"]
         late = laptop.start(ssh, user="backup")
-        say(late, Hello(PROTOCOLS, "a test", is_watching=False))
+        say(late, Hello(PROTOCOLS, "a test", is_watching=False, ticket=read_ticket(laptop)))
         assert hear(late, "welcome")["standing"] == "running"
         laptop.heal()
         assert ends([agent])[0][0] == 0

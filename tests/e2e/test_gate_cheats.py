@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.e2e.laptop import wait_until
 from tests.e2e.office import DISK, STATE, Office, ends, open_office
-from tests.e2e.thief import GATE, HELLO, SERVER, Talk, Thief
+from tests.e2e.thief import GATE, HELLO, SERVER, Talk, Thief, make_hello
 
 from asyncamanda.core.protocol import Bye, Ping, Submit, encode
 
@@ -182,8 +182,8 @@ def test_nothing_of_its_environment_reaches_the_gate(office: Office, thief: Thie
     options += ["-o", f"SetEnv={sent}", "-o", "BatchMode=yes"]
     environ = {"SSH_AUTH_SOCK": agent, "DISPLAY": "127.0.0.1:9"}
     argv = ["ssh", *options, "--", SERVER, GATE]
-    talk = Talk(thief.client.start(argv, user="backup", environ=environ))
-    talk.say(HELLO)
+    talk = Talk(thief.client.start(argv, user="backup", environ=environ), thief.client)
+    talk.say(make_hello(thief.client))
     assert talk.hear("welcome")["client"] == "thief"
     (gate,) = office.pids("asyncamanda gate --client thief")[-1:]
     pairs = office.server.read(f"/proc/{gate}/environ").rstrip("\0").split("\0")
@@ -254,11 +254,13 @@ def test_no_forwarding_to_the_client(thief: Thief) -> None:
 
 @pytest.mark.parametrize(
     ("protocols", "who"),
-    [("[2]", "the server's"), ("[2,99]", "the server's"), ("[0]", "client's"), ("[]", "client's")],
+    [((2,), "the server's"), ((2, 99), "the server's"), ((0,), "client's"), ((), "client's")],
 )
-def test_unknown_protocol_is_refused_in_words(thief: Thief, protocols: str, who: str) -> None:
+def test_unknown_protocol_is_refused_in_words(
+    thief: Thief, protocols: tuple[int, ...], who: str
+) -> None:
     """Exit 76, and the words say which side has to be updated."""
-    hello = f'{{"type":"hello","protocols":{protocols},"software":"x","is_watching":false}}\n'
+    hello = make_hello(thief.client, protocols=protocols)
     no = thief.talk().refusal(hello, PROTOCOL)
     assert no["reference"] == "protocol"
     assert f"{who} asyncamanda is too old" in no["message"]
@@ -267,7 +269,7 @@ def test_unknown_protocol_is_refused_in_words(thief: Thief, protocols: str, who:
 def test_protocols_beside_one_that_is_spoken_do_no_harm(thief: Thief) -> None:
     """The highest that both speak is spoken."""
     talk = thief.talk()
-    talk.say('{"type":"hello","protocols":[99,1,7],"software":"x","is_watching":false}\n')
+    talk.say(make_hello(thief.client, protocols=(99, 1, 7)))
     assert talk.hear("welcome")["protocol"] == 1
     assert talk.end(BYE)[0] == 0
 
@@ -348,7 +350,7 @@ def test_other_names_in_a_message_are_nobody(office: Office, thief: Thief) -> No
     names = ',"client":"victim","amanda_config":"other","host":"victim","disk":"/etc"}\n'
     talk = thief.talk()
     with _queue_held(office):
-        talk.say(HELLO.replace("}\n", names))
+        talk.say(make_hello(thief.client).replace("}\n", names))
         welcome = talk.hear("welcome")
         assert (welcome["client"], welcome["amanda_config"]) == ("thief", "daily")
         assert [dle["disk"] for dle in welcome["dles"]] == [DISK]
@@ -402,7 +404,7 @@ def test_who_is_silent_or_never_reads_is_dropped(office: Office, thief: Thief) -
     mute, greeted, gluttons = thief.talk(), thief.greet(), [_never_read(office) for _ in range(2)]
     gluttons[1].say("{}\n")
     begun = time.monotonic()
-    assert Thief(office.client("victim")).greet().end(BYE)[0] == 0
+    assert Thief(office.client("victim")).greet(is_probe=True).end(BYE)[0] == 0
     assert time.monotonic() - begun < 3
     codes = [talk.program.wait(20) for talk in (mute, greeted, *gluttons)]
     assert codes == [LATER, LATER, LATER, PROTOCOL]
@@ -420,7 +422,7 @@ def _never_read(office: Office) -> Talk:
     argv = ["asyncamanda", "gate", "--client", "glutton", "--amanda-config", "daily"]
     environ = {"SSH_ORIGINAL_COMMAND": GATE}
     talk = Talk(office.server.start(argv, user="backup", environ=environ))
-    talk.say(HELLO)
+    talk.say(make_hello(office.client("glutton"), is_probe=True))
     assert talk.read(1) == b"{"  # now it is being welcomed
     return talk
 

@@ -6,6 +6,7 @@ import select
 import subprocess
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from tests.e2e.laptop import Run, wait_until
 from tests.e2e.office import ends
@@ -17,14 +18,40 @@ GATE = "asyncamanda gate"
 SERVER = "backup@amanda"
 MASTER = "/run/stolen/master"
 HEAR_SECONDS = 20
+MEMORY = "/var/lib/asyncamanda/client/memory.json"
 HELLO = encode(Hello((1,), "thief 1.0", is_watching=True)).decode()
+
+_tickets: WeakKeyDictionary[Client, str] = WeakKeyDictionary()  # where no agent keeps one
+
+
+def read_ticket(client: Client) -> str:
+    """Return the ticket that the server knows this client's machine by; "" if it has none."""
+    if client.path(MEMORY).exists():
+        return str(json.loads(client.read(MEMORY))["ticket"])
+    return _tickets.get(client, "")
+
+
+def keep_ticket(client: Client, ticket: str) -> None:
+    """Keep it where the client's agent does, if that has been at work."""
+    _tickets[client] = ticket
+    if client.path(MEMORY).exists():
+        memory = json.loads(client.read(MEMORY)) | {"ticket": ticket}
+        client.write(MEMORY, json.dumps(memory), owner="backup")
+
+
+def make_hello(client: Client, *, protocols: tuple[int, ...] = (1,), is_probe: bool = False) -> str:
+    """Return a hello as the client's agent would say it."""
+    ticket = read_ticket(client)
+    hello = Hello(protocols, "thief 1.0", is_watching=True, ticket=ticket, is_probe=is_probe)
+    return encode(hello).decode()
 
 
 class Talk:
     """One session with the gate."""
 
-    def __init__(self, program: "subprocess.Popen[str]") -> None:
+    def __init__(self, program: "subprocess.Popen[str]", client: Client | None = None) -> None:
         self.program = program
+        self._client = client  # who keeps the ticket that comes with the welcome
         self._unheard = b""
 
     def say(self, text: str) -> None:
@@ -40,6 +67,8 @@ class Talk:
                 self._unheard += self.read()
             line, _, self._unheard = self._unheard.partition(b"\n")
             message: dict[str, Any] = json.loads(line)
+            if self._client and message.get("ticket"):
+                keep_ticket(self._client, message["ticket"])
             if message["type"] == kind:
                 return message
 
@@ -97,11 +126,11 @@ class Thief:
     def talk(self) -> Talk:
         """Begin to talk, on the connection that stays."""
         argv = ["ssh", "-S", MASTER, "--", SERVER, GATE]
-        return Talk(self.client.start(argv, user="backup"))
+        return Talk(self.client.start(argv, user="backup"), self.client)
 
-    def greet(self) -> Talk:
+    def greet(self, *, is_probe: bool = False) -> Talk:
         """Begin to talk, up to the gate's welcome."""
         talk = self.talk()
-        talk.say(HELLO)
+        talk.say(make_hello(self.client, is_probe=is_probe))
         talk.hear("welcome")
         return talk

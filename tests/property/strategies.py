@@ -123,6 +123,8 @@ memories = st.builds(
     parked=st.lists(texts, max_size=3).map(tuple),
     asked_at=st.none() | any_moments,
     not_before=st.none() | any_moments,
+    ticket=st.text(st.characters(categories=["L", "N", "P", "S"]), max_size=100),
+    is_doubted=st.booleans(),
     tries=st.integers(0, 1_000_000),
     retry_at=st.none() | any_moments,
     seen=texts,

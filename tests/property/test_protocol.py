@@ -52,6 +52,7 @@ references = st.sampled_from(["no", "too-fast", "disk-failed-2"])
 phases = st.sampled_from(PHASES)
 wire_moments = any_moments.filter(lambda moment: moment < LATEST)
 beats = st.integers(0, 3600 * 10**6).map(lambda us: timedelta(microseconds=us))
+tickets = st.text(st.characters(categories=["L", "N", "P", "S"]), max_size=100)
 some_spans = st.integers(0, 3650 * 86_400 * 10**6).map(lambda us: timedelta(microseconds=us))
 states = st.sampled_from(DumpState)
 verdicts = st.builds(
@@ -79,9 +80,10 @@ welcomes = st.builds(
     dles=st.lists(dle_states, max_size=3).map(tuple),
     standing=st.sampled_from(["idle", "queued", "running"]),
     last=st.none() | finished,
+    ticket=tickets,
 )
 client_messages: st.SearchStrategy[ClientMessage] = st.one_of(
-    st.builds(Hello, protocols, labels, st.booleans()),
+    st.builds(Hello, protocols, labels, st.booleans(), tickets, labels, st.booleans()),
     st.builds(Submit, st.booleans()),
     st.sampled_from([Ping(), Pong(), Bye()]),
     st.builds(Shut, tokens, st.integers(0, 255), texts, st.booleans()),
@@ -99,7 +101,9 @@ server_messages: st.SearchStrategy[ServerMessage] = st.one_of(
 )
 
 # JSON that is nearly a message, and bytes that are nearly JSON
-keys = st.sampled_from(["type", "protocols", "software", "is_watching", "is_forced", "client"])
+keys = st.sampled_from(
+    ["type", "protocols", "software", "is_watching", "is_forced", "client", "ticket", "is_probe"]
+)
 values = st.recursive(
     st.one_of(
         st.none(),
@@ -163,6 +167,9 @@ def test_no_message_of_a_client_has_room_for_a_name() -> None:
         "protocols": tuple[int, ...],
         "software": str,  # shown, and nothing else
         "is_watching": bool,
+        "ticket": str,  # one that the server gave, compared with what it gave
+        "host_name": str,  # shown, and nothing else
+        "is_probe": bool,
         "is_forced": bool,
         "token": str,  # one that the server gave: hexadecimal digits
         "status": int,

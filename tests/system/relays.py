@@ -51,6 +51,7 @@ class StandIn:
     heard_at: datetime = field(default_factory=now)
     is_open: bool = True
     is_greeted: bool = True
+    is_probe: bool = False
     tokens: list[str] = field(default_factory=list)
     lives: int = 0
     on_life: Callable[[], object] = int

@@ -211,9 +211,25 @@ def test_clients_are_listed(desk: Desk) -> None:
         "key_type": "ssh-ed25519",
         "comment": "ana@phone",
         "last_seen_at": None,
+        "host": None,
+        "second_machine": None,
     }
     (row,) = [line for line in desk.run("clients").stdout.splitlines() if "phone" in line]
     assert row.split() == ["phone", "daily", "ssh-ed25519", fingerprint, "never"]
+
+
+def test_who_is_enrolled_needs_no_key_to_be_enrolled_again(desk: Desk) -> None:
+    """It keeps the one that it has, and the way in which Amanda calls it."""
+    unknown = desk.run("enroll", "phone")
+    assert unknown.returncode == 64, unknown.stderr
+    assert "phone is not enrolled yet: name its key" in unknown.stderr
+    assert desk.enroll("phone", desk.phone, "--direct").returncode == 0
+    before = desk.text
+    again = desk.run("enroll", "phone", "--json")
+    assert again.returncode == 0, again.stderr
+    said = answer(again)
+    assert (said["outcome"], said["direct"], said["settled"]) == ("unchanged", True, False)
+    assert desk.text == before
 
 
 def test_several_who_enroll_at_once_lose_nobody(desk: Desk) -> None:

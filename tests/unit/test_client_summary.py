@@ -107,6 +107,8 @@ def test_what_is_left_for_everybody_has_no_secret() -> None:
         "parked",
         "past",
         "peer",
+        "ticket",
+        "is_doubted",
         "told",
     }
 

@@ -45,6 +45,8 @@ FULL = Memory(
     parked=(DUMP.disk,),
     asked_at=NOW,
     not_before=NOW + timedelta(hours=2),
+    ticket="1795413303-0123",
+    is_doubted=True,
     tries=3,
     retry_at=NOW + timedelta(minutes=9),
     seen="power=mains metered=no networks=[]",
@@ -125,6 +127,13 @@ def test_a_memory_of_another_format_is_refused(format_: object) -> None:
     """A newer version's memory is not guessed at."""
     with pytest.raises(ValueError, match=f"is not {FORMAT}"):
         decode_memory(json.dumps({**json.loads(encode_memory(FULL)), "format": format_}))
+
+
+@pytest.mark.parametrize("ticket", ["x" * 101, "a\n", 7, None])
+def test_a_ticket_that_no_server_takes_is_damage(ticket: object) -> None:
+    """Else the server would refuse this machine's hello from then on."""
+    with pytest.raises(REFUSALS):
+        decode_memory(json.dumps({**json.loads(encode_memory(FULL)), "ticket": ticket}))
 
 
 def paths_in(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

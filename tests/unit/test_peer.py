@@ -251,3 +251,15 @@ def test_who_moves_is_not_stale_at_once_and_not_spared_for_ever() -> None:
 def test_what_people_were_told_stands_until_there_is_a_backup(told: BackupState) -> None:
     """A move ends no alarm."""
     assert disown(replace(FULL, told={"mail": told}), NOW).told == {"mail": told}
+
+
+@pytest.mark.parametrize(
+    ("case", "is_kept"),
+    [("name", True), ("key", True), ("host key", False), ("address", False)],
+)
+def test_a_copy_with_another_name_still_shows_whose_it_is(case: str, *, is_kept: bool) -> None:
+    """The server knows the ticket that it gave; another server gave none."""
+    peer, _ = OTHERS[case]
+    memory, differences = own(replace(FULL, ticket="8-0b", is_doubted=True), peer, NOW)
+    assert differences
+    assert (memory.ticket, memory.is_doubted) == ("8-0b" if is_kept else "", False)

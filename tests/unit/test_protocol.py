@@ -74,12 +74,14 @@ WELCOME = Welcome(
     ),
     standing="idle",
     last=FINISHED,
+    ticket="8-0b",
 )
 
 FROM_CLIENT: list[tuple[ClientMessage, str]] = [
     (
-        Hello((1, 2), "asyncamanda 0.1.0", True),
-        '{"type":"hello","protocols":[1,2],"software":"asyncamanda 0.1.0","is_watching":true}',
+        Hello((1, 2), "asyncamanda 0.1.0", True, "7-0a", "a host"),
+        '{"type":"hello","protocols":[1,2],"software":"asyncamanda 0.1.0","is_watching":true,'
+        '"ticket":"7-0a","host_name":"a host","is_probe":false}',
     ),
     (Submit(), '{"type":"submit","is_forced":false}'),
     (Submit(is_forced=True), '{"type":"submit","is_forced":true}'),
@@ -105,7 +107,7 @@ FROM_SERVER: list[tuple[ServerMessage, str]] = [
         '"kilobytes":36000,"is_parked":false},'
         '{"disk":"/srv","state":null,"level":null,"confirmed_at":null,"kilobytes":0,'
         '"is_parked":true}],'
-        f'"standing":"idle","last":{{{FINISHED_KEYS}}}}}',
+        f'"standing":"idle","last":{{{FINISHED_KEYS}}},"ticket":"8-0b"}}',
     ),
     (
         Queued(2, 3, 90.5 * SECOND, "runs"),
@@ -203,12 +205,18 @@ def test_a_hello_is_understood_for_ever() -> None:
     """Whatever a later client adds to it: so that it can be told who has to update."""
     line = (
         b'{"type":"hello","protocols":[7,8],"software":"asyncamanda 9","is_watching":false,'
+        b'"ticket":"","host_name":"x","is_probe":true,'
         b'"wishes":{"compression":["zstd"]},"protocol":"8"}\n'
     )
-    assert client_decoder().feed(line) == [Hello((7, 8), "asyncamanda 9", False)]
+    assert client_decoder().feed(line) == [
+        Hello((7, 8), "asyncamanda 9", False, "", "x", is_probe=True)
+    ]
 
 
-HELLO = '{"type":"hello","protocols":[1],"software":"x","is_watching":true}'
+HELLO = (
+    '{"type":"hello","protocols":[1],"software":"x","is_watching":true,"ticket":"t",'
+    '"host_name":"h","is_probe":false}'
+)
 SHUT = f'{{"type":"shut","token":"{TOKEN}","status":0,"reason":"","is_refused":false}}'
 NO_STATUS = "status: no whole number from 0 to 255"
 NO_TOKENS = [
@@ -260,10 +268,18 @@ NO_TOKENS = [
         (HELLO.replace("[1]", "[-1]"), "protocols: no whole number from 0 to 1000000000"),
         (HELLO.replace("[1]", f"[{10**400}]"), "protocols: no whole number from 0 to 1000000000"),
         (HELLO.replace('"x"', "7"), "software: no text of at most 200 characters"),
-        (HELLO.replace("x", "x" * 201), "software: no text of at most 200 characters"),
-        (HELLO.replace("x", r"\n2026 root: all is well"), "software: text that does not print"),
-        (HELLO.replace("x", r"\u001b[2J"), "software: text that does not print"),
-        (HELLO.replace("x", r"\udce9"), "software: text that does not print"),
+        (HELLO.replace('"x"', f'"{"x" * 201}"'), "software: no text of at most 200 characters"),
+        (HELLO.replace('"x"', r'"\n2026 root: all is well"'), "software: text that does not print"),
+        (HELLO.replace('"x"', r'"\u001b[2J"'), "software: text that does not print"),
+        (HELLO.replace('"x"', r'"\udce9"'), "software: text that does not print"),
+        (HELLO.replace('"t"', f'"{"7" * 101}"'), "ticket: no text of at most 100 characters"),
+        (HELLO.replace('"t"', r'"7\u001b"'), "ticket: text that does not print"),
+        (HELLO.replace('"t"', "null"), "ticket: no text of at most 100 characters"),
+        (HELLO.replace(',"ticket":"t"', ""), "ticket is missing"),
+        (HELLO.replace('"h"', f'"{"h" * 201}"'), "host_name: no text of at most 200 characters"),
+        (HELLO.replace('"h"', r'"\u009b2J"'), "host_name: text that does not print"),
+        (HELLO.replace('"h"', r'"a\u2028b"'), "host_name: text that does not print"),
+        (HELLO.replace("false", '"no"'), "is_probe: neither true nor false"),
         *((SHUT.replace(f'"{TOKEN}"', token), "token: no token") for token in NO_TOKENS),
         (SHUT.replace('"status":0', '"status":256'), NO_STATUS),
         (SHUT.replace('"status":0', '"status":-1'), NO_STATUS),
@@ -475,7 +491,7 @@ def test_progress_is_held_to_what_the_server_knows(key: str, value: object, reas
 class Novelty:
     """A record with fields that nobody gave a bound."""
 
-    ticket: str
+    novel: str
     numbers: tuple[int, ...]
 
 
@@ -484,9 +500,9 @@ def test_what_is_added_to_the_protocol_is_bounded_from_the_start() -> None:
     longest = Novelty("t" * 1000, (10**15,) * 2000)
     assert read_record(Novelty, write_record(longest) | {"numbers": [10**15] * 2000}) == longest
     assert fit_record(longest) == longest
-    with pytest.raises(ValueError, match="ticket: no text of at most 1000 characters"):
-        read_record(Novelty, {"ticket": "t" * 1001, "numbers": []})
-    with pytest.raises(ValueError, match="ticket: no text of at most 1000 characters"):
+    with pytest.raises(ValueError, match="novel: no text of at most 1000 characters"):
+        read_record(Novelty, {"novel": "t" * 1001, "numbers": []})
+    with pytest.raises(ValueError, match="novel: no text of at most 1000 characters"):
         fit_record(Novelty("t" * 1001, ()))
 
 

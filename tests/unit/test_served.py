@@ -17,7 +17,7 @@ from asyncamanda.core.model import (
     Policy,
     Watch,
 )
-from asyncamanda.core.protocol import DleState, Finished, Welcome
+from asyncamanda.core.protocol import DleState, Finished, Refused, Welcome
 from asyncamanda.core.served import (
     NAMED,
     come_back_at,
@@ -26,6 +26,7 @@ from asyncamanda.core.served import (
     decide_served,
     find_end,
     find_witness,
+    heed_refusal,
     heed_welcome,
     judge_finished,
     settle_unseen,
@@ -544,3 +545,26 @@ def test_what_has_an_end_or_is_another_run_is_left_alone(attempts: tuple[Attempt
     """History is not rewritten."""
     memory = Memory(since=NOW, attempts=attempts)
     assert settle_unseen(memory, welcome(last=finished(said("/")))) == memory
+
+
+def test_a_ticket_is_kept_until_another_comes() -> None:
+    """What the server says in the middle of a talk has none."""
+    first = heed_welcome(Memory(NOW), replace(welcome(), ticket="1-a"), NOW)
+    assert first.ticket == "1-a"
+    assert heed_welcome(first, welcome(), NOW).ticket == "1-a"
+    assert heed_welcome(first, replace(welcome(), ticket="2-b"), NOW).ticket == "2-b"
+
+
+def test_where_two_machines_are_the_client_a_backup_is_due_until_it_is_welcome() -> None:
+    """What the server has may be the other's. Any other no leaves all as it was."""
+    served = heed_welcome(Memory(NOW), welcome(dle("/", HOUR)), NOW)
+    assert isinstance(decide_served(served, DAILY, (), NOW), NotDue)
+    other = heed_refusal(served, Refused("too-many-sessions", "", "", 75))
+    assert other == served
+    doubted = heed_refusal(served, Refused("second-machine", "", "", 77))
+    due = decide_served(doubted, DAILY, (), NOW)
+    assert isinstance(due, Due)
+    assert (due.wanted, due.last_at) == (("/",), NOW - HOUR)
+    assert decide_served(heed_refusal(doubted, Refused("x", "", "", 77)), DAILY, (), NOW) == due
+    again = heed_welcome(doubted, welcome(dle("/", HOUR)), NOW)
+    assert isinstance(decide_served(again, DAILY, (), NOW), NotDue)

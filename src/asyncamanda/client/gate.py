@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NoReturn, assert_never
 
-from asyncamanda import __version__
 from asyncamanda.client.faults import explain_not_connected
 from asyncamanda.client.gatefaults import (
     KILLED,
@@ -19,6 +18,7 @@ from asyncamanda.client.gatefaults import (
     explain_stop,
     explain_turned,
 )
+from asyncamanda.client.greeting import make_hello
 from asyncamanda.client.line import Closed, Garbled, Line
 from asyncamanda.client.moment import Guard
 from asyncamanda.client.plan import find_password, warn_of_password
@@ -32,10 +32,8 @@ from asyncamanda.core.due import NotDue, force_due
 from asyncamanda.core.interval import format_age, format_interval
 from asyncamanda.core.model import Attempt, Outcome, Started
 from asyncamanda.core.protocol import (
-    PROTOCOLS,
     Again,
     Finished,
-    Hello,
     Later,
     Progress,
     Queued,
@@ -49,6 +47,7 @@ from asyncamanda.core.served import (
     conclude,
     decide_served,
     find_end,
+    heed_refusal,
     heed_welcome,
     judge_finished,
     settle_unseen,
@@ -143,7 +142,7 @@ class _Asking:
             self._stop.ask()
 
     def _greet(self, line: Line) -> None:
-        hello = Hello(PROTOCOLS, f"asyncamanda {__version__}", self._narrator.is_watching)
+        hello = make_hello(self._record.memory.ticket, is_watching=self._narrator.is_watching)
         line.greet(hello, max(WELCOME_WITHIN, self._plan.options.connect_timeout))
 
     def _welcomed(self, line: Line, welcome: Welcome) -> Attempt | NotDue | None:
@@ -237,6 +236,7 @@ class _Asking:
             self._record.fail(Outcome.REFUSED, explain_garbled(heard, target))
         if isinstance(heard, Refused):
             error = explain_refused(heard)
+            self._record.memory = heed_refusal(self._record.memory, heard)
             outcome = Outcome.LATER if isinstance(error, LaterError) else Outcome.REFUSED
         else:
             until = read_clock() + heard.after

@@ -1,28 +1,43 @@
-"""One word with the gate: who does it say that we are? Nothing is asked of it."""
+"""Hello to the gate; and one word with it: who does it say that we are?"""
 
+import socket
 from contextlib import closing
 from datetime import timedelta
 
 from asyncamanda import __version__
 from asyncamanda.client.line import Closed, Garbled, Line
+from asyncamanda.client.memory import read_memory
 from asyncamanda.client.plan import Plan
 from asyncamanda.client.streams import Streams
 from asyncamanda.core.authority import ALLOWED
 from asyncamanda.core.protocol import PROTOCOLS, Hello, Later, Refused, Welcome
+from asyncamanda.core.tickets import clean_host_name
+from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.interrupts import StopRequest
 from asyncamanda.system.ssh import Connection, Stopped
 
 Answer = Welcome | Refused | Later | Garbled | Closed | Stopped
 
 
+def make_hello(ticket: str, *, is_watching: bool = False, is_probe: bool = False) -> Hello:
+    """Return this machine's first word to the gate, with the `ticket` that it had from it."""
+    host_name = clean_host_name(socket.gethostname())
+    software = f"asyncamanda {__version__}"
+    return Hello(PROTOCOLS, software, is_watching, ticket, host_name, is_probe)
+
+
 def greet_gate(connection: Connection, plan: Plan, stop: StopRequest, within: timedelta) -> Answer:
-    """Return the first word that answers our Hello, and leave; Closed if none came `within`."""
+    """Return the first word that answers our Hello, and leave; Closed if none came `within`.
+
+    Nothing is asked of the server, and the machine's ticket stays what it is.
+    """
+    memory, _ = read_memory(plan.state, read_clock())
     with (
         connection.talk(ALLOWED) as session,
         closing(Streams(connection, plan.amandad)) as streams,
     ):
         line = Line(session, streams, stop)
-        line.greet(Hello(PROTOCOLS, f"asyncamanda {__version__}", is_watching=False), within)
+        line.greet(make_hello(memory.ticket, is_probe=True), within)
         for heard in line.listen(lambda: None):
             if isinstance(heard, Answer):
                 if isinstance(heard, Welcome | Refused | Later):

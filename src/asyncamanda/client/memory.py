@@ -30,6 +30,7 @@ from asyncamanda.system.files import write_whole
 
 FORMAT = 4
 FILE_NAME = "memory.json"
+LONGEST_TICKET = 100  # characters, as the server takes it
 ALIVE_EVERY = timedelta(minutes=1)
 
 # what decoding a damaged file may end with, OverflowError for a time or number out of bounds
@@ -142,6 +143,8 @@ def encode_memory(memory: Memory) -> str:
         "parked": memory.parked,
         "asked_at": time_value(memory.asked_at),
         "not_before": time_value(memory.not_before),
+        "ticket": memory.ticket,
+        "is_doubted": memory.is_doubted,
         "tries": memory.tries,
         "retry_at": time_value(memory.retry_at),
         "seen": memory.seen,
@@ -171,6 +174,8 @@ def decode_memory(text: str) -> Memory:
         parked=tuple(str(disk) for disk in value["parked"]),
         asked_at=_decode_time_or_none(value["asked_at"]),
         not_before=_decode_time_or_none(value["not_before"]),
+        ticket=_decode_ticket(value["ticket"]),
+        is_doubted=value["is_doubted"] is True,
         tries=int(value["tries"]),
         retry_at=_decode_time_or_none(value["retry_at"]),
         seen=str(value["seen"]),
@@ -230,6 +235,12 @@ def _decode_dump(value: dict[str, Any]) -> DumpRecord:
     at = _decode_time(value["started_at"])
     kilobytes = int(value["kilobytes"] or 0)
     return DumpRecord(str(value["disk"]), int(value["level"]), at, kilobytes)
+
+
+def _decode_ticket(text: str) -> str:
+    if len(text) > LONGEST_TICKET or not text.isprintable():
+        raise ValueError("no ticket")
+    return text
 
 
 def _decode_time_or_none(text: str | None) -> datetime | None:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 from asyncamanda.client.hostkey import Place, pin_key, render_known
@@ -28,6 +29,10 @@ else
     rm -f "$1.new" "$1.new.pub" &&
     ssh-keygen -q -t ed25519 -N "" -f "$1.new" && mv -f "$1.new.pub" "$1.pub" && mv "$1.new" "$1"
 fi
+"""
+_PUT_ASIDE = """\
+if [ -e "$1.pub" ]; then mv -f "$1.pub" "$2.pub" || exit; fi
+mv -f "$1" "$2"
 """
 
 
@@ -69,6 +74,23 @@ def plan_key(path: Path, account: pwd.struct_passwd) -> list[Step]:
             lambda: _make_key(path, account),
         ),
     ]
+
+
+def plan_new_key(path: Path, account: pwd.struct_passwd, now: datetime) -> Step:
+    """Return the step after which the Amanda user has another key; the one it had is kept."""
+    aside = path.with_name(f"{path.name}.old-{now:%Y%m%dT%H%M%SZ}")
+
+    def make() -> None:
+        done = run_as(account, ["sh", "-c", _PUT_ASIDE, "sh", str(path), str(aside)])
+        if done.returncode != 0:
+            raise RefusedError(
+                "command-failed",
+                f"{path} could not be put aside: {done.stderr.strip() or done.returncode}",
+                f"move it away as {account.pw_name}, and start setup again",
+            )
+        _make_key(path, account)
+
+    return Step(f"{account.pw_name} has a new key; the old one is {aside}", aside.exists, make)
 
 
 def _has_key(path: Path, account: pwd.struct_passwd) -> bool:

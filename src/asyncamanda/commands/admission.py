@@ -17,6 +17,7 @@ from asyncamanda.report.text import name_disks
 from asyncamanda.system.clock import now as read_clock
 
 WAIT_WATCHED, WAIT_UNWATCHED = timedelta(minutes=30), timedelta(minutes=2)
+OTHER_NAME = "other-name"
 _SSH_FAILED, _NOT_FOUND = 255, 127
 
 
@@ -67,9 +68,10 @@ def _is_enough(applicant: Applicant, found: Ready | NotYet) -> bool:
         return False
     if applicant.is_named and found.client != applicant.wishes.name:
         raise ConfigurationError(
-            "other-name",
+            OTHER_NAME,
             f"the server knows this key as {found.client}, not as {applicant.wishes.name}",
-            f"--name {found.client}; or first, there: asyncamanda server revoke {found.client}",
+            f"--name {found.client}; or --new-key, if this machine is a copy of that one; or "
+            f"first, there: asyncamanda server revoke {found.client}",
         )
     return set(applicant.wishes.disks) <= set(found.disks)
 

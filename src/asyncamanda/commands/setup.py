@@ -6,18 +6,29 @@ import pwd
 import socket
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 from asyncamanda.client import clienttoml, hostkey, schedule, setup
 from asyncamanda.client.hostkey import Place
 from asyncamanda.client.knock import ask_standing
 from asyncamanda.client.schedule.machine import choose_kind
 from asyncamanda.client.wishes import DEFAULT_INTERVAL, Said, Wishes, read_wishes
-from asyncamanda.commands.admission import Applicant, be_let_in
+from asyncamanda.commands.admission import OTHER_NAME, Applicant, be_let_in
 from asyncamanda.commands.asking import ask, is_agreed, is_not_refused, is_terminal
 from asyncamanda.commands.telling import again, tell
 from asyncamanda.config.client import SYSTEM_FILE
 from asyncamanda.core.publickey import PublicKey
-from asyncamanda.errors import ConfigurationError, Exit, LaterError, RefusedError, UsageError
+from asyncamanda.core.tickets import SECOND_MACHINE
+from asyncamanda.errors import (
+    AsyncamandaError,
+    ConfigurationError,
+    Exit,
+    LaterError,
+    RefusedError,
+    UsageError,
+)
+from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.steps import Step, make_step, plan_link
 
 
@@ -39,6 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--via", metavar="ADMIN@SERVER", help="enroll there by ssh, as an administrator")
     add("--wait", metavar="SPAN", help="how long to wait to be enrolled (default: 30m, 2m unasked)")
     add("--replace", action="store_true", help="put an existing client.toml aside")
+    add(
+        "--new-key",
+        action="store_true",
+        help="make a new key if the server knows this one as another machine's: for a copy of it",
+    )
     add("--no-schedule", action="store_true", help="install no timer")
     add(
         "--backup",
@@ -100,10 +116,29 @@ def _run(arguments: argparse.Namespace) -> Exit:
         pinned=(host_key, place.known_as),
         is_watched=is_terminal(),
     )
-    be_let_in(applicant)
+    _be_let_in(applicant, path, is_new_key=arguments.new_key, is_asking=is_asking)
     if not arguments.no_schedule:
         _schedule()
     return _back_up_first(arguments, account.pw_name, is_asking=is_asking)
+
+
+def _be_let_in(applicant: Applicant, path: Path, *, is_new_key: bool, is_asking: bool) -> None:
+    """Be let in; with a new key, if this machine's is another's and that is wanted or agreed to.
+
+    Raises what be_let_in() raises.
+    """
+    try:
+        be_let_in(applicant)
+    except AsyncamandaError as error:
+        if error.reference not in {SECOND_MACHINE, OTHER_NAME}:
+            raise
+        if not is_new_key and is_asking and error.reference == SECOND_MACHINE:
+            tell(f"{error.message}.")
+            is_new_key = is_agreed("Is this machine the copy, and is it to get a new key?", "")
+        if not is_new_key:
+            raise
+        _see_to(setup.plan_new_key(path, applicant.account, read_clock()))
+        be_let_in(replace(applicant, key=setup.read_key(path, applicant.account)))
 
 
 def _read_wishes(arguments: argparse.Namespace) -> Wishes:

@@ -27,7 +27,8 @@ class RequestRow:
     """One client's wish for a backup.
 
     `run_id` is the run that serves it, None before there is one. `outcome` says how it ended,
-    in words; empty while it is open.
+    in words; empty while it is open. `machine` is the lineage (tickets.py) of who asked, None
+    where Amanda does not reach it by that session.
     """
 
     id: int
@@ -38,6 +39,7 @@ class RequestRow:
     run_id: int | None = None
     ended_at: datetime | None = None
     outcome: str = ""
+    machine: int | None = None
 
 
 class RunKind(Enum):

@@ -83,6 +83,12 @@ def _label(most: int) -> Bound:
     return Bound(read, lambda label: clip(printable(label), most))
 
 
+def _exact_label(most: int) -> Bound:
+    """The same, of what is not to be changed."""
+    read = _label(most).read
+    return Bound(read, read)
+
+
 def _name(check: Callable[[str], None]) -> Bound:
     def read(value: object) -> object:
         if not isinstance(value, str):
@@ -182,6 +188,7 @@ _BY_KEY: dict[str, Bound] = {  # closer bounds than the type's
     "heartbeat": _span(LONGEST_HEARTBEAT, "an hour"),
     "hint": _words(LONGEST_MESSAGE),
     "host": _name(check_client_name),
+    "host_name": _label(200),
     "level": _whole(0, 399),  # amandates.py
     "message": _words(LONGEST_MESSAGE),
     "of": _whole(1, 10**9),
@@ -195,6 +202,7 @@ _BY_KEY: dict[str, Bound] = {  # closer bounds than the type's
     "standing": _one_of("idle", "queued", "running"),
     "status": _whole(0, 255),
     "timestamp": _like(_STAMP, "dump's timestamp"),
+    "ticket": _exact_label(100),
     "token": Bound(_read_token, _read_token),
 }
 _ENTRIES = {"protocols": 100}

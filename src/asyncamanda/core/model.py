@@ -179,7 +179,9 @@ class Memory:
 
     In gate mode `dles` are the disks that the server has for this client, None until it was
     asked, and `parked` those of them that it is told to leave out; `asked_at` is when it last
-    said so; `not_before` is when it said to come back.
+    said so; `not_before` is when it said to come back; `ticket` is what it will know this machine
+    by (tickets.py), "" for nothing; `is_doubted` says that it knows of another machine that is this
+    client, so that what it said may be the other's.
 
     `peer` is whose word all this is, None while nobody was spoken with. `past` are the attempts
     at other servers, or as other clients: they are shown, and nothing follows from them.
@@ -194,6 +196,8 @@ class Memory:
     parked: tuple[str, ...] = ()
     asked_at: datetime | None = None
     not_before: datetime | None = None
+    ticket: str = ""
+    is_doubted: bool = False
     tries: int = 0
     retry_at: datetime | None = None
     seen: str = ""

@@ -64,7 +64,10 @@ def own(memory: Memory, peer: Peer, now: datetime) -> tuple[Memory, tuple[str, .
         return replace(memory, peer=peer), ()
     differences = find_differences(before, peer)
     if differences:
-        return replace(disown(memory, now), peer=peer), differences
+        # the server that gave it knows a copy of this machine by it, whatever that is called now
+        is_its = {_WORDS["address"], HOST_KEY}.isdisjoint(differences)
+        ticket = memory.ticket if is_its else ""
+        return replace(disown(memory, now), peer=peer, ticket=ticket), differences
     same = replace(
         peer,
         host_keys=peer.host_keys or before.host_keys,

@@ -28,11 +28,19 @@ LARGEST_FROM_SERVER = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The client's first word: what it speaks, and whether it wants Progress."""
+    """The client's first word: what it speaks, and whether it wants Progress.
+
+    `ticket` is the one of its last Welcome, "" if it has none. `host_name` is what the machine
+    calls itself, which is shown where two use one key. `is_probe`: it only looks how it would be
+    received; it gets no ticket, and may not ask for a backup.
+    """
 
     protocols: tuple[int, ...]
     software: str
     is_watching: bool
+    ticket: str = ""
+    host_name: str = ""
+    is_probe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +113,8 @@ class Welcome:
 
     `heartbeat` is how often a silent line is asked. `standing` is what the client's request
     is at: "idle" (there is none), "queued" or "running". `last` is how the client's last run
-    ended, None if there was none.
+    ended, None if there was none. `ticket` is what to say at the next Hello; it is written down
+    before anything else is said. "": the last one holds.
     """
 
     protocol: int
@@ -117,6 +126,7 @@ class Welcome:
     dles: tuple[DleState, ...]
     standing: str
     last: Finished | None
+    ticket: str = ""
 
 
 @dataclass(frozen=True, slots=True)

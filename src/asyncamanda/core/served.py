@@ -14,6 +14,7 @@ from asyncamanda.core.due import (
     NotDue,
     Witness,
     decide_due,
+    force_due,
     is_all_parked,
 )
 from asyncamanda.core.model import (
@@ -28,8 +29,9 @@ from asyncamanda.core.model import (
     Policy,
 )
 from asyncamanda.core.peer import be_named
-from asyncamanda.core.protocol import DleState, Finished, Welcome
+from asyncamanda.core.protocol import DleState, Finished, Refused, Welcome
 from asyncamanda.core.remember import last_run, trim_attempts
+from asyncamanda.core.tickets import SECOND_MACHINE
 
 SKEW_BORNE = timedelta(minutes=1)  # by which two clocks may differ without a word
 LONGEST_PUT_OFF = timedelta(days=1)
@@ -85,7 +87,18 @@ def heed_welcome(memory: Memory, welcome: Welcome, now: datetime) -> Memory:
         },
         asked_at=now,
         not_before=None,
+        ticket=welcome.ticket or memory.ticket,
+        is_doubted=False,
     )
+
+
+def heed_refusal(memory: Memory, refused: Refused) -> Memory:
+    """Return `memory` after the server's no.
+
+    Where two machines are this client, nobody knows whose dumps the server has, so a backup is
+    due until the server, asked again, says otherwise.
+    """
+    return replace(memory, is_doubted=memory.is_doubted or refused.reference == SECOND_MACHINE)
 
 
 def find_end(welcome: Welcome, run: str, started_at: datetime) -> Finished | None:
@@ -151,14 +164,16 @@ def find_witness(memory: Memory) -> Witness:
 def decide_served(memory: Memory, policy: Policy, hints: Iterable[Disk], now: datetime) -> Decision:
     """Return whether a backup is due, by what the server has confirmed.
 
-    It is due if the server was never asked. What the server has in its disklist is waited for,
-    however long it has gone without a backup, unless it is parked. Where all of it is, nothing is
-    due but to ask again, once in an interval. `hints` are the disks of amandates, which decide
-    nothing.
+    It is due if the server was never asked, and if it doubts who this is. What the server has in
+    its disklist is waited for, however long it has gone without a backup, unless it is parked.
+    Where all of it is, nothing is due but to ask again, once in an interval. `hints` are the disks
+    of amandates, which decide nothing.
     """
     disks = survey_served(memory, hints, now)
     waited_for = policy.disks or tuple(disk.name for disk in disks)
     decision = decide_due(disks, replace(policy, disks=waited_for), now)
+    if memory.is_doubted:
+        return force_due(decision, policy)
     if is_all_parked(decision) and memory.asked_at and memory.asked_at <= now + FUTURE_AFTER:
         until = memory.asked_at + policy.interval * (1 - TOLERANCE)
         lasts = [v.disk.last.started_at for v in decision.disks if v.disk.last]

@@ -43,7 +43,8 @@ class Batches:
         self.needs_cleanup = False
         self._is_showing = False
         self._protections = Protections(site)
-        self._served: dict[str, tuple[int, Finished]] = {}  # how often, and how the last time
+        # how often, how the last time, and which machine
+        self._served: dict[str, tuple[int, Finished, int | None]] = {}
         self._site = site
         self._queue = queue
 
@@ -252,7 +253,7 @@ class Batches:
             )
         self._queue.entries.pop(entry.client, None)
         end = Finished(run.timestamp or "", now, tuple(words))
-        self._served[entry.client] = self._count_served(entry.client) + 1, end
+        self._served[entry.client] = self._count_served(entry.client) + 1, end, entry.machine
         for line in list(entry.lines):
             await self._tell_end(line, end)
 
@@ -267,7 +268,9 @@ class Batches:
         """
         if self._count_served(line.client) <= line.served:
             return False
-        _, end = self._served[line.client]
+        _, end, machine = self._served[line.client]
+        if machine not in {None, line.machine}:
+            return False
         self._site.background.start(self._tell_end(line, end))
         return True
 
@@ -287,7 +290,7 @@ class Batches:
         """Return what a client is told first: how its DLEs stand, and its request."""
         site, client = self._site, line.client
         line.served = self._count_served(client)
-        entry = self._queue.entries.get(client)
+        entry = self._queue.find(line)
         is_running = entry is not None and entry.run is not None and entry.run.is_alive()
         standing = "idle" if entry is None else "running" if is_running else "queued"
         return Welcome(
@@ -297,9 +300,9 @@ class Batches:
             amanda_config=site.name,
             now=read_clock(),
             heartbeat=site.config.heartbeat,
-            dles=await site.dle_states(client),
+            dles=await site.dle_states(client, line.machine),
             standing=standing,
-            last=await site.last_of(client),
+            last=await site.last_of(client, line.machine),
         )
 
     async def show_progress(self) -> None:

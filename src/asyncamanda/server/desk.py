@@ -4,7 +4,8 @@ Decisions are core's (batch.py, flush.py); here is when they are asked for, and 
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -62,7 +63,9 @@ class Desk:
                 await self.batches.adopt(live)
         for row in await site.record.write(lambda ledger: ledger.open_requests(site.name)):
             run = self.batches.runs.get(row.run_id or 0)
-            entry = Entry(row.client, row.submitted_at, row, run=run, left_at=now)
+            entry = Entry(
+                row.client, row.submitted_at, row, run=run, left_at=now, machine=row.machine
+            )
             self.queue.entries[row.client] = entry
         await self.refresh()
         self.flushes.recall(await site.record.write(lambda ledger: ledger.recent_runs(site.name)))
@@ -94,20 +97,26 @@ class Desk:
 
     # -- talk
 
-    async def welcome(self, line: Line) -> None:
-        """Tell a client how its DLEs stand, with all that has happened until now."""
+    async def welcome(self, line: Line, receive: Callable[[], Awaitable[Refused | None]]) -> None:
+        """Tell a client how its DLEs stand, with all that has happened until now.
+
+        Unless it may not be told: `receive` says so, once its DLEs are known.
+        """
         try:
             await asyncio.shield(self.opened)
             if self._rhythm.is_due("logs", LOGS_EVERY, read_clock()):
                 await self.refresh()
             async with self._intake:  # that another client's hello began
                 await self.site.read_dles()
+            if refused := await receive():
+                line.refuse(refused)
+                return
             message = await self.batches.welcome(line)
         except AsyncamandaError as error:
             line.refuse(Refused(error.reference, error.message, error.hint, int(error.exit)))
         else:
             line.is_greeted = True
-            line.send(message)
+            line.send(replace(message, ticket=line.ticket))
 
     def submit(self, line: Line) -> None:
         """Take a client's request, unless it is served by now without knowing it."""

@@ -37,6 +37,7 @@ from asyncamanda.server.callers import close_all, peer_of, receive, send_all, se
 from asyncamanda.server.desk import Desk
 from asyncamanda.server.ledger import Ledger, LedgerUnavailable
 from asyncamanda.server.line import SERVED, Line
+from asyncamanda.server.reception import Reception
 from asyncamanda.server.record import Record
 from asyncamanda.server.registry import Registry, relayed_clients
 from asyncamanda.server.relay import Relay
@@ -66,6 +67,7 @@ class Dispatcher:
         self._record = Record(ledger)
         self._registry = registry
         self._relay = Relay(config.grace)
+        self._reception = Reception(self._record, self._lines_of)
         self._lines: dict[Line, int] = {}  # with the processes of their gates
         self._buckets: dict[str, Bucket] = {}
         self._desks: dict[str, Desk] = {}
@@ -326,8 +328,8 @@ class Dispatcher:
                 if choose_protocol(message.protocols) is None:
                     line.refuse(refuse_protocol(message.protocols))
                     return
-                line.is_watching = message.is_watching
-                self._background.start(self._welcome(desk, line))
+                line.is_watching, line.is_probe = message.is_watching, message.is_probe
+                self._background.start(self._welcome(desk, line, message))
             case Shut() if line.is_greeted or line.is_resumed:
                 self._relay.shut(line, message)
             case _ if not line.is_greeted:
@@ -336,6 +338,7 @@ class Dispatcher:
             case Submit():
                 self._submit(line, desk)
             case Bye():
+                self._background.start(self._reception.note_written(line))
                 self._relay.leave(line, is_lost=False)
                 desk.queue.leave(line, is_withdrawn=True)
                 line.drop("left", Exit.OK)
@@ -344,13 +347,39 @@ class Dispatcher:
             case Hello():
                 line.refuse(_not_understood("a second hello"))
 
-    async def _welcome(self, desk: Desk, line: Line) -> None:
+    async def _welcome(self, desk: Desk, line: Line, hello: Hello) -> None:
         """Greet a client, which Amanda may call from then on."""
-        await desk.welcome(line)
-        if line.is_greeted and line in self._lines and self._registry.is_relayed(line.identity):
+
+        async def receive() -> Refused | None:
+            if not line.is_open:  # it has left meanwhile, and would not hear of its ticket
+                return None
+            dles = line.identity.amanda_config, desk.site.disks(line.client)
+            refused = await self._reception.receive(line, hello, dles)
+            if refused and not hello.is_probe:
+                self._turn_away(line.client, refused, desk)
+            return refused
+
+        line.is_relayed = self._registry.is_relayed(line.identity)
+        await desk.welcome(line, receive)
+        if line.is_greeted and line in self._lines and line.is_relayed and not line.is_probe:
             self._relay.arrive(line)
 
+    def _turn_away(self, client: str, refused: Refused, desk: Desk) -> None:
+        """Serve neither of a client's two machines; a dump that is under way goes on to its end."""
+        desk.queue.withdraw(client, "two machines use its key")
+        entry = desk.queue.entries.get(client)
+        for line in self._lines_of(client):
+            if line.ticket and not (entry and line in entry.lines):
+                line.refuse(refused)
+
+    def _lines_of(self, client: str) -> list[Line]:
+        return [line for line in self._lines if line.client == client]
+
     def _submit(self, line: Line, desk: Desk) -> None:
+        if line.is_probe:
+            line.refuse(_not_understood("a probe asks for no backup"))
+            return
+        self._background.start(self._reception.note_written(line))
         now = read_clock()
         if line.client not in desk.queue.entries:
             per_hour = self._config.limits.requests_per_hour
@@ -372,14 +401,15 @@ class Dispatcher:
             self._background.start(self._end_session(line.session_id, why))
 
     def _drop(self, client: str) -> int:
-        """End the lines of a client that may not come in any more; return how many those were.
+        """End the lines of a client that was revoked or enrolled anew; return how many those were.
 
         Its connection ends with them: sshd has let it in, and would let it begin another session.
         """
         dropped = {line: pid for line, pid in self._lines.items() if line.client == client}
         for line, gate_pid in dropped.items():
             sshd = find_connection(gate_pid)
-            line.refuse(REVOKED)
+            is_still_in = self._registry.contains(line.identity)
+            line.refuse(ENROLLED_ANEW if is_still_in else REVOKED)
             if sshd:
                 with contextlib.suppress(OSError):
                     os.kill(sshd, signal.SIGTERM)
@@ -448,6 +478,12 @@ REVOKED = Refused(
     "this client is not enrolled at the server (any more)",
     "ask its administrator: asyncamanda server enroll",
     int(Exit.REFUSED),
+)
+ENROLLED_ANEW = Refused(
+    "enrolled-anew",
+    "this client was enrolled anew at the server, which ended its connections",
+    "the next start connects again",
+    int(Exit.LATER),
 )
 TOO_MANY = Refused(
     "too-many-sessions",

@@ -9,6 +9,7 @@ from asyncamanda.core.amcheck import explain_lines, interpret_amcheck
 from asyncamanda.core.checkup.verdict import Check, Health
 from asyncamanda.core.disklist import Dle, parse_disklist
 from asyncamanda.core.printable import printable
+from asyncamanda.core.tickets import Machine, describe_dispute
 from asyncamanda.report.text import name_disks
 from asyncamanda.server import aliases, amanda, switchboard
 from asyncamanda.server.registry import Enrolled, relayed_clients
@@ -31,6 +32,18 @@ def check_enrolled(entries: Sequence[Enrolled]) -> Check:
     also = f"; also for {', '.join(others)}, which is not looked at" if others else ""
     found = f"for {first.amanda_config}; Amanda reaches it {way}{also}"
     return Check("enrolled", Health.OK, found)
+
+
+def check_machine(machine: Machine) -> Check:
+    """Return that two machines are this client, which the ledger says."""
+    return Check(
+        "machine",
+        Health.BAD,
+        describe_dispute(machine),
+        "one is a copy of the other, and neither is backed up until it is settled which is right",
+        f"asyncamanda server enroll {machine.client} (then start the right one first); on the "
+        "other: asyncamanda setup SERVER --name ANOTHER-NAME --new-key",
+    )
 
 
 def is_direct(entries: Sequence[Enrolled]) -> bool:

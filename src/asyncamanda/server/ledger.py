@@ -123,15 +123,21 @@ class Ledger:
 
     # -- requests
 
-    def open_request(self, client: str, amanda_config: str, at: datetime) -> RequestRow:
-        """Return the client's open request: the one there is, else a new one that is queued."""
+    def open_request(
+        self, client: str, amanda_config: str, at: datetime, machine: int | None = None
+    ) -> RequestRow:
+        """Return the client's open request: the one there is, else a new one that is queued.
+
+        `machine` is the lineage whose session carries the dumps, None if none does.
+        """
         with self._writing() as connection:
             for row in find_requests(connection, IS_OPEN, requests.c.client == client):
                 return row
             state = RequestState.QUEUED
             values = {"client": client, "amanda_config": amanda_config, "submitted_at": at}
-            number = insert_row(connection, requests, values | {"state": state})
-            return RequestRow(number, client, amanda_config, at, state)
+            values |= {"state": state, "machine": machine}
+            number = insert_row(connection, requests, values)
+            return RequestRow(number, client, amanda_config, at, state, machine=machine)
 
     def withdraw(self, request_id: int, at: datetime, why: str) -> bool:
         """Take a queued request back. Returns False if it is not queued (any more)."""
@@ -322,13 +328,17 @@ class Ledger:
             found = [DleVerdict(**row) for row in connection.execute(query).mappings()]
         return sorted(found, key=lambda verdict: (verdict.host, verdict.disk, verdict.timestamp))
 
-    def newest_confirmed(self, amanda_config: str, host: str) -> dict[str, DleVerdict]:
+    def newest_confirmed(
+        self, amanda_config: str, host: str, machine: int | None = None
+    ) -> dict[str, DleVerdict]:
         """Return the newest dump that the server has, of each disk of `host`.
 
         One of a disk of which it has no full dump of just that name is no backup, and left out.
+        With a `machine`, those that another one's session carried do not count.
         """
+        where = [verdicts.c.host == host, *_carried_by(machine)]
         with self._reading() as connection:
-            found = _find_backups(connection, amanda_config, verdicts.c.host == host)
+            found = _find_backups(connection, amanda_config, *where)
         return {disk: verdict for (_, disk), verdict in found.items()}
 
     def newest_confirmed_all(self, amanda_config: str) -> dict[Dle, DleVerdict]:
@@ -336,10 +346,16 @@ class Ledger:
         with self._reading() as connection:
             return _find_backups(connection, amanda_config)
 
-    def disks_with_full(self, amanda_config: str, host: str) -> set[str]:
-        """Return the disks of `host` of which the server has a full dump, of just that name."""
+    def disks_with_full(
+        self, amanda_config: str, host: str, machine: int | None = None
+    ) -> set[str]:
+        """Return the disks of `host` of which the server has a full dump, of just that name.
+
+        With a `machine`, those that another one's session carried do not count.
+        """
+        where = [verdicts.c.host == host, *_carried_by(machine)]
         with self._reading() as connection:
-            found = dles_with_full(connection, amanda_config, verdicts.c.host == host)
+            found = dles_with_full(connection, amanda_config, *where)
         return {disk for _, disk in found}
 
     def known_verdicts(self, amanda_config: str, stamps: Iterable[str]) -> dict[Dump, DleVerdict]:
@@ -461,6 +477,13 @@ class Ledger:
                 )
                 forgotten += done.rowcount
         return forgotten
+
+
+def _carried_by(machine: int | None) -> list[ColumnElement[bool]]:
+    """Return what a dump has to be for it to count for `machine`; None: nothing."""
+    if machine is None:
+        return []
+    return [or_(verdicts.c.machine.is_(None), verdicts.c.machine == machine)]
 
 
 def _find_backups(

@@ -44,6 +44,9 @@ class Line:
     """One line. `is_greeted` says that Hello was answered, `is_watching` that it wants Progress.
 
     `served` is how often its client had been served when it was last told how it stands.
+    `machine` is the lineage of the machine that it is of, `ticket` what that is given with the
+    Welcome (core/tickets.py); a probe (`is_probe`) is given none. `is_relayed`: Amanda calls the
+    client through it.
 
     A line that another dispatcher had before (`is_resumed`) may begin in the middle of a word,
     so all is passed over until the client says Hello anew.
@@ -66,6 +69,10 @@ class Line:
         self.has_said_hello = False
         self.is_greeted = False
         self.is_watching = False
+        self.is_probe = False
+        self.is_relayed = False
+        self.machine: int | None = None
+        self.ticket = ""
         self.served = 0
         self.session_id: int | None = None
         self._gate = gate

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from asyncamanda.core.batch import in_order
 from asyncamanda.core.books import RequestRow
@@ -13,6 +13,8 @@ from asyncamanda.server.runs import Run
 from asyncamanda.server.site import Site
 from asyncamanda.system.clock import now as read_clock
 
+AFTER_ANOTHER = timedelta(minutes=1)  # another machine's run may end soon
+
 
 @dataclass(slots=True)
 class Entry:
@@ -20,7 +22,8 @@ class Entry:
 
     `row` is None as long as it is not in the ledger, which may be locked. `left_at` is when the
     last line ended, None while there is one. `doubted_at` is when the client did not say that it
-    is there: until it is heard again it counts as absent.
+    is there: until it is heard again it counts as absent. `machine` is the lineage of who asked,
+    None where that is not known, or does not matter.
     """
 
     client: str
@@ -31,6 +34,11 @@ class Entry:
     left_at: datetime | None = None
     doubted_at: datetime | None = None
     told: Queued | None = None
+    machine: int | None = None
+
+    def is_of(self, line: Line) -> bool:
+        """Return whether the request is that of the machine at the line."""
+        return self.machine is None or self.machine == line.machine
 
 
 class Queue:
@@ -66,6 +74,11 @@ class Queue:
         """Return the entries that `run` serves and that are still open."""
         return [entry for entry in self.entries.values() if entry.run is run]
 
+    def find(self, line: Line) -> Entry | None:
+        """Return the request that is open of the machine at the line."""
+        entry = self.entries.get(line.client)
+        return entry if entry and entry.is_of(line) else None
+
     # -- coming and going
 
     def submit(self, line: Line) -> None:
@@ -74,13 +87,21 @@ class Queue:
         if refused := self._find_nothing(line.client):
             line.refuse(refused)
             return
+        if entry and not entry.is_of(line):
+            self.withdraw(line.client, "another machine is this client now")
+            entry = None
+        if entry is None and line.client in self.entries:
+            reason = "a run with the machine that was this client before goes on"
+            line.finish(Later(AFTER_ANOTHER, reason), Exit.LATER)
+            return
         if entry is None:
             if len(self.entries) >= site.config.max_waiting:
                 line.finish(Later(site.config.come_back, "too many clients wait"), Exit.LATER)
                 return
             # from the arrival, but a line that stood idle for long is not the first therefore
             since = max(line.opened_at, read_clock() - site.config.batch_window)
-            entry = self.entries[line.client] = Entry(line.client, since)
+            machine = line.machine if line.is_relayed else None
+            entry = self.entries[line.client] = Entry(line.client, since, machine=machine)
             site.background.start(self.write_down(entry))
         if line not in entry.lines:
             entry.lines.append(line)
@@ -108,7 +129,9 @@ class Queue:
         """Write a request into the ledger; if it was withdrawn meanwhile, that too."""
         site = self._site
         row = await site.record.write(
-            lambda ledger: ledger.open_request(entry.client, site.name, entry.submitted_at)
+            lambda ledger: ledger.open_request(
+                entry.client, site.name, entry.submitted_at, entry.machine
+            )
         )
         entry.row = row
         if self.entries.get(entry.client) is not entry:

@@ -85,7 +85,7 @@ class Relay:
 
     def reachable(self) -> list[str]:
         """Return the clients that Amanda reaches by the relay now, sorted."""
-        there = {line.client for line in self._lines if line.is_greeted}
+        there = {line.client for line in self._lines if line.is_greeted and not line.is_probe}
         return sorted(client for client in there if client in self._posts)
 
     # -- clients come and go
@@ -182,7 +182,7 @@ class Relay:
     def _ask(self, post: _Post, call: Call) -> None:
         """Ask the client for a stream, if it is there and its connection has room for one."""
         lines = [line for line in self._lines if line.client == post.client]
-        there = [line for line in lines if line.is_greeted and line.is_open]
+        there = [line for line in lines if line.is_greeted and line.is_open and not line.is_probe]
         if there:
             line = there[-1]  # the one that came last: another may be dead without knowing it
             place = post.client, self._lines[line]

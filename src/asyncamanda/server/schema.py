@@ -160,6 +160,7 @@ requests = Table(
     Column("run_id", ForeignKey(runs.c.id), index=True),
     Column("ended_at", Moment),
     Column("outcome", Name, nullable=False, default=""),
+    Column("machine", Integer),
     Index(
         "one_open_request_a_client",
         "client",
@@ -170,7 +171,8 @@ requests = Table(
     sqlite_autoincrement=True,
 )
 
-# one row a dump: `run_id` made it, `flushed_in` is the later run that brought it to a volume
+# one row a dump: `run_id` made it, `flushed_in` is the later run that brought it to a volume;
+# `machine` is the lineage (core/tickets.py) whose session carried it, NULL where none did
 verdicts = Table(
     "verdicts",
     METADATA,
@@ -189,6 +191,7 @@ verdicts = Table(
     Column("has_failed_since", Boolean, nullable=False),
     Column("dumped_at", Moment, nullable=False),
     Column("filters", Recorded),  # as they were when the dump was confirmed
+    Column("machine", Integer),
 )
 
 # at most one row a DLE; it goes when a dump has made the snapshot anew
@@ -217,6 +220,22 @@ sessions = Table(
     Column("ended_at", Moment),
     Column("how", Name, nullable=False, default=""),
     sqlite_autoincrement=True,
+)
+
+# one row a client: which machine it is (core/tickets.py)
+machines = Table(
+    "machines",
+    METADATA,
+    Column("client", Name, primary_key=True),
+    Column("lineage", Integer, nullable=False),
+    Column("ticket", Name, nullable=False),
+    Column("previous", Name, nullable=False),
+    Column("is_written", Boolean, nullable=False),
+    Column("host_name", Name, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+    Column("disputed_at", Moment),
+    Column("other_host_name", Name, nullable=False),
+    Column("noted", Name, nullable=False),
 )
 
 logs = Table(

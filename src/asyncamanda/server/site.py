@@ -103,15 +103,25 @@ class Site:
         """Return what the dumps of each DLE go through, by host and disk, as far as known."""
         return {place: dle.filters for place, dle in self._dles.items() if dle.filters}
 
-    async def dle_states(self, host: str) -> tuple[DleState, ...]:
-        """Return how each DLE of `host` stands: its newest dump that the server has."""
-        confirmed = await self.record.write(lambda ledger: ledger.newest_confirmed(self.name, host))
+    async def dle_states(self, host: str, machine: int | None) -> tuple[DleState, ...]:
+        """Return how each DLE of `host` stands: its newest dump that the server has.
+
+        What another machine's session carried does not count for `machine`.
+        """
+        confirmed = await self.record.write(
+            lambda ledger: ledger.newest_confirmed(self.name, host, machine)
+        )
         return tuple(_state_of(dle, confirmed.get(dle.disk)) for dle in self.dles(host))
 
-    async def last_of(self, client: str) -> Finished | None:
-        """Return how the client's last request ended that a run served; None if none was."""
+    async def last_of(self, client: str, machine: int | None) -> Finished | None:
+        """Return how the client's last request ended that a run served; None if none was.
+
+        Also None if it was not that of this `machine`.
+        """
         request = await self.record.write(lambda ledger: ledger.last_request(client))
         if request is None or request.run_id is None or request.ended_at is None:
+            return None
+        if request.machine not in {None, machine}:
             return None
         number = request.run_id
         words = await self.record.write(lambda ledger: ledger.verdicts_of(number))

@@ -20,7 +20,7 @@ from asyncamanda.core.books import Protection, RunRow, join_verdicts
 from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.core.protect import next_protection
 from asyncamanda.core.witness import Dump
-from asyncamanda.server.schema import protections, runs, verdicts
+from asyncamanda.server.schema import protections, requests, runs, verdicts
 
 Dle = tuple[str, str]  # host, disk
 Row = dict[str, Any]  # column: value
@@ -75,6 +75,7 @@ def put_verdicts(connection: Connection, run: RunRow, words: Sequence[DleVerdict
     stamps = {word.timestamp for word in words}
     known = known_verdicts(connection, run.amanda_config, stamps)
     runs_of = _runs_of(connection, run.amanda_config, stamps)
+    carried = _machines_of(connection, run.id)
     fresh: list[Row] = []
     changed: dict[str, list[Row]] = {"run_id": [], "flushed_in": []}
     for word in words:
@@ -87,6 +88,7 @@ def put_verdicts(connection: Connection, run: RunRow, words: Sequence[DleVerdict
             "amanda_config": run.amanda_config,
             "run_id": run.id if is_own else runs_of.get(word.timestamp, run.id),
             "flushed_in": None if is_own else run.id,
+            "machine": carried.get(word.host) if is_own else None,
         }
         if before is None:
             fresh.append(row)
@@ -108,6 +110,7 @@ def _change_verdicts(connection: Connection, rows: Sequence[Row], who: str) -> N
     """Write what is known now, and by whom: `who` is the column that has the run's number."""
     keys = ("amanda_config", "host", "disk", "timestamp")
     written = [who, *(column.name for column in VERDICT if column.name not in keys)]
+    written += ["machine"] * (who == "run_id")
     statement = (
         update(verdicts)
         .where(*(verdicts.c[key] == bindparam(f"its_{key}") for key in keys))
@@ -116,6 +119,12 @@ def _change_verdicts(connection: Connection, rows: Sequence[Row], who: str) -> N
     its = [{f"its_{key}": row[key] for key in keys} for row in rows]
     new = [{f"new_{name}": row[name] for name in written} for row in rows]
     connection.execute(statement, [old | fresh for old, fresh in zip(its, new, strict=True)])
+
+
+def _machines_of(connection: Connection, run_id: int) -> dict[str, int | None]:
+    """Return, for each client that a run serves, the machine whose session carries its dumps."""
+    query = select(requests.c.client, requests.c.machine).where(requests.c.run_id == run_id)
+    return {str(client): machine for client, machine in connection.execute(query)}
 
 
 def known_verdicts(

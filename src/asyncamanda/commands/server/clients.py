@@ -12,6 +12,7 @@ from asyncamanda.commands.server.options import (
 )
 from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.printable import printable
+from asyncamanda.core.tickets import Machine, describe_dispute
 from asyncamanda.errors import AsyncamandaError, Exit
 from asyncamanda.report.json import render_json, time_value
 from asyncamanda.report.table import print_table
@@ -28,29 +29,38 @@ def run(arguments: argparse.Namespace) -> Exit:
     """Print a row for each client. Raises RefusedError if authorized_keys cannot be read."""
     config = load_as_amanda_user(arguments)
     entries = sorted(read_registry(registry_path(config.user)), key=lambda entry: entry.identity)
-    last_seen = _read_last_seen(config)
+    last_seen, machines = _read_ledger(config)
     if arguments.json:
-        print(render_json([_value(entry, last_seen) for entry in entries]))
+        print(render_json([_value(entry, last_seen, machines) for entry in entries]))
         return Exit.OK
     if not entries:
         print("nobody is enrolled; `asyncamanda server enroll --help` says how")
         return Exit.OK
     heads = ("client", "amanda config", "key", "last seen")
     print_table(heads, [_row(entry, last_seen) for entry in entries])
+    disputed = [machines[entry.client] for entry in entries if entry.client in machines]
+    for machine in disputed:
+        if machine.disputed_at:
+            print(f"{describe_dispute(machine)}; neither is backed up before this:")
+            print(f"  asyncamanda server enroll {machine.client}")
     return Exit.OK
 
 
-def _read_last_seen(config: ServerConfig) -> Mapping[str, datetime]:
-    """Return when each client was last there; who never was is not in it."""
+def _read_ledger(
+    config: ServerConfig,
+) -> tuple[Mapping[str, datetime], Mapping[str, Machine]]:
+    """Return when each client was last there, and which machine it is, as far as any came."""
     try:
         ledger = open_ledger_to_read(config)
     except AsyncamandaError as error:
         warn(error.message)
-        return {}
+        return {}, {}
     if ledger is None:
-        return {}
+        return {}, {}
+    from asyncamanda.server.machines import read_machines  # noqa: PLC0415 - loads much
+
     try:
-        return ledger.last_seen()
+        return ledger.last_seen(), read_machines(ledger)
     finally:
         ledger.close()
 
@@ -65,7 +75,13 @@ def _row(entry: Enrolled, last_seen: Mapping[str, datetime]) -> Sequence[str]:
     )
 
 
-def _value(entry: Enrolled, last_seen: Mapping[str, datetime]) -> dict[str, object]:
+def _value(
+    entry: Enrolled, last_seen: Mapping[str, datetime], machines: Mapping[str, Machine]
+) -> dict[str, object]:
+    machine = machines.get(entry.client)
+    second = None
+    if machine and machine.disputed_at:
+        second = {"host": machine.other_host_name, "at": time_value(machine.disputed_at)}
     return {
         "client": entry.client,
         "amanda_config": entry.amanda_config,
@@ -73,4 +89,6 @@ def _value(entry: Enrolled, last_seen: Mapping[str, datetime]) -> dict[str, obje
         "fingerprint": entry.key.fingerprint,
         "comment": entry.key.comment,
         "last_seen_at": time_value(last_seen.get(entry.client)),
+        "host": machine.host_name if machine and machine.ticket else None,
+        "second_machine": second,
     }

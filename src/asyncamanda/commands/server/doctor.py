@@ -12,12 +12,15 @@ from asyncamanda.commands.server.options import (
     ask_dispatcher,
     load_as_amanda_user,
     not_understood,
+    open_ledger_to_read,
     unknown_client,
+    warn,
 )
 from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.checkup.verdict import Check, Health
 from asyncamanda.core.interval import ALLOWED, format_interval, parse_interval
-from asyncamanda.errors import Exit, UsageError
+from asyncamanda.core.tickets import Machine
+from asyncamanda.errors import Exit, LaterError, UsageError
 from asyncamanda.report.doctor import (
     check_value,
     render_check,
@@ -53,6 +56,9 @@ class Examination:
         client, entry = self._client, self.own[0]
         is_direct = doctor.is_direct(self.own)
         yield doctor.check_enrolled(self.own)
+        if (machine := self._read_machine()) and machine.disputed_at:
+            self._wait = timedelta()
+            yield doctor.check_machine(machine)
         disklist = asyncio.run(doctor.check_disklist(entry, is_relayed=not is_direct))
         is_useless = disklist.health is Health.BAD and not disklist.is_partial
         if is_direct:
@@ -76,6 +82,22 @@ class Examination:
             patience = doctor.patience(self._config.grace)
             self.answer = asyncio.run(amanda.ask(doctor.plan_amcheck(entry), patience))
             yield doctor.check_answer(client, self.answer)
+
+    def _read_machine(self) -> Machine | None:
+        """Return which machine the client is by the ledger, None where that does not say."""
+        try:
+            ledger = open_ledger_to_read(self._config)
+            if ledger is None:
+                return None
+            from asyncamanda.server.machines import read_machines  # noqa: PLC0415 - loads much
+
+            try:
+                return read_machines(ledger).get(self._client)
+            finally:
+                ledger.close()
+        except LaterError as error:
+            warn(error.message)
+            return None
 
     def _check_alias(self) -> Check:
         user = self._config.user

@@ -4,14 +4,21 @@ import argparse
 import asyncio
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 from asyncamanda.commands.server.entry import check_disks, read_entry
-from asyncamanda.commands.server.options import add_common, end_sessions, load_as_amanda_user, warn
+from asyncamanda.commands.server.options import (
+    add_common,
+    end_sessions,
+    load_as_amanda_user,
+    open_client_anew,
+    warn,
+)
 from asyncamanda.config.server import ServerConfig, load_server_config
 from asyncamanda.core.authority import DIRECT
 from asyncamanda.core.disklist import parse_dles
 from asyncamanda.core.printable import printable
-from asyncamanda.errors import Exit, RefusedError
+from asyncamanda.errors import Exit, RefusedError, UsageError
 from asyncamanda.report.json import render_json
 from asyncamanda.report.text import name_disks
 from asyncamanda.server import amanda
@@ -45,8 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--key",
         metavar="KEY",
-        required=True,
-        help="its public key: the line itself, a file that holds it, or - for stdin",
+        help="its public key: the line itself, a file that holds it, or - for stdin "
+        "(default: the one it is enrolled with)",
     )
     parser.add_argument(
         "--disk",
@@ -75,30 +82,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> Exit:
     """Write the client's line into authorized_keys, and say what is still missing.
 
-    With --setup and --disk what is missing there is made first. Raises what read_entry() and
-    registry.enroll() raise, and BadDataError for a dumptype that there is not.
+    With --setup and --disk what is missing there is made first. Where two machines use the
+    client's key, or it gets another, the next that comes is the client. Raises what read_entry(),
+    registry.enroll() and open_client_anew() raise, and BadDataError for a dumptype that there is
+    not.
     """
     check_disks(arguments.disk)
-    entry = read_entry(
-        arguments.client, arguments.amanda_config, arguments.key, is_direct=arguments.direct
-    )
     _, config = load_server_config(arguments.config)
     path = registry_path(config.user)
+    entry = _read_entry(arguments, path)
     plan_disks = _plan_disks(entry, arguments, config)
-    if arguments.setup or arguments.disk:
-        check_enroll(path, entry, is_replacing=arguments.replace)
+    check_enroll(path, entry, is_replacing=arguments.replace)
     changed = [*(_set_up(arguments, config) if arguments.setup else []), *plan_disks()]
     load_as_amanda_user(arguments)
-    was_known = entry.client in {known.client for known in read_registry(path)}
+    keys = [known.key.key for known in read_registry(path) if known.client == entry.client]
+    # first, for the same command has to mend what is cut off between the two
+    is_settled = bool(keys) and open_client_anew(
+        config, entry.client, is_settling=entry.key.key in keys
+    )
     is_changed = enroll(path, entry, is_replacing=arguments.replace)
-    if was_known and is_changed:
-        end_sessions(entry.client)  # of the key that was replaced
+    if keys and (is_changed or is_settled):
+        end_sessions(entry.client)  # of the key that was replaced, or of either machine
     disks, trouble = _find_disks(entry)
-    outcome = ("replaced" if was_known else "enrolled") if is_changed else "unchanged"
-    _say(entry, outcome, disks, changed, is_json=arguments.json)
+    outcome = ("replaced" if keys else "enrolled") if is_changed else "unchanged"
+    _say(entry, outcome, disks, changed, is_settled=is_settled, is_json=arguments.json)
     if trouble:
         warn(trouble)
     return Exit.OK
+
+
+def _read_entry(arguments: argparse.Namespace, path: Path) -> Enrolled:
+    """Return whom the arguments name: without a key, the client as it is enrolled already."""
+    key, amanda_config, is_direct = arguments.key, arguments.amanda_config, arguments.direct
+    if key is None:
+        known = next((one for one in read_registry(path) if one.client == arguments.client), None)
+        if known is None:
+            raise UsageError(
+                "no-key",
+                f"{printable(arguments.client)} is not enrolled yet: name its key",
+                "--key 'ssh-ed25519 AAAA...', as `asyncamanda setup` prints it on the client",
+            )
+        key = f"{known.key.key_type} {known.key.key} {known.key.comment}".strip()
+        amanda_config = amanda_config or known.amanda_config
+        is_direct = is_direct or known.is_direct
+    return read_entry(arguments.client, amanda_config, key, is_direct=is_direct)
 
 
 def _plan_disks(
@@ -157,8 +184,14 @@ def _find_disks(entry: Enrolled) -> tuple[list[str], str]:
     )
 
 
-def _say(
-    entry: Enrolled, outcome: str, disks: list[str], changed: list[str], *, is_json: bool
+def _say(  # noqa: PLR0913 (all that is to be said)
+    entry: Enrolled,
+    outcome: str,
+    disks: list[str],
+    changed: list[str],
+    *,
+    is_settled: bool,
+    is_json: bool,
 ) -> None:
     if is_json:
         value = {
@@ -168,6 +201,7 @@ def _say(
             "key_type": entry.key.key_type,
             "fingerprint": entry.key.fingerprint,
             "direct": entry.is_direct,
+            "settled": is_settled,
             "disks": disks,
             "changed": changed,
         }
@@ -186,3 +220,5 @@ def _say(
     print(f"  Amanda calls it {way}")
     if disks:
         print(f"  disks: {name_disks(disks)}")
+    if is_settled:
+        print(f"  the next machine that comes with its key is {entry.client}: start that one first")

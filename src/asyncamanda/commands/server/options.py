@@ -95,6 +95,23 @@ def ask_dispatcher(user: str, *words: str) -> dict[str, Any] | None:
     return answer
 
 
+def open_client_anew(config: ServerConfig, client: str, *, is_settling: bool) -> bool:
+    """Let the next machine with the client's key be the client; return whether that is news.
+
+    `is_settling`: only if two machines were said to be it. Raises LedgerUnavailable or LedgerBusy
+    if that cannot be written down, RefusedError to whom the ledger is closed.
+    """
+    ledger = open_ledger_to_read(config)
+    if ledger is None:
+        return False
+    from asyncamanda.server.machines import open_anew  # noqa: PLC0415 - loads much
+
+    try:
+        return open_anew(ledger, client, is_settling=is_settling)
+    finally:
+        ledger.close()
+
+
 def refuse_stranger(place: str, user: str) -> RefusedError:
     """Return the error for somebody who may not look into `place`, which is the Amanda user's."""
     return RefusedError(

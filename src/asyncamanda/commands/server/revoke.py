@@ -6,9 +6,11 @@ from asyncamanda.commands.server.options import (
     add_common,
     end_sessions,
     load_as_amanda_user,
+    open_client_anew,
     unknown_client,
+    warn,
 )
-from asyncamanda.errors import Exit
+from asyncamanda.errors import AsyncamandaError, Exit
 from asyncamanda.report.json import render_json
 from asyncamanda.server.registry import read_registry, registry_path, revoke
 
@@ -33,6 +35,10 @@ def run(arguments: argparse.Namespace) -> Exit:
         ended = end_sessions(client)  # whatever else fails
     if not revoked:
         raise unknown_client(client, [entry.client for entry in read_registry(path)])
+    try:
+        open_client_anew(config, client, is_settling=False)
+    except AsyncamandaError as error:
+        warn(f"should {client} be enrolled again, it counts as the same machine: {error.message}")
     if arguments.json:
         keys = [entry.key.fingerprint for entry in revoked]
         value = {"outcome": "revoked", "client": client, "keys": keys, "connections_ended": ended}
