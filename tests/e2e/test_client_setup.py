@@ -112,7 +112,7 @@ def test_what_the_server_says_is_true_right_after_setup(fresh: Lab) -> None:
     said, _ = setup.communicate(timeout=60)
     assert setup.returncode == 0, said
     status = client.run([ASYNCAMANDA, "status"], check=False).stdout
-    assert status.startswith(f"overdue: {DISK} without a backup that the server confirms"), status
+    assert status.startswith(f"no backup known: {DISK}"), status
     owners = {path.owner() for path in client.path(STATE).iterdir()}
     assert owners == {"backup"}
     for count in (1, 1):  # unattended: what is due

@@ -35,12 +35,20 @@ def _is_listed(office: Office, name: str) -> bool:
     return bool(office.server.stored(name, DISK))
 
 
+def _is_busy(office: Office) -> bool:
+    """Return whether anything runs, or will as soon as it may."""
+    view = office.view()
+    return bool(view and (view["runs"] or view["waiting"] or view["flush_due_since"]))
+
+
 def _serves_both(office: Office) -> None:
     """Fail unless both clients are served now, and the server has what they have."""
     office.client("laptop").heal()
     done = ends([office.start(name, "--force") for name in ("laptop", "tower")])
     assert [code for code, _ in done] == [0, 0], [*done, office.diary]
-    office.wait_idle()  # a flush may follow, in which a dump is neither here nor there for a moment
+    # a flush may follow, in which a dump is neither here nor there for a moment
+    wait_until("all that follows is over", lambda: not _is_busy(office))
+    office.wait_idle()
     for name in ("laptop", "tower"):
         wait_until(f"{name} is listed", partial(_is_listed, office, name))
         assert office.server.restore(name, DISK) == office.client(name).tree(DISK)
@@ -117,19 +125,32 @@ def test_killed_run_is_missing_and_started_anew(office: Office) -> None:
     _serves_both(office)
 
 
-def test_broken_disklist_forgets_no_protection(office: Office) -> None:
+def test_broken_configuration_forgets_no_protection(office: Office) -> None:
     """While somebody edits it Amanda cannot be told; it is, before that client's next run."""
+    agent = office.start("laptop")
+    office.wait_for_dump("laptop")
+    conf = office.server.read(CONF)
+    office.server.append(CONF, "no-such-keyword 1\n", owner="backup")
+    office.kill("amdump|/driver|dumper|chunker")
+    assert ends([agent])[0][0] == 100
+    wait_until("Amanda cannot be told", lambda: f"force laptop {DISK}:" in office.diary)
+    assert "is set to" not in office.diary
+    office.server.write(CONF, conf, owner="backup")
+    _serves_both(office)
+    assert "is set to a forced level 0" in office.diary
+
+
+def test_broken_disklist_keeps_nobody_from_being_protected(office: Office) -> None:
+    """Amanda is told of one DLE by a disklist of its own, whatever is in the real one."""
     agent = office.start("laptop")
     office.wait_for_dump("laptop")
     disklist = office.server.read("/etc/amanda/daily/disklist")
     office.server.append("/etc/amanda/daily/disklist", "laptop /srv no-such-type\n", owner="backup")
     office.kill("amdump|/driver|dumper|chunker")
     assert ends([agent])[0][0] == 100
-    wait_until("Amanda cannot be told", lambda: f"force laptop {DISK}:" in office.diary)
-    assert "is set to" not in office.diary
+    wait_until("Amanda is told", lambda: "is set to a forced level 0" in office.diary)
     office.server.write("/etc/amanda/daily/disklist", disklist, owner="backup")
     _serves_both(office)
-    assert "is set to a forced level 0" in office.diary
 
 
 def test_rebooted_server_serves_the_next_request(office: Office) -> None:

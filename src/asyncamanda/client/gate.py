@@ -32,6 +32,7 @@ from asyncamanda.core.due import NotDue, force_due
 from asyncamanda.core.interval import format_age, format_interval
 from asyncamanda.core.model import Attempt, Outcome, Started
 from asyncamanda.core.protocol import (
+    ALL_PARKED,
     Again,
     Finished,
     Later,
@@ -237,7 +238,10 @@ class _Asking:
         if isinstance(heard, Refused):
             error = explain_refused(heard)
             self._record.memory = heed_refusal(self._record.memory, heard)
-            outcome = Outcome.LATER if isinstance(error, LaterError) else Outcome.REFUSED
+            is_parked = heard.reference == ALL_PARKED  # on purpose: whoever forced it is told
+            error.is_told = error.is_told or is_parked
+            is_later = is_parked or isinstance(error, LaterError)
+            outcome = Outcome.LATER if is_later else Outcome.REFUSED
         else:
             until = read_clock() + heard.after
             self._record.memory = replace(self._record.memory, not_before=until)

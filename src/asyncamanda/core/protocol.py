@@ -22,6 +22,7 @@ from asyncamanda.core.wire import fit_record, read_record, write_record, write_v
 from asyncamanda.errors import Exit
 
 PROTOCOLS: tuple[int, ...] = (1,)
+ALL_PARKED = "all-parked"  # the reference of a Refused: Amanda is told to leave out every disk
 LARGEST_FROM_CLIENT = 4096  # bytes a line, its end aside
 LARGEST_FROM_SERVER = 1 << 20
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from asyncamanda.core.batch import in_order
 from asyncamanda.core.books import RequestRow
-from asyncamanda.core.protocol import Later, Queued, Refused, Running
+from asyncamanda.core.protocol import ALL_PARKED, Later, Queued, Refused, Running
 from asyncamanda.errors import Exit
 from asyncamanda.server.line import Line
 from asyncamanda.server.runs import Run
@@ -199,7 +199,7 @@ def _is_heard(entry: Entry) -> bool:
 
 def _all_parked(client: str, amanda_config: str) -> Refused:
     return Refused(
-        "all-parked",
+        ALL_PARKED,
         f"the server is told to leave out every disk of {client}, so nothing of it is backed up",
         f"its administrator parked them, by `ignore` or strategy `skip` in {amanda_config}: "
         "ask there",
