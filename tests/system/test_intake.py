@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 from tests.system.amandafiles import AmandaFiles
 
-from asyncamanda.core.books import ProtectionKind, RunKind, RunRow
-from asyncamanda.core.model import DumpState
+from asyncamanda.core.books import ProtectionKind, RunEnd, RunKind, RunRow
+from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.server.intake import scan_logs, take_in_all
 from asyncamanda.server.ledger import Ledger
 from asyncamanda.system.clock import parse_local_stamp
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+NEW_YEAR = datetime(2100, 1, 1, tzinfo=UTC)  # when logs are taken in: after all that is written
 HELD, STORED, FAILED = DumpState.HELD, DumpState.STORED, DumpState.FAILED
 MONDAY, TUESDAY, WEDNESDAY = "20261123010000", "20261124010000", "20261125010000"
 
@@ -106,7 +107,7 @@ def put(folder: Path, stamp: str, text: str, level: int = 1, disk: str = "/home"
 
 def take(ledger: Ledger, files: AmandaFiles, *, alive: bool = False) -> list[str]:
     """Take in all; return what the diary is told."""
-    return list(take_in_all(ledger, files.settings, lambda *_: alive, NOON))
+    return list(take_in_all(ledger, files.settings, lambda *_: alive, NEW_YEAR))
 
 
 def gone(*_: object) -> bool:
@@ -133,9 +134,19 @@ def test_logs_are_found_oldest_first_wherever_amanda_keeps_them(
     for name in ("log.20261123.0", f"amdump.{MONDAY}", f"log.{MONDAY}.0.gz", "log.error"):
         (logdir / name).write_text("no log")
     (logdir / "log").symlink_to(f"log.{WEDNESDAY}.0")
-    assert [found.text for found in scan_logs(files.settings, {})] == ["m", "t", "t9", "t10", "w"]
+    assert [found.text for found in scan_logs(files.settings, {}, NEW_YEAR)] == [
+        "m",
+        "t",
+        "t9",
+        "t10",
+        "w",
+    ]
     taken = {f"log.{MONDAY}.0": 1, f"log.{TUESDAY}.0": 1, f"log.{WEDNESDAY}.0": 0}
-    assert [found.text for found in scan_logs(files.settings, taken)] == ["t9", "t10", "w"]
+    assert [found.text for found in scan_logs(files.settings, taken, NEW_YEAR)] == [
+        "t9",
+        "t10",
+        "w",
+    ]
 
 
 @pytest.mark.usefixtures("in_berlin")
@@ -144,7 +155,7 @@ def test_a_log_knows_its_times_and_its_size(files: AmandaFiles, logdir: Path) ->
     path = put(logdir, TUESDAY, "text\n\udce9")
     os.utime(path, (NOON.timestamp(), NOON.timestamp()))
     (logdir / "log.20269999999999.0").write_text("")
-    (found,) = scan_logs(files.settings, {})
+    (found,) = scan_logs(files.settings, {}, NEW_YEAR)
     assert (found.file.size, found.text) == (6, "text\n\udce9")
     assert found.file.begun_at == datetime(2026, 11, 24, 0, tzinfo=UTC)
     assert found.file.written_at == NOON
@@ -158,7 +169,7 @@ def test_a_log_that_vanishes_or_cannot_be_read_hinders_no_other(
     moved = put(logdir, TUESDAY, BEGIN + DUMPED + END)
     removed = put(logdir, WEDNESDAY, BEGIN + DUMPED + END)
     (logdir / "log.20261201000000.0").mkdir()
-    lines = take_in_all(ledger, files.settings, gone, NOON)
+    lines = take_in_all(ledger, files.settings, gone, NEW_YEAR)
     next(lines)
     moved.rename(logdir / "oldlog" / moved.name)
     removed.unlink()
@@ -227,8 +238,8 @@ def test_the_log_of_our_own_run_is_added_to_it(
     ledger: Ledger, files: AmandaFiles, logdir: Path
 ) -> None:
     """No second run comes of it."""
-    request = ledger.open_request("laptop", "daily", NOON)
-    row = ledger.begin_run(RunKind.BATCH, "daily", ["laptop"], [request.id], NOON)
+    request = ledger.open_request("laptop", "daily", NEW_YEAR)
+    row = ledger.begin_run(RunKind.BATCH, "daily", ["laptop"], [request.id], NEW_YEAR)
     ledger.note_run(row.id, timestamp=MONDAY)
     files.hold(MONDAY)
     put(logdir, MONDAY, BEGIN + DUMPED + END)
@@ -251,7 +262,7 @@ def test_a_run_that_goes_on_is_not_taken_in(
 
     for text in (BEGIN + BROKEN, BEGIN + BROKEN + END):  # whatever it says of its end
         put(logdir, MONDAY, text)
-        lines = list(take_in_all(ledger, files.settings, is_alive, NOON))
+        lines = list(take_in_all(ledger, files.settings, is_alive, NEW_YEAR))
         assert lines == [f"{path.name} is of a run that goes on"]
         assert asked[-1] == (MONDAY, 101, round(path.stat().st_mtime, 3))
         assert (ledger.recent_runs(), ledger.logs_taken("daily")) == ([], {})
@@ -332,10 +343,10 @@ def test_others_get_their_turn_between_two_logs(
     """After each line that is yielded one more is taken in, and no lock is held meanwhile."""
     for stamp in (MONDAY, TUESDAY):
         put(logdir, stamp, BEGIN + DUMPED + END)
-    lines = take_in_all(ledger, files.settings, gone, NOON)
+    lines = take_in_all(ledger, files.settings, gone, NEW_YEAR)
     next(lines)
     assert len(ledger.logs_taken("daily")) == 1
-    ledger.open_request("laptop", "daily", NOON)
+    ledger.open_request("laptop", "daily", NEW_YEAR)
     next(lines)
     assert len(ledger.logs_taken("daily")) == 2
 
@@ -631,3 +642,50 @@ def test_an_incremental_without_a_full_of_that_name_is_no_backup(
     take(ledger, files)
     assert set(ledger.newest_confirmed("daily", "laptop")) == {"/srv/a", "/srv:a"}
     assert ledger.pending_protections("daily") == []
+
+
+def test_a_dump_of_a_clock_that_was_ahead_hides_nothing(
+    ledger: Ledger, files: AmandaFiles, logdir: Path
+) -> None:
+    """What failed since is guarded against, and what was dumped since is the newest."""
+    far = datetime.now(UTC) + timedelta(days=3650)
+    row = ledger.begin_run(RunKind.BATCH, "daily", ["laptop"], [], far)
+    ledger.note_run(row.id, timestamp="20361123010000")
+    word = DleVerdict("laptop", "/home", "20361123010000", HELD, 0, dumped_at=far)
+    ledger.end_run(row.id, far, RunEnd(0, True, (word,)))
+    assert set(ledger.newest_confirmed("daily", "laptop")) == {"/home"}  # there is nothing else
+    put(logdir, TUESDAY, BEGIN + BROKEN + END)
+    take(ledger, files)
+    assert [need.timestamp for need in ledger.pending_protections("daily")] == [TUESDAY]
+    put(logdir, WEDNESDAY, BEGIN + DUMPED + END, level=0)
+    files.hold(WEDNESDAY, level=0)
+    take(ledger, files)
+    assert ledger.newest_confirmed("daily", "laptop")["/home"].timestamp == WEDNESDAY
+    assert ledger.pending_protections("daily") == []
+
+
+def test_of_two_dumps_of_one_time_the_good_one_is_the_backup(ledger: Ledger) -> None:
+    """A failure is none, whatever its name."""
+    at = datetime(2026, 11, 24, 1, tzinfo=UTC)
+    for stamp, outcome in ((MONDAY, HELD), (TUESDAY, FAILED)):
+        row = ledger.begin_run(RunKind.BATCH, "daily", ["laptop"], [], at)
+        ledger.note_run(row.id, timestamp=stamp)
+        word = DleVerdict("laptop", "/home", stamp, outcome, 0, dumped_at=at)
+        ledger.end_run(row.id, at, RunEnd(0, True, (word,)))
+    assert ledger.newest_confirmed("daily", "laptop")["/home"].timestamp == MONDAY
+
+
+def test_a_log_that_names_very_many_dumps_is_read_all_the_same(
+    ledger: Ledger, files: AmandaFiles, logdir: Path
+) -> None:
+    """Each of another time: none of them counts, and no database is asked for all at once."""
+    done = FLUSH.splitlines(keepends=True)[-3]
+    stamps = [
+        f"20{year:02}01{day:02}010{n:03}"
+        for year in range(1, 25)
+        for day in range(1, 29)
+        for n in (0, 1)
+    ]
+    text = FLUSH + "".join(done.replace("{dumped}", stamp) for stamp in stamps)
+    put(logdir, TUESDAY, text)
+    assert take(ledger, files) == [f"log.{TUESDAY}.0 taken in: amflush, verdicts: 0"]

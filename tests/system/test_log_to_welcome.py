@@ -33,7 +33,7 @@ CRC, SIZE = "7bf3ee61:5000", "[sec 1.0 kb 5 kps 5.0 orig-kb 5]"
 BREAKS = ("\n", "\r", "\r\n", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\x00", "\x1b[2J")
 
 hosts = st.sampled_from(["laptop", "desktop", "*", '"lap top"', "LAPTOP"])
-disks = st.sampled_from(["/home", "/srv", '"/a b"', ":home"])
+disks = st.sampled_from(["/home", "/srv", '"/a b"', ":home", "/ho\0me"])
 stamps = st.sampled_from((*STAMPS, *OTHERS))
 levels = st.sampled_from(["0", "1", "9", "399", "999"])
 FORMS = (
@@ -112,7 +112,7 @@ def test_whatever_logs_say_only_what_is_there_counts_and_nothing_ends(
             body = f"{head}WARNING planner laptop begins to speak\n{said}"
             (files.logdir / f"log.{stamp}.0").write_bytes(body.encode("utf-8", "surrogateescape"))
         amanda_config = replace(files.settings, name=name)
-        told = list(take_in_all(ledger, amanda_config, lambda *_: False, NOW))
+        told = list(take_in_all(ledger, amanda_config, lambda *_: False, datetime.now(UTC)))
         assert len([line for line in told if "taken in" in line]) == len(STAMPS)
 
         verdicts = ledger.newest_verdicts(name)

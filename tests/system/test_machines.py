@@ -20,7 +20,7 @@ from asyncamanda.core.tickets import Claim, Finding, Machine
 from asyncamanda.server import machines
 from asyncamanda.server.ledger import Ledger
 from asyncamanda.server.machines import Received
-from asyncamanda.system.clock import format_local_stamp
+from asyncamanda.system.clock import format_local_stamp, parse_local_stamp
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -67,9 +67,10 @@ def run(ledger: Ledger, machine: int | None, stamp: str = STAMP, *, is_early: bo
     """Make a dump of /home, asked for by that machine, or by one that Amanda calls directly."""
     request = ledger.open_request("laptop", "daily", NOON, machine)
     assert request.machine == machine
-    row = ledger.begin_run(RunKind.BATCH, "daily", ["laptop"], [request.id], NOON)
+    begun_at = parse_local_stamp(stamp)
+    row = ledger.begin_run(RunKind.BATCH, "daily", ["laptop"], [request.id], begun_at)
     ledger.note_run(row.id, timestamp=stamp)
-    words = (DleVerdict("laptop", "/home", stamp, DumpState.HELD, 0),)
+    words = (DleVerdict("laptop", "/home", stamp, DumpState.HELD, 0, dumped_at=begun_at),)
     if is_early:
         ledger.note_verdicts(row.id, words)
         ledger.finish_request(request.id, NOON, "backed up")
@@ -166,7 +167,8 @@ def test_the_next_machine_begins_with_a_full_of_each_disk(ledger: Ledger) -> Non
     served(come(ledger, "", at=NOON))
     now = format_local_stamp(NOON)
     wanted = [
-        Protection("laptop", disk, now, ProtectionKind.FORCE, 0) for disk in ("/home", "/srv")
+        Protection("laptop", disk, now, ProtectionKind.FORCE, 0, dumped_at=NOON)
+        for disk in ("/home", "/srv")
     ]
     assert ledger.pending_protections("daily") == wanted
     run(ledger, 1, format_local_stamp(NOON - MINUTE))
@@ -228,3 +230,14 @@ def test_a_request_remembers_whose_it_is(ledger: Ledger) -> None:
     ledger.open_request("laptop", "daily", NOON, 3)
     (row,) = ledger.open_requests("daily")
     assert (row.machine, row.state) == (3, RequestState.QUEUED)
+
+
+def test_what_no_session_carried_is_nobodys_once_two_were_there(ledger: Ledger) -> None:
+    """It is of one of the two, and nobody knows of which."""
+    served(come(ledger, ""))
+    run(ledger, None)
+    assert set(ledger.newest_confirmed("daily", "laptop", 1)) == {"/home"}
+    come(ledger, "nonsense", "copy")
+    assert machines.open_anew(ledger, "laptop", is_settling=True)
+    served(come(ledger, ""))
+    assert ledger.newest_confirmed("daily", "laptop", 2) == {}

@@ -145,9 +145,10 @@ def test_a_refusal_stands_until_the_server_lets_this_client_in(decision: Due | N
     """However fresh the last backup is: another's run, which made that, is no way in."""
     refused = (Outcome.REFUSED, 2)
     for memory in (
-        remember(refused),
+        remember(refused, asked=2.1),
         remember((Outcome.BACKED_UP, 3), refused, (Outcome.UNREACHABLE, 1), asked=2.1),
-        remember(refused, (Outcome.DEFERRED, 1), (Outcome.STOPPED, 0.5)),
+        remember(refused, (Outcome.DEFERRED, 1), (Outcome.STOPPED, 0.5), asked=2.1),
+        remember(refused, (Outcome.LATER, 1), asked=2.1),  # the gate says so to anybody
     ):
         failure = standing_failure(memory, decision)
         assert failure
@@ -159,7 +160,7 @@ def test_a_refusal_stands_until_the_server_lets_this_client_in(decision: Due | N
     "memory",
     [
         remember((Outcome.REFUSED, 2), asked=1),
-        remember((Outcome.REFUSED, 2), (Outcome.LATER, 1)),
+        remember((Outcome.REFUSED, 2), (Outcome.LATER, 1), asked=1.1),
         remember((Outcome.REFUSED, 2), (Outcome.LOST, 1)),
         remember((Outcome.REFUSED, 2), (Outcome.DOUBTFUL, 1)),
         remember((Outcome.REFUSED, 2), (Outcome.BACKED_UP, 1)),

@@ -1,5 +1,7 @@
 """A run's log -> a verdict per DLE. The logs are Amanda 3.5.1's."""
 
+import time
+
 import pytest
 from tests.samples import list_run_logs, read_sample
 
@@ -641,3 +643,35 @@ def test_the_place_of_each_part_is_known() -> None:
     part = 'PART taper "ST:s" "POOL:p" "A B" 7 lap "/d e" {} {}/-1 1 [sec 1]'
     log = parse(part.format(RUN, 1), part.format(RUN, 2).replace(" 7 ", " 8 "))
     assert log.places["lap", "/d e", RUN] == (("A B", 7), ("A B", 8))
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("[sec 0.1 kb 1 kps 1.0 orig-kb 1] no volume left", "no volume left"),
+        ("[sec 0.1 bytes 1 kps 1.0 orig-kb 1] [error: x]", "error: x"),
+        ("[sec 0.1 kb 1 kps 1.0 orig-kb 1]", ""),
+    ],
+)
+def test_what_stands_behind_the_numbers_is_the_reason(said: str, reason: str) -> None:
+    """Of a dump that the taper wrote a part of."""
+    log = parse(f'PARTIAL taper "ST:s" "POOL:p" lap /d {OLDER} 1 1 {CRC} 0:0 {said}')
+    assert log.errors == (f"taper: lap:/d of {OLDER}: {reason or 'not all of it was written'}",)
+
+
+@pytest.mark.parametrize("word", ["[sec ", "[sec ] ", "orig-kb ", '"', "\\", "\t"])
+@pytest.mark.parametrize("kind", ["PARTIAL taper", "DONE taper", "SUCCESS dumper", "FAIL planner"])
+def test_a_line_takes_as_long_as_it_is(kind: str, word: str) -> None:
+    """Ten times as long takes ten times as long, not a hundred times: whatever a client writes."""
+
+    def measure(times: int) -> float:
+        line = f"{kind} lap /d {OLDER} 1 1 {word * times}"[:8000]
+        spans = []
+        for _ in range(5):
+            begun = time.process_time()
+            for _ in range(20):
+                parse(line)
+            spans.append(time.process_time() - begun)
+        return min(spans)
+
+    assert measure(1000) < 60 * measure(100)

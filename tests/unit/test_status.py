@@ -302,7 +302,7 @@ def test_what_keeps_a_run_waiting_is_told() -> None:
     known = summary(disk("/", 26 * HOUR), attempts=(left_out,))
     until = format_when(NOW - HOUR - MINUTE + EARLY, NOW)
     assert describe_waits(judge_summary(known, NOW), NOW) == [
-        f"waits until {until}: the last run went well without it"
+        f"waits until {until}: the last run did not back it up"
     ]
     fresh = replace(overdue, disks=(disk("/", HOUR),), not_before=None)
     assert describe_waits(judge_summary(fresh, NOW), NOW) == []

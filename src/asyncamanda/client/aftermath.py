@@ -10,7 +10,7 @@ from asyncamanda.client.memory import make_folder, read_memory, write_memory
 from asyncamanda.client.moment import WAITED_FOR, note_wait
 from asyncamanda.client.plan import Plan
 from asyncamanda.client.start import Start
-from asyncamanda.client.summary import leave_summary
+from asyncamanda.client.summary import leave_attempt, leave_summary
 from asyncamanda.client.surroundings import look_at_surroundings
 from asyncamanda.client.telling import PingKind, Standing
 from asyncamanda.core.alerts import (
@@ -83,7 +83,7 @@ class Aftermath:
     def _plan_wait(self, look: Look, attempt: Attempt | None) -> Memory:
         memory = look.memory
         is_settled = isinstance(look.decision, NotDue) and not look.is_contact_due
-        if is_settled and (memory.tries or memory.seen):
+        if is_settled:
             return forget_tries(memory)
         if self._plan.moments is None or attempt is None:
             return memory
@@ -192,6 +192,7 @@ def _tell_trouble(plan: Plan, error: AsyncamandaError) -> None:
     attempt = Attempt(now, now, Outcome.REFUSED, error.message)
     memory = note_end(note_unseen_end(memory), attempt)
     write_memory(plan.state, memory)
+    leave_attempt(plan, attempt)
     told, _ = telling.tell_change(
         plan.notify,
         memory.told,

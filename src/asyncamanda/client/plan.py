@@ -171,6 +171,15 @@ def find_summary(named: str | None) -> Path | None:
     return _summary_for(config.SYSTEM_FILE)
 
 
+def may_remember(named: str | None) -> bool:
+    """Return whether this process may write what the configuration's starts remember."""
+    for path in config.candidate_files(dict(os.environ), named):
+        with suppress(OSError):  # in a home that is somebody else's
+            if path.exists():
+                return os.access(_state_for(path), os.W_OK)
+    return False
+
+
 def _summary_for(path: Path) -> Path:
     """Return the summary's place for the configuration file `path`."""
     if path == config.SYSTEM_FILE:

@@ -66,6 +66,18 @@ def leave_summary(plan: Plan, look: Look) -> None:
         write_whole(plan.summary, encode_summary(summarize(summarize_look(plan, look))))
 
 
+def leave_attempt(plan: Plan, attempt: Attempt) -> None:
+    """Add `attempt` to the summary that was left, where no look can be had for a new one."""
+    if plan.summary is None:
+        return
+    with suppress(OSError, BadDataError):
+        before = read_summary(plan.summary)
+        if before:
+            attempts = (*before.attempts, attempt)
+            after = replace(before, written_at=attempt.ended_at, attempts=attempts)
+            write_whole(plan.summary, encode_summary(summarize(after)))
+
+
 def read_summary(path: Path) -> Summary | None:
     """Return the summary that was left at `path`, None if there is none.
 

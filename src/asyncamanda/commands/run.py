@@ -208,13 +208,14 @@ def _rehearse(plan: Plan, look: Look, reason: str, options: RunOptions) -> Exit:
                 f"would greet {plan.target}, as once a day, and back up if it has a new disk"
             )
         return Exit.OK
-    if look.next_try_at and not options.force:
-        print(f"would wait until {format_time(look.next_try_at)}: the last run did not bring it")
-    elif look.settles_at:
+    is_wanted_now = options.force or sys.stderr.isatty()  # see Urge
+    if look.settles_at:
         print(f"would wait until {format_time(look.settles_at)}: a run may still go on")
+    elif look.next_try_at and not is_wanted_now:
+        print(f"would wait until {format_time(look.next_try_at)}: the last run did not back it up")
     elif look.come_back_at and not options.force:
         print(f"would wait until {format_time(look.come_back_at)}: the server said so")
-    elif look.retry_at and not options.force:
+    elif look.retry_at and not is_wanted_now:
         print(f"would wait until {format_time(look.retry_at)}: the last try came to nothing")
     elif plan.moments and not options.force and (hindrance := find_hindrance(plan.moments, look)):
         print(f"would wait: {explain_deferred(hindrance)}")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from asyncamanda.client.look import Look, find_holder, look_around
-from asyncamanda.client.plan import find_summary, plan_configured
+from asyncamanda.client.plan import find_summary, may_remember, plan_configured
 from asyncamanda.client.schedule import look_at_schedule
 from asyncamanda.client.summary import read_summary, summarize_look
 from asyncamanda.commands.options import add_common
@@ -71,8 +71,8 @@ def _look(config: str | None, now: datetime) -> _Seen:
         look = look_around(plan, now, with_hints=True)
         return _Seen(summarize_look(plan, look), look, find_holder(plan))
     except NotYoursError as error:
-        place = find_summary(config)
-        if place is None:
+        place = None if may_remember(config) else find_summary(config)
+        if place is None:  # what this user's own starts cannot read is what is wrong
             raise
         summary = read_summary(place)
         if summary is None:

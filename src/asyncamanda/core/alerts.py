@@ -58,14 +58,13 @@ def standing_failure(memory: Memory, decision: Decision) -> Attempt | None:
     if failure.outcome is Outcome.REFUSED:
         was_let_in = bool(memory.asked_at and memory.asked_at > failure.ended_at)
         later = attempts[at + 1 :]
-        is_in = was_let_in or any(_was_let_in(each.outcome) for each in later)
-        return None if is_in else failure
+        is_in = was_let_in or any(each.outcome.has_run for each in later)
+        if is_in:
+            return None
+        if memory.asked_at:  # else direct mode: nobody is greeted, so only backups can tell
+            return failure
     good_at = _backed_up_at(decision)
     return None if good_at and good_at > failure.ended_at else failure
-
-
-def _was_let_in(outcome: Outcome) -> bool:
-    return outcome.has_run or outcome is Outcome.LATER
 
 
 def _backed_up_at(decision: Decision) -> datetime | None:

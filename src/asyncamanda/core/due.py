@@ -214,7 +214,11 @@ def _stand(disk: Disk, newest: datetime | None, policy: Policy, now: datetime) -
 def _decide_each(verdicts: tuple[DiskVerdict, ...], now: datetime) -> Decision:
     waited_for = [v for v in verdicts if v.standing not in _LEFT]
     wanted = tuple(v.disk.name for v in waited_for if v.standing is not Standing.FRESH)
-    oldest = min((v.disk.last.started_at for v in waited_for if v.disk.last), default=None)
+    lasts = [v.disk.last.started_at for v in waited_for if v.disk.last]
+    if not waited_for:  # all is parked: it is as old as what there is
+        lasts = [max((v.disk.last.started_at for v in verdicts if v.disk.last), default=EPOCH)]
+        return Due(verdicts, (), lasts[0] if lasts[0] > EPOCH else None)
+    oldest = min(lasts, default=None)
     if wanted or oldest is None:
         return Due(verdicts, wanted, oldest)
     until = min(v.fresh_until or now for v in waited_for)

@@ -23,7 +23,7 @@ def note_start(memory: Memory, started: Started) -> Memory:
     before = started.started_at.replace(microsecond=0) - timedelta(microseconds=1)
     last = last_run(memory)
     distrusted = tuple(_close(span, before, last) for span in memory.distrusted)
-    return replace(memory, started=started, distrusted=distrusted)
+    return replace(memory, started=started, distrusted=distrusted, seen="")
 
 
 def _close(span: Span, end: datetime, last: Attempt | None) -> Span:

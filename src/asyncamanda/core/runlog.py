@@ -47,8 +47,7 @@ _TAPED = re.compile(f"{_STORAGE}{_WORD} {_WORD} {_STAMP} (?:[0-9]+ )?{_LEVEL} (.
 _LABEL = re.compile(f"datestamp [0-9]+ {_STORAGE}label {_WORD} tape [0-9]+")
 _DATE = re.compile("date ([0-9]+)(?: .*)?")
 _PART = re.compile(f"{_STORAGE}{_WORD} ([0-9]{{1,9}}) {_WORD} {_WORD} {_STAMP} [0-9]+/-?[0-9]+ .*")
-_SIZE = re.compile(r"\[sec [^]]*\borig-kb ([0-9]{1,18})\]")
-_NUMBERS = re.compile(r".*?\[sec [^]]*\] ?")
+_SIZE = re.compile(r"\[sec [^][]*\borig-kb ([0-9]{1,18})\]")
 _NO_TAPE = re.compile(r"no-tape (?:error|config) \[(.*)\]")
 _RETRY = re.compile(r"delay -?[0-9]+ level -?[0-9]+ message (.*)")
 _TELLING = re.compile(r"  (?:\? |sendbackup: error )(.+)")
@@ -244,7 +243,7 @@ class _Reader:
         if is_done:
             said = ""
         elif kind == "PARTIAL":  # numbers, and a reason where there is one
-            said = _clean(_NUMBERS.sub("", found[5]))
+            said = _clean(_behind_numbers(found[5]))
         else:  # `error` or `config`, and the reason
             said = _clean(found[5].partition(" ")[2])
         trouble = said or "not all of it was written"
@@ -286,6 +285,13 @@ _TAKERS: dict[str, Callable[[_Reader, str, str, str], None]] = {
         ("SUCCESS", "STRANGE", "PARTIAL", "FAIL", "RETRY", "DONE"), _Reader.take_result
     ),
 }
+
+
+def _behind_numbers(said: str) -> str:
+    """Return what is said behind the numbers in brackets."""
+    _, begun, rest = said.rpartition("[sec ")
+    _, ended, reason = rest.partition("]")
+    return reason.lstrip(" ") if begun and ended else said
 
 
 def _read_size(said: str) -> int:

@@ -136,6 +136,11 @@ def settle_unseen(memory: Memory, welcome: Welcome) -> Memory:
     )
 
 
+def asked_every(interval: timedelta) -> timedelta:
+    """Return how long a run may keep a start from asking the gate's server again."""
+    return min(interval, CONTACT_EVERY)
+
+
 def come_back_at(memory: Memory, now: datetime) -> datetime | None:
     """Return until when the server wants not to be asked, None if it may be now.
 

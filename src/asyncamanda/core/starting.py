@@ -4,7 +4,7 @@ A run is dear: in direct mode it may take a volume. So whatever a run comes to, 
 can be counted: tests/unit/test_starting.py has the table.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
@@ -12,7 +12,7 @@ from asyncamanda.core.due import TOLERANCE, Decision, NotDue, made_good_at
 from asyncamanda.core.model import Attempt, Memory, Outcome, Policy
 from asyncamanda.core.remember import next_try_at, settles_at
 from asyncamanda.core.retry import FIRST, retry_at, spread_offset
-from asyncamanda.core.served import come_back_at
+from asyncamanda.core.served import asked_every, come_back_at
 
 _MOST_DOUBLINGS = 32
 _SETTLED_FOR_AN_INTERVAL = {Outcome.BACKED_UP, Outcome.INCOMPLETE, Outcome.DOUBTFUL}
@@ -88,6 +88,8 @@ def survey_waits(
 ) -> Waits:
     """Return all that a start at `now` may have to wait for."""
     longest = patience.retry_within + patience.spread
+    if not patience.is_direct:
+        policy = replace(policy, interval=asked_every(policy.interval))
     return Waits(
         settles_at=settles_at(memory, policy.settle, now) if patience.is_direct else None,
         next_try_at=next_try_at(memory, decision.wanted, policy.interval, now),
@@ -146,6 +148,9 @@ def _run_again_at(
     longest = _longest_wait(last, len(bad), policy, patience)
     half = longest / 2
     until = last.ended_at + half + spread_offset(last.started_at.isoformat(), half)
+    # whoever starts once a day, with runs that take hours, skips no day either
+    in_time = last.started_at + policy.interval * (1 - TOLERANCE)
+    until = min(until, max(in_time, last.ended_at + min(half, patience.retry_within)))
     return retry_at(until, now, longest)
 
 

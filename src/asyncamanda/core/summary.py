@@ -25,7 +25,7 @@ from asyncamanda.core.due import (
 from asyncamanda.core.model import Attempt, Memory, Outcome, Policy, Watch
 from asyncamanda.core.remember import last_run, next_try_at, settles_at
 from asyncamanda.core.retry import retry_at
-from asyncamanda.core.served import come_back_at
+from asyncamanda.core.served import asked_every, come_back_at
 from asyncamanda.errors import Exit
 
 KEPT_DETAIL = 500  # characters of an attempt's
@@ -96,11 +96,15 @@ def judge_summary(summary: Summary, now: datetime) -> Status:
     policy, attempts = summary.policy, summary.attempts
     decision = decide_due(summary.disks, policy, now)
     memory = Memory(
-        summary.since, attempts=attempts, asked_at=summary.asked_at, not_before=summary.not_before
+        summary.since,
+        attempts=attempts,
+        asked_at=summary.asked_at,
+        not_before=summary.not_before,
     )
     failure = standing_failure(memory, decision)
     is_direct = summary.witness is Witness.AMANDATES
     within = summary.retry_within
+    tried_every = policy.interval if is_direct else asked_every(policy.interval)
     return Status(
         state=_find_state(summary, decision, failure, now),
         decision=decision,
@@ -108,7 +112,7 @@ def judge_summary(summary: Summary, now: datetime) -> Status:
         last=attempts[-1] if attempts else None,
         last_run=last_run(memory),
         settles_at=settles_at(memory, policy.settle, now) if is_direct else None,
-        next_try_at=next_try_at(memory, decision.wanted, policy.interval, now),
+        next_try_at=next_try_at(memory, decision.wanted, tried_every, now),
         come_back_at=None if is_direct else come_back_at(memory, now),
         retry_at=None if within is None else retry_at(summary.retry_at, now, within),
     )

@@ -20,7 +20,7 @@ from asyncamanda.errors import Exit
 
 SECOND_MACHINE = "second-machine"  # by which either side knows that refusal
 LONGEST_HOST_NAME = 200  # characters, as wire.py reads them
-_TICKET = re.compile(r"(?P<number>[0-9]{1,12})-[0-9a-f]{32}")
+_TICKET = re.compile(r"(?P<number>[0-9]{1,15})-[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)

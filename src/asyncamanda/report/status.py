@@ -104,6 +104,7 @@ def _tell_stale(summary: Summary, status: Status, now: datetime) -> str:
         names = name_disks(
             [v.disk.name for v in decision.disks if _is_behind(v, now - policy.stale_after)]
         )
+    names = names or "any disk, for all are parked,"
     return f"no backup of {names} for {format_rough(now - decision.last_at)}"
 
 
@@ -202,7 +203,7 @@ def describe_waits(status: Status, now: datetime) -> list[str]:
     lines = [
         f"waits until {format_when(until, now)}: {why}"
         for until, why in (
-            (status.next_try_at, "the last run went well without it"),
+            (status.next_try_at, "the last run did not back it up"),
             (status.settles_at, "a run may still go on"),
             (status.come_back_at, "the server said so"),
         )

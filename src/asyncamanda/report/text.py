@@ -97,6 +97,8 @@ def _explain_decision(decision: Decision, policy: Policy, now: datetime, witness
         reasons.append(f"{name_disks(never)} without a backup that {which}")
     if overdue:
         reasons.append(f"{name_disks(overdue)} not backed up for too long, for {wanted_every}")
+    if not reasons:
+        return "due: the server knows another machine with this key, and its word may be of that"
     return f"due: {'; '.join(reasons)}"
 
 

@@ -145,6 +145,11 @@ class Batches:
         stamp = run.timestamp
         if stamp is None:
             return
+        name = self._site.name
+        known = await self._site.record.write(lambda ledger: ledger.run_by_timestamp(name, stamp))
+        if known and known.id != run.row.id and known.kind is not RunKind.OTHER:
+            run.forget_log()  # another run of ours had a process of the same number
+            return
         await self._site.record.write(lambda ledger: ledger.note_run(run.row.id, timestamp=stamp))
         for entry in self._queue.of_run(run):
             self._queue.tell(entry)
@@ -225,12 +230,13 @@ class Batches:
             own = {v.disk: v for v in _own_words(log.verdicts, entry.client, run.timestamp or "")}
             wanted = {disk for host, disk in log.dles if host == entry.client}
             wanted |= {*self._site.disks(entry.client)}
-            is_through = all(disk in own and _is_good(own[disk]) for disk in wanted)
+            # that one was left out may be anybody's word: it is told at the run's end
+            is_through = all(disk in own and own[disk].state.is_confirmed for disk in wanted)
             if not wanted or not is_through:
                 continue
             words = run.weigh(replace(log, verdicts=tuple(own.values())), {})
-            words = await self._site.disown_baseless(entry.client, words)
-            if not words or not all(map(_is_good, words)):  # its files have not their final names
+            words = await self._site.disown_baseless(entry.client, words, entry.machine)
+            if not words or not all(word.state.is_confirmed for word in words):
                 is_waiting = True
             else:
                 await self._site.record.write(
@@ -349,7 +355,8 @@ class Batches:
         stamp = run.timestamp or format_local_stamp(run.row.begun_at)
         for entry in self._queue.of_run(run):
             words = _own_words(end.verdicts, entry.client, stamp)
-            await self._finish(entry, run, await site.disown_baseless(entry.client, words))
+            words = await site.disown_baseless(entry.client, words, entry.machine)
+            await self._finish(entry, run, words)
         await self._protections.make(run.clients)  # before which none of them is in a run again
         del self.runs[run.row.id]
 

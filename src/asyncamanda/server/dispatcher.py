@@ -353,7 +353,7 @@ class Dispatcher:
         async def receive() -> Refused | None:
             if not line.is_open:  # it has left meanwhile, and would not hear of its ticket
                 return None
-            dles = line.identity.amanda_config, desk.site.disks(line.client)
+            dles = line.identity.amanda_config, [dle.disk for dle in desk.site.dles(line.client)]
             refused = await self._reception.receive(line, hello, dles)
             if refused and not hello.is_probe:
                 self._turn_away(line.client, refused, desk)

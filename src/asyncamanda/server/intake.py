@@ -7,7 +7,7 @@ core/witness.py, by what is found on the holding disk and the volumes.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from asyncamanda.core.books import LogFile, RunKind
 from asyncamanda.core.filters import Filters
@@ -21,6 +21,7 @@ from asyncamanda.server.ledger import Ledger
 from asyncamanda.server.witnesses import weigh_log
 from asyncamanda.system.clock import parse_local_stamp, read_local
 
+RECENT = timedelta(days=1)
 IsAlive = Callable[[str, int, datetime], bool]  # timestamp, process, when its log was last written
 
 
@@ -38,25 +39,26 @@ class FoundLog:
         return logs.stamp_of(self.file.name)
 
 
-def scan_logs(settings: Settings, taken: Mapping[str, int]) -> Iterator[FoundLog]:
+def scan_logs(settings: Settings, taken: Mapping[str, int], at: datetime) -> Iterator[FoundLog]:
     """Yield the logs in `logdir` and its `oldlog` that are not `taken`, oldest first.
 
     `taken` has the name of each that is, and its size then: one that has grown is yielded. One
-    that vanishes meanwhile is left out. Raises OSError if `logdir` cannot be listed.
+    that vanishes meanwhile is left out; none was written after `at`. Raises OSError if `logdir`
+    cannot be listed.
     """
     for name in logs.list_logs(settings.logdir):
-        found = _look(settings, name, taken.get(name))
+        found = _look(settings, name, taken.get(name), at)
         if found:
             yield found
 
 
-def _look(settings: Settings, name: str, taken_size: int | None) -> FoundLog | None:
+def _look(settings: Settings, name: str, taken_size: int | None, at: datetime) -> FoundLog | None:
     """Return the log of that name, wherever it is by now; None if it is taken, or gone."""
     try:
         size, seconds = logs.size_log(settings.logdir, name)
         if size == taken_size:
             return None
-        written_at = datetime.fromtimestamp(seconds, UTC)
+        written_at = min(datetime.fromtimestamp(seconds, UTC), at)  # a clock may have been ahead
         begun_at = _begun_at(settings, logs.stamp_of(name), written_at)
         file = LogFile(name, size, begun_at, written_at)
         return FoundLog(file, logs.read_log(settings.logdir, name))
@@ -91,7 +93,7 @@ def take_in_all(
     `filters` are what the DLEs are dumped with now. Whoever iterates may do other things between
     two logs. Raises OSError if `logdir` cannot be listed, and what Ledger.take_in() raises.
     """
-    for found in scan_logs(settings, ledger.logs_taken(settings.name)):
+    for found in scan_logs(settings, ledger.logs_taken(settings.name), at):
         name = found.file.name
         log = None if found.fault else _parse(found, settings)
         if found.fault:
@@ -100,7 +102,9 @@ def take_in_all(
             yield f"{name} is of a run that goes on"
         else:
             words = _weigh(ledger, settings, found, log) if log else ()
-            ledger.take_in(settings.name, found.file, log, words, at, filters)
+            # of an old log nobody knows what its dumps went through
+            its = filters if at - found.file.written_at < RECENT else {}
+            ledger.take_in(settings.name, found.file, log, words, at, its)
             yield f"{name} taken in: {_describe(log, words)}"
             if log and log.is_doubtful:
                 yield f"warning: {name}: {UNREADABLE}"

@@ -53,6 +53,7 @@ from asyncamanda.server.verdicts import (
     IS_CONFIRMED,
     VERDICT,
     Dle,
+    carried_by,
     dles_with_full,
     known_verdicts,
     newest_verdicts,
@@ -336,7 +337,7 @@ class Ledger:
         One of a disk of which it has no full dump of just that name is no backup, and left out.
         With a `machine`, those that another one's session carried do not count.
         """
-        where = [verdicts.c.host == host, *_carried_by(machine)]
+        where = [verdicts.c.host == host, *carried_by(machine)]
         with self._reading() as connection:
             found = _find_backups(connection, amanda_config, *where)
         return {disk: verdict for (_, disk), verdict in found.items()}
@@ -353,7 +354,7 @@ class Ledger:
 
         With a `machine`, those that another one's session carried do not count.
         """
-        where = [verdicts.c.host == host, *_carried_by(machine)]
+        where = [verdicts.c.host == host, *carried_by(machine)]
         with self._reading() as connection:
             found = dles_with_full(connection, amanda_config, *where)
         return {disk for _, disk in found}
@@ -477,13 +478,6 @@ class Ledger:
                 )
                 forgotten += done.rowcount
         return forgotten
-
-
-def _carried_by(machine: int | None) -> list[ColumnElement[bool]]:
-    """Return what a dump has to be for it to count for `machine`; None: nothing."""
-    if machine is None:
-        return []
-    return [or_(verdicts.c.machine.is_(None), verdicts.c.machine == machine)]
 
 
 def _find_backups(

@@ -21,7 +21,7 @@ from asyncamanda.core.tickets import (
 )
 from asyncamanda.server.ledger import Ledger
 from asyncamanda.server.ledgerfile import transaction
-from asyncamanda.server.schema import machines
+from asyncamanda.server.schema import machines, verdicts
 from asyncamanda.server.verdicts import put_protection
 from asyncamanda.system.clock import format_local_stamp
 
@@ -102,6 +102,12 @@ def open_anew(ledger: Ledger, client: str, *, is_settling: bool) -> bool:
         known = _read(connection, client)
         if known is None or (is_settling and not known.disputed_at):
             return False
+        if is_settling:  # what no session carried is of one of the two, and nobody knows of which
+            connection.execute(
+                update(verdicts)
+                .where(verdicts.c.host == client, verdicts.c.machine.is_(None))
+                .values(machine=known.lineage)
+            )
         _write(connection, renew(known))
         return True
 

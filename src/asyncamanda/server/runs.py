@@ -103,6 +103,12 @@ class Run:
             self.timestamp = logs.stamp_of(self.log_name)
         return self.timestamp is not None
 
+    def forget_log(self) -> None:
+        """Take the log that was found for another's, and look for one further."""
+        if self.log_name:
+            self.logs_before |= {self.log_name}
+        self.log_name = self.timestamp = None
+
     def place_keeper(self) -> bool:
         """Put a file into the run's holding directories; return whether there is one.
 

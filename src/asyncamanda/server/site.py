@@ -128,14 +128,16 @@ class Site:
         run = await self.record.write(lambda ledger: ledger.run(number))
         stamp = run.timestamp or format_local_stamp(run.begun_at)
         own = tuple(v for v in words if v.host == client and v.timestamp == stamp)
-        own = await self.disown_baseless(client, own)
+        own = await self.disown_baseless(client, own, machine)
         return Finished(run.timestamp or "", request.ended_at, own)
 
     async def disown_baseless(
-        self, host: str, words: Collection[DleVerdict]
+        self, host: str, words: Collection[DleVerdict], machine: int | None
     ) -> tuple[DleVerdict, ...]:
         """Return what `host` is told of its dumps; all of them may be in the ledger, or none."""
-        fulls = await self.record.write(lambda ledger: ledger.disks_with_full(self.name, host))
+        fulls = await self.record.write(
+            lambda ledger: ledger.disks_with_full(self.name, host, machine)
+        )
         fulls |= {v.disk for v in words if v.state.is_confirmed and not v.level}
         return tuple(disown_baseless(v, has_full=v.disk in fulls) for v in words)
 

@@ -1,7 +1,8 @@
 """Verdicts and what follows from them, written within a transaction of the ledger's."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -12,6 +13,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    or_,
     select,
     update,
 )
@@ -21,9 +23,13 @@ from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.core.protect import next_protection
 from asyncamanda.core.witness import Dump
 from asyncamanda.server.schema import protections, requests, runs, verdicts
+from asyncamanda.system.clock import now
 
 Dle = tuple[str, str]  # host, disk
 Row = dict[str, Any]  # column: value
+FUTURE_AFTER = timedelta(hours=1)  # by which a clock that is right may be set back
+MOST_AT_A_TIME = 500
+
 IS_CONFIRMED = verdicts.c.state.in_([state for state in DumpState if state.is_confirmed])
 VERDICT = [verdicts.c[name] for name in DleVerdict.__dataclass_fields__]
 PROTECTION = [protections.c[name] for name in Protection.__dataclass_fields__]
@@ -35,8 +41,17 @@ def newest_verdicts(
     """Return each DLE's newest verdict, of those for which `where` holds.
 
     That is by when their runs began: timestamps are local time, in autumn ambiguous, and may lie
-    ahead of the run that bears them.
+    ahead of the run that bears them. What was dumped while the clock was ahead counts only where
+    there is nothing else: else it would hide all that comes, until its time has come.
     """
+    horizon = now() + FUTURE_AFTER
+    true = _newest(connection, amanda_config, verdicts.c.dumped_at <= horizon, *where)
+    return _newest(connection, amanda_config, *where) | true
+
+
+def _newest(
+    connection: Connection, amanda_config: str, *where: ColumnElement[bool]
+) -> dict[Dle, DleVerdict]:
     keys = (verdicts.c.host, verdicts.c.disk)
     newest = (
         select(*keys, func.max(verdicts.c.dumped_at).label("dumped_at"))
@@ -46,7 +61,7 @@ def newest_verdicts(
     )
     query = (
         select(*VERDICT)
-        .where(verdicts.c.amanda_config == amanda_config)
+        .where(verdicts.c.amanda_config == amanda_config, *where)
         .join(
             newest,
             and_(*(verdicts.c[name] == newest.c[name] for name in ("host", "disk", "dumped_at"))),
@@ -131,19 +146,31 @@ def known_verdicts(
     connection: Connection, amanda_config: str, stamps: set[str]
 ) -> dict[Dump, DleVerdict]:
     """Return what is known of the dumps of these timestamps."""
-    query = select(*VERDICT).where(
-        verdicts.c.amanda_config == amanda_config, verdicts.c.timestamp.in_(stamps)
-    )
-    found = [DleVerdict(**row) for row in connection.execute(query).mappings()]
+    found: list[DleVerdict] = []
+    for some in _in_pieces(stamps):
+        query = select(*VERDICT).where(
+            verdicts.c.amanda_config == amanda_config, verdicts.c.timestamp.in_(some)
+        )
+        found += [DleVerdict(**row) for row in connection.execute(query).mappings()]
     return {(verdict.host, verdict.disk, verdict.timestamp): verdict for verdict in found}
+
+
+def _in_pieces(stamps: set[str]) -> Iterator[list[str]]:
+    """Yield timestamps, as many at a time as a database takes: a log may name any number."""
+    every = sorted(stamps)
+    for start in range(0, len(every), MOST_AT_A_TIME):
+        yield every[start : start + MOST_AT_A_TIME]
 
 
 def _runs_of(connection: Connection, amanda_config: str, stamps: set[str]) -> dict[str, int]:
     """Return the known runs of these timestamps."""
-    query = select(runs.c.timestamp, runs.c.id).where(
-        runs.c.amanda_config == amanda_config, runs.c.timestamp.in_(stamps)
-    )
-    return {str(stamp): number for stamp, number in connection.execute(query)}
+    found: dict[str, int] = {}
+    for some in _in_pieces(stamps):
+        query = select(runs.c.timestamp, runs.c.id).where(
+            runs.c.amanda_config == amanda_config, runs.c.timestamp.in_(some)
+        )
+        found |= {str(stamp): number for stamp, number in connection.execute(query)}
+    return found
 
 
 def put_protections(connection: Connection, run: RunRow, words: Sequence[DleVerdict]) -> None:
@@ -153,13 +180,38 @@ def put_protections(connection: Connection, run: RunRow, words: Sequence[DleVerd
     """
     hosts = {word.host for word in words}
     newest = newest_verdicts(connection, run.amanda_config, verdicts.c.host.in_(hosts))
-    with_full = dles_with_full(connection, run.amanda_config, verdicts.c.host.in_(hosts))
     needs = read_protections(connection, run.amanda_config)
     known = {(need.host, need.disk): need for need in needs}
     for dle in dict.fromkeys((word.host, word.disk) for word in words):
-        wanted = next_protection(known.get(dle), newest[dle], has_full=dle in with_full)
+        wanted = next_protection(
+            known.get(dle),
+            newest[dle],
+            has_full=_has_full(connection, run.amanda_config, newest[dle]),
+        )
         if wanted != known.get(dle):
             put_protection(connection, run.amanda_config, dle, wanted)
+
+
+def _has_full(connection: Connection, amanda_config: str, dump: DleVerdict) -> bool:
+    """Return whether the server has a full of the disk, by a session of that dump's machine."""
+    if not dump.level:
+        return True
+    machine = select(verdicts.c.machine).where(
+        verdicts.c.amanda_config == amanda_config,
+        verdicts.c.host == dump.host,
+        verdicts.c.disk == dump.disk,
+        verdicts.c.timestamp == dump.timestamp,
+    )
+    its = connection.execute(machine).scalar_one_or_none()
+    is_dle = (verdicts.c.host == dump.host, verdicts.c.disk == dump.disk)
+    return bool(dles_with_full(connection, amanda_config, *is_dle, *carried_by(its)))
+
+
+def carried_by(machine: int | None) -> list[ColumnElement[bool]]:
+    """Return what a dump has to be for it to count for `machine`; None: nothing."""
+    if machine is None:
+        return []
+    return [or_(verdicts.c.machine.is_(None), verdicts.c.machine == machine)]
 
 
 def put_protection(

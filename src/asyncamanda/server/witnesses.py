@@ -20,6 +20,8 @@ from asyncamanda.server.amanda import Settings
 from asyncamanda.server.logs import read_text
 from asyncamanda.system.clock import list_local_stamp, parse_local_stamp
 
+Files = dict[str, dict[str, list[str]]]  # of a slot, by their numbers
+
 _MOST_PARTS = 10_000
 _USUAL_BYTES = 4096  # in which what a header says has room, hardly ever more
 _LABEL_FILE = "00000."  # what the first file of a virtual tape is called before its label
@@ -34,10 +36,13 @@ def find_evidence(settings: Settings, log: RunLog, stamp: str) -> Evidence:
     held = find_held(settings, dumps)
     taped = [dump for dump in dumps - held.keys() if dump in log.places]
     slots = _find_slots(settings) if taped else {}
+    files: Files = {}
     stored = {}
     for dump in taped:
         places = log.places[dump]
-        levels = _find_on_vtapes(slots, dump, places) or _find_in_curinfo(settings, dump, places)
+        levels = _find_on_vtapes(slots, files, dump, places) or _find_in_curinfo(
+            settings, dump, places
+        )
         if levels:
             stored[dump] = levels
     return Evidence(held, stored)
@@ -73,8 +78,10 @@ def weigh_log(
 def find_held(settings: Settings, dumps: Collection[Dump]) -> dict[Dump, set[int]]:
     """Return the levels of those of `dumps` that lie whole in the holding disks."""
     found: dict[Dump, set[int]] = {}
-    for stamp in {stamp for _, _, stamp in dumps}:
-        wanted = [dump for dump in dumps if dump[2] == stamp]
+    of_run: dict[str, list[Dump]] = {}
+    for dump in dumps:
+        of_run.setdefault(dump[2], []).append(dump)
+    for stamp, wanted in of_run.items():
         starts = {f"{sanitise_name(host)}." for host, _, _ in wanted}
         for header in _held_headers(settings, stamp, starts):
             for dump in wanted:
@@ -152,12 +159,12 @@ def _find_slots(settings: Settings) -> dict[str, list[str]]:
 
 
 def _find_on_vtapes(
-    slots: Mapping[str, list[str]], dump: Dump, places: Collection[Place]
+    slots: Mapping[str, list[str]], files: Files, dump: Dump, places: Collection[Place]
 ) -> set[int]:
     """Return the level of a dump whose parts on virtual tapes are all there, by their headers."""
     parts: dict[int, tuple[DumpHeader, int]] = {}
     for label, number in [*places][:_MOST_PARTS]:
-        for path in _part_files(slots.get(label, ()), number):
+        for path in _part_files(slots.get(label, ()), files, number):
             header, size = _read_file(path)
             if header and header.kind is FileKind.PART and header.is_of(*dump):
                 parts[header.part] = header, size
@@ -169,12 +176,15 @@ def _find_on_vtapes(
     return levels if is_complete and len(levels) == 1 and not is_cut else set()
 
 
-def _part_files(slots: Collection[str], number: int) -> Iterator[Path]:
-    """Yield the files of that number in these folders."""
-    start = f"{number:05d}."
+def _part_files(slots: Collection[str], files: Files, number: int) -> Iterator[Path]:
+    """Yield the files of that number in these folders; `files` are those listed so far."""
     for slot in slots:
-        with suppress(OSError):
-            yield from (Path(f.path) for f in os.scandir(slot) if f.name.startswith(start))
+        if slot not in files:
+            files[slot] = {}
+            with suppress(OSError):
+                for name in os.listdir(slot):  # noqa: PTH208 - as above
+                    files[slot].setdefault(name.partition(".")[0], []).append(name)
+        yield from (Path(slot, name) for name in files[slot].get(f"{number:05d}", ()))
 
 
 # -- curinfo
@@ -189,7 +199,7 @@ def _find_in_curinfo(settings: Settings, dump: Dump, places: Collection[Place]) 
     host, disk, stamp = dump
     path = settings.infofile / sanitise_name(host) / sanitise_name(disk) / "info"
     dates = {int(moment.timestamp()) for moment in list_local_stamp(stamp)}
-    with suppress(OSError):
+    with suppress(OSError, ValueError):  # a name that can be none of a file's
         return {
             row.level
             for row in parse_curinfo(read_text(path))
