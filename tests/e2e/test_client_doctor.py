@@ -69,6 +69,18 @@ def words_of(run: Run) -> str:
 # -- well
 
 
+def test_a_client_without_what_is_the_servers_is_well(office: Office) -> None:
+    """amgetconf comes with amanda-server, which a client does not have."""
+    laptop = office.client("laptop")
+    laptop.run(["mount", "--bind", "/dev/null", "/usr/sbin/amgetconf"])
+    try:
+        assert laptop.run(["amgetconf", "x"], check=False).returncode not in {0, 1}
+        run = doctor(office)
+        assert (run.returncode, run.stdout.splitlines()[-1]) == (0, "all well"), run.stdout
+    finally:
+        laptop.run(["umount", "/usr/sbin/amgetconf"])
+
+
 def test_client_that_is_well_is_told_so(office: Office) -> None:
     """Every check is ok or not needed; 0. By root, and by the Amanda user itself."""
     for user in ("root", "backup"):

@@ -115,7 +115,8 @@ def test_of_many_remarks_some_are_named() -> None:
     """In a good run's, too."""
     strange = [said(f"/s{number}", is_strange=True) for number in range(NAMED + 3)]
     failed = [said(f"/f{number}", DumpState.FAILED) for number in range(NAMED + 4)]
-    verdict = judge_finished(("/s0",), finished(*strange, *failed), {})
+    known = {"/s0": DumpRecord("/s0", 0, NOW)}
+    verdict = judge_finished(("/s0",), finished(*strange, *failed), known)
     assert isinstance(verdict, BackedUp)
     assert f"/s{NAMED - 1}, 3 more (amreport" in verdict.remark
     assert f"/f{NAMED - 1}: failed; 4 more)" in verdict.remark
@@ -568,3 +569,13 @@ def test_where_two_machines_are_the_client_a_backup_is_due_until_it_is_welcome()
     assert decide_served(heed_refusal(doubted, Refused("x", "", "", 77)), DAILY, (), NOW) == due
     again = heed_welcome(doubted, welcome(dle("/", HOUR)), NOW)
     assert isinstance(decide_served(again, DAILY, (), NOW), NotDue)
+
+
+def test_a_dump_that_is_not_confirmed_to_this_machine_is_none_of_its_backups() -> None:
+    """As one that was built on what another machine of this name had."""
+    ended = finished(said("/home"), said("/srv"))
+    known = {"/home": DumpRecord("/home", 0, NOW)}
+    verdict = judge_finished(("/home", "/srv"), ended, known)
+    assert isinstance(verdict, NotBackedUp)
+    assert "/srv: the server has a dump of it, which is no backup" in verdict.message
+    assert isinstance(judge_finished(("/home",), ended, known), BackedUp)

@@ -223,8 +223,10 @@ def judge_finished(
         for verdict in finished.verdicts
         if not finished.run or verdict.timestamp in {"", finished.run}
     }
-    stored = {disk: None for disk, verdict in verdicts.items() if verdict.state.is_confirmed}
-    dumps = tuple(confirmed[disk] for disk in stored if disk in confirmed)
+    # what the server does not confirm to this machine is no backup of it, whatever it holds
+    good = (disk for disk, verdict in verdicts.items() if verdict.state.is_confirmed)
+    stored = {disk: None for disk in good if disk in confirmed}
+    dumps = tuple(confirmed[disk] for disk in stored)
     lacking = [disk for disk in wanted or (() if stored else verdicts) if disk not in stored]
     if not stored and not lacking:
         return NotBackedUp(
@@ -270,6 +272,8 @@ def _explain(disk: str, verdict: DleVerdict | None) -> str:
     if verdict is None:
         return f"{disk}: the run ended without it"
     word = "failed" if _has_failed(verdict) else verdict.state.value
+    if verdict.state.is_confirmed:
+        word = "the server has a dump of it, which is no backup of this machine alone"
     reason = " ".join(verdict.reason.split())
     return f"{disk}: {word}: {reason}" if reason else f"{disk}: {word}"
 

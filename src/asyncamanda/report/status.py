@@ -36,8 +36,8 @@ _ADVICE = {
     State.WELL: "",
 }
 _AFTER = {
-    Outcome.FAILED: "the next start asks anew; amreport on the server tells more, and by the gate "
-    "`asyncamanda server runs` there",
+    Outcome.FAILED: "it is tried again when it is due; `asyncamanda run --force`, as root, tries "
+    "now; amreport on the server tells more, and by the gate `asyncamanda server runs` there",
     Outcome.INCOMPLETE: "is each disk still in the server's disklist? If not, name those that are "
     "in `disks` in client.toml",
     Outcome.KILLED: "ask the server's administrator who ended it; the next start backs up anew",
@@ -92,7 +92,9 @@ def _tell_well(summary: Summary, status: Status, now: datetime) -> str:
     if summary.policy.watch is Watch.NEWEST:
         return f"the newest backup is {age} old; {following}"
     confirms = " that the server confirms" if summary.witness is Witness.SERVER else ""
-    return f"every disk has a backup{confirms}, the oldest {age} old; {following}"
+    is_all = all(verdict.standing is Standing.FRESH for verdict in decision.disks)
+    every = "every disk" if is_all else "every disk that is waited for"
+    return f"{every} has a backup{confirms}, the oldest {age} old; {following}"
 
 
 def _tell_stale(summary: Summary, status: Status, now: datetime) -> str:

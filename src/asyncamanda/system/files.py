@@ -82,8 +82,8 @@ def open_shared(
         raise BadDataError(
             "amandates-missing",
             f"{path} does not exist",
-            "is amanda-client installed? `amgetconf --client amandates` prints where Amanda "
-            "keeps the file",
+            "is amanda-client installed? Amanda keeps the file where `amandates` in "
+            "/etc/amanda/amanda-client.conf says, else in /var/lib/amanda/amandates",
         ) from error
     except PermissionError as error:
         raise NotYoursError(

@@ -2,7 +2,6 @@
 
 import grp
 import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from asyncamanda.client.doctor.case import Case, Places
@@ -10,17 +9,10 @@ from asyncamanda.client.doctor.looking import ask, look_at, read_lines
 from asyncamanda.client.streams import ENVIRON
 from asyncamanda.core.checkup import amanda
 from asyncamanda.core.checkup.verdict import Check
+from asyncamanda.core.clientconf import ARGV, parse_client_conf
 
 START_SECONDS = 5.0  # for amandad, which takes a hundredth of one
 SECURITY = Path("/etc/amanda-security.conf")
-_ASKED = (
-    "amandates",
-    "gnutar_list_dir",
-    "build.amlibexecdir",
-    "build.GNUTAR",
-    "build.AMANDA_DBGDIR",
-    "build.AMANDA_TMPDIR",
-)
 # what a client starts as root: for GNUTAR, DUMP, estimates by calcsize, ending any, and amgtar
 _SETUID = ("runtar", "rundump", "calcsize", "killpgrp", "application/amgtar")
 
@@ -50,16 +42,14 @@ def check_started(case: Case) -> Check:
 
 def ask_places() -> tuple[Check, Places | None]:
     """Return whether Amanda understands its configuration, and what it says of its places."""
-    with ThreadPoolExecutor() as pool:  # it is Perl, and takes a while to start
-        said = [*pool.map(lambda name: ask(["amgetconf", "--client", name]), _ASKED)]
-    answers = []
-    for name, told in zip(_ASKED, said, strict=True):
-        if told.status != 0 or not told.stdout.strip():
-            fault = told.first_line or f"it says nothing of {name}"
-            return amanda.judge_conf(fault, "", is_there=told.status is not None), None
-        answers.append(told.stdout.strip())
-    places = Places(*map(Path, answers))
-    return amanda.judge_conf("", answers[0], is_there=True), places
+    told = ask(ARGV)
+    answers = parse_client_conf(told.stdout) if told.status == 0 else {}
+    if not answers:
+        fault = told.first_line or "it does not say where its files are"
+        is_there = told.status is not None and "Can't locate Amanda" not in told.stderr
+        return amanda.judge_conf(fault, "", is_there=is_there), None
+    places = Places(*map(Path, answers.values()))
+    return amanda.judge_conf("", answers["amandates"], is_there=True), places
 
 
 def check_programs(places: Places, user: str) -> Check:

@@ -21,6 +21,7 @@ from asyncamanda.client.schedule.record import (
 from asyncamanda.client.telling.handoff import FILE_NAME
 from asyncamanda.config.client import SYSTEM_FILE, ClientConfig
 from asyncamanda.core import schedule, units
+from asyncamanda.core.clientconf import ARGV, parse_client_conf
 from asyncamanda.core.schedule import Kind, Machine, ScheduleFile
 from asyncamanda.core.units import Starts
 from asyncamanda.errors import ConfigurationError, RefusedError
@@ -129,12 +130,11 @@ def _plan_starts(program: tuple[str, ...], settings: ClientConfig, config: Path)
 
 def _find_lists() -> Path | None:
     """Return where GNU tar's snapshots lie, by Amanda's own word; None if it says nothing."""
-    argv = ["amgetconf", "--client", "gnutar_list_dir"]
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=PATIENCE)
+        done = subprocess.run(ARGV, capture_output=True, text=True, check=False, timeout=PATIENCE)
     except (OSError, subprocess.SubprocessError):
         return None
-    place = done.stdout.strip()
+    place = parse_client_conf(done.stdout).get("gnutar_list_dir", "")
     return Path(place) if done.returncode == 0 and place.startswith("/") else None
 
 

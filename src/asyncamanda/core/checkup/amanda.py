@@ -122,13 +122,13 @@ def _find_program_fault(seen: Seen, user: str) -> str:
 
 
 def judge_conf(fault: str, amandates: str, *, is_there: bool) -> Check:
-    """Return whether Amanda understands its own configuration of a client, by amgetconf's word.
+    """Return whether Amanda understands its own configuration of a client, by its own word.
 
-    `is_there`: amgetconf could be asked at all.
+    `is_there`: it could be asked at all.
     """
     if not fault:
         return well("amanda-conf", f"amandates is {amandates}")
-    found = f"amgetconf: {fault}" if is_there else fault
+    found = f"Amanda says: {fault}" if is_there else fault
     why = "every program of Amanda's reads it first"
     mend = "correct /etc/amanda/amanda-client.conf, which the Amanda user has to be able to read"
     if not is_there:
