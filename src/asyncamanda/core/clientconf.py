@@ -18,7 +18,7 @@ BEGIN { push @INC, glob("/usr/lib/*/amanda/perl"), "/usr/lib/amanda/perl" }
 use Amanda::Config qw(:init :getconf);
 use Amanda::Constants;
 use Amanda::Paths;
-config_init($CONFIG_INIT_CLIENT, undef);
+config_init($CONFIG_INIT_CLIENT | $CONFIG_INIT_GLOBAL, undef);
 my ($level, @errors) = config_errors();
 die join("; ", @errors), "\n" if $level >= $CFGERR_ERRORS;
 print "$_\n" for getconf($CNF_AMANDATES), getconf($CNF_GNUTAR_LIST_DIR),
