@@ -222,3 +222,6 @@ def _say(  # noqa: PLR0913 (all that is to be said)
         print(f"  disks: {name_disks(disks)}")
     if is_settled:
         print(f"  the next machine that comes with its key is {entry.client}: start that one first")
+        print("  dumps that came from it so far do not count: each disk begins with a full one")
+    elif changed and outcome == "unchanged":
+        print("  it hears of new disks within a day; `asyncamanda doctor` there asks at once")
