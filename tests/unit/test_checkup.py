@@ -372,3 +372,11 @@ def test_memory_and_backup() -> None:
     stale = judge_backup("s", is_due=True, is_stale=True)
     assert (stale.health, stale.exit) == (BAD, Exit.STALE)
     assert well("x", "y").health is OK
+
+
+def test_a_cron_that_does_not_run_is_to_be_started() -> None:
+    """Its file is there: installing that again would change nothing."""
+    stopped = judge_schedule(Timer("cron", is_installed=True, is_active=False), ())
+    assert (stopped.health, "enable --now cron" in stopped.mend) == (Health.BAD, True)
+    gone = Timer("cron", is_installed=True, is_active=False, missing=("/etc/cron.d/asyncamanda",))
+    assert "asyncamanda schedule install" in judge_schedule(gone, ()).mend

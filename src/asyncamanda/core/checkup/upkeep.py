@@ -45,7 +45,12 @@ def judge_schedule(timer: Timer | None, cron_lines: Sequence[str]) -> Check:
     if timer and timer.is_installed:
         gone = f"{', '.join(timer.missing)} gone"
         found = f"{timer.kind}: {gone if timer.missing else 'installed, and not active'}"
-        return Check("schedule", Health.BAD, found, why, f"as root: {_SCHEDULE}")
+        mend = _SCHEDULE
+        if (
+            timer.kind == "cron" and not timer.missing
+        ):  # the file is there; its program does not run
+            mend = "systemctl enable --now cron; without systemd: service cron start"
+        return Check("schedule", Health.BAD, found, why, f"as root: {mend}")
     found = "neither a timer nor a line of cron's starts `asyncamanda run`"
     mend = f"as root: {_SCHEDULE}; or in /etc/cron.d/asyncamanda: "
     mend += "17 * * * * root asyncamanda run"
