@@ -288,7 +288,8 @@ def test_what_keeps_a_run_waiting_is_told() -> None:
     )
     assert describe_waits(judge_summary(overdue, NOW), NOW) == [
         f"waits until {format_when(NOW + HOUR, NOW)}: the server said so",
-        f"next try: {format_when(NOW + MINUTE, NOW)}, or as soon as power or network change",
+        f"next try: the first start after {format_when(NOW + MINUTE, NOW)}, or after power or "
+        "network change",
     ]
     lost = summary(
         disk("/", 26 * HOUR),

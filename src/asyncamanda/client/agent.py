@@ -139,7 +139,7 @@ def _find_hindrance(plan: Plan, look: Look, urge: Urge, aftermath: Aftermath) ->
 def _waiting(plan: Plan, look: Look, until: datetime) -> EverydayError:
     last = look.memory.attempts[-1] if look.memory.attempts else None
     why = f"the last try ended with: {describe_attempt(last)}" if last else "tried lately"
-    sooner = ", or as soon as power or network change" if plan.moments else ""
+    sooner = ", or after power or network change" if plan.moments else ""
     words = f"{why}; the next try is at {format_time(until)}{sooner}"
     return EverydayError("waits", words, _now_hint(plan))
 

@@ -58,4 +58,4 @@ def print_waits(look: Look) -> None:
             print_folded(f"waits until {format_time(until)}: {why}")
     if look.retry_at and isinstance(look.decision, Due):
         when = format_time(look.retry_at)
-        print_folded(f"next try: {when}, or as soon as power or network change")
+        print_folded(f"next try: the first start after {when}, or after power or network change")

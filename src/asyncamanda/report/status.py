@@ -213,7 +213,7 @@ def describe_waits(status: Status, now: datetime) -> list[str]:
     ]
     if status.retry_at and isinstance(status.decision, Due):
         when = format_when(status.retry_at, now)
-        lines.append(f"next try: {when}, or as soon as power or network change")
+        lines.append(f"next try: the first start after {when}, or after power or network change")
     return lines
 
 
