@@ -1,6 +1,7 @@
 """What Amanda's commands are asked, and what is read out of their answers."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,12 @@ def test_a_run_is_for_the_hosts_by_their_exact_names() -> None:
         "laptop",
         "tablet",
     ]
+
+
+def test_a_run_may_have_a_disklist_of_its_own() -> None:
+    """An option of all that it starts, before the hosts."""
+    argv = plan_amdump("daily", ["laptop"], timedelta(0), Path("/srv/own list"))
+    assert argv[-2:] == ["-odiskfile=/srv/own list", "laptop"]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,9 @@ import pytest
 
 from asyncamanda.core.disklist import (
     Dle,
+    find_included,
     join_disklist,
+    narrow_disklist,
     order_hosts,
     parse_disklist,
     parse_dles,
@@ -223,3 +225,59 @@ def test_hosts_are_named_so_that_none_is_taken_for_a_disk(
 ) -> None:
     """None follows a host that has a disk or a device of its name; what fits nowhere waits."""
     assert order_hosts(hosts, dles) == (tuple(ordered), tuple(left))
+
+
+WHOLE = """\
+# laptop /commented roaming
+laptop /home roaming
+laptop "/srv/a {b} #1" roaming 1 local
+tower /home roaming   # laptop
+tower /srv {
+    roaming
+    exclude "laptop"
+    exclude append "./}"
+} 2
+laptop /big /srv/big {   # a device, and a dumptype of its own
+    roaming
+laptop-like "words"
+    priority high
+} -1 local
+
+  Laptop /indented roaming
+laptop2 /home roaming
+"""
+
+
+@pytest.mark.parametrize(
+    ("hosts", "kept"),
+    [
+        ({"laptop"}, (1, 2, 9, 10, 11, 12, 13, 15)),
+        ({"tower"}, (3, 4, 5, 6, 7, 8)),
+        ({"laptop2"}, (16,)),
+        ({"laptop2", "tower"}, (3, 4, 5, 6, 7, 8, 16)),
+        ({"nobody"}, ()),
+        (set(), ()),
+    ],
+)
+def test_narrowed_disklist_has_the_lines_of_its_hosts_as_they_are(
+    hosts: set[str], kept: tuple[int, ...]
+) -> None:
+    """A dumptype in braces belongs to its DLE, whatever its lines begin with."""
+    lines = WHOLE.split("\n")
+    assert narrow_disklist(lines, hosts) == "".join(f"{lines[at]}\n" for at in kept)
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("includefile more", "more"),
+        ('  includefile  "more of it" # here', "more of it"),
+        ("includefile", None),
+        ("# includefile more", None),
+        ("laptop includefile roaming", None),
+        ("", None),
+    ],
+)
+def test_included_file_is_found(line: str, name: str | None) -> None:
+    """Only where the line begins with the word."""
+    assert find_included(line) == name

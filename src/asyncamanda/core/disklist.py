@@ -2,10 +2,13 @@
 
 Both print names as they are, without quotes; other text is quoted. Source: dles() and
 disklist_one() in amadmin.c of Amanda 3.5.1; tests/e2e/test_amanda_facts.py asks the real one.
+
+The file itself is not read for what it means, which is Amanda's to say: only, line for line, to
+make a smaller one of it.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,6 +20,9 @@ _SETTING = re.compile(
     r"        (?P<key>AUTH|STRATEGY|IGNORE|COMPRESS|(?:SERVER|CLIENT)-CUSTOM-COMPRESS|ENCRYPT"
     r"|(?:SERVER|CLIENT)-ENCRYPT|(?:SERVER|CLIENT)-DECRYPT-OPTION) +(?P<value>.*)"
 )
+# a word of a disklist's line: quotes may be anywhere in it, and hold blanks
+_WORD = re.compile(r'(?:"(?:\\.|[^"\\])*+"|\\.|[^\s"\\])++')
+_INCLUDE = "includefile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,3 +142,32 @@ def order_hosts(
         else:
             ordered.insert(place, host)
     return tuple(ordered), tuple(left)
+
+
+def find_included(line: str) -> str | None:
+    """Return the name of the file that a disklist's line includes; None if it includes none."""
+    words = _WORD.findall(line)
+    return unquote(words[1]) if len(words) > 1 and words[0] == _INCLUDE else None
+
+
+def narrow_disklist(lines: Iterable[str], hosts: Collection[str]) -> str:
+    """Return the lines of a disklist that make the DLEs of `hosts`, as they are.
+
+    A DLE is one line, or all from a brace that opens to a line that begins with the one that
+    closes. What this makes of a disklist it does not understand, Amanda has to be asked. Source:
+    parse_diskline() in diskfile.c of Amanda 3.5.1.
+    """
+    wanted = {host.lower() for host in hosts}
+    kept: list[str] = []
+    is_open = is_kept = False
+    for line in lines:
+        if is_open:
+            is_open = not line.lstrip().startswith("}")
+        elif words := _WORD.findall(line):
+            is_kept = words[0].lower() in wanted
+            is_open = any(word.startswith("{") for word in words[2:4])
+        else:
+            is_kept = False
+        if is_kept:
+            kept.append(f"{line}\n")
+    return "".join(kept)

@@ -26,7 +26,7 @@ _NO_THRESHOLDS = ("-oflush-threshold-dumped=0", "-oflush-threshold-scheduled=0",
 ACK_WAIT = timedelta(seconds=10)
 SPARE_TRIES = 3  # as Amanda has it by default
 SLACK_SECONDS = 2.0  # by which a process's beginning and a file's time may be off
-KEEPER = ".asyncamanda"  # a file of ours in a run's holding directory: see plan_amdump
+KEEPER = ".asyncamanda"  # a file of ours in a run's holding directory: see runs.py
 
 # the programs of a run, whose presence means that something writes to the holding disk or a
 # volume. ps shows amdump and others as `perl /usr/sbin/amdump CONFIG ...`, and dumpers by number
@@ -61,20 +61,29 @@ class Settings:
     holding_bytes: int
     infofile: Path = Path("/nonexistent")
     vtapes: tuple[Path, ...] = ()
+    diskfile: Path = Path("/nonexistent")
+
+    @property
+    def folder(self) -> Path:
+        """What the relative paths of the configuration begin at."""
+        return Path("/etc/amanda", self.name)
 
 
-def plan_amdump(amanda_config: str, hosts: Sequence[str], grace: timedelta) -> list[str]:
+def plan_amdump(
+    amanda_config: str, hosts: Sequence[str], grace: timedelta, diskfile: Path | None = None
+) -> list[str]:
     """Return the argv of a run for `hosts`; a call of it may be held for `grace` (relay.py).
 
     Amanda asks a client that does not answer again every ten seconds, `req-tries` times in all,
     and three of them are too few (protocol.c, ACK_WAIT; tests/e2e/test_relay_faults.py shows it).
 
     Host arguments are patterns without --exact-match. Without a taper no volume is used, and
-    runs can overlap: but each driver that starts removes other runs' holding directories as
-    long as they are empty, so a file has to be in there at once (amanda-facts "Side by side").
+    runs can overlap, with care (docs/design/0010): `diskfile` is a disklist with the DLEs of
+    `hosts` alone, so that its driver knows no other run's dumps; None: the configuration's own.
     """
     tries = SPARE_TRIES + math.ceil(grace / ACK_WAIT)
     options = ["--no-taper", "--exact-match", "-omailto=", f"-oreq-tries={tries}"]
+    options += [f"-odiskfile={diskfile}"] if diskfile else []
     return ["amdump", amanda_config, *options, *hosts]
 
 
@@ -168,7 +177,7 @@ async def read_settings(amanda_config: str) -> Settings:
         raise _unusable(amanda_config, "usetimestamps is off, so runs of one day look alike")
     if not config.value("LOGDIR"):
         raise _unusable(amanda_config, "amadmin config does not say where its logs are")
-    folder = Path("/etc/amanda", amanda_config)  # what Amanda's relative paths begin at
+    folder = Path("/etc/amanda", amanda_config)
     names = config.values.get("HOLDINGDISK", ())
     places = [folder / config.block_value("HOLDINGDISK", name, "DIRECTORY") for name in names]
     uses = [config.block_value("HOLDINGDISK", name, "USE") for name in names]
@@ -179,6 +188,7 @@ async def read_settings(amanda_config: str) -> Settings:
         holding_bytes=sum(_room(*one) for one in zip(places, uses, strict=True)),
         infofile=folder / config.value("INFOFILE"),
         vtapes=tuple(folder / place for place in config.find_vtapes()),
+        diskfile=folder / config.value("DISKFILE"),
     )
 
 

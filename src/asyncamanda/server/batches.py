@@ -1,7 +1,7 @@
 """Batches: runs for the clients that wait, from the roll call to the last verdict."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -77,16 +77,23 @@ class Batches:
             return
         entries = [self._queue.entries[client] for client in clients]
         ids = [entry.row.id for entry in entries if entry.row]
-        argv = amanda.plan_amdump(self._site.name, clients, self._site.config.grace)
-        run = await self.launch(RunKind.BATCH, argv, clients, ids)
+        run = await self.launch(RunKind.BATCH, self._plan, clients, ids)
         for entry in entries:
             entry.run = run
             self._queue.tell(entry)
         await runs.wait_rooted(run, self._site.config.start_within)
         await self._note_timestamp(run)
 
+    async def _plan(self, row: RunRow) -> list[str]:
+        own_list = await self._site.write_own_list(row.id, row.hosts)
+        return amanda.plan_amdump(self._site.name, row.hosts, self._site.config.grace, own_list)
+
     async def launch(
-        self, kind: RunKind, argv: list[str], clients: tuple[str, ...], ids: list[int]
+        self,
+        kind: RunKind,
+        plan: Callable[[RunRow], Awaitable[list[str]]],
+        clients: tuple[str, ...],
+        ids: list[int],
     ) -> Run:
         """Start a run's program, but not before the run and its process are written down."""
         site = self._site
@@ -95,6 +102,7 @@ class Batches:
             lambda ledger: ledger.begin_run(kind, site.name, clients, ids, read_clock())
         )
         run = Run(row, site.settings, site.output_path(row.id), logs_before=before)
+        argv = await plan(row)
         try:
             process = run.process = amanda.launch_paused(argv, run.output)
         except OSError as error:
@@ -217,6 +225,7 @@ class Batches:
             log = news or log
             if log is not None and (news or is_waiting):
                 is_waiting = await self._confirm_early(run, log)
+            run.keep_place()
             await asyncio.sleep(runs.POLL)
         await self._end(run)
 
@@ -350,6 +359,7 @@ class Batches:
             lambda ledger: ledger.end_run(run.row.id, read_clock(), end, filters)
         )
         run.remove_keeper()
+        site.list_path(run.row.id).unlink(missing_ok=True)
         self.needs_cleanup |= not end.is_clean
         site.log(f"{run.row.kind.value} {run.row.id} ({run.timestamp}) ended: {_sum_up(end)}")
         stamp = run.timestamp or format_local_stamp(run.row.begun_at)

@@ -88,14 +88,15 @@ class Flushes:
             return
         self.clear_keepers()
         self.history = replace(self.history, last_at=read_clock())
-        run = await self._batches.launch(
-            RunKind.FLUSH, amanda.plan_amflush(self._site.name), (), []
-        )
+        run = await self._batches.launch(RunKind.FLUSH, self._plan, (), [])
         while run in self._batches.runs.values():
             await asyncio.sleep(runs.POLL)
         held, _ = runs.held_bytes(self._site.settings)
         self.history = replace(self.history, has_failed=held > 0, is_asked=False)
         self.weigh(read_clock())
+
+    async def _plan(self, row: RunRow) -> list[str]:
+        return amanda.plan_amflush(row.amanda_config)
 
     def clear_keepers(self) -> None:
         """Take away what runs have left that nobody could see to the end."""

@@ -8,6 +8,7 @@ dispatcher died.
 """
 
 import asyncio
+import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -26,10 +27,17 @@ from asyncamanda.server.amanda import KEEPER, Settings
 from asyncamanda.server.witnesses import weigh_log
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.clock import parse_local_stamp
-from asyncamanda.system.processes import has_session, read_boot_id, read_process
+from asyncamanda.system.processes import (
+    has_session,
+    iterate_processes,
+    read_boot_id,
+    read_process,
+)
 
 POLL_START = 0.02  # seconds, until the keeper is in its place
 POLL = 0.25  # seconds, while it goes on
+UNFINISHED = ".tmp"  # how a dump's name ends while it is written
+OWNER = "pid"  # in a holding directory: the process whose dumps are written there
 KEPT_WORDS = 500  # characters of what amdump itself printed
 
 
@@ -48,6 +56,7 @@ class Run:
     _log_size: int = -1
     is_led: bool = True
     is_of_this_boot: bool = True
+    _is_handed_on: bool = False
 
     @property
     def clients(self) -> tuple[str, ...]:
@@ -112,22 +121,46 @@ class Run:
     def place_keeper(self) -> bool:
         """Put a file into the run's holding directories; return whether there is one.
 
-        The driver makes the directory when it starts. Another driver that starts removes it
-        as long as it is empty, all through a slow estimate, and this run's dumps would fail
-        (amanda-facts "Side by side"; tests/e2e/test_side_by_side.py shows it).
+        The driver makes the directory when it starts. Another driver removes it as long as it is
+        empty, all through a slow estimate, and this run's dumps would fail (docs/design/0010;
+        tests/e2e/test_side_by_side.py shows it).
         """
         is_placed = False
-        if self.timestamp:
-            for place in self.settings.holding:
-                with suppress(OSError):
-                    (place / self.timestamp / KEEPER).touch()
-                    is_placed = True
+        for folder in self._folders():
+            with suppress(OSError):
+                fresh = folder / f"{KEEPER}.new"
+                fresh.write_text(str(self._find_owner()), "ascii")
+                fresh.replace(folder / KEEPER)
+                is_placed = True
         return is_placed
+
+    def keep_place(self) -> None:
+        """Say again in the holding directories that the run is alive, where that is gone.
+
+        Its driver says so, once, and each other driver removes that when it finds it true: the
+        next one that ends would clear the directory while dumps are written there. As long as
+        it is said, `amadmin find` leaves the directory out.
+        """
+        if not self.is_led and not self._is_handed_on:
+            self._is_handed_on = self.place_keeper()
+        for folder in self._folders():
+            with suppress(OSError):
+                if any(path.name.endswith(UNFINISHED) for path in folder.iterdir()):
+                    os.link(folder / KEEPER, folder / OWNER)
+
+    def _find_owner(self) -> int:
+        """Return a process of it that lives: amdump, or what amdump left behind."""
+        left = (process.pid for process in iterate_processes() if process.session == self.pid)
+        return self.pid if self.is_led else next(left, self.pid)
 
     def remove_keeper(self) -> None:
         """Take the file away again, and the directory if nothing is in it."""
-        if self.timestamp:
-            remove_keepers(place / self.timestamp for place in self.settings.holding)
+        remove_keepers(iter(self._folders()))
+
+    def _folders(self) -> list[Path]:
+        """Return its holding directories, as far as it has them."""
+        stamp = self.timestamp
+        return [place / stamp for place in self.settings.holding] if stamp else []
 
     def read_log(self) -> RunLog | None:
         """Return what its log says so far; None if that is nothing, or nothing new."""
@@ -247,10 +280,11 @@ def _first_line(logdir: Path, name: str) -> str:
 
 
 def remove_keepers(folders: Iterator[Path]) -> None:
-    """Take our file out of these holding directories, and remove those that are empty then."""
+    """Take our files out of these holding directories, and remove those that are empty then."""
     for folder in folders:
         with suppress(OSError):
             (folder / KEEPER).unlink()
+            (folder / OWNER).unlink(missing_ok=True)
             folder.rmdir()
 
 
@@ -271,4 +305,4 @@ def held_bytes(settings: Settings) -> tuple[int, datetime | None]:
 
 
 def _is_dump(path: Path) -> bool:
-    return path.name not in {KEEPER, "pid"} and not path.name.endswith(".tmp")
+    return path.name not in {KEEPER, OWNER} and not path.name.endswith(UNFINISHED)

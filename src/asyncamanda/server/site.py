@@ -1,7 +1,7 @@
 """One Amanda configuration, as every part of the dispatcher needs it."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from asyncamanda.errors import ConfigurationError
 from asyncamanda.server import amanda
 from asyncamanda.server.amanda import Settings
 from asyncamanda.server.background import Background, Rhythm, write_log
+from asyncamanda.server.ownlist import ask_dles, write_own_list
 from asyncamanda.server.record import Record
 from asyncamanda.server.switchboard import STATE
 from asyncamanda.system.clock import format_local_stamp
@@ -67,9 +68,7 @@ class Site:
         """
         if not self._rhythm.is_due("dles", DLES_EVERY, read_clock()):
             return
-        answers = await asyncio.gather(
-            *(amanda.ask(["amadmin", self.name, word]) for word in ("dles", "disklist"))
-        )
+        answers = await ask_dles(self.name)
         for answer in answers:
             if answer.status != 0:
                 fault = f"the disklist of {self.name} cannot be read: {amanda.last_line(answer)}"
@@ -82,6 +81,17 @@ class Site:
         if (listed, settings) != self._dles_said:
             self._dles_said = listed, settings
             self._dles = join_disklist(parse_dles(listed), parse_disklist(settings))
+
+    async def write_own_list(self, run_id: int, hosts: Sequence[str]) -> Path | None:
+        """Write a disklist for a run of `hosts` alone; return where, None if that cannot be.
+
+        Then the run gets the whole one, and may spoil what another is just dumping.
+        """
+        path = self.list_path(run_id)
+        fault = await write_own_list(self.settings, hosts, path, self._dles)
+        if fault:
+            self.log(f"run {run_id} has no disklist of its own: {fault}")
+        return None if fault else path
 
     def has_dle(self, host: str, disk: str) -> bool:
         """Return whether the disklist has this DLE."""
@@ -144,6 +154,10 @@ class Site:
     def output_path(self, run_id: int) -> Path:
         """Return where what a run's program itself prints is kept."""
         return self.reports / f"{self.name}.run-{run_id}.out"
+
+    def list_path(self, run_id: int) -> Path:
+        """Return where a run's own disklist is."""
+        return self.reports / f"{self.name}.run-{run_id}.disklist"
 
     def log(self, text: str) -> None:
         """Write a line to the diary."""
