@@ -190,13 +190,18 @@ def test_what_is_no_plain_command_is_told(
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
+def home() -> Iterator[Path]:
     """Lend an ssh configuration that includes the aliases; ssh finds them beside it."""
-    (tmp_path / "asyncamanda.conf").write_text(render_aliases(["laptop", "Ana-2.example.org"]))
-    mine = "Host *\n    ControlPath /tmp/mine\n    ControlMaster auto\n    ProxyCommand nc %h %p\n"
-    text = plan_include(mine).replace("Include ", f"Include {tmp_path}/")  # there is no ~ for -F
-    (tmp_path / "config").write_text(text)
-    return tmp_path
+    # not tmp_path: a socket's path has 107 bytes at most
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        (home / "asyncamanda.conf").write_text(render_aliases(["laptop", "Ana-2.example.org"]))
+        mine = (
+            "Host *\n    ControlPath /tmp/mine\n    ControlMaster auto\n    ProxyCommand nc %h %p\n"
+        )
+        text = plan_include(mine).replace("Include ", f"Include {home}/")  # there is no ~ for -F
+        (home / "config").write_text(text)
+        yield home
 
 
 def read_settings(home: Path, name: str) -> dict[str, str]:
