@@ -1,7 +1,8 @@
 # shellcheck shell=bash
-# What ./demo and ./test need, made where it is missing. Sourced by both, in the checkout.
+# What ./demo, ./test and tools/with-debian need, made where it is missing. Sourced by all of
+# them, in the checkout.
 #
-#   need_root "$@"     go on as root, by sudo if need be
+#   need_root "$@"     go on as root, by sudo if need be; $self: the script, if not in the top folder
 #   need_packages ...  install Debian packages that are missing
 #   make_environment   .venv: the packages that the tests run with
 #   make_installed     build/installed: asyncamanda as users install it in /opt/asyncamanda
@@ -15,13 +16,15 @@ LAB_PACKAGES="python3 python3-venv openssh-client openssh-server iproute2 iputil
   util-linux procps amanda-server amanda-client libencode-locale-perl faketime"
 # shellcheck disable=SC2034
 TEST_PACKAGES="cron anacron systemd dbus python3-dbusmock gir1.2-glib-2.0" # for a laptop's life
+# what another user or another root is told of whoever calls
+KEPT_ENVIRON=CI,TERM,PIP_CERT,PIP_INDEX_URL,http_proxy,https_proxy,no_proxy
 
 say() { printf '%s\n' "$*" >&2; }
 
 need_root() {
   [ "$(id -u)" = 0 ] && return
   command -v sudo >/dev/null || { say "$0: needs root (or sudo) to make hosts on this machine"; exit 77; }
-  exec sudo --preserve-env=CI,TERM,PIP_CERT,PIP_INDEX_URL,http_proxy,https_proxy,no_proxy "$PWD/${0##*/}" "$@"
+  exec sudo --preserve-env=$KEPT_ENVIRON "${self:-$PWD/${0##*/}}" "$@"
 }
 
 # on_exit COMMAND: have it run when the script ends, however that is
@@ -86,7 +89,7 @@ EOF
   say "Making .venv (the packages that the tests run with)"
   rm -rf .venv
   $python -m venv .venv
-  .venv/bin/pip install -q -c constraints.txt -r <(printf '%s\n' "$wanted")
+  .venv/bin/pip install -qq -c constraints.txt -r <(printf '%s\n' "$wanted")
   printf '%s' "$stamp" >.venv/.stamp
   own .venv
 }
@@ -110,7 +113,7 @@ make_installed() {
   PIP_CONSTRAINT=$PWD/constraints.txt unshare --mount bash -euc '
     mount --bind "$1" /opt/asyncamanda
     "$2" -m venv /opt/asyncamanda
-    /opt/asyncamanda/bin/pip install -q "$3[server,notify]"
+    /opt/asyncamanda/bin/pip install -qq "$3[server,notify]"
   ' make_installed "$PWD/build/installed" "$python" "$source"
   printf '%s' "$stamp" >build/installed/.stamp
   own build
