@@ -106,8 +106,11 @@ class Terminal:
 
     def end(self) -> int:
         """Return the exit code, once all that was printed is read."""
-        with suppress(OSError):  # once the terminal's other end is closed
-            self.screen.expect(pexpect.EOF, timeout=60)
+        try:
+            with suppress(OSError):  # once the terminal's other end is closed
+                self.screen.expect(pexpect.EOF, timeout=60)
+        except pexpect.TIMEOUT as error:
+            raise AssertionError(f"it does not end: {self.said}{self.screen.before}") from error
         self.said += self.screen.before if isinstance(self.screen.before, str) else ""
         code = self.program.wait(30)
         self.screen.close()

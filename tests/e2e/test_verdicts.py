@@ -140,6 +140,7 @@ def test_a_run_whose_log_amanda_moves_away_at_its_end_is_good(office: Office) ->
     office.server.write(CONF, conf, owner="backup")
     run = office.backup("tower")
     assert run.returncode == 0, run.stderr + office.diary
+    office.wait_idle()  # what amdump does last
     moved = list(office.server.path(f"{LOGDIR}/oldlog").glob("log.*"))
     assert moved, "Amanda did not move it, so this proves nothing"
     assert office.confirmed()["tower", DISK] is DumpState.HELD
