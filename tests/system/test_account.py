@@ -2,12 +2,49 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 from asyncamanda.core.model import Outcome
 
 if TYPE_CHECKING:
     from tests.system.conftest import Rig
+
+# a Ctrl-C in the midst of a fork, where Python runs hooks: logging has one, this is another
+CTRL_C_IN_A_FORK = """\
+import os, pwd, signal
+from asyncamanda.system.account import ask_as
+os.register_at_fork(after_in_parent=lambda: signal.raise_signal(signal.SIGINT))
+try:
+    print(ask_as(pwd.getpwuid(os.getuid()).pw_name, lambda: "went on"))
+except KeyboardInterrupt:
+    print("stopped")
+signal.pthread_sigmask(signal.SIG_BLOCK, []) and print("and deaf")
+"""
+SIGNALS_AS_ANOTHER = """\
+import os, pwd, signal
+from asyncamanda.system.account import ask_as
+name = pwd.getpwuid(os.getuid()).pw_name
+print(ask_as(name, lambda: str(len(signal.pthread_sigmask(signal.SIG_BLOCK, [])))))
+"""
+
+
+def printed(script: str) -> str:
+    """Return what a Python of its own prints."""
+    argv = [sys.executable, "-c", script]
+    done = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60)
+    return done.stdout
+
+
+def test_a_ctrl_c_while_it_forks_is_not_lost() -> None:
+    """Python prints an exception of such a hook's, and goes on as if nobody had pressed it."""
+    assert printed(CTRL_C_IN_A_FORK) == "stopped\n"
+
+
+def test_who_is_asked_as_another_user_hears_a_ctrl_c() -> None:
+    """The signals that are held while it forks are not held afterwards, on neither side."""
+    assert printed(SIGNALS_AS_ANOTHER) == "0\n"
 
 
 def test_with_a_configuration_file_root_becomes_the_amanda_user(rig: Rig) -> None:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
 from asyncamanda.errors import ConfigurationError
@@ -57,11 +57,14 @@ def ask_as(user: str, asking: Callable[[], str]) -> str:
     Of any other error the traceback is printed there, and this raises OSError, too.
     """
     reader, writer = os.pipe()
+    # a Ctrl-C in a hook that Python runs after a fork, as logging's, is printed and forgotten
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     child = os.fork()
     if child == 0:
-        _answer(user, asking, writer)
+        _answer(user, asking, writer, before)
     os.close(writer)
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         with open(reader, encoding="utf-8", errors="surrogateescape") as pipe:  # noqa: PTH123
             text = pipe.read()
     except BaseException:
@@ -76,10 +79,14 @@ def ask_as(user: str, asking: Callable[[], str]) -> str:
     return text
 
 
-def _answer(user: str, asking: Callable[[], str], writer: int) -> NoReturn:
-    """Be the child: write what `asking` returns, and end with 0, or with an error's number."""
+def _answer(user: str, asking: Callable[[], str], writer: int, signals: Iterable[int]) -> NoReturn:
+    """Be the child: write what `asking` returns, and end with 0, or with an error's number.
+
+    `signals`: those that are blocked from now on.
+    """
     number = errno.EINVAL
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, signals)
         if os.geteuid() == 0:
             become_user(user)
         with open(writer, "w", encoding="utf-8", errors="surrogateescape") as pipe:
