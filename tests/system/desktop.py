@@ -51,6 +51,14 @@ CONFIG = """\
 """
 NO_INHIBIT = '<deny send_interface="org.freedesktop.login1.Manager" send_member="Inhibit"/>'
 
+OLD_INHIBIT = """\
+if args[3] not in ("block", "delay"):
+    name = "org.freedesktop.DBus.Error.InvalidArgs"
+    raise dbus.exceptions.DBusException("Invalid mode specification block-weak", name=name)
+import os
+ret = dbus.types.UnixFd(os.pipe()[1])
+"""
+
 MOCK = "org.freedesktop.DBus.Mock"
 NM, NM_PATH = "org.freedesktop.NetworkManager", "/org/freedesktop/NetworkManager"
 UPOWER, UPOWER_PATH = "org.freedesktop.UPower", "/org/freedesktop/UPower"
@@ -273,6 +281,19 @@ class Desktop:
         """Return each lock that is held: what, who, why and mode."""
         found = self.call(LOGIND, LOGIND_PATH, f"{LOGIND}.Manager", "ListInhibitors")[0]
         return [(what, who, why, mode) for what, who, why, mode, *_ in found]
+
+    def forget_weak_locks(self) -> None:
+        """Let logind be as in systemd 252, which knows `block` and `delay` only."""
+        self.stop_services("logind")
+        self._start_mock("logind", LOGIND, LOGIND_PATH, f"{LOGIND}.Manager")
+        until(partial(self._is_ready, "logind"), "logind is on the bus")
+        words = (f"{LOGIND}.Manager", "Inhibit", "ssss", "h", OLD_INHIBIT)
+        self.mock(LOGIND, LOGIND_PATH, "AddMethod", "sssss", words)
+
+    def asked_locks(self) -> list[tuple[str, str]]:
+        """Return what each call to Inhibit() wanted held off, and its mode."""
+        (calls,) = self.mock(LOGIND, LOGIND_PATH, "GetMethodCalls", "s", ("Inhibit",))
+        return [(words[0][1], words[3][1]) for _, words in calls]
 
     def answer_inhibit_without_lock(self) -> None:
         """Let logind answer with a number in place of a lock; it starts anew as it was."""

@@ -339,9 +339,9 @@ def test_a_default_route_is_a_way_out(route: str, ipv6_route: str, has_route: bo
 
 
 def test_the_lid_is_held_off_only_if_wanted() -> None:
-    """Sleep and idling always are."""
-    assert format_what(with_lid=False) == "sleep:idle"
-    assert format_what(with_lid=True) == "sleep:idle:handle-lid-switch"
+    """Sleep always is; idling never is, so that the screen goes dark and locks."""
+    assert format_what(with_lid=False) == "sleep"
+    assert format_what(with_lid=True) == "sleep:handle-lid-switch"
 
 
 def test_each_thing_held_off_has_its_action() -> None:

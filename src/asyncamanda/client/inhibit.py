@@ -4,13 +4,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 
-from asyncamanda.core.inhibit import format_what
+from asyncamanda.core.inhibit import MODES, format_what
 from asyncamanda.system import clock
-from asyncamanda.system.bus import Refused, Unavailable, open_system_bus
+from asyncamanda.system.bus import Bus, Refused, Unavailable, open_system_bus
 
 _SERVICE, _PATH = "org.freedesktop.login1", "/org/freedesktop/login1"
-_WHO, _WHY, _MODE = "asyncamanda", "a backup is running", "block"
+_WHO, _WHY = "asyncamanda", "a backup is running"
+_UNKNOWN_MODE = "org.freedesktop.DBus.Error.InvalidArgs"
 _DENIED = {
     "org.freedesktop.DBus.Error.AccessDenied",
     "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired",
@@ -54,15 +56,26 @@ def inhibited(for_at_most: timedelta, *, with_lid: bool) -> Iterator[Inhibition]
 
 
 def _ask_logind(with_lid: bool) -> tuple[int | None, str | None]:
-    words = (format_what(with_lid=with_lid), _WHO, _WHY, _MODE)
+    words = (format_what(with_lid=with_lid), _WHO, _WHY)
     try:
         with open_system_bus(_SECONDS, with_descriptors=True) as bus:
-            interface = f"{_SERVICE}.Manager"
-            ask = bus.call_for_descriptor
-            return ask(_SERVICE, _PATH, interface, "Inhibit", "ssss", words, _SECONDS), None
+            return _take_lock(bus, words), None
     except Refused as error:
         if error.name in _DENIED:
             return None, "logind does not allow it to this account"
         return None, f"logind gave no lock: {error}"
     except Unavailable as error:
         return None, f"logind gave no lock: {error}"
+
+
+def _take_lock(bus: Bus, words: tuple[str, str, str]) -> int:
+    """Return the lock of the first mode that this logind knows. Raises Unavailable."""
+    *newer, last = MODES
+    ask = partial(bus.call_for_descriptor, _SERVICE, _PATH, f"{_SERVICE}.Manager", "Inhibit")
+    for mode in newer:
+        try:
+            return ask("ssss", (*words, mode), _SECONDS)
+        except Refused as error:
+            if error.name != _UNKNOWN_MODE:
+                raise
+    return ask("ssss", (*words, last), _SECONDS)
