@@ -184,6 +184,29 @@ def test_a_moment_that_turns_bad_in_mid_run(life: Life, pause: str, code: int) -
         assert life.office.server.stored("laptop", "/srv/large")
 
 
+def test_an_empty_battery_ends_a_run_whatever_pause_says(life: Life) -> None:
+    """The machine may fall asleep, and the run is made again on mains."""
+    life.office.configure({"grace": "3s"})
+    life.office.fill(disk="/srv/large", bytes_each=700_000)
+    life.office.configure_agent(life.laptop, pause="finish", on_battery="allow")
+    life.laptop.slow(MEGABIT)
+    agent = life.office.start("laptop", "-v")
+    life.office.wait_for_dump("laptop")
+    life.desktop.unplug(4)
+    stdout, stderr = agent.communicate(timeout=120)
+    said = stdout + stderr
+    assert agent.returncode == 75, said
+    assert "critically low" in said
+    assert not life.desktop.inhibitors()
+    assert outcomes(life.laptop) == ["paused"]
+    life.laptop.heal()
+    life.office.wait_idle()
+    assert life.run()[0] == 75  # nor does a new one begin
+    life.desktop.plug_in()
+    assert life.run()[0] == 0
+    assert life.office.server.stored("laptop", "/srv/large")
+
+
 def _has_looked(life: Life) -> bool:
     """Return whether the agent has had the time to look again, by the memory's own clock."""
     (memory,) = life.laptop.path("/var/lib/asyncamanda").rglob("memory.json")

@@ -46,6 +46,9 @@ WORST = Surroundings(
 )
 
 
+LAST_CHARGE = Surroundings(is_on_battery=True, battery=5.0, is_metered=False)
+
+
 def decide(
     surroundings: Surroundings,
     conditions: Conditions,
@@ -328,3 +331,41 @@ def test_a_deferral_is_explained_in_a_sentence(
     moment = decide(surroundings, conditions)
     assert isinstance(moment, Deferred)
     assert explain_deferred(moment) == sentence
+
+
+# -- the last of the battery
+
+
+@pytest.mark.parametrize("wanted", [NOTHING_SET, Conditions(), ALL])
+@pytest.mark.parametrize("age", [HOUR, 30 * DAY])
+def test_the_last_of_the_battery_is_never_spent(wanted: Conditions, age: timedelta) -> None:
+    """Whatever is allowed, and however old the last backup is: nothing starts, nothing goes on."""
+    moment = decide(LAST_CHARGE, wanted, NOW - age)
+    pause = decide_pause(LAST_CHARGE, wanted, NOW - age, NOW)
+    assert isinstance(moment, Deferred)
+    assert pause
+    assert pause.is_critical
+    assert "it runs on battery at 5 % (critically low: allowed above 5 %)" in explain_deferred(
+        pause
+    )
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        replace(LAST_CHARGE, battery=5.1),
+        replace(LAST_CHARGE, is_on_battery=False),
+        replace(LAST_CHARGE, is_on_battery=None),
+        replace(LAST_CHARGE, battery=None),
+    ],
+)
+def test_only_a_known_low_charge_on_battery_is_critical(found: Surroundings) -> None:
+    """A little more of it, mains, or what nobody knows is a matter of the settings."""
+    assert decide_pause(found, NOTHING_SET, RECENT, NOW) is None
+
+
+def test_a_low_charge_that_is_merely_not_wanted_is_not_critical() -> None:
+    """So `pause` decides what becomes of a run."""
+    pause = decide_pause(WORST, ALL, RECENT, NOW)
+    assert pause
+    assert not pause.is_critical

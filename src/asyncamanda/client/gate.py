@@ -138,7 +138,7 @@ class _Asking:
         turned = self._guard.tick()
         if turned is None or self._is_forced or self._turned:
             return
-        if self._guard.may_stop or self._standing is not Standing.RUNNING:
+        if self._guard.may_stop(turned) or self._standing is not Standing.RUNNING:
             self._turned = turned
             self._stop.ask()
 

@@ -142,8 +142,8 @@ def explain_turned(turned: Deferred, standing: Standing, target: Target) -> Asyn
         return EverydayError(
             "paused",
             f"{why}; the run at {target.host} was left",
-            "a start in a better moment joins it, learns how it ended, or asks anew; with "
-            '`pause = "finish"` it would have gone on',
+            "a start in a better moment joins it, learns how it ended, or asks anew"
+            + ("" if turned.is_critical else '; with `pause = "finish"` it would have gone on'),
         )
     return EverydayError("deferred", why, "the next start looks again; --force asks all the same")
 

@@ -121,10 +121,10 @@ class Guard:
         self._looked_at = read_clock()
         self._is_told = False
 
-    @property
-    def may_stop(self) -> bool:
-        """Whether a run is to be left when the moment turns bad."""
-        return self._moments is not None and self._moments.pause is Pause.STOP
+    def may_stop(self, turned: Deferred) -> bool:
+        """Return whether a run is to be left, now that the moment has `turned` bad."""
+        is_wanted = self._moments is not None and self._moments.pause is Pause.STOP
+        return is_wanted or turned.is_critical
 
     def begin(self) -> None:
         """Keep the machine awake from now on: a run has begun."""
@@ -154,6 +154,8 @@ class Guard:
             self._is_told = False
         elif not self._is_told:
             self._is_told = True
+            if turned.is_critical and self._inhibited:  # UPower is about to save the session
+                self._inhibited.let_go()
             self._narrator.note(explain_deferred(turned).replace("deferred", "turned bad", 1))
         return turned
 

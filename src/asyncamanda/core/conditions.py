@@ -21,6 +21,9 @@ from asyncamanda.core.surroundings import Surroundings
 from asyncamanda.core.windows import Window, format_wall, format_window, is_open, next_opening
 
 MAINS_ONLY = 101.0  # a charge that no battery has
+CRITICAL = (
+    5.0  # per cent; UPower's PercentageCritical, soon after which it sends a machine to sleep
+)
 FUTURE_AFTER = timedelta(minutes=5)
 
 
@@ -65,6 +68,7 @@ class Finding:
     """What one condition found and wanted, in words.
 
     `holds`: it is a hindrance, unless `is_relaxed`: it has given in. `relaxes_at` None: never.
+    `is_critical`: the last of the battery, whatever is configured.
     """
 
     condition: Condition
@@ -73,6 +77,7 @@ class Finding:
     holds: bool
     relaxes_at: datetime | None
     is_relaxed: bool
+    is_critical: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,11 @@ class Deferred:
     reasons: tuple[Finding, ...]
     until: datetime | None
     is_by_clock: bool
+
+    @property
+    def is_critical(self) -> bool:
+        """Whether the battery is all but empty: then no run goes on, whatever `pause` says."""
+        return any(reason.is_critical for reason in self.reasons)
 
 
 Moment = Go | Deferred
@@ -161,6 +171,8 @@ def explain_deferred(deferred: Deferred) -> str:
 
 def _explain(finding: Finding) -> str:
     sentence = _UNKNOWN if finding.found == UNKNOWN else _HINDRANCE
+    if finding.is_critical:
+        return _CRITICAL.format(found=finding.found, wanted=finding.wanted)
     return sentence[finding.condition].format(found=finding.found, wanted=finding.wanted)
 
 
@@ -171,6 +183,7 @@ _HINDRANCE = {
     Condition.NETWORKS: "the network is {found} (allowed {wanted})",
     Condition.METERED: "the network is {found}",
 }
+_CRITICAL = "it runs on {found} (critically low: allowed {wanted})"
 _UNKNOWN = _HINDRANCE | {
     Condition.LOAD: "the load is unknown (allowed {wanted})",
     Condition.BATTERY: "it is unknown whether it runs on battery (allowed {wanted})",
@@ -200,10 +213,26 @@ def _ends_at(reason: Finding, opening: datetime | None) -> datetime | None:
 def _survey_surroundings(
     surroundings: Surroundings, conditions: Conditions, since: datetime, now: datetime
 ) -> list[Finding]:
-    return [
+    found = [
         _find(condition, look, conditions, since, now)
         for condition, look in _look_around(surroundings, conditions)
     ]
+    if not is_critical(surroundings):
+        return found
+    others = (each for each in found if each.condition is not Condition.BATTERY)
+    return [_find_critical(surroundings), *others]
+
+
+def is_critical(surroundings: Surroundings) -> bool:
+    """Return whether the machine is known to be on the last of its battery."""
+    charge = surroundings.battery
+    return surroundings.is_on_battery is True and charge is not None and charge <= CRITICAL
+
+
+def _find_critical(surroundings: Surroundings) -> Finding:
+    look = look_at_battery(True, surroundings.battery, CRITICAL)
+    wanted = f"above {CRITICAL:g} %"
+    return Finding(Condition.BATTERY, look.found, wanted, True, None, False, is_critical=True)
 
 
 def _look_around(
