@@ -30,6 +30,9 @@ def is_nothing_due(argv: list[str]) -> bool:
         path, identity = place
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
         try:
+            folder = path.rpartition("/")[0]
+            if not (_is_ours(os.fstat(descriptor)) and _is_ours(os.stat(folder))):  # noqa: PTH116
+                return False
             note = os.read(descriptor, LARGEST)
         finally:
             os.close(descriptor)
@@ -44,6 +47,14 @@ def is_nothing_due(argv: list[str]) -> bool:
         )
     except (OSError, ValueError):
         return False
+
+
+def _is_ours(status: os.stat_result) -> bool:
+    """Return whether what this is of was written by this user or root, and can be by nobody else.
+
+    Whoever else could write a note could keep this machine from every backup.
+    """
+    return status.st_uid in {0, os.geteuid()} and not status.st_mode & 0o022
 
 
 def place_note(argv: list[str]) -> tuple[str, str] | None:
@@ -62,6 +73,8 @@ def place_note(argv: list[str]) -> tuple[str, str] | None:
     environ = [os.environ.get(name) for name in ("ASYNCAMANDA_CONFIG", "XDG_CONFIG_HOME", "HOME")]
     identity = repr((__version__, os.geteuid(), folder, environ, list(argv)))
     folder = state_folder("classic" if argv[0].startswith(("-", "+")) else "client")
+    if folder.startswith("/var/tmp/"):  # noqa: S108 - where anybody may be before us
+        return None
     return f"{folder}/note-{crc32(identity.encode('utf-8', 'surrogateescape')):08x}", identity
 
 

@@ -57,6 +57,40 @@ def test_a_note_for_an_untouched_world_is_used(ground: Ground) -> None:
     assert quick.is_nothing_due(ARGV)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("what", ["note", "folder"])
+def test_a_note_of_somebody_elses_is_not_used(ground: Ground, what: str) -> None:
+    """Whoever could write it could keep this machine from every backup."""
+    note = ground.leave_note()
+    os.chown(note if what == "note" else note.parent, 65534, 65534)
+    assert not quick.is_nothing_due(ARGV)
+    os.chown(note if what == "note" else note.parent, os.geteuid(), os.getegid())
+    assert quick.is_nothing_due(ARGV)
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707, 0o1777])
+def test_a_note_in_a_folder_that_others_may_write_is_not_used(ground: Ground, mode: int) -> None:
+    """They could put an old one back."""
+    note = ground.leave_note()
+    note.parent.chmod(mode)
+    assert not quick.is_nothing_due(ARGV)
+    note.parent.chmod(0o700)
+    assert quick.is_nothing_due(ARGV)
+
+
+def test_below_var_tmp_there_is_no_quick_way(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody may make folders there, before us."""
+    monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.delenv("XDG_STATE_HOME")
+    assert quick.state_folder("client").startswith("/var/tmp/")  # noqa: S108 - see there
+    assert quick.place_note(ARGV) is None
+    assert not quick.is_nothing_due(ARGV)
+    assert ground.folder.exists()
+
+
 def test_without_a_note_there_is_no_quick_way(ground: Ground) -> None:
     """The full check goes on."""
     assert not quick.is_nothing_due(ARGV)

@@ -26,10 +26,11 @@ from asyncamanda.core.model import (
 )
 from asyncamanda.errors import AsyncamandaError, LaterError, RefusedError
 from asyncamanda.report.json import attempt_value, dump_value, time_value
-from asyncamanda.system.files import write_whole
+from asyncamanda.system.files import make_private, write_whole
 
 FORMAT = 4
 FILE_NAME = "memory.json"
+KINDS = ("client", "classic")  # quick.state_folder()
 LONGEST_TICKET = 100  # characters, as the server takes it
 ALIVE_EVERY = timedelta(minutes=1)
 
@@ -86,7 +87,7 @@ def write_memory(folder: Path, memory: Memory) -> None:
     Raises LaterError or RefusedError if it cannot be written; then the old one stays.
     """
     try:
-        write_whole(folder / FILE_NAME, encode_memory(memory))
+        write_whole(folder / FILE_NAME, encode_memory(memory), 0o600)
     except OSError as error:
         raise unwritable(folder, error) from error
 
@@ -105,9 +106,10 @@ def say_alive(folder: Path, memory: Memory, now: datetime) -> Memory:
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder that the memory is kept in. Raises OSError if that cannot be.
+    """Make the folder that the memory is kept in, for its user alone. Raises OSError.
 
-    Below /var/tmp anybody may have made one of that name; such a one is not used.
+    One that an older version left open is closed, and so is the one of all such folders. Below
+    /var/tmp anybody may have made one of that name; such a one is not used.
     """
     shared = Path("/var/tmp")  # noqa: S108 - guarded below
     if folder.is_relative_to(shared):
@@ -116,7 +118,10 @@ def make_folder(folder: Path) -> None:
         status = own.lstat()
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
             raise PermissionError(errno.EPERM, "it is somebody else's", str(own))
-    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for each in (folder.parent, folder):
+        if each is folder or each.name in KINDS:
+            make_private(each)
 
 
 def unwritable(folder: Path, error: OSError) -> AsyncamandaError:

@@ -32,7 +32,7 @@ def leave_note(look: Look, place: tuple[str, str] | None) -> None:
     with contextlib.suppress(OSError):
         make_folder(Path(path).parent)
         _clear_old_notes(Path(path).parent, made_at)
-        write_whole(Path(path), quick.render_note(identity, made_at, until, look.glimpses))
+        write_whole(Path(path), quick.render_note(identity, made_at, until, look.glimpses), 0o600)
 
 
 def _clear_old_notes(folder: Path, now: float) -> None:

@@ -4,7 +4,7 @@ import os
 import pwd
 import stat
 from binascii import crc32
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +24,7 @@ from asyncamanda.system.account import become_user, find_user
 
 PUBLIC = Path(quick.SYSTEM_STATE, "public")  # for everybody to read
 RETRY_WITHIN = timedelta(hours=1)  # in the classic form
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 NOBODY = config.NotifySettings(desktop=False)  # whom the classic form tells
 
 
@@ -228,13 +229,14 @@ def _prepare_state(state: Path, user: str) -> None:
     """
     account = find_user(user)
     system = Path(quick.SYSTEM_STATE)
-    client = system / "client"
     try:
         system.mkdir(mode=0o755, parents=True, exist_ok=True)
-        for folder in (client, state) if state != client else (client,):
-            if not folder.is_symlink():
-                folder.mkdir(mode=0o755, exist_ok=True)
-                os.chown(folder, account.pw_uid, account.pw_gid, follow_symlinks=False)
+        with ExitStack() as stack:
+            place = os.open(system, FOLDER)
+            stack.callback(os.close, place)
+            for name in state.relative_to(system).parts:
+                place = _give_folder(name, place, account, 0o700)
+                stack.callback(os.close, place)
     except OSError as error:
         raise unwritable(state, error) from error
     with suppress(OSError):  # a backup does without it
@@ -243,14 +245,28 @@ def _prepare_state(state: Path, user: str) -> None:
 
 def _prepare_public(account: pwd.struct_passwd) -> None:
     """Make the folder of the summary, for `account` to write and for all to read."""
+    above = os.open(PUBLIC.parent, FOLDER)
+    try:
+        os.close(_give_folder(PUBLIC.name, above, account, 0o755))
+    finally:
+        os.close(above)
+
+
+def _give_folder(name: str, above: int, account: pwd.struct_passwd, mode: int) -> int:
+    """Make the folder `name` in the one that is open as `above`, and give it to `account`.
+
+    Returns it, open. A link or another kind of file in its place is refused: raises OSError.
+    """
     with suppress(FileExistsError):
-        PUBLIC.mkdir(mode=0o755)
-    folder = os.open(PUBLIC, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        os.mkdir(name, 0o700, dir_fd=above)
+    folder = os.open(name, FOLDER, dir_fd=above)
     try:
         os.fchown(folder, account.pw_uid, account.pw_gid)
-        os.fchmod(folder, 0o755)
-    finally:
+        os.fchmod(folder, mode)
+    except BaseException:
         os.close(folder)
+        raise
+    return folder
 
 
 def _expand(path: Path | None) -> str | None:

@@ -81,7 +81,8 @@ def fetch_dispatcher() -> socket.socket | None:
     if line := switchboard.call_dispatcher():
         return line
     give_up_at = time.monotonic() + PATIENCE
-    with open(f"{switchboard.STATE}/start.lock", "w") as lock:  # noqa: PTH123 - as in quick
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    with open(os.open(f"{switchboard.STATE}/start.lock", flags, 0o600), "w") as lock:  # noqa: PTH123
         fcntl.flock(lock, fcntl.LOCK_EX)  # of many gates that find none, one starts it
         started_at = 0.0
         while time.monotonic() < give_up_at:

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ def write_whole(
     """
     fresh = path.with_name(f".{path.name}.new")  # one name, so that a kill leaves one at most
     try:
-        with fresh.open("w", encoding="utf-8", errors="surrogateescape") as file:
+        with _open_new(fresh) as file:
             if owner:
                 os.fchown(file.fileno(), *owner)
             os.fchmod(file.fileno(), mode)
@@ -42,6 +43,28 @@ def write_whole(
             fresh.unlink()
         raise
     sync_folder(path.parent)
+
+
+def _open_new(path: Path) -> TextIO:
+    """Open a new file for writing, its user's alone, in the place of whatever was there.
+
+    The folder may be another user's, so no link that lies there is followed. Raises OSError.
+    """
+    path.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o600)
+    return os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape")
+
+
+def make_private(folder: Path) -> None:
+    """Let nobody but its owner into `folder`, if that is this user. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) != 0o700:
+            os.fchmod(descriptor, 0o700)
+    finally:
+        os.close(descriptor)
 
 
 def sync_folder(folder: Path) -> None:

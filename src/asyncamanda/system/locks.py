@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 LOOKS, LOOK_SECONDS = 10, 0.02
+PRIVATE = 0o600
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +35,14 @@ def hold_lock(path: Path, now: datetime) -> Iterator[None]:
     """Hold the lock on `path`, with this process and `now` written in it.
 
     The lock is flock's: the kernel ends it with the process, and a child does not inherit it.
+    The file is its user's alone (0600): whoever can open it can hold the lock, for ever.
+
     Raises Held if somebody else has it, and OSError if `path` cannot be opened or written.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, PRIVATE)
     try:
+        _close_to_others(descriptor)
         _lock(descriptor)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()} {now.isoformat(timespec='seconds')}\n".encode(), 0)
@@ -44,6 +50,13 @@ def hold_lock(path: Path, now: datetime) -> Iterator[None]:
         os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+def _close_to_others(descriptor: int) -> None:
+    """Mend the mode of a lock that an older version, or a loose umask, has left open."""
+    status = os.fstat(descriptor)
+    if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) != PRIVATE:
+        os.fchmod(descriptor, PRIVATE)
 
 
 def _lock(descriptor: int) -> None:
@@ -61,7 +74,7 @@ def _lock(descriptor: int) -> None:
 def read_holder(path: Path) -> Holder | None:
     """Return who holds the lock on `path` now, or None if nobody does."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
         return None
     try:
