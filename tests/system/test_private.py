@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pwd
 import stat
 import subprocess
 import sys
@@ -19,8 +20,10 @@ import pytest
 
 from asyncamanda.client.memory import make_folder, write_memory
 from asyncamanda.core.model import Memory
+from asyncamanda.errors import AsyncamandaError
 from asyncamanda.system.files import write_whole
 from asyncamanda.system.locks import hold_lock
+from asyncamanda.system.steps import make_step, plan_file
 
 if TYPE_CHECKING:
     from tests.system.conftest import Rig
@@ -160,3 +163,19 @@ def test_a_shared_lock_of_anybodys_holds_no_start(tmp_path: Path) -> None:
         with pytest.raises(BlockingIOError):
             fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
         os.close(held)
+
+
+@pytest.mark.parametrize("kind", ["symbolic", "hard"])
+def test_root_gives_nothing_away_through_a_link(tmp_path: Path, kind: str) -> None:
+    """A second name of root's file, laid where one of the Amanda user's is to be."""
+    precious = tmp_path / "precious"
+    precious.write_text("here")
+    trap = tmp_path / "authorized_keys"
+    trap.symlink_to(precious) if kind == "symbolic" else trap.hardlink_to(precious)
+    account = pwd.getpwnam("nobody")
+    with pytest.raises(AsyncamandaError, match="cannot be made so"):
+        make_step(plan_file(trap, account, 0o600))
+    assert precious.stat().st_uid == os.geteuid()
+    trap.unlink()
+    make_step(plan_file(trap, account, 0o600))
+    assert trap.stat().st_uid == account.pw_uid

@@ -4,6 +4,7 @@ All of it is root's work, in folders that belong to the Amanda user: so nothing 
 link that lies in one of them.
 """
 
+import errno
 import os
 import pwd
 import shutil
@@ -105,9 +106,12 @@ def _make_folder(path: Path, account: pwd.struct_passwd, mode: int) -> None:
 
 
 def give(path: Path, account: pwd.struct_passwd, mode: int, flags: int) -> None:
-    """Make `path` the account's, with this mode; a link in its place is refused."""
+    """Make `path` the account's, with this mode; a link in its place is refused, hard or not."""
     descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode)
     try:
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
+            raise OSError(errno.EMLINK, "it has another name as well", str(path))
         os.fchown(descriptor, account.pw_uid, account.pw_gid)
         os.fchmod(descriptor, mode)
     finally:
