@@ -462,6 +462,51 @@ def test_a_line_that_cannot_be_made_anew(gate: Gate) -> None:
     assert gate.outcomes() == [Outcome.LOST, Outcome.BACKED_UP]
 
 
+@pytest.mark.parametrize("end", ["die()", "for _ in range(9): say('again'); hear('hello')\ndie()"])
+def test_a_gate_that_closes_after_each_welcome_is_not_called_for_ever(gate: Gate, end: str) -> None:
+    """A welcome alone makes nothing good: the pauses grow, and then it is left."""
+    gate.play(f"{GREET}{end}", reconnect_for="5s")
+    done = gate.run("-v")
+    assert done.exit == 75
+    assert "connecting again in 2s" in done.stderr
+    assert "the run goes on at the server" in done.stderr
+    assert gate.visits() <= 5
+    assert gate.outcomes() == [Outcome.LOST]
+
+
+def test_a_server_that_begins_anew_for_ever_is_left(gate: Gate) -> None:
+    """As if its line had closed: each time costs it next to nothing."""
+    gate.play('while hear("hello"): welcome({"/home": None}); say("again")', reconnect_for="1s")
+    done = gate.run("-v")
+    assert done.exit == 75
+    assert "begins anew again and again" in done.stderr
+
+
+@pytest.mark.parametrize("sign", ["say('ping'); hear('pong')", "say('again'); hear('hello')"])
+def test_a_sign_of_life_is_no_welcome(gate: Gate, sign: str) -> None:
+    """The time for it runs on, by the wall clock."""
+    gate.play(
+        f'if visit > 1: die()\nhear("hello"); {sign}\nhold("holding")\n'
+        f"while True:\n    {sign}; time.sleep(0.1)",
+        reconnect_for="0.1s",
+    )
+    laptop = gate.rig.laptop
+    agent = gate.rig.start("run", "-v", shifted=True)
+    try:
+        gate.rig.until(lambda: gate.has("holding"), "the gate lives")
+        laptop.clock_offset = timedelta(seconds=55)
+        gate.rig.let_go()
+        heard = len(gate.heard())
+        gate.rig.until(lambda: len(gate.heard()) > heard + 2, "it says so again")
+        laptop.clock_offset = timedelta(seconds=65)
+        done = gate.rig.wait(agent)
+    finally:
+        laptop.clock_offset = timedelta(0)
+    assert done.exit == 75
+    assert "no welcome came within " in done.stderr
+    assert gate.visits() <= 2
+
+
 def test_a_killed_agent_is_followed_by_one_that_joins(gate: Gate) -> None:
     """What was begun is in the memory; the second start needs no settling."""
     gate.play(

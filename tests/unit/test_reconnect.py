@@ -23,6 +23,18 @@ def test_the_pauses_grow_to_a_quarter_of_a_minute_and_end_with_the_patience() ->
     assert now == NOW + patience
 
 
+@pytest.mark.parametrize(
+    ("stood", "pause"), [(0 * SECOND, 8), (29 * SECOND, 8), (30 * SECOND, 1), (-SECOND, 8)]
+)
+def test_only_a_line_that_has_stood_for_a_while_makes_good_what_was_before(
+    stood: timedelta, pause: int
+) -> None:
+    """Else a server that closes after each greeting would be called at once for ever."""
+    broken, next_at = plan_reconnect(Break(NOW - 7 * SECOND, 3), 60 * SECOND, NOW, stood)
+    assert next_at == NOW + pause * SECOND
+    assert broken == (Break(NOW, 1) if pause == 1 else Break(NOW - 7 * SECOND, 4))
+
+
 @pytest.mark.parametrize("patience", [timedelta(0), -SECOND])
 def test_who_has_no_patience_does_not_try(patience: timedelta) -> None:
     """`reconnect_for = 0` is a choice."""

@@ -59,6 +59,7 @@ from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.ssh import NotConnected, Stopped, connect
 
 WELCOME_WITHIN = timedelta(seconds=60)  # a dispatcher may have to start, and to read old logs
+MOST_TIMES_ANEW = 20  # dispatchers that one line may wear out
 LONGEST_NAP = 1.0  # seconds: then the wall clock is looked at again
 
 
@@ -103,6 +104,8 @@ class _Asking:
         self._is_running = False
         self._is_skew_told = False
         self._break: Break | None = None
+        self._welcomed_at: datetime | None = None  # on the line of now
+        self._times_anew = 0
 
     # -- one line
 
@@ -114,11 +117,9 @@ class _Asking:
         self._greet(line)
         for heard in line.listen(self._tick):
             match heard:
-                case Welcome():
-                    if result := self._welcomed(line, heard):
+                case Welcome() | Again():
+                    if result := self._hear_greeting(line, heard):
                         return result
-                case Again():
-                    self._greet(line)
                 case Queued() | Running() | Progress():
                     self._follow(heard)
                 case Finished():
@@ -146,6 +147,19 @@ class _Asking:
         hello = make_hello(self._record.memory.ticket, is_watching=self._narrator.is_watching)
         line.greet(hello, max(WELCOME_WITHIN, self._plan.options.connect_timeout))
 
+    def _hear_greeting(
+        self, line: Line, heard: Welcome | Again
+    ) -> Attempt | NotDue | Closed | None:
+        return self._welcomed(line, heard) if isinstance(heard, Welcome) else self._begin_anew(line)
+
+    def _begin_anew(self, line: Line) -> Closed | None:
+        """Greet another dispatcher; Closed if there were too many on this line."""
+        self._times_anew += 1
+        if self._times_anew > MOST_TIMES_ANEW:
+            return Closed(f"{self._plan.target.host} begins anew again and again")
+        self._greet(line)
+        return None
+
     def _welcomed(self, line: Line, welcome: Welcome) -> Attempt | NotDue | None:
         """Heed what the server says; where it answers our Hello, go on from there."""
         now = read_clock()
@@ -161,7 +175,7 @@ class _Asking:
             self._record.write()
             return None
         line.welcome(welcome.heartbeat)
-        self._break = None
+        self._welcomed_at = self._welcomed_at or now
         self._is_running = welcome.standing == "running"
         if started := self._record.started:
             return self._resume(line, welcome, started)
@@ -293,7 +307,10 @@ class _Asking:
     def wait_to_reconnect(self, closed: Closed) -> None:
         """Wait for the time of the next connection; raise once it is too late for one."""
         now = read_clock()
-        self._break, next_at = plan_reconnect(self._break, self._plan.reconnect_for, now)
+        stood = now - self._welcomed_at if self._welcomed_at else timedelta(0)
+        self._welcomed_at, self._times_anew = None, 0
+        patience = self._plan.reconnect_for
+        self._break, next_at = plan_reconnect(self._break, patience, now, stood)
         if next_at is None:
             error = explain_lost(closed, self._standing, self._plan.target)
             self._record.fail(Outcome.UNREACHABLE, error)

@@ -96,10 +96,13 @@ class Line:
         self._session.send(encode(message))
 
     def greet(self, hello: Hello, within: timedelta) -> None:
-        """Say Hello; the Welcome has to come `within` that."""
+        """Say Hello; the Welcome has to come `within` that.
+
+        A Hello that is said anew before it, and Pings, prolong nothing.
+        """
         self.say(hello)
         self._answer_within = within
-        self._greeted_at = read_clock()
+        self._greeted_at = self._greeted_at or read_clock()
         self._pulse = None
 
     def welcome(self, every: timedelta) -> None:
@@ -139,7 +142,7 @@ class Line:
             self._greeted_at = min(self._greeted_at, now)  # the clock may have been set back
             if now - self._greeted_at < self._answer_within:
                 return None
-            return Closed(f"nothing came within {format_age(self._answer_within)}")
+            return Closed(f"no welcome came within {format_age(self._answer_within)}")
         if self._pulse is None:
             return None
         self._pulse, sign = beat(self._pulse, now)
@@ -171,8 +174,6 @@ class Line:
                 self.say(failed)
         elif isinstance(message, Ping):
             self.say(Pong())
-            if self._greeted_at:  # it is there, and reads years of logs perhaps
-                self._greeted_at = read_clock()
 
     def _close(self) -> Closed | Garbled:
         status = self._session.finish()

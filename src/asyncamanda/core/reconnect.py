@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+STEADY = timedelta(seconds=30)  # a line that has stood for so long makes good what was before
 WAITS = tuple(timedelta(seconds=s) for s in (1, 2, 4, 8, 15))  # the last again and again
 
 
@@ -15,13 +16,18 @@ class Break:
 
 
 def plan_reconnect(
-    broken: Break | None, reconnect_for: timedelta, now: datetime
+    broken: Break | None,
+    reconnect_for: timedelta,
+    now: datetime,
+    stood: timedelta = timedelta(0),
 ) -> tuple[Break, datetime | None]:
     """Return the break with one more try, and when that is; None where it is too late for one.
 
-    `broken` is None where the line has only just broken. A clock that is set back lengthens
-    nothing.
+    `broken` is None where the line has only just broken; `stood` is how long it did after its
+    welcome. A clock that is set back lengthens nothing.
     """
+    if stood >= STEADY:
+        broken = None
     if broken is None or broken.since > now:
         broken = Break(now, broken.tries if broken else 0)
     give_up_at = broken.since + reconnect_for
