@@ -76,6 +76,12 @@ class EverydayError(LaterError):
     """The same, and so much of every day that nobody is to be told who does not watch."""
 
 
+class HeldError(EverydayError):
+    """Another start holds what this one needs; `is_excuse`: it may well do the work."""
+
+    is_excuse: bool = True
+
+
 class RefusedError(AsyncamandaError):
     """Somebody said no: a server, a host key check, the file system."""
 

@@ -10,11 +10,13 @@ from asyncamanda.client.memory import make_folder, read_memory, write_memory
 from asyncamanda.client.moment import WAITED_FOR, note_wait
 from asyncamanda.client.plan import Plan
 from asyncamanda.client.start import Start
-from asyncamanda.client.summary import leave_attempt, leave_summary
+from asyncamanda.client.summary import leave_attempt, show_standing
 from asyncamanda.client.surroundings import look_at_surroundings
-from asyncamanda.client.telling import PingKind, Standing
+from asyncamanda.client.telling import PingKind
+from asyncamanda.client.vigil import forget_told, read_told
 from asyncamanda.core.alerts import (
     FAILURES,
+    HINT,
     Alert,
     AlertKind,
     judge_outcome,
@@ -23,7 +25,7 @@ from asyncamanda.core.alerts import (
     word_alert,
 )
 from asyncamanda.core.conditions import Deferred
-from asyncamanda.core.due import Due, NotDue, is_all_parked
+from asyncamanda.core.due import NotDue, is_all_parked
 from asyncamanda.core.model import Attempt, BackupState, Memory, Outcome
 from asyncamanda.core.remember import forget_tries, note_bad_run, note_end, note_unseen_end
 from asyncamanda.core.retry import fingerprint
@@ -32,8 +34,6 @@ from asyncamanda.report.text import describe_attempt
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.journal import JournalLine, Priority, write_journal
 from asyncamanda.system.locks import Held, hold_lock
-
-HINT = "as root on that machine: `asyncamanda status`, and `asyncamanda doctor` for what to mend"
 
 
 class Aftermath:
@@ -64,7 +64,9 @@ class Aftermath:
             if is_lasting:
                 told = self._tell(look, attempt)
                 if told != memory.told:
-                    self._write(replace(memory, told=told))
+                    is_lasting = self._write(replace(memory, told=told))
+                if is_lasting:
+                    forget_told(self._plan.state)
 
     def _write(self, memory: Memory) -> bool:
         """Remember `memory`; return whether that could be done."""
@@ -114,7 +116,7 @@ class Aftermath:
 
         told, sent = telling.tell_change(
             self._plan.notify,
-            look.memory.told,
+            look.memory.told | read_told(self._plan.state),
             outcome=outcome,
             is_stale=look.is_stale,
             word=word,
@@ -205,25 +207,3 @@ def _tell_trouble(plan: Plan, error: AsyncamandaError) -> None:
     )
     if told != memory.told:
         write_memory(plan.state, replace(memory, told=told))
-
-
-def show_standing(plan: Plan, look: Look) -> None:
-    """Write down how the backup stands: for everybody here, and for Prometheus if wanted."""
-    leave_summary(plan, look)
-    telling.write_textfile(plan.notify, _standing(look))
-
-
-def _standing(look: Look) -> Standing:
-    """Return what Prometheus is told."""
-    disks = {v.disk.name: v.disk.last.started_at for v in look.decision.disks if v.disk.last}
-    last = look.memory.attempts[-1] if look.memory.attempts else None
-    is_due = isinstance(look.decision, Due)
-    return Standing(
-        looked_at=look.now,
-        confirmed=disks,
-        is_stale=look.is_stale,
-        is_overdue=is_due,
-        is_deferred=is_due and last is not None and last.outcome is Outcome.DEFERRED,
-        attempted_at=last.ended_at if last else None,
-        outcome=last.outcome if last else None,
-    )

@@ -15,12 +15,13 @@ from asyncamanda.client.plan import Moments, Plan
 from asyncamanda.client.start import Start
 from asyncamanda.core.conditions import Deferred, Go, explain_deferred
 from asyncamanda.core.due import NotDue, force_due
+from asyncamanda.core.hanging import explain_state, is_excuse
 from asyncamanda.core.interval import format_age
 from asyncamanda.core.model import Attempt, Outcome
 from asyncamanda.core.remember import last_run, note_end
 from asyncamanda.core.retry import fingerprint
 from asyncamanda.core.starting import Hindrance, Urge, Wait, decide_start, heed_retry
-from asyncamanda.errors import AsyncamandaError, EverydayError, LaterError
+from asyncamanda.errors import AsyncamandaError, EverydayError, HeldError, LaterError
 from asyncamanda.report.text import (
     describe_attempt,
     explain_differences,
@@ -30,6 +31,9 @@ from asyncamanda.report.text import (
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.interrupts import catch_stop
 from asyncamanda.system.locks import Held, Holder, hold_lock
+from asyncamanda.system.processes import describe_process
+
+LONGEST_COMMAND = 4  # words of a command line
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,17 +163,30 @@ def _lock(stack: ExitStack, plan: Plan) -> None:
         raise unwritable(plan.state, error) from error
 
 
-def already_running(holder: Holder, now: datetime) -> LaterError:
-    """Return the error that names who runs, and since when."""
+def already_running(holder: Holder, now: datetime) -> HeldError:
+    """Return the error that names who runs, and since when; after a day, that it hangs."""
     who = f"pid {holder.pid}" if holder.pid else "another asyncamanda"
     since = ""
     if holder.since:
         since = f" since {format_time(holder.since)} ({format_age(now - holder.since)} ago)"
-    return EverydayError(
-        "already-running",
-        f"a backup is running already: {who}{since}",
-        "one at a time is enough; the next start looks again",
+    if is_excuse(holder.since, now):
+        return HeldError(
+            "already-running",
+            f"a backup is running already: {who}{since}",
+            "one at a time is enough; the next start looks again",
+        )
+    seen = describe_process(holder.pid) if holder.pid else None
+    command = f" ({' '.join(seen.argv[-LONGEST_COMMAND:])})" if seen and seen.argv else ""
+    state = explain_state(seen.state) if seen else ""
+    error = HeldError(
+        "start-hangs",
+        f"a start hangs: {who}{command}{since}{state}",
+        f"`kill {holder.pid}` ends it, and the next start backs up"
+        if holder.pid
+        else "`fuser -v` on the file `lock` in the state folder names who",
     )
+    error.is_excuse = False
+    return error
 
 
 def _unsettled(last: Attempt | None, settles_at: datetime) -> LaterError:

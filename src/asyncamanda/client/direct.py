@@ -59,6 +59,7 @@ class _Watcher:
 
     def tick(self) -> None:
         now = read_clock()
+        self._guard.vigil.tick(lambda: self._look.decision)
         self._guard.tick()  # who leaves does not stop an amdump, so it goes on to its end
         self._memory = say_alive(self._plan.state, self._memory, now)
         glimpse = quick.glimpse(str(self._plan.amandates))

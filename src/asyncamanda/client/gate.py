@@ -28,7 +28,7 @@ from asyncamanda.client.streams import Streams
 from asyncamanda.core.authority import ALLOWED
 from asyncamanda.core.conditions import Deferred
 from asyncamanda.core.direct import NotBackedUp
-from asyncamanda.core.due import NotDue, force_due
+from asyncamanda.core.due import Decision, NotDue, force_due
 from asyncamanda.core.interval import format_age, format_interval
 from asyncamanda.core.model import Attempt, Outcome, Started
 from asyncamanda.core.protocol import (
@@ -136,12 +136,16 @@ class _Asking:
     def _tick(self) -> None:
         """Say that we live; leave if the moment has turned bad, and the run may be left."""
         self._record.say_alive()
+        self._guard.vigil.tick(self._decide)
         turned = self._guard.tick()
         if turned is None or self._is_forced or self._turned:
             return
         if self._guard.may_stop(turned) or self._standing is not Standing.RUNNING:
             self._turned = turned
             self._stop.ask()
+
+    def _decide(self) -> Decision:
+        return decide_served(self._record.memory, self._plan.policy, (), read_clock())
 
     def _greet(self, line: Line) -> None:
         hello = make_hello(self._record.memory.ticket, is_watching=self._narrator.is_watching)
@@ -318,4 +322,5 @@ class _Asking:
         while now <= (at := read_clock()) < next_at:  # a clock that is set back ends it as well
             if self._stop.signal:
                 self._stop_here(None, self._stop.signal.name)
+            self._guard.vigil.tick(self._decide)
             select.select([self._stop], [], [], min((next_at - at).total_seconds(), LONGEST_NAP))

@@ -17,6 +17,7 @@ from asyncamanda.client.plan import Moments
 from asyncamanda.client.start import Start
 from asyncamanda.client.surroundings import await_network, look_at_surroundings
 from asyncamanda.client.telling import PingKind
+from asyncamanda.client.vigil import Vigil
 from asyncamanda.core.conditions import (
     Deferred,
     Finding,
@@ -120,6 +121,7 @@ class Guard:
         self._inhibited: Inhibition | None = None
         self._looked_at = read_clock()
         self._is_told = False
+        self.vigil = Vigil(start)
 
     def may_stop(self, turned: Deferred) -> bool:
         """Return whether a run is to be left, now that the moment has `turned` bad."""
@@ -166,6 +168,7 @@ class Guard:
     def __exit__(self, *_: object) -> None:
         """Let the machine sleep."""
         self._stack.close()
+        self.vigil.close()
         if self._ping:  # its end is not to be told before its start
             self._ping.join(PING_WITHIN)
 

@@ -14,9 +14,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from asyncamanda.client import telling
 from asyncamanda.client.look import Look
 from asyncamanda.client.plan import Plan
-from asyncamanda.core.due import Disk, Witness
+from asyncamanda.client.telling import Standing
+from asyncamanda.core.due import Disk, Due, Witness
 from asyncamanda.core.model import EPOCH, Attempt, DumpRecord, Outcome, Policy, Watch
 from asyncamanda.core.starting import survey_waits
 from asyncamanda.core.summary import Summary, summarize
@@ -239,3 +241,25 @@ def _time(value: object) -> datetime:
 
 def _time_or_none(value: object) -> datetime | None:
     return None if value is None else _time(value)
+
+
+def show_standing(plan: Plan, look: Look) -> None:
+    """Write down how the backup stands: for everybody here, and for Prometheus if wanted."""
+    leave_summary(plan, look)
+    telling.write_textfile(plan.notify, _standing(look))
+
+
+def _standing(look: Look) -> Standing:
+    """Return what Prometheus is told."""
+    disks = {v.disk.name: v.disk.last.started_at for v in look.decision.disks if v.disk.last}
+    last = look.memory.attempts[-1] if look.memory.attempts else None
+    is_due = isinstance(look.decision, Due)
+    return Standing(
+        looked_at=look.now,
+        confirmed=disks,
+        is_stale=look.is_stale,
+        is_overdue=is_due,
+        is_deferred=is_due and last is not None and last.outcome is Outcome.DEFERRED,
+        attempted_at=last.ended_at if last else None,
+        outcome=last.outcome if last else None,
+    )

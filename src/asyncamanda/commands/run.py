@@ -6,11 +6,13 @@ import sys
 from dataclasses import dataclass, replace
 
 from asyncamanda.client import agent, note
-from asyncamanda.client.aftermath import report_trouble, show_standing
+from asyncamanda.client.aftermath import report_trouble
 from asyncamanda.client.agent import Deferral
 from asyncamanda.client.look import Look, look_around
 from asyncamanda.client.moment import await_turn, find_hindrance
 from asyncamanda.client.plan import Plan, plan_configured
+from asyncamanda.client.summary import show_standing
+from asyncamanda.client.vigil import tell_stale
 from asyncamanda.commands.options import add_common
 from asyncamanda.core.conditions import explain_deferred
 from asyncamanda.core.due import NotDue
@@ -22,6 +24,7 @@ from asyncamanda.errors import (
     BadDataError,
     ConfigurationError,
     Exit,
+    HeldError,
     LaterError,
     ProtocolError,
     RefusedError,
@@ -148,6 +151,8 @@ def _back_up(
     except LaterError as error:
         if plan.command is None:  # the server may have said how old the last backup is
             look = look_around(plan, read_clock())
+        if isinstance(error, HeldError):
+            raise _judge_held(plan, look, error) from error
         raise _stale_if(look, error) from error
     if isinstance(result, Deferral):
         return _say_deferred(plan, look, result, options, is_talkative=is_talkative)
@@ -233,14 +238,21 @@ def _say_result(attempt: Attempt, options: RunOptions) -> None:
         print_folded(describe_attempt(attempt))
 
 
-def _stale_if(look: Look, error: LaterError) -> AsyncamandaError:
+def _judge_held(plan: Plan, look: Look, error: HeldError) -> AsyncamandaError:
+    """Return what it comes to that another start holds the lock, told where that is news."""
+    if error.is_excuse or not look.is_stale:
+        return error
+    return _stale_if(look, error, is_known=not tell_stale(plan, look, error.message))
+
+
+def _stale_if(look: Look, error: LaterError, *, is_known: bool = False) -> AsyncamandaError:
     """Return `error`, or what polite waiting must not hide."""
-    if not look.is_stale or error.reference == "already-running":  # which may well bring it
+    if not look.is_stale:
         return error
     words = (
         "the last backup is" if look.decision.last_at else "never backed up, and that is known for"
     )
-    kind = StaleWaitError if error.reference in WAITING else StaleError
+    kind = StaleWaitError if error.reference in WAITING or is_known else StaleError
     return kind(
         "stale",
         f"{words} {format_age(look.now - look.since)}{' old' if look.decision.last_at else ''}, "

@@ -11,6 +11,8 @@ from asyncamanda.core.printable import printable, printable_lines
 
 LONGEST_LINE = 200  # characters of a summary; a detail may have as many lines as it likes
 
+HINT = "as root on that machine: `asyncamanda status`, and `asyncamanda doctor` for what to mend"
+
 FAILURES = frozenset({Outcome.FAILED, Outcome.INCOMPLETE, Outcome.KILLED, Outcome.REFUSED})
 VERDICTS = FAILURES | {Outcome.BACKED_UP}
 

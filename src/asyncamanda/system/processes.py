@@ -41,6 +41,23 @@ def read_process(pid: int) -> Process | None:
     return Process(pid, int(parent), int(session), head.partition("(")[2], int(more[15]))
 
 
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a process was started as, and its state letter, as proc(5) has it."""
+
+    argv: tuple[str, ...]
+    state: str
+
+
+def describe_process(pid: int) -> Description | None:
+    """Return what is to be seen of the process `pid`; None if there is none."""
+    try:
+        text = (PROC / str(pid) / "stat").read_text("utf-8", "surrogateescape")
+    except OSError:
+        return None
+    return Description(tuple(read_argv(pid)), text.rpartition(")")[2].split()[0])
+
+
 def iterate_processes() -> Iterator[Process]:
     """Yield every process that is to be seen and is no zombie."""
     for name in os.listdir(PROC):  # noqa: PTH208 - pathlib takes thrice as long, many times a run
