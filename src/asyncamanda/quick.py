@@ -30,8 +30,8 @@ def is_nothing_due(argv: list[str]) -> bool:
         path, identity = place
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
         try:
-            folder = path.rpartition("/")[0]
-            if not (_is_ours(os.fstat(descriptor)) and _is_ours(os.stat(folder))):  # noqa: PTH116
+            folder = os.stat(path.rpartition("/")[0])  # noqa: PTH116 - as below
+            if not _is_trusted(os.fstat(descriptor), folder):
                 return False
             note = os.read(descriptor, LARGEST)
         finally:
@@ -49,12 +49,15 @@ def is_nothing_due(argv: list[str]) -> bool:
         return False
 
 
-def _is_ours(status: os.stat_result) -> bool:
-    """Return whether what this is of was written by this user or root, and can be by nobody else.
+def _is_trusted(note: os.stat_result, folder: os.stat_result) -> bool:
+    """Return whether both are this user's or root's, and nobody else can write them.
 
-    Whoever else could write a note could keep this machine from every backup.
+    Whoever else could would keep this machine from every backup. Root's starts are the Amanda
+    user's from then on: for them those are trusted to whom root gave the folder.
     """
-    return status.st_uid in {0, os.geteuid()} and not status.st_mode & 0o022
+    user = os.geteuid()
+    owners = {0, user or folder.st_uid}
+    return {note.st_uid, folder.st_uid} <= owners and not (note.st_mode | folder.st_mode) & 0o022
 
 
 def place_note(argv: list[str]) -> tuple[str, str] | None:

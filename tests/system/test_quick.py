@@ -58,14 +58,33 @@ def test_a_note_for_an_untouched_world_is_used(ground: Ground) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-@pytest.mark.parametrize("what", ["note", "folder"])
-def test_a_note_of_somebody_elses_is_not_used(ground: Ground, what: str) -> None:
-    """Whoever could write it could keep this machine from every backup."""
+@pytest.mark.parametrize("user", [0, 4711])
+@pytest.mark.parametrize(
+    ("note_of", "folder_of", "is_used"),
+    [
+        (None, None, True),
+        (0, None, True),
+        (None, 65534, False),
+        (65534, None, False),
+        (65534, 65534, False),
+    ],
+)
+def test_a_note_of_somebody_elses_is_not_used(
+    ground: Ground,
+    monkeypatch: pytest.MonkeyPatch,
+    user: int,
+    note_of: int | None,
+    folder_of: int | None,
+    is_used: bool,
+) -> None:
+    """Whoever could write it could keep this machine from every backup. None: this user's."""
+    monkeypatch.setattr(os, "geteuid", lambda: user)
     note = ground.leave_note()
-    os.chown(note if what == "note" else note.parent, 65534, 65534)
-    assert not quick.is_nothing_due(ARGV)
-    os.chown(note if what == "note" else note.parent, os.geteuid(), os.getegid())
-    assert quick.is_nothing_due(ARGV)
+    os.chown(note, user if note_of is None else note_of, 0)
+    os.chown(note.parent, user if folder_of is None else folder_of, 0)
+    # root's starts go on as the Amanda user's, whose folder root has made
+    is_given = user == 0 and folder_of is not None
+    assert quick.is_nothing_due(ARGV) is (is_used or is_given)
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o707, 0o1777])
