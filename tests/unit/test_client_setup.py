@@ -16,6 +16,7 @@ from asyncamanda.client.setup import plan_via
 from asyncamanda.client.wishes import Said, Wishes, read_wishes
 from asyncamanda.config.client import ClientConfig, parse_client_config
 from asyncamanda.core.enrolling import Enrolling, render_enroll
+from asyncamanda.core.knocking import plan_nap
 from asyncamanda.core.publickey import PublicKey
 from asyncamanda.core.sshargv import Target
 from asyncamanda.errors import BadDataError, ConfigurationError, RefusedError, UsageError
@@ -216,6 +217,7 @@ def wait(answers: Iterator[Ready | NotYet], seconds: float) -> tuple[list[Ready 
         lambda: NOW + timedelta(seconds=sum(slept)),
         NOW + timedelta(seconds=seconds),
         slept.append,
+        lambda knocks, _: plan_nap(knocks, 0.5, is_gentle=False),
     )
     return list(found), sum(slept)
 

@@ -31,7 +31,9 @@ _EXPLAINED: dict[Fault, tuple[type[AsyncamandaError], str, str]] = {
     Fault.DROPPED: (
         EverydayError,
         "{host} closed the connection before the login was over",
-        "it may be busy (sshd's MaxStartups), or going down; its auth.log tells",
+        "somebody at this address failed to log in (sshd's PerSourcePenalties: a few minutes at "
+        "most), or it is busy (MaxStartups), or going down; `journalctl -u ssh` on the server "
+        "tells",
     ),
     Fault.HOST_KEY_CHANGED: (
         RefusedError,

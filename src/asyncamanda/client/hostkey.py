@@ -54,8 +54,16 @@ def find_place(target: Target, account: pwd.struct_passwd) -> Place:
     return Place(host, number, alias)
 
 
-def scan_keys(place: Place) -> tuple[PublicKey, ...]:
-    """Return the keys that the server offers, in the order of TYPES.
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a server says to whoever asks: its keys, in the order of TYPES, and its greeting."""
+
+    keys: tuple[PublicKey, ...]
+    banner: str
+
+
+def scan_keys(place: Place) -> Offer:
+    """Return what the server offers.
 
     Raises LaterError if it does not answer.
     """
@@ -78,7 +86,8 @@ def scan_keys(place: Place) -> tuple[PublicKey, ...]:
             "is the name right, the server up and this machine in its network? Then start the "
             "same command again",
         )
-    return tuple(sorted(keys, key=_rank))
+    banners = (line for line in done.stderr.splitlines() if line.startswith("#"))
+    return Offer(tuple(sorted(keys, key=_rank)), next(banners, ""))
 
 
 def _read_keys(text: str) -> Iterator[PublicKey]:

@@ -27,7 +27,6 @@ from asyncamanda.system.interrupts import StopRequest, catch_stop
 from asyncamanda.system.ssh import NotConnected, Stopped, connect
 
 WELCOME_WITHIN = timedelta(seconds=60)
-FIRST_NAP, LONGEST_NAP, GROWTH = 0.5, 10.0, 1.5  # seconds between two knocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +40,14 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class NotYet:
-    """The gate does not serve yet: why. `is_denied`: it was reached, and the key is not known."""
+    """The gate does not serve yet: why. `is_denied`: it was reached, and the key is not known.
+
+    `is_shut_out`: it closed the connection before the login.
+    """
 
     words: str
     is_denied: bool
+    is_shut_out: bool = False
 
 
 def knock(user: str) -> Ready | NotYet:
@@ -78,26 +81,29 @@ def _look_as_user() -> str:
     return json.dumps([isinstance(look.decision, Due), reason])
 
 
-def wait_for(
+def wait_for(  # noqa: PLR0913, PLR0917 - all that is outside
     knocking: Callable[[], Ready | NotYet],
     is_enough: Callable[[Ready], bool],
     now: Callable[[], datetime],
     until: datetime,
     nap: Callable[[float], None],
+    plan: Callable[[int, bool], float],
 ) -> Iterator[Ready | NotYet]:
     """Yield what each knock finds; the last is Ready and enough, or what it was `until` then.
 
-    A clock that is set back ends it as well.
+    Each comes after the nap that `plan` wants: of how many there were, and whether the last one was
+    shut out. A clock that is set back ends it as well.
     """
-    seconds = FIRST_NAP
-    began = now()
+    began, knocks, is_shut_out = now(), 0, False
     while True:
+        seconds = plan(knocks, is_shut_out)
+        nap(max(0.0, min(seconds, (until - now()).total_seconds())))
         answer = knocking()
         yield answer
         if (isinstance(answer, Ready) and is_enough(answer)) or not began <= now() < until:
             return
-        nap(seconds)
-        seconds = min(seconds * GROWTH, LONGEST_NAP)
+        knocks += 1
+        is_shut_out = isinstance(answer, NotYet) and answer.is_shut_out
 
 
 def _knock_as_user() -> str:
@@ -148,6 +154,9 @@ def _bear(failure: NotConnected, plan: Plan) -> NotYet:
     _, error = explain_not_connected(failure.fault, plan.target)
     if failure.fault and failure.fault.fault is Fault.PERMISSION_DENIED:
         return NotYet(f"{plan.target.host} does not know this machine's key", is_denied=True)
+    if failure.fault and failure.fault.fault is Fault.DROPPED:
+        words = f"{error.message}; {error.hint}"
+        return NotYet(words, is_denied=False, is_shut_out=True)
     return _later_or_raise(error)
 
 

@@ -1,9 +1,11 @@
 """Being let in at the server: the command for its administrator, and waiting until it was run."""
 
 import pwd
+import random
 import time
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from asyncamanda.client.knock import NotYet, Ready, knock, wait_for
 from asyncamanda.client.setup import is_root_at, run_via
@@ -11,6 +13,7 @@ from asyncamanda.client.wishes import Wishes
 from asyncamanda.commands.telling import again, tell
 from asyncamanda.core.enrolling import Enrolling, render_enroll
 from asyncamanda.core.interval import format_interval
+from asyncamanda.core.knocking import plan_nap
 from asyncamanda.core.publickey import PublicKey
 from asyncamanda.errors import ConfigurationError, LaterError, RefusedError
 from asyncamanda.report.text import name_disks
@@ -25,7 +28,8 @@ _SSH_FAILED, _NOT_FOUND = 255, 127
 class Applicant:
     """Who wants to be let in; `is_named`: the user chose the name.
 
-    `pinned` is the server's host key, and under which name it is known.
+    `pinned` is the server's host key, and under which name it is known. `is_key_new`: nobody can
+    know the key yet. `is_gentle`: the server punishes an address for failed logins.
     """
 
     wishes: Wishes
@@ -34,6 +38,8 @@ class Applicant:
     key: PublicKey
     pinned: tuple[PublicKey, str]
     is_watched: bool
+    is_key_new: bool = False
+    is_gentle: bool = True
 
 
 def be_let_in(applicant: Applicant) -> None:
@@ -42,10 +48,11 @@ def be_let_in(applicant: Applicant) -> None:
     Raises LaterError if that takes too long, RefusedError where the enrolling fails,
     ConfigurationError if the server knows this machine by another name, and what knock() raises.
     """
-    found = knock(applicant.account.pw_name)
-    if _is_enough(applicant, found):
-        tell(f"already so: {_describe(found)}")
-        return
+    if not (applicant.is_key_new and applicant.is_gentle):
+        found = knock(applicant.account.pw_name)
+        if _is_enough(applicant, found):
+            tell(f"already so: {_describe(found)}")
+            return
     key = f"{applicant.key.key_type} {applicant.key.key} {applicant.key.comment}".strip()
     wishes = applicant.wishes
     enrolling = Enrolling(wishes.name, key, wishes.disks, wishes.amanda_config)
@@ -102,12 +109,15 @@ def _wait(applicant: Applicant) -> Ready:
     usual = WAIT_WATCHED if applicant.is_watched else WAIT_UNWATCHED
     span = applicant.wishes.wait or usual
     told, found = "", None
+    if applicant.is_gentle and not applicant.wishes.via:
+        tell("the server is asked once a minute: oftener, its sshd would shut out this address")
     for found in wait_for(
         lambda: knock(applicant.account.pw_name),
         lambda ready: _is_enough(applicant, ready),
         read_clock,
         read_clock() + span,
         time.sleep,
+        partial(_plan_nap, applicant),
     ):
         words = _why_not_yet(applicant, found)
         if words not in {told, ""}:
@@ -121,6 +131,16 @@ def _wait(applicant: Applicant) -> Ready:
         f"waited for {format_interval(span)}: {told}",
         f"all that is done stays done; to go on, the same again: {again()}",
     )
+
+
+def _plan_nap(applicant: Applicant, knocks: int, is_shut_out: bool) -> float:
+    """Return how long to wait before the next knock: not at all for one that was just let in."""
+    if knocks == 0 and (applicant.wishes.via or not applicant.is_gentle):
+        return 0.0
+    if not applicant.is_gentle:
+        knocks -= 1
+    chance = random.random()  # noqa: S311 - no secret
+    return plan_nap(knocks, chance, is_gentle=applicant.is_gentle, is_shut_out=is_shut_out)
 
 
 def _why_not_yet(applicant: Applicant, found: Ready | NotYet) -> str:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from asyncamanda.client import clienttoml, hostkey, schedule, setup
-from asyncamanda.client.hostkey import Place
+from asyncamanda.client.hostkey import Known, Offer, Place
 from asyncamanda.client.knock import ask_standing
 from asyncamanda.client.schedule.machine import choose_kind
 from asyncamanda.client.wishes import DEFAULT_INTERVAL, Said, Wishes, read_wishes
@@ -18,6 +18,7 @@ from asyncamanda.commands.admission import OTHER_NAME, Applicant, be_let_in
 from asyncamanda.commands.asking import ask, is_agreed, is_not_refused, is_terminal
 from asyncamanda.commands.telling import again, tell
 from asyncamanda.config.client import SYSTEM_FILE
+from asyncamanda.core.knocking import punishes
 from asyncamanda.core.publickey import PublicKey
 from asyncamanda.core.tickets import SECOND_MACHINE
 from asyncamanda.errors import (
@@ -96,7 +97,8 @@ def _run(arguments: argparse.Namespace) -> Exit:
         _check_schedule()
     is_asking = is_terminal() and not arguments.yes
     place = hostkey.find_place(wishes.server, account)
-    host_key, is_known = _settle_host_key(wishes, place, account, is_asking=is_asking)
+    offer = _scan(place, hostkey.find_known(place, account))
+    host_key, is_known = _settle_host_key(wishes, place, account, offer, is_asking=is_asking)
     path = setup.find_key_path(present, account)
     steps = [
         plan_link("your shell"),
@@ -104,6 +106,7 @@ def _run(arguments: argparse.Namespace) -> Exit:
         setup.plan_pin(host_key, place, account, is_known=is_known),
         clienttoml.plan_client_toml(wishes, account, is_replacing=arguments.replace),
     ]
+    is_key_new = not path.exists()
     for step in steps:
         _see_to(step)
     if note:
@@ -115,6 +118,8 @@ def _run(arguments: argparse.Namespace) -> Exit:
         key=setup.read_key(path, account),
         pinned=(host_key, place.known_as),
         is_watched=is_terminal(),
+        is_key_new=is_key_new,
+        is_gentle=punishes(offer.banner),
     )
     _be_let_in(applicant, path, is_new_key=arguments.new_key, is_asking=is_asking)
     if not arguments.no_schedule:
@@ -138,7 +143,8 @@ def _be_let_in(applicant: Applicant, path: Path, *, is_new_key: bool, is_asking:
         if not is_new_key:
             raise
         _see_to(setup.plan_new_key(path, applicant.account, read_clock()))
-        be_let_in(replace(applicant, key=setup.read_key(path, applicant.account)))
+        key = setup.read_key(path, applicant.account)
+        be_let_in(replace(applicant, key=key, is_key_new=True))
 
 
 def _read_wishes(arguments: argparse.Namespace) -> Wishes:
@@ -167,18 +173,22 @@ def _see_to(step: Step) -> None:
 # -- the server's host key
 
 
-def _settle_host_key(
-    wishes: Wishes, place: Place, account: pwd.struct_passwd, *, is_asking: bool
-) -> tuple[PublicKey, bool]:
-    """Return the server's host key, which is known or was confirmed, and whether it is known."""
-    known = hostkey.find_known(place, account)
+def _scan(place: Place, known: Known) -> Offer:
+    """Return what the server offers, or what is `known` where it does not answer."""
     try:
-        offered = hostkey.scan_keys(place)
+        return hostkey.scan_keys(place)
     except LaterError:
         if not known.keys:
             raise
-        offered = known.keys  # ssh compares it, as soon as the server is back
-    key, is_known = hostkey.choose_key(offered, known, place, wishes.fingerprint)
+        return Offer(known.keys, "")  # ssh compares it, as soon as the server is back
+
+
+def _settle_host_key(
+    wishes: Wishes, place: Place, account: pwd.struct_passwd, offer: Offer, *, is_asking: bool
+) -> tuple[PublicKey, bool]:
+    """Return the server's host key, which is known or was confirmed, and whether it is known."""
+    known = hostkey.find_known(place, account)
+    key, is_known = hostkey.choose_key(offer.keys, known, place, wishes.fingerprint)
     if is_known or wishes.fingerprint:
         return key, is_known
     shown = hostkey.show_key(key, place)
