@@ -56,6 +56,7 @@ from asyncamanda.core.served import (
 )
 from asyncamanda.errors import LaterError, NotStoredError
 from asyncamanda.system.clock import now as read_clock
+from asyncamanda.system.endings import CANNOT_BE_ENDED
 from asyncamanda.system.ssh import NotConnected, Stopped, connect
 
 WELCOME_WITHIN = timedelta(seconds=60)  # a dispatcher may have to start, and to read old logs
@@ -84,6 +85,9 @@ def back_up(start: Start, guard: Guard, *, force: bool) -> Attempt | NotDue:
                 result = asking.talk(Line(session, streams, stop))
         except NotConnected as failure:
             result = asking.bear_no_connection(failure)
+        except LaterError as error:
+            asking.bear_stuck(error)
+            raise
         if not isinstance(result, Closed):
             return result
         asking.wait_to_reconnect(result)
@@ -296,6 +300,11 @@ class _Asking:
             is_later = isinstance(error, LaterError)
             self._record.fail(Outcome.UNREACHABLE if is_later else Outcome.REFUSED, error)
         return closed
+
+    def bear_stuck(self, error: LaterError) -> None:
+        """Remember that a program of ours could not be ended: the next try waits."""
+        if error.reference == CANNOT_BE_ENDED:
+            self._record.fail(Outcome.UNREACHABLE, error)
 
     # -- between two lines
 

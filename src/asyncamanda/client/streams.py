@@ -14,6 +14,7 @@ from pathlib import Path
 
 from asyncamanda.core.authority import ATTACH
 from asyncamanda.core.protocol import Shut
+from asyncamanda.system.endings import cannot_end
 from asyncamanda.system.ssh import Connection
 from asyncamanda.system.stream import Stream, StreamEnd
 
@@ -91,7 +92,10 @@ class Streams:
                 joined.stream.stop(signal.SIGKILL if is_stubborn else signal.SIGTERM)
 
     def close(self) -> None:
-        """End all streams; return when they are gone."""
+        """End all streams; return when they are gone.
+
+        Raises LaterError, which names it, if an amandad goes on though it was killed.
+        """
         for joined in self._joined.values():
             joined.stream.hang_up()
         give_up_at = time.monotonic() + PATIENCE
@@ -103,9 +107,11 @@ class Streams:
             for joined in self._joined.values():
                 joined.stream.stop(number)
             give_up_at = time.monotonic() + PATIENCE
-        for joined in self._joined.values():
-            joined.stream.close()
+        stuck = [joined.stream.close() for joined in self._joined.values()]
         self._joined = {}
+        for pid in stuck:
+            if pid:
+                raise cannot_end(pid)
 
     def _are_gone(self) -> bool:
         return all(joined.stream.is_gone for joined in self._joined.values())

@@ -10,18 +10,22 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from asyncamanda.core.sshargv import SshOptions, Target, plan_master, plan_session
-from asyncamanda.core.sshfault import ConnectFault, interpret_connect_failure
+from asyncamanda.core.sshfault import ConnectFault, Fault, interpret_connect_failure
 from asyncamanda.errors import ConfigurationError, LaterError
 from asyncamanda.system.askpass import Askpass
+from asyncamanda.system.endings import ending, is_ended
 from asyncamanda.system.interrupts import StopRequest
 from asyncamanda.system.session import KEPT_LINE, PATIENCE, Session, clean_line
 from asyncamanda.system.stream import Stream, join
 
 READY_POLL = 0.002  # seconds
+LOGIN_WITHIN = timedelta(seconds=40)  # at least twice ssh's timeout for the connection
 TICK = 0.5  # seconds
+ENDS_WITHIN = 30.0  # seconds for an ssh that has closed its output
 NAME_BYTES = 3  # of the socket's name, twice as many characters
 LONGEST_BASE = 75  # characters: ssh and we append some 30 to it, and sun_path ends at 108
 
@@ -81,20 +85,21 @@ class Connection:
         called about twice a second.
         """
         argv = [*_DIES_WITH_US, *plan_session(self._target, str(self._path), command)]
-        with (
+        with ending(
             subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-            ) as session,
-            _ended_at_exit(session),
-        ):
+            )
+        ) as session:
             last_line = self._follow(session, on_line, on_tick)
             if self._stop.signal:
                 return Stopped(self._stop.signal.name)
-            status = session.wait()
+            if not is_ended(session, ENDS_WITHIN):  # it has closed its output, and hangs
+                return Dropped(last_line)
+            status = session.returncode
             if status == 255 and self._is_broken():
                 return Dropped(self._last_words() or last_line)
             return Ended(status)
@@ -103,7 +108,7 @@ class Connection:
     def talk(self, command: str) -> Iterator[Session]:
         """Yield a session that runs `command` at the server, ended with the block."""
         argv = [*_DIES_WITH_US, *plan_session(self._target, str(self._path), command)]
-        with (
+        with ending(
             subprocess.Popen(
                 argv,
                 bufsize=0,
@@ -111,9 +116,8 @@ class Connection:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
-            ) as process,
-            _ended_at_exit(process),
-        ):
+            )
+        ) as process:
             yield Session(process, self._stop, self._is_broken, self._last_words)
 
     def join(self, argv: Sequence[str], environ: Mapping[str, str], command: str) -> Stream:
@@ -189,7 +193,7 @@ def connect(
             raise LaterError(
                 "no-room", f"ssh cannot be started: {error}", f"is there room left in {base}?"
             ) from error
-        _await_master(master, path, stop)
+        _await_master(master, path, stop, max(2 * options.connect_timeout, LOGIN_WITHIN))
         yield Connection(target, path, master, stop)
 
 
@@ -199,17 +203,16 @@ def _start_master(
     askpass, folder = None, path.parent
     if target.password:
         askpass = stack.enter_context(contextlib.closing(Askpass(target.password, folder)))
-    master = stack.enter_context(
-        subprocess.Popen(
-            [*_DIES_WITH_US, *plan_master(target, options, str(path))],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=stack.enter_context((folder / "printed").open("wb")),
-            env=os.environ | (askpass.environ if askpass else {}),
-            start_new_session=True,
-        )
+    printed = stack.enter_context((folder / "printed").open("wb"))
+    master = subprocess.Popen(
+        [*_DIES_WITH_US, *plan_master(target, options, str(path))],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=printed,
+        env=os.environ | (askpass.environ if askpass else {}),
+        start_new_session=True,
     )
-    stack.enter_context(_ended_at_exit(master))
+    stack.enter_context(ending(master))
     if askpass:
         askpass.allow(master.pid)
     return master
@@ -231,27 +234,21 @@ def _private_folder(base: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _await_master(master: subprocess.Popen[bytes], path: Path, stop: StopRequest) -> None:
+def _await_master(
+    master: subprocess.Popen[bytes], path: Path, stop: StopRequest, within: timedelta
+) -> None:
+    """Return when the connection stands. ssh's own timeout ends before the login begins."""
+    give_up_at = time.monotonic() + within.total_seconds()
     while not path.exists():
         if stop.signal:
             raise NotConnected(None)
         if master.poll() is not None:
             raise NotConnected(interpret_connect_failure(_read_printed(path.parent)))
+        if time.monotonic() > give_up_at:
+            words = f"no login came about within {within.total_seconds():g} seconds"
+            raise NotConnected(ConnectFault(Fault.UNREACHABLE, words))
         time.sleep(READY_POLL)
 
 
 def _read_printed(folder: Path) -> str:
     return (folder / "printed").read_text("utf-8", "replace")
-
-
-@contextlib.contextmanager
-def _ended_at_exit(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                process.kill()

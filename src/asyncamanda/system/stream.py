@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from asyncamanda.system.endings import is_ended
 from asyncamanda.system.muxsession import MuxSession, open_session
 from asyncamanda.system.session import clean_line
 
@@ -96,13 +97,13 @@ class Stream:
         with contextlib.suppress(PermissionError):
             self._program.send_signal(number)
 
-    def close(self) -> None:
-        """Let go of both; they have ended."""
+    def close(self) -> int | None:
+        """Let go of both; return the program's number if it goes on though it was killed."""
         self._session.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._program.wait(KILLED_WITHIN)
+        is_over = is_ended(self._program, KILLED_WITHIN)
         for number in (self._program_ends, self._program_says.number, self._session_says.number):
             os.close(number)
+        return None if is_over else self._program.pid
 
 
 def join(argv: Sequence[str], environ: Mapping[str, str], master: str, command: str) -> Stream:
@@ -148,7 +149,7 @@ def join(argv: Sequence[str], environ: Mapping[str, str], master: str, command: 
 
 def _end(program: subprocess.Popen[bytes]) -> None:
     program.kill()
-    program.wait()
+    is_ended(program, KILLED_WITHIN)
 
 
 def _as_shell(status: int) -> int:
