@@ -6,7 +6,7 @@ import pytest
 from tests.samples import list_run_logs, read_sample
 
 from asyncamanda.core.model import DleVerdict, DumpState
-from asyncamanda.core.runlog import RunLog, parse_run_log
+from asyncamanda.core.runlog import NO_WORD, PLANNER_DIED, RunLog, parse_run_log
 
 STORED, HELD, FAILED = DumpState.STORED, DumpState.HELD, DumpState.FAILED
 MISSING, SKIPPED = DumpState.MISSING, DumpState.SKIPPED
@@ -22,6 +22,8 @@ STRANGE = f"STRANGE dumper lap /d 1 {CRC} [sec 0.9 kb 80 kps 1.0 orig-kb 3080]"
 PARTIAL = f"PARTIAL chunker lap /d {RUN} 1 7bf3ee61:3153920 [sec 0.1 kb 80 kps 1.0]"
 STATS = "7bf3ee61:1 7bf3ee61:1 00000000:0 [sec 0.1 bytes 3153920 kps 1.0 orig-kb 3080]"
 TAPED = f'"ST:s" "POOL:p" lap /d {RUN} 1 1 {STATS}'
+PLANNED = f"FINISH planner date {RUN} time 2.1"
+DIED = "WARNING driver dumper3 died while dumping lap:/d lev 1."
 CUT = f"FAIL dumper lap /d {RUN} 1 [data read: Connection reset by peer]"
 UNCHUNKED = f"FAIL chunker lap /d {RUN} 1 [No space left on device]"
 
@@ -464,7 +466,7 @@ ECHOED = f"FAIL chunker lap /d {RUN} 1 [shm_ring cancelled]"
         ),
         ((UNCHUNKED, CUT), "data read: Connection reset by peer"),  # of two alike the later
         ((ABORTED,), "Aborted by driver"),
-        ((PARTIAL,), "the run ended before the dump was known to be whole"),
+        ((PARTIAL,), "only a part of the dump came"),
         ((DUMPED,), "the run ended before the dump was known to be whole"),
         ((DUMPED, f"PARTIAL taper {TAPED}"), "not all of it was written"),
         ((DUMPED, f'PARTIAL taper {TAPED} "crc differs; x"'), "crc differs; x"),
@@ -517,11 +519,55 @@ def test_the_programs_words_are_the_reason_where_nothing_else_is_said() -> None:
     assert verdict.reason == "Aborted by driver"
 
 
+def test_a_planner_without_an_end_has_died() -> None:
+    """Then nobody was dumped, and each DLE is missing for that reason; a flush has no planner."""
+    dead, silent = parse(), parse(PLANNED)
+    assert (dead.is_planned, silent.is_planned) == (False, True)
+    assert [v.reason for v in dead.verdicts] == [PLANNER_DIED]
+    assert [v.reason for v in silent.verdicts] == [NO_WORD]
+    assert not parse(f"FINISH driver date {RUN} time 2.1", f"  {PLANNED}").is_planned
+    assert [s for s in REAL if read_log(s).program == "amdump" and not read_log(s).is_planned] == []
+
+
+@pytest.mark.parametrize(
+    "end", [[], [PARTIAL], [f"FAIL chunker lap /d {RUN} 1 [Aborted by driver]"]]
+)
+def test_a_dumper_that_died_has_failed(end: list[str]) -> None:
+    """Amanda 3.5.4 has no FAIL of the dumper's then, and perhaps none at all."""
+    for lines in ([DIED, *end], [*end, DIED]):
+        verdict = judge(*lines)
+        assert (verdict.state, verdict.level, verdict.has_begun) == (FAILED, 1, True)
+        assert verdict.reason == "Amanda's dumper died in the middle of the dump"
+        assert judge(*lines, DUMPED, CHUNKED).state is HELD
+        assert judge(*lines, CHUNKED, DUMPED).state is HELD
+        assert judge(DUMPED, CHUNKED, *lines).state is FAILED
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        DIED.replace("dumper3", "taper"),
+        DIED.replace("driver", "planner"),
+        DIED.replace("lap:/d", "lap /d"),
+        f" {DIED}",
+    ],
+)
+def test_another_warning_is_no_dumpers_death(line: str) -> None:
+    """It says nothing of a dump."""
+    assert judge(line).state is MISSING
+
+
+def test_a_dumpers_death_is_told_of_any_disk() -> None:
+    """Its name is quoted where needed, and may hold a colon."""
+    (verdict,) = (v for v in parse(DIED.replace("/d", '"a:\\"b c"')).verdicts if v.disk != "/d")
+    assert (verdict.host, verdict.disk, verdict.state) == ("lap", 'a:"b c', FAILED)
+
+
 def test_a_flushed_dump_is_no_dump_of_the_run() -> None:
     """It is stored under its own timestamp; what the taper failed to flush is not."""
     done = f'DONE taper "ST:s" "POOL:p" lap /d {OLDER} 1 2 {STATS}'
     partial = f'PARTIAL taper "ST:s" "POOL:p" lap /e {OLDER} 1 2 {STATS}'
-    log = parse("DISK planner lap /d", done, "DISK planner lap /e", partial)
+    log = parse("DISK planner lap /d", done, "DISK planner lap /e", partial, PLANNED)
     assert log.dles == (("lap", "/d"),)
     assert log.verdicts == (
         flushed("lap", "/d", OLDER, 2, 3080),

@@ -116,7 +116,11 @@ class Dump:
             state = DumpState.SKIPPED
         else:
             state = DumpState.FAILED
-            reason = reason or "the run ended before the dump was known to be whole"
+            reason = reason or (
+                "only a part of the dump came"
+                if self.chunker is False
+                else "the run ended before the dump was known to be whole"
+            )
         return DleVerdict(
             host, disk, timestamp, state, level, reason, kilobytes, is_strange, has_begun
         )

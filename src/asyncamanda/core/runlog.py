@@ -34,6 +34,10 @@ _EARLY = re.compile(
     r"(?:INFO|START|STATS|DISK) |WARNING planner (?:tapecycle \(|problem copying|WARNING: )"
 )
 
+NO_WORD = "the run ended without a word on it"
+DUMPER_DIED = "Amanda's dumper died in the middle of the dump"  # as 3.5.4's does on a lost client
+PLANNER_DIED = "the run ended before it was planned, for Amanda's planner died"
+
 # the parts of a run, each of which has lines in the run's log
 _PARTS = {"planner", "driver", "dumper", "chunker", "taper"}
 
@@ -50,6 +54,7 @@ _PART = re.compile(f"{_STORAGE}{_WORD} ([0-9]{{1,9}}) {_WORD} {_WORD} {_STAMP} [
 _SIZE = re.compile(r"\[sec [^][]*\borig-kb ([0-9]{1,18})\]")
 _NO_TAPE = re.compile(r"no-tape (?:error|config) \[(.*)\]")
 _RETRY = re.compile(r"delay -?[0-9]+ level -?[0-9]+ message (.*)")
+_DIED = re.compile(f'dumper[0-9]+ died while dumping ([^ :"]+):{_WORD} lev {_LEVEL}\\.?')
 _TELLING = re.compile(r"  (?:\? |sendbackup: error )(.+)")
 
 
@@ -64,7 +69,8 @@ class RunLog:
     that the run brought from the holding disk to a volume. `places` are the volume and the file
     there of each part that was written. `is_finished` is whether the run said that it ended;
     `labels` are the volumes written; `errors` are the run's own troubles, a line each.
-    `is_doubtful`: Amanda could not read what a client answered.
+    `is_doubtful`: Amanda could not read what a client answered. `is_planned`: the planner came to
+    its end; one that dies takes the dumps of all clients with it.
     """
 
     program: str
@@ -78,6 +84,7 @@ class RunLog:
     hosts: frozenset[str] = frozenset()
     places: Mapping[tuple[str, str, str], tuple[Place, ...]] = field(default_factory=dict)
     is_doubtful: bool = False
+    is_planned: bool = True
 
 
 def parse_run_log(text: str, begun: Mapping[Key, int] = {}) -> RunLog | None:
@@ -111,7 +118,7 @@ def parse_run_log(text: str, begun: Mapping[Key, int] = {}) -> RunLog | None:
                 stamp,
                 DumpState.MISSING,
                 level,
-                "the run ended without a word on it",
+                reader.silence,
                 has_begun=level is not None,
             )
         )
@@ -127,6 +134,7 @@ def parse_run_log(text: str, begun: Mapping[Key, int] = {}) -> RunLog | None:
         hosts=frozenset(reader.hosts),
         places={dump: tuple(places) for dump, places in reader.places.items()},
         is_doubtful=reader.is_doubtful,
+        is_planned=reader.is_planned,
     )
 
 
@@ -140,6 +148,7 @@ class _Reader:
     hosts: set[str] = field(default_factory=set)
     places: dict[tuple[str, str, str], list[Place]] = field(default_factory=dict)
     is_doubtful: bool = False
+    is_planned: bool = False
     is_early: bool = True  # no client can have said anything yet
     wishes: Counter[Key] = field(default_factory=Counter)
     dumps: dict[Key, Dump] = field(default_factory=dict)
@@ -171,10 +180,19 @@ class _Reader:
                 self.is_finished = True
             elif rest.startswith(f"fork {program} {self.awaited} "):  # amflush, to the background
                 self.awaited = rest.rpartition(" ")[2]
+        elif program == "driver" and (died := _DIED.fullmatch(rest)):
+            dump = self.dumps.setdefault((unquote(died[1]), unquote(died[2])), Dump())
+            dump.note_dumper(int(died[3]), 0, is_well=False, is_strange=False)
+            dump.blame(DUMPER_DIED, TOLD)
         elif program == "driver" and "[Will retry dump " in rest:  # the held dump is unreadable
             self.take_result(kind, program, rest)
         elif kind == "WARNING" and rest.startswith("Taper "):
             self.take_error(kind, program, rest)
+
+    @property
+    def silence(self) -> str:
+        """Why a DLE is missing on which the log has no word, if this is the run's end."""
+        return NO_WORD if self.is_planned or self.program != "amdump" else PLANNER_DIED
 
     def take_error(self, _kind: str, program: str, rest: str) -> None:
         """Take in a trouble of the run's."""
@@ -191,11 +209,13 @@ class _Reader:
             if self.is_early:
                 self.hosts.add(host)
 
-    def take_date(self, _kind: str, program: str, rest: str) -> None:
+    def take_date(self, kind: str, program: str, rest: str) -> None:
         """Take in the run's timestamp, or a volume's label."""
         if program == "taper":
             if found := _LABEL.fullmatch(rest):
                 self.labels[unquote(found[1])] = None
+        elif kind == "FINISH" and program == "planner":
+            self.is_planned = True
         elif self.timestamp == "" and (found := _DATE.fullmatch(rest)):
             self.timestamp = found[1] if is_stamp(found[1]) else None
 

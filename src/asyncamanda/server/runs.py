@@ -18,7 +18,7 @@ from pathlib import Path
 
 from asyncamanda.core.books import RunEnd, RunRow
 from asyncamanda.core.model import DleVerdict, DumpState
-from asyncamanda.core.runlog import RunLog, parse_run_log
+from asyncamanda.core.runlog import NO_WORD, PLANNER_DIED, RunLog, parse_run_log
 from asyncamanda.core.stamps import is_stamp
 from asyncamanda.core.trace import find_begun
 from asyncamanda.core.witness import UNREADABLE, Dump, RunFacts
@@ -229,7 +229,7 @@ def _with_missing(
             stamp,
             DumpState.MISSING,
             begun.get((host, disk)),
-            "the run ended without a word on it",
+            NO_WORD if log.is_planned else PLANNER_DIED,
             has_begun=(host, disk) in begun,
         )
         for host, disks in dles.items()
