@@ -1,7 +1,10 @@
-"""What Amanda 3.5.1 wrote, for the tests to read.
+"""What Amanda wrote, for the tests to read: 3.5.1, where nothing else is said.
 
-run-logs: logs of real runs, and one trace, amdump.20261124151504. amstatus: what amstatus said of
-such traces; those of 20261124151504 are of that trace, cut off where the run was at that step.
+run-logs: logs of real runs, and one trace, amdump.20261124151504. run-logs-3.5.4: those of runs in
+which a part of Amanda died: the planner (20261128201737), the laptop's dumper (20261128201634, and
+20261128201652 where that client was lost), and the chunkers (20261128201643, which had no end).
+amstatus: what amstatus said of such traces; those of 20261124151504 are of that trace, cut off
+where the run was at that step.
 """
 
 from pathlib import Path

@@ -530,6 +530,32 @@ def test_a_planner_without_an_end_has_died() -> None:
 
 
 @pytest.mark.parametrize(
+    ("stamp", "laptop", "tower"),
+    [
+        ("20261128201737", (MISSING, PLANNER_DIED), (MISSING, PLANNER_DIED)),
+        ("20261128201634", (HELD, ""), (HELD, "")),
+        ("20261128201652", (HELD, ""), (HELD, "")),
+        (
+            "20261128201643",
+            (FAILED, "Amanda's chunker died in the middle of the dump"),
+            (HELD, ""),
+        ),
+    ],
+)
+def test_a_run_of_354s_in_which_a_part_died_is_understood(
+    stamp: str, laptop: tuple[DumpState, str], tower: tuple[DumpState, str]
+) -> None:
+    """Real ones. What was made again in the same run counts; nobody is dumped without a planner."""
+    log = parse_run_log(read_sample(f"run-logs-3.5.4/log.{stamp}.0"))
+    assert log
+    assert log.is_planned is (laptop[1] != PLANNER_DIED)
+    assert [(v.host, v.state, v.reason) for v in log.verdicts] == [
+        ("laptop", *laptop),
+        ("tower", *tower),
+    ]
+
+
+@pytest.mark.parametrize(
     "end", [[], [PARTIAL], [f"FAIL chunker lap /d {RUN} 1 [Aborted by driver]"]]
 )
 def test_a_dumper_that_died_has_failed(end: list[str]) -> None:

@@ -35,7 +35,7 @@ _EARLY = re.compile(
 )
 
 NO_WORD = "the run ended without a word on it"
-DUMPER_DIED = "Amanda's dumper died in the middle of the dump"  # as 3.5.4's does on a lost client
+PART_DIED = "Amanda's {} died in the middle of the dump"  # as 3.5.4's dumper does on a lost client
 PLANNER_DIED = "the run ended before it was planned, for Amanda's planner died"
 
 # the parts of a run, each of which has lines in the run's log
@@ -54,7 +54,7 @@ _PART = re.compile(f"{_STORAGE}{_WORD} ([0-9]{{1,9}}) {_WORD} {_WORD} {_STAMP} [
 _SIZE = re.compile(r"\[sec [^][]*\borig-kb ([0-9]{1,18})\]")
 _NO_TAPE = re.compile(r"no-tape (?:error|config) \[(.*)\]")
 _RETRY = re.compile(r"delay -?[0-9]+ level -?[0-9]+ message (.*)")
-_DIED = re.compile(f'dumper[0-9]+ died while dumping ([^ :"]+):{_WORD} lev {_LEVEL}\\.?')
+_DIED = re.compile(f'(dumper|chunker)[0-9]+ died while dumping ([^ :"]+):{_WORD} lev {_LEVEL}\\.?')
 _TELLING = re.compile(r"  (?:\? |sendbackup: error )(.+)")
 
 
@@ -181,9 +181,12 @@ class _Reader:
             elif rest.startswith(f"fork {program} {self.awaited} "):  # amflush, to the background
                 self.awaited = rest.rpartition(" ")[2]
         elif program == "driver" and (died := _DIED.fullmatch(rest)):
-            dump = self.dumps.setdefault((unquote(died[1]), unquote(died[2])), Dump())
-            dump.note_dumper(int(died[3]), 0, is_well=False, is_strange=False)
-            dump.blame(DUMPER_DIED, TOLD)
+            dump = self.dumps.setdefault((unquote(died[2]), unquote(died[3])), Dump())
+            if died[1] == "dumper":
+                dump.note_dumper(int(died[4]), 0, is_well=False, is_strange=False)
+            else:
+                dump.note_chunker(int(died[4]), is_well=False)
+            dump.blame(PART_DIED.format(died[1]), TOLD)
         elif program == "driver" and "[Will retry dump " in rest:  # the held dump is unreadable
             self.take_result(kind, program, rest)
         elif kind == "WARNING" and rest.startswith("Taper "):
