@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tests.system.amandafiles import AmandaFiles
 from asyncamanda.core.books import RunKind, RunRow
 from asyncamanda.server.amanda import LiveRuns
 from asyncamanda.server.runs import adopt
-from asyncamanda.system.clock import now
+from asyncamanda.system.clock import now, parse_local_stamp
 from asyncamanda.system.processes import began_at, read_boot_id, read_process
 
 STAMP = "20261124010000"
@@ -88,3 +89,56 @@ def test_an_adopted_run_is_alive_with_its_own_leader_only(start: Start, tmp_path
     assert not is_alive(process.started + 1, read_boot_id())
     assert not is_alive(process.started, "another")
     os.kill(pid, 9)
+
+
+def test_a_session_of_a_number_that_was_given_again_is_none_of_a_run(
+    start: Start, tmp_path: Path
+) -> None:
+    """Its leader began at another time."""
+    pid = start("sh-like")
+    process = read_process(pid)
+    assert process
+    files = AmandaFiles(tmp_path)
+    row = RunRow(1, "daily", RunKind.BATCH, ("laptop",), now(), STAMP, pid, process.started - 1)
+    run = adopt(replace(row, boot_id=read_boot_id()), files.settings, tmp_path / "out")
+    assert not run.is_alive()
+    assert run.members() == []
+
+
+@pytest.mark.parametrize(("told", "is_its"), [(f"/x/log.{STAMP}.0", True), ("/x/log.2.0", False)])
+def test_what_a_dead_leader_left_is_known_by_the_log_that_it_was_told(
+    tmp_path: Path, told: str, is_its: bool
+) -> None:
+    """As Amanda's programs are told it."""
+    files = AmandaFiles(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    leader = subprocess.Popen(
+        ["sh", "-c", f"sh -c 'read -r x <{tmp_path}/pipe' driver {told} & echo $!"],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert leader.stdout
+    left = int(leader.stdout.readline())
+    leader.wait()
+    leader.stdout.close()
+    row = RunRow(1, "daily", RunKind.BATCH, ("laptop",), now(), STAMP, leader.pid, 1)
+    run = adopt(replace(row, boot_id=read_boot_id()), files.settings, tmp_path / "out")
+    assert run.is_alive() is is_its
+    os.kill(left, 9)
+
+
+def test_an_adopted_runs_log_is_not_older_than_the_run(tmp_path: Path) -> None:
+    """An older one with its process's number in it is another run's."""
+    files = AmandaFiles(tmp_path)
+    begun_at = parse_local_stamp(STAMP)
+    row = RunRow(1, "daily", RunKind.BATCH, ("laptop",), begun_at, pid=77, pid_started=1)
+    run = adopt(row, files.settings, tmp_path / "out")
+    older, newer = "log.20261124005959.0", "log.20261124010002.0"
+    (files.logdir / older).write_text("INFO amdump amdump pid 77\n", "utf-8")
+    assert not run.find_log()
+    (files.logdir / newer).write_text("INFO amdump amdump pid 77\n", "utf-8")
+    assert run.find_log()
+    assert run.log_name == newer
+    named = adopt(replace(row, timestamp="20261124005959"), files.settings, tmp_path / "out")
+    assert named.log_name is None

@@ -23,13 +23,14 @@ from asyncamanda.core.stamps import is_stamp
 from asyncamanda.core.trace import find_begun
 from asyncamanda.core.witness import UNREADABLE, Dump, RunFacts
 from asyncamanda.server import logs
-from asyncamanda.server.amanda import KEEPER, Settings
+from asyncamanda.server.amanda import KEEPER, Settings, is_worker
 from asyncamanda.server.witnesses import weigh_log
+from asyncamanda.system.clock import list_local_stamp, parse_local_stamp
 from asyncamanda.system.clock import now as read_clock
-from asyncamanda.system.clock import parse_local_stamp
 from asyncamanda.system.processes import (
-    has_session,
+    Process,
     iterate_processes,
+    read_argv,
     read_boot_id,
     read_process,
 )
@@ -97,13 +98,38 @@ class Run:
         elif self.is_led and (leader := read_process(self.pid)):
             return leader.session == self.pid and leader.started == self.row.pid_started
         self.is_led = False
-        return has_session(self.pid)
+        return bool(self.members())
+
+    def members(self) -> list[Process]:
+        """Return what is alive of its session; none where that number is another session's by now.
+
+        A number is not given to a new process while it names a session (credentials(7)), but it is
+        when all of that have ended. Then its leader is another process; and where that has ended as
+        well, what is left was not told of this run's log.
+        """
+        if not self.is_of_this_boot:
+            return []
+        own = [process for process in iterate_processes() if process.session == self.pid]
+        leader = next((process for process in own if process.pid == self.pid), None)
+        if leader is not None:
+            return own if leader.started == self.row.pid_started else []
+        is_known = self.process is not None or any(map(self._is_told, own))
+        return own if is_known else []
+
+    def _is_told(self, process: Process) -> bool:
+        """Return whether a process was started as a part of this run, by what it was told."""
+        argv = read_argv(process.pid)
+        if self.timestamp:
+            return any(f"/log.{self.timestamp}." in word for word in argv)
+        return is_worker(argv, self.settings.name)
 
     def find_log(self) -> bool:
         """Look for its log, by the process id in the first line; return whether it is known."""
         if self.log_name is None:
             # the newest first: a number of a process comes round
             for name in sorted(list_logs(self.settings.logdir) - self.logs_before, reverse=True):
+                if is_older(name, self.row.begun_at):
+                    continue
                 parsed = parse_run_log(_first_line(self.settings.logdir, name))
                 if parsed and parsed.pid == self.pid:
                     self.log_name = name
@@ -239,11 +265,22 @@ def _with_missing(
     return replace(log, verdicts=(*log.verdicts, *missing))
 
 
+def is_older(name: str, begun_at: datetime) -> bool:
+    """Return whether a log is of a run that began before that, by the time in its name.
+
+    Such a run is not the one that began then, whatever numbers their processes have: those come
+    round. In the hour that comes twice it is taken for the later one.
+    """
+    begun = begun_at.replace(microsecond=0)  # as exact as a name is
+    return max(list_local_stamp(logs.stamp_of(name))) < begun
+
+
 def adopt(row: RunRow, settings: Settings, output: Path) -> Run:
     """Return a run that another dispatcher started, from what the ledger has of it."""
     run = Run(row, settings, output, timestamp=row.timestamp)
     if row.timestamp:
         names = {n for n in list_logs(settings.logdir) if logs.stamp_of(n) == row.timestamp}
+        names = {n for n in names if not is_older(n, row.begun_at)}
         run.log_name = max(names, default=None)
     run.is_of_this_boot = row.boot_id == read_boot_id()
     return run

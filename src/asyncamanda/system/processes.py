@@ -5,6 +5,7 @@ proc(5): in /proc/PID/stat the fields after the name are state, parent, group, s
 """
 
 import os
+import signal
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -73,12 +74,60 @@ def read_argv(pid: int) -> list[str]:
     return []
 
 
-def has_session(leader: int) -> bool:
+def has_session(leader: int, started: int | None) -> bool:
     """Return whether any process of the session that `leader` led is alive, itself or another.
 
-    A number is not given to a new process while it names a session (credentials(7)).
+    A number is not given to a new process while it names a session (credentials(7)); afterwards it
+    may be, and then its session is another: its leader has not `started` then.
     """
-    return any(process.session == leader for process in iterate_processes())
+    own = [process for process in iterate_processes() if process.session == leader]
+    return bool(own) and all(process.started == started for process in own if process.pid == leader)
+
+
+def read_moved(pid: int) -> int:
+    """Return how many bytes the process `pid` has read and written; 0 where that is not shown.
+
+    By whatever way: proc(5), /proc/PID/io, rchar and wchar.
+    """
+    moved = 0
+    with suppress(OSError, ValueError):
+        for line in (PROC / str(pid) / "io").read_text("ascii").splitlines():
+            if line.startswith(("rchar: ", "wchar: ")):
+                moved += int(line.split()[1])
+    return moved
+
+
+def list_open_files(pid: int) -> list[str]:
+    """Return the paths of the files that a process has open; none where nothing is shown."""
+    found: list[str] = []
+    with suppress(OSError):
+        folder = PROC / str(pid) / "fd"
+        for name in os.listdir(folder):  # noqa: PTH208 - as above
+            with suppress(OSError):
+                found.append(os.readlink(folder / name))  # noqa: PTH115 - any text
+    return found
+
+
+def signal_process(process: Process, number: int) -> bool:
+    """Send a signal to that very process; return whether it is there and may be sent one.
+
+    Not to another one that has been given its number meanwhile: the descriptor is of one process,
+    and what is read while it is open is that one's.
+    """
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except OSError:
+        return False
+    try:
+        known = read_process(process.pid)
+        if known is None or (known.session, known.started) != (process.session, process.started):
+            return False
+        signal.pidfd_send_signal(descriptor, number)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def find_ancestor(pid: int, names: Collection[str], uid: int) -> int | None:

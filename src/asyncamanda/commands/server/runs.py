@@ -100,7 +100,7 @@ def _read(arguments: argparse.Namespace) -> list[Known]:
 def _is_alive(row: RunRow) -> bool:
     if row.ended_at is not None or row.pid is None or row.boot_id != read_boot_id():
         return False
-    return has_session(row.pid)
+    return has_session(row.pid, row.pid_started)
 
 
 def _choose(found: list[Known], arguments: argparse.Namespace) -> Known:
