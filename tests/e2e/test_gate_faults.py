@@ -125,6 +125,36 @@ def test_killed_run_is_missing_and_started_anew(office: Office) -> None:
     _serves_both(office)
 
 
+_SPOIL = """
+import sqlite3
+ledger = sqlite3.connect("/var/lib/asyncamanda/server/ledger.sqlite")
+ledger.executescript('''
+    CREATE TEMP TABLE wrong (config, kind, hosts);
+    INSERT INTO wrong VALUES ('daily', 'no kind', '[]'), ('daily', 'batch', 'no list'),
+        ('gone', 'batch', '[]');
+    INSERT INTO runs (amanda_config, kind, hosts, begun_at, is_clean, labels, remark)
+        SELECT config, kind, hosts, '2026-11-28T12:00:00.000000Z', 0, '[]', '' FROM wrong;
+    INSERT INTO requests (client, amanda_config, submitted_at, state, outcome)
+        VALUES ('laptop', 'daily', 'no time', 'queued', '');
+    UPDATE verdicts SET dumped_at = 'never' WHERE host = 'tower';
+''')
+ledger.commit()
+"""
+
+
+def test_bad_rows_and_configurations_stop_nobody(office: Office) -> None:
+    """Each is named, and set aside; the dispatcher stays, and serves both."""
+    office.client("laptop").heal()
+    assert office.backup("tower").returncode == 0
+    office.kill("server dispatch")
+    office.server.run(["/opt/asyncamanda/bin/python", "-c", _SPOIL], user="backup")
+    _serves_both(office)
+    assert office.diary.count("is set aside, for its row makes no sense") == 3
+    assert "a row of the ledger's verdicts makes no sense" in office.diary
+    assert "gone: the Amanda configuration gone is of no use" in office.diary
+    assert office.diary.count("the dispatcher is ready") == 2
+
+
 def test_broken_configuration_forgets_no_protection(office: Office) -> None:
     """While somebody edits it Amanda cannot be told; it is, before that client's next run."""
     agent = office.start("laptop")

@@ -58,6 +58,13 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
     opened.close()
 
 
+def spoil(ledger: Ledger, table: str, column: str, number: int) -> None:
+    """Put into a row what no asyncamanda writes there."""
+    with transaction(ledger.engine, is_writing=True) as connection:
+        values = {"value": "no such thing", "number": number}
+        connection.execute(text(f"UPDATE {table} SET {column} = :value WHERE id = :number"), values)  # noqa: S608 - ours
+
+
 def verdict(
     state: DumpState,
     level: int | None = 0,
@@ -875,3 +882,77 @@ def test_a_commit_is_on_the_disk_before_it_is_answered(tmp_path: Path) -> None:
         "busy_timeout": 200,
     }
     ledger.close()
+
+
+@pytest.mark.parametrize("column", ["kind", "hosts", "begun_at"])
+def test_a_run_that_makes_no_sense_is_set_aside_and_stops_nothing(
+    ledger: Ledger, column: str
+) -> None:
+    """It is named and ended; the others are there, and so are their requests."""
+    bad, good = begin(ledger, "tower", timestamp=EARLIER), begin(ledger, "laptop")
+    spoil(ledger, "runs", column, bad.id)
+    assert [run.id for run in ledger.live_runs()] == [good.id]
+    (words,) = ledger.set_bad_rows_aside(NOON)
+    assert words.startswith(f"run {bad.id} of the ledger is set aside, for its row makes no sense:")
+    assert ledger.set_bad_rows_aside(NOON) == []
+    assert [run.id for run in ledger.recent_runs("daily")] == [good.id]
+    assert not ledger.mean_duration("daily")
+    assert len(ledger.bad_rows) == 1
+
+
+@pytest.mark.parametrize("column", ["submitted_at", "ended_at"])
+def test_a_request_that_makes_no_sense_is_set_aside_and_its_client_may_ask_again(
+    ledger: Ledger, column: str
+) -> None:
+    """As others may."""
+    bad = ledger.open_request("laptop", "daily", NOON)
+    good = ledger.open_request("tower", "daily", NOON)
+    spoil(ledger, "requests", column, bad.id)
+    assert [request.id for request in ledger.open_requests()] == [good.id]
+    (words,) = ledger.set_bad_rows_aside(NOON)
+    assert words.startswith(f"request {bad.id} of the ledger is set aside")
+    assert ledger.open_request("laptop", "daily", NOON).id > bad.id
+
+
+def test_a_verdict_that_makes_no_sense_hides_no_other(ledger: Ledger) -> None:
+    """The dump of which it is counts as none."""
+    run = begin(ledger, "laptop")
+    words = [verdict(HELD), verdict(HELD, disk="/srv")]
+    ledger.end_run(run.id, NOON + MINUTE, RunEnd(0, True, tuple(words)))
+    with transaction(ledger.engine, is_writing=True) as connection:
+        connection.execute(text("UPDATE verdicts SET state = 'held?' WHERE disk = '/home'"))
+    assert [one.disk for one in ledger.verdicts_of(run.id)] == ["/srv"]
+    with transaction(ledger.engine, is_writing=True) as connection:
+        connection.execute(
+            text("UPDATE verdicts SET state = 'held', dumped_at = 'no' WHERE disk = '/home'")
+        )
+    assert set(ledger.newest_confirmed("daily", "laptop")) == {"/srv"}
+    assert any("the ledger's verdicts makes no sense" in words for words in ledger.bad_rows)
+    ledger.end_run(run.id, NOON + MINUTE, RunEnd(0, True, tuple(words)))
+    assert set(ledger.newest_confirmed("daily", "laptop")) == {"/home", "/srv"}
+
+
+def test_a_run_that_makes_no_sense_keeps_no_timestamp_from_another(ledger: Ledger) -> None:
+    """Be it ours, or one that is known by its log."""
+    for stamp in (STAMP, LATER):
+        bad = begin(ledger, "tower", timestamp=stamp)
+        ledger.end_run(bad.id, NOON, RunEnd(0, True))
+        spoil(ledger, "runs", "begun_at", bad.id)
+    assert ledger.run(begin(ledger, "laptop").id).timestamp == STAMP
+    file = LogFile(f"log.{LATER}.0", 1, NOON, NOON)
+    log = RunLog("amdump", 1, LATER, (("tower", "/d"),), (), True, (), ())
+    ledger.take_in("daily", file, log, (), NOON)
+    assert {run.timestamp for run in ledger.recent_runs("daily")} == {STAMP, LATER}
+
+
+def test_a_run_that_came_to_nothing_puts_some_of_its_clients_back(ledger: Ledger) -> None:
+    """As old as they were; the others' requests are done."""
+    run = begin(ledger, "laptop", "tower")
+    laptop, tower = ledger.open_requests()
+    ledger.end_run(run.id, NOON + MINUTE, RunEnd(9, False), again=[laptop.id])
+    assert ledger.open_requests() == [
+        replace(laptop, state=RequestState.QUEUED, run_id=None),
+    ]
+    last = ledger.last_request("tower")
+    assert last
+    assert (last.id, last.state) == (tower.id, RequestState.DONE)

@@ -12,11 +12,12 @@ from typing import Any
 from asyncamanda.config.server import ServerConfig
 from asyncamanda.core import batch
 from asyncamanda.core.batch import BatchPolicy, Hold, Scene, Start, Wait, decide_batch
+from asyncamanda.core.books import RunRow
 from asyncamanda.core.flush import FlushStep
 from asyncamanda.core.protocol import Queued, Refused
-from asyncamanda.errors import AsyncamandaError
+from asyncamanda.errors import AsyncamandaError, LaterError
 from asyncamanda.server import amanda
-from asyncamanda.server.background import Background, Rhythm
+from asyncamanda.server.background import Background, Rhythm, write_trace
 from asyncamanda.server.batches import Batches
 from asyncamanda.server.flushes import Flushes
 from asyncamanda.server.intake import take_in_all
@@ -55,12 +56,27 @@ class Desk:
     # -- opening
 
     async def _open(self) -> None:
+        """Open the desk, or say in the diary why that cannot be. Raises AsyncamandaError."""
+        try:
+            await self._take_up()
+        except AsyncamandaError as error:
+            self.site.log(f"{error.message} (hint: {error.hint})")
+            raise
+        except Exception as error:
+            write_trace()
+            raise LaterError(
+                "desk",
+                f"the server cannot work on {self.site.name} now: {error}",
+                "its administrator finds more in dispatcher.log",
+            ) from error
+
+    async def _take_up(self) -> None:
         """Read what Amanda and the ledger have, and go on with what another dispatcher began."""
         site, now = self.site, read_clock()
         await site.open()
         for live in await site.record.write(lambda ledger: ledger.live_runs()):
             if live.amanda_config == site.name:
-                await self.batches.adopt(live)
+                await self._adopt(live)
         for row in await site.record.write(lambda ledger: ledger.open_requests(site.name)):
             run = self.batches.runs.get(row.run_id or 0)
             entry = Entry(
@@ -73,6 +89,21 @@ class Desk:
         if not self.batches.runs and not self._has_others:
             self.flushes.clear_keepers()
             self.batches.needs_cleanup |= self.flushes.is_left_unclean()
+
+    async def _adopt(self, row: RunRow) -> None:
+        """Take over a run; one that cannot be is set aside, and stops nothing else."""
+        try:
+            await self.batches.adopt(row)
+        except AsyncamandaError:
+            raise
+        except Exception as error:
+            write_trace()
+            why = f"it could not be taken over: {error}"
+            self.site.log(f"{row.kind.value} {row.id} is set aside: {why}")
+            self.batches.runs.pop(row.id, None)
+            await self.site.record.write(
+                lambda ledger: ledger.abandon_run(row.id, read_clock(), why)
+            )
 
     @property
     def is_open(self) -> bool:

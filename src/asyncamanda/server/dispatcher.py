@@ -92,6 +92,8 @@ class Dispatcher:
         self._listen()
         write = self._record.write
         await write(lambda ledger: ledger.end_all_sessions(read_clock(), "the dispatcher ended"))
+        for words in await write(lambda ledger: ledger.set_bad_rows_aside(read_clock())):
+            write_log(words)
         live = await write(lambda ledger: ledger.live_runs())
         requests = await write(lambda ledger: ledger.open_requests())
         awaited = {host for run in live for host in run.hosts}

@@ -6,9 +6,9 @@ LedgerBusy if the ledger is locked for longer than `patience`, and LedgerUnavail
 cannot be read or written (LedgerDamaged: opening it anew mends it, as far as that goes).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from asyncamanda.core.model import DleVerdict
 from asyncamanda.core.runlog import RunLog
 from asyncamanda.core.witness import Dump
 from asyncamanda.server import ledgerfile
+from asyncamanda.server.badrows import close_bad_rows, read_each, take_noted
 from asyncamanda.server.ledgerfile import (
     LedgerBusy,
     LedgerDamaged,
@@ -41,10 +42,12 @@ from asyncamanda.server.rows import (
     end_requests_of,
     find_requests,
     find_runs,
+    free_timestamp,
     get_run,
     insert_row,
     note_log,
     put_other_run,
+    queue_again,
     run_of,
     take_over,
 )
@@ -68,12 +71,16 @@ __all__ = ["Ledger", "LedgerBusy", "LedgerDamaged", "LedgerUnavailable"]
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """An open ledger. `remark` says what opening it met with: a damaged one, set aside."""
+    """An open ledger. `remark` says what opening it met with: a damaged one, set aside.
+
+    `bad_rows` has a line on each row that made no sense and was passed over.
+    """
 
     engine: Engine
     path: Path | None  # of SQLite's file
     inode: tuple[int, int] | None
     remark: str = ""
+    bad_rows: dict[str, None] = field(default_factory=dict)
 
     @classmethod
     def open(cls, url_or_path: str, patience: timedelta, *, is_owner: bool = True) -> "Ledger":
@@ -116,11 +123,18 @@ class Ledger:
     def _reading(self) -> Iterator[Connection]:
         with transaction(self.engine, is_writing=False) as connection:
             yield connection
+            self.bad_rows.update(dict.fromkeys(take_noted(connection)))
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         with transaction(self.engine, is_writing=True) as connection:
             yield connection
+            self.bad_rows.update(dict.fromkeys(take_noted(connection)))
+
+    def set_bad_rows_aside(self, at: datetime) -> list[str]:
+        """End the open requests and runs that cannot be read; return a line on each of them."""
+        with self._writing() as connection:
+            return close_bad_rows(connection, at)
 
     # -- requests
 
@@ -215,20 +229,30 @@ class Ledger:
             return
         with self._writing() as connection:
             if timestamp is not None:
-                take_over(connection, get_run(connection, run_id), timestamp)
+                run = get_run(connection, run_id)
+                take_over(connection, run, timestamp)
+                if run_of(connection, run.amanda_config, timestamp) is None:
+                    free_timestamp(connection, run.amanda_config, timestamp)
             connection.execute(update(runs).where(runs.c.id == run_id).values(known))
 
     def end_run(
-        self, run_id: int, at: datetime, end: RunEnd, filters: Mapping[Dle, Filters] = {}
+        self,
+        run_id: int,
+        at: datetime,
+        end: RunEnd,
+        filters: Mapping[Dle, Filters] = {},
+        again: Collection[int] = (),
     ) -> None:
         """Write down how a run ended, with its verdicts, and what its DLEs need now.
 
         `filters` are what the DLEs are dumped with: recorded with each dump that is confirmed.
-        Its requests are done, each with its client's verdicts in a few words as the outcome;
-        those that were finished before stay as they are.
+        The requests `again` are queued once more, as old as before. Its others are done, each with
+        its client's verdicts in a few words as the outcome; those that were finished before stay
+        as they are.
         """
         with self._writing() as connection:
             run = get_run(connection, run_id)
+            queue_again(connection, run_id, requests.c.id.in_(list(again)))
             put_verdicts(connection, run, end.verdicts)
             put_filters(connection, run.amanda_config, end.verdicts, filters)
             put_protections(connection, run, end.verdicts)
@@ -252,11 +276,7 @@ class Ledger:
             connection.execute(
                 update(runs).where(runs.c.id == run_id).values(ended_at=at, remark=why)
             )
-            connection.execute(
-                update(requests)
-                .where(requests.c.run_id == run_id, requests.c.state == RequestState.RUNNING)
-                .values(state=RequestState.QUEUED, run_id=None)
-            )
+            queue_again(connection, run_id)
 
     def live_runs(self, amanda_config: str | None = None) -> list[RunRow]:
         """Return the runs whose end is not written down, oldest first; None: of every config."""
@@ -294,7 +314,7 @@ class Ledger:
             .limit(last)
         )
         with self._reading() as connection:
-            spans = [ended - begun for begun, ended in connection.execute(query)]
+            spans = read_each(connection, query, _span, "runs")
         return sum(spans, timedelta(0)) / len(spans) if spans else None
 
     # -- verdicts
@@ -326,7 +346,7 @@ class Ledger:
             or_(verdicts.c.run_id == run_id, verdicts.c.flushed_in == run_id)
         )
         with self._reading() as connection:
-            found = [DleVerdict(**row) for row in connection.execute(query).mappings()]
+            found = read_each(connection, query, DleVerdict, "verdicts")
         return sorted(found, key=lambda verdict: (verdict.host, verdict.disk, verdict.timestamp))
 
     def newest_confirmed(
@@ -478,6 +498,10 @@ class Ledger:
                 )
                 forgotten += done.rowcount
         return forgotten
+
+
+def _span(begun_at: datetime, ended_at: datetime) -> timedelta:
+    return ended_at - begun_at
 
 
 def _find_backups(

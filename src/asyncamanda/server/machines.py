@@ -19,6 +19,7 @@ from asyncamanda.core.tickets import (
     renew,
     take_in,
 )
+from asyncamanda.server.badrows import read_each
 from asyncamanda.server.ledger import Ledger
 from asyncamanda.server.ledgerfile import transaction
 from asyncamanda.server.schema import machines, verdicts
@@ -115,14 +116,13 @@ def open_anew(ledger: Ledger, client: str, *, is_settling: bool) -> bool:
 def read_machines(ledger: Ledger) -> dict[str, Machine]:
     """Return the machine that each client is, as far as any has come."""
     with transaction(ledger.engine, is_writing=False) as connection:
-        rows = connection.execute(select(machines)).mappings()
-        return {str(row["client"]): Machine(**row) for row in rows}
+        found = read_each(connection, select(machines), Machine, "machines")
+        return {machine.client: machine for machine in found}
 
 
 def _read(connection: Connection, client: str) -> Machine | None:
     query = select(machines).where(machines.c.client == client)
-    row = connection.execute(query).mappings().one_or_none()
-    return Machine(**row) if row else None
+    return next(iter(read_each(connection, query, Machine, "machines")), None)
 
 
 def _write(connection: Connection, machine: Machine) -> None:

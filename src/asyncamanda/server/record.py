@@ -20,6 +20,7 @@ class Record:
         self.ledger = ledger
         self.is_damaged = False
         self._trouble = ""
+        self._bad_rows: set[str] = set()
         self._turn = asyncio.Lock()
 
     async def write(self, action: Callable[[Ledger], T]) -> T:
@@ -41,7 +42,14 @@ class Record:
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 self._trouble = ""
+                self._note_bad_rows()
                 return done
+
+    def _note_bad_rows(self) -> None:
+        """Write into the diary which rows were passed over, once each."""
+        for words in self.ledger.bad_rows.keys() - self._bad_rows:
+            self._bad_rows.add(words)
+            write_log(words)
 
     def note_trouble(self, error: LaterError) -> None:
         """Write into the diary what keeps the ledger from being used, once."""

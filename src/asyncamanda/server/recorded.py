@@ -7,6 +7,7 @@ from sqlalchemy import Connection, bindparam, or_, select, update
 from asyncamanda.core.filters import Filters
 from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.core.witness import Dump
+from asyncamanda.server.badrows import read_each
 from asyncamanda.server.schema import verdicts
 
 _CONFIRMED = [state for state in DumpState if state.is_confirmed]
@@ -50,4 +51,8 @@ def read_filters(connection: Connection, run_id: int) -> dict[Dump, Filters]:
         or_(verdicts.c.run_id == run_id, verdicts.c.flushed_in == run_id),
         verdicts.c.filters.is_not(None),
     )
-    return {(host, disk, stamp): its for host, disk, stamp, its in connection.execute(query)}
+    return dict(read_each(connection, query, _place, "verdicts"))
+
+
+def _place(host: str, disk: str, timestamp: str, filters: Filters) -> tuple[Dump, Filters]:
+    return (host, disk, timestamp), filters

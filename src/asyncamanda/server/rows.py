@@ -17,6 +17,7 @@ from asyncamanda.core.books import (
 from asyncamanda.core.model import DleVerdict
 from asyncamanda.core.runlog import RunLog
 from asyncamanda.core.witness import UNREADABLE
+from asyncamanda.server.badrows import read_each
 from asyncamanda.server.schema import logs, requests, runs, verdicts
 
 IS_OPEN = requests.c.state.in_([state for state in RequestState if state.is_open])
@@ -31,7 +32,7 @@ def insert_row(connection: Connection, table: Table, values: dict[str, Any]) -> 
 def find_requests(connection: Connection, *where: ColumnElement[bool]) -> list[RequestRow]:
     """Return the requests for which `where` holds, oldest first."""
     query = select(requests).where(*where).order_by(requests.c.submitted_at, requests.c.id)
-    return [RequestRow(**row) for row in connection.execute(query).mappings()]
+    return read_each(connection, query, RequestRow, "requests")
 
 
 def end_request(
@@ -46,6 +47,14 @@ def end_request(
         update(requests).where(which).values(state=state, ended_at=at, outcome=outcome)
     )
     return done.rowcount > 0
+
+
+def queue_again(connection: Connection, run_id: int, *where: ColumnElement[bool]) -> None:
+    """Put the requests of a run that is no more, as far as `where` holds, back into the queue."""
+    is_it = (requests.c.run_id == run_id, requests.c.state == RequestState.RUNNING, *where)
+    connection.execute(
+        update(requests).where(*is_it).values(state=RequestState.QUEUED, run_id=None)
+    )
 
 
 def end_requests_of(
@@ -70,7 +79,7 @@ def find_runs(
     if is_newest_first:
         order = [column.desc() for column in order]
     query = select(runs).where(*where).order_by(*order).limit(limit)
-    return [RunRow(**row) for row in connection.execute(query).mappings()]
+    return read_each(connection, query, RunRow, "runs")
 
 
 def get_run(connection: Connection, run_id: int) -> RunRow:
@@ -84,6 +93,12 @@ def run_of(connection: Connection, amanda_config: str, timestamp: str) -> RunRow
     """Return the run that Amanda calls so; None if there is none."""
     is_it = (runs.c.amanda_config == amanda_config, runs.c.timestamp == timestamp)
     return next(iter(find_runs(connection, *is_it)), None)
+
+
+def free_timestamp(connection: Connection, amanda_config: str, timestamp: str) -> None:
+    """Take a timestamp from a run that cannot be read (badrows.py), so that another may have it."""
+    is_it = (runs.c.amanda_config == amanda_config, runs.c.timestamp == timestamp)
+    connection.execute(update(runs).where(*is_it).values(timestamp=None))
 
 
 def take_over(connection: Connection, run: RunRow, timestamp: str) -> None:
@@ -130,6 +145,7 @@ def put_other_run(connection: Connection, amanda_config: str, file: LogFile, log
         "remark": "; ".join((log.program, *log.errors, *([UNREADABLE] if log.is_doubtful else []))),
     }
     if known is None:
+        free_timestamp(connection, amanda_config, timestamp)
         return get_run(connection, insert_row(connection, runs, values))
     connection.execute(update(runs).where(runs.c.id == known.id).values(values))
     return get_run(connection, known.id)

@@ -22,6 +22,7 @@ from asyncamanda.core.books import Protection, RunRow, join_verdicts
 from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.core.protect import next_protection
 from asyncamanda.core.witness import Dump
+from asyncamanda.server.badrows import read_each
 from asyncamanda.server.schema import protections, requests, runs, verdicts
 from asyncamanda.system.clock import now
 
@@ -68,7 +69,7 @@ def _newest(
         )
         .order_by(verdicts.c.timestamp)
     )
-    found = [DleVerdict(**row) for row in connection.execute(query).mappings()]
+    found = read_each(connection, query, DleVerdict, "verdicts")
     return {(verdict.host, verdict.disk): verdict for verdict in found}
 
 
@@ -110,10 +111,21 @@ def put_verdicts(connection: Connection, run: RunRow, words: Sequence[DleVerdict
         elif is_own or verdict != before:
             changed["run_id" if is_own else "flushed_in"].append(row)
     if fresh:
+        _clear_place(connection, fresh)
         connection.execute(insert(verdicts), fresh)
     for who, rows in changed.items():
         if rows:
             _change_verdicts(connection, rows, who)
+
+
+def _clear_place(connection: Connection, rows: Sequence[Row]) -> None:
+    """Remove what stands in the place of new rows: only what cannot be read (badrows.py)."""
+    keys = ("amanda_config", "host", "disk", "timestamp")
+    its = [{f"its_{key}": row[key] for key in keys} for row in rows]
+    statement = delete(verdicts).where(
+        *(verdicts.c[key] == bindparam(f"its_{key}") for key in keys)
+    )
+    connection.execute(statement, its)
 
 
 def _is_own(run: RunRow, word: DleVerdict) -> bool:
@@ -151,7 +163,7 @@ def known_verdicts(
         query = select(*VERDICT).where(
             verdicts.c.amanda_config == amanda_config, verdicts.c.timestamp.in_(some)
         )
-        found += [DleVerdict(**row) for row in connection.execute(query).mappings()]
+        found += read_each(connection, query, DleVerdict, "verdicts")
     return {(verdict.host, verdict.disk, verdict.timestamp): verdict for verdict in found}
 
 
@@ -238,4 +250,4 @@ def read_protections(connection: Connection, amanda_config: str) -> list[Protect
         .where(protections.c.amanda_config == amanda_config)
         .order_by(protections.c.host, protections.c.disk)
     )
-    return [Protection(**row) for row in connection.execute(query).mappings()]
+    return read_each(connection, query, Protection, "protections")
