@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 from tests.samples import read_sample
 
-from asyncamanda.core.trace import find_begun, find_start
+from asyncamanda.core.trace import find_begun, find_dumpers, find_start
 
 RUN = "20261123055457"
 
@@ -53,6 +53,15 @@ def test_a_dump_that_was_started_again_has_its_last_level() -> None:
     """A retry may be at another level."""
     line = "driver: send-cmd time 2.1 to chunker0: SHM-WRITE 00-1 /h lap f /d {} x\n"
     assert find_begun(line.format(1) + line.format(0)) == {("lap", "/d"): 0}
+
+
+def test_the_trace_tells_which_dumper_has_a_dump() -> None:
+    """A real one; and of several the last that was told, since the others have died or given up."""
+    trace = read_sample("run-logs/amdump.20261124151504")
+    assert find_dumpers(trace) == {("laptop", "/srv/docs"): "dumper0"}
+    line = f"driver: send-cmd time 2.1 to dumper{{}}: PORT-DUMP 00-1 1 :: 2 lap f /d /x 1 {DUMP}\n"
+    assert find_dumpers(line.format(3) + line.format(12)) == {("lap", "/d"): "dumper12"}
+    assert find_dumpers(f"  {line.format(3)}{line.format('x')}") == {}
 
 
 def test_a_line_beyond_all_measure_tells_nothing() -> None:

@@ -22,6 +22,10 @@ _SENT = re.compile(
     rf"chunker[0-9]+: [A-Z]+-WRITE \S+ {_SKIP} {_WORD} \S+ {_WORD} {_LEVEL} .*"
     rf"|dumper[0-9]+: [A-Z]+-DUMP \S+ \S+ \S+ \S+ {_WORD} \S+ {_WORD} {_SKIP} {_LEVEL} .*)"
 )
+_DUMPED_BY = re.compile(
+    rf"driver: send-cmd time [0-9.]+ to (dumper[0-9]{{1,4}}): [A-Z]+-DUMP \S+ \S+ \S+ \S+ "
+    rf"{_WORD} \S+ {_WORD} {_SKIP} {_LEVEL} .*"
+)
 _START = re.compile(
     r"[a-z]+: starttime-locale-independent (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) ([A-Za-z0-9+-]{1,10})"
 )
@@ -40,6 +44,17 @@ def find_begun(trace: str) -> dict[Key, int]:
         if sent := _SENT.fullmatch(line):
             host, disk, level = sent.group(1, 2, 3) if sent[1] is not None else sent.group(4, 5, 6)
             found[unquote(host), unquote(disk)] = int(level)
+    return found
+
+
+def find_dumpers(trace: str) -> dict[Key, str]:
+    """Return which dumper (by the name of its process) was last told to dump each (host, disk)."""
+    found: dict[Key, str] = {}
+    for line in trace.split("\n"):
+        if not line.startswith("driver: send-cmd ") or len(line) > LONGEST_LINE:
+            continue
+        if told := _DUMPED_BY.fullmatch(line):
+            found[unquote(told[2]), unquote(told[3])] = told[1]
     return found
 
 
