@@ -612,3 +612,40 @@ def test_the_end_of_the_relay_leaves_no_socket(ground: Ground) -> None:
     ground.relay.close()
     assert list(ground.path().parent.iterdir()) == []
     assert not stream.has_words()
+
+
+# -- what a watchdog does
+
+
+def test_streams_and_calls_of_a_client_that_stands_still_are_cut(ground: Ground) -> None:
+    """Those of no other. It stays, and may be called again."""
+    laptop, tablet = ground.arrive(), ground.arrive(TABLET, OTHER_SSHD)
+    ground.call()
+    carrier = ground.attach(ground.asked(laptop))
+    assert carrier.hear()[0] == "go"
+    ground.call(client="tablet")
+    other = ground.attach(ground.asked(tablet), TABLET, OTHER_SSHD)
+    assert other.hear()[0] == "go"
+    waiting = ground.call()
+    ground.asked(laptop, 2)
+    assert ground.relay.has_stream("laptop")
+    ground.relay.cut("laptop", "nothing comes")
+    assert ground.wait(waiting) == (255, "", "asyncamanda: nothing comes\n")
+    assert carrier.hear() == ["stop"]
+    carrier.finish(255)
+    ground.until(lambda: not ground.relay.has_stream("laptop"), "it has ended")
+    assert ground.relay.has_stream("tablet")
+    ground.call()
+    ground.asked(laptop, 3)
+
+
+def test_a_client_that_is_barred_is_not_called(ground: Ground) -> None:
+    """Amanda hears why at once, until it may call again."""
+    line = ground.arrive()
+    ground.relay.bar("laptop", "nothing comes")
+    status, _, said = ground.wait(ground.call())
+    assert (status, line.tokens) == (255, [])
+    assert said == "asyncamanda: laptop is not called any more in this run: nothing comes\n"
+    ground.relay.unbar("laptop")
+    ground.call()
+    ground.asked(line)

@@ -59,6 +59,10 @@ class Carriers:
         """Return how many sessions of that connection are streams."""
         return sum(carrier.place == place for carrier in self._carriers)
 
+    def has_client(self, client: str) -> bool:
+        """Return whether any stream is that client's."""
+        return any(carrier.place[0] == client for carrier in self._carriers)
+
     def tell_status(self, client: str, token: str, status: int) -> bool:
         """Tell a stream how its amandad ended; return whether there is that stream."""
         for carrier in self._carriers:

@@ -73,6 +73,7 @@ class Relay:
         self._posts: dict[str, _Post] = {}
         self._lines: dict[Line, int | None] = {}  # with their connection: sshd's process
         self._limits: dict[Place, _Limit] = {}
+        self._barred: dict[str, str] = {}  # clients that are not called, with the reasons
         self._carriers = Carriers(self._note_life)
         self._rhythm = Rhythm()
         self._now = read_clock()
@@ -135,6 +136,26 @@ class Relay:
         self._carriers.stop(lambda place: place[0] == client, self._now)
         if post := self._posts.get(client):
             self._close(post, f"{client} is not enrolled any more")
+
+    def has_stream(self, client: str) -> bool:
+        """Return whether a call of Amanda's to the client goes on, or waits for it."""
+        post = self._posts.get(client)
+        return self._carriers.has_client(client) or bool(post and post.calls)
+
+    def cut(self, client: str, why: str) -> None:
+        """End all of Amanda's calls to a client that stays: nothing comes of them."""
+        self._carriers.stop(lambda place: place[0] == client, self._now)
+        if post := self._posts.get(client):
+            for call in list(post.calls):
+                self._end(post, call, CUT, why)
+
+    def bar(self, client: str, why: str) -> None:
+        """Let each further call of Amanda's to a client fail at once, until unbar()."""
+        self._barred[client] = why
+
+    def unbar(self, client: str) -> None:
+        """Let Amanda call a client again."""
+        self._barred.pop(client, None)
 
     def close(self) -> None:
         """Listen no more. Streams go on, and calls end with this process."""
@@ -286,6 +307,9 @@ class Relay:
             self._loop.add_reader(listener, self._accept, post, listener)
 
     def _begin(self, post: _Post, call: Call) -> None:
+        if why := self._barred.get(post.client):
+            self._end(post, call, CUT, f"{post.client} is not called any more in this run: {why}")
+            return
         call.is_of_a_dump = is_of_a_dump(call.caller)
         self._ask(post, call)
 
