@@ -1,18 +1,23 @@
 """When the next run starts, and for whom."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from asyncamanda.core.batch import (
+    MOST_AGAIN,
     SHORTEST_GUESS,
     BatchPolicy,
     Hold,
     Scene,
     Start,
+    Unserved,
     Wait,
+    choose_again,
     decide_batch,
     estimate_start,
+    find_suspects,
     in_order,
     ready_clients,
 )
@@ -23,6 +28,7 @@ WINDOW = 3 * SECOND
 POLICY = BatchPolicy(WINDOW, max_runs=2)
 LONG_AGO = NOW - timedelta(hours=1)
 ONE = {"laptop": LONG_AGO}
+TWO = {"laptop": LONG_AGO, "tower": LONG_AGO + SECOND}
 
 
 @pytest.mark.parametrize(
@@ -121,3 +127,46 @@ def test_how_long_it_is_until_the_next_run(
 ) -> None:
     """The run that began first ends first; where nobody can know, nothing is said."""
     assert estimate_start(wait, begun, mean, NOW) == estimate
+
+
+@pytest.mark.parametrize(
+    ("scene", "decision"),
+    [
+        (Scene(TWO, [*TWO], suspects=["laptop"]), Start(("tower",))),
+        (Scene(TWO, [*TWO], suspects=["tower"]), Start(("laptop",))),
+        (Scene(TWO, [*TWO], suspects=[*TWO]), Start(("laptop",))),
+        (Scene(TWO, ["laptop"], suspects=["laptop"]), Start(("laptop",))),
+        (Scene(TWO, ["tower"], ["laptop"], 1, suspects=[*TWO]), Wait(Hold.RUNS)),
+        (Scene({"tower": LONG_AGO}, ["tower"], ["nas"], 1, suspects=["nas"]), Start(("tower",))),
+    ],
+)
+def test_who_cost_others_a_run_gets_one_of_its_own(scene: Scene, decision: Start | Wait) -> None:
+    """Behind all others, and one such run at a time."""
+    assert decide_batch(scene, POLICY, NOW) == decision
+
+
+HERE, GONE = Unserved("laptop", is_present=True), Unserved("tower", is_present=False)
+BLAMED = Unserved("tower", is_present=True, is_blamed=True)
+
+
+@pytest.mark.parametrize(
+    ("unserved", "again", "suspects"),
+    [
+        ([], (), set()),
+        ([HERE], ("laptop",), set()),
+        ([replace(HERE, times=1)], (), set()),
+        ([HERE, GONE], ("laptop",), {"tower"}),
+        ([HERE, BLAMED], ("laptop",), {"tower"}),
+        ([HERE, BLAMED, replace(GONE, client="nas")], ("laptop",), {"tower"}),
+        ([replace(HERE, times=MOST_AGAIN - 1), GONE], ("laptop",), {"tower"}),
+        ([replace(HERE, times=MOST_AGAIN), GONE], (), {"tower"}),
+        ([BLAMED], (), {"tower"}),
+        ([replace(BLAMED, is_present=False), GONE], (), {"tower"}),
+    ],
+)
+def test_who_is_there_goes_back_into_the_queue_when_a_run_came_to_nothing(
+    unserved: list[Unserved], again: tuple[str, ...], suspects: set[str]
+) -> None:
+    """But not who was the cause; and only once where nobody was."""
+    assert choose_again(unserved) == again
+    assert find_suspects(unserved) == suspects

@@ -6,6 +6,7 @@ import pytest
 
 from asyncamanda.config.server import Limits, Restore, ServerConfig, parse_server_config
 from asyncamanda.core.flush import FlushKind, FlushPolicy
+from asyncamanda.core.watchdog import WatchPolicy
 from asyncamanda.errors import ConfigurationError
 
 
@@ -53,6 +54,11 @@ def test_every_key_is_understood() -> None:
         requests_per_hour = 1
         sessions = 2
         messages_per_second = 3
+        [watch]
+        silence = "8h"
+        dump_silence = "3h"
+        least_kilobytes = 64
+        step = "30s"
         [restore]
         filters = ["/usr/bin/zstd", "/opt/my zip", "/usr/bin/zstd"]
         """,
@@ -72,6 +78,7 @@ def test_every_key_is_understood() -> None:
         start_within=timedelta(seconds=30),
         flush=FlushPolicy(FlushKind.DAILY, 0.625, time(23, 5), minute, 2 * minute, 3 * minute),
         limits=Limits(1, 2, 3),
+        watch=WatchPolicy(timedelta(hours=8), timedelta(hours=3), 64, timedelta(seconds=30)),
         restore=Restore(("/usr/bin/zstd", "/opt/my zip")),
     )
 

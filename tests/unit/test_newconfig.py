@@ -70,5 +70,6 @@ def test_the_server_toml_shows_the_defaults() -> None:
     keys = tomllib.loads(lines)
     assert len(keys.pop("flush")) == 6
     assert len(keys.pop("limits")) == 3
+    assert len(keys.pop("watch")) == 4
     assert keys.pop("restore") == {"filters": []}
     assert len(keys) == 9

@@ -20,6 +20,7 @@ from asyncamanda.config.reader import (
     span_between,
 )
 from asyncamanda.core.flush import FlushKind, FlushPolicy
+from asyncamanda.core.watchdog import WatchPolicy
 from asyncamanda.errors import ConfigurationError
 from asyncamanda.quick import SYSTEM_STATE
 
@@ -68,6 +69,7 @@ class ServerConfig:
     start_within: timedelta = timedelta(minutes=1)
     flush: FlushPolicy = field(default_factory=FlushPolicy)
     limits: Limits = field(default_factory=Limits)
+    watch: WatchPolicy = field(default_factory=WatchPolicy)
     restore: Restore = field(default_factory=Restore)
 
 
@@ -102,8 +104,11 @@ def parse_server_config(text: str, name: str) -> ServerConfig:
     if "policy" in flush:
         flush["kind"] = flush.pop("policy")
     limits = Limits(**values.pop("limits", {}))
+    watch = WatchPolicy(**values.pop("watch", {}))
     restore = Restore(**values.pop("restore", {}))
-    return ServerConfig(flush=FlushPolicy(**flush), limits=limits, restore=restore, **values)
+    return ServerConfig(
+        flush=FlushPolicy(**flush), limits=limits, watch=watch, restore=restore, **values
+    )
 
 
 def _read_ledger(value: object) -> str:
@@ -148,6 +153,12 @@ _SERVER_KEYS: Keys = {
         "requests_per_hour": number_between(1, 100_000),
         "sessions": number_between(1, 100),
         "messages_per_second": number_between(1, 1000),
+    },
+    "watch": {
+        "silence": span_between("1s", "30d"),
+        "dump_silence": span_between("1s", "30d"),
+        "least_kilobytes": number_between(1, 1_000_000),
+        "step": span_between("1s", "1h"),
     },
     "restore": {"filters": _read_programs},
 }

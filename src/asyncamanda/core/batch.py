@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 SHORTEST_GUESS = timedelta(seconds=1)
+MOST_AGAIN = 3  # runs that others' clients may cost one
 
 
 class Hold(Enum):
@@ -35,7 +36,8 @@ class BatchPolicy:
 class Scene:
     """What goes on: who is there, whose host is in a run, and what stands in the way.
 
-    `submitted_at` has everybody who waits, present or not.
+    `submitted_at` has everybody who waits, present or not. `suspects` are clients on whose account
+    a run with others in it came to nothing: no other is in a run with one of them.
     """
 
     submitted_at: Mapping[str, datetime]
@@ -45,6 +47,7 @@ class Scene:
     is_starting: bool = False
     has_others: bool = False
     is_held_for_flush: bool = False
+    suspects: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ def decide_batch(scene: Scene, policy: BatchPolicy, now: datetime) -> Start | Wa
     """
     ready = ready_clients(scene)
     if not ready:
-        is_busy = any(client in scene.busy for client in scene.submitted_at)
+        is_busy = any(client in scene.busy for client in (*scene.submitted_at, *scene.suspects))
         return Wait(Hold.RUNS if is_busy else Hold.NOBODY)
     obstacles = {
         Hold.FLUSH: scene.is_held_for_flush,
@@ -87,11 +90,48 @@ def decide_batch(scene: Scene, policy: BatchPolicy, now: datetime) -> Start | Wa
 
 
 def ready_clients(scene: Scene) -> tuple[str, ...]:
-    """Return who would be in a run that started now, the oldest request first."""
-    return tuple(
+    """Return who would be in a run that started now, the oldest request first.
+
+    A suspect is alone in its run, behind all others that wait, and one such run goes on at a time.
+    """
+    ready = tuple(
         client
         for client in in_order(scene.submitted_at)
         if client in scene.present and client not in scene.busy
+    )
+    trusted = tuple(client for client in ready if client not in scene.suspects)
+    if trusted or any(client in scene.busy for client in scene.suspects):
+        return trusted
+    return ready[:1]
+
+
+@dataclass(frozen=True, slots=True)
+class Unserved:
+    """A client of a run that came to nothing: is it there, was it the cause, and how often before.
+
+    `times` counts the runs that it was put back into the queue from.
+    """
+
+    client: str
+    is_present: bool
+    is_blamed: bool = False
+    times: int = 0
+
+
+def find_suspects(unserved: Collection[Unserved]) -> set[str]:
+    """Return on whose account a run came to nothing: who stuck it, else who has left it."""
+    blamed = {one.client for one in unserved if one.is_blamed}
+    return blamed or {one.client for one in unserved if not one.is_present}
+
+
+def choose_again(unserved: Collection[Unserved]) -> tuple[str, ...]:
+    """Return who goes back into the queue: who is there and was not the cause, for a few times.
+
+    Only once where nobody was the cause: then it may be anybody, or the server.
+    """
+    most = MOST_AGAIN if find_suspects(unserved) else 1
+    return tuple(
+        one.client for one in unserved if one.is_present and not one.is_blamed and one.times < most
     )
 
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from asyncamanda import __version__
+from asyncamanda.core.batch import Unserved, choose_again, find_suspects
 from asyncamanda.core.books import RunEnd, RunKind, RunRow, summarise_verdicts
 from asyncamanda.core.disklist import order_hosts
 from asyncamanda.core.model import DleVerdict, DumpState
@@ -20,8 +21,10 @@ from asyncamanda.server.ledger import Ledger
 from asyncamanda.server.line import Line
 from asyncamanda.server.protections import Protections
 from asyncamanda.server.queue import Entry, Queue
+from asyncamanda.server.reach import Reach
 from asyncamanda.server.runs import Run
 from asyncamanda.server.site import Site
+from asyncamanda.server.watch import Watchdog
 from asyncamanda.system.clock import format_local_stamp
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.processes import read_boot_id, read_process
@@ -38,8 +41,9 @@ class Batches:
     `needs_cleanup` says that one ended without its log's end.
     """
 
-    def __init__(self, site: Site, queue: Queue) -> None:
+    def __init__(self, site: Site, queue: Queue, reach: Reach) -> None:
         self.runs: dict[int, Run] = {}
+        self.suspects: set[str] = set()  # on whose account a run came to nothing
         self.needs_cleanup = False
         self._is_showing = False
         self._protections = Protections(site)
@@ -47,6 +51,7 @@ class Batches:
         self._served: dict[str, tuple[int, Finished, int | None]] = {}
         self._site = site
         self._queue = queue
+        self._reach = reach
 
     def busy(self) -> set[str]:
         """Return the clients whose host is in a run: none may be in two."""
@@ -177,7 +182,8 @@ class Batches:
         if run.is_alive():
             self._site.background.start(self._follow(run))
         else:
-            await self._end(run)
+            watchdog = Watchdog(run, self._site.config.watch, self._reach, self._site.log)
+            await self._end(run, watchdog)
 
     async def write_anew(self) -> None:
         """Write all runs into a new ledger, with the requests that they serve."""
@@ -218,7 +224,9 @@ class Batches:
         """See a run to its end: let clients go that are through, then judge the rest."""
         log: RunLog | None = None
         is_waiting = False  # for a file to get its final name
+        watchdog = Watchdog(run, self._site.config.watch, self._reach, self._site.log)
         while run.is_alive():
+            watchdog.look(read_clock())
             if run.timestamp is None and run.find_log():
                 await self._note_timestamp(run)
             news = run.read_log()
@@ -227,7 +235,8 @@ class Batches:
                 is_waiting = await self._confirm_early(run, log)
             run.keep_place()
             await asyncio.sleep(runs.POLL)
-        await self._end(run)
+        watchdog.end()
+        await self._end(run, watchdog)
 
     async def _confirm_early(self, run: Run, log: RunLog) -> bool:
         """Let go of clients all of whose DLEs the server has: they need not wait for the others.
@@ -349,20 +358,30 @@ class Batches:
 
     # -- end
 
-    async def _end(self, run: Run) -> None:
+    async def _end(self, run: Run, watchdog: Watchdog) -> None:
         """Judge a run of which nothing is alive any more, and do what follows."""
         site = self._site
-        end = await self._judge(run)
+        end, is_planned = await self._judge(run)
+        end = replace(end, verdicts=tuple(map(watchdog.explain, end.verdicts)))
         await self._note_timestamp(run)
         filters = site.filters()
+        again: list[Entry] = []
+        if watchdog.was_killed or not is_planned:
+            again = self._choose_again(run, end.verdicts, watchdog.blamed)
+        elif end.is_clean:
+            self.suspects -= {*run.clients}
+        self.suspects |= watchdog.silent
+        ids = [entry.row.id for entry in again if entry.row]
         await site.record.write(
-            lambda ledger: ledger.end_run(run.row.id, read_clock(), end, filters)
+            lambda ledger: ledger.end_run(run.row.id, read_clock(), end, filters, ids)
         )
         run.remove_keeper()
         site.list_path(run.row.id).unlink(missing_ok=True)
         self.needs_cleanup |= not end.is_clean
         site.log(f"{run.row.kind.value} {run.row.id} ({run.timestamp}) ended: {_sum_up(end)}")
         stamp = run.timestamp or format_local_stamp(run.row.begun_at)
+        for entry in again:
+            self._queue.put_back(entry)
         for entry in self._queue.of_run(run):
             words = _own_words(end.verdicts, entry.client, stamp)
             words = await site.disown_baseless(entry.client, words, entry.machine)
@@ -370,7 +389,25 @@ class Batches:
         await self._protections.make(run.clients)  # before which none of them is in a run again
         del self.runs[run.row.id]
 
-    async def _judge(self, run: Run) -> RunEnd:
+    def _choose_again(
+        self, run: Run, words: Collection[DleVerdict], blamed: Collection[str]
+    ) -> list[Entry]:
+        """Return whose requests are queued again, though this run of theirs came to nothing."""
+        stamp = run.timestamp or ""
+        entries = {
+            entry.client: entry
+            for entry in self._queue.of_run(run)
+            if not all(map(_is_good, _own_words(words, entry.client, stamp)))
+        }
+        unserved = [
+            Unserved(client, bool(entry.lines), client in blamed, entry.times)
+            for client, entry in entries.items()
+        ]
+        self.suspects |= find_suspects(unserved)
+        return [entries[client] for client in choose_again(unserved)]
+
+    async def _judge(self, run: Run) -> tuple[RunEnd, bool]:
+        """Return how a run ended, and whether its planner came to its end, or had none to come."""
         disks = {host: self._site.disks(host) for host in run.clients}
         log = run.read_claims(disks)
         words: tuple[DleVerdict, ...] = ()
@@ -386,9 +423,10 @@ class Batches:
         if run.output.exists() and not run.output.stat().st_size:
             run.output.unlink()
         is_well = end.is_clean and all(map(_is_good, end.verdicts))
+        is_planned = log is None or log.is_planned or log.program != "amdump"
         if run.log_path is None or is_well:
-            return end
-        return replace(end, report=await self._keep_report(run))
+            return end, is_planned
+        return replace(end, report=await self._keep_report(run)), is_planned
 
     async def _keep_report(self, run: Run) -> str | None:
         """Keep amreport's text, which nobody gets by mail; return its path."""

@@ -24,6 +24,7 @@ from asyncamanda.server.intake import take_in_all
 from asyncamanda.server.ledger import LedgerBusy
 from asyncamanda.server.line import Line
 from asyncamanda.server.queue import Entry, Queue
+from asyncamanda.server.reach import Reach
 from asyncamanda.server.record import RETRY_SECONDS, Record
 from asyncamanda.server.runs import POLL, Run
 from asyncamanda.server.site import Site
@@ -40,11 +41,16 @@ class Desk:
     """The desk of one Amanda configuration, open as soon as `opened` is done."""
 
     def __init__(
-        self, name: str, config: ServerConfig, record: Record, background: Background
+        self,
+        name: str,
+        config: ServerConfig,
+        record: Record,
+        background: Background,
+        reach: Reach,
     ) -> None:
         self.site = Site(name, config, record, background)
         self.queue = Queue(self.site, self._places)
-        self.batches = Batches(self.site, self.queue)
+        self.batches = Batches(self.site, self.queue, reach)
         self.flushes = Flushes(self.site, self.batches, lambda: bool(self.queue.present()))
         self.opened = asyncio.get_running_loop().create_task(self._open())
         self._rhythm = Rhythm()
@@ -195,6 +201,7 @@ class Desk:
             submitted_at=self.queue.waiting(),
             present=set(self.queue.present()),
             busy=self.batches.busy(),
+            suspects=self.batches.suspects,
             runs=len(self.batches.runs),
             is_starting=self._is_occupied,
             has_others=self._has_others,

@@ -37,6 +37,7 @@ from asyncamanda.server.callers import close_all, peer_of, receive, send_all, se
 from asyncamanda.server.desk import Desk
 from asyncamanda.server.ledger import Ledger, LedgerUnavailable
 from asyncamanda.server.line import SERVED, Line
+from asyncamanda.server.reach import Reach
 from asyncamanda.server.reception import Reception
 from asyncamanda.server.record import Record
 from asyncamanda.server.registry import Registry, relayed_clients
@@ -423,7 +424,8 @@ class Dispatcher:
     def _desk(self, name: str) -> Desk:
         """Return the desk of an Amanda configuration, opened if it is not."""
         if name not in self._desks:
-            self._desks[name] = Desk(name, self._config, self._record, self._background)
+            reach = Reach(self._relay, self._registry, name)
+            self._desks[name] = Desk(name, self._config, self._record, self._background, reach)
         return self._desks[name]
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from asyncamanda.core.batch import in_order
-from asyncamanda.core.books import RequestRow
+from asyncamanda.core.books import RequestRow, RequestState
 from asyncamanda.core.protocol import ALL_PARKED, Later, Queued, Refused, Running
 from asyncamanda.errors import Exit
 from asyncamanda.server.line import Line
@@ -22,8 +22,9 @@ class Entry:
 
     `row` is None as long as it is not in the ledger, which may be locked. `left_at` is when the
     last line ended, None while there is one. `doubted_at` is when the client did not say that it
-    is there: until it is heard again it counts as absent. `machine` is the lineage of who asked,
-    None where that is not known, or does not matter.
+    is there: until it is heard again it counts as absent. `times` counts the runs that came to
+    nothing and that it was put back from. `machine` is the lineage of who asked, None where that is
+    not known, or does not matter.
     """
 
     client: str
@@ -34,6 +35,7 @@ class Entry:
     left_at: datetime | None = None
     doubted_at: datetime | None = None
     told: Queued | None = None
+    times: int = 0
     machine: int | None = None
 
     def is_of(self, line: Line) -> bool:
@@ -158,6 +160,12 @@ class Queue:
             self._site.background.start(
                 self._site.record.write(lambda ledger: ledger.withdraw(row.id, read_clock(), why))
             )
+
+    def put_back(self, entry: Entry) -> None:
+        """Let a request wait again, whose run came to nothing; the ledger knows of it."""
+        entry.run, entry.times = None, entry.times + 1
+        entry.row = entry.row and replace(entry.row, state=RequestState.QUEUED, run_id=None)
+        self.tell(entry)
 
     def forget_absent(self, now: datetime) -> None:
         """Withdraw the requests of clients that have been away for too long."""

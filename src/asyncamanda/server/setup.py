@@ -59,6 +59,12 @@ SERVER_TOML = """\
 # sessions            = 4       # at a time
 # messages_per_second = 10
 
+[watch]                         # what stands still so long is ended
+# dump_silence    = "2h"        # a dump of which less than ...
+# least_kilobytes = 1024        # ... these come
+# silence         = "4h"        # a run of which nothing comes
+# step            = "2m"        # how long each thing that is done about it has to work
+
 [restore]
 # filters = []     # programs that may undo what a dump went through, as ["/usr/bin/zstd"]
 """

@@ -1,0 +1,247 @@
+"""A run as its watchdog sees it, and what that does to it. It decides in core/watchdog.py.
+
+What a run is at is told by its processes and the files that they have open, not by its log and
+trace alone: clients have words in those. The trace only says which dumper a dump has, and a dumper
+counts as dead when it was seen alive before.
+"""
+
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from asyncamanda.core.books import RunKind
+from asyncamanda.core.header import HEADER_BYTES, parse_header
+from asyncamanda.core.model import DleVerdict, DumpState
+from asyncamanda.core.trace import find_dumpers
+from asyncamanda.core.watchdog import (
+    Cut,
+    DumpSight,
+    EndPart,
+    KillRun,
+    Sight,
+    Watch,
+    WatchPolicy,
+    shift_time,
+    watch_run,
+)
+from asyncamanda.server import logs
+from asyncamanda.server.reach import Reach
+from asyncamanda.server.runs import Run
+from asyncamanda.system.processes import (
+    Process,
+    list_open_files,
+    read_argv,
+    read_moved,
+    signal_process,
+)
+
+LOOK_MOST = timedelta(seconds=2)
+KILL_ROUNDS = 5  # a process may begin another one while it is being killed
+KILLED = "the run was ended, for it was stuck: {}"
+PARTIAL = ".tmp"  # what the name of a holding file ends in while it is written
+
+
+@dataclass(slots=True)
+class Watchdog:
+    """What watches over one run.
+
+    `reasons` are those that clients are told; `silent` are clients that are not called any more,
+    for nothing came of them, and `blamed` those of them for which the run had to be killed.
+    """
+
+    run: Run
+    policy: WatchPolicy
+    reach: Reach
+    say: Callable[[str], None]
+    reasons: dict[str, str] = field(default_factory=dict)
+    blamed: set[str] = field(default_factory=set)
+    silent: set[str] = field(default_factory=set)
+    was_killed: bool = False
+    _watch: Watch = field(default_factory=Watch)
+    _now: timedelta = timedelta(0)
+    _looked_at: datetime | None = None
+    _dumpers: set[str] = field(default_factory=set)  # all that were seen
+    _dles: dict[str, tuple[str, str]] = field(default_factory=dict)  # of holding files
+    _trace: tuple[int, Mapping[tuple[str, str], str]] = (-1, {})
+
+    def look(self, now: datetime) -> None:
+        """Look at the run, if it is time to, and do what is to be done."""
+        if self._looked_at is not None:
+            passed = now - self._looked_at
+            if timedelta(0) <= passed < min(self.policy.step / 4, LOOK_MOST):
+                return
+            self._now = shift_time(self._now, passed)
+        self._looked_at = now
+        self._watch, acts = watch_run(self._watch, self._see(), self.policy, self._now)
+        for act in acts:
+            match act:
+                case Cut():
+                    self._cut(act)
+                case EndPart(pid, host):
+                    self.say(f"{host}: its dump still stands: the process {pid} of it is ended")
+                    self._signal(pid, signal.SIGTERM)
+                case KillRun():
+                    self._kill(act)
+
+    def explain(self, verdict: DleVerdict) -> DleVerdict:
+        """Return a verdict of the run with the reason that Amanda does not know."""
+        reason = self.reasons.get(verdict.host)
+        has_failed = verdict.state in {DumpState.FAILED, DumpState.MISSING}
+        if not reason or not has_failed or verdict.timestamp not in {"", self.run.timestamp}:
+            return verdict
+        return replace(verdict, reason=reason)
+
+    def end(self) -> None:
+        """Let Amanda call again whom it was not to call in this run."""
+        for host in self.silent:
+            self.reach.unbar(host)
+
+    # -- what is to be seen
+
+    def _see(self) -> Sight:
+        own = self.run.members()
+        dumpers = {name for process in own if (name := _dumper_name(process))}
+        self._dumpers |= dumpers
+        names = {process.name for process in own}
+        dumps = dict(self._find_written(own, dumpers))
+        chunkers = sum(process.name == "chunker" for process in own)
+        is_dumping = "driver" in names and "planner" not in names
+        if is_dumping and self.run.row.kind is RunKind.BATCH and chunkers == len(dumps):
+            dumps |= self._find_unwritten(own, {dump.host for dump in dumps.values()})
+        return Sight(
+            lines=self._count_lines(),
+            moved={process.pid: read_moved(process.pid) for process in own},
+            dumps=dumps,
+            called=tuple(host for host in self.run.clients if self._is_called(host, own)),
+            is_bereft="driver" in names and bool(self._dumpers) and not dumpers,
+        )
+
+    def _find_written(
+        self, own: list[Process], dumpers: set[str]
+    ) -> Iterator[tuple[int, DumpSight]]:
+        """Yield the dumps that have a chunker, by its process id."""
+        told = self._read_dumpers()
+        for process in own:
+            if process.name != "chunker" or (dle := self._read_dle(process)) is None:
+                continue
+            dumper, host = told.get(dle), dle[0]
+            yield (
+                process.pid,
+                DumpSight(
+                    host,
+                    moved=read_moved(process.pid),
+                    has_dumper=dumper not in self._dumpers - dumpers,
+                    has_stream=not self.reach.is_relayed(host) or self.reach.has_stream(host),
+                ),
+            )
+
+    def _find_unwritten(self, own: list[Process], written: set[str]) -> dict[int, DumpSight]:
+        """Return the dumps whose clients are called while no chunker writes any of theirs.
+
+        One that has no file yet may be anybody's: as long as there is one, nobody is meant.
+        """
+        return {
+            process.pid: DumpSight(host, moved=read_moved(process.pid), has_chunker=False)
+            for host in self.run.clients
+            if host not in written
+            for process in own
+            if _calls(process, host)
+        }
+
+    def _read_dle(self, chunker: Process) -> tuple[str, str] | None:
+        """Return the host and disk that a chunker writes a dump of, by that file's header."""
+        for name in list_open_files(chunker.pid):
+            if name in self._dles:
+                return self._dles[name]
+            if self._is_held(Path(name)):
+                with suppress(OSError), Path(name).open("rb") as file:
+                    if header := parse_header(file.read(HEADER_BYTES)):
+                        self._dles[name] = header.host, header.disk
+                        return self._dles[name]
+        return None
+
+    def _is_held(self, path: Path) -> bool:
+        """Return whether a file is one of this run's in a holding disk, still being written."""
+        return path.parent in self._folders() and path.name.endswith(PARTIAL)
+
+    def _folders(self) -> list[Path]:
+        stamp = self.run.timestamp
+        return [place.resolve() / stamp for place in self.run.settings.holding] if stamp else []
+
+    def _count_lines(self) -> int:
+        run, size = self.run, 0
+        with suppress(OSError):
+            if run.log_name:
+                size += logs.size_log(run.settings.logdir, run.log_name)[0]
+        with suppress(OSError):
+            size += run.trace_path.stat().st_size if run.trace_path else 0
+        return size
+
+    def _read_dumpers(self) -> Mapping[tuple[str, str], str]:
+        """Return which dumper has which dump; the trace is read when it has grown."""
+        path, stamp = self.run.trace_path, self.run.timestamp
+        with suppress(OSError):
+            if path and stamp and (size := path.stat().st_size) != self._trace[0]:
+                trace = logs.read_trace(self.run.settings.logdir, stamp)
+                self._trace = size, find_dumpers(trace)
+        return self._trace[1]
+
+    def _is_called(self, host: str, own: list[Process]) -> bool:
+        if self.reach.is_relayed(host):
+            return self.reach.has_stream(host)
+        return any(_calls(process, host) for process in own)
+
+    # -- what is done
+
+    def _cut(self, act: Cut) -> None:
+        self.say(f"{act.host}: {act.reason}: its streams are cut")
+        self.reasons[act.host] = act.reason
+        if act.is_for_good:
+            self.silent.add(act.host)
+            self.reach.bar(act.host, act.reason)
+        self.reach.cut(act.host, act.reason)
+        if not self.reach.is_relayed(act.host):
+            for process in self.run.members():
+                if _calls(process, act.host):
+                    signal_process(process, signal.SIGTERM)
+
+    def _signal(self, pid: int, number: int) -> None:
+        for process in self.run.members():
+            if process.pid == pid:
+                signal_process(process, number)
+
+    def _kill(self, act: KillRun) -> None:
+        """Kill all that is in the run's session, and remove what it left half written."""
+        self.say(f"run {self.run.row.id} ({self.run.timestamp}) is killed: {act.reason}")
+        self.was_killed = True
+        self.blamed |= {*act.blamed}
+        for host in self.run.clients:
+            reason = act.reason if host in act.blamed else KILLED.format(act.reason)
+            self.reasons.setdefault(host, reason)
+        for _ in range(KILL_ROUNDS):
+            own = self.run.members()
+            for process in own:
+                signal_process(process, signal.SIGKILL)
+            if not own:
+                break
+        for folder in self._folders():
+            with suppress(OSError):
+                for path in folder.iterdir():
+                    if path.name.endswith(PARTIAL):
+                        path.unlink()
+
+
+def _dumper_name(process: Process) -> str:
+    """Return what the driver calls a dumper: its first word, `dumper0`; nothing for others."""
+    return next(iter(read_argv(process.pid)), "") if process.name == "dumper" else ""
+
+
+def _calls(process: Process, host: str) -> bool:
+    """Return whether a process is Amanda's ssh to a host (amanda-facts, "The network")."""
+    if process.name != "ssh":
+        return False
+    argv = read_argv(process.pid)
+    return host in argv and any(word.endswith("amandad") for word in argv)
