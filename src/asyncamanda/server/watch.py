@@ -5,6 +5,7 @@ trace alone: clients have words in those. The trace only says which dumper a dum
 counts as dead when it was seen alive before.
 """
 
+import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -168,8 +169,9 @@ class Watchdog:
         return path.parent in self._folders() and path.name.endswith(PARTIAL)
 
     def _folders(self) -> list[Path]:
+        """Return the run's holding directories, as the kernel names them."""
         stamp = self.run.timestamp
-        return [place.resolve() / stamp for place in self.run.settings.holding] if stamp else []
+        return [Path(os.path.realpath(p)) / stamp for p in self.run.settings.holding if stamp]
 
     def _count_lines(self) -> int:
         run, size = self.run, 0
