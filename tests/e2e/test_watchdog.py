@@ -20,7 +20,7 @@ BLANKS = 32_768  # bytes of a dump's header
 TOML = "/etc/asyncamanda/client.toml"
 CALL = "^/usr/bin/ssh -x .* laptop .*amandad"
 WATCH = {"silence": "25s", "dump_silence": "12s", "least_kilobytes": 64, "step": "4s"}
-SILENT = "no more than 64 kB came of its dump within 12 s"
+SILENT = "no more than 64 kB came of its dump within 12s"
 
 Agent = subprocess.Popen[str]
 

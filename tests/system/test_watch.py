@@ -81,7 +81,7 @@ def test_a_run_that_stands_is_killed_and_its_half_written_files_go(
         assert watchdog.was_killed
 
     (said,) = watch(run, tmp_path, look)
-    assert said == f"run 1 ({STAMP}) is killed: nothing came of the run for 8 s"
+    assert said == f"run 1 ({STAMP}) is killed: nothing came of the run for 8s"
     leader.wait(10)
     assert not run.is_alive()
     assert not has_session(leader.pid, run.row.pid_started)

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import IntEnum
 
+from asyncamanda.core.interval import format_interval
+
 LONGEST_PAUSE = timedelta(seconds=5)  # between two looks: more is sleep, or a step of the clock
 ZERO = timedelta(0)
 
@@ -179,10 +181,9 @@ def _find_trouble(
     if watched.lacks_since is not None and now - watched.lacks_since >= policy.step:
         return _Alarm(_Step.CUT, now, _tell_lack(dump))
     if now - watched.since >= policy.dump_silence:
-        bound = (
-            f"{policy.least_kilobytes} kB came of its dump within {_seconds(policy.dump_silence)}"
-        )
-        return _Alarm(_Step.CUT, now, f"no more than {bound}", is_silence=True)
+        least, bound = policy.least_kilobytes, format_interval(policy.dump_silence)
+        reason = f"no more than {least} kB came of its dump within {bound}"
+        return _Alarm(_Step.CUT, now, reason, is_silence=True)
     return None
 
 
@@ -242,7 +243,7 @@ def _act_on_run(
         return replace(watch, alarm=alarm), (KillRun(alarm.reason, ()),)
     trouble = None
     if now - watch.since >= policy.silence:
-        reason = f"nothing came of the run for {_seconds(policy.silence)}"
+        reason = f"nothing came of the run for {format_interval(policy.silence)}"
         trouble = _Alarm(_Step.CUT, now, reason, is_silence=True)
     alarm = _raise(alarm, trouble, policy, now)
     if alarm == watch.alarm:
@@ -252,7 +253,3 @@ def _act_on_run(
         return replace(watch, alarm=alarm, blamed=sight.called), cuts
     alarm = replace(alarm, step=_Step.KILLED)  # it has no chunker that could be ended
     return replace(watch, alarm=alarm), (KillRun(alarm.reason, watch.blamed),)
-
-
-def _seconds(span: timedelta) -> str:
-    return f"{span.total_seconds():g} s"
