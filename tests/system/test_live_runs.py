@@ -140,5 +140,3 @@ def test_an_adopted_runs_log_is_not_older_than_the_run(tmp_path: Path) -> None:
     (files.logdir / newer).write_text("INFO amdump amdump pid 77\n", "utf-8")
     assert run.find_log()
     assert run.log_name == newer
-    named = adopt(replace(row, timestamp="20261124005959"), files.settings, tmp_path / "out")
-    assert named.log_name is None

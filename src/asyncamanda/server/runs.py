@@ -128,8 +128,8 @@ class Run:
         if self.log_name is None:
             # the newest first: a number of a process comes round
             for name in sorted(list_logs(self.settings.logdir) - self.logs_before, reverse=True):
-                if is_older(name, self.row.begun_at):
-                    continue
+                if self.process is None and is_older(name, self.row.begun_at):
+                    continue  # what was there before is known of none that another started
                 parsed = parse_run_log(_first_line(self.settings.logdir, name))
                 if parsed and parsed.pid == self.pid:
                     self.log_name = name
@@ -280,7 +280,6 @@ def adopt(row: RunRow, settings: Settings, output: Path) -> Run:
     run = Run(row, settings, output, timestamp=row.timestamp)
     if row.timestamp:
         names = {n for n in list_logs(settings.logdir) if logs.stamp_of(n) == row.timestamp}
-        names = {n for n in names if not is_older(n, row.begun_at)}
         run.log_name = max(names, default=None)
     run.is_of_this_boot = row.boot_id == read_boot_id()
     return run
