@@ -1,12 +1,14 @@
 """Bytes from one descriptor to another by splice(2): they never come into this process.
 
-One of the two has to be a pipe. Nothing here blocks. It is imported by each stream's process,
-so it imports next to nothing.
+One of the two has to be a pipe. Nothing here blocks. What is heard on the way is copied, until
+nobody wants to hear it any more. It is imported by each stream's process, so it imports next to
+nothing.
 """
 
 import errno
 import fcntl
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from select import POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT
 from stat import S_ISFIFO
@@ -24,13 +26,15 @@ _GONE = POLLERR | POLLHUP | POLLNVAL
 class Flow:
     """Bytes in one direction, from `source` to `sink`, until either is at its end.
 
-    `is_over` then, and the flow has closed neither: whoever made it passes the end on.
+    `is_over` then, and the flow has closed neither: whoever made it passes the end on. `hear` is
+    given each piece that comes, and returns what of it goes on, until it is None.
     """
 
     __slots__ = (
         "_is_copied",
         "_is_wide",
         "_unwritten",
+        "hear",
         "is_blocked",
         "is_over",
         "moved",
@@ -38,15 +42,18 @@ class Flow:
         "source",
     )
 
-    def __init__(self, source: int, sink: int) -> None:
+    def __init__(
+        self, source: int, sink: int, hear: Callable[[bytes], bytes] | None = None
+    ) -> None:
         self.source = source
         self.sink = sink
+        self.hear = hear
         self.is_over = False
         self.moved = 0  # bytes so far
         self.is_blocked = False  # there is something, and the sink does not take it
         self._is_copied = False
         self._is_wide: bool | None = None  # None: it was not tried
-        self._unwritten = b""
+        self._unwritten = memoryview(b"")
         for descriptor in (source, sink):
             if not S_ISFIFO(os.fstat(descriptor).st_mode):  # splice's flag is for pipes alone
                 os.set_blocking(descriptor, False)
@@ -76,9 +83,20 @@ class Flow:
         """
         return bool(self._is_wide) and 0 < self.moved - before < WIDE // 2
 
+    def insert(self, piece: bytes) -> None:
+        """Let a piece go out before all that is still to come."""
+        if piece:
+            self._unwritten = memoryview(bytes(self._unwritten) + piece)
+            self.is_blocked = True
+
+    def take_back(self) -> bytes:
+        """Return what has come and not gone out, which is not the flow's any more."""
+        kept, self._unwritten = bytes(self._unwritten), memoryview(b"")
+        return kept
+
     def _move(self) -> None:
         try:
-            if self._is_copied:
+            if self._is_copied or self.hear or self._unwritten:
                 self._copy()
             else:
                 self._splice()
@@ -88,7 +106,8 @@ class Flow:
     def _bear(self, error: OSError) -> None:
         if error.errno in _LATER:
             # the sink is full, or the source empty: what was not waited for is waited for now
-            self.is_blocked = bool(self._unwritten) if self._is_copied else not self.is_blocked
+            is_copying = self._is_copied or self.hear or self._unwritten
+            self.is_blocked = bool(self._unwritten) if is_copying else not self.is_blocked
         elif error.errno in _CANNOT and not self._is_copied:
             self._is_copied, self.is_blocked = True, False
         else:
@@ -106,12 +125,12 @@ class Flow:
     def _copy(self) -> None:
         """Read a piece, or write of what was read, which waits for poll's word on the sink."""
         if self._unwritten:
-            count = os.write(self.sink, self._unwritten)
-            self._unwritten = self._unwritten[count:]
-            self.moved += count
+            self._unwritten = self._unwritten[os.write(self.sink, self._unwritten[:COPIED]) :]
         else:
-            self._unwritten = os.read(self.source, COPIED)
-            self.is_over = not self._unwritten
+            piece = os.read(self.source, COPIED)
+            self.moved += len(piece)
+            self.is_over = not piece
+            self._unwritten = memoryview(self.hear(piece) if self.hear else piece)
         self.is_blocked = bool(self._unwritten)
 
 
