@@ -27,6 +27,7 @@ import pytest
 from asyncamanda.core import mux
 from asyncamanda.core.authority import Identity
 from asyncamanda.core.protocol import Open, Shut
+from asyncamanda.server import call as call_module
 from asyncamanda.server import relay as relay_module
 from asyncamanda.server import switchboard
 from asyncamanda.server.call import SESSION
@@ -302,6 +303,7 @@ def lend_ground(
     with tempfile.TemporaryDirectory() as state:
         for name in ("relay_path", "relay_folder", "make_runtime_folder"):
             monkeypatch.setattr(getattr(switchboard, name), "__defaults__", (state,))
+        monkeypatch.setattr(call_module, "REFUSED_WITHIN", 0)  # nobody here waits for an answer
         ground = Ground(state, log)
         monkeypatch.setattr(relay_module, "is_of_a_dump", lambda _ssh: ground.are_dumps)
         try:

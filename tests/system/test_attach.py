@@ -23,6 +23,7 @@ import pytest
 from tests.system import watching
 
 from asyncamanda.core import mux
+from asyncamanda.core.packets import ACK, NAK, REP, REQ, end, packet
 from asyncamanda.server import switchboard
 
 TOKEN = "0123456789abcdef" * 2
@@ -69,6 +70,17 @@ def read_all(descriptor: int, seconds: float = 10) -> bytes:
             return found
         found += piece
     pytest.fail(f"no end after {len(found)} bytes")
+
+
+def read_some(descriptor: int, size: int, seconds: float = 10) -> bytes:
+    """Return the next `size` bytes; fewer at the end."""
+    found = b""
+    while len(found) < size and is_readable(descriptor, seconds):
+        piece = os.read(descriptor, size - len(found))
+        if not piece:
+            break
+        found += piece
+    return found
 
 
 class Ground:
@@ -121,14 +133,30 @@ class Ground:
         caller.settimeout(10)
         return caller, switchboard.unpack(caller.recv(switchboard.LARGEST))
 
-    def go(self, settings: str = "") -> socket.socket:
-        """Start the gate and give it a call of Amanda's; return the dispatcher's end."""
+    def go(self, settings: str = "", *, is_dump: bool = True) -> socket.socket:
+        """Start the gate and give it a call of Amanda's; return the dispatcher's end.
+
+        A dump's data may come from then on, if it is one.
+        """
         self.start(settings=settings)
         carrier, words = self.accept()
         assert words == HELLO
         socket.send_fds(carrier, [switchboard.pack("go", str(SESSION))], self._passed)
         self._let_go()
+        if is_dump:
+            self.ask(packet(1, REQ, "SERVICE sendbackup\n"))
+            self.answer(packet(1, REP, "CONNECT DATA 499999\n"))
         return carrier
+
+    def ask(self, request: bytes) -> None:
+        """Let Amanda send something to the client, which hears it."""
+        os.write(self.amanda_writes, request)
+        assert read_some(self.client_reads, len(request)) == request
+
+    def answer(self, reply: bytes) -> None:
+        """Let the client send something to Amanda, which hears it."""
+        os.write(self.client_writes, reply)
+        assert read_some(self.amanda_reads, len(reply)) == reply
 
     @property
     def client_writes(self) -> int:
@@ -237,7 +265,7 @@ def test_both_directions_arrive_whole(ground: Ground) -> None:
     reader.join(10)
     assert heard == [down]
     assert not ground.is_over()  # nobody has said how amandad ended
-    carrier.send(switchboard.pack("status", "0"))
+    carrier.send(switchboard.pack("status", "0", "why"))
     assert ground.wait() == 0
     assert ground.last_word() == mux.exit_message(SESSION, 0)
     for writer in writers:
@@ -256,7 +284,7 @@ def test_the_end_of_amandas_input_goes_on_to_the_client(ground: Ground) -> None:
     assert os.read(ground.amanda_reads, 100) == b"answer"
     ground.end_client()
     assert read_all(ground.amanda_reads) == b""
-    carrier.send(switchboard.pack("status", "3"))
+    carrier.send(switchboard.pack("status", "3", "why"))
     assert ground.wait() == 3
 
 
@@ -268,7 +296,7 @@ def test_the_end_of_amandads_output_goes_on_to_amanda(ground: Ground) -> None:
     assert read_all(ground.amanda_reads, 2) == b"last"
     os.write(ground.amanda_writes, b"more")
     assert os.read(ground.client_reads, 100) == b"more"
-    carrier.send(switchboard.pack("status", "0"))
+    carrier.send(switchboard.pack("status", "0", "why"))
     assert ground.wait() == 0
 
 
@@ -295,7 +323,7 @@ def test_a_client_that_reads_no_more_ends_what_amanda_writes(ground: Ground) -> 
 def test_amandads_status_is_the_gates_and_amandas(ground: Ground, status: int) -> None:
     """Though it comes before the last bytes do."""
     carrier = ground.go()
-    carrier.send(switchboard.pack("status", str(status)))
+    carrier.send(switchboard.pack("status", str(status), "why"))
     os.write(ground.client_writes, b"the end")
     ground.end_client()
     assert read_all(ground.amanda_reads) == b"the end"
@@ -316,7 +344,7 @@ def test_without_a_status_it_ends_with_ssh_s_own(ground: Ground) -> None:
 def test_with_a_status_and_no_end_it_ends(ground: Ground) -> None:
     """What amandad started may hold its output open for ever."""
     carrier = ground.go("LAST_BYTES_SECONDS=0.3 STATUS_SECONDS=0 LOOK_EVERY=0.05")
-    carrier.send(switchboard.pack("status", "0"))
+    carrier.send(switchboard.pack("status", "0", "why"))
     began_at = time.monotonic()
     assert ground.wait(2) == 0
     assert time.monotonic() - began_at >= 0.25
@@ -325,7 +353,7 @@ def test_with_a_status_and_no_end_it_ends(ground: Ground) -> None:
 def test_with_a_status_every_byte_that_comes_is_waited_for_anew(ground: Ground) -> None:
     """On a slow way the last bytes may come long after it, with gaps between."""
     carrier = ground.go("LAST_BYTES_SECONDS=0.5 STATUS_SECONDS=0 LOOK_EVERY=0.05")
-    carrier.send(switchboard.pack("status", "0"))
+    carrier.send(switchboard.pack("status", "0", "why"))
     for _ in range(4):
         time.sleep(0.25)
         os.write(ground.client_writes, b"x")
@@ -339,7 +367,7 @@ def test_what_has_come_is_not_cut_off_because_amanda_is_slow(ground: Ground) -> 
     data = os.urandom(1 << 18)
     write_later(ground.client_writes, data)
     ground.end_client()
-    carrier.send(switchboard.pack("status", "0"))
+    carrier.send(switchboard.pack("status", "0", "why"))
     time.sleep(0.7)
     assert read_all(ground.amanda_reads) == data
     assert ground.wait() == 0
@@ -350,7 +378,7 @@ def test_stop_ends_it_at_once(ground: Ground) -> None:
     carrier = ground.go()
     os.write(ground.client_writes, b"half")
     assert os.read(ground.amanda_reads, 100) == b"half"
-    carrier.send(switchboard.pack("stop"))
+    carrier.send(switchboard.pack("stop", "why"))
     assert read_all(ground.amanda_reads, 1) == b""
     assert ground.last_word() == mux.exit_message(SESSION, 255)
     assert ground.wait(1) == 255
@@ -364,7 +392,7 @@ def test_stop_ends_it_though_amanda_does_not_read(ground: Ground) -> None:
     write_later(ground.client_writes, os.urandom(1 << 20))
     write_later(ground.amanda_writes, os.urandom(1 << 20))
     time.sleep(0.2)
-    carrier.send(switchboard.pack("stop"))
+    carrier.send(switchboard.pack("stop", "why"))
     assert ground.wait(1) == 255
 
 
@@ -385,7 +413,7 @@ def test_what_amandas_ssh_says_is_passed_over(ground: Ground) -> None:
     os.write(ground.client_writes, b"x")
     assert os.read(ground.amanda_reads, 100) == b"x"
     ground.end_client()
-    carrier.send(switchboard.pack("status", "0"))
+    carrier.send(switchboard.pack("status", "0", "why"))
     assert ground.wait() == 0
 
 
@@ -406,7 +434,7 @@ def test_it_outlives_the_dispatcher_and_finds_the_next_one(ground: Ground) -> No
     os.write(ground.client_writes, b"three")
     assert os.read(ground.amanda_reads, 100) == b"three"
     ground.end_client()
-    following.send(switchboard.pack("status", "9"))
+    following.send(switchboard.pack("status", "9", "why"))
     assert ground.wait() == 9
     assert ground.last_word() == mux.exit_message(SESSION, 9)
 
@@ -418,7 +446,7 @@ def test_the_next_dispatcher_can_stop_it(ground: Ground) -> None:
         carrier.close()
         carrier, words = ground.accept()
         assert words[0] == "attached"
-    carrier.send(switchboard.pack("stop"))
+    carrier.send(switchboard.pack("stop", "why"))
     assert ground.wait(1) == 255
 
 
@@ -541,7 +569,7 @@ def test_a_dispatcher_that_answers_nothing_holds_up_no_data(ground: Ground) -> N
 
 def test_while_bytes_come_from_the_client_it_says_that_it_lives(ground: Ground) -> None:
     """The client's own words may be behind them; and what Amanda sends says nothing of it."""
-    carrier = ground.go("LOOK_EVERY=0.05")
+    carrier = ground.go("LOOK_EVERY=0.05", is_dump=False)
     os.write(ground.amanda_writes, b"x")
     assert not is_readable(carrier, 0.2)
     for _ in range(2):
@@ -613,3 +641,99 @@ def _cpu_ticks(pid: int) -> int:
     """Return what a process has used, in hundredths of a second (proc(5))."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return int(fields[11]) + int(fields[12])
+
+
+# -- what Amanda waits for an answer to
+
+ASKED = packet(3, REQ, "SERVICE sendsize\n")
+ANSWER = packet(3, REP, "/srv/docs 0 SIZE 10\n")
+
+
+def refusal(reason: str, handle: int = 3) -> bytes:
+    """Return what Amanda is told."""
+    return packet(handle, NAK, f"ERROR asyncamanda: {reason}\n")
+
+
+def test_what_is_open_is_refused_before_amandas_ssh_ends(ground: Ground) -> None:
+    """With the reason that the dispatcher gives; it ends as soon as Amanda has gone."""
+    carrier = ground.go(is_dump=False)
+    ground.ask(ASKED)
+    ground.answer(packet(3, ACK, ""))
+    carrier.send(switchboard.pack("stop", "laptop vanished\n\x1b[2J"))
+    told = refusal(r"laptop vanished\x0a\x1b[2J")
+    assert read_some(ground.amanda_reads, len(told)) == told
+    assert not is_readable(ground.ssh)
+    ground.end_amanda()
+    assert ground.wait(2) == 255
+    assert ground.last_word() == mux.exit_message(SESSION, 255)
+
+
+def test_what_amanda_asks_too_late_is_refused_as_well(ground: Ground) -> None:
+    """It may have one answer, and be about to ask the next thing; it is not waited for for ever."""
+    carrier = ground.go(is_dump=False)
+    ground.ask(ASKED)
+    ground.answer(ANSWER)
+    carrier.send(switchboard.pack("stop", "gone"))
+    os.write(ground.amanda_writes, packet(4, REQ, "SERVICE sendsize\n"))
+    told = refusal("gone", 4)
+    assert read_some(ground.amanda_reads, len(told)) == told
+    assert ground.wait() == 255
+    assert read_all(ground.amanda_reads) == b""
+
+
+def test_half_an_answer_is_none(ground: Ground) -> None:
+    """What is whole before it goes on; Amanda reads no half packet."""
+    ground.go("STATUS_SECONDS=0.2 LOOK_EVERY=0.05", is_dump=False)
+    ground.ask(ASKED)
+    ack = packet(3, ACK, "")
+    os.write(ground.client_writes, ack + ANSWER[:-3])
+    ground.end_client()
+    told = ack + refusal("laptop vanished: its connection has ended")
+    assert read_some(ground.amanda_reads, len(told)) == told
+
+
+def test_a_client_that_speaks_otherwise_is_cut_off(ground: Ground) -> None:
+    """And Amanda is told of what it said."""
+    ground.go(is_dump=False)
+    ground.ask(ASKED)
+    os.write(ground.client_writes, b"bash: amandad: command not found\n")
+    told = refusal(r"laptop: what it sent is not Amanda's: b'bash: am'")
+    assert read_some(ground.amanda_reads, len(told)) == told
+    ground.end_amanda()
+    assert ground.wait() == 255
+
+
+def test_amandads_end_is_the_reason(ground: Ground) -> None:
+    """As the client tells it."""
+    carrier = ground.go(is_dump=False)
+    ground.ask(ASKED)
+    ground.end_client()
+    carrier.send(switchboard.pack("status", "137", "amandad ended with status 137"))
+    told = refusal("amandad ended with status 137")
+    assert read_some(ground.amanda_reads, len(told)) == told
+    ground.end_amanda()
+    assert ground.wait() == 137
+
+
+def test_nothing_is_refused_in_the_middle_of_a_dump(ground: Ground) -> None:
+    """Its data may be cut anywhere, and Amanda sees an end."""
+    carrier = ground.go()
+    ground.answer(end(499_999, 100) + b"half")
+    carrier.send(switchboard.pack("stop", "gone"))
+    assert read_all(ground.amanda_reads, 1) == b""
+    assert ground.wait(1) == 255
+
+
+def test_an_answer_of_any_size_goes_on_in_small_pieces(ground: Ground) -> None:
+    """Amanda's pipe may be full, and the way may be slow."""
+    carrier = ground.go(is_dump=False)
+    ground.ask(ASKED)
+    answer = packet(3, REP, 30_000 * "/srv/docs 0 SIZE 10\n")
+    writer = write_later(ground.client_writes, answer)
+    time.sleep(0.2)
+    assert read_some(ground.amanda_reads, len(answer)) == answer
+    writer.join(10)
+    ground.end_client()
+    ground.end_amanda()
+    carrier.send(switchboard.pack("status", "0", ""))
+    assert ground.wait() == 0

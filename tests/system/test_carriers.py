@@ -40,7 +40,7 @@ def test_the_end_that_a_client_tells_goes_to_the_carrier(ground: Ground) -> None
     ground.shut(line, "0" * 32, 0)
     assert not carrier.has_words()
     ground.shut(line, token, 9, "died")
-    assert carrier.hear() == ["status", "9"]
+    assert carrier.hear() == ["status", "9", "died"]
 
 
 def test_another_client_cannot_end_a_call_that_waits(ground: Ground) -> None:
@@ -68,7 +68,8 @@ def test_streams_are_stopped_with_their_connection(
     elsewhere = ground.take_over("2", connection=OTHER_SSHD)
     tablets = ground.take_over("3", TABLET, others)
     ground.leave(line, is_lost=is_lost)
-    assert mine.hear() == ["stop"]
+    why = "vanished: its connection is lost" if is_lost else "has left"
+    assert mine.hear() == ["stop", f"laptop {why}"]
     assert not elsewhere.has_words()
     assert not tablets.has_words()
 
@@ -87,7 +88,7 @@ def test_what_another_dispatcher_joined_is_watched_over(ground: Ground) -> None:
     stream = ground.take_over("1")
     assert ground.relay.is_busy
     ground.shut(ground.arrive(), "1", 4)
-    assert stream.hear() == ["status", "4"]
+    assert stream.hear() == ["status", "4", "amandad ended with status 4"]
     stream.close()
     ground.until(lambda: not ground.relay.is_busy, "the stream is forgotten")
 
@@ -124,7 +125,7 @@ def test_a_client_is_vouched_for_as_long_as_it_has_a_line(ground: Ground) -> Non
     ground.leave(first, is_lost=True)
     ground.arrive()
     ground.beat(2 * VOUCH_EVERY)
-    assert stream.hear() == ["stop"]
+    assert stream.hear() == ["stop", "laptop vanished: its connection is lost"]
     assert stream.count_wells() == 0
 
 
@@ -167,7 +168,7 @@ def test_stop_is_said_once(ground: Ground) -> None:
     ground.leave(line, is_lost=True)
     ground.beat(STOPPED_WITHIN - SECOND)
     ground.relay.drop("laptop")
-    assert stream.hear() == ["stop"]
+    assert stream.hear() == ["stop", "laptop vanished: its connection is lost"]
     assert not stream.has_words()
     ground.beat(STOPPED_WITHIN + SECOND)
     assert ground.stream.wait(5) == -signal.SIGKILL
@@ -217,5 +218,7 @@ def test_a_carrier_that_dies_at_the_wrong_moment_leaves_nothing(ground: Ground) 
     carrier.theirs.close()
     assert ground.wait(ssh)[0] == 255
     assert not ground.relay.is_busy
+    assert ground.log().count("Amanda's call failed") == 1
     ground.leave(line, is_lost=False)
+    ground.relay.drop("laptop")
     assert count_descriptors() == before

@@ -26,6 +26,8 @@ from tests.system.relays import (
 from tests.system.watching import count_descriptors
 
 from asyncamanda.core.authority import Identity
+from asyncamanda.core.packets import NAK, REQ, packet
+from asyncamanda.server import call as call_module
 from asyncamanda.server import relay as relay_module
 from asyncamanda.server import switchboard
 from asyncamanda.server.call import SESSION
@@ -222,7 +224,7 @@ def test_an_ssh_is_a_dumps_if_a_dumper_started_it(tmp_path: Path, name: str, is_
 
 
 def test_a_client_that_does_not_come_back_in_time_is_given_up(ground: Ground) -> None:
-    """Amanda reads why on ssh's stderr, and the next call finds nobody."""
+    """Amanda reads why on ssh's stderr, and the next call fails at once."""
     line = ground.arrive()
     line.heard_at -= GRACE / 2
     ground.leave(line, is_lost=True)
@@ -231,10 +233,7 @@ def test_a_client_that_does_not_come_back_in_time_is_given_up(ground: Ground) ->
     assert ground.is_waiting(ssh)
     ground.beat(GRACE / 2 + SECOND)
     assert ground.wait(ssh) == (255, "", "asyncamanda: laptop is not connected\n")
-    assert not ground.path().exists()
-    status, _, said = ground.wait(ground.call())
-    assert status == 255
-    assert "asyncamanda" not in said
+    assert ground.wait(ground.call()) == (255, "", "asyncamanda: laptop is not connected\n")
     assert not ground.relay.is_busy
 
 
@@ -263,13 +262,13 @@ def test_a_client_that_is_lost_while_it_is_asked_is_asked_when_it_is_back(ground
 
 
 def test_a_client_that_left_in_good_order_is_not_waited_for(ground: Ground) -> None:
-    """A call fails at once, and nobody listens any more."""
+    """A call fails at once, and so do further ones."""
     line = ground.arrive()
     ssh = ground.call()
     token = ground.asked(line)
     ground.leave(line, is_lost=False)
     assert ground.wait(ssh) == (255, "", "asyncamanda: laptop has left\n")
-    assert not ground.path().exists()
+    assert ground.wait(ground.call()) == (255, "", "asyncamanda: laptop is not connected\n")
     assert ground.attach(token).hear()[0] == "no"
     assert not ground.relay.is_busy
 
@@ -300,6 +299,7 @@ def test_whoever_gives_up_while_held_is_forgotten(ground: Ground) -> None:
     ground.beat()
     assert back.tokens == []
     ground.leave(back, is_lost=False)
+    ground.relay.drop("laptop")
     assert count_descriptors() == before
 
 
@@ -332,6 +332,71 @@ def test_a_call_fails_with_words_however_many_descriptors_there_are(ground: Grou
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+def ask(ssh: subprocess.Popen[bytes], request: bytes) -> None:
+    """Let an ssh's Amanda send something."""
+    assert ssh.stdin
+    ssh.stdin.write(request)
+    ssh.stdin.flush()
+
+
+def refusal(reason: str) -> str:
+    """Return what Amanda reads for its first request."""
+    return packet(1, NAK, f"ERROR asyncamanda: {reason}\n").decode()
+
+
+NOOP = packet(1, REQ, "SERVICE noop\n")
+
+
+@pytest.mark.parametrize(
+    ("is_lost", "reason"), [(True, "laptop is not connected"), (False, "laptop has left")]
+)
+def test_what_amanda_asks_is_refused_before_its_ssh_ends(
+    ground: Ground, is_lost: bool, reason: str
+) -> None:
+    """Of a client that is waited for in vain, of one that leaves, and of one that has left."""
+    line = ground.arrive()
+    ssh = ground.call()
+    ask(ssh, NOOP)
+    ground.asked(line)
+    ground.leave(line, is_lost=is_lost)
+    ground.beat(GRACE + SECOND)
+    assert ground.wait(ssh)[:2] == (255, refusal(reason))
+    late = ground.call()
+    ask(late, NOOP)
+    assert ground.wait(late)[:2] == (255, refusal("laptop is not connected"))
+
+
+def test_what_amanda_asks_is_refused_when_the_dispatcher_ends(ground: Ground) -> None:
+    """It tries the call again, and the next one has it."""
+    ground.leave(ground.arrive(), is_lost=True)
+    ssh = ground.hold()
+    ask(ssh, NOOP)
+    ground.relay.close()
+    assert ground.wait(ssh)[:2] == (255, refusal("asyncamanda's dispatcher ends"))
+
+
+def test_what_amanda_asks_a_little_later_is_refused_as_well(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until it has closed its side; whoever is killed meanwhile leaves nothing."""
+    monkeypatch.setattr(call_module, "REFUSED_WITHIN", 600)
+    line = ground.arrive()
+    listening = count_descriptors()
+    ssh, killed = ground.call(), ground.call()
+    ground.asked(line, 2)
+    ground.leave(line, is_lost=False)
+    assert ground.is_waiting(ssh)
+    ask(ssh, NOOP)
+    assert ground.is_waiting(ssh)
+    assert ssh.stdin
+    ssh.stdin.close()
+    ssh.stdin = None
+    assert ground.wait(ssh)[:2] == (255, refusal("laptop has left"))
+    killed.kill()
+    ground.wait(killed)
+    ground.until(lambda: count_descriptors() == listening, "nothing is left")
+
+
 # -- after another dispatcher
 
 
@@ -353,7 +418,7 @@ def test_a_client_of_the_last_dispatchers_is_not_waited_for_for_ever(ground: Gro
     ssh = ground.hold()
     ground.beat(GRACE + SECOND)
     assert ground.wait(ssh) == (255, "", "asyncamanda: laptop is not connected\n")
-    assert not ground.path().exists()
+    assert ground.wait(ground.call())[0] == 255
 
 
 def test_sockets_that_the_last_dispatcher_left_are_cleared_away(ground: Ground) -> None:
@@ -380,7 +445,7 @@ def test_a_client_that_comes_before_all_is_known_of_the_last_dispatcher_stays(
     assert ground.attach(ground.asked(line)).hear()[0] == "go"
     assert ground.is_waiting(ssh)
     assert ground.path().exists()
-    assert not ground.path("tablet").exists()
+    assert ground.wait(ground.call(client="tablet"))[0] == 255
 
 
 def test_a_client_that_is_not_greeted_is_not_asked(ground: Ground) -> None:
@@ -540,7 +605,7 @@ def test_a_client_that_is_dropped_has_nothing_any_more(ground: Ground) -> None:
     ground.asked(line)
     ground.relay.drop("laptop")
     assert ground.wait(ssh) == (255, "", "asyncamanda: laptop is not enrolled any more\n")
-    assert stream.hear() == ["stop"]
+    assert stream.hear() == ["stop", "laptop is not enrolled any more"]
     assert not tablets.has_words()
     assert not ground.path().exists()
     assert ground.path("tablet").exists()

@@ -120,6 +120,8 @@ def test_an_echo_is_dropped_where_another_line_tells_more() -> None:
         "laptop is not connected",
         "laptop has left",
         "laptop does not open a stream",
+        "laptop vanished: its connection is lost",
+        "asyncamanda's dispatcher ends",
     ],
 )
 def test_a_client_that_is_away_is_no_fault(line: str) -> None:
@@ -130,6 +132,20 @@ def test_a_client_that_is_away_is_no_fault(line: str) -> None:
     assert trouble.is_absence
     assert trouble.mend == "on laptop: asyncamanda run --force"
     (trouble,) = interpret("ERROR: laptop: odd\n", ONE)
+    assert not trouble.is_absence
+
+
+@pytest.mark.parametrize(
+    ("reason", "why"),
+    [
+        ("laptop is not enrolled any more", "revoked"),
+        ("laptop: what it sent is not Amanda's: b'bash: am'", "something else"),
+    ],
+)
+def test_the_relays_refusals_are_known(reason: str, why: str) -> None:
+    """As amcheck prints a NAK."""
+    (trouble,) = interpret(f"ERROR: NAK laptop: asyncamanda: {reason}\n", ONE)
+    assert why in trouble.why
     assert not trouble.is_absence
 
 

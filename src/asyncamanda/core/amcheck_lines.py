@@ -222,10 +222,21 @@ MEANINGS = (
         is_absence=True,
     ),
     Meaning(
-        r"asyncamanda: \S+ (?:is not connected.*|has left|does not open a stream)",
+        r"asyncamanda: (?:\S+ (?:is not connected.*|has left|does not open a stream|vanished: .*)"
+        r"|the dispatcher is gone, .*|asyncamanda's dispatcher ends)",
         "the client's agent is not there (any more), or its connection has just broken",
         _START,
         is_absence=True,
+    ),
+    Meaning(
+        r"asyncamanda: \S+ is not enrolled any more",
+        "its key was revoked, or replaced, while Amanda asked it",
+        "asyncamanda server clients",
+    ),
+    Meaning(
+        r"asyncamanda: \S+: what it sent is not Amanda's: .*",
+        "the client is connected, and something else than Amanda's amandad answers",
+        "on {client}: is amandad Amanda's own? " + _REINSTALL.partition(": ")[2],
     ),
     Meaning(
         r"asyncamanda: there is no (?P<places>/.+) here: is amanda-client installed\?",

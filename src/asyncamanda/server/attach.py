@@ -5,6 +5,9 @@ of Amanda's ssh and the multiplexing connection to that (core/mux.py), whose end
 session's end. From then on it moves bytes, and outlives the dispatcher. What it must never do is
 stay when the client is gone: Amanda would wait for ever (amanda-facts, "dtimeout does not save
 you"). So a dispatcher, this or the next one, has to vouch for the client again and again.
+
+Until a dump's data begins to come it also knows what Amanda waits for an answer to
+(core/packets.py), and refuses that before it ends.
 """
 
 import os
@@ -16,8 +19,11 @@ from select import POLLIN, poll
 
 from asyncamanda.core import mux
 from asyncamanda.core.authority import Identity
+from asyncamanda.core.packets import Conversation
 from asyncamanda.core.printable import printable
 from asyncamanda.server import switchboard
+from asyncamanda.server.refusal import LOOK_EVERY as REFUSE_EVERY
+from asyncamanda.server.refusal import REFUSED_WITHIN, Refusal
 from asyncamanda.system.splice import Flow
 
 LATER, REFUSED = 75, 77  # errors.Exit, as in gate.py
@@ -74,13 +80,16 @@ class _Stream:
         self._overseer: socket.socket | None = overseer
         self._call = socket.socket(fileno=call)
         self._session = session
-        self._out = Flow(from_amanda, CLIENT_OUT)
-        self._in = Flow(CLIENT_IN, to_amanda)
+        self._talk = Conversation()
+        self._out = Flow(from_amanda, CLIENT_OUT, self._hear_amanda)
+        self._in = Flow(CLIENT_IN, to_amanda, self._hear_client)
         self._open = {from_amanda, CLIENT_OUT, CLIENT_IN, to_amanda}
         self._poll = poll()
         self._polled: dict[int, int] = {}
         self._status: int | None = None
         self._is_cut = False
+        self._is_unasked = False  # Amanda's ssh is gone
+        self._why = f"{identity.client} vanished: its connection has ended"
         self._moved: object = None
         self._reported = 0
         now = time.monotonic()
@@ -95,10 +104,42 @@ class _Stream:
             self._turn()
             if self._in.is_worth_a_nap(before):
                 time.sleep(NAP_SECONDS)
+        if not self._talk.is_over and not self._is_unasked:
+            self._refuse()
         status = NO_STATUS if self._status is None else self._status
         with suppress(OSError):  # Amanda's ssh is gone
             self._call.send(mux.exit_message(self._session, status))
         return status
+
+    # -- what Amanda waits for, until a dump's data begins to come
+
+    def _hear_amanda(self, piece: bytes) -> bytes:
+        self._talk.hear_amanda(piece)
+        self._in.insert(self._look_for_data())
+        return piece
+
+    def _hear_client(self, piece: bytes) -> bytes:
+        given = self._talk.hear_client(piece)
+        if self._talk.fault:
+            self._cut(f"{self._identity.client}: {self._talk.fault}")
+        return given + self._look_for_data()
+
+    def _look_for_data(self) -> bytes:
+        """Hear no more if data begins to come; return what was held back until then."""
+        if self._talk.is_over:
+            self._out.hear = self._in.hear = None
+        return self._talk.rest() if self._talk.is_over else b""
+
+    def _refuse(self) -> None:
+        """Refuse what is open, and what Amanda asks until it has read that."""
+        held = self._in.take_back()
+        refusal = Refusal(self._talk, self._out.source, self._in.sink, self._why, held)
+        give_up_at = time.monotonic() + REFUSED_WITHIN
+        while not (refusal.is_over or self._is_unasked) and time.monotonic() < give_up_at:
+            refusal.turn(REFUSE_EVERY)
+            self._hear_call()
+
+    # -- what moves
 
     def _turn(self) -> None:
         """Wait for something to happen, and do it."""
@@ -153,7 +194,12 @@ class _Stream:
         # a pause of the whole machine's is nobody's fault
         self._unwatched += min(now - self._turned_at, 2 * LOOK_EVERY)
         self._turned_at = now
-        return self._unwatched > UNWATCHED_SECONDS
+        if self._unwatched > UNWATCHED_SECONDS:
+            self._cut("the dispatcher is gone, and nobody knows whether the client is there")
+        return self._is_cut
+
+    def _cut(self, why: str) -> None:
+        self._is_cut, self._why = True, why
 
     def _close(self, descriptor: int) -> None:
         """Pass an end on.
@@ -161,10 +207,11 @@ class _Stream:
         sshd holds back the end of a command's output until its stderr has ended as well
         ("ibuf_empty delayed efd" in OpenSSH's channels.c).
         """
-        if descriptor not in self._open:
-            return
+        is_amandas = descriptor not in {CLIENT_IN, CLIENT_OUT}
+        if descriptor not in self._open or (is_amandas and not self._talk.is_over):
+            return  # what is open is refused there, before the end
         self._open.remove(descriptor)
-        if descriptor not in {CLIENT_IN, CLIENT_OUT}:
+        if is_amandas:
             os.close(descriptor)
             return
         nothing = os.open(os.devnull, os.O_RDWR)  # so that their numbers are nobody else's
@@ -175,12 +222,13 @@ class _Stream:
     def _hear_call(self) -> None:
         """Notice that Amanda's ssh has gone; it has nothing to say."""
         try:
-            if not self._call.recv(switchboard.LARGEST):
-                self._is_cut = True
+            is_there = bool(self._call.recv(switchboard.LARGEST))
         except BlockingIOError:
-            pass
+            return
         except OSError:
-            self._is_cut = True
+            is_there = False
+        self._is_unasked |= not is_there
+        self._is_cut |= not is_there
 
     def _hear_overseer(self, overseer: socket.socket) -> None:
         try:
@@ -190,10 +238,10 @@ class _Stream:
         match words:
             case ["well"]:
                 self._unwatched = 0.0
-            case ["stop"]:
-                self._is_cut = True
-            case ["status", status]:
-                self._status = int(status)
+            case ["stop", why]:
+                self._cut(why)
+            case ["status", status, why]:
+                self._status, self._why = int(status), why
             case _:
                 overseer.close()
                 self._overseer = None

@@ -14,11 +14,13 @@ from contextlib import suppress
 from datetime import datetime
 
 from asyncamanda.core import mux
+from asyncamanda.core.packets import Conversation
 from asyncamanda.core.printable import printable
 from asyncamanda.server import switchboard
 from asyncamanda.server.background import write_log
 from asyncamanda.server.callers import peer_of
 from asyncamanda.server.line import Line
+from asyncamanda.server.refusal import LOOK_EVERY, REFUSED_WITHIN, Refusal
 
 # what Amanda runs: amanda-facts, "The network"; tests/e2e/test_relay.py sees the real one do so
 AMANDAD = re.compile(r"(?:/[\w./+-]*/)?amandad -auth=ssh(?: amdump)?")
@@ -53,6 +55,7 @@ class Call:
         self._decoder = mux.Decoder()
         self._descriptors: list[int] = []
         self._session: mux.Packet | None = None  # the request for one
+        self._refusal: Refusal | None = None  # how it ends
         self._loop = asyncio.get_running_loop()
         ssh.setblocking(False)
         self._loop.add_reader(ssh, self._hear)
@@ -104,7 +107,7 @@ class Call:
             case mux.ALIVE_CHECK:
                 self._say(mux.alive(request, os.getpid()))
                 return True
-            case mux.NEW_SESSION if self._session is None:
+            case mux.NEW_SESSION if self._session is None and not self.is_ready:
                 self._session = packet
                 return True
             case _:
@@ -124,35 +127,61 @@ class Call:
             self._on_ready(self)
 
     def _go(self) -> None:
+        is_ending = self._refusal is not None
         self.close()
-        self._on_gone(self)
+        if not is_ending:
+            self._on_gone(self)
 
     # -- its ends
 
     def hand_over(self, carrier: socket.socket) -> bool:
         """Give all that it has to who carries it; return whether that worked. It is closed then."""
-        assert self._session
-        self._say(mux.session_opened(self._session.request, SESSION))
+        self._open()
         passed = [*self._descriptors, self._ssh.fileno()]
         try:
             socket.send_fds(carrier, [switchboard.pack("go", str(SESSION))], passed)
-        except OSError:  # its process is gone; and Amanda's ssh sees its end, too
+        except OSError:  # its process is gone
             return False
-        finally:
-            self.close()
+        self.close()
         return True
 
-    def end(self, status: int, reason: str) -> None:
-        """End as a command that says `reason` and fails."""
-        write_log(f"{self.client}: Amanda's call failed: {reason}")
-        if self.is_ready and self._session:
+    def _open(self) -> None:
+        """Say, once, that the session has begun."""
+        if self._session:
             self._say(mux.session_opened(self._session.request, SESSION))
-            _write_if_room(self._descriptors[2], f"asyncamanda: {printable(reason)}\n")
+        self._session = None
+
+    def end(self, status: int, reason: str, patience: float | None = None) -> None:
+        """End as a command that says `reason` and fails, as soon as Amanda waits for nothing.
+
+        What it asks later than `patience` seconds from now, REFUSED_WITHIN unless given, is not
+        heard any more.
+        """
+        write_log(f"{self.client}: Amanda's call failed: {reason}")
+        if not self.is_ready:
+            self.close()
+            return
+        self._open()
+        _write_if_room(self._descriptors[2], f"asyncamanda: {printable(reason)}\n")
+        from_amanda, to_amanda, _ = self._descriptors
+        self._refusal = Refusal(Conversation(), from_amanda, to_amanda, reason)
+        patience = REFUSED_WITHIN if patience is None else patience
+        self._refuse(status, self._loop.time() + patience)
+
+    def _refuse(self, status: int, give_up_at: float) -> None:
+        """Refuse what Amanda asks, and end when it has gone, or does not."""
+        if self._refusal is None:
+            return  # its ssh has gone
+        self._refusal.turn(0)
+        if self._refusal.is_over or self._loop.time() >= give_up_at:
             self._say(mux.exit_message(SESSION, status))
-        self.close()
+            self.close()
+        else:
+            self._loop.call_later(LOOK_EVERY, self._refuse, status, give_up_at)
 
     def close(self) -> None:
         """Let go of everything."""
+        self._refusal = None
         self._loop.remove_reader(self._ssh)
         self._ssh.close()
         while self._descriptors:

@@ -63,20 +63,20 @@ class Carriers:
         """Return whether any stream is that client's."""
         return any(carrier.place[0] == client for carrier in self._carriers)
 
-    def tell_status(self, client: str, token: str, status: int) -> bool:
+    def tell_status(self, client: str, token: str, status: int, why: str) -> bool:
         """Tell a stream how its amandad ended; return whether there is that stream."""
         for carrier in self._carriers:
             if (carrier.place[0], carrier.token) == (client, token):
-                _say(carrier, "status", str(status))
+                _say(carrier, "status", str(status), why)
                 return True
         return False
 
-    def stop(self, is_meant: Callable[[Place], bool], now: datetime) -> None:
-        """Let streams end at once, so that Amanda sees an end."""
+    def stop(self, is_meant: Callable[[Place], bool], why: str, now: datetime) -> None:
+        """Let streams end at once, so that Amanda sees an end, and hears `why` if it waits."""
         for carrier in self._carriers:
             if is_meant(carrier.place) and carrier.stopped_at is None:
                 carrier.stopped_at = now
-                _say(carrier, "stop")
+                _say(carrier, "stop", why)
 
     def beat(self, places: Collection[Place], now: datetime) -> None:
         """Vouch for the clients that are at `places`, and kill what was stopped and stays."""

@@ -408,6 +408,7 @@ class Dispatcher:
 
         Its connection ends with them: sshd has let it in, and would let it begin another session.
         """
+        self._relay.drop(client)
         dropped = {line: pid for line, pid in self._lines.items() if line.client == client}
         for line, gate_pid in dropped.items():
             sshd = find_connection(gate_pid)
@@ -416,7 +417,6 @@ class Dispatcher:
             if sshd:
                 with contextlib.suppress(OSError):
                     os.kill(sshd, signal.SIGTERM)
-        self._relay.drop(client)
         for desk in self._desks.values():
             desk.queue.withdraw(client, "revoked")
         return len(dropped)

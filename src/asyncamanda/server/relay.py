@@ -36,14 +36,16 @@ SHORT_HOLD = timedelta(seconds=10)  # of a call for which others wait, or somebo
 SOCKETS_EVERY = timedelta(seconds=1)
 ACCEPT_AGAIN_SECONDS = 2.0
 BACKLOG = 64
+GONE_FOR = timedelta(hours=6)  # that calls to a client that has gone are answered: a long run
 CUT = 255  # the exit status of an ssh whose connection is lost
 
 
 @dataclass(slots=True, eq=False)
 class _Post:
-    """Where one client is called. `lost_at` is when it was last heard, if it is not there.
+    """Where one client is called. `lost_at` is when it was last heard, if it is waited for.
 
-    Without a listener its socket could not be made, which is tried again.
+    Without a listener its socket could not be made, which is tried again. `gone_at` is since when
+    its calls are refused: a run that had it may still try, and would find nobody's socket.
     """
 
     client: str
@@ -52,6 +54,7 @@ class _Post:
     is_noted: bool = False  # that it could not be made
     calls: list[Call] = field(default_factory=list)
     lost_at: datetime | None = None
+    gone_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,8 @@ class Relay:
 
     def arrive(self, line: Line) -> None:
         """Let Amanda call the client of a line, which was greeted."""
-        self._await(line.client).lost_at = None
+        post = self._await(line.client)
+        post.lost_at = post.gone_at = None
 
     def leave(self, line: Line, *, is_lost: bool) -> None:
         """Note that a line has ended. A client that was lost is waited for."""
@@ -116,7 +120,8 @@ class Relay:
         place = line.client, self._lines.pop(line)
         if place not in self._places():
             self._limits.pop(place, None)
-            self._carriers.stop(lambda other: other == place, self._now)
+            why = "vanished: its connection is lost" if is_lost else "has left"
+            self._carriers.stop(lambda other: other == place, f"{line.client} {why}", self._now)
         post = self._posts.get(line.client)
         if post is None:
             return
@@ -125,17 +130,18 @@ class Relay:
                 call.forget_token()
         if any(other.client == line.client for other in self._lines):
             return
-        if is_lost:
+        if is_lost and post.gone_at is None:
             silence = read_clock() - line.heard_at
             post.lost_at = self._now - min(max(silence, timedelta(0)), self._grace)
         else:
-            self._close(post, f"{line.client} has left")
+            self._refuse_all(post, f"{line.client} has left")
 
     def drop(self, client: str) -> None:
         """End all that goes on with a client that may not come in any more."""
-        self._carriers.stop(lambda place: place[0] == client, self._now)
+        why = f"{client} is not enrolled any more"
+        self._carriers.stop(lambda place: place[0] == client, why, self._now)
         if post := self._posts.get(client):
-            self._close(post, f"{client} is not enrolled any more")
+            self._close(post, why)
 
     def has_stream(self, client: str) -> bool:
         """Return whether a call of Amanda's to the client goes on, or waits for it."""
@@ -158,9 +164,9 @@ class Relay:
         self._barred.pop(client, None)
 
     def close(self) -> None:
-        """Listen no more. Streams go on, and calls end with this process."""
-        for post in self._posts.values():
-            self._deafen(post)
+        """Listen no more, and refuse what waits. Streams go on."""
+        for post in list(self._posts.values()):
+            self._close(post, "asyncamanda's dispatcher ends", patience=0)
 
     def _places(self) -> set[Place]:
         return {(line.client, connection) for line, connection in self._lines.items()}
@@ -179,9 +185,11 @@ class Relay:
         for post in list(self._posts.values()):
             if look_again:
                 self._listen(post)
-            if post.lost_at is not None and now - post.lost_at > self._grace:
+            if post.gone_at is not None and now - post.gone_at > GONE_FOR:
                 self._close(post, f"{post.client} is not connected")
                 continue
+            if post.lost_at is not None and now - post.lost_at > self._grace:
+                self._refuse_all(post, f"{post.client} is not connected")
             for call in list(post.calls):
                 self._look_after(post, call)
         self._carriers.beat(self._places(), now)
@@ -277,9 +285,16 @@ class Relay:
                 if path.stat().st_ino == post.inode:
                     path.unlink()
 
-    def _close(self, post: _Post, why: str) -> None:
+    def _refuse_all(self, post: _Post, why: str) -> None:
+        """Wait for a client no more: all calls to it fail from now on."""
+        post.lost_at, post.gone_at = None, self._now
         for call in list(post.calls):
-            self._end(post, call, CUT, why)
+            if call.is_ready:
+                self._end(post, call, CUT, why)
+
+    def _close(self, post: _Post, why: str, patience: float | None = None) -> None:
+        for call in list(post.calls):
+            self._end(post, call, CUT, why, patience)
         self._deafen(post)
         del self._posts[post.client]
 
@@ -311,11 +326,16 @@ class Relay:
             self._end(post, call, CUT, f"{post.client} is not called any more in this run: {why}")
             return
         call.is_of_a_dump = is_of_a_dump(call.caller)
-        self._ask(post, call)
+        if post.gone_at is not None:
+            self._end(post, call, CUT, f"{post.client} is not connected")
+        else:
+            self._ask(post, call)
 
-    def _end(self, post: _Post, call: Call, status: int, reason: str) -> None:
+    def _end(
+        self, post: _Post, call: Call, status: int, reason: str, patience: float | None = None
+    ) -> None:
         post.calls.remove(call)
-        call.end(status, reason)
+        call.end(status, reason, patience)
 
     # -- streams
 
@@ -338,7 +358,10 @@ class Relay:
                 carrier.send(switchboard.pack("no", "no stream of this client's is waited for"))
             return False
         calls.remove(call)
-        return call.hand_over(carrier)
+        if call.hand_over(carrier):
+            return True
+        call.end(CUT, f"{identity.client} vanished: its stream's process has ended")
+        return False
 
     def watch(self, place: Place, token: str, carrier: socket.socket, pid: int) -> None:
         """Watch over a stream that is joined, by this dispatcher or by another."""
@@ -346,7 +369,10 @@ class Relay:
 
     def shut(self, line: Line, message: Shut) -> None:
         """Hear from a client that a stream has ended, or did not begin."""
-        if self._carriers.tell_status(line.client, message.token, message.status):
+        status, why = message.status, _explain(message)
+        if self._carriers.tell_status(line.client, message.token, status, why):
+            if status:
+                write_log(f"{line.client}: {why}")
             return
         post = self._posts.get(line.client)
         for call in post.calls if post else ():
@@ -363,8 +389,12 @@ class Relay:
         if message.is_refused and others > 1 and call.tries < MOST_TRIES:
             self._limits[place] = _Limit(others, self._now)
         else:
-            reason = message.reason or f"amandad ended with status {message.status}"
-            self._end(post, call, message.status, reason)
+            self._end(post, call, message.status, _explain(message))
+
+
+def _explain(message: Shut) -> str:
+    """Return why a stream has ended or did not begin, by its client's word."""
+    return message.reason or f"amandad ended with status {message.status}"
 
 
 def is_of_a_dump(ssh: int) -> bool:

@@ -13,8 +13,8 @@ and waits for `exit CODE`. One that is to carry a stream (attach.py) says
 
 and is told `no REASON`, or `go SESSION` with four descriptors: Amanda's stdin, stdout and
 stderr, and the connection to its ssh. It then hears `well` every few seconds, and perhaps `status
-CODE` or `stop`; and says `alive` while bytes come from the client. Everybody else says one thing
-and reads the answer, a JSON text, to the end.
+CODE REASON` or `stop REASON`; and says `alive` while bytes come from the client. Everybody else
+says one thing and reads the answer, a JSON text, to the end.
 
 Beside that socket lies, for each client that is connected, the one on which Amanda's ssh calls
 it (relay.py). Only the Amanda user and root get into the folders (0700).
