@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pty
 import random
@@ -437,3 +438,50 @@ def test_an_answer_is_not_kept_back(ends: Ends) -> None:
         assert select.select([holder], [], [], 1)[0], f"{sent - len(heard)} bytes are kept back"
         heard += os.read(holder, 1 << 16)
     assert heard == DATA[:sent]
+
+
+# -- what is heard
+
+
+def test_what_is_heard_is_copied_until_nobody_hears_it(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What goes on is what the hearer says, in order; then it is spliced, whole."""
+    (reader, writer), (far_reader, far_writer) = ends.pipe(), ends.pipe()
+    heard: list[bytes] = []
+
+    def hear(piece: bytes) -> bytes:
+        heard.append(piece)
+        if b"end" in piece:
+            carrier.flow.hear = None
+        return piece.upper()
+
+    carrier = Carrier(Flow(reader, far_writer, hear))
+    os.write(writer, b"some")
+    carrier.turn()
+    assert carrier.flow.moved == 4
+    carrier.flow.insert(b"+")
+    os.write(writer, b"the end")
+    carrier.rest()
+    assert os.read(far_reader, 100) == b"SOME+THE END"
+    monkeypatch.setattr(os, "read", None)
+    os.write(writer, b"rest")
+    ends.close(writer)
+    carrier.carry()
+    monkeypatch.undo()
+    assert os.read(far_reader, 100) == b"rest"
+    assert heard == [b"some", b"the end"]
+
+
+def test_more_than_the_sink_takes_is_inserted_and_taken_back(ends: Ends) -> None:
+    """It goes out as there is room, and nothing is read before it is out."""
+    (reader, writer), (far_reader, far_writer) = ends.pipe(), ends.pipe()
+    carrier = Carrier(Flow(reader, far_writer, lambda piece: piece))
+    os.write(writer, b"later")
+    carrier.flow.insert(DATA)
+    carrier.rest()
+    size = fcntl.fcntl(far_writer, fcntl.F_GETPIPE_SZ)
+    assert carrier.flow.take_back() == DATA[size:]
+    assert os.read(far_reader, size) == DATA[:size]
+    carrier.rest()
+    assert os.read(far_reader, 100) == b"later"
