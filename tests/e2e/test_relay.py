@@ -135,7 +135,7 @@ def test_amcheck_reaches_a_client_that_is_connected(office: Office) -> None:
     agent.terminate()
     agent.communicate()
     done = office.server.amanda("amcheck", "-c", "daily", "laptop", check=False, timeout=20)
-    assert "selfcheck request failed" in done.stdout
+    assert "ERROR: NAK laptop: asyncamanda: laptop is not connected\n" in done.stdout
 
 
 def call(office: Office, client: str, command: str) -> "subprocess.CompletedProcess[str]":

@@ -148,3 +148,18 @@ def test_twenty_cuts_in_one_run_end_well(office: Office) -> None:
     assert code == 100, words
     assert "amandad ended with status 137" in words
     assert office.diary.count("amandad ended with status 137") >= ATTEMPTS * len(DISKS)
+
+
+def test_client_that_was_never_there_fails_alone(office: Office) -> None:
+    """An amdump of somebody else's names one that is not connected, and one that is."""
+    office.configure({"batch_window": "5m"})
+    tower = office.start("tower")
+    wait_until("it can be called", lambda: office.reachable() == ["tower"])
+    office.server.amdump("laptop", "tower", check=False)
+    (log,) = office.server.run_logs()
+    assert "FINISH planner" in log
+    assert any("asyncamanda: laptop is not connected" in line for line in office.failures())
+    assert not any(" tower " in line for line in office.failures())
+    assert office.server.restore("tower", DISK) == office.client("tower").tree(DISK)
+    tower.kill()
+    tower.communicate()

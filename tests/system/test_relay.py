@@ -366,6 +366,23 @@ def test_what_amanda_asks_is_refused_before_its_ssh_ends(
     assert ground.wait(late)[:2] == (255, refusal("laptop is not connected"))
 
 
+def test_a_client_that_was_never_there_is_answered_for(ground: Ground) -> None:
+    """As soon as it comes it is called; and it is not waited for if it only tries to come."""
+    ground.relay.expect(["laptop", "tablet"])
+    line = ground.admit()
+    ground.leave(line, is_lost=True)
+    ssh = ground.call()
+    ask(ssh, NOOP)
+    assert ground.wait(ssh)[:2] == (255, refusal("laptop is not connected"))
+    assert ground.relay.reachable() == []
+    back = ground.arrive()
+    ground.relay.expect(["laptop"])
+    ground.call()
+    ground.asked(back)
+    ground.relay.drop("tablet")
+    assert not ground.path("tablet").exists()
+
+
 def test_what_amanda_asks_is_refused_when_the_dispatcher_ends(ground: Ground) -> None:
     """It tries the call again, and the next one has it."""
     ground.leave(ground.arrive(), is_lost=True)

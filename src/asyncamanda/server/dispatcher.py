@@ -55,6 +55,7 @@ BACKLOG = 512
 HOUR = timedelta(hours=1)
 SSHD = frozenset({"sshd", "sshd-session"})  # the latter since OpenSSH 9.8
 FORGET_EVERY = timedelta(days=1)
+ENROLLED_EVERY = timedelta(seconds=1)
 KEPT = timedelta(days=180)  # requests and sessions that are over; verdicts stay
 BURST_SECONDS = 10  # so many seconds' messages may come at once
 OPEN_AGAIN_SECONDS = 1.0
@@ -100,6 +101,7 @@ class Dispatcher:
         awaited = {host for run in live for host in run.hosts}
         awaited |= {request.client for request in requests}
         self._relay.start(awaited & {*relayed_clients(self._registry.entries())})
+        self._expect_enrolled(read_clock())
         for name in [run.amanda_config for run in live] + [one.amanda_config for one in requests]:
             self._desk(name)
         write_log("the dispatcher is ready")
@@ -130,6 +132,7 @@ class Dispatcher:
                 line.beat(now)
         self._steady += min(max(now - self._ticked_at, timedelta(0)), LONGEST_TICK)
         self._ticked_at = now
+        self._expect_enrolled(now)
         self._relay.beat(self._steady)
         if self._rhythm.is_due("ledger", LEDGER_EVERY, now) and self._is_ledger_lost():
             self._background.start(self._replace_ledger())
@@ -146,6 +149,10 @@ class Dispatcher:
         self._busy_at = min(self._busy_at, now)  # the clock may be set back
         if now - self._busy_at > self._config.idle_exit:
             self._stop.set()
+
+    def _expect_enrolled(self, now: datetime) -> None:
+        if self._rhythm.is_due("enrolled", ENROLLED_EVERY, now):
+            self._relay.expect(relayed_clients(self._registry.entries()))
 
     def _is_ledger_lost(self) -> bool:
         return self._record.is_damaged or self._record.ledger.is_gone()
@@ -450,7 +457,7 @@ def dispatch(config: ServerConfig, registry: Registry) -> bool:
     os.umask(0o077)
     os.chdir("/")
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # three for each client
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # four for each client
 
     async def serve() -> bool:
         while True:
