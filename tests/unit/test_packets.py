@@ -137,6 +137,11 @@ def test_what_is_not_understood_of_amandas_ends_it() -> None:
     talk.hear_client(b"\0\0")
     talk.hear_amanda(end(1, LARGEST + 1) + bytes(100))
     assert (talk.is_over, talk.rest()) == (True, b"\0\0")
+    talk = Conversation()
+    talk.hear_amanda(b"what")
+    assert not talk.is_over
+    talk.hear_amanda(b" it says")
+    assert talk.is_over
     assert asked(*[NOOP] * (MOST_OPEN + 2)).is_over
 
 

@@ -47,7 +47,7 @@ class Conversation:
         for handle, size, body in self._amanda.feed(received):
             if size == 0:  # Amanda has given it up
                 self._open.pop(handle, None)
-            elif body[0] == REQ:
+            elif body[:1] == bytes([REQ]):
                 self._open[handle] = body[1:].startswith(_STREAMING)
             if size > LARGEST or len(self._open) > MOST_OPEN:
                 self._open, self.is_over = {}, True
@@ -143,7 +143,7 @@ class _Heads:
                 self._kept = b""
 
     def _wanted(self) -> int:
-        if len(self._kept) < _HEADER:
+        if len(self._kept) < _HEADER or self._number(0) > LARGEST:
             return _HEADER
         return _HEADER + min(self._number(0), _KEPT)
 
