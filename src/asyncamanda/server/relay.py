@@ -158,7 +158,7 @@ class Relay:
 
     def cut(self, client: str, why: str) -> None:
         """End all of Amanda's calls to a client that stays: nothing comes of them."""
-        self._carriers.stop(lambda place: place[0] == client, self._now)
+        self._carriers.stop(lambda place: place[0] == client, why, self._now)
         if post := self._posts.get(client):
             for call in list(post.calls):
                 self._end(post, call, CUT, why)
