@@ -16,7 +16,6 @@ SSH = "/var/backups/.ssh"
 KEY = f"{SSH}/id_ed25519"
 MEMORY = "/var/lib/asyncamanda/client/memory.json"
 LIST = "/etc/amanda/daily/disklist"
-LIBRARY = "libamandad-3.5.1.so"
 
 
 @dataclass(frozen=True)
@@ -149,11 +148,10 @@ BROKEN: dict[str, tuple[Break, dict[str, str], str, int]] = {
     ),
     "amandad without a library": (
         amandad(
-            f"sed s/{LIBRARY}/{LIBRARY.replace('d-', 'x-')}/g {PROGRAMS}/amandad >{AMANDAD}; "
-            f"chmod 755 {AMANDAD}"
+            f"sed s/libamandad-/libamandax-/g {PROGRAMS}/amandad >{AMANDAD}; chmod 755 {AMANDAD}"
         ),
         {"amandad": BAD},
-        "lacks the library libamandax-3.5.1.so",
+        "lacks the library libamandax-3.5.",
         78,
     ),
     "amandad for another machine": (
@@ -219,9 +217,27 @@ BROKEN: dict[str, tuple[Break, dict[str, str], str, int]] = {
     "no amanda-security.conf": (moved(SECURITY), {"tar": BAD}, "No such file", 78),
     "everybody's amanda-security.conf": (owned(SECURITY, "root", "666"), {"tar": BAD}, "0666", 78),
     "amanda-security.conf without tar": (
-        rewritten(SECURITY, f"echo >{SECURITY}"),
+        rewritten(SECURITY, f"sed -i 's,=.*tar,=/opt/tar,' {SECURITY}"),
         {"tar": BAD},
-        "runtar:gnutar_path=/usr/bin/tar",
+        "runtar:gnutar_path=/usr/bin/tar amgtar:gnutar_path=/usr/bin/tar",
+        78,
+    ),
+    "amanda-security.conf without amgtar": (
+        rewritten(SECURITY, f"sed -i 's,^amgtar.*=.*tar,&x,' {SECURITY}"),
+        {"tar": WARNING},
+        "amgtar:gnutar_path=/usr/bin/tar",
+        0,
+    ),
+    "amanda-security.conf of root alone": (
+        owned(SECURITY, "root", "600"),
+        {"tar": BAD},
+        f"chmod 644 {SECURITY}",
+        78,
+    ),
+    "everybody's tar": (
+        covered("/usr/bin/tar", "chmod 777 /srv/copy"),
+        {"tar": BAD},
+        "chmod go-w /usr/bin/tar",
         78,
     ),
     # -- files

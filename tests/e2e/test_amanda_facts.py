@@ -6,6 +6,11 @@ from tests.e2e.laptop import COMMAND, ask, configure
 
 from asyncamanda.core.amandaconfig import parse_config
 from asyncamanda.core.amandates import parse_amandates
+from asyncamanda.core.checkup.rights import Kind, Seen
+from asyncamanda.core.checkup.tar import AMGTAR as AMGTAR_KEY
+from asyncamanda.core.checkup.tar import RUNTAR as RUNTAR_KEY
+from asyncamanda.core.checkup.tar import Security
+from asyncamanda.core.clientconf import ARGV, parse_client_conf
 from asyncamanda.core.curinfo import TapedLevel, parse_curinfo, sanitise_name
 from asyncamanda.core.disklist import Dle, parse_disklist, parse_dles
 from asyncamanda.core.filters import Filters
@@ -78,6 +83,39 @@ def test_hostile_disks_are_read_from_what_amanda_writes(lab: Lab) -> None:
     records, rejected = parse_amandates(lab.client.amandates)
     assert sorted(record.disk for record in records) == sorted(HOSTILE)
     assert rejected.count == 0
+
+
+RUNTAR = "exec /usr/lib/amanda/runtar NOCONFIG tar --create --file - --directory /etc hosts"
+
+
+def test_amanda_security_conf_is_read_as_runtar_reads_it(bare_lab: Lab) -> None:
+    """Which line lets runtar start tar as root, and whose that file and its folder have to be."""
+    laptop, path = bare_lab.client, "/etc/amanda-security.conf"
+    built_in = parse_client_conf(laptop.run(ARGV).stdout)["GNUTAR"]
+    tar = laptop.run(["realpath", built_in]).stdout.strip()
+
+    def starts() -> bool:
+        argv = ["sh", "-c", f"{RUNTAR} >/dev/null"]
+        return laptop.run(argv, user="backup", check=False).returncode == 0
+
+    line = f"{RUNTAR_KEY}={tar}\n"
+    heads = [line.upper().replace(tar.upper(), tar), f"x\n\n{RUNTAR_KEY}=/nope\n{line}"]
+    tails = [line.rstrip(), f" {line}", f"#{line}", line.replace("=", " =")]
+    ends = [line.replace(tar, end) for end in (f" {tar}", f"{tar} ", f"{tar}\r", "/nope")]
+    verdicts = set()
+    for text in ["", line, *heads, *tails, *ends, f"{AMGTAR_KEY}={tar}\n"]:
+        laptop.write(path, text)
+        allowed = Security(Seen(path, Kind.FILE), (), text).allows(RUNTAR_KEY, built_in, tar)
+        assert starts() == allowed, text
+        verdicts.add(allowed)
+    assert verdicts == {True, False}
+    laptop.write(path, line)
+    for place, mode in ((path, "644"), ("/etc", "755")):
+        for change in (f"chmod g+w {place}", f"chown backup {place}"):
+            laptop.run(["sh", "-c", change])
+            assert not starts(), change
+            laptop.run(["sh", "-c", f"chown root {place}; chmod {mode} {place}"])
+            assert starts()
 
 
 def test_the_disklist_is_listed_with_names_as_they_are(bare_lab: Lab) -> None:

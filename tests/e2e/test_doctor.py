@@ -248,8 +248,8 @@ def test_a_client_broken_in_one_way_after_another(lab_prefix: Path) -> None:
         f"mv {LISTS} {LISTS}.x": f"can not stat '{LISTS}': No such file or directory",
         f"touch {LISTS}": f"{LISTS} is not a directory",
         f"rm {LISTS}; mv {LISTS}.x {LISTS}": "",
-        f"cp {security} /srv; echo >{security}": f"security file '{security}' do not allow to run "
-        "'/usr/bin/tar' as root for 'runtar:gnutar_path'",
+        f"cp {security} /srv; sed -i s,=/.*,=/opt/tar, {security}": f"security file '{security}' "
+        "do not allow to run '/usr/bin/tar' as root for 'runtar:gnutar_path'",
         f"rm {security}": realpath,
         f"cp /srv/amanda-security.conf /etc; chmod 666 {security}": f"file/dir '{security}' "
         f"({security}) is writable by everyone",

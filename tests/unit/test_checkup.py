@@ -12,12 +12,12 @@ from asyncamanda.core.checkup.amanda import (
     judge_programs,
     judge_trial,
     judge_user,
-    parse_allowed,
 )
 from asyncamanda.core.checkup.files import Content, Room, judge_amandates, judge_logs, judge_space
 from asyncamanda.core.checkup.keys import Key, judge_host_key, judge_key, parse_way
 from asyncamanda.core.checkup.rights import Kind, Seen, judge_secret
 from asyncamanda.core.checkup.server import judge_clock, judge_disks, judge_error
+from asyncamanda.core.checkup.tar import Security, Tar, judge_tar
 from asyncamanda.core.checkup.upkeep import (
     Timer,
     find_starts,
@@ -173,12 +173,97 @@ def test_setuid_programs(change: dict[str, object], health: Health) -> None:
     assert judge_programs([runtar, replace(runtar, **change)], "backup").health is health  # type: ignore[arg-type]
 
 
-def test_amanda_security_conf_is_read() -> None:
-    """Comments and other programs' lines are none."""
-    text = (
-        "#runtar:gnutar_path=/no\nrunTAR:x=1\nruntar:gnutar_path=/bin/tar\namgtar:gnutar_path=/b\n"
+TAR, REAL = "/bin/tar", "/usr/bin/tar"
+PROGRAM = Seen(TAR, Kind.FILE, "root", 0o755, may_read=True, may_execute=True)
+SECURITY = Seen("/etc/s", Kind.FILE, "root", 0o644, may_read=True)
+ETC = Seen("/etc", Kind.FOLDER, "root", 0o755)
+BOTH = f"runtar:gnutar_path={REAL}\namgtar:gnutar_path={REAL}\n"
+
+
+def judge(text: str, built_in: str = TAR) -> Check:
+    """Return what is made of an amanda-security.conf that says `text`."""
+    security = Security(SECURITY, (ETC,), text)
+    return judge_tar(Tar(replace(PROGRAM, path=built_in), REAL, "tar (GNU tar) 1.35", security))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        BOTH,
+        BOTH.removesuffix("\n"),
+        f"RunTar:GNUTAR_path={REAL}\nAMGTAR:gnutar_path={REAL}",
+        f"runtar:gnutar_path=/opt/tar\namgtar:gnutar_path=/opt/tar\n#x\n\n{BOTH}",
+    ],
+)
+def test_amanda_security_conf_that_allows_tar(text: str) -> None:
+    """Any of the lines may say so, whatever the case of the key."""
+    assert judge(text).health is OK
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "#runtar:gnutar_path=/usr/bin/tar",
+        " runtar:gnutar_path=/usr/bin/tar",
+        "runtar:gnutar_path =/usr/bin/tar",
+        "runtar:gnutar_path= /usr/bin/tar",
+        "runtar:gnutar_path=/usr/bin/tar ",
+        "runtar:gnutar_path=/usr/bin/tar\r",
+        "runtar:gnutar_path=/bin/tar",
+        "amgtar:gnutar_path=/usr/bin/tar",
+    ],
+)
+def test_amanda_security_conf_without_tar(line: str) -> None:
+    """A line counts as Amanda compares it, to the letter; the line to add is said."""
+    check = judge(f"{line}\n")
+    assert check.health is BAD
+    assert "does not allow /usr/bin/tar for runtar:gnutar_path" in check.found
+    assert "printf '%s\\n' runtar:gnutar_path=/usr/bin/tar" in check.mend
+    assert check.mend.endswith(">>/etc/s")
+
+
+def test_tar_that_amanda_was_built_with_needs_no_line() -> None:
+    """As on Debian 13; a line that names another takes that back."""
+    assert judge("", REAL).health is OK
+    check = judge("runtar:gnutar_path=/opt/tar", REAL)
+    assert check.health is BAD
+    assert check.found.endswith("for runtar:gnutar_path")
+    assert "'' runtar:gnutar_path=/usr/bin/tar >>" in check.mend  # its last line has no end
+
+
+def test_amgtar_has_a_line_of_its_own() -> None:
+    """Who has no dumptype with it does not need that, so it is a warning."""
+    check = judge("runtar:gnutar_path=/usr/bin/tar\n")
+    assert (check.health, check.mend.split()[-2:]) == (
+        WARNING,
+        ["amgtar:gnutar_path=/usr/bin/tar", ">>/etc/s"],
     )
-    assert parse_allowed(text) == ("/bin/tar",)
+
+
+@pytest.mark.parametrize(
+    ("tar", "security", "folder", "words"),
+    [
+        ({"mode": 0o775}, {}, {}, "chmod go-w /usr/bin/tar"),
+        ({"owner": "backup"}, {}, {}, "chown root:root /usr/bin/tar"),
+        ({}, {"mode": 0o664}, {}, "chmod go-w /etc/s"),
+        ({}, {"owner": "backup"}, {}, "chown root:root /etc/s"),
+        ({}, {"mode": 0o600, "may_read": False}, {}, "chmod 644 /etc/s"),
+        ({}, {"kind": Kind.NOTHING}, {}, "--force-confmiss amanda-client"),
+        ({}, {"kind": Kind.FOLDER}, {}, "move it away"),
+        ({}, {}, {"mode": 0o777}, "chmod go-w /etc"),
+        ({}, {}, {"owner": "backup"}, "chown root:root /etc"),
+    ],
+)
+def test_what_somebody_else_may_change_is_not_believed(
+    tar: dict[str, object], security: dict[str, object], folder: dict[str, object], words: str
+) -> None:
+    """Amanda looks at tar, at the file, and at the folders above that."""
+    file, etc = replace(SECURITY, **security), replace(ETC, **folder)  # type: ignore[arg-type]
+    program = replace(PROGRAM, **tar)  # type: ignore[arg-type]
+    check = judge_tar(Tar(program, REAL, "tar (GNU tar) 1.35", Security(file, (etc,), BOTH)))
+    assert check.health is BAD
+    assert words in check.mend
 
 
 # -- files

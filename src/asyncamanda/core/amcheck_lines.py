@@ -131,7 +131,7 @@ MEANINGS = (
     Meaning(
         r"Can't get realpath of the security file '(?P<file>.+)': .*",
         "without that file nothing is run as root, so nothing is dumped",
-        "on {client}: apt install --reinstall -o Dpkg::Options::=--force-confmiss amanda-common",
+        "on {client}: apt install --reinstall -o Dpkg::Options::=--force-confmiss amanda-client",
     ),
     Meaning(
         r"file/dir '(?P<file>.+)' \(.+\) is (?:not owned by root|writable by .+)",

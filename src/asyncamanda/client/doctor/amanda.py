@@ -7,7 +7,7 @@ from pathlib import Path
 from asyncamanda.client.doctor.case import Case, Places
 from asyncamanda.client.doctor.looking import ask, look_at, read_lines
 from asyncamanda.client.streams import ENVIRON
-from asyncamanda.core.checkup import amanda
+from asyncamanda.core.checkup import amanda, tar
 from asyncamanda.core.checkup.verdict import Check
 from asyncamanda.core.clientconf import ARGV, parse_client_conf
 
@@ -58,13 +58,14 @@ def check_programs(places: Places, user: str) -> Check:
 
 
 def check_tar(places: Places) -> Check:
-    """Return whether GNU tar is there, and runtar may start it."""
+    """Return whether GNU tar is there, and Amanda may start it as root."""
     path = places.tar
-    tar = amanda.Tar(
-        seen=look_at(path),
-        real_path=os.path.realpath(path),
-        said=ask([str(path), "--version"]).first_line,
-        security=look_at(SECURITY),
-        allowed=amanda.parse_allowed("".join(read_lines(SECURITY))),
-    )
-    return amanda.judge_tar(tar)
+    said = ask([str(path), "--version"]).first_line
+    return tar.judge_tar(tar.Tar(look_at(path), os.path.realpath(path), said, _read_security()))
+
+
+def _read_security() -> tar.Security:
+    """Return what this user sees of amanda-security.conf; Amanda does not look at `/` itself."""
+    *folders, _ = Path(os.path.realpath(SECURITY)).parents
+    text = "".join(read_lines(SECURITY))
+    return tar.Security(look_at(SECURITY), tuple(map(look_at, folders)), text)
