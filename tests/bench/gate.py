@@ -272,10 +272,11 @@ def weigh_bare(office: Office) -> Weight:
     fleet, count = office.client("fleet"), len(CROWD)
     sleepers = fleet.start(["sh", "-c", SLEEP_ALL, "sh", *CROWD], user="backup")
     wait_until("all sleep", lambda: len(office.pids("^sleep 600")) == count, 120)
+    assert len(office.server.sshd_processes("backup")) == count
     bare = weigh(office)
     fleet.run(["pkill", "-x", "ssh"])
     sleepers.communicate(timeout=60)
-    wait_until("they are gone", lambda: not office.pids("^sshd: backup"))
+    wait_until("they are gone", lambda: not office.server.sshd_processes("backup"))
     return bare
 
 

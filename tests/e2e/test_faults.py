@@ -170,7 +170,7 @@ def test_a_dump_that_the_server_lost_looks_like_another_clients_failure(lab: Lab
     lab.client.slow(SLOW)
     agent = lab.client.start([ASYNCAMANDA, "run"])
     lab.client.wait_for_amandates("")
-    lab.client.run(["pkill", "-KILL", "-f", "^sshd: backup"])
+    lab.client.run(["kill", "-KILL", *map(str, lab.client.sshd_processes("backup"))])
     lab.client.heal()
     _, stderr = agent.communicate(timeout=120)
     assert agent.returncode == 75, stderr

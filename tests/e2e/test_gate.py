@@ -184,11 +184,12 @@ def test_revoked_client_is_out_at_once(lab_prefix: Path) -> None:
         office.client("laptop").slow(1_000_000)
         agent = office.start("laptop")
         office.wait_for_dump("laptop")
+        assert office.server.sshd_processes("backup")
         office.ask("server", "revoke", "laptop")
         ((code, words),) = ends([agent], 30)
         assert code == 77, words
         assert "not enrolled" in words or "refused the login" in words
-        wait_until("its connection has ended", lambda: not office.pids("sshd: backup"))
+        wait_until("its connection has ended", lambda: not office.server.sshd_processes("backup"))
         assert office.server.is_amdump_running()
         office.client("laptop").heal()
         office.wait_idle()

@@ -381,6 +381,19 @@ class TestSsh:
             outcomes.append(done.returncode)
         assert outcomes == [0, 255]
 
+    def test_sshds_processes_are_found(self, bare_lab: Lab) -> None:
+        """One of the user's for each login, whose end is the connection's; then none at all."""
+        server, client = bare_lab.server, bare_lab.client
+        assert server.sshd_processes() == []
+        sessions = [client.start(["ssh", "amanda", "echo in; cat"], user="backup") for _ in "12"]
+        assert [read_line(session) for session in sessions] == ["in\n"] * 2
+        first, second = server.sshd_processes("backup")
+        assert len(server.sshd_processes()) == 4  # and root's, which hold them
+        assert server.sshd_processes("nobody") == []
+        server.run(["kill", "-TERM", str(first), str(second)])
+        assert [session.wait(10) for session in sessions] == [255] * 2
+        wait_until(lambda: server.sshd_processes() == [])
+
     def test_connections_are_counted(self, bare_lab: Lab) -> None:
         """Every connection counts, and a stopped sshd accepts none."""
         server, client = bare_lab.server, bare_lab.client

@@ -289,8 +289,8 @@ class Rig:
 
     def sessions(self) -> list[Seen]:
         """Return the server's ends of connections."""
-        names = ("sshd: backup", "sshd: carol", "sshd: root", "sshd: [accepted]")
-        return [seen for seen in self.processes(self.server) if seen.argv[0].startswith(names)]
+        pids = self.server.sshd_processes()
+        return [seen for seen in self.processes(self.server) if seen.pid in pids]
 
     def signal(self, seen: list[Seen], name: str, host: Host | None = None) -> None:
         """Send a signal to processes of the server, or of `host`."""

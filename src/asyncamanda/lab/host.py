@@ -15,6 +15,7 @@ from asyncamanda.lab.errors import LabCommandError
 from asyncamanda.lab.files import HostFiles
 from asyncamanda.lab.namespaces import Holder
 from asyncamanda.lab.network import Plug, Switch
+from asyncamanda.lab.sshd import sshd_connections
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SSHD_LOG = "/var/log/sshd.log"
@@ -234,6 +235,16 @@ class Host(HostFiles):
     def connections(self) -> int:
         """How many connections sshd has accepted so far, logged in or not."""
         return self.read(_SSHD_LOG).count("Connection from ")
+
+    def sshd_processes(self, user: str | None = None) -> list[int]:
+        """Return sshd's processes that serve a connection, by the host's own numbers.
+
+        A login has one of root's and one of its user's, with whose end it ends; with `user` only
+        what runs as that one is meant.
+        """
+        found = sshd_connections(self.path("/proc"))
+        uid = self.account(user).uid if user else None
+        return [pid for pid, owner in found.items() if uid in {None, owner}]
 
     def power_cut(self) -> None:
         """End everything on this host at once, without a word to anybody. Files stay."""
