@@ -175,21 +175,22 @@ def test_amdump_that_fails_is_told_in_words(lab: Lab) -> None:
 
 
 def test_another_client_that_is_away_is_no_failure_of_ours(lab: Lab) -> None:
-    """It makes an amdump of all exit with 5, and whose dump failed nobody tells.
+    """It makes an amdump of all exit with 5, and whose dump failed nobody tells; or with 9.
 
-    Such a run does not count, alarms nobody, and is made once an interval. A line that names
-    this client alone has nothing to do with the other.
+    Such a run does not count, alarms nobody, and is not made again at once. 3.5.4 exits with 9
+    and dumps nobody. A line that names this client alone has nothing to do with the other.
     """
-    furnish(lab, command="/usr/sbin/amdump daily")
+    furnish(lab, command="/usr/sbin/amdump daily", retry_within="1h")
     lab.server.add_dle("ghost", "/srv/docs")
     lab.server.append("/etc/hosts", "10.77.0.99 ghost\n")
     first = ask(lab.client, "run", timeout=180)
     assert first.returncode == 75, first.stderr
     said = " ".join(first.stderr.split())
-    assert "exit status 5: an error, a dump that failed" in said
     assert "amdump CONFIG --exact-match CLIENT" in said
+    is_dumped = "exit status 5: an error, a dump that failed" in said
+    assert is_dumped or "exit status 9: an error, a dump without a result: it dumped nobody" in said
     for disk in DISKS:
-        assert lab.server.stored("laptop", disk), "our dump failed, so this proves nothing"
+        assert bool(lab.server.stored("laptop", disk)) == is_dumped
     assert ask_json(lab.client, "check")["due"], "what is in doubt counts"
     for _ in range(3):
         again = ask(lab.client, "run")
@@ -198,7 +199,8 @@ def test_another_client_that_is_away_is_no_failure_of_ours(lab: Lab) -> None:
 
     configure(lab.client)  # COMMAND names it
     assert ask(lab.client, "run", "--force").returncode == 0
-    assert outcomes(lab.client) == ["doubtful", "backed up"]
+    first_outcome = "doubtful" if is_dumped else "nobody dumped"
+    assert outcomes(lab.client) == [first_outcome, "backed up"]
     assert lab.server.amdump_count == 2
 
 

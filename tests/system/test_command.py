@@ -247,6 +247,19 @@ def test_a_dump_that_failed_for_another_client_is_doubtful(rig: Rig) -> None:
     assert "the last run is doubtful: a dump failed" in asked.stderr
 
 
+def test_a_run_that_dumped_nobody_is_made_again_after_a_wait(rig: Rig) -> None:
+    """Nobody is alarmed; a start in the meantime says nothing where nobody watches."""
+    rig.server.write(f"{rig.stage}/amdump", "#!/bin/sh\nmark\nexit 9\n", mode=0o755)
+    rig.configure(command=f"{rig.stage}/amdump daily", retry_within="1h")
+    done = rig.run("run", "--json")
+    assert (done.exit, done.json["error"]) == (75, "nobody-dumped")
+    memory = rig.memory()
+    assert [each.outcome for each in memory.attempts] == [Outcome.NOBODY]
+    assert (memory.confirmed, memory.told) == ({}, {})
+    silent = rig.run("run")
+    assert (silent.exit, silent.stdout, silent.stderr, rig.marks()) == (75, "", "", 1)
+
+
 def test_a_dump_that_failed_of_this_client_alone_is_a_failure(rig: Rig) -> None:
     """Whatever amandates says."""
     script = "#!/bin/sh\ndump /home\nexit 4\n"

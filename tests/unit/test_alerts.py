@@ -62,6 +62,7 @@ def test_a_failure_is_one(outcome: Outcome, told: BackupState) -> None:
         Outcome.DEFERRED,
         Outcome.STOPPED,
         Outcome.DOUBTFUL,
+        Outcome.NOBODY,
         Outcome.LOST,
         Outcome.INTERRUPTED,
         Outcome.UNSEEN,

@@ -116,6 +116,28 @@ def test_a_dump_that_failed_where_a_wanted_disk_did_not_move_is_ours(
     assert verdict.outcome is Outcome.FAILED
 
 
+@pytest.mark.parametrize("status", [8, 9])
+def test_a_run_that_dumped_nobody_is_no_failure_of_ours(status: int) -> None:
+    """As Amanda 3.5.4 ends with 9 where another client vanishes while it is asked."""
+    verdict = judge_run(AMDUMP, status, ("/",), ())
+    assert isinstance(verdict, NotBackedUp)
+    assert (verdict.reference, verdict.outcome) == ("nobody-dumped", Outcome.NOBODY)
+    assert explain_status(AMDUMP, status) in verdict.message
+    assert "--exact-match CLIENT" in verdict.hint
+    alone = judge_run(ALONE, status, ("/",), ())
+    assert isinstance(alone, NotBackedUp)
+    assert (alone.reference, alone.outcome) == ("run-failed", Outcome.FAILED)
+    assert "amcheck -c CONFIG CLIENT" in alone.hint
+
+
+@pytest.mark.parametrize("status", [4, 5, 12, 13, 24, 25])
+def test_a_run_in_which_a_dump_failed_did_not_leave_out_all(status: int) -> None:
+    """Nor one whose volume failed: ours may be among them."""
+    verdict = judge_run(AMDUMP, status, ("/",), ())
+    assert isinstance(verdict, NotBackedUp)
+    assert verdict.outcome is Outcome.FAILED
+
+
 @pytest.mark.parametrize(
     ("command", "names_one"),
     [

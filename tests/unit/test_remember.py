@@ -26,7 +26,7 @@ SETTLE = timedelta(hours=1)
 EMPTY = Memory(since=NOW)
 
 UNSETTLED = [Outcome.KILLED, Outcome.LOST, Outcome.INTERRUPTED, Outcome.UNSEEN, Outcome.PAUSED]
-RAN = [Outcome.FAILED, Outcome.INCOMPLETE, Outcome.DOUBTFUL, *UNSETTLED]
+RAN = [Outcome.FAILED, Outcome.INCOMPLETE, Outcome.DOUBTFUL, Outcome.NOBODY, *UNSETTLED]
 NOT_RUN = [
     Outcome.UNREACHABLE,
     Outcome.REFUSED,

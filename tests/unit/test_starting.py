@@ -57,6 +57,7 @@ RUNS: dict[Outcome, dict[str, tuple[int, int]]] = {
     Outcome.INCOMPLETE: {"direct": (2, 2), "classic": (2, 2), "gate": (2, 2)},
     Outcome.DOUBTFUL: {"direct": (2, 2), "classic": (2, 2), "gate": (2, 2)},
     Outcome.FAILED: {"direct": (6, 3), "classic": (6, 3), "gate": (11, 3)},
+    Outcome.NOBODY: {"direct": (6, 3), "classic": (6, 3), "gate": (11, 3)},
     Outcome.KILLED: {"direct": (6, 3), "classic": (6, 3), "gate": (48, 48)},
     # at the gate these join the run that goes on, or hear of its end
     Outcome.LOST: {"direct": (6, 3), "classic": (6, 3), "gate": (48, 48)},

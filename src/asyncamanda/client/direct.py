@@ -147,8 +147,9 @@ def _judge(
             return good, None
         case NotBackedUp(reference, message, hint, dumps, outcome):
             bad = Attempt(started_at, ended_at, outcome, message, end.status, dumps)
-            # a doubtful one is no failure of ours, and gets loud once the backup is stale
-            kind = LaterError if outcome is Outcome.DOUBTFUL else NotStoredError
+            # what is no failure of ours gets loud once the backup is stale
+            is_ours = outcome not in {Outcome.DOUBTFUL, Outcome.NOBODY}
+            kind = NotStoredError if is_ours else LaterError
             return bad, kind(reference, message, hint)
 
 

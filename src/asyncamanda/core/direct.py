@@ -17,7 +17,7 @@ AMDUMP_BITS = {
     16: "a tape error",
 }
 STRANGE = 2
-DUMPS_FAILED = 4 | 8  # of one client at least
+DUMP_FAILED, NO_RESULT = 4, 8  # of one client at least
 TAPE_ERROR = 16
 KILLED = 128  # a shell adds a signal's number to it; ssh itself says 255 (ssh(1))
 _BEYOND_WORDS = re.compile(r"[;&|<>$`()*?\[\n\\]")  # what a shell makes something else of
@@ -100,7 +100,7 @@ def _is_perhaps_another(command: str, status: int) -> bool:
     amdump adds 1 to that (5, where a client is away). An error alone, or one of the volume,
     concerns us as well; so does a dump that failed where the command names one client only.
     """
-    is_of_dumps = is_amdump_status(command, status) and bool(status & DUMPS_FAILED)
+    is_of_dumps = is_amdump_status(command, status) and bool(status & (DUMP_FAILED | NO_RESULT))
     return is_of_dumps and not status & TAPE_ERROR and not names_one_client(command)
 
 
@@ -144,10 +144,7 @@ def judge_run(
             Outcome.KILLED,
         )
     if status != 0 and not _is_strange(command, status):
-        if has_moved(wanted, moved) and _is_perhaps_another(command, status):
-            return _cannot_tell(words, moved)
-        hint = _hint_at(command, status)
-        return NotBackedUp("run-failed", f"the run failed, {words}", hint, moved)
+        return _judge_failed(command, status, wanted, moved)
     if not moved:
         return NotBackedUp(
             "nothing-dumped",
@@ -172,6 +169,18 @@ def judge_run(
     return BackedUp(moved, remark if status else "")
 
 
+def _judge_failed(
+    command: str, status: int, wanted: tuple[str, ...], moved: tuple[DumpRecord, ...]
+) -> NotBackedUp:
+    words = explain_status(command, status)
+    if has_moved(wanted, moved) and _is_perhaps_another(command, status):
+        return _cannot_tell(words, moved)
+    if not moved and _is_nobodys(command, status) and not names_one_client(command):
+        return _nobody_dumped(words)
+    hint = _hint_at(command, status)
+    return NotBackedUp("run-failed", f"the run failed, {words}", hint, moved)
+
+
 def _cannot_tell(words: str, moved: tuple[DumpRecord, ...]) -> NotBackedUp:
     """Return the verdict on a run with failed dumps of which none need be this client's.
 
@@ -188,10 +197,38 @@ def _cannot_tell(words: str, moved: tuple[DumpRecord, ...]) -> NotBackedUp:
     )
 
 
+def _is_nobodys(command: str, status: int) -> bool:
+    """Return whether `status` says that dumps have no result, and of none that it failed.
+
+    Amanda 3.5.4's planner dies when a client vanishes while it is asked; then amdump ends with 9
+    and has dumped nobody. 3.5.1 ends with 5, and dumps the others
+    (test_another_client_that_is_away_is_no_failure_of_ours).
+    """
+    kind = status & (DUMP_FAILED | NO_RESULT | TAPE_ERROR)
+    return is_amdump_status(command, status) and kind == NO_RESULT
+
+
+def _nobody_dumped(words: str) -> NotBackedUp:
+    """Return the verdict on a run that dumped no client: whoever caused it, nothing is in doubt."""
+    return NotBackedUp(
+        "nobody-dumped",
+        f"the run ended with {words}: it dumped nobody, as on Debian 13 if any client is away",
+        "it is tried again after a wait. Let the command name this client alone, so that no other "
+        "can do that: amdump CONFIG --exact-match CLIENT; amreport on the server tells more",
+        (),
+        Outcome.NOBODY,
+    )
+
+
 def _hint_at(command: str, status: int) -> str:
     if status in {126, 127}:
         return "try the command on the server, as the user that asyncamanda connects as"
-    if is_amdump_status(command, status) and status & 4:
+    if _is_nobodys(command, status):
+        return (
+            "nobody was dumped: can Amanda reach this client? As its user on the server: "
+            "amcheck -c CONFIG CLIENT"
+        )
+    if is_amdump_status(command, status) and status & DUMP_FAILED:
         return (
             "amreport on the server tells which and why; if it was another client's, let the "
             "command name this one: amdump CONFIG --exact-match CLIENT"

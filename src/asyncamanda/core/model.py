@@ -67,6 +67,7 @@ class Outcome(Enum):
     FAILED = "failed"  # the command ended, and a wanted disk is not backed up
     INCOMPLETE = "incomplete"  # the command ended well, and a wanted disk was not dumped
     DOUBTFUL = "doubtful"  # all that is wanted was dumped, and a dump failed, perhaps another's
+    NOBODY = "nobody dumped"  # the command ended, and dumped no client at all
     KILLED = "killed"  # the command was killed at the server; what it started may go on
     LOST = "lost"  # the connection broke while the command ran
     INTERRUPTED = "interrupted"  # the agent was told to stop while the command ran
