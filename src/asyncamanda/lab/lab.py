@@ -15,6 +15,7 @@ from asyncamanda.lab.host import Host
 from asyncamanda.lab.namespaces import Holder
 from asyncamanda.lab.network import Plug, Switch
 from asyncamanda.lab.router import INNER, OUTER, Router
+from asyncamanda.lab.sshd import plan_settings
 
 DOMAIN = "example.com"
 PASSWORD = "lab-backup"  # noqa: S105 (of an account that exists in the lab only)
@@ -200,7 +201,7 @@ def _write_system_files(host: Host, known: Sequence[Host]) -> None:
     host.write("/etc/mailname", f"{host.name}.{DOMAIN}\n")
     host.write("/etc/resolv.conf", "")
     host.write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files\n")
-    host.write("/etc/ssh/sshd_config", _SSHD_CONFIG)
+    host.write("/etc/ssh/sshd_config", _SSHD_CONFIG + plan_settings())
     # Debian's user backup has neither a shell nor a password
     passwd = host.read("/etc/passwd")
     host.write("/etc/passwd", re.sub(r"^(backup:.*:)[^:]*$", r"\1/bin/bash", passwd, flags=re.M))
