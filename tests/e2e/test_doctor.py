@@ -180,6 +180,16 @@ def test_direct_client_needs_no_relay(lab_prefix: Path) -> None:
             "-",
             "ok",
         ]
+        office.client("laptop").cut()
+        ssh = f"{office.server.account('backup').home}/.ssh"
+        office.server.write(f"{ssh}/config", "ConnectTimeout 2\n", owner="backup")
+        away = doctor(office)
+        assert (away.returncode, "it is off or away" in away.stdout) == (75, True), away.stdout
+        office.client("laptop").heal()
+        office.client("laptop").stop_sshd()
+        refused = doctor(office)
+        assert (refused.returncode, "no sshd listens" in refused.stdout) == (78, True)
+        office.client("laptop").start_sshd()
         office.server.remove(f"{office.server.account('backup').home}/.ssh/known_hosts")
         assert "Host key verification failed." in explained(amcheck(office))
 

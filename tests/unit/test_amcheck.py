@@ -149,6 +149,28 @@ def test_the_relays_refusals_are_known(reason: str, why: str) -> None:
     assert not trouble.is_absence
 
 
+@pytest.mark.parametrize(
+    ("line", "is_absence", "words"),
+    [
+        ("ssh: connect to host laptop port 22: Connection timed out", True, "it is off or away"),
+        ("ssh: connect to host laptop port 22: No route to host", True, "it is off or away"),
+        ("ssh: connect to host 10.0.0.9 port 22: Network is unreachable", True, "off or away"),
+        ("Timeout, server laptop not responding.", True, "it is off or away"),
+        ("ssh: connect to host laptop port 22: Connection refused", False, "no sshd listens"),
+        ("ssh: Could not resolve hostname laptop: Name or service not known", False, "no address"),
+        ("backup@laptop: Permission denied (publickey).", False, "does not let"),
+    ],
+)
+def test_ssh_itself_tells_why_a_client_of_its_own_is_not_reached(
+    line: str, is_absence: bool, words: str
+) -> None:
+    """With a report of 3.5.1's, and with 3.5.4's, which has no line then but its last."""
+    for told in (interpret(BROKEN, ONE, stderr=f"{line}\n"), interpret(stderr=f"{line}\r\n")):
+        (trouble,) = told
+        assert (trouble.said, trouble.is_absence) == (line, is_absence)
+        assert words in trouble.why
+
+
 def test_amadmin_complains_of_the_configuration_in_the_same_words() -> None:
     """A program's name before them is not part of it."""
     text = (

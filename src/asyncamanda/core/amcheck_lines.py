@@ -1,6 +1,7 @@
 """The lines of `amcheck -c` that tell of trouble, and those of OpenSSH and the relay below it.
 
-They are Amanda 3.5.1's. tests/e2e/test_doctor.py breaks a client in each of these ways; the
+They are Amanda 3.5.1's; 3.5.4 says the same, or, where its amcheck dies of a client that is lost,
+nothing but ssh's own words. tests/e2e/test_doctor.py breaks a client in each of these ways; the
 comments name its tests: test_a_client_broken_in_many_ways_at_once is `in_one_go`,
 test_a_client_broken_in_one_way_after_another `one_by_one`, test_trouble_at_the_server
 `at_the_server` and test_trouble_on_the_way `on_the_way`. All are matched whole, without what
@@ -267,6 +268,31 @@ MEANINGS = (
         "the server's Amanda user does not know this client's host key",
         "as the Amanda user, once: ssh {client} true",
     ),
+    # Amanda's own ssh, of a client that it reaches by itself
+    Meaning(
+        r"ssh: connect to host \S+ port \d+: Connection refused",
+        "no sshd listens at the address that {client} has for the server",
+        "on {client}: apt install openssh-server; or correct its address at the server",
+    ),
+    Meaning(
+        r"ssh: connect to host \S+ port \d+: .*|Timeout, server \S+ not responding\.",
+        "it is off or away",
+        "try again when it is on; as the Amanda user here, this has to work: ssh {client} true",
+        is_absence=True,
+    ),
+    Meaning(
+        r"ssh: Could not resolve hostname \S+: .*",
+        "the server knows no address of {client}; where its name comes and goes with it, it is "
+        "off or away",
+        "at the server: give {client} an address in /etc/hosts or DNS, or a HostName in the Amanda "
+        "user's ~/.ssh/config",
+    ),
+    Meaning(
+        r"\S+: Permission denied \(.*\)\.",
+        "the client does not let the server's Amanda user in",
+        "on {client}: add that user's public key to the Amanda user's ~/.ssh/authorized_keys, and "
+        "give it a shell",
+    ),
     # -- on_the_way
     Meaning(
         r"selfcheck request failed: .*",
@@ -275,7 +301,8 @@ MEANINGS = (
         is_echo=True,
     ),
     Meaning(
-        r"kex_exchange_identification: .*|banner exchange: .*|Connection closed by .*",
+        r"kex_exchange_identification: .*|banner exchange: .*|Connection (?:closed|reset) by .*|"
+        r"Connection to \S+ closed by remote host\.|client_loop: send disconnect: .*",
         "ssh found nobody",
         _START,
         is_echo=True,
