@@ -79,7 +79,8 @@ make_environment() {
   local wanted stamp
   wanted=$($python - <<'EOF'
 import tomllib
-project = tomllib.load(open("pyproject.toml", "rb"))["project"]
+with open("pyproject.toml", "rb") as file:
+    project = tomllib.load(file)["project"]
 extras = project["optional-dependencies"]
 print(*project["dependencies"], *extras["notify"], *extras["server"], *extras["test"], sep="\n")
 EOF
