@@ -713,7 +713,7 @@ def test_streams_and_calls_of_a_client_that_stands_still_are_cut(ground: Ground)
     assert ground.relay.has_stream("laptop")
     ground.relay.cut("laptop", "nothing comes")
     assert ground.wait(waiting) == (255, "", "asyncamanda: nothing comes\n")
-    assert carrier.hear() == ["stop"]
+    assert carrier.hear() == ["stop", "nothing comes"]
     carrier.finish(255)
     ground.until(lambda: not ground.relay.has_stream("laptop"), "it has ended")
     assert ground.relay.has_stream("tablet")
