@@ -13,7 +13,7 @@ from asyncamanda.config.server import ServerConfig
 from asyncamanda.core import batch
 from asyncamanda.core.batch import BatchPolicy, Hold, Scene, Start, Wait, decide_batch
 from asyncamanda.core.flush import FlushStep
-from asyncamanda.core.protocol import Queued, Refused
+from asyncamanda.core.protocol import Queued, Refused, Welcome
 from asyncamanda.errors import AsyncamandaError
 from asyncamanda.server import amanda
 from asyncamanda.server.background import Background, Rhythm
@@ -58,17 +58,17 @@ class Desk:
         """Read what Amanda and the ledger have, and go on with what another dispatcher began."""
         site, now = self.site, read_clock()
         await site.open()
-        for live in await site.record.write(lambda ledger: ledger.live_runs()):
+        for live in await site.record.read(lambda ledger: ledger.live_runs()):
             if live.amanda_config == site.name:
                 await self.batches.adopt(live)
-        for row in await site.record.write(lambda ledger: ledger.open_requests(site.name)):
+        for row in await site.record.read(lambda ledger: ledger.open_requests(site.name)):
             run = self.batches.runs.get(row.run_id or 0)
             entry = Entry(
                 row.client, row.submitted_at, row, run=run, left_at=now, machine=row.machine
             )
             self.queue.entries[row.client] = entry
         await self.refresh()
-        self.flushes.recall(await site.record.write(lambda ledger: ledger.recent_runs(site.name)))
+        self.flushes.recall(await site.record.read(lambda ledger: ledger.recent_runs(site.name)))
         await self._look_for_others()
         if not self.batches.runs and not self._has_others:
             self.flushes.clear_keepers()
@@ -103,20 +103,24 @@ class Desk:
         Unless it may not be told: `receive` says so, once its DLEs are known.
         """
         try:
-            await asyncio.shield(self.opened)
-            if self._rhythm.is_due("logs", LOGS_EVERY, read_clock()):
-                await self.refresh()
-            async with self._intake:  # that another client's hello began
-                await self.site.read_dles()
-            if refused := await receive():
-                line.refuse(refused)
-                return
-            message = await self.batches.welcome(line)
+            message = await self.site.record.unless_troubled(self._greet(line, receive))
         except AsyncamandaError as error:
-            line.refuse(Refused(error.reference, error.message, error.hint, int(error.exit)))
+            message = Refused(error.reference, error.message, error.hint, int(error.exit))
+        if isinstance(message, Refused):
+            line.refuse(message)
         else:
             line.is_greeted = True
             line.send(replace(message, ticket=line.ticket))
+
+    async def _greet(
+        self, line: Line, receive: Callable[[], Awaitable[Refused | None]]
+    ) -> Welcome | Refused:
+        await asyncio.shield(self.opened)
+        if self._rhythm.is_due("logs", LOGS_EVERY, read_clock()):
+            await self.refresh()
+        async with self._intake:  # that another client's hello began
+            await self.site.read_dles()
+        return await receive() or await self.batches.welcome(line)
 
     def submit(self, line: Line) -> None:
         """Take a client's request, unless it is served by now without knowing it."""
@@ -178,6 +182,8 @@ class Desk:
             return
         now = read_clock()
         self.queue.forget_absent(now)
+        if trouble := self.site.record.find_lasting_trouble(now):
+            self.queue.put_off(trouble.message)
         if self._rhythm.is_due("tell", TELL_EVERY, now):
             self.queue.tell_changes()
         if self._rhythm.is_due("progress", PROGRESS_EVERY, now):
@@ -203,7 +209,7 @@ class Desk:
 
     async def _start(self, clients: tuple[str, ...]) -> None:
         name = self.site.name
-        self._mean = await self.site.record.write(lambda ledger: ledger.mean_duration(name))
+        self._mean = await self.site.record.read(lambda ledger: ledger.mean_duration(name))
         await self.batches.start(clients)
 
     def _occupy(self, doing: Coroutine[Any, Any, None]) -> None:

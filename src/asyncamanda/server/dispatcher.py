@@ -18,6 +18,7 @@ from pathlib import Path
 from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.allowance import Allowance, Bucket, fill, take
 from asyncamanda.core.authority import Identity, check_amanda_config_name
+from asyncamanda.core.books import RequestRow, RunRow
 from asyncamanda.core.protocol import (
     BadLine,
     Bye,
@@ -41,12 +42,14 @@ from asyncamanda.server.reception import Reception
 from asyncamanda.server.record import Record
 from asyncamanda.server.registry import Registry, relayed_clients
 from asyncamanda.server.relay import Relay
+from asyncamanda.server.stuck import ALIVE, MARK_SECONDS, mark_life
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.processes import find_ancestor
 
 TICK = 0.1  # seconds
 LONGEST_TICK = timedelta(seconds=2)  # more is sleep, or a step of the clock
 LOOKS = 4  # at each line in a heartbeat: a pause of a whole one is taken for sleep
+MARK_EVERY = timedelta(seconds=MARK_SECONDS)
 LEDGER_EVERY = timedelta(seconds=2)
 LEDGER_PATIENCE = timedelta(milliseconds=200)  # everybody waits meanwhile, so it is tried again
 FIRST_WORD_SECONDS = 5.0
@@ -56,7 +59,7 @@ SSHD = frozenset({"sshd", "sshd-session"})  # the latter since OpenSSH 9.8
 FORGET_EVERY = timedelta(days=1)
 KEPT = timedelta(days=180)  # requests and sessions that are over; verdicts stay
 BURST_SECONDS = 10  # so many seconds' messages may come at once
-OPEN_AGAIN_SECONDS = 1.0
+OPEN_TRIES, OPEN_AGAIN_SECONDS = 4, 1.0
 
 
 class Dispatcher:
@@ -85,15 +88,15 @@ class Dispatcher:
         self._stop.set()
 
     async def serve(self) -> None:
-        """Serve until nothing is left to do for `idle_exit`, or a signal says stop."""
+        """Serve until nothing is left to do for `idle_exit`, or a signal says stop.
+
+        Raises LedgerUnavailable or LedgerBusy if the ledger cannot be written to begin with.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._stop.set)
+        live, requests = await self._record.unless_troubled(self._read_what_is_open())
         self._listen()
-        write = self._record.write
-        await write(lambda ledger: ledger.end_all_sessions(read_clock(), "the dispatcher ended"))
-        live = await write(lambda ledger: ledger.live_runs())
-        requests = await write(lambda ledger: ledger.open_requests())
         awaited = {host for run in live for host in run.hosts}
         awaited |= {request.client for request in requests}
         self._relay.start(awaited & {*relayed_clients(self._registry.entries())})
@@ -107,6 +110,17 @@ class Dispatcher:
                     await asyncio.wait_for(self._stop.wait(), TICK)
         finally:
             self._leave()
+
+    async def _read_what_is_open(self) -> tuple[list[RunRow], list[RequestRow]]:
+        """Return what another dispatcher has left behind; its sessions are over."""
+        record, why = self._record, "the dispatcher ended"
+        await record.write(lambda ledger: ledger.end_all_sessions(read_clock(), why))
+        live = await record.read(lambda ledger: ledger.live_runs())
+        return live, await record.read(lambda ledger: ledger.open_requests())
+
+    def close(self) -> None:
+        """Let go of the ledger."""
+        self._record.ledger.close()
 
     def _leave(self) -> None:
         """End without a word to anybody: runs go on, and gates fetch the next dispatcher."""
@@ -122,6 +136,8 @@ class Dispatcher:
     def _tick(self, now: datetime) -> None:
         if not self._is_listening():
             self._listen()
+        if self._rhythm.is_due("mark", MARK_EVERY, now):
+            mark_life()
         if self._rhythm.is_due("beat", self._config.heartbeat / LOOKS, now):
             for line in list(self._lines):
                 line.beat(now)
@@ -132,17 +148,20 @@ class Dispatcher:
             self._background.start(self._replace_ledger())
         if self._rhythm.is_due("forget", FORGET_EVERY, now):
             self._background.start(self._record.write(lambda ledger: ledger.forget(now - KEPT)))
-        for name, desk in list(self._desks.items()):
-            if desk.has_failed:
-                del self._desks[name]  # the next client tries anew
-            else:
-                desk.pump()
+        self._pump_desks()
         is_busy = self._lines or self._relay.is_busy
         if is_busy or not all(desk.is_idle for desk in self._desks.values()):
             self._busy_at = now
         self._busy_at = min(self._busy_at, now)  # the clock may be set back
         if now - self._busy_at > self._config.idle_exit:
             self._stop.set()
+
+    def _pump_desks(self) -> None:
+        for name, desk in list(self._desks.items()):
+            if desk.has_failed:
+                del self._desks[name]  # the next client tries anew
+            else:
+                desk.pump()
 
     def _is_ledger_lost(self) -> bool:
         return self._record.is_damaged or self._record.ledger.is_gone()
@@ -225,7 +244,7 @@ class Dispatcher:
                     return
                 case ["talk", *_]:  # without both descriptors: this process may have no more
                     close_all(descriptors)
-                    send_exit(caller, Exit.LATER)
+                    send_exit(caller, Exit.LATER, "the server can open no more descriptors now")
                     return
                 case words:
                     answer = self._answer(words)
@@ -257,6 +276,8 @@ class Dispatcher:
                 return {"connected": connected, "reachable": reachable, "desks": desks}
             case ["flush", name]:
                 return self._flush(name)
+            case [word] if word == ALIVE:
+                return {"alive": True}
             case _:
                 return {"error": "not understood"}
 
@@ -267,7 +288,7 @@ class Dispatcher:
             return {"error": str(error)}
         desk = self._desk(name)
         if desk.fault:
-            return {"error": str(desk.fault)}
+            return {"fault": str(desk.fault)}
         if not desk.is_open:
             return {"flush": "opening"}
         return {"flush": "asked for" if desk.flushes.ask() else "nothing is held"}
@@ -441,7 +462,8 @@ def open_ledger(config: ServerConfig) -> Ledger:
 def dispatch(config: ServerConfig, registry: Registry) -> bool:
     """Be the dispatcher, to the end; return whether a bug was that end.
 
-    Whoever calls this holds the dispatcher's lock.
+    Whoever calls this holds the dispatcher's lock. Raises LedgerUnavailable or LedgerBusy if the
+    ledger cannot be used, after a few tries.
     """
     os.umask(0o077)
     os.chdir("/")
@@ -449,19 +471,27 @@ def dispatch(config: ServerConfig, registry: Registry) -> bool:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # three for each client
 
     async def serve() -> bool:
-        while True:
-            try:
-                ledger = open_ledger(config)
-            except LedgerUnavailable as error:  # locked, or no room: it may pass
-                write_log(f"{error.message} (hint: {error.hint})")
-                await asyncio.sleep(OPEN_AGAIN_SECONDS)
-            else:
-                break
+        ledger = await _open_ledger_soon(config)
         dispatcher = Dispatcher(config, ledger, registry)
-        await dispatcher.serve()
+        try:
+            await dispatcher.serve()
+        finally:
+            dispatcher.close()
         return dispatcher.has_failed
 
     return asyncio.run(serve())
+
+
+async def _open_ledger_soon(config: ServerConfig) -> Ledger:
+    """Return the ledger; it may be locked, or without room, for a moment. Raises LedgerUnavailable.
+
+    Clients wait meanwhile, and whoever started this is to hear the reason.
+    """
+    for _ in range(OPEN_TRIES - 1):
+        with contextlib.suppress(LedgerUnavailable):
+            return open_ledger(config)
+        await asyncio.sleep(OPEN_AGAIN_SECONDS)
+    return open_ledger(config)
 
 
 def _not_understood(reason: str) -> Refused:

@@ -6,9 +6,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from asyncamanda.commands.server.options import add_config, load_as_amanda_user
-from asyncamanda.errors import Exit, LaterError, RefusedError
+from asyncamanda.errors import AsyncamandaError, Exit, LaterError, RefusedError
 from asyncamanda.server import switchboard
 from asyncamanda.server.background import write_log
+from asyncamanda.server.fetching import HELD
 from asyncamanda.server.registry import Registry, registry_path
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.locks import Held, hold_lock
@@ -25,11 +26,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> Exit:
     """Serve until nothing is left to do, or a signal says stop.
 
-    Raises LaterError if another dispatcher runs; one that a gate started just ends then.
+    Raises LaterError if another dispatcher runs; one that a gate started just ends then. Such a one
+    says on stdout, to the gate, why it ends.
     """
+    if not arguments.on_demand:
+        return _serve(arguments)
+    try:
+        return _serve(arguments)
+    except AsyncamandaError as error:
+        print(" ".join(f"{error.message} ({error.hint})".split()), flush=True)
+        raise
+
+
+def _serve(arguments: argparse.Namespace) -> Exit:
     config = load_as_amanda_user(arguments)
     with ExitStack() as stack:
         if not _lock(stack, is_on_demand=arguments.on_demand):
+            print(HELD, flush=True)
             return Exit.OK
         if arguments.on_demand:
             _turn_log_over()
