@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from asyncamanda.errors import LaterError
-from asyncamanda.server.background import write_log
+from asyncamanda.server.background import write_trouble
 from asyncamanda.server.ledger import Ledger, LedgerBusy, LedgerDamaged, LedgerUnavailable
 from asyncamanda.system.clock import now as read_clock
 
@@ -63,7 +63,7 @@ class Record:
         if self._trouble is None:
             self._troubled_at = read_clock()
         if self._trouble is None or self._trouble.message != error.message:
-            write_log(f"{error.message} (hint: {error.hint})")
+            write_trouble(error)
         self._trouble = error
 
     def find_lasting_trouble(self, now: datetime) -> LaterError | None:
