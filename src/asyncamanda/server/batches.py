@@ -61,7 +61,7 @@ class Batches:
 
     async def start(self, clients: tuple[str, ...]) -> None:
         """Start one run for those of `clients` who are there; return when another may start."""
-        await self._site.read_dles()
+        await self._site.read_anew()
         clients = tuple(client for client in clients if self._queue.keep(client))
         failed = await self._protections.make(clients)
         clients = tuple(client for client in clients if client not in failed)

@@ -5,6 +5,7 @@ Decisions are core's (batch.py, flush.py); here is when they are asked for, and 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,9 +15,9 @@ from asyncamanda.core import batch
 from asyncamanda.core.batch import BatchPolicy, Hold, Scene, Start, Wait, decide_batch
 from asyncamanda.core.flush import FlushStep
 from asyncamanda.core.protocol import Queued, Refused, Welcome
-from asyncamanda.errors import AsyncamandaError
+from asyncamanda.errors import AsyncamandaError, LaterError
 from asyncamanda.server import amanda
-from asyncamanda.server.background import Background, Rhythm
+from asyncamanda.server.background import Background, Rhythm, write_trace
 from asyncamanda.server.batches import Batches
 from asyncamanda.server.flushes import Flushes
 from asyncamanda.server.intake import take_in_all
@@ -32,6 +33,7 @@ OTHERS_EVERY = timedelta(seconds=1)
 HOLDING_EVERY = timedelta(seconds=3)
 PROGRESS_EVERY = timedelta(seconds=2)
 TELL_EVERY = timedelta(seconds=1)
+CONFIG_EVERY = timedelta(seconds=20)
 LOGS_EVERY = timedelta(seconds=1)
 
 
@@ -45,7 +47,7 @@ class Desk:
         self.queue = Queue(self.site, self._places)
         self.batches = Batches(self.site, self.queue)
         self.flushes = Flushes(self.site, self.batches, lambda: bool(self.queue.present()))
-        self.opened = asyncio.get_running_loop().create_task(self._open())
+        self.opened = asyncio.get_running_loop().create_task(self._open_alone())
         self._rhythm = Rhythm()
         self._is_occupied = False
         self._has_others = False
@@ -53,6 +55,23 @@ class Desk:
         self._intake = asyncio.Lock()
 
     # -- opening
+
+    async def _open_alone(self) -> None:
+        """Open the desk. Whatever is wrong with its configuration is no other one's affair.
+
+        Raises AsyncamandaError, which tells it.
+        """
+        try:
+            await self._open()
+        except AsyncamandaError:
+            raise
+        except Exception as error:
+            write_trace()
+            raise LaterError(
+                "amanda-config-not-opened",
+                f"the Amanda configuration {self.site.name} cannot be opened: {error!r}",
+                "dispatcher.log has more; please report it",
+            ) from error
 
     async def _open(self) -> None:
         """Read what Amanda and the ledger have, and go on with what another dispatcher began."""
@@ -105,7 +124,7 @@ class Desk:
         try:
             message = await self.site.record.unless_troubled(self._greet(line, receive))
         except AsyncamandaError as error:
-            message = Refused(error.reference, error.message, error.hint, int(error.exit))
+            message = refusal_of(error)
         if isinstance(message, Refused):
             line.refuse(message)
         else:
@@ -119,7 +138,7 @@ class Desk:
         if self._rhythm.is_due("logs", LOGS_EVERY, read_clock()):
             await self.refresh()
         async with self._intake:  # that another client's hello began
-            await self.site.read_dles()
+            await self.site.read_anew()
         return await receive() or await self.batches.welcome(line)
 
     def submit(self, line: Line) -> None:
@@ -184,6 +203,11 @@ class Desk:
         self.queue.forget_absent(now)
         if trouble := self.site.record.find_lasting_trouble(now):
             self.queue.put_off(trouble.message)
+        if self._rhythm.is_due("configuration", CONFIG_EVERY, now):
+            self.site.background.start(self._look_at_configuration())
+        if self.site.fault:
+            self.queue.refuse_waiting(refusal_of(self.site.fault))
+            return  # Amanda would do nothing by it
         if self._rhythm.is_due("tell", TELL_EVERY, now):
             self.queue.tell_changes()
         if self._rhythm.is_due("progress", PROGRESS_EVERY, now):
@@ -194,6 +218,11 @@ class Desk:
             if self._rhythm.is_due("holding", HOLDING_EVERY, now):
                 self.flushes.weigh(now)
             self._begin_next(now)
+
+    async def _look_at_configuration(self) -> None:
+        """Notice what was changed in it, though nobody comes."""
+        with suppress(AsyncamandaError):  # the site has it in its diary
+            await self.site.read_anew()
 
     def _begin_next(self, now: datetime) -> None:
         """Begin what may be begun: tidying up, a flush, or a run."""
@@ -240,7 +269,8 @@ class Desk:
     async def refresh(self) -> None:
         """Take in the logs of all runs that have ended, whoever started them."""
         async with self._intake:  # one at a time
-            await self.site.read_dles()  # what dumps go through is recorded with them
+            with suppress(AsyncamandaError):  # which is told to whom it concerns
+                await self.site.read_anew()  # what dumps go through is recorded with them
             while not await self._take_in():
                 await asyncio.sleep(RETRY_SECONDS)
 
@@ -274,6 +304,7 @@ class Desk:
         flushes, places = self.flushes, self._places()
         return {
             "amanda_config": self.site.name,
+            "fault": self.site.fault and self.site.fault.message,
             "waiting": [
                 _view_entry(self.queue.entries[client], place) for client, place in places.items()
             ],
@@ -292,6 +323,11 @@ class Desk:
             "holding_bytes": flushes.holding.capacity,
             "flush_due_since": flushes.history.due_since and flushes.history.due_since.isoformat(),
         }
+
+
+def refusal_of(error: AsyncamandaError) -> Refused:
+    """Return the error as a client is told it."""
+    return Refused(error.reference, error.message, error.hint, int(error.exit))
 
 
 def _view_entry(entry: Entry, word: Queued) -> dict[str, object]:

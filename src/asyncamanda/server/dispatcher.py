@@ -8,6 +8,7 @@ whatever kills it, the gates fetch a new one, which finds requests and runs in t
 
 import asyncio
 import contextlib
+import logging
 import os
 import resource
 import signal
@@ -31,11 +32,11 @@ from asyncamanda.core.protocol import (
     choose_protocol,
     refuse_protocol,
 )
-from asyncamanda.errors import Exit
+from asyncamanda.errors import Exit, LaterError
 from asyncamanda.server import switchboard
-from asyncamanda.server.background import Background, Rhythm, write_log
+from asyncamanda.server.background import Background, Rhythm, write_log, write_trouble
 from asyncamanda.server.callers import close_all, peer_of, receive, send_all, send_exit
-from asyncamanda.server.desk import Desk
+from asyncamanda.server.desk import Desk, refusal_of
 from asyncamanda.server.ledger import Ledger, LedgerUnavailable
 from asyncamanda.server.line import SERVED, Line
 from asyncamanda.server.reception import Reception
@@ -74,6 +75,7 @@ class Dispatcher:
         self._lines: dict[Line, int] = {}  # with the processes of their gates
         self._buckets: dict[str, Bucket] = {}
         self._desks: dict[str, Desk] = {}
+        self._faults: dict[str, str] = {}  # why a desk could not be opened when it last was tried
         self._listener: socket.socket | None = None
         self._inode: int | None = None
         self._busy_at = self._ticked_at = self._steady = read_clock()
@@ -158,9 +160,13 @@ class Dispatcher:
 
     def _pump_desks(self) -> None:
         for name, desk in list(self._desks.items()):
-            if desk.has_failed:
+            if desk.fault:
                 del self._desks[name]  # the next client tries anew
+                self._faults[name] = str(desk.fault)
+                write_log(f"{name}: {desk.fault}", logging.WARNING)
             else:
+                if desk.is_open:
+                    self._faults.pop(name, None)
                 desk.pump()
 
     def _is_ledger_lost(self) -> bool:
@@ -256,7 +262,12 @@ class Dispatcher:
         """Let a process carry a stream of its client's, or go on with one."""
         pid, _ = peer_of(carrier)
         place = identity.client, find_connection(pid)
-        if not self._registry.contains(identity):
+        try:
+            is_enrolled = self._registry.contains(identity)
+        except LaterError as error:
+            write_trouble(error)
+            is_enrolled = word == "attached"  # it was, when its stream began
+        if not is_enrolled:
             with carrier, contextlib.suppress(OSError):
                 carrier.send(switchboard.pack("stop"))
         elif word == "attached" or self._relay.attach(place, identity, token, carrier):
@@ -273,7 +284,11 @@ class Dispatcher:
                 desks = [desk.view() for desk in self._desks.values() if desk.is_open]
                 connected = sorted({line.client for line in self._lines})
                 reachable = self._relay.reachable()
-                return {"connected": connected, "reachable": reachable, "desks": desks}
+                faults = [
+                    {"amanda_config": name, "reason": why} for name, why in self._faults.items()
+                ]
+                view = {"connected": connected, "reachable": reachable, "desks": desks}
+                return {**view, "faults": faults}
             case ["flush", name]:
                 return self._flush(name)
             case [word] if word == ALIVE:
@@ -319,7 +334,14 @@ class Dispatcher:
         except OSError as error:
             line.drop(f"its descriptors are of no use: {error}", Exit.LATER)
             return
-        if not self._registry.contains(line.identity):
+        try:
+            is_enrolled = self._registry.contains(line.identity)
+            line.is_relayed = self._registry.is_relayed(line.identity)
+        except LaterError as error:
+            write_trouble(error)
+            line.refuse(refusal_of(error))
+            return
+        if not is_enrolled:
             line.refuse(REVOKED)
         elif count >= self._config.limits.sessions:
             line.refuse(TOO_MANY)
@@ -380,7 +402,6 @@ class Dispatcher:
                 self._turn_away(line.client, refused, desk)
             return refused
 
-        line.is_relayed = self._registry.is_relayed(line.identity)
         await desk.welcome(line, receive)
         if line.is_greeted and line in self._lines and line.is_relayed and not line.is_probe:
             self._relay.arrive(line)
@@ -429,8 +450,7 @@ class Dispatcher:
         dropped = {line: pid for line, pid in self._lines.items() if line.client == client}
         for line, gate_pid in dropped.items():
             sshd = find_connection(gate_pid)
-            is_still_in = self._registry.contains(line.identity)
-            line.refuse(ENROLLED_ANEW if is_still_in else REVOKED)
+            line.refuse(ENROLLED_ANEW if self._may_be_in(line) else REVOKED)
             if sshd:
                 with contextlib.suppress(OSError):
                     os.kill(sshd, signal.SIGTERM)
@@ -438,6 +458,11 @@ class Dispatcher:
         for desk in self._desks.values():
             desk.queue.withdraw(client, "revoked")
         return len(dropped)
+
+    def _may_be_in(self, line: Line) -> bool:
+        with contextlib.suppress(LaterError):
+            return self._registry.contains(line.identity)
+        return True
 
     def _desk(self, name: str) -> Desk:
         """Return the desk of an Amanda configuration, opened if it is not."""

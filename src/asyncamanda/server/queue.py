@@ -146,6 +146,14 @@ class Queue:
             for line in lines:
                 line.finish(Later(AFTER_TROUBLE, reason), Exit.LATER)
 
+    def refuse_waiting(self, refused: Refused) -> None:
+        """Send away whoever is there and waits, and say why; runs go on."""
+        for entry in [one for one in self.entries.values() if one.run is None and one.lines]:
+            lines = list(entry.lines)
+            self.withdraw(entry.client, refused.reference)
+            for line in lines:
+                line.refuse(refused)
+
     def leave(self, line: Line, *, is_withdrawn: bool) -> None:
         """Note that a line has ended: its client may come back for a while, or withdraws."""
         entry = self.entries.get(line.client)
