@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 STATE = "/var/lib/asyncamanda/server"
 TOML = "/etc/asyncamanda/server.toml"
+COPY = "/srv/asyncamanda"
 SOON = 20.0  # seconds, on a machine under load; it was 45 and more, and no reason
 
 
@@ -33,11 +34,11 @@ class Gates:
     rig: Rig
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
-    def start(self) -> subprocess.Popen[str]:
+    def start(self, python: str = PYTHON) -> subprocess.Popen[str]:
         """Start a gate as sshd would for the laptop."""
         words = ["gate", "--client", "laptop", "--amanda-config", "daily"]
         gate = self.rig.server.start(
-            [PYTHON, "-m", "asyncamanda", *words],
+            [python, "-m", "asyncamanda", *words],
             user="backup",
             environ={"SSH_ORIGINAL_COMMAND": "asyncamanda gate"},
         )
@@ -221,3 +222,19 @@ from asyncamanda.server import stuck
 stuck.is_still = lambda: True
 print(repr(stuck.end_stuck()))
 """
+
+
+def test_a_dispatcher_whose_code_is_newer_on_the_disk_gives_way(gates: Gates) -> None:
+    """As soon as nothing runs, though a client is connected, which then has the next one."""
+    server = gates.rig.server
+    server.run(["cp", "-a", "/opt/asyncamanda", COPY])
+    gates.configure('idle_exit = "1h"\n')
+    gate = gates.start(f"{COPY}/bin/python")
+    gates.rig.until(lambda: "the dispatcher is ready" in gates.diary, "it serves")
+    old = gates.dispatchers()
+    server.run(["find", COPY, "-name", "desk.py", "-exec", "touch", "{}", "+"])
+    gates.rig.until(lambda: "this dispatcher gives way" in gates.diary, "it is seen", 60)
+    gates.rig.until(lambda: gates.diary.count("is ready") == 2, "another one serves", 60)
+    assert gates.dispatchers() != old
+    assert gate.poll() is None
+    server.run(["rm", "-r", COPY])

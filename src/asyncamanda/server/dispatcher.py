@@ -44,6 +44,7 @@ from asyncamanda.server.record import Record
 from asyncamanda.server.registry import Registry, relayed_clients
 from asyncamanda.server.relay import Relay
 from asyncamanda.server.stuck import ALIVE, MARK_SECONDS, mark_life
+from asyncamanda.server.upgrade import Code
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.processes import find_ancestor
 
@@ -51,6 +52,7 @@ TICK = 0.1  # seconds
 LONGEST_TICK = timedelta(seconds=2)  # more is sleep, or a step of the clock
 LOOKS = 4  # at each line in a heartbeat: a pause of a whole one is taken for sleep
 MARK_EVERY = timedelta(seconds=MARK_SECONDS)
+CODE_EVERY = timedelta(seconds=10)
 LEDGER_EVERY = timedelta(seconds=2)
 LEDGER_PATIENCE = timedelta(milliseconds=200)  # everybody waits meanwhile, so it is tried again
 FIRST_WORD_SECONDS = 5.0
@@ -80,6 +82,7 @@ class Dispatcher:
         self._inode: int | None = None
         self._busy_at = self._ticked_at = self._steady = read_clock()
         self._rhythm = Rhythm()
+        self._code, self._is_outdated = Code(), False
         self._stop = asyncio.Event()
         self._background = Background(self._give_up)
         self.has_failed = False
@@ -151,11 +154,23 @@ class Dispatcher:
         if self._rhythm.is_due("forget", FORGET_EVERY, now):
             self._background.start(self._record.write(lambda ledger: ledger.forget(now - KEPT)))
         self._pump_desks()
-        is_busy = self._lines or self._relay.is_busy
-        if is_busy or not all(desk.is_idle for desk in self._desks.values()):
+        self._rest(now)
+
+    def _rest(self, now: datetime) -> None:
+        """End when nothing has been to do for a while, or for newer code when nothing is just now.
+
+        To clients that are only connected then it is as if this one had died: gates fetch the next.
+        """
+        is_busy = self._relay.is_busy or not all(desk.is_idle for desk in self._desks.values())
+        if is_busy or self._lines:
             self._busy_at = now
         self._busy_at = min(self._busy_at, now)  # the clock may be set back
         if now - self._busy_at > self._config.idle_exit:
+            self._stop.set()
+        if self._rhythm.is_due("code", CODE_EVERY, now):
+            self._is_outdated = self._code.is_newer()
+        if self._is_outdated and not is_busy:
+            write_log("asyncamanda was updated: this dispatcher gives way to a new one")
             self._stop.set()
 
     def _pump_desks(self) -> None:
