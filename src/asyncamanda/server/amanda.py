@@ -18,6 +18,7 @@ from pathlib import Path
 
 from asyncamanda.core.amandaconfig import parse_config
 from asyncamanda.errors import ConfigurationError, LaterError
+from asyncamanda.server.apart import apart
 from asyncamanda.system.environ import SEARCHED
 from asyncamanda.system.processes import Process, began_at, iterate_processes, read_argv
 
@@ -177,7 +178,8 @@ def release(process: "subprocess.Popen[bytes]") -> None:
 async def read_settings(amanda_config: str) -> Settings:
     """Return what the configuration says.
 
-    Raises ConfigurationError if Amanda cannot tell, and LaterError if it could not be asked.
+    Raises ConfigurationError if Amanda cannot tell, and LaterError if it could not be asked, or the
+    holding disk hangs.
     """
     answer = await ask(["amadmin", amanda_config, "config"])
     check_answer(amanda_config, answer)
@@ -194,7 +196,10 @@ async def read_settings(amanda_config: str) -> Settings:
         name=amanda_config,
         logdir=folder / config.value("LOGDIR"),
         holding=tuple(places),
-        holding_bytes=sum(_room(*one) for one in zip(places, uses, strict=True)),
+        holding_bytes=await apart(
+            f"{amanda_config}: the room of its holding disk",
+            lambda: sum(_room(*one) for one in zip(places, uses, strict=True)),
+        ),
         infofile=folder / config.value("INFOFILE"),
         vtapes=tuple(folder / place for place in config.find_vtapes()),
         diskfile=folder / config.value("DISKFILE"),

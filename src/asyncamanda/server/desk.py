@@ -17,6 +17,7 @@ from asyncamanda.core.flush import FlushStep
 from asyncamanda.core.protocol import Queued, Refused, Welcome
 from asyncamanda.errors import AsyncamandaError, LaterError
 from asyncamanda.server import amanda
+from asyncamanda.server.apart import apart
 from asyncamanda.server.background import Background, Rhythm, write_trace
 from asyncamanda.server.batches import Batches
 from asyncamanda.server.flushes import Flushes
@@ -90,8 +91,8 @@ class Desk:
         self.flushes.recall(await site.record.read(lambda ledger: ledger.recent_runs(site.name)))
         await self._look_for_others()
         if not self.batches.runs and not self._has_others:
-            self.flushes.clear_keepers()
-            self.batches.needs_cleanup |= self.flushes.is_left_unclean()
+            await self.flushes.clear_keepers()
+            self.batches.needs_cleanup |= await self.flushes.is_left_unclean()
 
     @property
     def is_open(self) -> bool:
@@ -216,7 +217,7 @@ class Desk:
             self.site.background.start(self._look_for_others())
         if not self._is_occupied:
             if self._rhythm.is_due("holding", HOLDING_EVERY, now):
-                self.flushes.weigh(now)
+                self.site.background.start(self.flushes.weigh())
             self._begin_next(now)
 
     async def _look_at_configuration(self) -> None:
@@ -280,10 +281,10 @@ class Desk:
         ledger, settings = site.record.ledger, site.settings
         try:
             now, filters = read_clock(), site.filters()
-            for said in take_in_all(ledger, settings, amanda.LiveRuns(), now, filters=filters):
+            lines = take_in_all(ledger, settings, amanda.LiveRuns(), now, filters=filters)
+            while said := await apart(f"{site.name}: its logs", lambda: next(lines, None)):
                 if "cannot be read" in said or said.startswith("warning"):
                     site.log(said)
-                await asyncio.sleep(0)
         except LedgerBusy as error:
             site.record.note_trouble(error)
             return False

@@ -268,7 +268,7 @@ class Dispatcher:
                     send_exit(caller, Exit.LATER, "the server can open no more descriptors now")
                     return
                 case words:
-                    answer = self._answer(words)
+                    answer = await self._answer(words)
         close_all(descriptors)
         with caller, contextlib.suppress(OSError):
             await asyncio.wait_for(send_all(caller, answer), FIRST_WORD_SECONDS)
@@ -290,7 +290,7 @@ class Dispatcher:
         else:
             carrier.close()
 
-    def _answer(self, words: list[str]) -> object:
+    async def _answer(self, words: list[str]) -> object:
         """Return the answer to somebody at the server who is no gate."""
         match words:
             case ["drop", client]:
@@ -305,13 +305,13 @@ class Dispatcher:
                 view = {"connected": connected, "reachable": reachable, "desks": desks}
                 return {**view, "faults": faults}
             case ["flush", name]:
-                return self._flush(name)
+                return await self._flush(name)
             case [word] if word == ALIVE:
                 return {"alive": True}
             case _:
                 return {"error": "not understood"}
 
-    def _flush(self, name: str) -> object:
+    async def _flush(self, name: str) -> object:
         try:
             check_amanda_config_name(name)
         except ValueError as error:
@@ -321,7 +321,10 @@ class Dispatcher:
             return {"fault": str(desk.fault)}
         if not desk.is_open:
             return {"flush": "opening"}
-        return {"flush": "asked for" if desk.flushes.ask() else "nothing is held"}
+        try:
+            return {"flush": "asked for" if await desk.flushes.ask() else "nothing is held"}
+        except LaterError as error:
+            return {"fault": error.message}
 
     # -- lines
 
