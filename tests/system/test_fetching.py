@@ -238,3 +238,25 @@ def test_a_dispatcher_whose_code_is_newer_on_the_disk_gives_way(gates: Gates) ->
     assert gates.dispatchers() != old
     assert gate.poll() is None
     server.run(["rm", "-r", COPY])
+
+
+@pytest.mark.parametrize("left", [0, 1, 2])
+def test_want_of_descriptors_is_told_and_passes(gates: Gates, left: int) -> None:
+    """To who comes then, with 75; as soon as there are some again the next client is served."""
+    pid = _serve(gates)
+    folder = gates.rig.server.path(f"/proc/{pid}/fd")
+    used = {int(path.name) for path in folder.iterdir()}
+    bounds = range(max(used) + 2 + left)
+    _limit(gates, pid, max(n for n in bounds if n - sum(fd < n for fd in used) == left))
+    code, said, stderr = gates.end(gates.start())
+    assert (code, said) == (75, None)
+    assert "asyncamanda gate: the server can open no more descriptors now" in stderr
+    _limit(gates, pid, 1024)
+    gate = gates.start()
+    gates.rig.until(lambda: len(list(folder.iterdir())) >= len(used) + 3, "it is let in")
+    assert gate.poll() is None
+
+
+def _limit(gates: Gates, pid: int, descriptors: int) -> None:
+    argv = ["prlimit", f"--pid={pid}", f"--nofile={descriptors}:"]
+    gates.rig.server.run(argv, user="backup")

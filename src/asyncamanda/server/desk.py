@@ -54,6 +54,7 @@ class Desk:
         self._has_others = False
         self._mean: timedelta | None = None
         self._intake = asyncio.Lock()
+        self._aside: set[str] = set()  # logs that cannot be taken in
 
     # -- opening
 
@@ -281,7 +282,8 @@ class Desk:
         ledger, settings = site.record.ledger, site.settings
         try:
             now, filters = read_clock(), site.filters()
-            lines = take_in_all(ledger, settings, amanda.LiveRuns(), now, filters=filters)
+            is_alive, aside = amanda.LiveRuns(), self._aside
+            lines = take_in_all(ledger, settings, is_alive, now, filters=filters, aside=aside)
             while said := await apart(f"{site.name}: its logs", lambda: next(lines, None)):
                 if "cannot be read" in said or said.startswith("warning"):
                     site.log(said)

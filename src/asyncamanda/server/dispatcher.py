@@ -62,6 +62,7 @@ SSHD = frozenset({"sshd", "sshd-session"})  # the latter since OpenSSH 9.8
 FORGET_EVERY = timedelta(days=1)
 KEPT = timedelta(days=180)  # requests and sessions that are over; verdicts stay
 BURST_SECONDS = 10  # so many seconds' messages may come at once
+NO_DESCRIPTORS = "the server can open no more descriptors now"
 OPEN_TRIES, OPEN_AGAIN_SECONDS = 4, 1.0
 
 
@@ -80,6 +81,7 @@ class Dispatcher:
         self._faults: dict[str, str] = {}  # why a desk could not be opened when it last was tried
         self._listener: socket.socket | None = None
         self._inode: int | None = None
+        self._spare: int | None = None
         self._busy_at = self._ticked_at = self._steady = read_clock()
         self._rhythm = Rhythm()
         self._code, self._is_outdated = Code(), False
@@ -219,6 +221,8 @@ class Dispatcher:
         path.chmod(0o600)
         listener.listen(BACKLOG)
         self._listener, self._inode = listener, path.stat().st_ino
+        if self._spare is None:
+            self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         asyncio.get_running_loop().add_reader(listener, self._accept)
 
     def _is_listening(self) -> bool:
@@ -236,13 +240,33 @@ class Dispatcher:
             except BlockingIOError:
                 return
             except OSError as error:  # no descriptors left
-                write_log(f"a caller has to wait: {error.strerror}")
-                loop = asyncio.get_running_loop()
-                loop.remove_reader(self._listener)
-                loop.call_later(FIRST_WORD_SECONDS, self._listen)
+                self._send_away(self._listener, error)
                 return
             caller.setblocking(False)
             self._background.start(self._hear_caller(caller))
+
+    def _send_away(self, listener: socket.socket, error: OSError) -> None:
+        """Tell a caller for whom there is no descriptor to come back; one is kept for that."""
+        write_log(f"a caller is sent away: {error.strerror}", logging.WARNING)
+        if self._spare is not None:
+            os.close(self._spare)
+            self._spare = None
+        with contextlib.suppress(OSError):
+            caller, _ = listener.accept()
+            caller.setblocking(False)
+            with contextlib.suppress(OSError):  # unread, it would hide what we say
+                caller.recv(switchboard.LARGEST)
+            send_exit(caller, Exit.LATER, NO_DESCRIPTORS)
+        with contextlib.suppress(OSError):
+            self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        if self._spare is None:  # somebody else has taken it
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(listener)
+            loop.call_later(FIRST_WORD_SECONDS, self._listen_again, listener)
+
+    def _listen_again(self, listener: socket.socket) -> None:
+        if listener is self._listener:
+            asyncio.get_running_loop().add_reader(listener, self._accept)
 
     async def _hear_caller(self, caller: socket.socket) -> None:
         """Hear a caller's first word, and do it."""
@@ -265,7 +289,7 @@ class Dispatcher:
                     return
                 case ["talk", *_]:  # without both descriptors: this process may have no more
                     close_all(descriptors)
-                    send_exit(caller, Exit.LATER, "the server can open no more descriptors now")
+                    send_exit(caller, Exit.LATER, NO_DESCRIPTORS)
                     return
                 case words:
                     answer = await self._answer(words)

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 
 from asyncamanda.core.authority import Attach, Denied, Identity, decide_verb, parse_identity
 from asyncamanda.core.printable import printable, printable_lines
@@ -61,13 +62,12 @@ def _serve(identity: Identity) -> int:
             return _put_off(error.reason)
         with line:
             words = ("talk", identity.client, identity.amanda_config, attempt)
-            try:
+            with suppress(OSError):  # it is gone, and may have said why
                 socket.send_fds(line, [switchboard.pack(*words)], [0, 1])
+            try:
                 answer = wait_for_answer(line)
             except NoDispatcher as error:
                 return _put_off(error.reason)
-            except OSError:
-                answer = [""]
         match answer:
             case ["exit", code, *reasons]:
                 for reason in reasons:
