@@ -16,6 +16,8 @@ from tests.system.amandafiles import AmandaFiles
 
 from asyncamanda.core.books import ProtectionKind, RunEnd, RunKind, RunRow
 from asyncamanda.core.model import DleVerdict, DumpState
+from asyncamanda.core.runlog import RunLog, parse_run_log
+from asyncamanda.server import intake
 from asyncamanda.server.intake import scan_logs, take_in_all
 from asyncamanda.server.ledger import Ledger
 from asyncamanda.system.clock import parse_local_stamp
@@ -120,6 +122,26 @@ def run_of(ledger: Ledger, stamp: str) -> RunRow:
     row = ledger.run_by_timestamp("daily", stamp)
     assert row
     return row
+
+
+def test_a_log_that_nobody_can_take_in_is_set_aside(
+    files: AmandaFiles, logdir: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is named once, and keeps none of the others out."""
+    for stamp in (MONDAY, TUESDAY):
+        put(logdir, stamp, f"INFO amdump amdump pid {stamp[-8:]}\n")
+
+    def stumble(text: str, *more: Any) -> RunLog | None:
+        if MONDAY[-8:] in text:
+            raise ZeroDivisionError("a bug")
+        return parse_run_log(text, *more)
+
+    monkeypatch.setattr(intake, "parse_run_log", stumble)
+    aside: set[str] = set()
+    said = [list(take_in_all(ledger, files.settings, gone, NEW_YEAR, aside=aside)) for _ in "12"]
+    assert "is set aside, for it cannot be taken in: ZeroDivisionError('a bug')" in said[0][0]
+    assert f"log.{TUESDAY}.0 taken in" in said[0][1]
+    assert (said[1], aside) == ([], {f"log.{MONDAY}.0"})
 
 
 def test_logs_are_found_oldest_first_wherever_amanda_keeps_them(

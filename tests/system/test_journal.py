@@ -66,6 +66,32 @@ def test_journald_reads_each_field(journald: Rig) -> None:
     assert "ASYNCAMANDA_RUN" not in long
 
 
+DIARY = """\
+import sys
+from pathlib import Path
+from asyncamanda.server.background import write_log
+from asyncamanda.server.diary import close_diary, open_diary
+open_diary(Path("/tmp/dispatcher.log"))
+write_log("laptop: a call failed", 30)
+write_log("laptop: a call failed", 30)
+close_diary()
+print(Path("/tmp/dispatcher.log").read_text(), end="")
+"""
+
+
+def test_the_dispatchers_diary_is_in_the_journal_as_well(journald: Rig) -> None:
+    """With its level; what comes again and again is folded in both."""
+    done = journald.laptop.run([PYTHON, "-c", DIARY])
+    words = ["laptop: a call failed", "repeated once more: laptop: a call failed"]
+    assert [line[21:] for line in done.stdout.splitlines()] == [f"warning: {w}" for w in words]
+
+    def kept() -> list[tuple[str, str]]:
+        lines = [(line["MESSAGE"], line["PRIORITY"]) for line in read(journald)]
+        return [line for line in lines if line[0] in words]
+
+    until(lambda: kept() == [(word, "4") for word in words], "the journal has both")
+
+
 def test_where_there_is_no_journal_nothing_happens(tmp_path: Path) -> None:
     """As in a container, or under another init."""
     assert not write_journal(JournalLine("lost"), tmp_path / "socket")

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -851,6 +852,33 @@ def test_a_ledger_of_a_later_format_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(LedgerUnavailable, match="another asyncamanda"):
         open_file(tmp_path)
     assert list(tmp_path.glob("*.damaged-*")) == []
+
+
+def _is_open(path: Path) -> bool:
+    """Return whether this process has the file open."""
+    links = list(Path("/proc/self/fd").iterdir())
+    return any(os.path.realpath(link) == str(path) for link in links)
+
+
+@pytest.mark.parametrize("is_owner", [True, False])
+def test_a_ledger_that_cannot_be_used_is_let_go(tmp_path: Path, *, is_owner: bool) -> None:
+    """A connection would else live as long as the error, and Python 3.13 complains of it."""
+    path = tmp_path / "ledger.sqlite"
+    open_file(tmp_path).close()
+    with closing(sqlite3.connect(path)) as other, other:
+        other.execute("UPDATE ledger SET format = 99")
+    with pytest.raises(LedgerUnavailable) as caught:
+        Ledger.open(str(path), PATIENCE, is_owner=is_owner)
+    assert (caught.value.reference, _is_open(path)) == ("ledger-format", False)
+
+
+def test_a_damaged_ledger_that_is_only_read_is_let_go(tmp_path: Path) -> None:
+    """Whether its pages are damaged, or it is no database at all."""
+    path = tmp_path / "ledger.sqlite"
+    path.write_bytes(b"nonsense" * 1000)
+    with pytest.raises(LedgerDamaged) as caught:
+        Ledger.open(str(path), PATIENCE, is_owner=False)
+    assert (caught.value.reference, _is_open(path)) == ("ledger-damaged", False)
 
 
 def test_a_ledger_that_becomes_damaged_in_use_is_said_to_be(tmp_path: Path) -> None:

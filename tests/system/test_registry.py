@@ -16,7 +16,7 @@ from asyncamanda.commands.server import revoke as revoke_command
 from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.authority import Identity
 from asyncamanda.core.publickey import PublicKey
-from asyncamanda.errors import RefusedError
+from asyncamanda.errors import LaterError, RefusedError
 from asyncamanda.server import aliases
 from asyncamanda.server.registry import Enrolled, Registry, enroll, read_registry, revoke
 
@@ -296,10 +296,15 @@ def test_the_dispatchers_registry_follows_the_file(tmp_path: Path) -> None:
     assert revoke(path, "ana") == ()
     assert registry.entries() == (BEN,)
     path.unlink()
-    path.mkdir()
     assert registry.entries() == ()
+    path.mkdir()
+    with pytest.raises(LaterError, match="cannot be used"):
+        registry.contains(BEN.identity)
     with pytest.raises(RefusedError):
         read_registry(path)
+    path.rmdir()
+    assert enroll(path, BEN)
+    assert registry.contains(BEN.identity)
 
 
 def test_the_registry_is_not_read_when_nothing_changed(tmp_path: Path) -> None:

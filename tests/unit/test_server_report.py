@@ -1,5 +1,6 @@
 """What goes on at the server, and what became of its runs, as it is shown."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -80,6 +81,14 @@ def desk(
 def live(clients: tuple[str, ...], unfinished: tuple[str, ...]) -> LiveRun:
     """Return a batch that has gone on for five minutes."""
     return LiveRun(STAMP, "batch", clients, NOW - 5 * MINUTE, unfinished)
+
+
+def test_a_configuration_that_is_of_no_use_is_named() -> None:
+    """Below the line on the whole, with the reason; what is not printable is written out."""
+    broken = replace(desk(), fault="the Amanda configuration daily is of no use: line 3\x1b")
+    assert describe_desk(broken, NOW)[1] == (
+        "  nothing is begun: the Amanda configuration daily is of no use: line 3\\x1b"
+    )
 
 
 @pytest.mark.parametrize(

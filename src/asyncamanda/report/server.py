@@ -53,7 +53,8 @@ class DeskView:
     """What goes on for one Amanda configuration.
 
     `has_others`: a run that is not the dispatcher's goes on. `held` of `capacity` bytes of the
-    holding disk are in use. `flush_due_since` is None where no flush is due.
+    holding disk are in use. `flush_due_since` is None where no flush is due. `fault` is why the
+    configuration is of no use now, "" if it is in order.
     """
 
     amanda_config: str
@@ -63,6 +64,7 @@ class DeskView:
     held: int
     capacity: int
     flush_due_since: datetime | None
+    fault: str = ""
 
 
 def fold_names(names: Sequence[str], width: int = WIDTH) -> str:
@@ -97,6 +99,8 @@ def describe_desk(desk: DeskView, now: datetime) -> list[str]:
     waiting = len(desk.waiting)
     queue = _count(waiting, "client waits", "clients wait") if waiting else "nobody waits"
     lines = [f"{printable(desk.amanda_config)}: {going}, {queue}"]
+    if desk.fault:
+        lines.append(f"  nothing is begun: {printable(desk.fault)}")
     for run in desk.runs:
         lines += _describe_live_run(run, now)
     if desk.has_others:

@@ -17,7 +17,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from asyncamanda.core.amandaconfig import parse_config
-from asyncamanda.errors import ConfigurationError
+from asyncamanda.errors import ConfigurationError, LaterError
+from asyncamanda.server.apart import apart
 from asyncamanda.system.environ import SEARCHED
 from asyncamanda.system.processes import Process, began_at, iterate_processes, read_argv
 
@@ -41,11 +42,16 @@ _WHEN_NOTED = 'read -r go && exec "$@" </dev/null'
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How a command ended: what it printed, and its exit status (None: it had none of its own)."""
+    """How a command ended: what it printed, and its exit status (None: it had none of its own).
+
+    `is_passing`: it had none for a reason that says nothing of the command, such as want of
+    descriptors, of memory or of time.
+    """
 
     status: int | None
     stdout: str
     stderr: str
+    is_passing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +134,16 @@ async def ask(
             start_new_session=True,
         )
     except OSError as error:
-        return Answer(None, "", f"{argv[0]} cannot be run: {error.strerror}")
+        is_passing = not isinstance(error, FileNotFoundError)
+        return Answer(None, "", f"{argv[0]} cannot be run: {error.strerror}", is_passing)
     try:
         output = await asyncio.wait_for(process.communicate(), patience.total_seconds())
     except TimeoutError:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
-        return Answer(None, "", f"{argv[0]} took longer than {patience.total_seconds():g} s")
+        said = f"{argv[0]} took longer than {patience.total_seconds():g} s"
+        return Answer(None, "", said, is_passing=True)
     stdout, stderr = (text.decode("utf-8", "surrogateescape") for text in output)
     return Answer(process.returncode, stdout, stderr)
 
@@ -168,10 +176,13 @@ def release(process: "subprocess.Popen[bytes]") -> None:
 
 
 async def read_settings(amanda_config: str) -> Settings:
-    """Return what the configuration says. Raises ConfigurationError if Amanda cannot tell."""
+    """Return what the configuration says.
+
+    Raises ConfigurationError if Amanda cannot tell, and LaterError if it could not be asked, or the
+    holding disk hangs.
+    """
     answer = await ask(["amadmin", amanda_config, "config"])
-    if answer.status != 0:
-        raise _unusable(amanda_config, first_fault(answer))
+    check_answer(amanda_config, answer)
     config = parse_config(answer.stdout)
     if config.value("USETIMESTAMPS").lower() in {"no", "false", "off", "0"}:
         raise _unusable(amanda_config, "usetimestamps is off, so runs of one day look alike")
@@ -185,7 +196,10 @@ async def read_settings(amanda_config: str) -> Settings:
         name=amanda_config,
         logdir=folder / config.value("LOGDIR"),
         holding=tuple(places),
-        holding_bytes=sum(_room(*one) for one in zip(places, uses, strict=True)),
+        holding_bytes=await apart(
+            f"{amanda_config}: the room of its holding disk",
+            lambda: sum(_room(*one) for one in zip(places, uses, strict=True)),
+        ),
         infofile=folder / config.value("INFOFILE"),
         vtapes=tuple(folder / place for place in config.find_vtapes()),
         diskfile=folder / config.value("DISKFILE"),
@@ -206,6 +220,21 @@ def last_line(answer: Answer) -> str:
     """Return the last that a command said, which with Amanda's is what went wrong."""
     said = (answer.stderr or answer.stdout).strip().splitlines()
     return said[-1] if said else f"exit status {answer.status}"
+
+
+def check_answer(amanda_config: str, answer: Answer) -> None:
+    """Raise ConfigurationError with Amanda's reason if a question to a configuration failed.
+
+    Raises LaterError if the question could not be asked.
+    """
+    if answer.is_passing:
+        raise LaterError(
+            "amanda-not-asked",
+            f"Amanda cannot be asked about {amanda_config} now: {answer.stderr}",
+            "has the server enough memory, processes and descriptors?",
+        )
+    if answer.status != 0:
+        raise _unusable(amanda_config, first_fault(answer))
 
 
 def _unusable(amanda_config: str, fault: str) -> ConfigurationError:

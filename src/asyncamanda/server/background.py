@@ -1,16 +1,15 @@
 """What an asyncio process of ours does beside its main way: coroutines, and things at intervals."""
 
 import asyncio
-import sys
+import logging
 import traceback
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 from asyncamanda.core.printable import printable
 from asyncamanda.errors import AsyncamandaError
-from asyncamanda.system.clock import now as read_clock
+from asyncamanda.server.diary import LOG
 
 
 class Background:
@@ -34,7 +33,7 @@ class Background:
         try:
             await doing
         except AsyncamandaError as error:
-            write_log(f"{error.message} (hint: {error.hint})")
+            write_trouble(error)
         except Exception:
             self._give_up()
             write_trace()
@@ -58,14 +57,17 @@ class Rhythm:
         return True
 
 
-def write_log(text: str) -> None:
+def write_log(text: str, level: int = logging.INFO) -> None:
     """Write one line to the server's diary, with the time; what does not print is written out."""
-    line = f"{read_clock():%Y-%m-%dT%H:%M:%SZ} {printable(text)}"
-    with suppress(OSError):  # the disk may be full, which is no reason to leave anything undone
-        print(line, file=sys.stderr, flush=True)  # noqa: T201
+    LOG.log(level, "%s", printable(text))
+
+
+def write_trouble(error: AsyncamandaError) -> None:
+    """Write what is wrong, and what to do, to the diary."""
+    write_log(f"{error.message} (hint: {error.hint})", logging.WARNING)
 
 
 def write_trace() -> None:
     """Write the traceback of the error that is being handled, marked: it may quote anything."""
-    for line in traceback.format_exc().rstrip("\n").split("\n"):
-        write_log(f"| {line}")
+    lines = traceback.format_exc().rstrip("\n").split("\n")
+    LOG.error("%s", "\n".join(f"| {printable(line)}" for line in lines))

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 from asyncamanda import __version__
 from asyncamanda.core.batch import Unserved, choose_again, find_suspects
@@ -17,6 +18,7 @@ from asyncamanda.core.protocol import PROTOCOLS, Finished, Progress, Welcome
 from asyncamanda.core.runlog import RunLog
 from asyncamanda.errors import LaterError
 from asyncamanda.server import amanda, runs
+from asyncamanda.server.apart import apart_at_last
 from asyncamanda.server.ledger import Ledger
 from asyncamanda.server.line import Line
 from asyncamanda.server.protections import Protections
@@ -66,7 +68,7 @@ class Batches:
 
     async def start(self, clients: tuple[str, ...]) -> None:
         """Start one run for those of `clients` who are there; return when another may start."""
-        await self._site.read_dles()
+        await self._site.read_anew()
         clients = tuple(client for client in clients if self._queue.keep(client))
         failed = await self._protections.make(clients)
         clients = tuple(client for client in clients if client not in failed)
@@ -102,7 +104,9 @@ class Batches:
     ) -> Run:
         """Start a run's program, but not before the run and its process are written down."""
         site = self._site
-        before = runs.list_logs(site.settings.logdir)
+        before = await apart_at_last(
+            f"{site.name}: the names of its logs", partial(runs.list_logs, site.settings.logdir)
+        )
         row = await site.record.write(
             lambda ledger: ledger.begin_run(kind, site.name, clients, ids, read_clock())
         )
@@ -225,11 +229,12 @@ class Batches:
         log: RunLog | None = None
         is_waiting = False  # for a file to get its final name
         watchdog = Watchdog(run, self._site.config.watch, self._reach, self._site.log)
+        what = f"{self._site.name}: the log of a run"
         while run.is_alive():
             watchdog.look(read_clock())
-            if run.timestamp is None and run.find_log():
+            if run.timestamp is None and await apart_at_last(what, run.find_log):
                 await self._note_timestamp(run)
-            news = run.read_log()
+            news = await apart_at_last(what, run.read_log)
             log = news or log
             if log is not None and (news or is_waiting):
                 is_waiting = await self._confirm_early(run, log)
@@ -252,7 +257,8 @@ class Batches:
             is_through = all(disk in own and own[disk].state.is_confirmed for disk in wanted)
             if not wanted or not is_through:
                 continue
-            words = run.weigh(replace(log, verdicts=tuple(own.values())), {})
+            claims = partial(run.weigh, replace(log, verdicts=tuple(own.values())), {})
+            words = await apart_at_last(f"{self._site.name}: what a run has made", claims)
             words = await self._site.disown_baseless(entry.client, words, entry.machine)
             if not words or not all(word.state.is_confirmed for word in words):
                 is_waiting = True
@@ -375,7 +381,7 @@ class Batches:
         await site.record.write(
             lambda ledger: ledger.end_run(run.row.id, read_clock(), end, filters, ids)
         )
-        run.remove_keeper()
+        await apart_at_last(f"{site.name}: the holding disk of a run", run.remove_keeper)
         site.list_path(run.row.id).unlink(missing_ok=True)
         self.needs_cleanup |= not end.is_clean
         site.log(f"{run.row.kind.value} {run.row.id} ({run.timestamp}) ended: {_sum_up(end)}")
@@ -409,14 +415,15 @@ class Batches:
     async def _judge(self, run: Run) -> tuple[RunEnd, bool]:
         """Return how a run ended, and whether its planner came to its end, or had none to come."""
         disks = {host: self._site.disks(host) for host in run.clients}
-        log = run.read_claims(disks)
+        what = f"{self._site.name}: what a run has made"
+        log = await apart_at_last(what, partial(run.read_claims, disks))
         words: tuple[DleVerdict, ...] = ()
         if log:
             stamps = {verdict.timestamp for verdict in log.verdicts}
             known = await self._site.record.write(
                 lambda ledger: ledger.known_verdicts(self._site.name, stamps)
             )
-            words = run.weigh(log, known)
+            words = await apart_at_last(what, partial(run.weigh, log, known))
         end = run.conclude(log, words)
         if not end.verdicts:
             end = replace(end, verdicts=_missing(run, disks, end))
@@ -424,15 +431,14 @@ class Batches:
             run.output.unlink()
         is_well = end.is_clean and all(map(_is_good, end.verdicts))
         is_planned = log is None or log.is_planned or log.program != "amdump"
-        if run.log_path is None or is_well:
+        log_path = None if is_well else await apart_at_last(what, lambda: run.log_path)
+        if log_path is None:
             return end, is_planned
-        return replace(end, report=await self._keep_report(run)), is_planned
+        return replace(end, report=await self._keep_report(run, log_path)), is_planned
 
-    async def _keep_report(self, run: Run) -> str | None:
+    async def _keep_report(self, run: Run, log_path: Path) -> str | None:
         """Keep amreport's text, which nobody gets by mail; return its path."""
-        answer = await amanda.ask(
-            ["amreport", self._site.name, f"--log={run.log_path}"], REPORT_WITHIN
-        )
+        answer = await amanda.ask(["amreport", self._site.name, f"--log={log_path}"], REPORT_WITHIN)
         path = self._site.reports / f"{self._site.name}.{run.timestamp}.txt"
         try:
             path.write_text(printable_lines(answer.stdout or answer.stderr), "utf-8")

@@ -32,10 +32,10 @@ def close_all(descriptors: list[int]) -> None:
         os.close(descriptor)
 
 
-def send_exit(gate: socket.socket, code: Exit) -> None:
-    """Let a gate end with `code`."""
+def send_exit(gate: socket.socket, code: Exit, reason: str) -> None:
+    """Let a gate end with `code`, and tell its client why."""
     with gate, contextlib.suppress(OSError):
-        gate.send(switchboard.pack("exit", str(int(code))))
+        gate.send(switchboard.pack("exit", str(int(code)), reason))
 
 
 async def send_all(caller: socket.socket, answer: object) -> None:

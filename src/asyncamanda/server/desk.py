@@ -5,6 +5,7 @@ Decisions are core's (batch.py, flush.py); here is when they are asked for, and 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,9 +15,10 @@ from asyncamanda.core import batch
 from asyncamanda.core.batch import BatchPolicy, Hold, Scene, Start, Wait, decide_batch
 from asyncamanda.core.books import RunRow
 from asyncamanda.core.flush import FlushStep
-from asyncamanda.core.protocol import Queued, Refused
+from asyncamanda.core.protocol import Queued, Refused, Welcome
 from asyncamanda.errors import AsyncamandaError, LaterError
 from asyncamanda.server import amanda
+from asyncamanda.server.apart import apart
 from asyncamanda.server.background import Background, Rhythm, write_trace
 from asyncamanda.server.batches import Batches
 from asyncamanda.server.flushes import Flushes
@@ -34,6 +36,7 @@ OTHERS_EVERY = timedelta(seconds=1)
 HOLDING_EVERY = timedelta(seconds=3)
 PROGRESS_EVERY = timedelta(seconds=2)
 TELL_EVERY = timedelta(seconds=1)
+CONFIG_EVERY = timedelta(seconds=20)
 LOGS_EVERY = timedelta(seconds=1)
 
 
@@ -58,21 +61,24 @@ class Desk:
         self._has_others = False
         self._mean: timedelta | None = None
         self._intake = asyncio.Lock()
+        self._aside: set[str] = set()  # logs that cannot be taken in
 
     # -- opening
 
     async def _open(self) -> None:
-        """Open the desk, or say in the diary why that cannot be. Raises AsyncamandaError."""
+        """Open the desk. Whatever is wrong with its configuration is no other one's affair.
+
+        Raises AsyncamandaError, which tells it.
+        """
         try:
             await self._take_up()
-        except AsyncamandaError as error:
-            self.site.log(f"{error.message} (hint: {error.hint})")
+        except AsyncamandaError:
             raise
         except Exception as error:
             write_trace()
             raise LaterError(
-                "desk",
-                f"the server cannot work on {self.site.name} now: {error}",
+                "amanda-config-not-opened",
+                f"the server cannot work on {self.site.name} now: {error!r}",
                 "its administrator finds more in dispatcher.log",
             ) from error
 
@@ -80,21 +86,21 @@ class Desk:
         """Read what Amanda and the ledger have, and go on with what another dispatcher began."""
         site, now = self.site, read_clock()
         await site.open()
-        for live in await site.record.write(lambda ledger: ledger.live_runs()):
+        for live in await site.record.read(lambda ledger: ledger.live_runs()):
             if live.amanda_config == site.name:
                 await self._adopt(live)
-        for row in await site.record.write(lambda ledger: ledger.open_requests(site.name)):
+        for row in await site.record.read(lambda ledger: ledger.open_requests(site.name)):
             run = self.batches.runs.get(row.run_id or 0)
             entry = Entry(
                 row.client, row.submitted_at, row, run=run, left_at=now, machine=row.machine
             )
             self.queue.entries[row.client] = entry
         await self.refresh()
-        self.flushes.recall(await site.record.write(lambda ledger: ledger.recent_runs(site.name)))
+        self.flushes.recall(await site.record.read(lambda ledger: ledger.recent_runs(site.name)))
         await self._look_for_others()
         if not self.batches.runs and not self._has_others:
-            self.flushes.clear_keepers()
-            self.batches.needs_cleanup |= self.flushes.is_left_unclean()
+            await self.flushes.clear_keepers()
+            self.batches.needs_cleanup |= await self.flushes.is_left_unclean()
 
     async def _adopt(self, row: RunRow) -> None:
         """Take over a run; one that cannot be is set aside, and stops nothing else."""
@@ -140,20 +146,24 @@ class Desk:
         Unless it may not be told: `receive` says so, once its DLEs are known.
         """
         try:
-            await asyncio.shield(self.opened)
-            if self._rhythm.is_due("logs", LOGS_EVERY, read_clock()):
-                await self.refresh()
-            async with self._intake:  # that another client's hello began
-                await self.site.read_dles()
-            if refused := await receive():
-                line.refuse(refused)
-                return
-            message = await self.batches.welcome(line)
+            message = await self.site.record.unless_troubled(self._greet(line, receive))
         except AsyncamandaError as error:
-            line.refuse(Refused(error.reference, error.message, error.hint, int(error.exit)))
+            message = refusal_of(error)
+        if isinstance(message, Refused):
+            line.refuse(message)
         else:
             line.is_greeted = True
             line.send(replace(message, ticket=line.ticket))
+
+    async def _greet(
+        self, line: Line, receive: Callable[[], Awaitable[Refused | None]]
+    ) -> Welcome | Refused:
+        await asyncio.shield(self.opened)
+        if self._rhythm.is_due("logs", LOGS_EVERY, read_clock()):
+            await self.refresh()
+        async with self._intake:  # that another client's hello began
+            await self.site.read_anew()
+        return await receive() or await self.batches.welcome(line)
 
     def submit(self, line: Line) -> None:
         """Take a client's request, unless it is served by now without knowing it."""
@@ -216,6 +226,13 @@ class Desk:
             return
         now = read_clock()
         self.queue.forget_absent(now)
+        if trouble := self.site.record.find_lasting_trouble(now):
+            self.queue.put_off(trouble.message)
+        if self._rhythm.is_due("configuration", CONFIG_EVERY, now):
+            self.site.background.start(self._look_at_configuration())
+        if self.site.fault:
+            self.queue.refuse_waiting(refusal_of(self.site.fault))
+            return  # Amanda would do nothing by it
         if self._rhythm.is_due("tell", TELL_EVERY, now):
             self.queue.tell_changes()
         if self._rhythm.is_due("progress", PROGRESS_EVERY, now):
@@ -224,8 +241,13 @@ class Desk:
             self.site.background.start(self._look_for_others())
         if not self._is_occupied:
             if self._rhythm.is_due("holding", HOLDING_EVERY, now):
-                self.flushes.weigh(now)
+                self.site.background.start(self.flushes.weigh())
             self._begin_next(now)
+
+    async def _look_at_configuration(self) -> None:
+        """Notice what was changed in it, though nobody comes."""
+        with suppress(AsyncamandaError):  # the site has it in its diary
+            await self.site.read_anew()
 
     def _begin_next(self, now: datetime) -> None:
         """Begin what may be begun: tidying up, a flush, or a run."""
@@ -241,7 +263,7 @@ class Desk:
 
     async def _start(self, clients: tuple[str, ...]) -> None:
         name = self.site.name
-        self._mean = await self.site.record.write(lambda ledger: ledger.mean_duration(name))
+        self._mean = await self.site.record.read(lambda ledger: ledger.mean_duration(name))
         await self.batches.start(clients)
 
     def _occupy(self, doing: Coroutine[Any, Any, None]) -> None:
@@ -272,7 +294,8 @@ class Desk:
     async def refresh(self) -> None:
         """Take in the logs of all runs that have ended, whoever started them."""
         async with self._intake:  # one at a time
-            await self.site.read_dles()  # what dumps go through is recorded with them
+            with suppress(AsyncamandaError):  # which is told to whom it concerns
+                await self.site.read_anew()  # what dumps go through is recorded with them
             while not await self._take_in():
                 await asyncio.sleep(RETRY_SECONDS)
 
@@ -282,10 +305,11 @@ class Desk:
         ledger, settings = site.record.ledger, site.settings
         try:
             now, filters = read_clock(), site.filters()
-            for said in take_in_all(ledger, settings, amanda.LiveRuns(), now, filters=filters):
+            is_alive, aside = amanda.LiveRuns(), self._aside
+            lines = take_in_all(ledger, settings, is_alive, now, filters=filters, aside=aside)
+            while said := await apart(f"{site.name}: its logs", lambda: next(lines, None)):
                 if "cannot be read" in said or said.startswith("warning"):
                     site.log(said)
-                await asyncio.sleep(0)
         except LedgerBusy as error:
             site.record.note_trouble(error)
             return False
@@ -306,6 +330,7 @@ class Desk:
         flushes, places = self.flushes, self._places()
         return {
             "amanda_config": self.site.name,
+            "fault": self.site.fault and self.site.fault.message,
             "waiting": [
                 _view_entry(self.queue.entries[client], place) for client, place in places.items()
             ],
@@ -324,6 +349,11 @@ class Desk:
             "holding_bytes": flushes.holding.capacity,
             "flush_due_since": flushes.history.due_since and flushes.history.due_since.isoformat(),
         }
+
+
+def refusal_of(error: AsyncamandaError) -> Refused:
+    """Return the error as a client is told it."""
+    return Refused(error.reference, error.message, error.hint, int(error.exit))
 
 
 def _view_entry(entry: Entry, word: Queued) -> dict[str, object]:

@@ -5,7 +5,6 @@ is the Amanda user's, says where the disklist is. No link is followed.
 """
 
 import asyncio
-import contextlib
 import json
 import os
 import stat
@@ -18,6 +17,7 @@ from asyncamanda.errors import BadDataError, RefusedError
 from asyncamanda.server import amanda
 from asyncamanda.server.newconfig import AMANDA_FOLDER
 from asyncamanda.system.account import ask_as, do_as
+from asyncamanda.system.files import open_folder, replace_in
 
 DUMPTYPE = "roaming"  # as `server setup --new-config` defines it
 
@@ -132,10 +132,12 @@ def add_dles(path: Path, client: str, disks: Sequence[str], dumptype: str, user:
 
 
 def _add(path: Path, client: str, disks: Sequence[str], dumptype: str) -> None:
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    folder = open_folder(path.parent)
     try:
         before, like = _read(path.name, folder)
-        _replace(path.name, folder, render_dles(before, client, disks, dumptype), like)
+        text = render_dles(before, client, disks, dumptype)
+        owner = like.st_uid, like.st_gid
+        replace_in(folder, path.name, text, stat.S_IMODE(like.st_mode), owner)
     finally:
         os.close(folder)
 
@@ -145,26 +147,3 @@ def _read(name: str, folder: int) -> tuple[str, os.stat_result]:
     descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     with os.fdopen(descriptor, encoding="utf-8", errors="surrogateescape", newline="") as file:
         return file.read(), os.fstat(descriptor)
-
-
-def _replace(name: str, folder: int, text: str, like: os.stat_result) -> None:
-    """Replace the file whole: after a crash it is the old one or the new one."""
-    fresh = f".{name}.new"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(fresh, dir_fd=folder)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(fresh, flags, 0o600, dir_fd=folder)
-    try:
-        with os.fdopen(
-            descriptor, "w", encoding="utf-8", errors="surrogateescape", newline=""
-        ) as file:
-            os.fchown(descriptor, like.st_uid, like.st_gid)
-            os.fchmod(descriptor, stat.S_IMODE(like.st_mode))
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(fresh, name, src_dir_fd=folder, dst_dir_fd=folder)
-    except OSError:
-        os.unlink(fresh, dir_fd=folder)
-        raise
-    os.fsync(folder)

@@ -8,6 +8,7 @@ whatever kills it, the gates fetch a new one, which finds requests and runs in t
 
 import asyncio
 import contextlib
+import logging
 import os
 import resource
 import signal
@@ -18,6 +19,7 @@ from pathlib import Path
 from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.allowance import Allowance, Bucket, fill, take
 from asyncamanda.core.authority import Identity, check_amanda_config_name
+from asyncamanda.core.books import RequestRow, RunRow
 from asyncamanda.core.protocol import (
     BadLine,
     Bye,
@@ -30,11 +32,11 @@ from asyncamanda.core.protocol import (
     choose_protocol,
     refuse_protocol,
 )
-from asyncamanda.errors import Exit
+from asyncamanda.errors import Exit, LaterError
 from asyncamanda.server import switchboard
-from asyncamanda.server.background import Background, Rhythm, write_log
+from asyncamanda.server.background import Background, Rhythm, write_log, write_trouble
 from asyncamanda.server.callers import close_all, peer_of, receive, send_all, send_exit
-from asyncamanda.server.desk import Desk
+from asyncamanda.server.desk import Desk, refusal_of
 from asyncamanda.server.ledger import Ledger, LedgerUnavailable
 from asyncamanda.server.line import SERVED, Line
 from asyncamanda.server.reach import Reach
@@ -42,12 +44,16 @@ from asyncamanda.server.reception import Reception
 from asyncamanda.server.record import Record
 from asyncamanda.server.registry import Registry, relayed_clients
 from asyncamanda.server.relay import Relay
+from asyncamanda.server.stuck import ALIVE, MARK_SECONDS, mark_life
+from asyncamanda.server.upgrade import Code
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.processes import find_ancestor
 
 TICK = 0.1  # seconds
 LONGEST_TICK = timedelta(seconds=2)  # more is sleep, or a step of the clock
 LOOKS = 4  # at each line in a heartbeat: a pause of a whole one is taken for sleep
+MARK_EVERY = timedelta(seconds=MARK_SECONDS)
+CODE_EVERY = timedelta(seconds=10)
 LEDGER_EVERY = timedelta(seconds=2)
 LEDGER_PATIENCE = timedelta(milliseconds=200)  # everybody waits meanwhile, so it is tried again
 FIRST_WORD_SECONDS = 5.0
@@ -58,7 +64,8 @@ FORGET_EVERY = timedelta(days=1)
 ENROLLED_EVERY = timedelta(seconds=1)
 KEPT = timedelta(days=180)  # requests and sessions that are over; verdicts stay
 BURST_SECONDS = 10  # so many seconds' messages may come at once
-OPEN_AGAIN_SECONDS = 1.0
+NO_DESCRIPTORS = "the server can open no more descriptors now"
+OPEN_TRIES, OPEN_AGAIN_SECONDS = 4, 1.0
 
 
 class Dispatcher:
@@ -73,10 +80,13 @@ class Dispatcher:
         self._lines: dict[Line, int] = {}  # with the processes of their gates
         self._buckets: dict[str, Bucket] = {}
         self._desks: dict[str, Desk] = {}
+        self._faults: dict[str, str] = {}  # why a desk could not be opened when it last was tried
         self._listener: socket.socket | None = None
         self._inode: int | None = None
+        self._spare: int | None = None
         self._busy_at = self._ticked_at = self._steady = read_clock()
         self._rhythm = Rhythm()
+        self._code, self._is_outdated = Code(), False
         self._stop = asyncio.Event()
         self._background = Background(self._give_up)
         self.has_failed = False
@@ -87,17 +97,15 @@ class Dispatcher:
         self._stop.set()
 
     async def serve(self) -> None:
-        """Serve until nothing is left to do for `idle_exit`, or a signal says stop."""
+        """Serve until nothing is left to do for `idle_exit`, or a signal says stop.
+
+        Raises LedgerUnavailable or LedgerBusy if the ledger cannot be written to begin with.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._stop.set)
+        live, requests = await self._record.unless_troubled(self._read_what_is_open())
         self._listen()
-        write = self._record.write
-        await write(lambda ledger: ledger.end_all_sessions(read_clock(), "the dispatcher ended"))
-        for words in await write(lambda ledger: ledger.set_bad_rows_aside(read_clock())):
-            write_log(words)
-        live = await write(lambda ledger: ledger.live_runs())
-        requests = await write(lambda ledger: ledger.open_requests())
         awaited = {host for run in live for host in run.hosts}
         awaited |= {request.client for request in requests}
         self._relay.start(awaited & {*relayed_clients(self._registry.entries())})
@@ -113,6 +121,19 @@ class Dispatcher:
         finally:
             self._leave()
 
+    async def _read_what_is_open(self) -> tuple[list[RunRow], list[RequestRow]]:
+        """Return what another dispatcher has left behind; its sessions are over."""
+        record, why = self._record, "the dispatcher ended"
+        await record.write(lambda ledger: ledger.end_all_sessions(read_clock(), why))
+        for words in await record.write(lambda ledger: ledger.set_bad_rows_aside(read_clock())):
+            write_log(words, logging.WARNING)
+        live = await record.read(lambda ledger: ledger.live_runs())
+        return live, await record.read(lambda ledger: ledger.open_requests())
+
+    def close(self) -> None:
+        """Let go of the ledger."""
+        self._record.ledger.close()
+
     def _leave(self) -> None:
         """End without a word to anybody: runs go on, and gates fetch the next dispatcher."""
         if self._is_listening():
@@ -127,6 +148,8 @@ class Dispatcher:
     def _tick(self, now: datetime) -> None:
         if not self._is_listening():
             self._listen()
+        if self._rhythm.is_due("mark", MARK_EVERY, now):
+            mark_life()
         if self._rhythm.is_due("beat", self._config.heartbeat / LOOKS, now):
             for line in list(self._lines):
                 line.beat(now)
@@ -138,17 +161,36 @@ class Dispatcher:
             self._background.start(self._replace_ledger())
         if self._rhythm.is_due("forget", FORGET_EVERY, now):
             self._background.start(self._record.write(lambda ledger: ledger.forget(now - KEPT)))
-        for name, desk in list(self._desks.items()):
-            if desk.has_failed:
-                del self._desks[name]  # the next client tries anew
-            else:
-                desk.pump()
-        is_busy = self._lines or self._relay.is_busy
-        if is_busy or not all(desk.is_idle for desk in self._desks.values()):
+        self._pump_desks()
+        self._rest(now)
+
+    def _rest(self, now: datetime) -> None:
+        """End when nothing has been to do for a while, or for newer code when nothing is just now.
+
+        To clients that are only connected then it is as if this one had died: gates fetch the next.
+        """
+        is_busy = self._relay.is_busy or not all(desk.is_idle for desk in self._desks.values())
+        if is_busy or self._lines:
             self._busy_at = now
         self._busy_at = min(self._busy_at, now)  # the clock may be set back
         if now - self._busy_at > self._config.idle_exit:
             self._stop.set()
+        if self._rhythm.is_due("code", CODE_EVERY, now):
+            self._is_outdated = self._code.is_newer()
+        if self._is_outdated and not is_busy:
+            write_log("asyncamanda was updated: this dispatcher gives way to a new one")
+            self._stop.set()
+
+    def _pump_desks(self) -> None:
+        for name, desk in list(self._desks.items()):
+            if desk.fault:
+                del self._desks[name]  # the next client tries anew
+                self._faults[name] = str(desk.fault)
+                write_log(f"{name}: {desk.fault}", logging.WARNING)
+            else:
+                if desk.is_open:
+                    self._faults.pop(name, None)
+                desk.pump()
 
     def _expect_enrolled(self, now: datetime) -> None:
         if self._rhythm.is_due("enrolled", ENROLLED_EVERY, now):
@@ -189,6 +231,8 @@ class Dispatcher:
         path.chmod(0o600)
         listener.listen(BACKLOG)
         self._listener, self._inode = listener, path.stat().st_ino
+        if self._spare is None:
+            self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         asyncio.get_running_loop().add_reader(listener, self._accept)
 
     def _is_listening(self) -> bool:
@@ -206,13 +250,33 @@ class Dispatcher:
             except BlockingIOError:
                 return
             except OSError as error:  # no descriptors left
-                write_log(f"a caller has to wait: {error.strerror}")
-                loop = asyncio.get_running_loop()
-                loop.remove_reader(self._listener)
-                loop.call_later(FIRST_WORD_SECONDS, self._listen)
+                self._send_away(self._listener, error)
                 return
             caller.setblocking(False)
             self._background.start(self._hear_caller(caller))
+
+    def _send_away(self, listener: socket.socket, error: OSError) -> None:
+        """Tell a caller for whom there is no descriptor to come back; one is kept for that."""
+        write_log(f"a caller is sent away: {error.strerror}", logging.WARNING)
+        if self._spare is not None:
+            os.close(self._spare)
+            self._spare = None
+        with contextlib.suppress(OSError):
+            caller, _ = listener.accept()
+            caller.setblocking(False)
+            with contextlib.suppress(OSError):  # unread, it would hide what we say
+                caller.recv(switchboard.LARGEST)
+            send_exit(caller, Exit.LATER, NO_DESCRIPTORS)
+        with contextlib.suppress(OSError):
+            self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        if self._spare is None:  # somebody else has taken it
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(listener)
+            loop.call_later(FIRST_WORD_SECONDS, self._listen_again, listener)
+
+    def _listen_again(self, listener: socket.socket) -> None:
+        if listener is self._listener:
+            asyncio.get_running_loop().add_reader(listener, self._accept)
 
     async def _hear_caller(self, caller: socket.socket) -> None:
         """Hear a caller's first word, and do it."""
@@ -235,10 +299,10 @@ class Dispatcher:
                     return
                 case ["talk", *_]:  # without both descriptors: this process may have no more
                     close_all(descriptors)
-                    send_exit(caller, Exit.LATER)
+                    send_exit(caller, Exit.LATER, NO_DESCRIPTORS)
                     return
                 case words:
-                    answer = self._answer(words)
+                    answer = await self._answer(words)
         close_all(descriptors)
         with caller, contextlib.suppress(OSError):
             await asyncio.wait_for(send_all(caller, answer), FIRST_WORD_SECONDS)
@@ -247,7 +311,12 @@ class Dispatcher:
         """Let a process carry a stream of its client's, or go on with one."""
         pid, _ = peer_of(carrier)
         place = identity.client, find_connection(pid)
-        if not self._registry.contains(identity):
+        try:
+            is_enrolled = self._registry.contains(identity)
+        except LaterError as error:
+            write_trouble(error)
+            is_enrolled = word == "attached"  # it was, when its stream began
+        if not is_enrolled:
             with carrier, contextlib.suppress(OSError):
                 carrier.send(switchboard.pack("stop"))
         elif word == "attached" or self._relay.attach(place, identity, token, carrier):
@@ -255,7 +324,7 @@ class Dispatcher:
         else:
             carrier.close()
 
-    def _answer(self, words: list[str]) -> object:
+    async def _answer(self, words: list[str]) -> object:
         """Return the answer to somebody at the server who is no gate."""
         match words:
             case ["drop", client]:
@@ -264,23 +333,32 @@ class Dispatcher:
                 desks = [desk.view() for desk in self._desks.values() if desk.is_open]
                 connected = sorted({line.client for line in self._lines})
                 reachable = self._relay.reachable()
-                return {"connected": connected, "reachable": reachable, "desks": desks}
+                faults = [
+                    {"amanda_config": name, "reason": why} for name, why in self._faults.items()
+                ]
+                view = {"connected": connected, "reachable": reachable, "desks": desks}
+                return {**view, "faults": faults}
             case ["flush", name]:
-                return self._flush(name)
+                return await self._flush(name)
+            case [word] if word == ALIVE:
+                return {"alive": True}
             case _:
                 return {"error": "not understood"}
 
-    def _flush(self, name: str) -> object:
+    async def _flush(self, name: str) -> object:
         try:
             check_amanda_config_name(name)
         except ValueError as error:
             return {"error": str(error)}
         desk = self._desk(name)
         if desk.fault:
-            return {"error": str(desk.fault)}
+            return {"fault": str(desk.fault)}
         if not desk.is_open:
             return {"flush": "opening"}
-        return {"flush": "asked for" if desk.flushes.ask() else "nothing is held"}
+        try:
+            return {"flush": "asked for" if await desk.flushes.ask() else "nothing is held"}
+        except LaterError as error:
+            return {"fault": error.message}
 
     # -- lines
 
@@ -308,7 +386,14 @@ class Dispatcher:
         except OSError as error:
             line.drop(f"its descriptors are of no use: {error}", Exit.LATER)
             return
-        if not self._registry.contains(line.identity):
+        try:
+            is_enrolled = self._registry.contains(line.identity)
+            line.is_relayed = self._registry.is_relayed(line.identity)
+        except LaterError as error:
+            write_trouble(error)
+            line.refuse(refusal_of(error))
+            return
+        if not is_enrolled:
             line.refuse(REVOKED)
         elif count >= self._config.limits.sessions:
             line.refuse(TOO_MANY)
@@ -369,7 +454,6 @@ class Dispatcher:
                 self._turn_away(line.client, refused, desk)
             return refused
 
-        line.is_relayed = self._registry.is_relayed(line.identity)
         await desk.welcome(line, receive)
         if line.is_greeted and line in self._lines and line.is_relayed and not line.is_probe:
             self._relay.arrive(line)
@@ -419,14 +503,18 @@ class Dispatcher:
         dropped = {line: pid for line, pid in self._lines.items() if line.client == client}
         for line, gate_pid in dropped.items():
             sshd = find_connection(gate_pid)
-            is_still_in = self._registry.contains(line.identity)
-            line.refuse(ENROLLED_ANEW if is_still_in else REVOKED)
+            line.refuse(ENROLLED_ANEW if self._may_be_in(line) else REVOKED)
             if sshd:
                 with contextlib.suppress(OSError):
                     os.kill(sshd, signal.SIGTERM)
         for desk in self._desks.values():
             desk.queue.withdraw(client, "revoked")
         return len(dropped)
+
+    def _may_be_in(self, line: Line) -> bool:
+        with contextlib.suppress(LaterError):
+            return self._registry.contains(line.identity)
+        return True
 
     def _desk(self, name: str) -> Desk:
         """Return the desk of an Amanda configuration, opened if it is not."""
@@ -452,7 +540,8 @@ def open_ledger(config: ServerConfig) -> Ledger:
 def dispatch(config: ServerConfig, registry: Registry) -> bool:
     """Be the dispatcher, to the end; return whether a bug was that end.
 
-    Whoever calls this holds the dispatcher's lock.
+    Whoever calls this holds the dispatcher's lock. Raises LedgerUnavailable or LedgerBusy if the
+    ledger cannot be used, after a few tries.
     """
     os.umask(0o077)
     os.chdir("/")
@@ -460,19 +549,27 @@ def dispatch(config: ServerConfig, registry: Registry) -> bool:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # four for each client
 
     async def serve() -> bool:
-        while True:
-            try:
-                ledger = open_ledger(config)
-            except LedgerUnavailable as error:  # locked, or no room: it may pass
-                write_log(f"{error.message} (hint: {error.hint})")
-                await asyncio.sleep(OPEN_AGAIN_SECONDS)
-            else:
-                break
+        ledger = await _open_ledger_soon(config)
         dispatcher = Dispatcher(config, ledger, registry)
-        await dispatcher.serve()
+        try:
+            await dispatcher.serve()
+        finally:
+            dispatcher.close()
         return dispatcher.has_failed
 
     return asyncio.run(serve())
+
+
+async def _open_ledger_soon(config: ServerConfig) -> Ledger:
+    """Return the ledger; it may be locked, or without room, for a moment. Raises LedgerUnavailable.
+
+    Clients wait meanwhile, and whoever started this is to hear the reason.
+    """
+    for _ in range(OPEN_TRIES - 1):
+        with contextlib.suppress(LedgerUnavailable):
+            return open_ledger(config)
+        await asyncio.sleep(OPEN_AGAIN_SECONDS)
+    return open_ledger(config)
 
 
 def _not_understood(reason: str) -> Refused:

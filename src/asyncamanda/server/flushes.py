@@ -17,6 +17,7 @@ from asyncamanda.core.flush import (
 )
 from asyncamanda.core.runlog import parse_run_log
 from asyncamanda.server import amanda, logs, runs
+from asyncamanda.server.apart import apart
 from asyncamanda.server.batches import Batches
 from asyncamanda.server.site import Site
 from asyncamanda.system.clock import local_zone
@@ -65,19 +66,26 @@ class Flushes:
         is_made = any(run.row.kind is RunKind.FLUSH for run in self._batches.runs.values())
         return is_made or self.decide(now) in {FlushStep.HOLD_BACK, FlushStep.GO}
 
-    def weigh(self, now: datetime) -> None:
-        """Look how much is held, and whether that is to go."""
-        held, oldest_at = runs.held_bytes(self._site.settings)
+    async def weigh(self) -> None:
+        """Look how much is held, and whether that is to go. Raises LaterError if the disk hangs."""
+        settings = self._site.settings
+        held, oldest_at = await apart(
+            f"{settings.name}: its holding disk", lambda: runs.held_bytes(settings)
+        )
+        now = read_clock()
         self.holding = Holding(held, self._site.settings.holding_bytes, oldest_at)
         policy = self._site.config.flush
         is_due = is_flush_due(self.holding, self.history, policy, now.astimezone(local_zone()))
         since = min(self.history.due_since or now, now) if is_due else None
         self.history = replace(self.history, due_since=since)
 
-    def ask(self) -> bool:
-        """Let all that is held go as soon as that can be; return whether anything is held."""
+    async def ask(self) -> bool:
+        """Let all that is held go as soon as that can be; return whether anything is held.
+
+        Raises LaterError if the holding disk hangs.
+        """
         self.history = replace(self.history, is_asked=True)
-        self.weigh(read_clock())
+        await self.weigh()
         if not self.holding.held:
             self.history = replace(self.history, is_asked=False)
         return self.history.is_asked
@@ -86,26 +94,32 @@ class Flushes:
         """Flush, to the end. Nothing else runs meanwhile."""
         if await self._batches.find_others():
             return
-        self.clear_keepers()
+        await self.clear_keepers()
         self.history = replace(self.history, last_at=read_clock())
         run = await self._batches.launch(RunKind.FLUSH, self._plan, (), [])
         while run in self._batches.runs.values():
             await asyncio.sleep(runs.POLL)
-        held, _ = runs.held_bytes(self._site.settings)
-        self.history = replace(self.history, has_failed=held > 0, is_asked=False)
-        self.weigh(read_clock())
+        await self.weigh()
+        self.history = replace(self.history, has_failed=self.holding.held > 0, is_asked=False)
+        await self.weigh()
 
     async def _plan(self, row: RunRow) -> list[str]:
         return amanda.plan_amflush(row.amanda_config)
 
-    def clear_keepers(self) -> None:
+    async def clear_keepers(self) -> None:
         """Take away what runs have left that nobody could see to the end."""
+        await apart(f"{self._site.name}: its holding disk's files", self._clear_keepers)
+
+    def _clear_keepers(self) -> None:
         for place in self._site.settings.holding:
             with suppress(OSError):  # of a place that is not there, or closed: runs will say so
                 runs.remove_keepers(folder for folder in place.iterdir() if folder.is_dir())
 
-    def is_left_unclean(self) -> bool:
+    async def is_left_unclean(self) -> bool:
         """Return whether the newest run's log has no end. Nothing runs while this is asked."""
+        return await apart(f"{self._site.name}: its newest log", self._is_left_unclean)
+
+    def _is_left_unclean(self) -> bool:
         log = self._site.settings.logdir / "log"
         with suppress(OSError):
             parsed = parse_run_log(logs.read_text(log)) if log.is_symlink() else None
@@ -116,7 +130,7 @@ class Flushes:
         """Tidy up after a run that crashed, by amcleanup, which takes it that nothing runs."""
         if await self._batches.find_others():
             return
-        self.clear_keepers()
+        await self.clear_keepers()
         answer = await amanda.ask(["amcleanup", self._site.name], CLEANUP_WITHIN)
         self._batches.needs_cleanup = False
         said = " ".join((answer.stdout or answer.stderr).split())

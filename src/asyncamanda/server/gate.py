@@ -6,22 +6,22 @@ If the dispatcher dies, it fetches a new one and hands them over again. Hundreds
 wait at a time, so it imports next to nothing.
 """
 
-import fcntl
 import os
 import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 
 from asyncamanda.core.authority import Attach, Denied, Identity, decide_verb, parse_identity
-from asyncamanda.core.printable import printable_lines
+from asyncamanda.core.printable import printable, printable_lines
 from asyncamanda.server import switchboard
-from asyncamanda.system.environ import clean_environ
+from asyncamanda.server.fetching import NoDispatcher, fetch_dispatcher, wait_for_answer
 
 USAGE, LATER, REFUSED = 64, 75, 77  # errors.Exit, whose module takes long to load
-PATIENCE = 40.0  # seconds for a dispatcher to start: less than a client has
 POLL = 0.05  # seconds
 MOST_ATTEMPTS = 20  # dispatchers that one line may wear out
+LONGEST_REASON = 900  # characters: a client takes 1000
 LATER_LINE = '{"type":"later","after":60,"reason":"%s"}\n'  # json takes long to load, too
 
 
@@ -56,70 +56,31 @@ def main(argv: list[str]) -> int:
 def _serve(identity: Identity) -> int:
     attempt = "first"
     for _ in range(MOST_ATTEMPTS):
-        line = fetch_dispatcher()
-        if line is None:
-            return _put_off("the dispatcher at the server does not start")
+        try:
+            line = fetch_dispatcher()
+        except NoDispatcher as error:
+            return _put_off(error.reason)
         with line:
             words = ("talk", identity.client, identity.amanda_config, attempt)
-            try:
+            with suppress(OSError):  # it is gone, and may have said why
                 socket.send_fds(line, [switchboard.pack(*words)], [0, 1])
-                answer = switchboard.unpack(line.recv(switchboard.LARGEST))
-            except OSError:
-                answer = [""]
-        if answer[0] == "exit":
-            return int(answer[1])
+            try:
+                answer = wait_for_answer(line)
+            except NoDispatcher as error:
+                return _put_off(error.reason)
+        match answer:
+            case ["exit", code, *reasons]:
+                for reason in reasons:
+                    say(f"asyncamanda gate: {reason}")
+                return int(code)
         attempt = "again"  # it died, and with it all that it knew of this line
         time.sleep(POLL)
     return _put_off("the dispatcher at the server does not stay")
 
 
-def fetch_dispatcher() -> socket.socket | None:
-    """Return a connection to the dispatcher, started if there is none; None if that fails.
-
-    Raises OSError if the state folder cannot be used.
-    """
-    if line := switchboard.call_dispatcher():
-        return line
-    give_up_at = time.monotonic() + PATIENCE
-    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    with open(os.open(f"{switchboard.STATE}/start.lock", flags, 0o600), "w") as lock:  # noqa: PTH123
-        fcntl.flock(lock, fcntl.LOCK_EX)  # of many gates that find none, one starts it
-        started_at = 0.0
-        while time.monotonic() < give_up_at:
-            if line := switchboard.call_dispatcher():
-                return line
-            if time.monotonic() - started_at > PATIENCE / 4:
-                started_at = time.monotonic()
-                start_dispatcher()
-            time.sleep(POLL)
-    return None
-
-
-def start_dispatcher() -> None:
-    """Start a dispatcher that outlives this process, in a session of its own.
-
-    Of this session's environment it sees nothing.
-    If another one lives, though its socket does not show yet, it ends at once.
-    """
-    log = f"{switchboard.STATE}/dispatcher.log"
-    argv = [sys.executable, "-I", "-m", "asyncamanda", "server", "dispatch", "--on-demand"]
-    os.posix_spawn(
-        sys.executable,
-        argv,
-        clean_environ(),
-        file_actions=[
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 2, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
-        ],
-        setsid=True,
-        setsigdef=[signal.SIGCHLD, signal.SIGHUP],
-    )
-
-
 def _put_off(reason: str) -> int:
     """Tell the client to come back; return the exit code."""
-    plain = "".join(c for c in reason if c.isalnum() or c in " -,.'")
+    plain = "".join("'" if c in '"\\' else c for c in printable(reason)[:LONGEST_REASON])
     os.write(1, (LATER_LINE % plain).encode("ascii", "replace"))
     return LATER
 

@@ -15,6 +15,7 @@ from asyncamanda.core.model import EPOCH, DleVerdict, DumpState
 from asyncamanda.core.runlog import RunLog, parse_run_log
 from asyncamanda.core.trace import find_begun, find_start
 from asyncamanda.core.witness import UNREADABLE, RunFacts
+from asyncamanda.errors import AsyncamandaError
 from asyncamanda.server import logs
 from asyncamanda.server.amanda import Settings
 from asyncamanda.server.ledger import Ledger
@@ -79,35 +80,58 @@ def _begun_at(settings: Settings, timestamp: str, written_at: datetime) -> datet
     return min(begun_at, written_at)
 
 
-def take_in_all(
+def take_in_all(  # noqa: PLR0913 (by keyword only, the last two)
     ledger: Ledger,
     settings: Settings,
     is_alive: IsAlive,
     at: datetime,
     *,
     filters: Mapping[tuple[str, str], Filters] = {},
+    aside: set[str] | None = None,
 ) -> Iterator[str]:
     """Take in each finished log that is not taken in, and yield a line on it, for the diary.
 
     A log is finished when its run's processes are gone, whatever it says: `is_alive` says so.
-    `filters` are what the DLEs are dumped with now. Whoever iterates may do other things between
-    two logs. Raises OSError if `logdir` cannot be listed, and what Ledger.take_in() raises.
+    `filters` are what the DLEs are dumped with now. A log that cannot be taken in for a reason
+    that nobody has foreseen is named, put into `aside`, and left out from then on. Whoever iterates
+    may do other things between two logs. Raises OSError if `logdir` cannot be listed, and what
+    Ledger.take_in() raises.
     """
+    aside = set() if aside is None else aside
     for found in scan_logs(settings, ledger.logs_taken(settings.name), at):
         name = found.file.name
-        log = None if found.fault else _parse(found, settings)
-        if found.fault:
-            yield f"{name} cannot be read: {found.fault}"
-        elif log and is_alive(found.timestamp, log.pid, found.file.written_at):
-            yield f"{name} is of a run that goes on"
-        else:
-            words = _weigh(ledger, settings, found, log) if log else ()
-            # of an old log nobody knows what its dumps went through
-            its = filters if at - found.file.written_at < RECENT else {}
-            ledger.take_in(settings.name, found.file, log, words, at, its)
-            yield f"{name} taken in: {_describe(log, words)}"
-            if log and log.is_doubtful:
-                yield f"warning: {name}: {UNREADABLE}"
+        try:
+            if found.fault:
+                yield f"{name} cannot be read: {found.fault}"
+            elif name not in aside:
+                yield from _take_in(ledger, settings, is_alive, found, at, filters)
+        except AsyncamandaError:
+            raise
+        except Exception as error:  # what nobody has foreseen in one log is no other's affair
+            aside.add(name)
+            yield f"warning: {name} is set aside, for it cannot be taken in: {error!r}"
+
+
+def _take_in(  # noqa: PLR0913, PLR0917 (as take_in_all)
+    ledger: Ledger,
+    settings: Settings,
+    is_alive: IsAlive,
+    found: FoundLog,
+    at: datetime,
+    filters: Mapping[tuple[str, str], Filters],
+) -> Iterator[str]:
+    name = found.file.name
+    log = _parse(found, settings)
+    if log and is_alive(found.timestamp, log.pid, found.file.written_at):
+        yield f"{name} is of a run that goes on"
+        return
+    words = _weigh(ledger, settings, found, log) if log else ()
+    # of an old log nobody knows what its dumps went through
+    its = filters if at - found.file.written_at < RECENT else {}
+    ledger.take_in(settings.name, found.file, log, words, at, its)
+    yield f"{name} taken in: {_describe(log, words)}"
+    if log and log.is_doubtful:
+        yield f"warning: {name}: {UNREADABLE}"
 
 
 def _parse(found: FoundLog, settings: Settings) -> RunLog | None:

@@ -96,19 +96,14 @@ class Ledger:
         if path and not is_owner and not path.exists():
             raise ledgerfile.missing(url)
         engine = ledgerfile.make_engine(url, patience)
-        remark = ""
         try:
-            try:
-                ledgerfile.prepare(engine, is_owner=is_owner)
-            except LedgerDamaged as error:
-                if path is None or not is_owner:
-                    raise
-                engine.dispose()
-                aside = ledgerfile.set_aside(path, now())
-                remark = f"{error.message}: it is kept as {aside.name}, and a new one is begun"
-                ledgerfile.prepare(engine, is_owner=True)
+            remark = _prepare(engine, path if is_owner else None, is_owner=is_owner)
         except LedgerBusy as error:
+            engine.dispose()
             raise LedgerUnavailable(error.reference, error.message, error.hint) from error
+        except BaseException:
+            engine.dispose()  # else its connection lives as long as the error does
+            raise
         return cls(engine, path, _inode(path), remark)
 
     def close(self) -> None:
@@ -502,6 +497,23 @@ class Ledger:
 
 def _span(begun_at: datetime, ended_at: datetime) -> timedelta:
     return ended_at - begun_at
+
+
+def _prepare(engine: Engine, path: Path | None, *, is_owner: bool) -> str:
+    """Prepare the database; what is damaged at its owner's `path` is set aside first.
+
+    Returns a remark on that, "" if nothing was damaged.
+    """
+    try:
+        ledgerfile.prepare(engine, is_owner=is_owner)
+    except LedgerDamaged as error:
+        if path is None:
+            raise
+        engine.dispose()
+        aside = ledgerfile.set_aside(path, now())
+        ledgerfile.prepare(engine, is_owner=True)
+        return f"{error.message}: it is kept as {aside.name}, and a new one is begun"
+    return ""
 
 
 def _find_backups(

@@ -22,7 +22,7 @@ class Protections:
         None of those may be dumped before it is done.
         """
         name, failed = self._site.name, set()
-        for need in await self._site.record.write(lambda ledger: ledger.pending_protections(name)):
+        for need in await self._site.record.read(lambda ledger: ledger.pending_protections(name)):
             if need.host in hosts and not await self._force(need):
                 self._site.log(f"{need.host} waits, for Amanda cannot be told to distrust a dump")
                 failed.add(need.host)

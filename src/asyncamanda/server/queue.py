@@ -14,6 +14,7 @@ from asyncamanda.server.site import Site
 from asyncamanda.system.clock import now as read_clock
 
 AFTER_ANOTHER = timedelta(minutes=1)  # another machine's run may end soon
+AFTER_TROUBLE = timedelta(minutes=1)
 
 
 @dataclass(slots=True)
@@ -138,6 +139,22 @@ class Queue:
         entry.row = row
         if self.entries.get(entry.client) is not entry:
             await site.record.write(lambda ledger: ledger.withdraw(row.id, read_clock(), "left"))
+
+    def put_off(self, reason: str) -> None:
+        """Let those come back whose request cannot be written down, and tell them why."""
+        for entry in [one for one in self.entries.values() if one.row is None and one.lines]:
+            lines = list(entry.lines)
+            self.withdraw(entry.client, "put off")
+            for line in lines:
+                line.finish(Later(AFTER_TROUBLE, reason), Exit.LATER)
+
+    def refuse_waiting(self, refused: Refused) -> None:
+        """Send away whoever is there and waits, and say why; runs go on."""
+        for entry in [one for one in self.entries.values() if one.run is None and one.lines]:
+            lines = list(entry.lines)
+            self.withdraw(entry.client, refused.reference)
+            for line in lines:
+                line.refuse(refused)
 
     def leave(self, line: Line, *, is_withdrawn: bool) -> None:
         """Note that a line has ended: its client may come back for a while, or withdraws."""

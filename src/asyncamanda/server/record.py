@@ -1,14 +1,20 @@
 """The ledger, for a process in which everybody would wait while it waits for a lock."""
 
 import asyncio
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Coroutine
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 from asyncamanda.errors import LaterError
-from asyncamanda.server.background import write_log
+from asyncamanda.server.background import write_log, write_trouble
 from asyncamanda.server.ledger import Ledger, LedgerBusy, LedgerDamaged, LedgerUnavailable
+from asyncamanda.system.clock import now as read_clock
 
 RETRY_SECONDS = 0.5
+LOOK_SECONDS = 0.5
+WAITED = timedelta(seconds=2)  # by who waits, at least
+LOCKED_FOR = timedelta(seconds=25)  # a client waits for a minute
+BROKEN_FOR = timedelta(seconds=5)
 
 T = TypeVar("T")
 
@@ -19,9 +25,17 @@ class Record:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self.is_damaged = False
-        self._trouble = ""
+        self._trouble: LaterError | None = None
+        self._troubled_at: datetime | None = None
         self._bad_rows: set[str] = set()
         self._turn = asyncio.Lock()
+
+    async def read(self, action: Callable[[Ledger], T]) -> T:
+        """Return what `action`, which changes nothing, returns, as soon as the ledger can be read.
+
+        It waits for no writer, which may wait for room on the disk.
+        """
+        return await self._do(action, is_reading=True)
 
     async def write(self, action: Callable[[Ledger], T]) -> T:
         """Return what `action` returns, as soon as the ledger can be used.
@@ -30,9 +44,9 @@ class Record:
         kept back until then, and so is whatever may only be done when it is remembered.
         """
         async with self._turn:  # of many who wait, one tries
-            return await self._write(action)
+            return await self._do(action, is_reading=False)
 
-    async def _write(self, action: Callable[[Ledger], T]) -> T:
+    async def _do(self, action: Callable[[Ledger], T], *, is_reading: bool) -> T:
         while True:
             try:
                 done = action(self.ledger)
@@ -41,7 +55,8 @@ class Record:
                 self.note_trouble(error)
                 await asyncio.sleep(RETRY_SECONDS)
             else:
-                self._trouble = ""
+                if not is_reading:  # what can be read can perhaps not be written
+                    self._trouble = self._troubled_at = None
                 self._note_bad_rows()
                 return done
 
@@ -52,7 +67,36 @@ class Record:
             write_log(words)
 
     def note_trouble(self, error: LaterError) -> None:
-        """Write into the diary what keeps the ledger from being used, once."""
-        if self._trouble != error.message:
-            self._trouble = error.message
-            write_log(f"{error.message} (hint: {error.hint})")
+        """Remember what keeps the ledger from being used, and write it into the diary, once."""
+        if self._trouble is None:
+            self._troubled_at = read_clock()
+        if self._trouble is None or self._trouble.message != error.message:
+            write_trouble(error)
+        self._trouble = error
+
+    def find_lasting_trouble(self, now: datetime) -> LaterError | None:
+        """Return what has kept the ledger from being written for so long that nobody should wait.
+
+        A lock of somebody else's is waited for longer than anything else.
+        """
+        if self._trouble is None or self._troubled_at is None:
+            return None
+        self._troubled_at = min(self._troubled_at, now)  # the clock may be set back
+        bound = LOCKED_FOR if isinstance(self._trouble, LedgerBusy) else BROKEN_FOR
+        return self._trouble if now - self._troubled_at >= bound else None
+
+    async def unless_troubled(self, doing: Coroutine[Any, Any, T]) -> T:
+        """Return what `doing` returns; end it, and raise the ledger's trouble, if that lasts."""
+        running = asyncio.get_running_loop().create_task(doing)
+        begun_at = read_clock()
+        try:
+            while True:
+                done, _ = await asyncio.wait({running}, timeout=LOOK_SECONDS)
+                if done:
+                    return running.result()
+                now = read_clock()
+                trouble = self.find_lasting_trouble(now)
+                if trouble and not begun_at <= now < begun_at + WAITED:
+                    raise trouble
+        finally:
+            running.cancel()

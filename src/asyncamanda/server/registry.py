@@ -232,7 +232,8 @@ def relayed_clients(entries: Iterable[Enrolled]) -> tuple[str, ...]:
 class Registry:
     """The registry as the dispatcher asks it: read anew when the file has changed.
 
-    What cannot be read lets nobody in.
+    While it cannot be read, for want of descriptors or of rights, nobody knows who may come in: all
+    of it raises LaterError then, which is no refusal.
     """
 
     def __init__(self, path: Path) -> None:
@@ -260,8 +261,9 @@ class Registry:
         if seen != self._seen:
             try:
                 self._entries = read_registry(self._path)
-            except AsyncamandaError:
+            except AsyncamandaError as error:
                 self._entries, self._seen = (), None  # and looks again
+                raise LaterError("registry-unreadable", error.message, error.hint) from error
             else:
                 self._seen = seen
         return self._entries

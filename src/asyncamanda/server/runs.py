@@ -24,6 +24,7 @@ from asyncamanda.core.trace import find_begun
 from asyncamanda.core.witness import UNREADABLE, Dump, RunFacts
 from asyncamanda.server import logs
 from asyncamanda.server.amanda import KEEPER, Settings, is_worker
+from asyncamanda.server.apart import apart_at_last
 from asyncamanda.server.witnesses import weigh_log
 from asyncamanda.system.clock import list_local_stamp, parse_local_stamp
 from asyncamanda.system.clock import now as read_clock
@@ -292,7 +293,8 @@ async def wait_rooted(run: Run, within: timedelta) -> bool:
     """
     loop = asyncio.get_running_loop()
     until = loop.time() + within.total_seconds()
-    while not (run.find_log() and run.place_keeper()):
+    what = f"{run.settings.name}: the log and holding disk of a run"
+    while not await apart_at_last(what, lambda: run.find_log() and run.place_keeper()):
         if not run.is_alive() or loop.time() > until:
             return False
         await asyncio.sleep(POLL_START)

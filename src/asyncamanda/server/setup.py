@@ -19,7 +19,7 @@ from asyncamanda.server import aliases, switchboard
 from asyncamanda.server.newconfig import DISKLIST, NewConfig, render_amanda_conf
 from asyncamanda.server.registry import read_registry, relayed_clients
 from asyncamanda.system.account import do_as, find_user
-from asyncamanda.system.files import write_whole
+from asyncamanda.system.files import open_folder, write_whole
 from asyncamanda.system.steps import Step, give, plan_file, plan_folder, plan_link
 
 SHELL = "/bin/sh"
@@ -182,13 +182,13 @@ def warn_of_room(new: NewConfig) -> str:
 
 
 def _write_new(path: Path, text: str) -> None:
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    os.close(open_folder(path.parent, make=True))
     write_whole(path, text)
 
 
 def _write_owned(path: Path, text: str, account: pwd.struct_passwd) -> None:
     _write_new(path, text)
-    give(path, account, 0o644, os.O_RDONLY)
+    give(path, account, 0o644)
 
 
 def _run(*argv: str) -> None:

@@ -11,21 +11,25 @@ from asyncamanda.core.filters import Filters
 from asyncamanda.core.model import DleVerdict
 from asyncamanda.core.protect import disown_baseless
 from asyncamanda.core.protocol import DleState, Finished
-from asyncamanda.errors import ConfigurationError
+from asyncamanda.errors import AsyncamandaError, ConfigurationError, LaterError
 from asyncamanda.server import amanda
 from asyncamanda.server.amanda import Settings
-from asyncamanda.server.background import Background, Rhythm, write_log
+from asyncamanda.server.background import Background, Rhythm, write_log, write_trouble
 from asyncamanda.server.ownlist import ask_dles, write_own_list
 from asyncamanda.server.record import Record
 from asyncamanda.server.switchboard import STATE
 from asyncamanda.system.clock import format_local_stamp
 from asyncamanda.system.clock import now as read_clock
 
-DLES_EVERY = timedelta(seconds=5)
+CONFIG_EVERY = timedelta(seconds=2)
+AGAIN_SECONDS = 1.0
 
 
 class Site:
-    """An Amanda configuration's name, its settings, its DLEs, and what is remembered of it."""
+    """An Amanda configuration's name, its settings, its DLEs, and what is remembered of it.
+
+    `fault` is why it is of no use now, None if it is in order.
+    """
 
     def __init__(
         self, name: str, config: ServerConfig, record: Record, background: Background
@@ -39,6 +43,7 @@ class Site:
         self._dles: dict[tuple[str, str], Dle] = {}
         self._dles_said: tuple[str, str] | None = None
         self._rhythm = Rhythm()
+        self.fault: AsyncamandaError | None = None
 
     @property
     def settings(self) -> Settings:
@@ -47,40 +52,62 @@ class Site:
         return self._settings
 
     async def open(self) -> None:
-        """Read the Amanda configuration. Raises ConfigurationError if it is of no use."""
+        """Read the Amanda configuration. Raises what read_anew() raises."""
+        await self.read_anew()
         try:
-            self._settings, _ = await asyncio.gather(
-                amanda.read_settings(self.name), self.read_dles()
-            )
             self.reports.mkdir(mode=0o700, exist_ok=True)
-        except (OSError, ValueError) as error:
-            raise ConfigurationError(
+        except OSError as error:
+            raise LaterError(
+                "state-not-writable",
+                f"{self.reports} cannot be made: {error.strerror}",
+                "is there room, and is it the Amanda user's?",
+            ) from error
+
+    async def read_anew(self) -> None:
+        """Read amanda.conf and the disklist anew, if that was not done a moment ago.
+
+        Raises ConfigurationError as long as they are of no use, and LaterError if Amanda cannot be
+        asked. `fault` is that error then: what they said before must not pass for what holds.
+        """
+        if self._rhythm.is_due("configuration", CONFIG_EVERY, read_clock()):
+            await self._find_fault()
+        if self.fault:
+            raise self.fault.with_traceback(None)  # it would grow each time
+
+    async def _find_fault(self) -> None:
+        fault = await self._read()
+        if fault:  # somebody may just be writing it
+            await asyncio.sleep(AGAIN_SECONDS)
+            fault = await self._read()
+        if fault and str(fault) != str(self.fault):
+            write_trouble(fault)
+        elif self.fault and not fault:
+            self.log("the Amanda configuration is in order again")
+        self.fault = fault
+
+    async def _read(self) -> AsyncamandaError | None:
+        """Read all; return what is wrong with it."""
+        try:
+            settings = await amanda.read_settings(self.name)
+            answers = await ask_dles(self.name)
+            for answer in answers:
+                amanda.check_answer(self.name, answer)
+        except AsyncamandaError as error:
+            return error
+        except (OSError, ValueError) as error:  # what nobody has foreseen in it
+            return ConfigurationError(
                 "amanda-config",
                 f"the Amanda configuration {self.name} is of no use: {error}",
                 f"amcheck -s {self.name} tells more",
-            ) from error
-
-    async def read_dles(self) -> None:
-        """Read the disklist anew, if that was not done a moment ago.
-
-        While it cannot be read (somebody edits it), what it had before holds. Raises
-        ConfigurationError if it never could be.
-        """
-        if not self._rhythm.is_due("dles", DLES_EVERY, read_clock()):
-            return
-        answers = await ask_dles(self.name)
-        for answer in answers:
-            if answer.status != 0:
-                fault = f"the disklist of {self.name} cannot be read: {amanda.last_line(answer)}"
-                self.log(fault)
-                if not self._dles:
-                    hint = f"amcheck -s {self.name} tells more"
-                    raise ConfigurationError("disklist", fault, hint)
-                return
-        listed, settings = (answer.stdout for answer in answers)
-        if (listed, settings) != self._dles_said:
-            self._dles_said = listed, settings
-            self._dles = join_disklist(parse_dles(listed), parse_disklist(settings))
+            )
+        if self._settings not in {None, settings}:
+            self.log("amanda.conf was changed, and is read anew")
+        self._settings = settings
+        listed, dles = (answer.stdout for answer in answers)
+        if (listed, dles) != self._dles_said:
+            self._dles_said = listed, dles
+            self._dles = join_disklist(parse_dles(listed), parse_disklist(dles))
+        return None
 
     async def write_own_list(self, run_id: int, hosts: Sequence[str]) -> Path | None:
         """Write a disklist for a run of `hosts` alone; return where, None if that cannot be.
@@ -118,7 +145,7 @@ class Site:
 
         What another machine's session carried does not count for `machine`.
         """
-        confirmed = await self.record.write(
+        confirmed = await self.record.read(
             lambda ledger: ledger.newest_confirmed(self.name, host, machine)
         )
         return tuple(_state_of(dle, confirmed.get(dle.disk)) for dle in self.dles(host))
@@ -128,14 +155,14 @@ class Site:
 
         Also None if it was not that of this `machine`.
         """
-        request = await self.record.write(lambda ledger: ledger.last_request(client))
+        request = await self.record.read(lambda ledger: ledger.last_request(client))
         if request is None or request.run_id is None or request.ended_at is None:
             return None
         if request.machine not in {None, machine}:
             return None
         number = request.run_id
-        words = await self.record.write(lambda ledger: ledger.verdicts_of(number))
-        run = await self.record.write(lambda ledger: ledger.run(number))
+        words = await self.record.read(lambda ledger: ledger.verdicts_of(number))
+        run = await self.record.read(lambda ledger: ledger.run(number))
         stamp = run.timestamp or format_local_stamp(run.begun_at)
         own = tuple(v for v in words if v.host == client and v.timestamp == stamp)
         own = await self.disown_baseless(client, own, machine)
@@ -145,7 +172,7 @@ class Site:
         self, host: str, words: Collection[DleVerdict], machine: int | None
     ) -> tuple[DleVerdict, ...]:
         """Return what `host` is told of its dumps; all of them may be in the ledger, or none."""
-        fulls = await self.record.write(
+        fulls = await self.record.read(
             lambda ledger: ledger.disks_with_full(self.name, host, machine)
         )
         fulls |= {v.disk for v in words if v.state.is_confirmed and not v.level}

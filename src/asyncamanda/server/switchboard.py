@@ -6,7 +6,7 @@ socket needs nothing of a boot, and gates without root could not make one below 
 
     talk CLIENT AMANDA_CONFIG (first | again)         with its stdin and stdout, by SCM_RIGHTS
 
-and waits for `exit CODE`. One that is to carry a stream (attach.py) says
+and waits for `exit CODE [REASON]`. One that is to carry a stream (attach.py) says
 
     attach CLIENT AMANDA_CONFIG TOKEN
     attached CLIENT AMANDA_CONFIG TOKEN               again, to the next dispatcher
@@ -31,6 +31,7 @@ STATE = f"{SYSTEM_STATE}/server"
 LARGEST = 65536  # bytes of a packet
 LONGEST_NAME = 60  # characters: sun_path ends at 108, and the folder takes 39
 ANSWER_WITHIN = 10.0  # seconds
+CONNECT_WITHIN = 5.0  # seconds: its queue may be full, and it hang
 
 
 def socket_path(state: str = STATE) -> str:
@@ -60,7 +61,7 @@ def call_dispatcher(state: str = STATE, *, is_patient: bool = True) -> socket.so
     connection that never blocks. Raises PermissionError to whom the folder is closed.
     """
     caller = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    caller.setblocking(is_patient)
+    caller.settimeout(CONNECT_WITHIN if is_patient else 0)
     try:
         caller.connect(socket_path(state))
     except PermissionError:
@@ -69,6 +70,7 @@ def call_dispatcher(state: str = STATE, *, is_patient: bool = True) -> socket.so
     except OSError:
         caller.close()
         return None
+    caller.setblocking(is_patient)
     return caller
 
 

@@ -28,32 +28,67 @@ def write_whole(
     `owner`: uid and gid, where it is to be another's. Raises OSError; then `path` is as it was and
     nothing is left beside it.
     """
-    fresh = path.with_name(f".{path.name}.new")  # one name, so that a kill leaves one at most
+    folder = open_folder(path.parent)
     try:
-        with _open_new(fresh) as file:
+        replace_in(folder, path.name, text, mode, owner)
+    finally:
+        os.close(folder)
+
+
+def replace_in(
+    folder: int, name: str, text: str, mode: int, owner: tuple[int, int] | None = None
+) -> None:
+    """Do what write_whole() does for the file `name` in the open `folder`. No link is followed."""
+    fresh = f".{name}.new"  # one name, so that a kill leaves one at most
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(fresh, dir_fd=folder)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(fresh, flags, 0o600, dir_fd=folder)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
             if owner:
-                os.fchown(file.fileno(), *owner)
-            os.fchmod(file.fileno(), mode)
+                os.fchown(descriptor, *owner)
+            os.fchmod(descriptor, mode)
             file.write(text)
             file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
+            os.fsync(descriptor)
+        os.replace(fresh, name, src_dir_fd=folder, dst_dir_fd=folder)
     except OSError:
         with contextlib.suppress(OSError):
-            fresh.unlink()
+            os.unlink(fresh, dir_fd=folder)
         raise
-    sync_folder(path.parent)
+    os.fsync(folder)
 
 
-def _open_new(path: Path) -> TextIO:
-    """Open a new file for writing, its user's alone, in the place of whatever was there.
+def open_folder(path: Path, *, make: bool = False) -> int:
+    """Return a descriptor of the folder; with `make`, folders that are missing are made (0755).
 
-    The folder may be another user's, so no link that lies there is followed. Raises OSError.
+    For root no link is followed on the way but root's own: whoever owns a folder may put one there,
+    so that what root writes would be written elsewhere. Raises OSError.
     """
-    path.unlink(missing_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(path, flags, 0o600)
-    return os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape")
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    if os.geteuid() != 0:
+        if make:
+            path.mkdir(mode=0o755, parents=True, exist_ok=True)
+        return os.open(path, flags)
+    here = os.open("/", flags)
+    for name in path.absolute().parts[1:]:
+        try:
+            there = _open_within(here, name, flags, make=make)
+        finally:
+            os.close(here)
+        here = there
+    return here
+
+
+def _open_within(folder: int, name: str, flags: int, *, make: bool) -> int:
+    if make:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, 0o755, dir_fd=folder)
+    status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    if not (stat.S_ISLNK(status.st_mode) and status.st_uid == 0):
+        flags |= os.O_NOFOLLOW
+    return os.open(name, flags, dir_fd=folder)
 
 
 def make_private(folder: Path) -> None:

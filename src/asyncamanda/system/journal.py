@@ -40,10 +40,10 @@ class JournalLine:
     message_id: str = ""
 
 
-def write_journal(line: JournalLine, place: Path = SOCKET) -> bool:
-    """Hand `line` to the journal; return whether there is one that took it."""
+def write_journal(line: JournalLine, place: Path = SOCKET, patience: float = PATIENCE) -> bool:
+    """Hand `line` to the journal; return whether there is one that took it within `patience`."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stream:
-        stream.settimeout(PATIENCE)
+        stream.settimeout(patience)
         stream.sendto(encode_fields(journal_fields(line)), str(place))
         return True
     return False

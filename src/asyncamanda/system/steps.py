@@ -1,7 +1,7 @@
 """Steps that look first whether they are needed, and what many of them make: folders, files.
 
 All of it is root's work, in folders that belong to the Amanda user: so nothing here follows a
-link that lies in one of them.
+link that lies in one of them, on the way or at its end, or takes over a file with a second name.
 """
 
 import errno
@@ -11,10 +11,12 @@ import shutil
 import stat
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from asyncamanda.errors import AsyncamandaError, ConfigurationError, RefusedError
+from asyncamanda.system.files import open_folder
 
 SEARCHED = "/usr/local/bin:/usr/bin:/bin"  # sshd's shell finds the forced command there
 LINK = Path("/usr/local/bin/asyncamanda")
@@ -62,7 +64,7 @@ def plan_file(path: Path, account: pwd.struct_passwd, mode: int) -> Step:
     return Step(
         f"{path} is a file of {account.pw_name}'s, mode {mode:04o}",
         lambda: is_like(path, account, stat.S_IFREG | mode),
-        lambda: give(path, account, mode, os.O_RDONLY | os.O_CREAT),
+        lambda: _make_file(path, account, mode),
     )
 
 
@@ -99,19 +101,42 @@ def is_like(path: Path, account: pwd.struct_passwd, mode: int) -> bool:
 
 
 def _make_folder(path: Path, account: pwd.struct_passwd, mode: int) -> None:
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    if not path.is_dir():
-        path.mkdir(mode=0o700)
-    give(path, account, mode, os.O_RDONLY | os.O_DIRECTORY)
+    folder = open_folder(path.parent, make=True)
+    try:
+        with suppress(FileExistsError):
+            os.mkdir(path.name, 0o700, dir_fd=folder)
+        _give(folder, path.name, account, mode, os.O_RDONLY | os.O_DIRECTORY)
+    finally:
+        os.close(folder)
 
 
-def give(path: Path, account: pwd.struct_passwd, mode: int, flags: int) -> None:
-    """Make `path` the account's, with this mode; a link in its place is refused, hard or not."""
-    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode)
+def _make_file(path: Path, account: pwd.struct_passwd, mode: int) -> None:
+    folder = open_folder(path.parent)
+    try:
+        try:
+            _give(folder, path.name, account, mode, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        except FileExistsError:
+            _give(folder, path.name, account, mode, os.O_RDONLY)
+    finally:
+        os.close(folder)
+
+
+def give(path: Path, account: pwd.struct_passwd, mode: int) -> None:
+    """Make the file `path` the account's, with this mode; a link in its place is refused."""
+    folder = open_folder(path.parent)
+    try:
+        _give(folder, path.name, account, mode, os.O_RDONLY)
+    finally:
+        os.close(folder)
+
+
+def _give(folder: int, name: str, account: pwd.struct_passwd, mode: int, flags: int) -> None:
+    flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(name, flags, 0o600, dir_fd=folder)
     try:
         status = os.fstat(descriptor)
-        if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
-            raise OSError(errno.EMLINK, "it has another name as well", str(path))
+        if not stat.S_ISDIR(status.st_mode) and status.st_nlink != 1:
+            raise OSError(errno.EMLINK, "it has another name elsewhere", name)
         os.fchown(descriptor, account.pw_uid, account.pw_gid)
         os.fchmod(descriptor, mode)
     finally:

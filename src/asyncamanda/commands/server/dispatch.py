@@ -1,19 +1,18 @@
 """asyncamanda server dispatch: be the dispatcher, in the foreground, as a service would have it."""
 
 import argparse
-import os
 from contextlib import ExitStack
 from pathlib import Path
 
 from asyncamanda.commands.server.options import add_config, load_as_amanda_user
-from asyncamanda.errors import Exit, LaterError, RefusedError
+from asyncamanda.errors import AsyncamandaError, Exit, LaterError, RefusedError
 from asyncamanda.server import switchboard
-from asyncamanda.server.background import write_log
+from asyncamanda.server.background import write_trouble
+from asyncamanda.server.diary import close_diary, open_diary
+from asyncamanda.server.fetching import HELD
 from asyncamanda.server.registry import Registry, registry_path
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.locks import Held, hold_lock
-
-LARGEST_LOG = 1 << 20  # bytes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,14 +24,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> Exit:
     """Serve until nothing is left to do, or a signal says stop.
 
-    Raises LaterError if another dispatcher runs; one that a gate started just ends then.
+    Raises LaterError if another dispatcher runs; one that a gate started just ends then. Such a one
+    says on stdout, to the gate, why it ends.
     """
+    open_diary(Path(switchboard.STATE, "dispatcher.log") if arguments.on_demand else None)
+    try:
+        return _serve(arguments)
+    except AsyncamandaError as error:
+        if not arguments.on_demand:
+            raise
+        print(" ".join(f"{error.message} ({error.hint})".split()), flush=True)
+        write_trouble(error)
+        return error.exit
+    finally:
+        close_diary()
+
+
+def _serve(arguments: argparse.Namespace) -> Exit:
     config = load_as_amanda_user(arguments)
     with ExitStack() as stack:
         if not _lock(stack, is_on_demand=arguments.on_demand):
+            print(HELD, flush=True)
             return Exit.OK
-        if arguments.on_demand:
-            _turn_log_over()
         from asyncamanda.server.dispatcher import dispatch  # noqa: PLC0415 - loads SQLAlchemy
 
         has_failed = dispatch(config, Registry(registry_path(config.user)))
@@ -59,14 +72,3 @@ def _lock(stack: ExitStack, *, is_on_demand: bool) -> bool:
             "as root, `asyncamanda server setup` makes it",
         ) from error
     return True
-
-
-def _turn_log_over() -> None:
-    """Begin a new diary when the old one is long; one old one is kept."""
-    log = Path(switchboard.STATE, "dispatcher.log")
-    if log.exists() and log.stat().st_size > LARGEST_LOG:
-        log.replace(log.with_suffix(".log.1"))
-        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        os.dup2(descriptor, 2)
-        os.close(descriptor)
-        write_log("the diary goes on from dispatcher.log.1")

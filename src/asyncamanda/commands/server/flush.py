@@ -14,10 +14,17 @@ from asyncamanda.commands.server.options import (
 from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.authority import check_amanda_config_name
 from asyncamanda.core.printable import printable
-from asyncamanda.errors import BadDataError, Exit, LaterError, RefusedError, UsageError
+from asyncamanda.errors import (
+    BadDataError,
+    ConfigurationError,
+    Exit,
+    LaterError,
+    RefusedError,
+    UsageError,
+)
 from asyncamanda.report.json import render_json
 from asyncamanda.server import switchboard
-from asyncamanda.server.gate import fetch_dispatcher
+from asyncamanda.server.fetching import NoDispatcher, fetch_dispatcher
 from asyncamanda.server.newconfig import AMANDA_FOLDER
 from asyncamanda.system.clock import now as read_clock
 
@@ -79,6 +86,10 @@ def _ask_for_flush(name: str, config: ServerConfig) -> str:
         answer = ask_dispatcher(config.user, "flush", name)
         if answer is None:
             _start_dispatcher(config)
+        elif "fault" in answer:
+            raise ConfigurationError(
+                "amanda-config", str(answer["fault"]), f"amcheck -s {name} tells more"
+            )
         elif answer.get("flush") != "opening":
             return str(answer.get("flush"))
         if read_clock() > give_up_at:
@@ -101,10 +112,10 @@ def _start_dispatcher(config: ServerConfig) -> None:
             f"{switchboard.STATE} cannot be used: {error.strerror}",
             "as root, `asyncamanda server setup` makes it",
         ) from error
-    if line is None:
+    except NoDispatcher as error:
         raise LaterError(
             "dispatcher-not-started",
-            "the dispatcher does not start",
-            f"{switchboard.STATE}/dispatcher.log says why",
-        )
+            error.reason,
+            f"{switchboard.STATE}/dispatcher.log may say more",
+        ) from error
     line.close()

@@ -10,6 +10,7 @@ from asyncamanda.commands.server.options import (
     load_as_amanda_user,
     not_understood,
 )
+from asyncamanda.core.printable import printable
 from asyncamanda.errors import Exit
 from asyncamanda.report.json import render_json
 from asyncamanda.report.server import (
@@ -35,15 +36,18 @@ def run(arguments: argparse.Namespace) -> Exit:
     config = load_as_amanda_user(arguments)
     answer = ask_dispatcher(config.user, "view")
     if arguments.json:
-        print(render_json(answer or {"connected": [], "reachable": [], "desks": []}))
+        print(render_json(answer or {"connected": [], "reachable": [], "desks": [], "faults": []}))
         return Exit.OK
     if answer is None:
         print("no dispatcher runs, so nobody waits")
         return Exit.OK
     try:
         connected, desks = parse_view(answer)
+        faults = [str(fault["reason"]) for fault in answer.get("faults", [])]
     except (KeyError, TypeError, ValueError) as error:
         raise not_understood() from error
+    for fault in faults:
+        print(printable(fault))
     _show(connected, desks, read_clock())
     return Exit.OK
 
@@ -80,6 +84,7 @@ def _parse_desk(desk: dict[str, Any]) -> DeskView:
         held=int(desk["held_bytes"]),
         capacity=int(desk["holding_bytes"]),
         flush_due_since=None if since is None else datetime.fromisoformat(since),
+        fault=str(desk.get("fault") or ""),
     )
 
 

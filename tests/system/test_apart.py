@@ -1,0 +1,95 @@
+"""A file system that hangs stops who asks it, within bounds, and nobody else."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from asyncamanda.errors import LaterError
+from asyncamanda.server import apart as apart_module
+from asyncamanda.server.amanda import Settings
+from asyncamanda.server.apart import apart, apart_at_last
+from asyncamanda.server.runs import held_bytes
+
+T = TypeVar("T")
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart_module, "WITHIN", 0.2)
+    monkeypatch.setattr(apart_module, "AGAIN_SECONDS", 0.05)
+
+
+def run(doing: Coroutine[Any, Any, T]) -> T:
+    """Run to the end, within bounds."""
+    return asyncio.run(asyncio.wait_for(doing, 20))
+
+
+def test_what_is_done_apart_comes_back_as_it_is(tmp_path: Path) -> None:
+    """Its result, or its error."""
+    assert run(apart("sum", lambda: 1 + 1)) == 2
+    with pytest.raises(FileNotFoundError):
+        run(apart("read", (tmp_path / "missing").read_bytes))
+
+
+def test_what_hangs_is_given_up_named_and_not_asked_again() -> None:
+    """Until it comes back; meanwhile others are served."""
+    gate, asked = threading.Event(), []
+
+    def hang() -> str:
+        asked.append(1)
+        gate.wait(20)
+        return "back"
+
+    async def talk() -> str:
+        for _ in range(3):
+            with pytest.raises(LaterError, match="daily: the holding disk: the file system"):
+                await apart("daily: the holding disk", hang)
+        assert len(asked) == 1
+        assert await apart("another", lambda: "served") == "served"
+        gate.set()
+        return await apart_at_last("daily: the holding disk", hang)
+
+    assert run(talk()) == "back"
+
+
+HANGING = """
+import asyncio, sys, time
+from asyncamanda.errors import LaterError
+from asyncamanda.server import apart
+apart.WITHIN = 0.2
+async def main():
+    try:
+        await apart.apart("x", lambda: time.sleep(60))
+    except LaterError:
+        print("given up", flush=True)
+asyncio.run(main())
+"""
+
+
+def test_a_thread_that_hangs_keeps_no_process_alive() -> None:
+    """A dispatcher that ends has to let go of its lock."""
+    environ = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    begun = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", HANGING], check=True, env=environ, timeout=55, capture_output=True
+    )
+    assert done.stdout == b"given up\n"
+    assert time.monotonic() - begun < 50
+
+
+def test_a_holding_disk_is_weighed_apart(tmp_path: Path) -> None:
+    """With the same result."""
+    folder = tmp_path / "20261124120000"
+    folder.mkdir()
+    (folder / "laptop._home.0").write_bytes(b"x" * 100)
+    settings = Settings("daily", tmp_path, (tmp_path,), 1000)
+    held, oldest_at = run(apart("held", lambda: held_bytes(settings)))
+    assert (held, oldest_at is not None) == (100, True)

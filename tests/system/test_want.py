@@ -1,0 +1,78 @@
+"""Want of descriptors is "later" to a client, and never "not enrolled" or a wrong configuration."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import cast
+
+import pytest
+from tests.system.watching import count_descriptors
+
+from asyncamanda.config.server import ServerConfig
+from asyncamanda.core.authority import Identity
+from asyncamanda.core.publickey import PublicKey
+from asyncamanda.errors import ConfigurationError, LaterError
+from asyncamanda.server.background import Background
+from asyncamanda.server.record import Record
+from asyncamanda.server.registry import Enrolled, Registry, enroll
+from asyncamanda.server.site import Site
+
+KEY = PublicKey("ssh-ed25519", "AAAAC3NzaC1lZDI1NTE5AAAAIAAA", "")
+LAPTOP = Identity("laptop", "daily")
+
+
+@contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    """Let this process open nothing more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(name) for name in os.listdir("/proc/self/fd"))  # noqa: PTH208 - as in processes
+    spare = [os.open(os.devnull, os.O_RDONLY) for _ in range(highest + 2 - count_descriptors())]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, hard))
+    try:
+        with suppress(OSError):
+            while True:
+                spare.append(os.open(os.devnull, os.O_RDONLY))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for descriptor in spare:
+            os.close(descriptor)
+
+
+def test_who_is_enrolled_is_not_known_without_descriptors(tmp_path: Path) -> None:
+    """Nobody is taken for a stranger therefore; and with one it is known again."""
+    keys = tmp_path / "authorized_keys"
+    enroll(keys, Enrolled("laptop", "daily", KEY))
+    registry = Registry(keys)
+    with no_descriptor_left(), pytest.raises(LaterError, match="Too many open files"):
+        registry.contains(LAPTOP)
+    assert registry.contains(LAPTOP)
+
+
+def _open_site(*, without_descriptors: bool) -> None:
+    async def open_site() -> None:
+        record = cast(Record, None)
+        site = Site("daily", ServerConfig(), record, Background(lambda: None))
+        if without_descriptors:
+            with no_descriptor_left():
+                await site.read_anew()
+        await site.read_anew()
+
+    asyncio.run(open_site())
+
+
+def test_a_configuration_is_not_called_wrong_for_want_of_descriptors() -> None:
+    """Amanda could not be asked."""
+    with pytest.raises(LaterError, match=r"cannot be asked about daily now: .*Too many open files"):
+        _open_site(without_descriptors=True)
+
+
+def test_a_configuration_of_which_amanda_says_no_is_called_wrong() -> None:
+    """There is no such configuration here, or no Amanda at all."""
+    with pytest.raises(ConfigurationError, match="the Amanda configuration daily is of no use"):
+        _open_site(without_descriptors=False)
