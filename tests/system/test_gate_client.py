@@ -216,7 +216,7 @@ def test_the_quick_way_out_at_the_gate(gate: Gate) -> None:
     gate.play('hear("hello"); welcome({"/home": 60}); hear("bye")')
     assert gate.run().exit == 0
     written = (gate.rig.state_folder() / "memory.json").stat().st_mtime
-    gate.rig.until(lambda: time.time() > written + 2.1, "what was written is no longer fresh", 3)
+    gate.rig.until(lambda: time.time() > written + 2.1, "what was written is no longer fresh")
     assert gate.run().exit == 0
     (note,) = gate.rig.state_folder().glob("note-*")
     assert "memory.json" in note.read_text()

@@ -95,7 +95,7 @@ def test_a_kill_at_any_moment_of_a_run_leaves_a_whole_memory(rig: Rig) -> None:
             agent.kill()
         agent.communicate()
         outcomes.add(rig.memory().started is None)
-        rig.until(lambda: not rig.ssh_processes(), "ssh dies with the agent", 3)
+        rig.until(lambda: not rig.ssh_processes(), "ssh dies with the agent")
     assert True in outcomes
     assert not list(rig.state_folder().glob("*.damaged-*"))
     rig.until(lambda: rig.run("run", "--force").exit == 0, "it settles and works", 10)

@@ -57,7 +57,7 @@ def test_a_kill_leaves_no_ssh_behind_and_is_noticed_by_the_next_start(rig: Rig) 
     rig.hold()
     assert len([s for s in rig.ssh_processes() if s.argv[0] == "ssh"]) == 2
     agent.kill()
-    rig.until(lambda: not rig.ssh_processes(), "ssh dies with the agent", 2)
+    rig.until(lambda: not rig.ssh_processes(), "ssh dies with the agent")
     assert agent.wait(5) == -signal.SIGKILL
     again = rig.wait(rig.classic(COMMAND))
     assert (again.exit, rig.marks()) == (75, 1)
@@ -74,7 +74,7 @@ def test_a_kill_leaves_no_ssh_to_a_jump_host_behind(rig: Rig) -> None:
     rig.hold()
     assert len([s for s in rig.ssh_processes() if s.argv[0] == "ssh"]) == 3
     agent.kill()
-    rig.until(lambda: not rig.ssh_processes(), "ssh dies with the agent", 2)
+    rig.until(lambda: not rig.ssh_processes(), "ssh dies with the agent")
     assert agent.wait(5) == -signal.SIGKILL
 
 
@@ -122,7 +122,7 @@ def test_a_kill_while_connecting_blocks_nobody(rig: Rig) -> None:
     rig.until(lambda: any(s.argv[0] == "ssh" for s in rig.ssh_processes()), "ssh tries")
     agent.kill()
     agent.wait(5)
-    rig.until(lambda: not rig.ssh_processes(), "ssh dies with the agent", 2)
+    rig.until(lambda: not rig.ssh_processes(), "ssh dies with the agent")
     again = rig.classic("dump /home", "backup@10.77.0.254")
     rig.until(lambda: any(s.argv[0] == "ssh" for s in rig.ssh_processes()), "ssh tries again")
     again.send_signal(signal.SIGTERM)
@@ -158,7 +158,7 @@ def test_a_disk_dumped_by_a_run_that_still_goes_on_does_not_count_yet(rig: Rig) 
     first = rig.start("run")
     rig.hold()
     written = (rig.state_folder() / "memory.json").stat().st_mtime
-    rig.until(lambda: time.time() > written + 2.1, "what was written is no longer fresh", 3)
+    rig.until(lambda: time.time() > written + 2.1, "what was written is no longer fresh")
     meanwhile = rig.run("run").exit
     first.kill()
     first.wait(5)
