@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from asyncamanda.core.amcheck import explain_lines, interpret_amcheck
+from asyncamanda.core.checkup.penalties import judge_penalties
 from asyncamanda.core.checkup.verdict import Check, Health
 from asyncamanda.core.disklist import Dle, parse_disklist
 from asyncamanda.core.printable import printable
@@ -49,6 +50,15 @@ def check_machine(machine: Machine) -> Check:
 def is_direct(entries: Sequence[Enrolled]) -> bool:
     """Return whether Amanda reaches the client of `entries` by itself."""
     return all(entry.is_direct for entry in entries)
+
+
+# -- sshd
+
+
+async def check_penalties(*, is_there: bool) -> Check | None:
+    """Return what is to be said of sshd's penalties; None where it has none, or cannot tell."""
+    answer = await amanda.ask(["/usr/sbin/sshd", "-G"])
+    return judge_penalties(answer.stdout, is_there=is_there) if answer.status == 0 else None
 
 
 # -- alias

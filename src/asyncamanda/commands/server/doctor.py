@@ -72,6 +72,9 @@ class Examination:
                 self._wait = timedelta()
             connected = doctor.check_connected(client, is_there=self._is_connected())
             yield connected
+            is_there = connected.health is Health.OK
+            if penalties := asyncio.run(doctor.check_penalties(is_there=is_there)):
+                yield penalties
         if is_useless:
             yield _skipped("amcheck", "not run: first mend the disklist")
         elif alias.health is Health.BAD:
