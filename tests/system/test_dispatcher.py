@@ -13,10 +13,12 @@ import pytest
 from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.authority import Identity
 from asyncamanda.core.publickey import PublicKey
+from asyncamanda.errors import LaterError
 from asyncamanda.server.dispatcher import Dispatcher
 from asyncamanda.server.ledger import Ledger
 from asyncamanda.server.registry import Enrolled, Registry, enroll, revoke
 from asyncamanda.server.switchboard import LARGEST, pack, unpack
+from asyncamanda.system.clock import now
 
 TOKEN = "0123456789abcdef" * 2
 KEY = PublicKey("ssh-ed25519", "AAAAC3NzaC1lZDI1NTE5AAAAIAAA", "")
@@ -82,3 +84,24 @@ def test_who_may_not_come_in_any_more_carries_nothing(
     enroll(keys, LAPTOP)
     change(keys)
     assert knock(keys, word, *identity, TOKEN) == [["stop"], [""]]
+
+
+def test_it_goes_on_with_whom_it_knows_while_nobody_can_read_who_is_enrolled(
+    tmp_path: Path,
+) -> None:
+    """Its end would cut the dumps that are under way."""
+    keys = tmp_path / "authorized_keys"
+    enroll(keys, LAPTOP)
+    registry = Registry(keys)
+    assert registry.contains(LAPTOP.identity)
+    keys.unlink()
+    keys.mkdir()  # not even root reads that
+
+    async def expect() -> list[str]:
+        dispatcher = Dispatcher(ServerConfig(), cast(Ledger, None), registry)
+        dispatcher._expect_enrolled(now())
+        return [entry.client for entry in registry.last_known()]
+
+    assert asyncio.run(expect()) == ["laptop"]
+    with pytest.raises(LaterError):
+        registry.contains(LAPTOP.identity)

@@ -122,3 +122,19 @@ def test_a_number_that_was_given_again_is_not_killed(
 
     watch(run, tmp_path, look)
     assert leader.poll() is None
+
+
+def test_a_run_is_watched_though_nobody_can_read_who_is_enrolled(
+    sessions: list["subprocess.Popen[bytes]"], tmp_path: Path
+) -> None:
+    """Else it would be followed by nobody any more, and its clients would wait for ever."""
+    leader, _ = sessions
+    run, start = make_run(leader, AmandaFiles(tmp_path)), now()
+    (tmp_path / "authorized_keys").mkdir()  # not even root reads that
+
+    def look(watchdog: Watchdog) -> None:
+        for seconds in (0, 5, 10, 15, 20):
+            watchdog.look(start + seconds * SECOND)
+        assert watchdog.was_killed
+
+    watch(run, tmp_path, look)

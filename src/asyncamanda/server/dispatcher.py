@@ -108,7 +108,7 @@ class Dispatcher:
         self._listen()
         awaited = {host for run in live for host in run.hosts}
         awaited |= {request.client for request in requests}
-        self._relay.start(awaited & {*relayed_clients(self._registry.entries())})
+        self._relay.start(awaited & {*relayed_clients(self._registry.last_known())})
         self._expect_enrolled(read_clock())
         for name in [run.amanda_config for run in live] + [one.amanda_config for one in requests]:
             self._desk(name)
@@ -194,7 +194,7 @@ class Dispatcher:
 
     def _expect_enrolled(self, now: datetime) -> None:
         if self._rhythm.is_due("enrolled", ENROLLED_EVERY, now):
-            self._relay.expect(relayed_clients(self._registry.entries()))
+            self._relay.expect(relayed_clients(self._registry.last_known()))
 
     def _is_ledger_lost(self) -> bool:
         return self._record.is_damaged or self._record.ledger.is_gone()

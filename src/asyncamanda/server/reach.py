@@ -16,8 +16,13 @@ class Reach:
     amanda_config: str
 
     def is_relayed(self, client: str) -> bool:
-        """Return whether Amanda reaches the client by the relay, when that is there."""
-        return self.registry.is_relayed(Identity(client, self.amanda_config))
+        """Return whether Amanda reaches the client by the relay, when that is there.
+
+        By the last that is known of it, for its run goes on.
+        """
+        identity = Identity(client, self.amanda_config)
+        known = (entry for entry in self.registry.last_known() if entry.identity == identity)
+        return any(not entry.is_direct for entry in known)
 
     def has_stream(self, client: str) -> bool:
         """Return whether a call of Amanda's to the client goes on, or waits for it."""

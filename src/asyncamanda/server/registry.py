@@ -233,7 +233,7 @@ class Registry:
     """The registry as the dispatcher asks it: read anew when the file has changed.
 
     While it cannot be read, for want of descriptors or of rights, nobody knows who may come in: all
-    of it raises LaterError then, which is no refusal.
+    of it but last_known() raises LaterError then, which is no refusal.
     """
 
     def __init__(self, path: Path) -> None:
@@ -262,10 +262,19 @@ class Registry:
             try:
                 self._entries = read_registry(self._path)
             except AsyncamandaError as error:
-                self._entries, self._seen = (), None  # and looks again
+                self._seen = None  # and looks again
                 raise LaterError("registry-unreadable", error.message, error.hint) from error
             else:
                 self._seen = seen
+        return self._entries
+
+    def last_known(self) -> tuple[Enrolled, ...]:
+        """Return the same; while the file cannot be read as it was before, nobody if it never was.
+
+        For what goes on with those who are in, and lets nobody in.
+        """
+        with contextlib.suppress(LaterError):
+            return self.entries()
         return self._entries
 
 
