@@ -1,13 +1,17 @@
 """What a run's watchdog does to real processes: to those of the run, and to no others."""
 
 import asyncio
+import os
+import select
 import subprocess
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from tests.system.amandafiles import AmandaFiles
+from tests.system.hungfs import hung_file_system
 
 from asyncamanda.core.books import RunKind, RunRow
 from asyncamanda.core.watchdog import WatchPolicy
@@ -45,13 +49,13 @@ def sessions() -> Iterator[list["subprocess.Popen[bytes]"]]:
         one.communicate()
 
 
-def watch(run: Run, folder: Path, doing: Callable[[Watchdog], object]) -> list[str]:
+def watch(run: Run, folder: Path, doing: Callable[[Watchdog], Awaitable[None]]) -> list[str]:
     """Do something with a run's watchdog; return what it has to say."""
     said: list[str] = []
 
     async def do() -> None:
         reach = Reach(Relay(SECOND), Registry(folder / "authorized_keys"), "daily")
-        doing(Watchdog(run, POLICY, reach, said.append))
+        await doing(Watchdog(run, POLICY, reach, said.append))
 
     asyncio.run(do())
     return said
@@ -75,9 +79,9 @@ def test_a_run_that_stands_is_killed_and_its_half_written_files_go(
     leader, other = sessions
     run, start = make_run(leader, files), now()
 
-    def look(watchdog: Watchdog) -> None:
+    async def look(watchdog: Watchdog) -> None:
         for seconds in (0, 5, 10, 15, 20):
-            watchdog.look(start + seconds * SECOND)
+            await watchdog.look(start + seconds * SECOND)
         assert watchdog.was_killed
 
     (said,) = watch(run, tmp_path, look)
@@ -96,9 +100,9 @@ def test_a_clock_that_steps_kills_nothing(
     leader, _ = sessions
     run, start = make_run(leader, AmandaFiles(tmp_path)), now()
 
-    def look(watchdog: Watchdog) -> None:
+    async def look(watchdog: Watchdog) -> None:
         for days in (0, 1, -1):
-            watchdog.look(start + timedelta(days=days))
+            await watchdog.look(start + timedelta(days=days))
         assert not watchdog.was_killed
 
     assert watch(run, tmp_path, look) == []
@@ -116,9 +120,9 @@ def test_a_number_that_was_given_again_is_not_killed(
         1, "daily", RunKind.BATCH, ("laptop",), now(), STAMP, leader.pid, run.row.pid_started - 1
     )
 
-    def look(watchdog: Watchdog) -> None:
+    async def look(watchdog: Watchdog) -> None:
         for seconds in range(0, 30, 5):
-            watchdog.look(start + seconds * SECOND)
+            await watchdog.look(start + seconds * SECOND)
 
     watch(run, tmp_path, look)
     assert leader.poll() is None
@@ -132,9 +136,63 @@ def test_a_run_is_watched_though_nobody_can_read_who_is_enrolled(
     run, start = make_run(leader, AmandaFiles(tmp_path)), now()
     (tmp_path / "authorized_keys").mkdir()  # not even root reads that
 
-    def look(watchdog: Watchdog) -> None:
+    async def look(watchdog: Watchdog) -> None:
         for seconds in (0, 5, 10, 15, 20):
-            watchdog.look(start + seconds * SECOND)
+            await watchdog.look(start + seconds * SECOND)
         assert watchdog.was_killed
 
     watch(run, tmp_path, look)
+
+
+FOLLOWING = """
+import asyncio, subprocess, sys
+from pathlib import Path
+from asyncamanda.config.server import ServerConfig
+from asyncamanda.core.books import RunKind, RunRow
+from asyncamanda.server import apart
+from asyncamanda.server.amanda import Settings
+from asyncamanda.server.background import Background
+from asyncamanda.server.batches import Batches
+from asyncamanda.server.queue import Queue
+from asyncamanda.server.reach import Reach
+from asyncamanda.server.registry import Registry
+from asyncamanda.server.relay import Relay
+from asyncamanda.server.runs import Run
+from asyncamanda.server.site import Site
+from asyncamanda.system.clock import now
+from asyncamanda.system.processes import read_process
+
+apart.WITHIN = 0.2
+logs, holding, stamp = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+amdump = subprocess.Popen(["cat"], stdin=subprocess.PIPE, start_new_session=True)
+started = read_process(amdump.pid).started
+row = RunRow(1, "daily", RunKind.BATCH, ("laptop",), now(), stamp, amdump.pid, started)
+run = Run(row, Settings("daily", logs, (holding,), 1), logs / "out", amdump, timestamp=stamp)
+
+async def main():
+    site = Site("daily", ServerConfig(), None, Background(lambda: None))
+    reach = Reach(Relay(site.config.grace), Registry(logs / "authorized_keys"), "daily")
+    following = asyncio.create_task(Batches(site, Queue(site, dict), reach)._follow(run))
+    for _ in range(10):
+        await asyncio.sleep(0.1)
+    print("others are served" if not following.done() else following.result(), flush=True)
+    amdump.stdin.close()
+
+asyncio.run(main())
+"""
+
+
+def test_a_holding_disk_that_hangs_holds_up_nobody_but_its_run(tmp_path: Path) -> None:
+    """Whoever follows that looks into it all the time."""
+    place = tmp_path / "holding"
+    place.mkdir()
+    argv = [sys.executable, "-c", FOLLOWING, str(tmp_path), str(place), STAMP]
+    environ = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with hung_file_system(place):
+        follower = subprocess.Popen(argv, env=environ, stdout=subprocess.PIPE)
+        assert follower.stdout
+        is_heard = select.select([follower.stdout], [], [], 15)[0]
+        said = follower.stdout.readline() if is_heard else b""
+    follower.kill()
+    follower.communicate()
+    assert said == b"others are served\n"

@@ -180,7 +180,8 @@ class Batches:
                 lambda ledger: ledger.abandon_run(row.id, read_clock(), "it never started")
             )
             return
-        run = runs.adopt(row, self._site.settings, self._site.output_path(row.id))
+        adopt = partial(runs.adopt, row, self._site.settings, self._site.output_path(row.id))
+        run = await apart_at_last(f"{self._site.name}: the names of its logs", adopt)
         self.runs[row.id] = run
         self._site.log(f"{row.kind.value} {row.id} is taken over")
         if run.is_alive():
@@ -231,14 +232,14 @@ class Batches:
         watchdog = Watchdog(run, self._site.config.watch, self._reach, self._site.log)
         what = f"{self._site.name}: the log of a run"
         while run.is_alive():
-            watchdog.look(read_clock())
+            await watchdog.look(read_clock())
             if run.timestamp is None and await apart_at_last(what, run.find_log):
                 await self._note_timestamp(run)
             news = await apart_at_last(what, run.read_log)
             log = news or log
             if log is not None and (news or is_waiting):
                 is_waiting = await self._confirm_early(run, log)
-            run.keep_place()
+            await apart_at_last(f"{self._site.name}: the holding disk of a run", run.keep_place)
             await asyncio.sleep(runs.POLL)
         watchdog.end()
         await self._end(run, watchdog)

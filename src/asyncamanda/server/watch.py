@@ -29,6 +29,7 @@ from asyncamanda.core.watchdog import (
     watch_run,
 )
 from asyncamanda.server import logs
+from asyncamanda.server.apart import apart_at_last
 from asyncamanda.server.reach import Reach
 from asyncamanda.server.runs import Run
 from asyncamanda.system.processes import (
@@ -67,16 +68,24 @@ class Watchdog:
     _dumpers: set[str] = field(default_factory=set)  # all that were seen
     _dles: dict[str, tuple[str, str]] = field(default_factory=dict)  # of holding files
     _trace: tuple[int, Mapping[tuple[str, str], str]] = (-1, {})
+    _streams: Mapping[str, bool] = field(default_factory=dict)  # of those whom the relay reaches
 
-    def look(self, now: datetime) -> None:
-        """Look at the run, if it is time to, and do what is to be done."""
+    async def look(self, now: datetime) -> None:
+        """Look at the run, if it is time to, and do what is to be done.
+
+        Its files are looked at apart (apart.py): their file system may hang.
+        """
         if self._looked_at is not None:
             passed = now - self._looked_at
             if timedelta(0) <= passed < min(self.policy.step / 4, LOOK_MOST):
                 return
             self._now = shift_time(self._now, passed)
         self._looked_at = now
-        self._watch, acts = watch_run(self._watch, self._see(), self.policy, self._now)
+        reach = self.reach
+        relayed = (host for host in self.run.clients if reach.is_relayed(host))
+        self._streams = {host: reach.has_stream(host) for host in relayed}
+        sight = await apart_at_last(self._what, self._see)
+        self._watch, acts = watch_run(self._watch, sight, self.policy, self._now)
         for act in acts:
             match act:
                 case Cut():
@@ -86,6 +95,7 @@ class Watchdog:
                     self._signal(pid, signal.SIGTERM)
                 case KillRun():
                     self._kill(act)
+                    await apart_at_last(self._what, self._remove_partial)
 
     def explain(self, verdict: DleVerdict) -> DleVerdict:
         """Return a verdict of the run with the reason that Amanda does not know."""
@@ -99,6 +109,10 @@ class Watchdog:
         """Let Amanda call again whom it was not to call in this run."""
         for host in self.silent:
             self.reach.unbar(host)
+
+    @property
+    def _what(self) -> str:
+        return f"{self.run.settings.name}: the files of run {self.run.row.id}"
 
     # -- what is to be seen
 
@@ -135,7 +149,7 @@ class Watchdog:
                     host,
                     moved=read_moved(process.pid),
                     has_dumper=dumper not in self._dumpers - dumpers,
-                    has_stream=not self.reach.is_relayed(host) or self.reach.has_stream(host),
+                    has_stream=self._streams.get(host, True),
                 ),
             )
 
@@ -192,8 +206,8 @@ class Watchdog:
         return self._trace[1]
 
     def _is_called(self, host: str, own: list[Process]) -> bool:
-        if self.reach.is_relayed(host):
-            return self.reach.has_stream(host)
+        if host in self._streams:
+            return self._streams[host]
         return any(_calls(process, host) for process in own)
 
     # -- what is done
@@ -216,7 +230,7 @@ class Watchdog:
                 signal_process(process, number)
 
     def _kill(self, act: KillRun) -> None:
-        """Kill all that is in the run's session, and remove what it left half written."""
+        """Kill all that is in the run's session."""
         self.say(f"run {self.run.row.id} ({self.run.timestamp}) is killed: {act.reason}")
         self.was_killed = True
         self.blamed |= {*act.blamed}
@@ -229,6 +243,9 @@ class Watchdog:
                 signal_process(process, signal.SIGKILL)
             if not own:
                 break
+
+    def _remove_partial(self) -> None:
+        """Remove what a run that was killed has left half written."""
         for folder in self._folders():
             with suppress(OSError):
                 for path in folder.iterdir():
