@@ -8,14 +8,20 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 from tests.system.amandafiles import AmandaFiles
 from tests.system.hungfs import hung_file_system
 
+from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.books import RunKind, RunRow
 from asyncamanda.core.watchdog import WatchPolicy
+from asyncamanda.errors import AsyncamandaError
+from asyncamanda.server.background import Background
+from asyncamanda.server.desk import Desk
 from asyncamanda.server.reach import Reach
+from asyncamanda.server.record import Record
 from asyncamanda.server.registry import Registry
 from asyncamanda.server.relay import Relay
 from asyncamanda.server.runs import Run
@@ -172,7 +178,9 @@ run = Run(row, Settings("daily", logs, (holding,), 1), logs / "out", amdump, tim
 async def main():
     site = Site("daily", ServerConfig(), None, Background(lambda: None))
     reach = Reach(Relay(site.config.grace), Registry(logs / "authorized_keys"), "daily")
-    following = asyncio.create_task(Batches(site, Queue(site, dict), reach)._follow(run))
+    batches = Batches(site, Queue(site, dict), reach)
+    batches.runs[1] = run
+    following = asyncio.create_task(batches._follow(run))
     for _ in range(10):
         await asyncio.sleep(0.1)
     print("others are served" if not following.done() else following.result(), flush=True)
@@ -196,3 +204,25 @@ def test_a_holding_disk_that_hangs_holds_up_nobody_but_its_run(tmp_path: Path) -
     follower.kill()
     follower.communicate()
     assert said == b"others are served\n"
+
+
+def test_a_run_is_followed_by_one_desk_only(
+    sessions: list["subprocess.Popen[bytes]"], tmp_path: Path
+) -> None:
+    """A desk that cannot be opened lets go of the runs that it took over: the next one has them."""
+    leader, _ = sessions
+    run = make_run(leader, AmandaFiles(tmp_path))
+
+    async def open_desk() -> None:
+        background = Background(lambda: None)
+        config = ServerConfig()
+        reach = Reach(Relay(SECOND), Registry(tmp_path / "authorized_keys"), "daily")
+        desk = Desk("daily", config, cast(Record, None), background, reach)
+        desk.batches.runs[1] = run
+        following = asyncio.create_task(desk.batches._follow(run))
+        with pytest.raises(AsyncamandaError):  # there is no such configuration here
+            await desk.opened
+        await asyncio.wait_for(following, 20)
+
+    asyncio.run(open_desk())
+    assert run.is_alive()

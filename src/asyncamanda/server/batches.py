@@ -190,6 +190,10 @@ class Batches:
             watchdog = Watchdog(run, self._site.config.watch, self._reach, self._site.log)
             await self._end(run, watchdog)
 
+    def let_go(self) -> None:
+        """Follow no run any more: another desk takes them over."""
+        self.runs.clear()
+
     async def write_anew(self) -> None:
         """Write all runs into a new ledger, with the requests that they serve."""
         record = self._site.record
@@ -226,12 +230,15 @@ class Batches:
     # -- follow
 
     async def _follow(self, run: Run) -> None:
-        """See a run to its end: let clients go that are through, then judge the rest."""
+        """See a run to its end: let clients go that are through, then judge the rest.
+
+        Or until it is none of `runs` any more.
+        """
         log: RunLog | None = None
         is_waiting = False  # for a file to get its final name
         watchdog = Watchdog(run, self._site.config.watch, self._reach, self._site.log)
         what = f"{self._site.name}: the log of a run"
-        while run.is_alive():
+        while run.is_alive() and self.runs.get(run.row.id) is run:
             await watchdog.look(read_clock())
             if run.timestamp is None and await apart_at_last(what, run.find_log):
                 await self._note_timestamp(run)
@@ -242,7 +249,8 @@ class Batches:
             await apart_at_last(f"{self._site.name}: the holding disk of a run", run.keep_place)
             await asyncio.sleep(runs.POLL)
         watchdog.end()
-        await self._end(run, watchdog)
+        if self.runs.get(run.row.id) is run:
+            await self._end(run, watchdog)
 
     async def _confirm_early(self, run: Run, log: RunLog) -> bool:
         """Let go of clients all of whose DLEs the server has: they need not wait for the others.

@@ -68,13 +68,15 @@ class Desk:
     async def _open(self) -> None:
         """Open the desk. Whatever is wrong with its configuration is no other one's affair.
 
-        Raises AsyncamandaError, which tells it.
+        Raises AsyncamandaError, which tells it; the next desk takes over what this one had.
         """
         try:
             await self._take_up()
         except AsyncamandaError:
+            self.batches.let_go()
             raise
         except Exception as error:
+            self.batches.let_go()
             write_trace()
             raise LaterError(
                 "amanda-config-not-opened",
