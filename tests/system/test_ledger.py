@@ -59,10 +59,12 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
     opened.close()
 
 
-def spoil(ledger: Ledger, table: str, column: str, number: int) -> None:
+def spoil(
+    ledger: Ledger, table: str, column: str, number: int, value: str = "no such thing"
+) -> None:
     """Put into a row what no asyncamanda writes there."""
     with transaction(ledger.engine, is_writing=True) as connection:
-        values = {"value": "no such thing", "number": number}
+        values = {"value": value, "number": number}
         connection.execute(text(f"UPDATE {table} SET {column} = :value WHERE id = :number"), values)  # noqa: S608 - ours
 
 
@@ -940,6 +942,28 @@ def test_a_request_that_makes_no_sense_is_set_aside_and_its_client_may_ask_again
     (words,) = ledger.set_bad_rows_aside(NOON)
     assert words.startswith(f"request {bad.id} of the ledger is set aside")
     assert ledger.open_request("laptop", "daily", NOON).id > bad.id
+
+
+def test_a_time_without_a_zone_makes_no_sense(ledger: Ledger) -> None:
+    """It cannot be compared with another, and whoever tried would end."""
+    bad = ledger.open_request("laptop", "daily", NOON)
+    good = ledger.open_request("tower", "daily", NOON)
+    spoil(ledger, "requests", "submitted_at", bad.id, "2026-11-24T12:00:00")
+    assert [request.id for request in ledger.open_requests()] == [good.id]
+    assert len(ledger.set_bad_rows_aside(NOON)) == 1
+
+
+def test_a_text_that_is_damaged_stops_nothing_else(tmp_path: Path) -> None:
+    """SQLite keeps what is no UTF-8, as a disk that lies may leave it."""
+    ledger = open_file(tmp_path)
+    bad, good = begin(ledger, "tower", timestamp=EARLIER), begin(ledger, "laptop")
+    with transaction(ledger.engine, is_writing=True) as connection:
+        for what in ("kind", "remark"):
+            broken = f"UPDATE runs SET {what} = CAST(x'ff' AS TEXT) WHERE id = {bad.id}"  # noqa: S608 - ours
+            connection.execute(text(broken))
+    assert [run.id for run in ledger.live_runs()] == [good.id]
+    assert len(ledger.set_bad_rows_aside(NOON)) == 1
+    ledger.close()
 
 
 def test_a_verdict_that_makes_no_sense_hides_no_other(ledger: Ledger) -> None:

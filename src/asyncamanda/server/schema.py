@@ -107,8 +107,11 @@ class Moment(TypeDecorator[datetime]):
         return naive.isoformat(timespec="microseconds") + "Z"
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's
-        """Return what was kept as `value`."""
-        return None if value is None else datetime.fromisoformat(value)
+        """Return what was kept as `value`. Raises ValueError if that is no aware time."""
+        at = None if value is None else datetime.fromisoformat(value)
+        if at is not None and at.tzinfo is None:
+            raise ValueError(f"{value} has no time zone")
+        return at
 
 
 def _one_of(choice: type[Choice]) -> Enum:
