@@ -178,9 +178,7 @@ run = Run(row, Settings("daily", logs, (holding,), 1), logs / "out", amdump, tim
 async def main():
     site = Site("daily", ServerConfig(), None, Background(lambda: None))
     reach = Reach(Relay(site.config.grace), Registry(logs / "authorized_keys"), "daily")
-    batches = Batches(site, Queue(site, dict), reach)
-    batches.runs[1] = run
-    following = asyncio.create_task(batches._follow(run))
+    following = asyncio.create_task(Batches(site, Queue(site, dict), reach)._follow(run))
     for _ in range(10):
         await asyncio.sleep(0.1)
     print("others are served" if not following.done() else following.result(), flush=True)
@@ -218,7 +216,6 @@ def test_a_run_is_followed_by_one_desk_only(
         config = ServerConfig()
         reach = Reach(Relay(SECOND), Registry(tmp_path / "authorized_keys"), "daily")
         desk = Desk("daily", config, cast(Record, None), background, reach)
-        desk.batches.runs[1] = run
         following = asyncio.create_task(desk.batches._follow(run))
         with pytest.raises(AsyncamandaError):  # there is no such configuration here
             await desk.opened

@@ -48,6 +48,7 @@ class Batches:
         self.suspects: set[str] = set()  # on whose account a run came to nothing
         self.needs_cleanup = False
         self._is_showing = False
+        self._has_let_go = False
         self._protections = Protections(site)
         # how often, how the last time, and which machine
         self._served: dict[str, tuple[int, Finished, int | None]] = {}
@@ -192,7 +193,7 @@ class Batches:
 
     def let_go(self) -> None:
         """Follow no run any more: another desk takes them over."""
-        self.runs.clear()
+        self._has_let_go = True
 
     async def write_anew(self) -> None:
         """Write all runs into a new ledger, with the requests that they serve."""
@@ -232,13 +233,13 @@ class Batches:
     async def _follow(self, run: Run) -> None:
         """See a run to its end: let clients go that are through, then judge the rest.
 
-        Or until it is none of `runs` any more.
+        Or until let_go().
         """
         log: RunLog | None = None
         is_waiting = False  # for a file to get its final name
         watchdog = Watchdog(run, self._site.config.watch, self._reach, self._site.log)
         what = f"{self._site.name}: the log of a run"
-        while run.is_alive() and self.runs.get(run.row.id) is run:
+        while run.is_alive() and not self._has_let_go:
             await watchdog.look(read_clock())
             if run.timestamp is None and await apart_at_last(what, run.find_log):
                 await self._note_timestamp(run)
@@ -249,7 +250,7 @@ class Batches:
             await apart_at_last(f"{self._site.name}: the holding disk of a run", run.keep_place)
             await asyncio.sleep(runs.POLL)
         watchdog.end()
-        if self.runs.get(run.row.id) is run:
+        if not self._has_let_go:
             await self._end(run, watchdog)
 
     async def _confirm_early(self, run: Run, log: RunLog) -> bool:
