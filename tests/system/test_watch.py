@@ -197,7 +197,7 @@ def test_a_holding_disk_that_hangs_holds_up_nobody_but_its_run(tmp_path: Path) -
     with hung_file_system(place):
         follower = subprocess.Popen(argv, env=environ, stdout=subprocess.PIPE)
         assert follower.stdout
-        is_heard = select.select([follower.stdout], [], [], 15)[0]
+        is_heard = select.select([follower.stdout], [], [], 60)[0]
         said = follower.stdout.readline() if is_heard else b""
     follower.kill()
     follower.communicate()
