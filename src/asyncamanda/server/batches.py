@@ -116,6 +116,7 @@ class Batches:
         try:
             process = run.process = amanda.launch_paused(argv, run.output)
         except OSError as error:
+            site.list_path(row.id).unlink(missing_ok=True)
             await site.record.write(
                 lambda ledger: ledger.abandon_run(row.id, read_clock(), "it could not be started")
             )

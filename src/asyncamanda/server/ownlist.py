@@ -41,7 +41,7 @@ async def write_own_list(
     """
     try:
         await asyncio.to_thread(_write, settings, hosts, path)
-    except (OSError, RecursionError) as error:
+    except (OSError, RecursionError, ValueError) as error:  # the last: a NUL in a name
         return str(error)
     answers = await ask_dles(settings.name, f"-odiskfile={path}")
     listed, said = (answer.stdout for answer in answers)
