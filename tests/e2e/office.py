@@ -19,6 +19,8 @@ STATE = "/var/lib/asyncamanda/server"
 LOGDIR = "/var/lib/amanda/daily/log"
 HOLDING = "/srv/amanda/holding"
 DISK = "/srv/docs"
+SLOW = 1_000_000  # bits a second, of a laptop whose dump takes a while
+BLANKS = 32_768  # bytes of a held dump's header
 # what tests turn down; the rest is as users have it
 PATIENT = {"retry_within": "0.001s", "on_battery": "allow"}  # of the agent's
 SETTINGS = {"batch_window": "0.5s", "heartbeat": "2s"}
@@ -194,3 +196,34 @@ def open_office(prefix: Path, *names: str, **lab: Any) -> Iterator[Office]:
     """Lend an office with these clients."""
     with Lab(prefix=prefix, clients=names or ("laptop",), **lab) as built:
         yield Office(built)
+
+
+@contextmanager
+def open_slow_office(
+    prefix: Path,
+    big: int,
+    settings: dict[str, Any] | None = None,
+    *,
+    nat: bool = False,
+    **tables: dict[str, Any],
+) -> Iterator[Office]:
+    """Lend an office with a laptop whose dump of `big` bytes takes a while, and a tower."""
+    with open_office(prefix, "laptop", "tower", nat=nat) as office:
+        office.fill("laptop", files=1, bytes_each=big)
+        office.fill("tower")
+        office.set_up(settings, **tables)
+        office.client("laptop").slow(SLOW)
+        yield office
+
+
+def start_both(office: Office) -> list["subprocess.Popen[str]"]:
+    """Start both agents, for one run; return when the laptop's dump has begun to come."""
+    agents = [office.start(name) for name in ("laptop", "tower")]
+    office.wait_for_dump("laptop")
+    holding = Path(office.server.path(HOLDING))
+
+    def has_come() -> bool:
+        return any(path.stat().st_size > BLANKS for path in holding.glob("*/laptop.*.tmp"))
+
+    wait_until("bytes come", has_come)
+    return agents

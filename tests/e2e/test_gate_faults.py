@@ -11,23 +11,18 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.laptop import wait_until
-from tests.e2e.office import CONF, DISK, HOLDING, STATE, Office, ends, open_office
+from tests.e2e.office import CONF, DISK, HOLDING, STATE, Office, ends, open_slow_office
 
 from asyncamanda.core.model import DumpState
 from asyncamanda.lab.errors import LabError
 
-SLOW = 1_000_000  # bits a second
 BIG = 2_000_000  # bytes: some 17 s at that rate
 
 
 @pytest.fixture
 def office(lab_prefix: Path) -> Iterator[Office]:
     """Lend an office with a laptop whose dump takes a while, and a tower."""
-    with open_office(lab_prefix, "laptop", "tower") as opened:
-        opened.fill("laptop", files=1, bytes_each=BIG)
-        opened.fill("tower")
-        opened.set_up()
-        opened.client("laptop").slow(SLOW)
+    with open_slow_office(lab_prefix, BIG) as opened:
         yield opened
 
 

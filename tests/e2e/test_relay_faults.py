@@ -4,7 +4,6 @@ Amanda has no patience of its own with a stream that stands still (amanda-facts:
 save you"), so its end has to come, and its retry has to find the client again.
 """
 
-import subprocess
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -12,42 +11,21 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.laptop import wait_until
-from tests.e2e.office import DISK, HOLDING, Office, ends, open_office
+from tests.e2e.office import DISK, SLOW, Office, ends, open_slow_office, start_both
 
 from asyncamanda.core.model import DumpState
 
-SLOW = 1_000_000  # bits a second
 BIG = 2_000_000  # bytes: some 17 s at that rate
 LOST_SECONDS = 60  # in which Amanda sees an end, whatever dies
 CALL = "^/usr/bin/ssh -x .* laptop .*amandad"
 GATE = "asyncamanda gate --client laptop"
-BLANKS = 32_768  # bytes of a dump's header
-
-Agent = subprocess.Popen[str]
 
 
 @pytest.fixture
 def office(lab_prefix: Path) -> Iterator[Office]:
     """Lend an office with a laptop whose dump takes a while, and a tower, behind a router."""
-    with open_office(lab_prefix, "laptop", "tower", nat=True) as opened:
-        opened.fill("laptop", files=1, bytes_each=BIG)
-        opened.fill("tower")
-        opened.set_up({"batch_window": "3s"})
-        opened.client("laptop").slow(SLOW)
+    with open_slow_office(lab_prefix, BIG, {"batch_window": "3s"}, nat=True) as opened:
         yield opened
-
-
-def start_both(office: Office) -> list[Agent]:
-    """Start both agents, for one run; return when the laptop's dump has begun to come."""
-    agents = [office.start(name) for name in ("laptop", "tower")]
-    office.wait_for_dump("laptop")
-    holding = Path(office.server.path(HOLDING))
-
-    def has_come() -> bool:
-        return any(path.stat().st_size > BLANKS for path in holding.glob("*/laptop.*.tmp"))
-
-    wait_until("bytes come", has_come)
-    return agents
 
 
 def see_end(office: Office, calls: list[int]) -> None:

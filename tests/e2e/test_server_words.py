@@ -6,21 +6,16 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.laptop import wait_until
-from tests.e2e.office import CONF, DISK, Office, ends, open_office
+from tests.e2e.office import CONF, DISK, Office, ends, open_slow_office
 
 DISKLIST = "/etc/amanda/daily/disklist"
-SLOW = 1_000_000  # bits a second
 BIG = 6_000_000  # bytes: some 50 s at that rate
 
 
 @pytest.fixture
 def office(lab_prefix: Path) -> Iterator[Office]:
     """Lend an office where a dump of the laptop's is under way, and a tower that has none yet."""
-    with open_office(lab_prefix, "laptop", "tower") as opened:
-        opened.fill("laptop", files=1, bytes_each=BIG)
-        opened.fill("tower")
-        opened.set_up()
-        opened.client("laptop").slow(SLOW)
+    with open_slow_office(lab_prefix, BIG) as opened:
         yield opened
 
 

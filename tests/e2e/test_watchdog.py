@@ -4,49 +4,36 @@ Amanda waits for ever in each of these cases. Here nobody cleans up: the run end
 other client is served meanwhile or at once afterwards, and so is the next request of both.
 """
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.e2e.laptop import wait_until
-from tests.e2e.office import DISK, HOLDING, Office, ends, open_office
+from tests.e2e.office import (
+    DISK,
+    HOLDING,
+    SLOW,
+    Office,
+    ends,
+    open_office,
+    open_slow_office,
+    start_both,
+)
 
-SLOW = 1_000_000  # bits a second
 TRICKLE = 64_000
 BIG = 2_000_000  # bytes: some 17 s at the former, minutes at the latter
 HUGE = 30_000_000  # more than lies on the way, so that the client's programs are still at work
-BLANKS = 32_768  # bytes of a dump's header
 TOML = "/etc/asyncamanda/client.toml"
 CALL = "^/usr/bin/ssh -x .* laptop .*amandad"
 WATCH = {"silence": "25s", "dump_silence": "12s", "least_kilobytes": 64, "step": "4s"}
 SILENT = "no more than 64 kB came of its dump within 12s"
 
-Agent = subprocess.Popen[str]
-
 
 @pytest.fixture
 def office(lab_prefix: Path) -> Iterator[Office]:
     """Lend an office with a laptop whose dump takes a while, and a tower, behind a router."""
-    with open_office(lab_prefix, "laptop", "tower", nat=True) as opened:
-        opened.fill("laptop", files=1, bytes_each=BIG)
-        opened.fill("tower")
-        opened.set_up({"batch_window": "3s"}, watch=WATCH)
-        opened.client("laptop").slow(SLOW)
+    with open_slow_office(lab_prefix, BIG, {"batch_window": "3s"}, nat=True, watch=WATCH) as opened:
         yield opened
-
-
-def start_both(office: Office) -> list[Agent]:
-    """Start both agents, for one run; return when the laptop's dump has begun to come."""
-    agents = [office.start(name) for name in ("laptop", "tower")]
-    office.wait_for_dump("laptop")
-    holding = Path(office.server.path(HOLDING))
-
-    def has_come() -> bool:
-        return any(path.stat().st_size > BLANKS for path in holding.glob("*/laptop.*.tmp"))
-
-    wait_until("bytes come", has_come)
-    return agents
 
 
 def check_well(office: Office, done: list[tuple[int, str]]) -> None:
