@@ -23,15 +23,19 @@ _LARGEST = 1 << 20
 
 
 @contextmanager
-def hung_file_system(place: Path) -> Iterator[Path]:
-    """Lend a file below `place` that is opened by nobody."""
+def hung_file_system(place: Path, asked: int | None = None) -> Iterator[Path]:
+    """Lend a file below `place` that is opened by nobody.
+
+    A byte goes to the descriptor `asked` when a question has been taken: until then a signal ends
+    who asks.
+    """
     device = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
     words = f"fd={device},rootmode=40000,user_id=0,group_id=0,allow_other".encode()
     if _LIBC.mount(b"hung", os.fsencode(place), b"fuse.hung", 0, words) != 0:
         raise OSError(ctypes.get_errno(), "mount")
     server = os.fork()
     if server == 0:
-        _serve(device)
+        _serve(device, asked)
     os.close(device)
     try:
         yield place / "file"
@@ -41,7 +45,7 @@ def hung_file_system(place: Path) -> Iterator[Path]:
         os.waitpid(server, 0)
 
 
-def _serve(device: int) -> NoReturn:
+def _serve(device: int, asked: int | None) -> NoReturn:
     """Answer the first greeting, read what comes, and say nothing."""
     try:
         while True:
@@ -49,6 +53,8 @@ def _serve(device: int) -> NoReturn:
             if opcode == _FUSE_INIT:
                 body = struct.pack("<IIIIHHIIHHI28x", 7, 31, 0, 0, 12, 9, 4096, 1, 0, 0, 0)
                 os.write(device, struct.pack("<IiQ", 16 + len(body), 0, unique) + body)
+            elif asked is not None:
+                os.write(asked, b".")
     finally:
         os._exit(0)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from pathlib import Path
+from select import select
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,17 +28,25 @@ def is_stuck(pid: int) -> bool:
     return seen is not None and seen.state == "D"
 
 
+def is_asked(pipe: int) -> bool:
+    """Return whether the file system has taken a question."""
+    return bool(select([pipe], [], [], 0)[0])
+
+
 def test_what_cannot_be_ended_is_named_within_a_minute(tmp_path: Path) -> None:
     """By its number and command, and why; it is let go."""
     begun = time.monotonic()
-    with hung_file_system(tmp_path) as file:
+    asked, asking = os.pipe()
+    with hung_file_system(tmp_path, asking) as file:
         process = subprocess.Popen(["cat", str(file)], stdout=subprocess.PIPE)
         with pytest.raises(LaterError) as caught, ending(process):
-            until(lambda: is_stuck(process.pid), "it waits for the file system")
+            until(lambda: is_asked(asked) and is_stuck(process.pid), "it waits", 30)
         assert time.monotonic() - begun < 50
         assert f"pid {process.pid} (cat {file}) was killed and does not end" in str(caught.value)
         assert "a file system that does not answer" in str(caught.value)
     assert process.wait(10) is not None
+    os.close(asked)
+    os.close(asking)
 
 
 def test_what_ends_is_waited_for() -> None:
