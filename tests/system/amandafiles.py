@@ -28,7 +28,7 @@ class AmandaFiles:
         self.infofile = folder / "curinfo"
         self.vtapes = folder / "vtapes"
         for each in (self.logdir / "oldlog", self.holding, self.infofile, self.vtapes):
-            each.mkdir(parents=True)
+            each.mkdir(parents=True, exist_ok=True)
         self.settings = Settings(
             "daily", self.logdir, (self.holding,), 1 << 30, self.infofile, (self.vtapes,)
         )

@@ -3,9 +3,11 @@
 import asyncio
 import os
 import select
+import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import cast
@@ -223,3 +225,72 @@ def test_a_run_is_followed_by_one_desk_only(
 
     asyncio.run(open_desk())
     assert run.is_alive()
+
+
+WRITES = """#!/bin/sh
+exec 9<>"$1"
+echo open
+read -r _
+exec 9<&-
+echo closed
+read -r _
+"""
+TRACE = (
+    "driver: send-cmd time 2.605 to dumper1: SHM-DUMP 01-00002 56545 NULL 2 laptop ffff /home"
+    ' NODEVICE 0 1970:1:1:0:0:0 GNUTAR "" ssh AMANDA\n'
+)
+
+
+@pytest.fixture
+def chunker(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """Lend a session of Amanda's names: a chunker, which has its file open, and a dumper."""
+    files = AmandaFiles(tmp_path)
+    half = files.hold(STAMP, level=0, name="laptop._home.0.tmp")
+    (files.logdir / f"amdump.{STAMP}").write_text(TRACE)
+    (tmp_path / "dumper").symlink_to("/bin/sleep")
+    (tmp_path / "chunker").write_text(WRITES)
+    (tmp_path / "chunker").chmod(0o755)
+    script = '(exec -a dumper1 "$1/dumper" 600) & exec "$1/chunker" "$2"'
+    process = subprocess.Popen(
+        ["bash", "-c", script, "bash", str(tmp_path), str(half)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdout
+    assert process.stdout.readline() == b"open\n"
+    yield process
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def test_a_chunker_that_has_closed_its_file_still_waits_for_its_dumper(
+    chunker: "subprocess.Popen[bytes]", tmp_path: Path
+) -> None:
+    """Amanda 3.5.4's dumper can die when all its bytes are written: the dump counts as stuck."""
+    files = AmandaFiles(tmp_path)
+    run, start = make_run(chunker, files), now()
+
+    def end_dumper() -> None:
+        (dumper,) = (process for process in run.members() if process.name == "dumper")
+        os.kill(dumper.pid, signal.SIGKILL)
+        while any(process.name == "dumper" for process in run.members()):
+            os.sched_yield()
+
+    async def look(watchdog: Watchdog) -> None:
+        await watchdog.look(start)
+        assert chunker.stdin
+        chunker.stdin.write(b"\n")
+        chunker.stdin.flush()
+        assert chunker.stdout
+        assert chunker.stdout.readline() == b"closed\n"
+        end_dumper()
+        for seconds in (2, 6, 10):
+            await watchdog.look(start + seconds * SECOND)
+
+    assert watch(run, tmp_path, look) == [
+        "laptop: the dumper of its dump has died: its streams are cut",
+        f"laptop: its dump still stands: the process {chunker.pid} of it is ended",
+    ]
+    assert chunker.wait(10) == -signal.SIGTERM

@@ -67,6 +67,7 @@ class Watchdog:
     _looked_at: datetime | None = None
     _dumpers: set[str] = field(default_factory=set)  # all that were seen
     _dles: dict[str, tuple[str, str]] = field(default_factory=dict)  # of holding files
+    _written: dict[tuple[int, int], tuple[str, str]] = field(default_factory=dict)  # by chunkers
     _trace: tuple[int, Mapping[tuple[str, str], str]] = (-1, {})
     _streams: Mapping[str, bool] = field(default_factory=dict)  # of those whom the relay reaches
 
@@ -140,8 +141,13 @@ class Watchdog:
         """Yield the dumps that have a chunker, by its process id."""
         told = self._read_dumpers()
         for process in own:
-            if process.name != "chunker" or (dle := self._read_dle(process)) is None:
+            if process.name != "chunker":
                 continue
+            # one that has closed its file, for all is written, still waits for its dumper
+            key, opened = (process.pid, process.started), self._read_dle(process)
+            if (dle := opened or self._written.get(key)) is None:
+                continue
+            self._written[key] = dle
             dumper, host = told.get(dle), dle[0]
             yield (
                 process.pid,
@@ -149,7 +155,7 @@ class Watchdog:
                     host,
                     moved=read_moved(process.pid),
                     has_dumper=dumper not in self._dumpers - dumpers,
-                    has_stream=self._streams.get(host, True),
+                    has_stream=opened is None or self._streams.get(host, True),
                 ),
             )
 
