@@ -24,6 +24,7 @@ from asyncamanda.lab import (
     Lab,
     LabCommandError,
     LabUnavailableError,
+    Root,
 )
 from asyncamanda.lab.lab import require_programs
 
@@ -296,6 +297,23 @@ class TestSeparation:
         assert caught.value.message == "missing: no-such-program, /no/such"
         assert caught.value.hint == "apt-get install pack-a pack-b"
         require_programs()
+
+    def test_asyncamanda_of_this_machine_is_not_shown(self, bare_lab: Lab) -> None:
+        """Neither its configuration nor its state, whatever this machine has of them."""
+        for host in bare_lab.hosts:
+            found = host.run(["ls", "/etc/asyncamanda", "/var/lib/asyncamanda"], check=False)
+            assert not found.stdout
+
+    def test_what_another_root_lacks_is_named(self, tmp_path: Path) -> None:
+        """A host's root that has not what the lab needs is named before anything is made."""
+        sshd = tmp_path / "usr/sbin/sshd"
+        sshd.parent.mkdir(parents=True)
+        sshd.touch(mode=0o755)
+        with pytest.raises(LabUnavailableError) as caught, Lab(roots={"laptop": Root(tmp_path)}):
+            pytest.fail("a host without Amanda came up")
+        assert caught.value.message.startswith(f"missing in {tmp_path}: nsenter, ")
+        assert "/usr/sbin/amdump" in caught.value.message
+        assert "/usr/sbin/sshd" not in caught.value.message
 
 
 class TestPrograms:

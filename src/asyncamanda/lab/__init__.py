@@ -3,7 +3,7 @@
 from asyncamanda.lab.amanda import AMANDA_CONFIG, AmandaServer, Client, StoredDump
 from asyncamanda.lab.errors import LabCommandError, LabError, LabUnavailableError
 from asyncamanda.lab.host import Host
-from asyncamanda.lab.lab import DOMAIN, PASSWORD, Lab
+from asyncamanda.lab.lab import DOMAIN, PASSWORD, Lab, Root
 from asyncamanda.lab.router import ROUTER_ADDRESS
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "LabCommandError",
     "LabError",
     "LabUnavailableError",
+    "Root",
     "StoredDump",
 ]

@@ -1,6 +1,6 @@
 """PID 1 of one of the lab's hosts. Runs alone, as a script: standard library only.
 
-    holder.py NAME DISK_BYTES PREFIX INTERPRETER      a host with files of its own
+    holder.py NAME DISK_BYTES PREFIX INTERPRETER [ROOT]   a host with files of its own
     holder.py NAME                                    a network only (the switch)
 
 Says `ready` on stdout when the namespaces are furnished. Then it obeys its stdin: `kill`
@@ -9,8 +9,9 @@ host. The kernel reaps its children (SIGCHLD is ignored).
 
 What the host writes goes to one tmpfs, its disk, mounted on /mnt. /etc, /var and
 /usr/local show the machine's own files below what the host has written (overlayfs);
-/home, /opt, /root, /srv, /tmp and Amanda's directories begin empty; everything else is
-read-only.
+/home, /opt, /root, /srv, /tmp and Amanda's directories begin empty; asyncamanda's are not
+there; everything else is read-only. With ROOT that folder's files are shown instead of the
+machine's own.
 """
 
 import ctypes
@@ -31,6 +32,7 @@ DISK = Path("/mnt")
 OVERLAID = ("/etc", "/var", "/usr/local")
 EMPTY = ("/home", "/opt", "/root", "/srv", "/tmp")  # noqa: S108 (a mount point)
 AMANDA = ("/etc/amanda", "/var/backups", "/var/lib/amanda", "/var/log/amanda")
+FOREIGN = ("/etc/asyncamanda", "/var/lib/asyncamanda")  # the machine's own asyncamanda's
 VOLATILE = {"/run": 0o755, "/dev/shm": 0o1777}  # noqa: S108 (a mount point)
 
 
@@ -62,6 +64,8 @@ def mount_disk(size: int) -> None:
         work.mkdir()
         shutil.copystat(place, upper)  # the merged directory looks like its upper one
         mount("overlay", place, "overlay", 0, f"lowerdir={place},upperdir={upper},workdir={work}")
+    for place in FOREIGN:  # hidden by the overlay, which is all that this writes to
+        shutil.rmtree(place, ignore_errors=True)
     for place in EMPTY + AMANDA:
         own, like = DISK / place.strip("/").replace("/", "-"), Path(place).stat()
         own.mkdir()
@@ -85,8 +89,16 @@ def bind_read_only(descriptor: int, place: str) -> None:
     mount("", place, "", MS_BIND | MS_REMOUNT | MS_RDONLY)
 
 
-def furnish(size: int, prefix: str, interpreter: str) -> None:
-    """Mount everything; `prefix` and `interpreter` may be empty."""
+def enter(root: str) -> None:
+    """Let another root be this host's; all that is imported here was imported before."""
+    mount(root, root, "", MS_BIND)
+    mount("/dev", f"{root}/dev", "", MS_BIND | MS_REC)
+    os.chroot(root)
+    os.chdir("/")
+
+
+def furnish(size: int, prefix: str, interpreter: str, root: str) -> None:
+    """Mount everything; `prefix`, `interpreter` and `root` may be empty."""
     mount("", "/", "", MS_REC | MS_PRIVATE)
     shown = {"/opt/asyncamanda": prefix, interpreter: interpreter}
     opened = {
@@ -94,6 +106,8 @@ def furnish(size: int, prefix: str, interpreter: str) -> None:
         for place, source in shown.items()
         if source
     }
+    if root:
+        enter(root)
     mount_disk(size)
     mount_kernel()
     Path("/root").chmod(0o711)  # an interpreter may be there, which is for everybody
@@ -130,7 +144,9 @@ def kill_all() -> None:
     signal.alarm(0)
 
 
-def main(name: str, size: str = "", prefix: str = "", interpreter: str = "") -> None:
+def main(
+    name: str, size: str = "", prefix: str = "", interpreter: str = "", root: str = ""
+) -> None:
     """Furnish the namespaces, then obey stdin to its end."""
     signal.alarm(SETUP_SECONDS)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -138,7 +154,7 @@ def main(name: str, size: str = "", prefix: str = "", interpreter: str = "") -> 
     socket.sethostname(name)
     os.umask(0o022)
     if size:
-        furnish(int(size), prefix, interpreter)
+        furnish(int(size), prefix, interpreter, root)
     os.chdir("/")
     signal.alarm(0)
     print("ready", flush=True)  # noqa: T201 (this is how it answers)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from asyncamanda.lab.amanda import AmandaServer, Client
 from asyncamanda.lab.errors import LabCommandError, LabUnavailableError
@@ -61,27 +61,40 @@ chown backup:backup "$2"/.ssh/id_ed25519 "$2"/.ssh/id_ed25519.pub
 """
 
 
-def require_programs(programs: Mapping[str, str] = _PROGRAMS) -> None:
+class Root(NamedTuple):
+    """Another root for hosts to show, and a virtual environment for the Python in it."""
+
+    path: Path
+    prefix: Path | None = None
+
+
+def require_programs(programs: Mapping[str, str] = _PROGRAMS, root: Path | None = None) -> None:
     """Raise LabUnavailableError naming all that is missing here, and how to get it.
 
-    `programs`: names or absolute paths, and the Debian package of each.
+    `programs`: names or absolute paths, and the Debian package of each. `root`: where to look
+    for them, if not on this machine.
     """
     if os.geteuid() != 0:
         raise LabUnavailableError(
             "lab-root", "the lab makes namespaces and mounts: only root may", "run it with sudo"
         )
+    above = str(root) if root else ""
+    searched = ":".join(above + place for place in _SEARCHED.split(":"))
     missing = [
         (program, package)
         for program, package in programs.items()
         if not (
-            Path(program).exists() if program[0] == "/" else shutil.which(program, path=_SEARCHED)
+            Path(above + program).exists()
+            if program[0] == "/"
+            else shutil.which(program, path=searched)
         )
     ]
     if missing:
         names = ", ".join(program for program, _ in missing)
         packages = " ".join(sorted({package for _, package in missing}))
+        where = f" in {root}" if root else ""
         raise LabUnavailableError(
-            "lab-programs", f"missing: {names}", f"apt-get install {packages}"
+            "lab-programs", f"missing{where}: {names}", f"apt-get install {packages}"
         )
 
 
@@ -91,13 +104,15 @@ class Lab:
     A context manager. `prefix`: a virtual environment with asyncamanda, which every host
     sees as /opt/asyncamanda (its scripts must have been made for that place). `disk_bytes`:
     the size of each host's disk, in memory as far as it is used. `nat`: the clients are
-    behind a router, and the server neither reaches them nor knows them by name.
+    behind a router, and the server neither reaches them nor knows them by name. `roots`: by
+    name, the hosts that show the files of another root, such as another Debian's. It has to
+    have the packages that the lab needs here; it is not written to.
     """
 
     server: AmandaServer
     clients: dict[str, Client]
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (by keyword, most of them)
         self,
         prefix: Path | None = None,
         clients: Sequence[str] = ("laptop",),
@@ -105,16 +120,20 @@ class Lab:
         disk_bytes: int = 1 << 30,
         *,
         nat: bool = False,
+        roots: Mapping[str, Root] | None = None,
     ) -> None:
         """Build it all; return when every sshd listens. Raises LabError."""
         require_programs()
+        roots = roots or {}
+        for root in set(roots.values()):
+            require_programs(root=root.path)
         with ExitStack() as undo:
             outer = undo.enter_context(closing(Switch(OUTER)))
             inner = undo.enter_context(closing(Switch(INNER))) if nat else outer
             router = undo.enter_context(closing(Router())) if nat else None
-            arguments = _holder_arguments(disk_bytes, prefix)
             holders = [
-                undo.enter_context(closing(Holder(name, *arguments))) for name in (server, *clients)
+                undo.enter_context(closing(_start_holder(name, disk_bytes, prefix, roots)))
+                for name in (server, *clients)
             ]
             for switch in {outer, inner}:
                 switch.wait_ready()
@@ -208,6 +227,16 @@ def _write_system_files(host: Host, known: Sequence[Host]) -> None:
     shadow = host.read("/etc/shadow")
     line = re.sub(r"^backup:[^:]*", lambda _: f"backup:{_PASSWORD_HASH}", shadow, flags=re.M)
     host.write("/etc/shadow", line, mode=0o640)
+
+
+def _start_holder(
+    name: str, disk_bytes: int, prefix: Path | None, roots: Mapping[str, Root]
+) -> Holder:
+    """Start a host, with another root if it has one."""
+    if name not in roots:
+        return Holder(name, *_holder_arguments(disk_bytes, prefix))
+    root = roots[name]
+    return Holder(name, *_holder_arguments(disk_bytes, root.prefix), str(root.path.resolve()))
 
 
 def _holder_arguments(disk_bytes: int, prefix: Path | None) -> list[str]:
