@@ -24,7 +24,7 @@ say() { printf '%s\n' "$*" >&2; }
 need_root() {
   [ "$(id -u)" = 0 ] && return
   command -v sudo >/dev/null || { say "$0: needs root (or sudo) to make hosts on this machine"; exit 77; }
-  exec sudo --preserve-env=$KEPT_ENVIRON "${self:-$PWD/${0##*/}}" "$@"
+  exec sudo --preserve-env=$KEPT_ENVIRON,ASYNCAMANDA_OTHER_ROOT "${self:-$PWD/${0##*/}}" "$@"
 }
 
 # on_exit COMMAND: have it run when the script ends, however that is
