@@ -24,6 +24,7 @@ BLANKS = 32_768  # bytes of a held dump's header
 # what tests turn down; the rest is as users have it
 PATIENT = {"retry_within": "0.001s", "on_battery": "allow"}  # of the agent's
 SETTINGS = {"batch_window": "0.5s", "heartbeat": "2s"}
+WATCH = {"step": "4s"}  # on Debian 13 any cut may cost a dumper, for which this is waited twice
 
 # a file of SQLite's cannot be opened from outside of its host: it follows links by itself
 _CONFIRMED = f"""
@@ -72,7 +73,7 @@ class Office:
         """Write server.toml."""
         values = SETTINGS | (settings or {})
         lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
-        for table, keys in tables.items():
+        for table, keys in ({"watch": WATCH} | tables).items():
             lines += [f"[{table}]", *(f"{key} = {json.dumps(v)}" for key, v in keys.items())]
         self.server.write("/etc/asyncamanda/server.toml", "\n".join(lines) + "\n")
 

@@ -26,7 +26,8 @@ def _start_slow_run(lab: Lab, **settings: object) -> subprocess.Popen[str]:
 
 
 def _await_end_of_amdump(lab: Lab) -> None:
-    wait_until("amdump ends", lambda: not lab.server.is_amdump_running(), 120)
+    with lab.server.hung_amdump_freed():
+        wait_until("amdump ends", lambda: not lab.server.is_amdump_running(), 120)
 
 
 def _memory(client: Client) -> dict[str, Any]:
@@ -172,7 +173,8 @@ def test_a_dump_that_the_server_lost_looks_like_another_clients_failure(lab: Lab
     lab.client.wait_for_amandates("")
     lab.client.run(["kill", "-KILL", *map(str, lab.client.sshd_processes("backup"))])
     lab.client.heal()
-    _, stderr = agent.communicate(timeout=120)
+    with lab.server.hung_amdump_freed():
+        _, stderr = agent.communicate(timeout=120)
     assert agent.returncode == 75, stderr
     assert "does not tell whose it was" in " ".join(stderr.split())
     claimed = [record.disk for record in parse_amandates(lab.client.amandates)[0]]

@@ -5,6 +5,7 @@ import secrets
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from asyncamanda.core.quoting import quote, unquote
@@ -154,6 +155,21 @@ class AmandaServer(Host):
         return any(
             word.rpartition("/")[2] in names for line in self.processes() for word in line[:2]
         )
+
+    @contextmanager
+    def hung_amdump_freed(self) -> Iterator[None]:
+        """Meanwhile, end the chunkers of a run whose dumper has died, so that the run goes on.
+
+        Amanda 3.5.4's dumper may die of a dump that is cut, and then amdump waits for ever; only
+        asyncamanda's dispatcher watches for that (tests/e2e/test_watchdog.py shows it).
+        """
+        look = "pgrep -r Z -x dumper >/dev/null && pkill -TERM -f /amanda/chunker"
+        watcher = self.start(["sh", "-c", f"while sleep 0.5; do {look}; done"])
+        try:
+            yield
+        finally:
+            watcher.kill()
+            watcher.communicate()
 
     def stored(self, host: str, disk: str) -> list[StoredDump]:
         """Return the dumps of one DLE that `amadmin find` lists, oldest first."""
