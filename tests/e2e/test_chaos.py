@@ -1,0 +1,107 @@
+"""Anything is killed, stopped or cut at any moment, and the next request is served all the same.
+
+    ASYNCAMANDA_CHAOS_ROUNDS=50 ASYNCAMANDA_CHAOS_SEED=7 ./test e2e -q -s -k chaos
+
+The seed is printed; with it the same things happen at the same moments, as far as machines go.
+"""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.e2e.office import DISK, Office, ends, open_office
+
+NAMES = ("ash", "birch", "cedar", "doum")
+ROUNDS = int(os.environ.get("ASYNCAMANDA_CHAOS_ROUNDS", "5"))
+SEED = int(os.environ.get("ASYNCAMANDA_CHAOS_SEED", "0")) or random.SystemRandom().randrange(10**6)
+SILENT_SECONDS = 240  # in which every request has an answer, whatever happened
+LATEST = 7.0  # seconds after the start at which something happens: the dump is well under way
+SLOW = 2_000_000  # bits a second
+WATCHED = {"max_runs": 3, "batch_window": "0.3s"}
+
+# by the command line; of Amanda's at the server, of ours at the server, of the clients'
+AMANDA = ("/amanda/driver", "/amanda/planner", "^dumper", "/amanda/chunker", "/usr/sbin/amdump")
+OURS = ("server dispatch", "asyncamanda gate --client", "^/usr/bin/ssh -x .*amandad")
+CLIENTS = ("^ssh -M ", "amandad -auth=ssh", "amanda/sendsize", "amanda/sendbackup", "bin/tar ")
+
+
+def test_chaos_leaves_nobody_without_an_answer_or_a_backup(lab_prefix: Path) -> None:
+    """Each round four laptops ask, something dies or stands still, and then each is served."""
+    chance = random.Random(SEED)  # noqa: S311 (what happens, not a secret)
+    tell(f"seed {SEED}, {ROUNDS} rounds")
+    with open_office(lab_prefix, *NAMES, nat=True) as office:
+        for name in NAMES:
+            office.fill(name, files=2, bytes_each=400_000)
+        office.set_up(WATCHED)
+        for number in range(ROUNDS):
+            what = make_trouble(office, chance)
+            tell(f"round {number}: {what}")
+            check_all_served(office, f"seed {SEED}, round {number}: {what}")
+        for name in NAMES:
+            assert office.server.restore(name, DISK) == office.client(name).tree(DISK)
+
+
+def tell(what: str) -> None:
+    """Say at once what happens, for a reader of -s."""
+    sys.stderr.write(f"{what}\n")
+    sys.stderr.flush()
+
+
+def make_trouble(office: Office, chance: random.Random) -> str:
+    """Let some clients ask, do something to somebody, and return what, when all have an answer."""
+    asking = chance.sample(NAMES, chance.randint(1, len(NAMES)))
+    victim = chance.choice(asking)
+    if chance.random() < 0.5:
+        office.client(victim).slow(SLOW)
+    agents = [office.start(name, "--force") for name in asking]
+    moment = chance.uniform(0, LATEST)
+    time.sleep(moment)
+    act = chance.choice((at_server, at_server, at_client, cut))
+    what = f"{'+'.join(asking)} after {moment:.1f} s: {act(office, victim, chance)}"
+    try:
+        ends(agents, SILENT_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise AssertionError(f"seed {SEED}: silent after {what}\n{office.diary}") from error
+    for name in asking:
+        office.client(name).heal()
+    return what
+
+
+def at_server(office: Office, _victim: str, chance: random.Random) -> str:
+    """Kill or stop one of the server's processes, Amanda's or ours, if there is one."""
+    sign, pattern = chance.choice(("KILL", "STOP")), chance.choice(AMANDA + OURS)
+    office.server.run(["pkill", f"-{sign}", "-n", "-f", "--", pattern], check=False)
+    return f"{sign} to the server's {pattern}"
+
+
+def at_client(office: Office, victim: str, chance: random.Random) -> str:
+    """Kill or stop something of the client's."""
+    sign, pattern = chance.choice(("KILL", "STOP")), chance.choice(CLIENTS)
+    office.client(victim).run(["pkill", f"-{sign}", "-n", "-f", "--", pattern], check=False)
+    return f"{sign} to {victim}'s {pattern}"
+
+
+def cut(office: Office, victim: str, chance: random.Random) -> str:
+    """Cut the client's cable, for a while."""
+    seconds = chance.choice((1, 5, 20))
+    office.client(victim).cut()
+    time.sleep(seconds)
+    office.client(victim).heal()
+    return f"{victim} is cut for {seconds} s"
+
+
+def check_all_served(office: Office, what: str) -> None:
+    """Fail unless each client that asks now is backed up, and what counts can be found."""
+    agents = [office.start(name, "--force") for name in NAMES]
+    try:
+        done = ends(agents, SILENT_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise AssertionError(f"not served after {what}\n{office.diary}") from error
+    assert [code for code, _ in done] == [0] * len(NAMES), (what, done, office.diary)
+    confirmed = office.confirmed()
+    for name in NAMES:
+        assert (name, DISK) in confirmed, what
+        assert office.server.stored(name, DISK), what
