@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.e2e.laptop import Run, wait_until
-from tests.e2e.office import CONF, DISK, STATE, Office, open_office
+from tests.e2e.office import CONF, DISK, Office, open_office
 
 from asyncamanda.core.amcheck import UNKNOWN, Trouble, interpret_amcheck
 from asyncamanda.core.clientconf import ARGV, parse_client_conf
@@ -18,7 +18,6 @@ LISTS = "/var/lib/amanda/gnutar-lists"
 LOGS = "/var/log/amanda"
 PROGRAMS = "/usr/lib/amanda"
 AMANDAD = "/srv/amandad"  # where the client's agent looks for it
-CALLED_AT = f"{STATE}/run/relay/laptop"
 
 
 @contextmanager
@@ -35,7 +34,7 @@ def lend_office(prefix: Path) -> Iterator[Office]:
 def connect(office: Office) -> "subprocess.Popen[str]":
     """Start the laptop's agent; return it when Amanda can call the laptop."""
     agent = office.start("laptop", "--force")
-    wait_until("it can be called", lambda: office.server.path(CALLED_AT).exists())
+    wait_until("it can be called", lambda: office.reachable() == ["laptop"])
     return agent
 
 

@@ -156,8 +156,10 @@ def test_what_is_said_after_the_welcome_shows_that_the_ticket_is_written(office:
         old = read_ticket(thief.client)
         assert thief.greet().end(encode(word).decode())[0] == 0
         hello = Hello((1,), "a test", is_watching=False, ticket=old, is_probe=True)
-        no = thief.talk().refusal(encode(hello).decode(), REFUSED)
-        assert no["reference"] == "second-machine"
+        talk = thief.talk()
+        talk.say(encode(hello).decode())
+        assert talk.hear("refused")["reference"] == "second-machine"
+        assert talk.end()[0] == REFUSED
     assert shown(office)["second_machine"] is None
 
 
