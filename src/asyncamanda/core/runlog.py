@@ -70,7 +70,7 @@ class RunLog:
     there of each part that was written. `is_finished` is whether the run said that it ended;
     `labels` are the volumes written; `errors` are the run's own troubles, a line each.
     `is_doubtful`: Amanda could not read what a client answered. `is_planned`: the planner came to
-    its end; one that dies takes the dumps of all clients with it.
+    its end, or there is none to come; one that dies takes the dumps of all clients with it.
     """
 
     program: str
@@ -85,6 +85,15 @@ class RunLog:
     places: Mapping[tuple[str, str, str], tuple[Place, ...]] = field(default_factory=dict)
     is_doubtful: bool = False
     is_planned: bool = True
+
+    @property
+    def silence(self) -> str:
+        """Why a DLE is missing on which the log has no word, if this is the run's end."""
+        return _explain_silence(is_planned=self.is_planned)
+
+
+def _explain_silence(*, is_planned: bool) -> str:
+    return NO_WORD if is_planned else PLANNER_DIED
 
 
 def parse_run_log(text: str, begun: Mapping[Key, int] = {}) -> RunLog | None:
@@ -118,7 +127,7 @@ def parse_run_log(text: str, begun: Mapping[Key, int] = {}) -> RunLog | None:
                 stamp,
                 DumpState.MISSING,
                 level,
-                reader.silence,
+                _explain_silence(is_planned=reader.is_planned),
                 has_begun=level is not None,
             )
         )
@@ -148,7 +157,7 @@ class _Reader:
     hosts: set[str] = field(default_factory=set)
     places: dict[tuple[str, str, str], list[Place]] = field(default_factory=dict)
     is_doubtful: bool = False
-    is_planned: bool = False
+    has_planned: bool = False
     is_early: bool = True  # no client can have said anything yet
     wishes: Counter[Key] = field(default_factory=Counter)
     dumps: dict[Key, Dump] = field(default_factory=dict)
@@ -193,9 +202,9 @@ class _Reader:
             self.take_error(kind, program, rest)
 
     @property
-    def silence(self) -> str:
-        """Why a DLE is missing on which the log has no word, if this is the run's end."""
-        return NO_WORD if self.is_planned or self.program != "amdump" else PLANNER_DIED
+    def is_planned(self) -> bool:
+        """Whether the planner came to its end; of all programs only amdump has one."""
+        return self.has_planned or self.program != "amdump"
 
     def take_error(self, _kind: str, program: str, rest: str) -> None:
         """Take in a trouble of the run's."""
@@ -218,7 +227,7 @@ class _Reader:
             if found := _LABEL.fullmatch(rest):
                 self.labels[unquote(found[1])] = None
         elif kind == "FINISH" and program == "planner":
-            self.is_planned = True
+            self.has_planned = True
         elif self.timestamp == "" and (found := _DATE.fullmatch(rest)):
             self.timestamp = found[1] if is_stamp(found[1]) else None
 

@@ -239,16 +239,15 @@ class Batches:
         log: RunLog | None = None
         is_waiting = False  # for a file to get its final name
         watchdog = Watchdog(run, self._site.config.watch, self._reach, self._site.log)
-        what = f"{self._site.name}: the log of a run"
+        what = f"{self._site.name}: the log and holding disk of a run"
         while run.is_alive() and not self._has_let_go:
             await watchdog.look(read_clock())
             if run.timestamp is None and await apart_at_last(what, run.find_log):
                 await self._note_timestamp(run)
-            news = await apart_at_last(what, run.read_log)
+            news = await apart_at_last(what, partial(_look_after, run))
             log = news or log
             if log is not None and (news or is_waiting):
                 is_waiting = await self._confirm_early(run, log)
-            await apart_at_last(f"{self._site.name}: the holding disk of a run", run.keep_place)
             await asyncio.sleep(runs.POLL)
         watchdog.end()
         if not self._has_let_go:
@@ -441,7 +440,7 @@ class Batches:
         if run.output.exists() and not run.output.stat().st_size:
             run.output.unlink()
         is_well = end.is_clean and all(map(_is_good, end.verdicts))
-        is_planned = log is None or log.is_planned or log.program != "amdump"
+        is_planned = log is None or log.is_planned
         log_path = None if is_well else await apart_at_last(what, lambda: run.log_path)
         if log_path is None:
             return end, is_planned
@@ -457,6 +456,12 @@ class Batches:
             self._site.log(f"{path} cannot be written: {error.strerror}")
             return None
         return str(path)
+
+
+def _look_after(run: Run) -> RunLog | None:
+    """Keep a run's place in the holding disks, and return what is new in its log."""
+    run.keep_place()
+    return run.read_log()
 
 
 def _own_words(

@@ -49,8 +49,7 @@ def fetch_dispatcher() -> socket.socket:
     if line := switchboard.call_dispatcher():
         return line
     give_up_at = time.monotonic() + PATIENCE
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    lock = os.open(f"{switchboard.STATE}/start.lock", flags, 0o600)
+    lock = _open_lock()
     try:
         before = _read_note(lock)
         _wait_for(lock, give_up_at)
@@ -94,15 +93,20 @@ def _hear_last(line: socket.socket) -> list[str]:
 
 def _look_after_dispatcher() -> None:
     """End the dispatcher if it does not work, unless another gate just sees to that."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     with suppress(OSError):
-        lock = os.open(f"{switchboard.STATE}/start.lock", flags, 0o600)
+        lock = _open_lock()
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if reason := end_stuck():
                 raise NoDispatcher(reason)
         finally:
             os.close(lock)
+
+
+def _open_lock() -> int:
+    """Return the lock of starts, open."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    return os.open(f"{switchboard.STATE}/start.lock", flags, 0o600)
 
 
 def _wait_for(lock: int, give_up_at: float) -> None:

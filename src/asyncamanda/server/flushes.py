@@ -68,12 +68,19 @@ class Flushes:
 
     async def weigh(self) -> None:
         """Look how much is held, and whether that is to go. Raises LaterError if the disk hangs."""
+        await self._look()
+        self._judge()
+
+    async def _look(self) -> None:
         settings = self._site.settings
         held, oldest_at = await apart(
             f"{settings.name}: its holding disk", lambda: runs.held_bytes(settings)
         )
+        self.holding = Holding(held, settings.holding_bytes, oldest_at)
+
+    def _judge(self) -> None:
+        """Decide whether what is held is to go."""
         now = read_clock()
-        self.holding = Holding(held, self._site.settings.holding_bytes, oldest_at)
         policy = self._site.config.flush
         is_due = is_flush_due(self.holding, self.history, policy, now.astimezone(local_zone()))
         since = min(self.history.due_since or now, now) if is_due else None
@@ -99,9 +106,9 @@ class Flushes:
         run = await self._batches.launch(RunKind.FLUSH, self._plan, (), [])
         while run in self._batches.runs.values():
             await asyncio.sleep(runs.POLL)
-        await self.weigh()
+        await self._look()
         self.history = replace(self.history, has_failed=self.holding.held > 0, is_asked=False)
-        await self.weigh()
+        self._judge()
 
     async def _plan(self, row: RunRow) -> list[str]:
         return amanda.plan_amflush(row.amanda_config)

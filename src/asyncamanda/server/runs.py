@@ -18,7 +18,7 @@ from pathlib import Path
 
 from asyncamanda.core.books import RunEnd, RunRow
 from asyncamanda.core.model import DleVerdict, DumpState
-from asyncamanda.core.runlog import NO_WORD, PLANNER_DIED, RunLog, parse_run_log
+from asyncamanda.core.runlog import RunLog, parse_run_log
 from asyncamanda.core.stamps import is_stamp
 from asyncamanda.core.trace import find_begun
 from asyncamanda.core.witness import UNREADABLE, Dump, RunFacts
@@ -153,7 +153,7 @@ class Run:
         tests/e2e/test_side_by_side.py shows it).
         """
         is_placed = False
-        for folder in self._folders():
+        for folder in self.folders():
             with suppress(OSError):
                 fresh = folder / f"{KEEPER}.new"
                 fresh.write_text(str(self._find_owner()), "ascii")
@@ -170,21 +170,21 @@ class Run:
         """
         if not self.is_led and not self._is_handed_on:
             self._is_handed_on = self.place_keeper()
-        for folder in self._folders():
+        for folder in self.folders():
             with suppress(OSError):
                 if any(path.name.endswith(UNFINISHED) for path in folder.iterdir()):
                     os.link(folder / KEEPER, folder / OWNER)
 
     def _find_owner(self) -> int:
         """Return a process of it that lives: amdump, or what amdump left behind."""
-        left = (process.pid for process in iterate_processes() if process.session == self.pid)
-        return self.pid if self.is_led else next(left, self.pid)
+        left = () if self.is_led else self.members()
+        return next((process.pid for process in left), self.pid)
 
     def remove_keeper(self) -> None:
         """Take the file away again, and the directory if nothing is in it."""
-        remove_keepers(iter(self._folders()))
+        remove_keepers(iter(self.folders()))
 
-    def _folders(self) -> list[Path]:
+    def folders(self) -> list[Path]:
         """Return its holding directories, as far as it has them."""
         stamp = self.timestamp
         return [place / stamp for place in self.settings.holding] if stamp else []
@@ -256,7 +256,7 @@ def _with_missing(
             stamp,
             DumpState.MISSING,
             begun.get((host, disk)),
-            NO_WORD if log.is_planned else PLANNER_DIED,
+            log.silence,
             has_begun=(host, disk) in begun,
         )
         for host, disks in dles.items()

@@ -94,11 +94,10 @@ def _read_owner(pid: int) -> int | None:
 
 def _read_state(pid: int) -> str:
     """Return the letter of a process's state (proc(5)), "gone" if there is no such process."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
-            return file.read().rpartition(")")[2].split()[0]
-    except (OSError, IndexError):
-        return "gone"
+    from asyncamanda.system.processes import describe_process  # noqa: PLC0415
+
+    seen = describe_process(pid)
+    return seen.state if seen else "gone"
 
 
 def _is_answering(pid: int) -> bool:

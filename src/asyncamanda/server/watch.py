@@ -31,7 +31,7 @@ from asyncamanda.core.watchdog import (
 from asyncamanda.server import logs
 from asyncamanda.server.apart import apart_at_last
 from asyncamanda.server.reach import Reach
-from asyncamanda.server.runs import Run
+from asyncamanda.server.runs import UNFINISHED, Run
 from asyncamanda.system.processes import (
     Process,
     list_open_files,
@@ -43,7 +43,6 @@ from asyncamanda.system.processes import (
 LOOK_MOST = timedelta(seconds=2)
 KILL_ROUNDS = 5  # a process may begin another one while it is being killed
 KILLED = "the run was ended, for it was stuck: {}"
-PARTIAL = ".tmp"  # what the name of a holding file ends in while it is written
 
 
 @dataclass(slots=True)
@@ -186,12 +185,11 @@ class Watchdog:
 
     def _is_held(self, path: Path) -> bool:
         """Return whether a file is one of this run's in a holding disk, still being written."""
-        return path.parent in self._folders() and path.name.endswith(PARTIAL)
+        return path.parent in self._folders() and path.name.endswith(UNFINISHED)
 
     def _folders(self) -> list[Path]:
         """Return the run's holding directories, as the kernel names them."""
-        stamp = self.run.timestamp
-        return [Path(os.path.realpath(p)) / stamp for p in self.run.settings.holding if stamp]
+        return [Path(os.path.realpath(folder)) for folder in self.run.folders()]
 
     def _count_lines(self) -> int:
         run, size = self.run, 0
@@ -255,7 +253,7 @@ class Watchdog:
         for folder in self._folders():
             with suppress(OSError):
                 for path in folder.iterdir():
-                    if path.name.endswith(PARTIAL):
+                    if path.name.endswith(UNFINISHED):
                         path.unlink()
 
 
