@@ -64,10 +64,17 @@ def make_trouble(office: Office, chance: random.Random) -> str:
     try:
         ends(agents, SILENT_SECONDS)
     except subprocess.TimeoutExpired as error:
-        raise AssertionError(f"seed {SEED}: silent after {what}\n{office.diary}") from error
+        raise AssertionError(f"seed {SEED}: silent after {what}\n{scene(office)}") from error
     for name in asking:
         office.client(name).heal()
     return what
+
+
+def scene(office: Office) -> str:
+    """Return what a reader needs to see why: the diary, who runs, and what Amanda wrote last."""
+    looks = "ps -eo pid,ppid,stat,etimes,wchan:20,args; tail -n 40 /var/lib/amanda/daily/log/amdump.*"
+    seen = office.server.run(["sh", "-c", looks], check=False).stdout
+    return f"{office.diary}\n{seen}"
 
 
 def at_server(office: Office, _victim: str, chance: random.Random) -> str:
@@ -99,8 +106,8 @@ def check_all_served(office: Office, what: str) -> None:
     try:
         done = ends(agents, SILENT_SECONDS)
     except subprocess.TimeoutExpired as error:
-        raise AssertionError(f"not served after {what}\n{office.diary}") from error
-    assert [code for code, _ in done] == [0] * len(NAMES), (what, done, office.diary)
+        raise AssertionError(f"not served after {what}\n{scene(office)}") from error
+    assert [code for code, _ in done] == [0] * len(NAMES), (what, done, scene(office))
     confirmed = office.confirmed()
     for name in NAMES:
         assert (name, DISK) in confirmed, what
