@@ -72,7 +72,7 @@ def make_trouble(office: Office, chance: random.Random) -> str:
 
 def scene(office: Office) -> str:
     """Return what a reader needs to see why: the diary, who runs, and what Amanda wrote last."""
-    looks = "ps -eo pid,ppid,stat,etimes,wchan:20,args; tail -n 40 /var/lib/amanda/daily/log/amdump.*"
+    looks = "ps -eo pid,ppid,stat,etimes,args; tail -n 40 /var/lib/amanda/daily/log/amdump.*"
     seen = office.server.run(["sh", "-c", looks], check=False).stdout
     return f"{office.diary}\n{seen}"
 

@@ -239,6 +239,12 @@ TRACE = (
     "driver: send-cmd time 2.605 to dumper1: SHM-DUMP 01-00002 56545 NULL 2 laptop ffff /home"
     ' NODEVICE 0 1970:1:1:0:0:0 GNUTAR "" ssh AMANDA\n'
 )
+CHUNKER_TRACE = (
+    "driver: started chunker1 pid {}\n"
+    f"driver: send-cmd time 2.604 to chunker1: START {STAMP}\n"
+    "driver: send-cmd time 2.604 to chunker1: SHM-WRITE 01-00002 /x/laptop._home.0 laptop ffff"
+    f" /home 0 {STAMP} 1048576 GNUTAR 96 |;auth=ssh;index;\n"
+)
 
 
 @pytest.fixture
@@ -265,12 +271,19 @@ def chunker(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
     process.communicate()
 
 
+@pytest.mark.parametrize("is_seen_open", [True, False])
 def test_a_chunker_that_has_closed_its_file_still_waits_for_its_dumper(
-    chunker: "subprocess.Popen[bytes]", tmp_path: Path
+    chunker: "subprocess.Popen[bytes]", tmp_path: Path, is_seen_open: bool
 ) -> None:
-    """Amanda 3.5.4's dumper can die when all its bytes are written: the dump counts as stuck."""
+    """Amanda 3.5.4's dumper can die when all its bytes are written: the dump counts as stuck.
+
+    A small dump is written between two looks: then the trace tells whose it is.
+    """
     files = AmandaFiles(tmp_path)
     run, start = make_run(chunker, files), now()
+    if not is_seen_open:
+        trace = CHUNKER_TRACE.format(chunker.pid) + TRACE
+        (files.logdir / f"amdump.{STAMP}").write_text(trace)
 
     def end_dumper() -> None:
         (dumper,) = (process for process in run.members() if process.name == "dumper")
@@ -279,12 +292,15 @@ def test_a_chunker_that_has_closed_its_file_still_waits_for_its_dumper(
             os.sched_yield()
 
     async def look(watchdog: Watchdog) -> None:
-        await watchdog.look(start)
+        if is_seen_open:
+            await watchdog.look(start)
         assert chunker.stdin
         chunker.stdin.write(b"\n")
         chunker.stdin.flush()
         assert chunker.stdout
         assert chunker.stdout.readline() == b"closed\n"
+        if not is_seen_open:
+            await watchdog.look(start)
         end_dumper()
         for seconds in (2, 6, 10):
             await watchdog.look(start + seconds * SECOND)

@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 from tests.samples import read_sample
 
-from asyncamanda.core.trace import find_begun, find_dumpers, find_start
+from asyncamanda.core.trace import find_begun, find_chunkers, find_dumpers, find_start
 
 RUN = "20261123055457"
 
@@ -62,6 +62,22 @@ def test_the_trace_tells_which_dumper_has_a_dump() -> None:
     line = f"driver: send-cmd time 2.1 to dumper{{}}: PORT-DUMP 00-1 1 :: 2 lap f /d /x 1 {DUMP}\n"
     assert find_dumpers(line.format(3) + line.format(12)) == {("lap", "/d"): "dumper12"}
     assert find_dumpers(f"  {line.format(3)}{line.format('x')}") == {}
+
+
+def test_the_trace_tells_what_a_chunker_writes() -> None:
+    """By its process id; the first word counts, which no client can have been before."""
+    trace = read_sample("run-logs/amdump.20261124151504")
+    (found,) = find_chunkers(trace).items()
+    assert found[1] == ("laptop", "/srv/docs")
+    assert f"driver: started chunker0 pid {found[0]}\n" in trace
+    start = "driver: started chunker1 pid {}\n"
+    line = "driver: send-cmd time 2.1 to chunker{}: SHM-WRITE 00-1 /h {} f /d 1 x\n"
+    assert find_chunkers(line.format(1, "lap")) == {}
+    assert find_chunkers(start.format(7) + line.format(2, "lap")) == {}
+    lines = [start.format(7), line.format(1, "lap"), start.format(7), line.format(1, "other")]
+    assert find_chunkers("".join(lines)) == {7: ("lap", "/d")}
+    lines = [start.format(7), line.format(1, "lap"), start.format(8), line.format(1, "other")]
+    assert find_chunkers("".join(lines)) == {7: ("lap", "/d"), 8: ("other", "/d")}
 
 
 def test_a_line_beyond_all_measure_tells_nothing() -> None:

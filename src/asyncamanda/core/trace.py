@@ -26,6 +26,11 @@ _DUMPED_BY = re.compile(
     rf"driver: send-cmd time [0-9.]+ to (dumper[0-9]{{1,4}}): [A-Z]+-DUMP \S+ \S+ \S+ \S+ "
     rf"{_WORD} \S+ {_WORD} {_SKIP} {_LEVEL} .*"
 )
+_CHUNKER = re.compile(
+    r"driver: started (chunker[0-9]{1,4}) pid ([0-9]{1,10})"
+    rf"|driver: send-cmd time [0-9.]+ to (chunker[0-9]{{1,4}}): "
+    rf"[A-Z]+-WRITE \S+ {_SKIP} {_WORD} \S+ {_WORD} [0-9]{{1,3}} .*"
+)
 _START = re.compile(
     r"[a-z]+: starttime-locale-independent (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) ([A-Za-z0-9+-]{1,10})"
 )
@@ -55,6 +60,25 @@ def find_dumpers(trace: str) -> dict[Key, str]:
             continue
         if told := _DUMPED_BY.fullmatch(line):
             found[unquote(told[2]), unquote(told[3])] = told[1]
+    return found
+
+
+def find_chunkers(trace: str) -> dict[int, Key]:
+    """Return the (host, disk) that each chunker was first told to write, by its process id.
+
+    The driver starts one for each dump, and tells it at once.
+    """
+    pids: dict[str, int] = {}
+    found: dict[int, Key] = {}
+    for line in trace.split("\n"):
+        if not line.startswith("driver: s") or len(line) > LONGEST_LINE:
+            continue
+        if told := _CHUNKER.fullmatch(line):
+            started, pid, writes, host, disk = told.groups()
+            if started:
+                pids[started] = int(pid)
+            elif writes in pids:
+                found.setdefault(pids.pop(writes), (unquote(host), unquote(disk)))
     return found
 
 

@@ -1,8 +1,9 @@
 """A run as its watchdog sees it, and what that does to it. It decides in core/watchdog.py.
 
 What a run is at is told by its processes and the files that they have open, not by its log and
-trace alone: clients have words in those. The trace only says which dumper a dump has, and a dumper
-counts as dead when it was seen alive before.
+trace alone: clients have words in those. The trace only says which dumper a dump has, and what a
+chunker writes that was never seen with its file open: a small dump is written within a blink. A
+dumper counts as dead when it was seen alive before.
 """
 
 import os
@@ -16,7 +17,7 @@ from pathlib import Path
 from asyncamanda.core.books import RunKind
 from asyncamanda.core.header import HEADER_BYTES, parse_header
 from asyncamanda.core.model import DleVerdict, DumpState
-from asyncamanda.core.trace import find_dumpers
+from asyncamanda.core.trace import Key, find_chunkers, find_dumpers
 from asyncamanda.core.watchdog import (
     Cut,
     DumpSight,
@@ -45,6 +46,15 @@ KILL_ROUNDS = 5  # a process may begin another one while it is being killed
 KILLED = "the run was ended, for it was stuck: {}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Trace:
+    """What a trace of `size` bytes says: each dump's dumper, each chunker's dump."""
+
+    size: int = -1
+    dumpers: Mapping[Key, str] = field(default_factory=dict)
+    chunkers: Mapping[int, Key] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class Watchdog:
     """What watches over one run.
@@ -67,7 +77,7 @@ class Watchdog:
     _dumpers: set[str] = field(default_factory=set)  # all that were seen
     _dles: dict[str, tuple[str, str]] = field(default_factory=dict)  # of holding files
     _written: dict[tuple[int, int], tuple[str, str]] = field(default_factory=dict)  # by chunkers
-    _trace: tuple[int, Mapping[tuple[str, str], str]] = (-1, {})
+    _trace: _Trace = field(default_factory=_Trace)
     _streams: Mapping[str, bool] = field(default_factory=dict)  # of those whom the relay reaches
 
     async def look(self, now: datetime) -> None:
@@ -138,16 +148,18 @@ class Watchdog:
         self, own: list[Process], dumpers: set[str]
     ) -> Iterator[tuple[int, DumpSight]]:
         """Yield the dumps that have a chunker, by its process id."""
-        told = self._read_dumpers()
+        trace = self._read_trace()
         for process in own:
             if process.name != "chunker":
                 continue
             # one that has closed its file, for all is written, still waits for its dumper
             key, opened = (process.pid, process.started), self._read_dle(process)
-            if (dle := opened or self._written.get(key)) is None:
+            if opened:
+                self._written[key] = opened
+            dle = self._written.get(key) or trace.chunkers.get(process.pid)
+            if dle is None:
                 continue
-            self._written[key] = dle
-            dumper, host = told.get(dle), dle[0]
+            dumper, host = trace.dumpers.get(dle), dle[0]
             yield (
                 process.pid,
                 DumpSight(
@@ -200,14 +212,14 @@ class Watchdog:
             size += run.trace_path.stat().st_size if run.trace_path else 0
         return size
 
-    def _read_dumpers(self) -> Mapping[tuple[str, str], str]:
-        """Return which dumper has which dump; the trace is read when it has grown."""
+    def _read_trace(self) -> _Trace:
+        """Return what the trace says of dumpers and chunkers; it is read when it has grown."""
         path, stamp = self.run.trace_path, self.run.timestamp
         with suppress(OSError):
-            if path and stamp and (size := path.stat().st_size) != self._trace[0]:
+            if path and stamp and (size := path.stat().st_size) != self._trace.size:
                 trace = logs.read_trace(self.run.settings.logdir, stamp)
-                self._trace = size, find_dumpers(trace)
-        return self._trace[1]
+                self._trace = _Trace(size, find_dumpers(trace), find_chunkers(trace))
+        return self._trace
 
     def _is_called(self, host: str, own: list[Process]) -> bool:
         if host in self._streams:
