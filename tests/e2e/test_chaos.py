@@ -107,7 +107,9 @@ def check_all_served(office: Office, what: str) -> None:
         done = ends(agents, SILENT_SECONDS)
     except subprocess.TimeoutExpired as error:
         raise AssertionError(f"not served after {what}\n{scene(office)}") from error
-    assert [code for code, _ in done] == [0] * len(NAMES), (what, done, scene(office))
+    if any(code for code, _ in done):
+        words = "\n".join(f"{code}: {said}" for code, said in done)
+        raise AssertionError(f"not served after {what}\n{words}\n{scene(office)}")
     confirmed = office.confirmed()
     for name in NAMES:
         assert (name, DISK) in confirmed, what
