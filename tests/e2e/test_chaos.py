@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.e2e.office import DISK, Office, ends, open_office
+from tests.e2e.office import DISK, LOGDIR, Office, ends, open_office
 
 NAMES = ("ash", "birch", "cedar", "doum")
 ROUNDS = int(os.environ.get("ASYNCAMANDA_CHAOS_ROUNDS", "3"))
@@ -20,7 +20,9 @@ SEED = int(os.environ.get("ASYNCAMANDA_CHAOS_SEED", "7"))
 SILENT_SECONDS = 240  # in which every request has an answer, whatever happened
 LATEST = 7.0  # seconds after the start at which something happens: the dump is well under way
 SLOW = 2_000_000  # bits a second
-WATCHED = {"max_runs": 3, "batch_window": "0.3s"}
+SETTINGS = {"max_runs": 3, "batch_window": "0.3s"}
+WATCH = {"silence": "60s", "dump_silence": "30s", "step": "4s"}
+OFTEN = {"requests_per_hour": 10_000}  # each asks more often than a client has to
 
 # by the command line; of Amanda's at the server, of ours at the server, of the clients'
 AMANDA = ("/amanda/driver", "/amanda/planner", "^dumper", "/amanda/chunker", "/usr/sbin/amdump")
@@ -35,7 +37,7 @@ def test_chaos_leaves_nobody_without_an_answer_or_a_backup(lab_prefix: Path) -> 
     with open_office(lab_prefix, *NAMES, nat=True) as office:
         for name in NAMES:
             office.fill(name, files=2, bytes_each=400_000)
-        office.set_up(WATCHED)
+        office.set_up(SETTINGS, watch=WATCH, limits=OFTEN)
         for number in range(ROUNDS):
             what = make_trouble(office, chance)
             tell(f"round {number}: {what}")
@@ -72,8 +74,9 @@ def make_trouble(office: Office, chance: random.Random) -> str:
 
 def scene(office: Office) -> str:
     """Return what a reader needs to see why: the diary, who runs, and what Amanda wrote last."""
-    looks = "ps -eo pid,ppid,stat,etimes,args; tail -n 40 /var/lib/amanda/daily/log/amdump.*"
-    seen = office.server.run(["sh", "-c", looks], check=False).stdout
+    newest = f"ls -t {LOGDIR}/amdump.2* | head -n 3 | xargs tail -n 40"
+    looks = ["sh", "-c", f"ps -eo pid,ppid,stat,etimes,args; {newest}"]
+    seen = office.server.run(looks, check=False).stdout
     return f"{office.diary}\n{seen}"
 
 
