@@ -2,7 +2,7 @@
 
 import random
 
-from tests.e2e.laptop import COMMAND, ask, configure
+from tests.e2e.laptop import COMMAND, ask, configure, wait_until
 
 from asyncamanda.core.amandaconfig import parse_config
 from asyncamanda.core.amandates import parse_amandates
@@ -266,11 +266,16 @@ def test_a_cut_dump_in_the_holding_disk_is_partial(bare_lab: Lab) -> None:
     client.slow(2_000_000)
     argv = ["amdump", "daily", "--no-taper", "--exact-match", "laptop"]
     dump = server.start(argv, user="backup")
-    before = client.amandates
-    client.wait_for_amandates(before)
+    holding = server.path("/srv/amanda/holding")
+
+    def has_come() -> bool:
+        return any(path.stat().st_size > HEADER_BYTES for path in holding.glob("*/laptop.*.tmp"))
+
+    wait_until("bytes come", has_come, 60)
     client.cut()
-    dump.communicate(timeout=120)
-    (held,) = server.path("/srv/amanda/holding").glob("*/laptop._srv_docs.0")
+    with server.hung_amdump_freed():
+        dump.communicate(timeout=120)
+    (held,) = holding.glob("*/laptop._srv_docs.0")
     header = parse_header(held.read_bytes())
     assert header
     assert header.is_partial
