@@ -1008,3 +1008,26 @@ def test_a_run_that_came_to_nothing_puts_some_of_its_clients_back(ledger: Ledger
     last = ledger.last_request("tower")
     assert last
     assert (last.id, last.state) == (tower.id, RequestState.DONE)
+
+
+DEEP = "[" * 20_000 + "]" * 20_000
+
+
+def test_a_run_whose_names_are_nested_too_deeply_is_set_aside(ledger: Ledger) -> None:
+    """It ends no dispatcher: the others are there."""
+    bad, good = begin(ledger, "tower", timestamp=EARLIER), begin(ledger, "laptop")
+    spoil(ledger, "runs", "hosts", bad.id, DEEP)
+    assert [run.id for run in ledger.live_runs()] == [good.id]
+    (words,) = ledger.set_bad_rows_aside(NOON)
+    assert words.endswith("its row makes no sense: it is nested too deeply")
+
+
+def test_a_dump_whose_filters_are_nested_too_deeply_has_none_recorded(ledger: Ledger) -> None:
+    """And hides no other."""
+    run = begin(ledger, "laptop")
+    words = [verdict(HELD), verdict(HELD, disk="/srv")]
+    ledger.note_verdicts(run.id, words, {(word.host, word.disk): FAST for word in words})
+    with transaction(ledger.engine, is_writing=True) as connection:
+        update = text("UPDATE verdicts SET filters = :deep WHERE disk = '/home'")
+        connection.execute(update, {"deep": DEEP})
+    assert [disk for _, disk, _ in ledger.filters_of(run.id)] == ["/srv"]

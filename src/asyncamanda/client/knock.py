@@ -17,6 +17,7 @@ from asyncamanda.client.plan import Plan, find_password, plan_configured, prepar
 from asyncamanda.client.takeover import take_over
 from asyncamanda.config.client import SYSTEM_FILE
 from asyncamanda.core.due import Due
+from asyncamanda.core.foreign import parse_json
 from asyncamanda.core.protocol import Later, Refused, Welcome
 from asyncamanda.core.sshfault import Fault
 from asyncamanda.errors import AsyncamandaError, Exit, LaterError
@@ -57,7 +58,7 @@ def knock(user: str) -> Ready | NotYet:
     or a wrong program.
     """
     prepare_state(SYSTEM_FILE, user)
-    answer = json.loads(ask_as(user, _knock_as_user))
+    answer = parse_json(ask_as(user, _knock_as_user))
     match answer.pop("kind"):
         case "ready":
             return Ready(answer["client"], answer["amanda_config"], tuple(answer["disks"]))
@@ -70,7 +71,7 @@ def knock(user: str) -> Ready | NotYet:
 
 def ask_standing(user: str) -> tuple[bool, str]:
     """Return whether a backup is due by what is remembered, and why, in a sentence."""
-    is_due, reason = json.loads(ask_as(user, _look_as_user))
+    is_due, reason = parse_json(ask_as(user, _look_as_user))
     return bool(is_due), str(reason)
 
 

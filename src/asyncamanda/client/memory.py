@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from asyncamanda.core.foreign import parse_json
 from asyncamanda.core.model import (
     EPOCH,
     Attempt,
@@ -162,7 +163,7 @@ def encode_memory(memory: Memory) -> str:
 
 def decode_memory(text: str) -> Memory:
     """Return the memory that `text` holds. Raises one of _UNDECODABLE if it holds none."""
-    value = json.loads(text)
+    value = parse_json(text)
     if value["format"] != FORMAT:
         raise ValueError(f"format {value['format']!r} is not {FORMAT}")
     confirmed = [_decode_dump(dump) for dump in value["confirmed"]]

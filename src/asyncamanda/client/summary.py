@@ -19,6 +19,7 @@ from asyncamanda.client.look import Look
 from asyncamanda.client.plan import Plan
 from asyncamanda.client.telling import Standing
 from asyncamanda.core.due import Disk, Due, Witness
+from asyncamanda.core.foreign import parse_json
 from asyncamanda.core.model import EPOCH, Attempt, DumpRecord, Outcome, Policy, Watch
 from asyncamanda.core.starting import survey_waits
 from asyncamanda.core.summary import Summary, summarize
@@ -145,7 +146,7 @@ def decode_summary(raw: bytes) -> Summary:
     """Return the summary that `raw` holds. Raises one of _UNDECODABLE if it holds none."""
     if len(raw) > LARGEST:
         raise ValueError("it is too large")
-    value = json.loads(raw)
+    value = parse_json(raw)
     if value["format"] != FORMAT:
         raise ValueError(f"its format is not {FORMAT}")
     return Summary(

@@ -21,6 +21,7 @@ from asyncamanda.client.start import Start
 from asyncamanda.client.summary import show_standing
 from asyncamanda.core.alerts import HINT, Alert, AlertKind, word_alert
 from asyncamanda.core.due import Decision, is_stale
+from asyncamanda.core.foreign import parse_json
 from asyncamanda.core.hanging import tells_at
 from asyncamanda.core.model import BackupState
 from asyncamanda.report.text import format_time
@@ -89,7 +90,7 @@ def read_told(folder: Path) -> dict[str, BackupState]:
     try:
         descriptor = os.open(folder / FILE_NAME, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         with open(descriptor, encoding="utf-8") as file:  # noqa: PTH123 - a descriptor
-            value = json.loads(file.read(LARGEST))
+            value = parse_json(file.read(LARGEST))
         return {str(channel): BackupState(state) for channel, state in value.items()}
     except (OSError, ValueError, AttributeError, RecursionError):
         return {}

@@ -1,7 +1,6 @@
 """asyncamanda demo: the story of one backup, on a throwaway server and clients on this machine."""
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -10,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from asyncamanda.core.foreign import parse_json
 from asyncamanda.errors import Exit, NotStoredError
 from asyncamanda.lab import AmandaServer, Host, Lab
 from asyncamanda.report.stream import styled
@@ -132,7 +132,7 @@ def _wait(condition: Callable[[], bool], server: AmandaServer) -> None:
 
 
 def _has_unjudged(server: AmandaServer) -> bool:
-    view = json.loads(server.run(["asyncamanda", "server", "queue", "--json"]).stdout)
+    view = parse_json(server.run(["asyncamanda", "server", "queue", "--json"]).stdout)
     return any(desk["runs"] for desk in view["desks"])
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, NoReturn, TypeVar, get_args
 
+from asyncamanda.core.foreign import parse_json
 from asyncamanda.core.model import DleProgress, DleVerdict, DumpState
 from asyncamanda.core.wire import fit_record, read_record, write_record, write_value
 from asyncamanda.errors import Exit
@@ -283,8 +284,8 @@ class Decoder(Generic[M]):
     def _read(self, line: bytes) -> M | None:
         """Return the message in `line`, None for an unknown type. Raises ValueError."""
         try:
-            value: object = json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
+            value: object = parse_json(line.decode("utf-8"), constant=_refuse_constant)
+        except ValueError as error:
             raise ValueError("not JSON") from error
         name = value.get("type") if isinstance(value, dict) else None
         if not isinstance(name, str):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asyncamanda.core.disklist import parse_dles, render_name
+from asyncamanda.core.foreign import parse_json
 from asyncamanda.errors import BadDataError, RefusedError
 from asyncamanda.server import amanda
 from asyncamanda.server.newconfig import AMANDA_FOLDER
@@ -40,7 +41,7 @@ def read_configured(amanda_config: str, user: str) -> Configured:
 
     Raises BadDataError if they fail.
     """
-    answer = json.loads(ask_as(user, lambda: json.dumps(asyncio.run(_ask(amanda_config)))))
+    answer = parse_json(ask_as(user, lambda: json.dumps(asyncio.run(_ask(amanda_config)))))
     if "fault" in answer:
         raise BadDataError(
             "amanda-config",

@@ -30,6 +30,7 @@ from sqlalchemy import (
 
 from asyncamanda.core.books import ProtectionKind, RequestState, RunKind
 from asyncamanda.core.filters import Filters
+from asyncamanda.core.foreign import parse_json
 from asyncamanda.core.model import DumpState
 
 FORMAT = 2  # raised with every change that an older asyncamanda would misread
@@ -73,7 +74,7 @@ class Names(TypeDecorator[tuple[str, ...]]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[str, ...] | None:  # noqa: ARG002 - SQLAlchemy's
         """Return what was kept as `value`."""
-        return None if value is None else tuple(str(name) for name in json.loads(value))
+        return None if value is None else tuple(str(name) for name in parse_json(value))
 
 
 class Recorded(TypeDecorator[Filters]):
@@ -88,7 +89,7 @@ class Recorded(TypeDecorator[Filters]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Filters | None:  # noqa: ARG002 - SQLAlchemy's
         """Return what was kept as `value`."""
-        return None if value is None else Filters(**json.loads(value))
+        return None if value is None else Filters(**parse_json(value))
 
 
 class Moment(TypeDecorator[datetime]):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asyncamanda import quick
+from asyncamanda.core.foreign import parse_json
 from asyncamanda.core.schedule import Kind, is_ours, read_block
 from asyncamanda.errors import BadDataError, RefusedError
 from asyncamanda.system.files import sync_folder, write_whole
@@ -48,7 +49,7 @@ def hash_text(text: str) -> str:
 def read_record() -> Record | None:
     """Return what was written, None if nothing was. Raises BadDataError if that makes no sense."""
     try:
-        value = json.loads(RECORD.read_text("utf-8"))
+        value = parse_json(RECORD.read_text("utf-8"))
         entries = tuple(
             Entry(Path(entry["path"]), tuple(entry["sha256"]), bool(entry["block"]))
             for entry in value["files"]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from asyncamanda.core.alerts import Alert, AlertKind
+from asyncamanda.core.foreign import parse_json
 from asyncamanda.system.files import write_whole
 
 FILE_NAME = "desktop.json"
@@ -104,7 +105,7 @@ def decode_alerts(raw: bytes) -> tuple[Alert, ...]:
     """
     if len(raw) > LARGEST:
         raise ValueError("too large")
-    value = json.loads(raw)
+    value = parse_json(raw)
     if value["format"] != FORMAT or not isinstance(value["alerts"], list):
         raise ValueError("another format")
     alerts = sorted(map(_decode_alert, value["alerts"]), key=lambda alert: alert.at)

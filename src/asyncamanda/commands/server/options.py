@@ -2,7 +2,6 @@
 
 import argparse
 import difflib
-import json
 import os
 import sys
 from collections.abc import Iterable
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asyncamanda.config.server import ServerConfig, load_server_config
+from asyncamanda.core.foreign import parse_json
 from asyncamanda.core.printable import printable
 from asyncamanda.errors import BadDataError, LaterError, ProtocolError, RefusedError
 from asyncamanda.report.narrator import write_line
@@ -79,7 +79,7 @@ def ask_dispatcher(user: str, *words: str) -> dict[str, Any] | None:
     """
     try:
         text = switchboard.ask_dispatcher(*words)
-        answer = None if text is None else json.loads(text)
+        answer = None if text is None else parse_json(text)
     except PermissionError as error:
         raise refuse_stranger(switchboard.STATE, user) from error
     except OSError as error:
@@ -148,7 +148,7 @@ def end_sessions(client: str) -> int:
     """
     try:
         answer = switchboard.ask_dispatcher("drop", client)
-        ended = json.loads(answer)["dropped"] if answer else 0
+        ended = parse_json(answer)["dropped"] if answer else 0
     except (OSError, ValueError, KeyError) as error:
         warn(f"the dispatcher did not end the connections of {client}: {error}")
         return 0
