@@ -12,13 +12,29 @@ import pytest
 
 from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.authority import Identity
+from asyncamanda.core.books import RequestRow, RunKind, RunRow
 from asyncamanda.core.publickey import PublicKey
 from asyncamanda.errors import LaterError
-from asyncamanda.server.dispatcher import Dispatcher
+from asyncamanda.server import switchboard
+from asyncamanda.server.amanda import Settings
+from asyncamanda.server.desk import Desk
+from asyncamanda.server.dispatcher import Dispatcher, open_ledger
 from asyncamanda.server.ledger import Ledger
+from asyncamanda.server.queue import Entry
 from asyncamanda.server.registry import Enrolled, Registry, enroll, revoke
+from asyncamanda.server.runs import Run
 from asyncamanda.server.switchboard import LARGEST, pack, unpack
 from asyncamanda.system.clock import now
+
+
+@pytest.fixture(autouse=True)
+def _state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep this machine's own state folder out of it."""
+    for name in ("socket_path", "relay_folder", "relay_path", "make_runtime_folder"):
+        function = getattr(switchboard, name)
+        *others, _ = function.__defaults__
+        monkeypatch.setattr(function, "__defaults__", (*others, str(tmp_path / "state")))
+
 
 TOKEN = "0123456789abcdef" * 2
 KEY = PublicKey("ssh-ed25519", "AAAAC3NzaC1lZDI1NTE5AAAAIAAA", "")
@@ -100,8 +116,58 @@ def test_it_goes_on_with_whom_it_knows_while_nobody_can_read_who_is_enrolled(
     async def expect() -> list[str]:
         dispatcher = Dispatcher(ServerConfig(), cast(Ledger, None), registry)
         dispatcher._expect_enrolled(now())
+        dispatcher._relay.close()
         return [entry.client for entry in registry.last_known()]
 
     assert asyncio.run(expect()) == ["laptop"]
     with pytest.raises(LaterError):
         registry.contains(LAPTOP.identity)
+
+
+async def _take_in_nothing(_desk: Desk) -> None:
+    """Be a desk without Amanda."""
+
+
+def test_a_run_keeps_its_number_when_the_ledger_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one that starts meanwhile does not get it, nor does it take up others' requests."""
+    monkeypatch.setattr(Desk, "refresh", _take_in_nothing)
+    config = ServerConfig(ledger=str(tmp_path / "ledger.sqlite"))
+    settings = Settings("daily", tmp_path, (), 0)
+
+    async def lose() -> tuple[list[RunRow], int, dict[int, Run], RequestRow | None]:
+        dispatcher = Dispatcher(config, open_ledger(config), Registry(tmp_path / "keys"))
+        desk = dispatcher._desk("daily")
+        record = dispatcher._record
+        for client in ("tower", "larch", "laptop"):
+            entry = desk.queue.entries[client] = Entry(client, now())
+            await desk.queue.write_down(entry)
+        row = record.ledger.begin_run(RunKind.BATCH, "daily", ["laptop"], [3], now())
+        run = Run(row, settings, tmp_path / "out")
+        desk.batches.runs[row.id] = desk.queue.entries["laptop"].run = run
+        for name in ("", "-wal", "-shm"):
+            Path(f"{config.ledger}{name}").unlink()
+        record.is_damaged = True
+        async with record._turn:  # as while the ledger is of no use
+            starting = asyncio.create_task(
+                record.write(
+                    lambda one: one.begin_run(RunKind.BATCH, "daily", ["tower"], [1], now())
+                )
+            )
+            await asyncio.sleep(0)
+            replacing = asyncio.create_task(dispatcher._replace_ledger())
+            await asyncio.sleep(0)
+        other = await starting
+        await replacing
+        live, runs = record.ledger.live_runs(), dict(desk.batches.runs)
+        last = record.ledger.last_request("tower")
+        dispatcher.close()
+        return live, other.id, runs, last
+
+    live, other, runs, last = asyncio.run(lose())
+    assert sorted((run.id, run.hosts) for run in live) == [(1, ("laptop",)), (2, ("tower",))]
+    assert other == 2
+    assert [(number, run.row.id) for number, run in runs.items()] == [(1, 1)]
+    assert last
+    assert last.run_id == 2

@@ -23,6 +23,7 @@ from sqlalchemy.exc import IntegrityError
 from asyncamanda.core.books import (
     LogFile,
     ProtectionKind,
+    RequestRow,
     RequestState,
     RunEnd,
     RunKind,
@@ -1031,3 +1032,15 @@ def test_a_dump_whose_filters_are_nested_too_deeply_has_none_recorded(ledger: Le
         update = text("UPDATE verdicts SET filters = :deep WHERE disk = '/home'")
         connection.execute(update, {"deep": DEEP})
     assert [disk for _, disk, _ in ledger.filters_of(run.id)] == ["/srv"]
+
+
+def test_what_is_open_keeps_its_number_in_a_new_ledger(ledger: Ledger) -> None:
+    """Files are named by it; what comes then has another one."""
+    run = RunRow(41, "daily", RunKind.BATCH, ("laptop",), NOON, STAMP, 7, 8, "boot")
+    running = RequestRow(17, "laptop", "daily", NOON, RequestState.RUNNING, 41)
+    waiting = RequestRow(16, "tower", "daily", NOON, RequestState.QUEUED, machine=3)
+    ledger.take_on([run], [running, waiting, waiting])
+    assert ledger.live_runs() == [run]
+    assert ledger.open_requests() == [waiting, running]
+    assert ledger.open_request("larch", "daily", NOON).id == 18
+    assert ledger.begin_run(RunKind.FLUSH, "daily", [], [], NOON).id == 42

@@ -151,9 +151,11 @@ async def ask(
 def launch_paused(argv: Sequence[str], output: Path) -> "subprocess.Popen[bytes]":
     """Start `argv` in a session of its own, waiting for release(); its words go to `output`.
 
-    The process id is the program's own, before and after.
+    The process id is the program's own, before and after. What lies there is of a run of that
+    number in a ledger that is gone.
     """
-    with output.open("ab") as words:
+    output.unlink(missing_ok=True)
+    with output.open("xb") as words:
         return subprocess.Popen(
             ["/bin/sh", "-c", _WHEN_NOTED, "sh", *argv],
             stdin=subprocess.PIPE,

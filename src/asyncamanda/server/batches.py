@@ -47,6 +47,7 @@ class Batches:
         self.runs: dict[int, Run] = {}
         self.suspects: set[str] = set()  # on whose account a run came to nothing
         self.needs_cleanup = False
+        self._starting: list[Run] = []
         self._is_showing = False
         self._has_let_go = False
         self._protections = Protections(site)
@@ -112,6 +113,16 @@ class Batches:
             lambda ledger: ledger.begin_run(kind, site.name, clients, ids, read_clock())
         )
         run = Run(row, site.settings, site.output_path(row.id), logs_before=before)
+        self._starting.append(run)
+        try:
+            await self._launch(run, plan)
+        finally:
+            self._starting.remove(run)
+        site.background.start(self._follow(run))
+        return run
+
+    async def _launch(self, run: Run, plan: Callable[[RunRow], Awaitable[list[str]]]) -> None:
+        site, row = self._site, run.row
         argv = await plan(row)
         try:
             process = run.process = amanda.launch_paused(argv, run.output)
@@ -135,10 +146,8 @@ class Batches:
             )
         )
         amanda.release(process)
-        site.log(f"{kind.value} {row.id} starts: {' '.join(argv)}")
+        site.log(f"{row.kind.value} {row.id} starts: {' '.join(argv)}")
         self.runs[row.id] = run
-        site.background.start(self._follow(run))
-        return run
 
     async def _call_roll(self, clients: tuple[str, ...]) -> tuple[str, ...]:
         """Return those of `clients` that answer now: a sleeper would keep the run waiting."""
@@ -196,38 +205,10 @@ class Batches:
         """Follow no run any more: another desk takes them over."""
         self._has_let_go = True
 
-    async def write_anew(self) -> None:
-        """Write all runs into a new ledger, with the requests that they serve."""
-        record = self._site.record
-        for number, run in list(self.runs.items()):
-            ids = []
-            for entry in self._queue.of_run(run):
-                await self._queue.write_down(entry)
-                ids += [entry.row.id] if entry.row else []
-            old = run.row
-            row = await record.write(
-                partial(
-                    Ledger.begin_run,
-                    kind=old.kind,
-                    amanda_config=old.amanda_config,
-                    hosts=old.hosts,
-                    request_ids=ids,
-                    at=old.begun_at,
-                )
-            )
-            await record.write(
-                partial(
-                    Ledger.note_run,
-                    run_id=row.id,
-                    pid=old.pid,
-                    pid_started=old.pid_started,
-                    boot_id=old.boot_id,
-                    timestamp=run.timestamp,
-                )
-            )
-            del self.runs[number]
-            run.row = replace(row, pid=old.pid, pid_started=old.pid_started, boot_id=old.boot_id)
-            self.runs[row.id] = run
+    def open_rows(self) -> list[RunRow]:
+        """Return all runs, those that are just being started as well, as a ledger has them."""
+        own = {run.row.id: run for run in (*self._starting, *self.runs.values())}
+        return [replace(run.row, timestamp=run.timestamp) for run in own.values()]
 
     # -- follow
 

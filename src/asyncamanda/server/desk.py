@@ -319,12 +319,6 @@ class Desk:
             site.log(f"{settings.logdir} cannot be read: {error}")
         return True
 
-    async def relearn(self) -> None:
-        """Go on with a new ledger, in which the runs are already."""
-        for entry in self.queue.in_order():
-            await self.queue.write_down(entry)
-        await self.refresh()
-
     # -- for those who look
 
     def view(self) -> dict[str, object]:

@@ -37,7 +37,7 @@ from asyncamanda.server import switchboard
 from asyncamanda.server.background import Background, Rhythm, write_log, write_trouble
 from asyncamanda.server.callers import close_all, peer_of, receive, send_all, send_exit
 from asyncamanda.server.desk import Desk, refusal_of
-from asyncamanda.server.ledger import Ledger, LedgerUnavailable
+from asyncamanda.server.ledger import Ledger, LedgerBusy, LedgerUnavailable
 from asyncamanda.server.line import SERVED, Line
 from asyncamanda.server.reach import Reach
 from asyncamanda.server.reception import Reception
@@ -205,16 +205,23 @@ class Dispatcher:
         except LedgerUnavailable as error:
             write_log(error.message)
             return
+        desks = list(self._desks.values())
+        try:
+            fresh.take_on(
+                [row for desk in desks for row in desk.batches.open_rows()],
+                [row for desk in desks for row in desk.queue.open_rows()],
+            )
+        except (LedgerUnavailable, LedgerBusy) as error:
+            fresh.close()
+            write_log(error.message)
+            return
         write_log("the ledger was lost; a new one is made from Amanda's logs")
         self._record.ledger.close()
         self._record.ledger, self._record.is_damaged = fresh, False
         for line in self._lines:
             line.session_id = None  # a number of the old one
-        desks = list(self._desks.values())
         for desk in desks:
-            await desk.batches.write_anew()
-        for desk in desks:
-            await desk.relearn()
+            await desk.refresh()
 
     # -- the socket
 

@@ -42,6 +42,7 @@ from asyncamanda.server.rows import (
     end_requests_of,
     find_requests,
     find_runs,
+    follow_numbers,
     free_timestamp,
     get_run,
     insert_row,
@@ -173,6 +174,18 @@ class Ledger:
         with self._reading() as connection:
             found = find_requests(connection, requests.c.id == newest.scalar_subquery())
         return next(iter(found), None)
+
+    def take_on(self, live: Iterable[RunRow], waiting: Iterable[RequestRow]) -> None:
+        """Take on, in a ledger that was just begun, what another one had that is still open.
+
+        All keep their numbers, by which files are named and others know them; no new one is given
+        to anything else.
+        """
+        with self._writing() as connection:
+            for table, rows in ((runs, live), (requests, waiting)):
+                for row in {one.id: one for one in rows}.values():
+                    insert_row(connection, table, asdict(row))
+                follow_numbers(connection, table)
 
     # -- runs
 

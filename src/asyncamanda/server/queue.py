@@ -128,6 +128,16 @@ class Queue:
                 line.refuse(refused)
         return refused is None
 
+    def open_rows(self) -> list[RequestRow]:
+        """Return the requests that are written down, as a ledger has them."""
+        found = []
+        for entry in self.entries.values():
+            if row := entry.row:
+                state = RequestState.RUNNING if entry.run else RequestState.QUEUED
+                run_id = entry.run.row.id if entry.run else None
+                found.append(replace(row, state=state, run_id=run_id))
+        return found
+
     async def write_down(self, entry: Entry) -> None:
         """Write a request into the ledger; if it was withdrawn meanwhile, that too."""
         site = self._site

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select, update
 
 from asyncamanda.core.books import (
     LogFile,
@@ -27,6 +27,17 @@ def insert_row(connection: Connection, table: Table, values: dict[str, Any]) -> 
     """Write a new row, and return its number."""
     (number,) = connection.execute(insert(table).values(values)).inserted_primary_key or (0,)
     return int(number)
+
+
+def follow_numbers(connection: Connection, table: Table) -> None:
+    """Let the next number that is given be one after all that are there, whoever chose those.
+
+    SQLite does so by itself.
+    """
+    if connection.dialect.name == "postgresql":
+        sequence = func.pg_get_serial_sequence(table.name, "id")
+        newest = select(func.coalesce(func.max(table.c.id), 0) + 1).scalar_subquery()
+        connection.execute(select(func.setval(sequence, newest, False)))
 
 
 def find_requests(connection: Connection, *where: ColumnElement[bool]) -> list[RequestRow]:
