@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from asyncamanda.config.server import ServerConfig
@@ -16,6 +17,7 @@ from asyncamanda.core.batch import BatchPolicy, Hold, Scene, Start, Wait, decide
 from asyncamanda.core.books import RunRow
 from asyncamanda.core.flush import FlushStep
 from asyncamanda.core.protocol import Queued, Refused, Welcome
+from asyncamanda.core.setback import Setback, bear_failure
 from asyncamanda.errors import AsyncamandaError, LaterError
 from asyncamanda.server import amanda
 from asyncamanda.server.apart import apart
@@ -38,6 +40,7 @@ PROGRESS_EVERY = timedelta(seconds=2)
 TELL_EVERY = timedelta(seconds=1)
 CONFIG_EVERY = timedelta(seconds=20)
 LOGS_EVERY = timedelta(seconds=1)
+TIDYING, FLUSHING, STARTING = "tidying up", "a flush", "a start"
 
 
 class Desk:
@@ -62,6 +65,7 @@ class Desk:
         self._mean: timedelta | None = None
         self._intake = asyncio.Lock()
         self._aside: set[str] = set()  # logs that cannot be taken in
+        self._setbacks: dict[str, Setback] = {}
 
     # -- opening
 
@@ -200,11 +204,26 @@ class Desk:
         if wait.hold is Hold.NOBODY:  # its request is just being written down
             wait = Wait(Hold.COLLECTING, now + self.site.config.batch_window)
         begun = [run.row.begun_at for run in self.batches.runs.values()]
-        estimate = batch.estimate_start(wait, begun, self._mean, now)
+        hindrance = self._find_hindrance(now)
+        estimate = None
+        if not hindrance:
+            estimate = batch.estimate_start(wait, begun, self._mean, now)
         return {
-            client: Queued(place, len(order), estimate, wait.hold.value)
+            client: Queued(place, len(order), estimate, hindrance or wait.hold.value)
             for place, client in enumerate(order, 1)
         }
+
+    def _find_hindrance(self, now: datetime) -> str:
+        """Return what keeps all that wait from being served, in words; "" if nothing does."""
+        if trouble := self.site.record.find_hindrance(now):
+            return trouble.message
+        is_meant = {
+            TIDYING: self.batches.needs_cleanup,
+            FLUSHING: self.flushes.is_in_the_way(now),
+            STARTING: True,
+        }
+        setbacks = (self._setbacks.get(what) for what, is_it in is_meant.items() if is_it)
+        return next((setback.reason for setback in setbacks if setback), "")
 
     # -- what comes next
 
@@ -228,7 +247,8 @@ class Desk:
             return
         now = read_clock()
         self.queue.forget_absent(now)
-        if trouble := self.site.record.find_lasting_trouble(now):
+        trouble = self.site.record.find_lasting_trouble(now)
+        if trouble and self._rhythm.is_due("put off", TELL_EVERY, now):
             self.queue.put_off(trouble.message)
         if self._rhythm.is_due("configuration", CONFIG_EVERY, now):
             self.site.background.start(self._look_at_configuration())
@@ -255,25 +275,37 @@ class Desk:
         """Begin what may be begun: tidying up, a flush, or a run."""
         is_free = not self.batches.runs and not self._has_others
         if is_free and self.batches.needs_cleanup:
-            self._occupy(self.flushes.clean_up())
+            self._occupy(TIDYING, self.flushes.clean_up, now)
         elif is_free and self.flushes.decide(now) is FlushStep.GO:
-            self._occupy(self.flushes.run())
+            self._occupy(FLUSHING, self.flushes.run, now)
         elif self.queue.present():
             decision = self._decide(now)
             if isinstance(decision, Start):
-                self._occupy(self._start(decision.clients))
+                self._occupy(STARTING, partial(self._start, decision.clients), now)
 
     async def _start(self, clients: tuple[str, ...]) -> None:
         name = self.site.name
         self._mean = await self.site.record.read(lambda ledger: ledger.mean_duration(name))
         await self.batches.start(clients)
 
-    def _occupy(self, doing: Coroutine[Any, Any, None]) -> None:
-        """Do one thing at a time of those that must not overlap."""
+    def _occupy(
+        self, what: str, doing: Callable[[], Coroutine[Any, Any, None]], now: datetime
+    ) -> None:
+        """Do one thing at a time of those that must not overlap; what failed waits for its turn."""
+        before = self._setbacks.get(what)
+        if before and before.is_on(now):
+            return
 
         async def do_alone() -> None:
             try:
-                await doing
+                await doing()
+            except AsyncamandaError as error:
+                failed = bear_failure(before, error.message, read_clock())
+                self._setbacks[what], is_news = failed
+                if is_news:
+                    self.site.log(f"{what} fails, and is tried again: {error.message}")
+            else:
+                self._setbacks.pop(what, None)
             finally:
                 self._is_occupied = False
 

@@ -16,6 +16,7 @@ from asyncamanda.core.flush import (
     is_flush_due,
 )
 from asyncamanda.core.runlog import parse_run_log
+from asyncamanda.errors import LaterError
 from asyncamanda.server import amanda, logs, runs
 from asyncamanda.server.apart import apart
 from asyncamanda.server.batches import Batches
@@ -139,6 +140,8 @@ class Flushes:
             return
         await self.clear_keepers()
         answer = await amanda.ask(["amcleanup", self._site.name], CLEANUP_WITHIN)
+        if answer.is_passing:
+            raise LaterError("not-tidied", answer.stderr, "has the server enough memory?")
         self._batches.needs_cleanup = False
         said = " ".join((answer.stdout or answer.stderr).split())
         self._site.log(f"amcleanup: {said or 'done'}")

@@ -151,8 +151,11 @@ class Queue:
             await site.record.write(lambda ledger: ledger.withdraw(row.id, read_clock(), "left"))
 
     def put_off(self, reason: str) -> None:
-        """Let those come back whose request cannot be written down, and tell them why."""
-        for entry in [one for one in self.entries.values() if one.row is None and one.lines]:
+        """Let those come back whose request, or its end, cannot be written down, and say why.
+
+        Who is to be in the next run keeps its place, and is told by tell_changes().
+        """
+        for entry in [one for one in self.entries.values() if one.lines and _is_kept_back(one)]:
             lines = list(entry.lines)
             self.withdraw(entry.client, "put off")
             for line in lines:
@@ -225,6 +228,11 @@ class Queue:
                 entry.told = word
                 for line in list(entry.lines):
                     line.send(word)
+
+
+def _is_kept_back(entry: Entry) -> bool:
+    """Return whether all that a request waits for is to be written down: itself, or its end."""
+    return not entry.run.is_alive() if entry.run else entry.row is None
 
 
 def _is_heard(entry: Entry) -> bool:

@@ -27,6 +27,7 @@ class Record:
         self.is_damaged = False
         self._trouble: LaterError | None = None
         self._troubled_at: datetime | None = None
+        self._kept_waiting = 0  # how many wait for what has failed
         self._bad_rows: set[str] = set()
         self._turn = asyncio.Lock()
 
@@ -53,7 +54,11 @@ class Record:
             except (LedgerBusy, LedgerUnavailable) as error:
                 self.is_damaged |= isinstance(error, LedgerDamaged)
                 self.note_trouble(error)
-                await asyncio.sleep(RETRY_SECONDS)
+                self._kept_waiting += 1
+                try:
+                    await asyncio.sleep(RETRY_SECONDS)
+                finally:
+                    self._kept_waiting -= 1
             else:
                 if not is_reading:  # what can be read can perhaps not be written
                     self._trouble = self._troubled_at = None
@@ -84,6 +89,10 @@ class Record:
         self._troubled_at = min(self._troubled_at, now)  # the clock may be set back
         bound = LOCKED_FOR if isinstance(self._trouble, LedgerBusy) else BROKEN_FOR
         return self._trouble if now - self._troubled_at >= bound else None
+
+    def find_hindrance(self, now: datetime) -> LaterError | None:
+        """Return the lasting trouble, if anything is kept waiting by it just now."""
+        return self.find_lasting_trouble(now) if self._kept_waiting else None
 
     async def unless_troubled(self, doing: Coroutine[Any, Any, T]) -> T:
         """Return what `doing` returns; end it, and raise the ledger's trouble, if that lasts."""

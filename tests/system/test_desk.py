@@ -1,0 +1,236 @@
+"""A desk that cannot go on says why to those who wait, and does not try again and again.
+
+Its ledger, its queue and its clients' lines are real; Amanda is not there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from asyncamanda.config.server import ServerConfig
+from asyncamanda.core.allowance import Allowance
+from asyncamanda.core.authority import Identity
+from asyncamanda.core.books import RunKind, RunRow
+from asyncamanda.core.disklist import Dle
+from asyncamanda.errors import LaterError
+from asyncamanda.server import record as record_module
+from asyncamanda.server.amanda import Settings
+from asyncamanda.server.background import Background
+from asyncamanda.server.batches import Batches
+from asyncamanda.server.desk import Desk
+from asyncamanda.server.flushes import Flushes
+from asyncamanda.server.ledger import Ledger, LedgerUnavailable
+from asyncamanda.server.line import Line
+from asyncamanda.server.reach import Reach
+from asyncamanda.server.record import Record
+from asyncamanda.server.registry import Registry
+from asyncamanda.server.relay import Relay
+from asyncamanda.server.runs import Run
+from asyncamanda.server.site import Site
+from asyncamanda.system.clock import now
+
+SECOND = timedelta(seconds=1)
+FULL = "cannot be used: database or disk is full"
+
+
+Play = Callable[[Callable[["Office"], Awaitable[None]]], None]
+
+
+class Office:
+    """A desk of `daily`, open, and its clients."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ledger = Ledger.open(str(folder / "ledger.sqlite"), 0.2 * SECOND)
+        self.is_broken = False
+        background = Background(self._note_bug)
+        config = ServerConfig(batch_window=0.01 * SECOND)
+        reach = Reach(Relay(SECOND), Registry(folder / "authorized_keys"), "daily")
+        self.desk = Desk("daily", config, Record(self.ledger), background, reach)
+        self.desk.site._settings = Settings("daily", folder, (), 0)
+        self.ends: dict[Line, tuple[int, int, socket.socket]] = {}
+        self.heard: dict[str, list[dict[str, Any]]] = {}
+
+    def _note_bug(self) -> None:
+        self.is_broken = True
+
+    def come(self, client: str) -> Line:
+        """Let a client connect that answers whatever it is asked."""
+        self.desk.site._dles[client, "/home"] = Dle(client, "/home")
+        reads, server_writes = os.pipe()
+        server_reads, writes = os.pipe()
+        gate, kept = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        line = Line(
+            Identity(client, "daily"),
+            gate=gate,
+            descriptors=(server_reads, server_writes),
+            is_resumed=False,
+            heartbeat=timedelta(seconds=60),
+            messages=Allowance(SECOND / 100, 1000),
+            on_message=lambda _line, _message: None,
+            on_end=lambda ended, _why: self.desk.queue.leave(ended, is_withdrawn=False),
+        )
+        line.open()
+        self.ends[line] = reads, writes, kept
+        heard = self.heard[client] = []
+        os.set_blocking(reads, False)
+        asyncio.get_running_loop().add_reader(reads, self._answer, line, heard)
+        return line
+
+    def _answer(self, line: Line, heard: list[dict[str, Any]]) -> None:
+        reads, writes, _ = self.ends[line]
+        for said in os.read(reads, 65536).splitlines():
+            message = json.loads(said)
+            if message["type"] == "ping":
+                os.write(writes, b'{"type":"pong"}\n')
+            else:
+                heard.append(message)
+
+    async def pump(self, is_done: Callable[[], object], seconds: float = 15) -> None:
+        """Pump until something is so."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while not is_done():
+            assert loop.time() < until, self.heard
+            assert not self.is_broken
+            self.desk.pump()
+            await asyncio.sleep(0.02)
+
+    def fill(self) -> None:
+        """Let SQLite find no room for one more run, as on a full disk."""
+
+        def limit(connection: Any, _record: object) -> None:
+            pages = connection.execute("PRAGMA page_count").fetchone()[0]
+            connection.execute(f"PRAGMA max_page_count = {pages}")
+
+        self.ledger.engine.dispose()
+        event.listen(self.ledger.engine, "connect", limit)
+        with suppress(LedgerUnavailable):
+            while True:
+                row = self.ledger.begin_run(RunKind.BATCH, "daily", ["laptop"], [], now())
+                self.ledger.abandon_run(row.id, now(), "it filled the disk")
+
+    def close(self) -> None:
+        """Let go of everything."""
+        loop = asyncio.get_running_loop()
+        for line, (reads, writes, kept) in self.ends.items():
+            line.drop("the test is over", 0)
+            loop.remove_reader(reads)
+            os.close(reads)
+            os.close(writes)
+            kept.close()
+
+
+async def _nothing(*_: object) -> None:
+    """Be what needs Amanda."""
+
+
+@pytest.fixture
+def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
+    """Lend what lets a story happen at a desk whose Amanda finds everything in order."""
+    monkeypatch.setattr(Desk, "_take_up", _nothing)
+    monkeypatch.setattr(Site, "_read", _nothing)
+    monkeypatch.setattr(Batches, "find_others", _nothing)  # this machine may have some
+    monkeypatch.setattr(record_module, "BROKEN_FOR", 0.2 * SECOND)
+
+    def go(story: Callable[[Office], Awaitable[None]]) -> None:
+        async def happen() -> None:
+            office = Office(tmp_path)
+            await office.desk.opened
+            try:
+                await asyncio.wait_for(story(office), 30)
+            finally:
+                office.close()
+                office.ledger.close()
+
+        asyncio.run(happen())
+
+    return go
+
+
+def test_who_is_to_be_in_a_run_that_cannot_be_written_down_is_told_why(play: Play) -> None:
+    """With its place, which it keeps; and it is told when that is over."""
+
+    async def story(office: Office) -> None:
+        line, queue = office.come("laptop"), office.desk.queue
+        queue.submit(line)
+        await office.pump(lambda: queue.entries["laptop"].row)
+        office.fill()
+        heard = office.heard["laptop"]
+        await office.pump(lambda: heard and FULL in heard[-1]["reason"])
+        assert (heard[-1]["type"], heard[-1]["place"], heard[-1]["of"]) == ("queued", 1, 1)
+        assert line.is_open
+        with office.ledger.engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
+        await office.pump(lambda: FULL not in heard[-1].get("reason", ""))
+
+    play(story)
+
+
+def test_whose_end_cannot_be_written_down_is_put_off(play: Play) -> None:
+    """Its run is over; it comes back, and is told then."""
+
+    async def story(office: Office) -> None:
+        line, queue = office.come("laptop"), office.desk.queue
+        queue.submit(line)
+        entry = queue.entries["laptop"]
+        while not entry.row:
+            await asyncio.sleep(0.01)
+        row = RunRow(7, "daily", RunKind.BATCH, ("laptop",), now(), pid=2**22 + 1, boot_id="past")
+        run = Run(row, office.desk.site.settings, office.folder / "out", is_of_this_boot=False)
+        entry.run = office.desk.batches.runs[7] = run
+        office.fill()
+        writing = asyncio.create_task(
+            office.desk.site.record.write(
+                lambda ledger: ledger.begin_run(RunKind.BATCH, "daily", ["x" * 9999], [], now())
+            )
+        )
+        heard = office.heard["laptop"]
+        await office.pump(lambda: heard and heard[-1]["type"] == "later")
+        assert FULL in heard[-1]["reason"]
+        assert queue.entries["laptop"].run is run
+        writing.cancel()
+
+    play(story)
+
+
+async def _fail(_flushes: Flushes) -> None:
+    raise LaterError("file-system-hangs", "the holding disk hangs", "look there")
+
+
+def test_tidying_up_that_fails_is_tried_less_and_less_and_said_once(
+    play: Play, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was ten times a second; who waits for it is told why."""
+    tries = 0
+
+    async def clear(_flushes: Flushes) -> None:
+        nonlocal tries
+        tries += 1
+        await _fail(_flushes)
+
+    monkeypatch.setattr(Flushes, "clear_keepers", clear)
+
+    async def story(office: Office) -> None:
+        office.desk.batches.needs_cleanup = True
+        line = office.come("laptop")
+        office.desk.queue.submit(line)
+        await office.pump(lambda: tries == 3)
+        heard = office.heard["laptop"]
+        await office.pump(lambda: heard[-1]["reason"] == "the holding disk hangs")
+        assert tries == 3
+        assert office.desk._setbacks["tidying up"].times == 3
+
+    play(story)
+    assert capsys.readouterr().err.count("the holding disk hangs") == 1
