@@ -17,6 +17,7 @@ from tests.system.conftest import PYTHON
 
 from asyncamanda.core.publickey import PublicKey
 from asyncamanda.server.registry import Enrolled, render_line
+from asyncamanda.server.stuck import UNWATCHED_SECONDS, VOUCH_SECONDS
 
 if TYPE_CHECKING:
     from tests.system.conftest import Rig
@@ -187,12 +188,30 @@ def _is_replaced(gates: Gates, old: int) -> bool:
 
 
 def test_a_stopped_dispatcher_is_replaced_by_the_gates_that_wait(gates: Gates) -> None:
-    """Within half a minute, in which a stream of Amanda's would be given up; the diary has it."""
+    """Sooner than a stream of Amanda's would be given up; the diary has it."""
     old = _serve(gates)
     gates.rig.server.run(["kill", "-STOP", str(old)])
     gates.rig.until(lambda: _is_replaced(gates, old), "another one serves", 45)
     gates.rig.until(lambda: gates.diary.count("the dispatcher is ready") == 2, "it serves")
     assert f"the dispatcher (pid {old}, state T) did not answer: it is killed" in gates.diary
+
+
+def test_a_dispatcher_that_hangs_is_replaced_before_streams_are_given_up(gates: Gates) -> None:
+    """It hangs in a file that does not answer, and no signal has stopped it; the gate stays."""
+    old, server = _serve(gates), gates.rig.server
+    keys = f"{server.account('backup').home}/.ssh/authorized_keys"
+    before = server.read(keys)
+    server.run(["rm", keys])
+    server.run(["mkfifo", keys])
+    begun = time.monotonic()
+    gates.rig.until(
+        lambda: f"(pid {old}, state S) did not answer" in gates.diary, "it is killed", 60
+    )
+    server.run(["rm", keys])
+    server.write(keys, before, owner="backup", mode=0o600)
+    gates.rig.until(lambda: gates.diary.count("the dispatcher is ready") == 2, "it serves", 60)
+    assert time.monotonic() - begun < UNWATCHED_SECONDS - VOUCH_SECONDS
+    assert gates.started[0].poll() is None
 
 
 def test_a_stopped_dispatcher_that_has_lost_its_socket_is_replaced(gates: Gates) -> None:

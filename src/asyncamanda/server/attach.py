@@ -24,13 +24,13 @@ from asyncamanda.core.printable import printable
 from asyncamanda.server import switchboard
 from asyncamanda.server.refusal import LOOK_EVERY as REFUSE_EVERY
 from asyncamanda.server.refusal import REFUSED_WITHIN, Refusal
+from asyncamanda.server.stuck import UNWATCHED_SECONDS
 from asyncamanda.system.splice import Flow
 
 LATER, REFUSED = 75, 77  # errors.Exit, as in gate.py
 NO_STATUS = 255  # as ssh ends where there is none
 STATUS_SECONDS = 5.0  # from the stream's end
 LAST_BYTES_SECONDS = 30.0  # from the status to a next byte, which may be on a slow way
-UNWATCHED_SECONDS = 30.0  # without a dispatcher's word that the client is there
 LOOK_EVERY = 0.5  # seconds
 NAP_SECONDS = 0.002  # a wide pipe takes about as long to fill
 WAIT_SECONDS = 60.0  # for the dispatcher's answer: it may be busy

@@ -16,8 +16,9 @@ from datetime import datetime, timedelta
 
 from asyncamanda.server import switchboard
 from asyncamanda.server.background import Rhythm, write_log
+from asyncamanda.server.stuck import VOUCH_SECONDS
 
-VOUCH_EVERY = timedelta(seconds=5)
+VOUCH_EVERY = timedelta(seconds=VOUCH_SECONDS)
 STOPPED_WITHIN = timedelta(seconds=5)
 
 Place = tuple[str, int | None]  # a client, and its connection: sshd's process, if that is known

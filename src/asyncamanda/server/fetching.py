@@ -17,12 +17,11 @@ import time
 from contextlib import suppress
 
 from asyncamanda.server import switchboard
-from asyncamanda.server.stuck import end_stuck, is_still
+from asyncamanda.server.stuck import LOOK_SECONDS, end_stuck, is_still
 from asyncamanda.system.environ import clean_environ
 
 PATIENCE = 40.0  # seconds for a dispatcher to start: less than a client has
 POLL = 0.05  # seconds
-LOOK_SECONDS = 5.0  # at a dispatcher that has nothing to say
 LOCK_POLL = 0.2  # seconds: many may wait
 AGAIN_SECONDS = 1.0  # after one that found another one
 CRASHES = 2  # after so many it is given up

@@ -18,11 +18,22 @@ from select import POLLIN, poll
 from asyncamanda.server import switchboard
 
 MARK_SECONDS = 2.0  # the dispatcher's rhythm
-STILL_SECONDS = 10.0  # without a mark: then it is asked
+STILL_SECONDS = 6.0  # without a mark: then it is asked
+LOOK_SECONDS = 2.0  # so often each gate looks whether there is one
 STOPPED_SECONDS = 3.0  # for the answer of a process that a signal has stopped
-ANSWER_SECONDS = 30.0  # ... of one that may be busy
-END_SECONDS = 5.0  # from the kill to its end
+ANSWER_SECONDS = 12.0  # ... of one that may be busy
 CALL_SECONDS = 0.5
+END_SECONDS = 3.0  # from the kill to its end
+START_SECONDS = 5.0  # for the next one, on a machine that is busy
+
+# A dispatcher that hangs costs no dump, for another one is at work before anybody gives up: neither
+# the agent, which has heard nothing for a beat of 15 s perhaps, and gives up after three
+# (core/heartbeat.py), nor a stream, for which the dispatcher has to vouch.
+REPLACED_WITHIN = (
+    STILL_SECONDS + LOOK_SECONDS + ANSWER_SECONDS + CALL_SECONDS + END_SECONDS + START_SECONDS
+)
+VOUCH_SECONDS = 5.0  # the dispatcher's rhythm in that
+UNWATCHED_SECONDS = 2 * VOUCH_SECONDS + REPLACED_WITHIN  # a stream's patience
 ALIVE = "alive"  # a word that any dispatcher answers, if only by not understanding it
 
 
