@@ -44,6 +44,16 @@ SECOND = timedelta(seconds=1)
 FULL = "cannot be used: database or disk is full"
 
 
+TAKE_UP = Desk._take_up
+STAMP = "20261124010000"
+DEAD_PLANNER = f"""\
+INFO amdump amdump pid 28
+INFO planner planner pid 29
+START planner date {STAMP}
+DISK planner laptop /home
+DISK planner tower /home
+START driver date {STAMP}
+"""
 Play = Callable[[Callable[["Office"], Awaitable[None]]], None]
 
 
@@ -58,6 +68,7 @@ class Office:
         config = ServerConfig(batch_window=0.01 * SECOND)
         reach = Reach(Relay(SECOND), Registry(folder / "authorized_keys"), "daily")
         self.desk = Desk("daily", config, Record(self.ledger), background, reach)
+        self.desk.site.reports = folder / "reports"
         self.desk.site._settings = Settings("daily", folder, (), 0)
         self.ends: dict[Line, tuple[int, int, socket.socket]] = {}
         self.heard: dict[str, list[dict[str, Any]]] = {}
@@ -234,3 +245,46 @@ def test_tidying_up_that_fails_is_tried_less_and_less_and_said_once(
 
     play(story)
     assert capsys.readouterr().err.count("the holding disk hangs") == 1
+
+
+def test_whose_planner_died_while_no_dispatcher_lived_waits_again(play: Play) -> None:
+    """Nobody knows yet who is there; who comes is in the next run, and is told of no failure."""
+
+    async def story(office: Office) -> None:
+        desk, ledger = office.desk, office.ledger
+        (office.folder / f"log.{STAMP}.0").write_text(DEAD_PLANNER)
+        ids = [ledger.open_request(name, "daily", now()).id for name in ("laptop", "tower")]
+        row = ledger.begin_run(RunKind.BATCH, "daily", ["laptop", "tower"], ids, now())
+        ledger.note_run(row.id, pid=2**22 + 1, pid_started=1, boot_id="past", timestamp=STAMP)
+        for name in ("laptop", "tower"):
+            desk.site._dles[name, "/home"] = Dle(name, "/home")
+        await TAKE_UP(desk)
+        assert [run.id for run in ledger.live_runs()] == []
+        assert [request.id for request in ledger.open_requests()] == ids
+        line = office.come("laptop")
+        welcome = await desk.batches.welcome(line)
+        assert (welcome.standing, welcome.last) == ("queued", None)
+        desk.queue.submit(line)
+        assert desk.queue.present() == ["laptop"]
+        assert desk.queue.entries["laptop"].times == 1
+
+    play(story)
+
+
+def test_who_does_not_come_back_after_its_planner_died_is_forgotten(play: Play) -> None:
+    """After `grace`, as everybody who was lost."""
+
+    async def story(office: Office) -> None:
+        desk, ledger = office.desk, office.ledger
+        ledger.open_request("tower", "daily", now())
+        await TAKE_UP(desk)
+        entry = desk.queue.entries["tower"]
+        assert entry.may_be_there(desk.site.config.grace)
+        entry.left_at = now() - desk.site.config.grace - SECOND
+        assert not entry.may_be_there(desk.site.config.grace)
+        await office.pump(lambda: not ledger.open_requests())
+        last = ledger.last_request("tower")
+        assert last
+        assert last.outcome == "left"
+
+    play(story)

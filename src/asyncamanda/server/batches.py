@@ -185,7 +185,10 @@ class Batches:
     # -- take over
 
     async def adopt(self, row: RunRow) -> None:
-        """Take over a run that another dispatcher started; if it is over, judge it now."""
+        """Take over a run that another dispatcher started, for go_on(); put away what never began.
+
+        That may be done when its clients' requests are known.
+        """
         if row.pid is None:  # its process waited for that, and ended with its dispatcher
             await self._site.record.write(
                 lambda ledger: ledger.abandon_run(row.id, read_clock(), "it never started")
@@ -195,6 +198,9 @@ class Batches:
         run = await apart_at_last(f"{self._site.name}: the names of its logs", adopt)
         self.runs[row.id] = run
         self._site.log(f"{row.kind.value} {row.id} is taken over")
+
+    async def go_on(self, run: Run) -> None:
+        """Follow a run that was taken over; if it is over, judge it now."""
         if run.is_alive():
             self._site.background.start(self._follow(run))
         else:
@@ -396,8 +402,9 @@ class Batches:
             for entry in self._queue.of_run(run)
             if not all(map(_is_good, _own_words(words, entry.client, stamp)))
         }
+        grace = self._site.config.grace
         unserved = [
-            Unserved(client, bool(entry.lines), client in blamed, entry.times)
+            Unserved(client, entry.may_be_there(grace), client in blamed, entry.times)
             for client, entry in entries.items()
         ]
         self.suspects |= find_suspects(unserved)

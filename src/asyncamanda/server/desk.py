@@ -94,13 +94,14 @@ class Desk:
         await site.open()
         for live in await site.record.read(lambda ledger: ledger.live_runs()):
             if live.amanda_config == site.name:
-                await self._adopt(live)
+                await self._unless_bad(live, self.batches.adopt(live))
         for row in await site.record.read(lambda ledger: ledger.open_requests(site.name)):
             run = self.batches.runs.get(row.run_id or 0)
-            entry = Entry(
-                row.client, row.submitted_at, row, run=run, left_at=now, machine=row.machine
-            )
+            entry = Entry(row.client, row.submitted_at, row, run=run, machine=row.machine)
+            entry.left_at, entry.is_recalled = now, True
             self.queue.entries[row.client] = entry
+        for run in list(self.batches.runs.values()):
+            await self._unless_bad(run.row, self.batches.go_on(run))
         await self.refresh()
         self.flushes.recall(await site.record.read(lambda ledger: ledger.recent_runs(site.name)))
         await self._look_for_others()
@@ -108,17 +109,19 @@ class Desk:
             await self.flushes.clear_keepers()
             self.batches.needs_cleanup |= await self.flushes.is_left_unclean()
 
-    async def _adopt(self, row: RunRow) -> None:
-        """Take over a run; one that cannot be is set aside, and stops nothing else."""
+    async def _unless_bad(self, row: RunRow, taking_over: Awaitable[None]) -> None:
+        """Take a run over; one that cannot be is set aside, and stops nothing else."""
         try:
-            await self.batches.adopt(row)
+            await taking_over
         except AsyncamandaError:
             raise
         except Exception as error:
             write_trace()
             why = f"it could not be taken over: {error}"
             self.site.log(f"{row.kind.value} {row.id} is set aside: {why}")
-            self.batches.runs.pop(row.id, None)
+            run = self.batches.runs.pop(row.id, None)
+            for entry in self.queue.of_run(run) if run else ():
+                self.queue.put_back(entry)
             await self.site.record.write(
                 lambda ledger: ledger.abandon_run(row.id, read_clock(), why)
             )

@@ -24,7 +24,8 @@ class Entry:
     `row` is None as long as it is not in the ledger, which may be locked. `left_at` is when the
     last line ended, None while there is one. `doubted_at` is when the client did not say that it
     is there: until it is heard again it counts as absent. `times` counts the runs that came to
-    nothing and that it was put back from. `machine` is the lineage of who asked, None where that is
+    nothing and that it was put back from. `is_recalled`: another dispatcher had it, and its client
+    was not seen since. `machine` is the lineage of who asked, None where that is
     not known, or does not matter.
     """
 
@@ -37,7 +38,13 @@ class Entry:
     doubted_at: datetime | None = None
     told: Queued | None = None
     times: int = 0
+    is_recalled: bool = False
     machine: int | None = None
+
+    def may_be_there(self, grace: timedelta) -> bool:
+        """Return whether its client is there, or may just be on its way to this dispatcher."""
+        is_awaited = self.is_recalled and self.left_at and read_clock() - self.left_at <= grace
+        return bool(self.lines or is_awaited)
 
     def is_of(self, line: Line) -> bool:
         """Return whether the request is that of the machine at the line."""
@@ -108,7 +115,7 @@ class Queue:
             site.background.start(self.write_down(entry))
         if line not in entry.lines:
             entry.lines.append(line)
-        entry.left_at = None
+        entry.left_at, entry.is_recalled = None, False
         self.tell(entry, [line])
 
     def _find_nothing(self, client: str) -> Refused | None:
