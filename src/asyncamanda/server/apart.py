@@ -30,6 +30,20 @@ async def apart(what: str, doing: Callable[[], T]) -> T:
     """
     if what in _hanging:
         raise _hung(what)
+    answer = begin_apart(what, doing)
+    done, _ = await asyncio.wait({answer}, timeout=WITHIN)
+    if not done:
+        _hanging.add(what)
+        answer.cancel()
+        raise _hung(what)
+    return answer.result()
+
+
+def begin_apart(what: str, doing: Callable[[], T]) -> "asyncio.Future[T]":
+    """Return what `doing`, done in a thread of that name, will have returned or raised.
+
+    Raises LaterError if there can be no more threads.
+    """
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[T] = loop.create_future()
 
@@ -55,12 +69,7 @@ async def apart(what: str, doing: Callable[[], T]) -> T:
         threading.Thread(target=work, name=what, daemon=True).start()
     except RuntimeError as error:
         raise LaterError("no-thread", f"{what}: {error}", "has the server room?") from error
-    done, _ = await asyncio.wait({answer}, timeout=WITHIN)
-    if not done:
-        _hanging.add(what)
-        answer.cancel()
-        raise _hung(what)
-    return answer.result()
+    return answer
 
 
 async def apart_at_last(what: str, doing: Callable[[], T]) -> T:

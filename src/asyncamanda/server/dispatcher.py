@@ -66,6 +66,7 @@ KEPT = timedelta(days=180)  # requests and sessions that are over; verdicts stay
 BURST_SECONDS = 10  # so many seconds' messages may come at once
 NO_DESCRIPTORS = "the server can open no more descriptors now"
 OPEN_TRIES, OPEN_AGAIN_SECONDS = 4, 1.0
+OPEN_SECONDS = 15.0  # after so many it is not tried again: a gate waits for forty
 
 
 class Dispatcher:
@@ -572,7 +573,11 @@ async def _open_ledger_soon(config: ServerConfig) -> Ledger:
 
     Clients wait meanwhile, and whoever started this is to hear the reason.
     """
+    loop = asyncio.get_running_loop()
+    give_up_at = loop.time() + OPEN_SECONDS
     for _ in range(OPEN_TRIES - 1):
+        if loop.time() > give_up_at:
+            break
         with contextlib.suppress(LedgerUnavailable):
             return open_ledger(config)
         await asyncio.sleep(OPEN_AGAIN_SECONDS)

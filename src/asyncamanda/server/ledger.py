@@ -107,6 +107,11 @@ class Ledger:
             raise
         return cls(engine, path, _inode(path), remark)
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether a server keeps it, which may not answer."""
+        return ledgerfile.is_remote(self.engine)
+
     def close(self) -> None:
         """Let go of the database."""
         self.engine.dispose()

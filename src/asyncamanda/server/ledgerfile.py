@@ -3,6 +3,7 @@
 import contextlib
 import sqlite3
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -18,13 +19,17 @@ from sqlalchemy.exc import (
     NoSuchModuleError,
     ProgrammingError,
 )
+from sqlalchemy.pool import NullPool
 
 from asyncamanda.errors import LaterError
+from asyncamanda.server.deadline import bind, deadline
 from asyncamanda.server.schema import FORMAT, METADATA, ledger
 from asyncamanda.system.files import sync_folder
 
 IS_WRITING = "is_writing"  # the execution option by which a transaction says so
 WRITERS_LOCK = 20_140_624  # PostgreSQL's advisory lock that whoever writes here holds
+CONNECT_SECONDS, STATEMENT_SECONDS = 4, 8  # PostgreSQL's
+ANSWER_SECONDS = 10.0  # of its for a whole transaction
 BESIDE = ("-wal", "-shm")  # SQLite's own files beside its database
 
 _LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
@@ -77,15 +82,44 @@ def make_engine(url: URL, patience: timedelta) -> Engine:
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    options = {"options": f"-c lock_timeout={max(1, round(seconds * 1000))}"}
     try:
-        engine = create_engine(url, connect_args=options, pool_pre_ping=True)
+        engine = create_engine(url, connect_args=plan_connection(url, patience), poolclass=NullPool)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise LedgerUnavailable(
             "ledger-driver", f"no driver for {url.drivername}: {error}", "pip install psycopg"
         ) from error
+    event.listen(engine, "do_connect", _connect_postgresql)
     event.listen(engine, "begin", _begin_postgresql)
     return engine
+
+
+def plan_connection(url: URL, patience: timedelta) -> dict[str, str]:
+    """Return libpq's settings for a connection on which nothing is waited for without a bound.
+
+    What the URL itself sets counts, but for the server's own bounds. A server that hangs while it
+    is asked is none of TCP's affair: see deadline.py.
+    """
+    bounds = {
+        "lock_timeout": max(1, round(patience.total_seconds() * 1000)),
+        "statement_timeout": STATEMENT_SECONDS * 1000,
+    }
+    own = {
+        "connect_timeout": str(CONNECT_SECONDS),
+        "keepalives_idle": "5",
+        "keepalives_interval": "2",
+        "keepalives_count": "3",
+        "tcp_user_timeout": str(STATEMENT_SECONDS * 1000),
+    }
+    options = " ".join(f"-c {name}={value}" for name, value in bounds.items())
+    return {name: value for name, value in own.items() if name not in url.query} | {
+        "options": options
+    }
+
+
+def _connect_postgresql(dialect: Any, _record: object, words: Any, settings: Any) -> Any:
+    connection = dialect.connect(*words, **settings)
+    bind(connection.fileno())
+    return connection
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
@@ -110,15 +144,33 @@ def transaction(engine: Engine, *, is_writing: bool) -> Iterator[Connection]:
     """Do all that is done on the connection, or nothing of it.
 
     Raises LedgerBusy if somebody else holds the database, LedgerUnavailable if it cannot be
-    read or written, and LedgerDamaged if it is none any more.
+    read or written, or its server does not answer, and LedgerDamaged if it is none any more.
     """
-    try:
-        with engine.execution_options(**{IS_WRITING: is_writing}).begin() as connection:
-            yield connection
-    except _OUR_BUGS:
-        raise
-    except DBAPIError as error:
-        raise _explain(error, engine.url) from error
+    with ExitStack() as stack:
+        bound = stack.enter_context(deadline(ANSWER_SECONDS)) if is_remote(engine) else None
+        try:
+            with engine.execution_options(**{IS_WRITING: is_writing}).begin() as connection:
+                yield connection
+        except _OUR_BUGS:
+            raise
+        except DBAPIError as error:
+            if bound and bound.was_silent(CONNECT_SECONDS):
+                raise silent(engine.url) from error
+            raise _explain(error, engine.url) from error
+
+
+def is_remote(engine: Engine) -> bool:
+    """Return whether another process keeps the database, so that it may not answer."""
+    return engine.url.get_backend_name() != "sqlite"
+
+
+def silent(url: URL) -> LedgerUnavailable:
+    """Return the error for a server that does not answer."""
+    return LedgerUnavailable(
+        "ledger-silent",
+        f"the database server of {url.database} does not answer",
+        "is it stopped, does it hang, or is the way to it cut?",
+    )
 
 
 def _explain(error: DBAPIError, url: URL) -> LaterError:
@@ -128,7 +180,10 @@ def _explain(error: DBAPIError, url: URL) -> LaterError:
     primary = None if code is None else code & 0xFF  # the rest says which kind of it
     where = url.database or url.render_as_string()
     says = " ".join(str(origin).split())
-    if primary in _LOCKED or getattr(origin, "sqlstate", None) in _LOCKED_STATES:
+    state = getattr(origin, "sqlstate", None) or getattr(
+        origin, "pgcode", None
+    )  # psycopg, psycopg2
+    if primary in _LOCKED or state in _LOCKED_STATES:
         hint = f"`fuser -v {where}` names it" if primary is not None else "pg_locks shows by which"
         return LedgerBusy("ledger-busy", f"{where} is locked by another program", hint)
     if primary in _DAMAGED:

@@ -3,15 +3,19 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from asyncamanda.errors import LaterError
+from asyncamanda.server.apart import begin_apart
 from asyncamanda.server.background import write_log, write_trouble
 from asyncamanda.server.ledger import Ledger, LedgerBusy, LedgerDamaged, LedgerUnavailable
+from asyncamanda.server.ledgerfile import silent
 from asyncamanda.system.clock import now as read_clock
 
 RETRY_SECONDS = 0.5
 LOOK_SECONDS = 0.5
+SILENT_SECONDS = 3.0
 WAITED = timedelta(seconds=2)  # by who waits, at least
 LOCKED_FOR = timedelta(seconds=25)  # a client waits for a minute
 BROKEN_FOR = timedelta(seconds=5)
@@ -50,7 +54,7 @@ class Record:
     async def _do(self, action: Callable[[Ledger], T], *, is_reading: bool) -> T:
         while True:
             try:
-                done = action(self.ledger)
+                done = await self._ask(action)
             except (LedgerBusy, LedgerUnavailable) as error:
                 self.is_damaged |= isinstance(error, LedgerDamaged)
                 self.note_trouble(error)
@@ -65,9 +69,31 @@ class Record:
                 self._note_bad_rows()
                 return done
 
+    async def _ask(self, action: Callable[[Ledger], T]) -> T:
+        """Return what `action` returns, and keep nobody else waiting for it.
+
+        A file answers at once. A server may not: it is asked apart, and not asked again before it
+        has answered, or was given up (ledgerfile.py): else things could be done twice.
+        """
+        ledger = self.ledger
+        if not ledger.is_remote:
+            return action(ledger)
+        try:
+            answer = begin_apart("the ledger", partial(action, ledger))
+        except LaterError as error:
+            raise LedgerUnavailable(error.reference, error.message, error.hint) from error
+        self._kept_waiting += 1
+        try:
+            while not (await asyncio.wait({answer}, timeout=SILENT_SECONDS))[0]:
+                self.note_trouble(silent(ledger.engine.url))
+            return answer.result()
+        finally:
+            self._kept_waiting -= 1
+            answer.cancel()
+
     def _note_bad_rows(self) -> None:
         """Write into the diary which rows were passed over, once each."""
-        for words in self.ledger.bad_rows.keys() - self._bad_rows:
+        for words in {*list(self.ledger.bad_rows)} - self._bad_rows:  # a thread may add to them
             self._bad_rows.add(words)
             write_log(words)
 
