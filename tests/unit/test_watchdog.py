@@ -1,5 +1,6 @@
 """When a run counts as stuck, and what is done about it, step by step."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -155,7 +156,6 @@ def test_a_line_a_byte_or_a_process_is_a_sign_of_life(news: Sight) -> None:
 
 def test_a_few_bytes_are_no_sign_of_life() -> None:
     """Programs that wait read a little now and then."""
-    """Programs that wait read a little now and then."""
     few = Sight(5, {1: LEAST - 1})
     acts = follow((0, Sight(5, {1: 0})), (99, few), (100, few), (110, few))
     assert acts == [(110, KillRun("nothing came of the run for 1m 40s", ()))]
@@ -184,3 +184,37 @@ def test_a_clock_that_steps_and_a_machine_that_sleeps_let_no_bound_pass(
 ) -> None:
     """What lies between two looks counts up to LONGEST_PAUSE."""
     assert shift_time(7 * SECOND, passed * SECOND) == (7 + counted) * SECOND
+
+
+def _act_at(sight_at: Callable[[int], Sight]) -> int:
+    """Return when the first thing is done about a run that is looked at each second."""
+    acts = follow(*((second, sight_at(second)) for second in range(400)))
+    return acts[0][0]
+
+
+def test_silence_is_seen_soon_however_the_bytes_before_it_were_spread() -> None:
+    """Almost the least at once, and the last of it just before the bound: it took two of them."""
+
+    def trickle(second: int) -> int:
+        return (second >= 1) * (LEAST - 1) + (second >= 39)
+
+    at = _act_at(lambda second: dumping(replace(DUMP, moved=trickle(second))))
+    assert at <= 1 + 40 + 40 / 8 + 1
+
+
+def test_a_run_s_silence_is_seen_soon_as_well() -> None:
+    """By the same reckoning."""
+
+    def see(second: int) -> Sight:
+        moved = (second >= 1) * (LEAST - 1) + (second >= 99)
+        return Sight(5, {1: moved}, called=("laptop",))
+
+    assert _act_at(see) <= 1 + 100 + 100 / 8 + 1
+
+
+@pytest.mark.parametrize("pause", range(2, 40, 3))
+def test_no_dump_that_brings_the_least_within_each_bound_is_stuck(pause: int) -> None:
+    """At whatever moments it does."""
+    each = -(-LEAST // (40 // pause))
+    sights = [(n, dumping(replace(DUMP, moved=(n // pause) * each))) for n in range(400)]
+    assert follow(*sights) == []

@@ -16,6 +16,7 @@ from datetime import timedelta
 from enum import IntEnum
 
 from asyncamanda.core.interval import format_interval
+from asyncamanda.core.marks import Mark, Moved, has_moved, is_still, set_mark
 
 LONGEST_PAUSE = timedelta(seconds=5)  # between two looks: more is sleep, or a step of the clock
 ZERO = timedelta(0)
@@ -33,6 +34,11 @@ class WatchPolicy:
     dump_silence: timedelta = timedelta(hours=2)
     least_kilobytes: int = 1024
     step: timedelta = timedelta(minutes=2)
+
+    @property
+    def least(self) -> int:
+        """The least in bytes."""
+        return self.least_kilobytes * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,30 +106,33 @@ class _Step(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Alarm:
-    """How far the steps have come, since when, and why: for silence, or for what is gone."""
+    """How far the steps have come, since when, and why: for silence, or for what is gone.
+
+    `moved` is how much had by the first of them.
+    """
 
     step: _Step = _Step.NONE
     at: timedelta = ZERO
     reason: str = ""
     is_silence: bool = False
+    moved: Moved = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class _Watched:
-    """A dump: how much had moved at `since`, and since when it lacks its dumper or stream."""
+    """A dump: how much has moved of it, and since when it lacks its dumper or stream."""
 
-    moved: int
-    since: timedelta
+    marks: tuple[Mark, ...] = ()
     lacks_since: timedelta | None = None
     alarm: _Alarm = _Alarm()
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What is remembered of a run from one look to the next."""
+    """What is remembered of a run from one look to the next: the last, and what moved before."""
 
     seen: Sight | None = None
-    since: timedelta = ZERO
+    marks: tuple[Mark, ...] = ()
     bereft_since: timedelta | None = None
     alarm: _Alarm = _Alarm()
     blamed: tuple[str, ...] = ()
@@ -165,25 +174,34 @@ def _join(kills: list[KillRun]) -> KillRun:
 def _see_dump(
     before: _Watched | None, dump: DumpSight, policy: WatchPolicy, now: timedelta
 ) -> _Watched:
-    """Return a dump as it is remembered, without an alarm if enough has moved."""
+    """Return a dump as it is remembered, without an alarm if enough has moved since that."""
+    before, moved = before or _Watched(), {0: dump.moved}
+    marks = set_mark(before.marks, moved, policy.dump_silence, now)
     lacks = not (dump.has_dumper and dump.has_stream and dump.has_chunker)
-    if before is None or abs(dump.moved - before.moved) >= policy.least_kilobytes * 1024:
-        before = _Watched(dump.moved, now, before.lacks_since if before else None)
-    if not lacks:
-        return replace(before, lacks_since=None)
-    return replace(before, lacks_since=now if before.lacks_since is None else before.lacks_since)
+    since = before.lacks_since
+    return _Watched(
+        marks,
+        (now if since is None else since) if lacks else None,
+        _calm(before.alarm, moved, policy),
+    )
+
+
+def _calm(alarm: _Alarm, moved: Moved, policy: WatchPolicy) -> _Alarm:
+    """Return no alarm if enough has moved since it was raised."""
+    return _Alarm() if has_moved(alarm.moved, moved, policy.least) else alarm
 
 
 def _find_trouble(
     watched: _Watched, dump: DumpSight, policy: WatchPolicy, now: timedelta
 ) -> _Alarm | None:
     """Return the first alarm that a dump gives by now; None if it is not stuck."""
+    moved = {0: dump.moved}
     if watched.lacks_since is not None and now - watched.lacks_since >= policy.step:
-        return _Alarm(_Step.CUT, now, _tell_lack(dump))
-    if now - watched.since >= policy.dump_silence:
+        return _Alarm(_Step.CUT, now, _tell_lack(dump), moved=moved)
+    if is_still(watched.marks, moved, policy.least, policy.dump_silence, now):
         least, bound = policy.least_kilobytes, format_interval(policy.dump_silence)
         reason = f"no more than {least} kB came of its dump within {bound}"
-        return _Alarm(_Step.CUT, now, reason, is_silence=True)
+        return _Alarm(_Step.CUT, now, reason, is_silence=True, moved=moved)
     return None
 
 
@@ -215,20 +233,25 @@ def _act_on_dump(alarm: _Alarm, pid: int, dump: DumpSight) -> Act:
 
 
 def _see_run(watch: Watch, sight: Sight, policy: WatchPolicy, now: timedelta) -> Watch:
-    """Return a run as it is remembered, without an alarm if anything came of it."""
-    if watch.seen is None or _has_moved(watch.seen, sight, policy):
-        watch = replace(watch, seen=sight, since=now, alarm=_Alarm(), blamed=())
+    """Return a run as it is remembered, without an alarm if anything came of it since that."""
+    if watch.seen is None or _has_stirred(watch.seen, sight):
+        watch = replace(watch, marks=(), alarm=_Alarm(), blamed=())
+    alarm = _calm(watch.alarm, sight.moved, policy)
+    watch = replace(
+        watch,
+        seen=sight,
+        marks=set_mark(watch.marks, sight.moved, policy.silence, now),
+        alarm=alarm,
+        blamed=watch.blamed if alarm == watch.alarm else (),
+    )
     if not sight.is_bereft:
         return replace(watch, bereft_since=None)
     return replace(watch, bereft_since=now if watch.bereft_since is None else watch.bereft_since)
 
 
-def _has_moved(seen: Sight, sight: Sight, policy: WatchPolicy) -> bool:
-    """Return whether a line, enough bytes, or a process has come since; or a process has gone."""
-    if sight.lines != seen.lines or sight.moved.keys() != seen.moved.keys():
-        return True
-    least = policy.least_kilobytes * 1024
-    return any(moved - seen.moved[pid] >= least for pid, moved in sight.moved.items())
+def _has_stirred(seen: Sight, sight: Sight) -> bool:
+    """Return whether a line, or a process, has come since; or a process has gone."""
+    return sight.lines != seen.lines or sight.moved.keys() != seen.moved.keys()
 
 
 def _act_on_run(
@@ -239,12 +262,13 @@ def _act_on_run(
     if watch.bereft_since is not None and now - watch.bereft_since >= policy.step:
         if alarm.step is _Step.KILLED and now - alarm.at < policy.step:
             return watch, ()
-        alarm = _Alarm(_Step.KILLED, now, "all dumpers of the run have died")
+        reason = "all dumpers of the run have died"
+        alarm = _Alarm(_Step.KILLED, now, reason, moved=sight.moved)
         return replace(watch, alarm=alarm), (KillRun(alarm.reason, ()),)
     trouble = None
-    if now - watch.since >= policy.silence:
+    if is_still(watch.marks, sight.moved, policy.least, policy.silence, now):
         reason = f"nothing came of the run for {format_interval(policy.silence)}"
-        trouble = _Alarm(_Step.CUT, now, reason, is_silence=True)
+        trouble = _Alarm(_Step.CUT, now, reason, is_silence=True, moved=sight.moved)
     alarm = _raise(alarm, trouble, policy, now)
     if alarm == watch.alarm:
         return watch, ()
