@@ -13,20 +13,23 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import cast
 
 import pytest
 from tests.system import watching
+from tests.system.hungfs import hung_file_system
 from tests.system.watching import count_descriptors
 
 from asyncamanda.client import streams as streams_module
-from asyncamanda.client.streams import MOST, Streams
+from asyncamanda.client.streams import MOST, Streams, ending
 from asyncamanda.core import mux
 from asyncamanda.core.protocol import LARGEST_FROM_CLIENT, Shut, encode
+from asyncamanda.errors import LaterError, NotStoredError
 from asyncamanda.system import stream as stream_module
+from asyncamanda.system.processes import describe_process
 from asyncamanda.system.ssh import Connection
 from asyncamanda.system.stream import Stream, join
 
@@ -377,6 +380,63 @@ def test_a_program_that_cannot_be_killed_is_not_waited_for(
     assert count_descriptors() == before
     stream.stop(signal.SIGKILL)
     until(lambda: stream.is_gone or not ground.children(), "the program is gone")
+
+
+@contextmanager
+def hanging_tar(ground: Ground, folder: Path) -> Iterator[tuple[Far, int]]:
+    """Lend a stream whose amandad has started what hangs, as tar does on a dead mount."""
+    place, told = folder / "dead", folder / "pid"
+    place.mkdir()
+    asked, asking = os.pipe()
+    with hung_file_system(place, asking) as file:
+        far = ground.open(f"cat {file} & echo $! >{told}; read -r _")
+        until(lambda: bool(select.select([asked], [], [], 0)[0]), "the file system is asked")
+        pid = int(told.read_text())
+        os.kill(pid, signal.SIGTERM)  # FUSE's own wait could be ended by that until now
+        until(lambda: (seen := describe_process(pid)) and seen.state == "D", "it hangs")
+        yield far, pid
+    os.close(asked)
+    os.close(asking)
+    until(lambda: describe_process(pid) is None, "it has ended")
+
+
+@pytest.mark.parametrize("is_over", [True, False])
+def test_what_hangs_below_amandad_is_named(
+    ground: Ground, tmp_path: Path, *, is_over: bool
+) -> None:
+    """Though amandad itself has ended, before the connection or with it."""
+    with hanging_tar(ground, tmp_path) as (far, pid):
+        if is_over:
+            far.end(0)
+            until(lambda: ground.tend() and not ground.streams._joined, "amandad has ended")
+        began_at = time.monotonic()
+        with pytest.raises(LaterError) as caught:
+            ground.streams.close()
+        assert time.monotonic() - began_at < 30
+    assert f"pid {pid} (cat " in caught.value.message
+    assert "was begun by amandad, and does not end; it waits for a disk" in caught.value.message
+
+
+def test_what_hangs_below_amandad_takes_no_verdicts_place(ground: Ground, tmp_path: Path) -> None:
+    """It is a warning beside that."""
+    warned: list[str] = []
+    with (
+        hanging_tar(ground, tmp_path) as (_, pid),
+        pytest.raises(NotStoredError, match="no backup"),
+        ending(ground.streams, warned.append),
+    ):
+        raise NotStoredError("failed", "no backup", "none")
+    (words,) = warned
+    assert f"pid {pid} " in words
+
+
+def test_what_works_on_below_amandad_is_left_alone(ground: Ground) -> None:
+    """It meets a closed pipe in time, and nobody waits for it."""
+    far = ground.open("sleep 3 & read -r _")
+    far.close()
+    began_at = time.monotonic()
+    ground.streams.close()
+    assert time.monotonic() - began_at < 2.5
 
 
 def test_a_token_that_comes_twice_makes_one_stream(ground: Ground) -> None:

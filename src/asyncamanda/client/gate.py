@@ -1,7 +1,6 @@
 """Gate mode: ask the server for a backup, stay on the line, and believe its verdict."""
 
 import select
-from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NoReturn, assert_never
@@ -24,7 +23,7 @@ from asyncamanda.client.moment import Guard
 from asyncamanda.client.plan import find_password, warn_of_password
 from asyncamanda.client.record import Record
 from asyncamanda.client.start import Start
-from asyncamanda.client.streams import Streams
+from asyncamanda.client.streams import Streams, ending
 from asyncamanda.core.authority import ALLOWED
 from asyncamanda.core.conditions import Deferred
 from asyncamanda.core.direct import NotBackedUp
@@ -76,18 +75,21 @@ def back_up(start: Start, guard: Guard, *, force: bool) -> Attempt | NotDue:
     start.narrator.note(f"connecting to {target}")
     asking = _Asking(start, guard, force=force)
     while True:
+        result: Attempt | NotDue | Closed | None = None
         try:
             with (
                 connect(target, plan.options, stop, plan.state) as connection,
                 connection.talk(ALLOWED) as session,
-                closing(Streams(connection, plan.amandad)) as streams,
+                ending(Streams(connection, plan.amandad), start.narrator.tell) as streams,
             ):
                 result = asking.talk(Line(session, streams, stop))
         except NotConnected as failure:
             result = asking.bear_no_connection(failure)
         except LaterError as error:
-            asking.bear_stuck(error)
-            raise
+            if error.reference != CANNOT_BE_ENDED or not isinstance(result, Attempt | NotDue):
+                asking.bear_stuck(error)
+                raise
+            start.narrator.tell(f"warning: {error.message}")
         if not isinstance(result, Closed):
             return result
         asking.wait_to_reconnect(result)

@@ -8,13 +8,16 @@ pipe.
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from asyncamanda.core.authority import ATTACH
 from asyncamanda.core.protocol import Shut
-from asyncamanda.system.endings import cannot_end
+from asyncamanda.errors import LaterError, NotStoredError
+from asyncamanda.system.endings import cannot_end, find_stuck
+from asyncamanda.system.processes import Process
 from asyncamanda.system.ssh import Connection
 from asyncamanda.system.stream import Stream, StreamEnd
 
@@ -33,6 +36,7 @@ ENVIRON = {
 MOST = 16  # at a time; the server asks for fewer
 PATIENCE = 5.0  # seconds for an amandad whose input has ended
 LONGEST_REASON = 200  # characters: each may take twelve bytes of a line, which has 4096
+BELOW = "was begun by amandad, and does not end"
 NOT_FOUND, NOT_TAKEN = 127, 255  # exit statuses: the shell's, and ssh's
 
 
@@ -49,6 +53,7 @@ class Streams:
         self._connection = connection
         self._amandad = amandad
         self._joined: dict[str, _Joined] = {}
+        self._left: list[Process] = []  # what amandads that have ended had started
 
     def open(self, token: str) -> Shut | None:
         """Begin the stream that the server asks for; return what to tell it if that fails."""
@@ -85,6 +90,7 @@ class Streams:
                 joined.ended_at = now
                 tell(_explain(token, end))
             if joined.stream.is_gone:
+                self._left += joined.stream.list_left()
                 joined.stream.close()
                 del self._joined[token]
             elif end.status is None and now - joined.ended_at > PATIENCE:
@@ -94,7 +100,8 @@ class Streams:
     def close(self) -> None:
         """End all streams; return when they are gone.
 
-        Raises LaterError, which names it, if an amandad goes on though it was killed.
+        Raises LaterError, which names it, if an amandad goes on though it was killed, or if
+        something that it had started, as tar, waits for what does not answer.
         """
         for joined in self._joined.values():
             joined.stream.hang_up()
@@ -107,14 +114,38 @@ class Streams:
             for joined in self._joined.values():
                 joined.stream.stop(number)
             give_up_at = time.monotonic() + PATIENCE
-        stuck = [joined.stream.close() for joined in self._joined.values()]
-        self._joined = {}
+        streams, left = [joined.stream for joined in self._joined.values()], self._left
+        left += [process for stream in streams for process in stream.list_left()]
+        stuck = [stream.close() for stream in streams]
+        self._joined, self._left = {}, []
         for pid in stuck:
             if pid:
                 raise cannot_end(pid)
+        if pid := find_stuck(left):
+            raise cannot_end(pid, BELOW)
 
     def _are_gone(self) -> bool:
         return all(joined.stream.is_gone for joined in self._joined.values())
+
+
+@contextmanager
+def ending(streams: Streams, warn: Callable[[str], None]) -> Iterator[Streams]:
+    """Yield `streams`, closed with the block. What cannot be ended takes no verdict's place.
+
+    Raises what Streams.close() raises.
+    """
+    try:
+        yield streams
+    except NotStoredError:
+        try:
+            streams.close()
+        except LaterError as stuck:
+            warn(f"warning: {stuck.message}")
+        raise
+    except BaseException:
+        streams.close()
+        raise
+    streams.close()
 
 
 def _explain(token: str, end: StreamEnd) -> Shut:

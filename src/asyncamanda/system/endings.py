@@ -6,14 +6,21 @@ D): whoever waited for such a program would hang with it.
 
 import contextlib
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator
 
 from asyncamanda.core.hanging import explain_state
 from asyncamanda.errors import LaterError
-from asyncamanda.system.processes import describe_process
+from asyncamanda.system.processes import (
+    Process,
+    describe_process,
+    iterate_processes,
+    read_process,
+)
 
 PATIENCE = 1.0  # seconds for a program that was told to end, before it is killed
 KILLED_WITHIN = 10.0  # seconds; a start ends at most four of them, one after another
+STUCK_AFTER, STUCK_LOOKS = 3.0, 20  # seconds, and looks in them
 CANNOT_BE_ENDED = "cannot-be-ended"
 LONGEST_COMMAND = 100  # characters
 
@@ -50,14 +57,38 @@ def is_ended(process: "subprocess.Popen[bytes]", seconds: float) -> bool:
     return process.poll() is not None
 
 
-def cannot_end(pid: int) -> LaterError:
-    """Return the error for a process that goes on though it was killed."""
+def list_session(leader: int) -> list[Process]:
+    """Return what is alive of the session that a program of ours led, that itself left out."""
+    return [one for one in iterate_processes() if one.session == leader and one.pid != leader]
+
+
+def find_stuck(left: Collection[Process]) -> int | None:
+    """Return one of these processes that waits in the kernel all the time, None if none does.
+
+    Whoever works with a disk does so now and then, but not whenever it is looked at.
+    """
+    give_up_at = time.monotonic() + STUCK_AFTER
+    while left := [process for process in left if _is_waiting(process)]:
+        if time.monotonic() > give_up_at:
+            return left[0].pid
+        time.sleep(STUCK_AFTER / STUCK_LOOKS)
+    return None
+
+
+def _is_waiting(process: Process) -> bool:
+    """Return whether that very process is in state D."""
+    known, seen = read_process(process.pid), describe_process(process.pid)
+    return bool(known and known.started == process.started and seen and seen.state == "D")
+
+
+def cannot_end(pid: int, how: str = "was killed and does not end") -> LaterError:
+    """Return the error for a process that goes on though it was killed, or `how` it does."""
     seen = describe_process(pid)
     command = " ".join(seen.argv)[:LONGEST_COMMAND] if seen else ""
     state = explain_state(seen.state) if seen else ""
     return LaterError(
         CANNOT_BE_ENDED,
-        f"pid {pid}{f' ({command})' if command else ''} was killed and does not end{state}",
+        f"pid {pid}{f' ({command})' if command else ''} {how}{state}",
         f"`cat /proc/{pid}/stack` as root shows where it waits; a dead mount goes with `umount -f "
         "-l`, or a reboot. The next start tries again",
     )

@@ -11,8 +11,9 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from asyncamanda.system.endings import is_ended
+from asyncamanda.system.endings import is_ended, list_session
 from asyncamanda.system.muxsession import MuxSession, open_session
+from asyncamanda.system.processes import Process
 from asyncamanda.system.session import clean_line
 
 KILLED_WITHIN = 1.0  # seconds; a program that waits for a dead disk is not waited for
@@ -96,6 +97,10 @@ class Stream:
         """Send the program a signal."""
         with contextlib.suppress(PermissionError):
             self._program.send_signal(number)
+
+    def list_left(self) -> list[Process]:
+        """Return what the program has started and is still there."""
+        return list_session(self._program.pid)
 
     def close(self) -> int | None:
         """Let go of both; return the program's number if it goes on though it was killed."""
