@@ -693,6 +693,27 @@ class TestClock:
         assert float(read_line(program).split()[1]) - first[1] < 60
         program.kill()
 
+    def test_threads_take_turns_as_without_it(self, bare_lab: Lab) -> None:
+        """Two that compute change places every few milliseconds, and a lock is waited for."""
+        bare_lab.client.clock_offset = timedelta(days=2)
+        script = (
+            "import resource, threading, time\n"
+            "def compute():\n"
+            "    for _ in range(10**6): pass\n"
+            "threads = [threading.Thread(target=compute) for _ in '12']\n"
+            "for thread in threads: thread.start()\n"
+            "for thread in threads: thread.join()\n"
+            "usage = resource.getrusage(resource.RUSAGE_SELF)\n"
+            "began, lock = time.monotonic(), threading.Lock()\n"
+            "lock.acquire()\n"
+            "lock.acquire(timeout=0.5)\n"
+            "print(usage.ru_nvcsw, time.monotonic() - began)\n"
+        )
+        done = bare_lab.client.run([PYTHON, "-c", script], shifted=True)
+        turns, waited = done.stdout.split()
+        assert int(turns) < 1000
+        assert float(waited) >= 0.5
+
     def test_amanda_and_ssh_keep_the_true_time(self, bare_lab: Lab) -> None:
         """What a shifted Python starts is not shifted, unless it is a Python too."""
         bare_lab.client.clock_offset = timedelta(days=1)

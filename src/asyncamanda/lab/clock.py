@@ -9,6 +9,9 @@ from asyncamanda.lab.files import HostFiles
 _INSTALLED = "*/faketime/libfaketime.so.1"
 _LIBRARY = "/usr/local/lib/lab-faketime.so.1"
 _OFFSET = "/etc/faketimerc"
+# what waits by the monotonic clock, which is not shifted, and comes back at once by the library's:
+# Python's time.sleep (Debian 12), its threads that take turns, its locks with a bound (13)
+_BROKEN = (b"clock_nanosleep", b"pthread_cond_timedwait", b"sem_clockwait")
 
 
 class ShiftedClock:
@@ -57,11 +60,10 @@ class ShiftedClock:
             raise LabUnavailableError(
                 "lab-programs", "missing: libfaketime", "apt-get install libfaketime"
             )
-        # Debian 12's version breaks clock_nanosleep, and with it Python's time.sleep, where
-        # the monotonic clock is not shifted too. Under another name it is not found, and the
-        # C library's own serves.
+        # under another name it is not found, and the C library's own serves
         code = Path(installed).read_bytes()
-        code = code.replace(b"\0clock_nanosleep\0", b"\0Clock_nanosleep\0", 1)
+        for name in _BROKEN:
+            code = code.replace(b"\0%b\0" % name, b"\0%b\0" % name.capitalize(), 1)
         self._files.make_directory(str(Path(_LIBRARY).parent))
         place = self._files.path(_LIBRARY)
         place.write_bytes(code)
