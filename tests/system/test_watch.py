@@ -256,7 +256,9 @@ def chunker(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
     (tmp_path / "dumper").symlink_to("/bin/sleep")
     (tmp_path / "chunker").write_text(WRITES)
     (tmp_path / "chunker").chmod(0o755)
-    script = '(exec -a dumper1 "$1/dumper" 600) & exec "$1/chunker" "$2"'
+    is_dumper = '[ "$(cat /proc/$!/comm)" = dumper ]'
+    begin = f'(exec -a dumper1 "$1/dumper" 600) & until {is_dumper}; do :; done'
+    script = f'{begin}; exec "$1/chunker" "$2"'
     process = subprocess.Popen(
         ["bash", "-c", script, "bash", str(tmp_path), str(half)],
         stdin=subprocess.PIPE,
