@@ -15,11 +15,12 @@ from asyncamanda.core.authority import Identity
 from asyncamanda.core.books import RequestRow, RunKind, RunRow
 from asyncamanda.core.publickey import PublicKey
 from asyncamanda.errors import LaterError
+from asyncamanda.server import dispatcher as dispatcher_module
 from asyncamanda.server import switchboard
 from asyncamanda.server.amanda import Settings
 from asyncamanda.server.desk import Desk
 from asyncamanda.server.dispatcher import Dispatcher, open_ledger
-from asyncamanda.server.ledger import Ledger
+from asyncamanda.server.ledger import Ledger, LedgerUnavailable
 from asyncamanda.server.queue import Entry
 from asyncamanda.server.registry import Enrolled, Registry, enroll, revoke
 from asyncamanda.server.runs import Run
@@ -171,3 +172,27 @@ def test_a_run_keeps_its_number_when_the_ledger_is_lost(
     assert [(number, run.row.id) for number, run in runs.items()] == [(1, 1)]
     assert last
     assert last.run_id == 2
+
+
+def test_a_ledger_that_takes_its_time_to_fail_is_tried_less_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A gate waits for the reason, and not for ever: with a server that hangs each try is long."""
+    tries = 0
+
+    def fail(_config: ServerConfig) -> Ledger:
+        nonlocal tries
+        tries += 1
+        raise LedgerUnavailable("ledger-silent", "it does not answer", "is it stopped?")
+
+    async def open_it() -> None:
+        await dispatcher_module._open_ledger_soon(ServerConfig())
+
+    monkeypatch.setattr(dispatcher_module, "open_ledger", fail)
+    monkeypatch.setattr(dispatcher_module, "OPEN_AGAIN_SECONDS", 0.1)
+    for seconds, expected in ((10, 4), (0.05, 2)):
+        tries = 0
+        monkeypatch.setattr(dispatcher_module, "OPEN_SECONDS", seconds)
+        with pytest.raises(LedgerUnavailable, match="does not answer"):
+            asyncio.run(open_it())
+        assert tries == expected

@@ -32,3 +32,10 @@ def test_it_is_on_until_its_time() -> None:
     assert setback.is_on(NOON)
     assert not setback.is_on(NOON + 4 * SECOND)
     assert not setback.is_on(NOON - LONGEST)
+
+
+def test_it_tells_nothing_of_later_days() -> None:
+    """Nobody may have wanted anything since."""
+    setback = Setback(3, "no room", NOON + 4 * SECOND)
+    assert setback.is_recent(NOON + 4 * SECOND)
+    assert not setback.is_recent(NOON + 4 * SECOND + LONGEST)

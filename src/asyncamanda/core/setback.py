@@ -19,6 +19,10 @@ class Setback:
         """Return whether it is still to be waited. A clock that was set back is not waited for."""
         return self.until - LONGEST <= now < self.until
 
+    def is_recent(self, now: datetime) -> bool:
+        """Return whether it still tells how things are: it is on, or was until a moment ago."""
+        return self.until - LONGEST <= now < self.until + LONGEST
+
 
 def bear_failure(before: Setback | None, reason: str, now: datetime) -> tuple[Setback, bool]:
     """Return the setback after one more failure, and whether its reason is news."""

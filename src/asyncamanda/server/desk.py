@@ -4,6 +4,7 @@ Decisions are core's (batch.py, flush.py); here is when they are asked for, and 
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
@@ -21,7 +22,7 @@ from asyncamanda.core.setback import Setback, bear_failure
 from asyncamanda.errors import AsyncamandaError, LaterError
 from asyncamanda.server import amanda
 from asyncamanda.server.apart import apart
-from asyncamanda.server.background import Background, Rhythm, write_trace
+from asyncamanda.server.background import Background, Rhythm, write_log, write_trace
 from asyncamanda.server.batches import Batches
 from asyncamanda.server.flushes import Flushes
 from asyncamanda.server.intake import take_in_all
@@ -226,7 +227,8 @@ class Desk:
             STARTING: True,
         }
         setbacks = (self._setbacks.get(what) for what, is_it in is_meant.items() if is_it)
-        return next((setback.reason for setback in setbacks if setback), "")
+        recent = (setback for setback in setbacks if setback and setback.is_recent(now))
+        return next((setback.reason for setback in recent), "")
 
     # -- what comes next
 
@@ -306,7 +308,11 @@ class Desk:
                 failed = bear_failure(before, error.message, read_clock())
                 self._setbacks[what], is_news = failed
                 if is_news:
-                    self.site.log(f"{what} fails, and is tried again: {error.message}")
+                    said = f"{error.message} (hint: {error.hint})"
+                    write_log(
+                        f"{self.site.name}: {what} fails, and is tried again: {said}",
+                        logging.WARNING,
+                    )
             else:
                 self._setbacks.pop(what, None)
             finally:
