@@ -35,6 +35,7 @@ from asyncamanda.core.runlog import RunLog
 from asyncamanda.server.ledger import Ledger, LedgerBusy, LedgerDamaged, LedgerUnavailable
 from asyncamanda.server.ledgerfile import transaction
 from asyncamanda.server.schema import METADATA
+from asyncamanda.server.takeon import take_on
 
 FILE = "a SQLite file"
 DATABASES = (FILE, *filter(None, [os.environ.get("ASYNCAMANDA_TEST_DATABASE")]))
@@ -1034,13 +1035,51 @@ def test_a_dump_whose_filters_are_nested_too_deeply_has_none_recorded(ledger: Le
     assert [disk for _, disk, _ in ledger.filters_of(run.id)] == ["/srv"]
 
 
+RUN = RunRow(41, "daily", RunKind.BATCH, ("laptop",), NOON, STAMP, 7, 8, "boot")
+RUNNING = RequestRow(17, "laptop", "daily", NOON, RequestState.RUNNING, 41)
+WAITING = RequestRow(16, "tower", "daily", NOON, RequestState.QUEUED, machine=3)
+
+
 def test_what_is_open_keeps_its_number_in_a_new_ledger(ledger: Ledger) -> None:
     """Files are named by it; what comes then has another one."""
-    run = RunRow(41, "daily", RunKind.BATCH, ("laptop",), NOON, STAMP, 7, 8, "boot")
-    running = RequestRow(17, "laptop", "daily", NOON, RequestState.RUNNING, 41)
-    waiting = RequestRow(16, "tower", "daily", NOON, RequestState.QUEUED, machine=3)
-    ledger.take_on([run], [running, waiting, waiting])
-    assert ledger.live_runs() == [run]
-    assert ledger.open_requests() == [waiting, running]
+    taken = take_on(ledger, [RUN], [RUNNING, WAITING, WAITING])
+    assert (taken.runs, taken.requests) == ({41: RUN}, {17: RUNNING, 16: WAITING})
+    assert ledger.live_runs() == [RUN]
+    assert ledger.open_requests() == [WAITING, RUNNING]
     assert ledger.open_request("larch", "daily", NOON).id == 18
     assert ledger.begin_run(RunKind.FLUSH, "daily", [], [], NOON).id == 42
+
+
+def test_what_is_open_is_known_again_in_a_copy_of_the_ledger(ledger: Ledger) -> None:
+    """Which somebody has put in its place, as it was a while ago."""
+    request = ledger.open_request("laptop", "daily", NOON)
+    row = ledger.begin_run(RunKind.BATCH, "daily", ["laptop"], [request.id], NOON)
+    run = replace(RUN, id=row.id)
+    running = replace(RUNNING, id=request.id, run_id=run.id)
+    taken = take_on(ledger, [run], [running])
+    assert (taken.runs, taken.requests) == ({run.id: run}, {request.id: running})
+    assert ledger.live_runs() == [run]
+    assert ledger.open_requests() == [running]
+
+
+def test_what_is_open_gets_another_number_where_its_own_is_taken(ledger: Ledger) -> None:
+    """The ledger is another one's: nothing in it becomes ours, and no client has two requests."""
+    stamps = STAMP, LATER
+    theirs = [ledger.run(begin(ledger, "larch", timestamp=stamp).id) for stamp in stamps]
+    own = replace(RUN, id=theirs[0].id, begun_at=NOON + MINUTE)
+    older = ledger.open_request("laptop", "daily", NOON - MINUTE)
+    running = replace(RUNNING, id=theirs[0].id, run_id=own.id)
+    taken = take_on(ledger, [own], [running])
+    run, request = taken.runs[own.id], taken.requests[running.id]
+    assert run == replace(own, id=theirs[1].id + 1, timestamp=None)
+    assert request == replace(older, state=RequestState.RUNNING, run_id=run.id)
+    assert ledger.run(theirs[0].id) == theirs[0]
+    assert ledger.live_runs("daily") == [*theirs, run]
+    assert request in ledger.open_requests()
+
+
+def test_a_run_takes_up_no_request_of_others_by_its_number(ledger: Ledger) -> None:
+    """Numbers may be of a ledger that is gone."""
+    request = ledger.open_request("tower", "daily", NOON)
+    ledger.begin_run(RunKind.BATCH, "daily", ["laptop"], [request.id], NOON)
+    assert ledger.open_requests() == [request]

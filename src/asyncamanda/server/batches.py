@@ -11,6 +11,7 @@ from asyncamanda import __version__
 from asyncamanda.core.batch import Unserved, choose_again, find_suspects
 from asyncamanda.core.books import RunEnd, RunKind, RunRow, summarise_verdicts
 from asyncamanda.core.disklist import order_hosts
+from asyncamanda.core.filters import Filters
 from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.core.printable import printable_lines
 from asyncamanda.core.progress import parse_amstatus
@@ -26,6 +27,7 @@ from asyncamanda.server.queue import Entry, Queue
 from asyncamanda.server.reach import Reach
 from asyncamanda.server.runs import Run
 from asyncamanda.server.site import Site
+from asyncamanda.server.verdicts import Dle
 from asyncamanda.server.watch import Watchdog
 from asyncamanda.system.clock import format_local_stamp
 from asyncamanda.system.clock import now as read_clock
@@ -129,7 +131,9 @@ class Batches:
         except OSError as error:
             site.list_path(row.id).unlink(missing_ok=True)
             await site.record.write(
-                lambda ledger: ledger.abandon_run(row.id, read_clock(), "it could not be started")
+                lambda ledger: ledger.abandon_run(
+                    run.row.id, read_clock(), "it could not be started"
+                )
             )
             await asyncio.sleep(START_AGAIN_SECONDS)
             raise LaterError(
@@ -139,15 +143,15 @@ class Batches:
             ) from error
         boot_id, leader = read_boot_id(), read_process(process.pid)
         started = leader.started if leader else None
-        run.row = replace(row, pid=process.pid, pid_started=started, boot_id=boot_id)
+        run.row = replace(run.row, pid=process.pid, pid_started=started, boot_id=boot_id)
         await site.record.write(
             lambda ledger: ledger.note_run(
-                row.id, pid=process.pid, pid_started=started, boot_id=boot_id
+                run.row.id, pid=process.pid, pid_started=started, boot_id=boot_id
             )
         )
         amanda.release(process)
         site.log(f"{row.kind.value} {row.id} starts: {' '.join(argv)}")
-        self.runs[row.id] = run
+        self.runs[run.row.id] = run
 
     async def _call_roll(self, clients: tuple[str, ...]) -> tuple[str, ...]:
         """Return those of `clients` that answer now: a sleeper would keep the run waiting."""
@@ -216,6 +220,12 @@ class Batches:
         own = {run.row.id: run for run in (*self._starting, *self.runs.values())}
         return [replace(run.row, timestamp=run.timestamp) for run in own.values()]
 
+    def go_on_as(self, rows: Mapping[int, RunRow]) -> None:
+        """Take the runs for these, by their old numbers: another ledger has them now."""
+        for run in (*self._starting, *self.runs.values()):
+            run.row = rows.get(run.row.id, run.row)
+        self.runs = {run.row.id: run for run in self.runs.values()}
+
     # -- follow
 
     async def _follow(self, run: Run) -> None:
@@ -261,23 +271,19 @@ class Batches:
                 is_waiting = True
             else:
                 await self._site.record.write(
-                    partial(
-                        Ledger.note_verdicts,
-                        run_id=run.row.id,
-                        words=words,
-                        filters=self._site.filters(),
-                    )
+                    partial(_note_words, run=run, words=words, filters=self._site.filters())
                 )
                 await self._finish(entry, run, words)
         return is_waiting
 
     async def _finish(self, entry: Entry, run: Run, words: Collection[DleVerdict]) -> None:
         """End a request: write that down, then tell its client, with the times that count now."""
-        now, row = read_clock(), entry.row
-        if row:
-            await self._site.record.write(
-                lambda ledger: ledger.finish_request(row.id, now, summarise_verdicts(words))
+        now = read_clock()
+        await self._site.record.write(
+            lambda ledger: (
+                entry.row and ledger.finish_request(entry.row.id, now, summarise_verdicts(words))
             )
+        )
         self._queue.entries.pop(entry.client, None)
         end = Finished(run.timestamp or "", now, tuple(words))
         self._served[entry.client] = self._count_served(entry.client) + 1, end, entry.machine
@@ -374,9 +380,10 @@ class Batches:
         elif end.is_clean:
             self.suspects -= {*run.clients}
         self.suspects |= watchdog.silent
-        ids = [entry.row.id for entry in again if entry.row]
         await site.record.write(
-            lambda ledger: ledger.end_run(run.row.id, read_clock(), end, filters, ids)
+            lambda ledger: ledger.end_run(
+                run.row.id, read_clock(), end, filters, [one.row.id for one in again if one.row]
+            )
         )
         await apart_at_last(f"{site.name}: the holding disk of a run", run.remove_keeper)
         site.list_path(run.row.id).unlink(missing_ok=True)
@@ -450,6 +457,12 @@ def _look_after(run: Run) -> RunLog | None:
     """Keep a run's place in the holding disks, and return what is new in its log."""
     run.keep_place()
     return run.read_log()
+
+
+def _note_words(
+    ledger: Ledger, *, run: Run, words: tuple[DleVerdict, ...], filters: Mapping[Dle, Filters]
+) -> None:
+    ledger.note_verdicts(run.row.id, words, filters)
 
 
 def _own_words(

@@ -45,6 +45,7 @@ from asyncamanda.server.record import Record
 from asyncamanda.server.registry import Registry, relayed_clients
 from asyncamanda.server.relay import Relay
 from asyncamanda.server.stuck import ALIVE, MARK_SECONDS, mark_life
+from asyncamanda.server.takeon import take_on
 from asyncamanda.server.upgrade import Code
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.processes import find_ancestor
@@ -208,7 +209,8 @@ class Dispatcher:
             return
         desks = list(self._desks.values())
         try:
-            fresh.take_on(
+            taken = take_on(
+                fresh,
                 [row for desk in desks for row in desk.batches.open_rows()],
                 [row for desk in desks for row in desk.queue.open_rows()],
             )
@@ -219,6 +221,9 @@ class Dispatcher:
         write_log("the ledger was lost; a new one is made from Amanda's logs")
         self._record.ledger.close()
         self._record.ledger, self._record.is_damaged = fresh, False
+        for desk in desks:
+            desk.batches.go_on_as(taken.runs)
+            desk.queue.go_on_as(taken.requests)
         for line in self._lines:
             line.session_id = None  # a number of the old one
         for desk in desks:

@@ -42,7 +42,6 @@ from asyncamanda.server.rows import (
     end_requests_of,
     find_requests,
     find_runs,
-    follow_numbers,
     free_timestamp,
     get_run,
     insert_row,
@@ -180,18 +179,6 @@ class Ledger:
             found = find_requests(connection, requests.c.id == newest.scalar_subquery())
         return next(iter(found), None)
 
-    def take_on(self, live: Iterable[RunRow], waiting: Iterable[RequestRow]) -> None:
-        """Take on, in a ledger that was just begun, what another one had that is still open.
-
-        All keep their numbers, by which files are named and others know them; no new one is given
-        to anything else.
-        """
-        with self._writing() as connection:
-            for table, rows in ((runs, live), (requests, waiting)):
-                for row in {one.id: one for one in rows}.values():
-                    insert_row(connection, table, asdict(row))
-                follow_numbers(connection, table)
-
     # -- runs
 
     def begin_run(
@@ -212,6 +199,8 @@ class Ledger:
                 update(requests)
                 .where(
                     requests.c.id.in_(list(request_ids)),
+                    # the numbers may be of a ledger that is gone
+                    requests.c.client.in_(list(hosts)),
                     requests.c.state == RequestState.QUEUED,
                 )
                 .values(state=RequestState.RUNNING, run_id=run.id)

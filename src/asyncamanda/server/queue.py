@@ -145,6 +145,11 @@ class Queue:
                 found.append(replace(row, state=state, run_id=run_id))
         return found
 
+    def go_on_as(self, rows: Mapping[int, RequestRow]) -> None:
+        """Take the requests for these, by their old numbers: another ledger has them now."""
+        for entry in self.entries.values():
+            entry.row = entry.row and rows.get(entry.row.id, entry.row)
+
     async def write_down(self, entry: Entry) -> None:
         """Write a request into the ledger; if it was withdrawn meanwhile, that too."""
         site = self._site
