@@ -289,10 +289,19 @@ class Ground:
 
 
 @contextmanager
+def lend_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Lend a folder for the sockets, which would be this machine's own; its path is short."""
+    with tempfile.TemporaryDirectory() as state:
+        for name in ("relay_path", "relay_folder", "make_runtime_folder"):
+            monkeypatch.setattr(getattr(switchboard, name), "__defaults__", (state,))
+        yield state
+
+
+@contextmanager
 def lend_ground(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Ground]:
-    """Lend a relay with a folder of its own, whose path is short, as a socket's has to be."""
+    """Lend a relay with a folder of its own."""
     said = ""
 
     def log() -> str:
@@ -300,9 +309,7 @@ def lend_ground(
         said += capsys.readouterr().err
         return said
 
-    with tempfile.TemporaryDirectory() as state:
-        for name in ("relay_path", "relay_folder", "make_runtime_folder"):
-            monkeypatch.setattr(getattr(switchboard, name), "__defaults__", (state,))
+    with lend_state(monkeypatch) as state:
         monkeypatch.setattr(call_module, "REFUSED_WITHIN", 0)  # nobody here waits for an answer
         ground = Ground(state, log)
         monkeypatch.setattr(relay_module, "is_of_a_dump", lambda _ssh: ground.are_dumps)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
 import pytest
+from tests.system.relays import lend_state
 
 from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.authority import Identity
@@ -18,13 +21,14 @@ from asyncamanda.errors import LaterError
 from asyncamanda.server import dispatcher as dispatcher_module
 from asyncamanda.server import switchboard
 from asyncamanda.server.amanda import Settings
+from asyncamanda.server.background import Background
 from asyncamanda.server.desk import Desk
 from asyncamanda.server.dispatcher import Dispatcher, open_ledger
 from asyncamanda.server.ledger import Ledger, LedgerUnavailable
 from asyncamanda.server.queue import Entry
 from asyncamanda.server.registry import Enrolled, Registry, enroll, revoke
 from asyncamanda.server.runs import Run
-from asyncamanda.server.switchboard import LARGEST, pack, unpack
+from asyncamanda.server.switchboard import LARGEST, pack, relay_folder, unpack
 from asyncamanda.system.clock import now
 
 
@@ -104,9 +108,9 @@ def test_who_may_not_come_in_any_more_carries_nothing(
 
 
 def test_it_goes_on_with_whom_it_knows_while_nobody_can_read_who_is_enrolled(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its end would cut the dumps that are under way."""
+    """Its end would cut the dumps that are under way, and Amanda's calls find somebody."""
     keys = tmp_path / "authorized_keys"
     enroll(keys, LAPTOP)
     registry = Registry(keys)
@@ -120,7 +124,12 @@ def test_it_goes_on_with_whom_it_knows_while_nobody_can_read_who_is_enrolled(
         dispatcher._relay.close()
         return [entry.client for entry in registry.last_known()]
 
-    assert asyncio.run(expect()) == ["laptop"]
+        called = [path.name for path in Path(relay_folder()).iterdir()]
+        dispatcher._relay.close()
+        return called
+
+    with lend_state(monkeypatch):
+        assert asyncio.run(expect()) == ["laptop"]
     with pytest.raises(LaterError):
         registry.contains(LAPTOP.identity)
 
@@ -196,3 +205,18 @@ def test_a_ledger_that_takes_its_time_to_fail_is_tried_less_often(
         with pytest.raises(LedgerUnavailable, match="does not answer"):
             asyncio.run(open_it())
         assert tries == expected
+
+
+def test_what_never_began_is_let_go_of_without_a_complaint(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    """A dispatcher ends in the very turn in which somebody comes: its diary says nothing of it."""
+
+    async def end_at_once() -> None:
+        background = Background(lambda: None)
+        asyncio.get_running_loop().call_soon(background.start, asyncio.sleep(0))
+
+    warnings.simplefilter("always")
+    asyncio.run(end_at_once())
+    gc.collect()
+    assert [str(one.message) for one in recwarn] == []

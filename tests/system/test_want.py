@@ -76,3 +76,14 @@ def test_a_configuration_of_which_amanda_says_no_is_called_wrong() -> None:
     """There is no such configuration here, or no Amanda at all."""
     with pytest.raises(ConfigurationError, match="the Amanda configuration daily is of no use"):
         _open_site(without_descriptors=False)
+
+
+def test_who_comes_while_a_configuration_is_read_waits_for_what_that_brings() -> None:
+    """What was known before must not pass for what holds."""
+
+    async def read_twice() -> list[BaseException | None]:
+        site = Site("daily", ServerConfig(), cast(Record, None), Background(lambda: None))
+        both = site.read_anew(), site.read_anew()
+        return list(await asyncio.gather(*both, return_exceptions=True))
+
+    assert [type(one) for one in asyncio.run(read_twice())] == [ConfigurationError] * 2

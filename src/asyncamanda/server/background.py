@@ -28,6 +28,8 @@ class Background:
         running = asyncio.get_running_loop().create_task(self._guard(doing))
         self._running.add(running)
         running.add_done_callback(self._running.discard)
+        # where this process ends before that turn, Python would complain of it in the diary
+        running.add_done_callback(lambda _running: doing.close())
 
     async def _guard(self, doing: Coroutine[Any, Any, object]) -> None:
         try:

@@ -43,6 +43,7 @@ class Site:
         self._dles: dict[tuple[str, str], Dle] = {}
         self._dles_said: tuple[str, str] | None = None
         self._rhythm = Rhythm()
+        self._reading = asyncio.Lock()
         self.fault: AsyncamandaError | None = None
 
     @property
@@ -69,8 +70,9 @@ class Site:
         Raises ConfigurationError as long as they are of no use, and LaterError if Amanda cannot be
         asked. `fault` is that error then: what they said before must not pass for what holds.
         """
-        if self._rhythm.is_due("configuration", CONFIG_EVERY, read_clock()):
-            await self._find_fault()
+        async with self._reading:  # who comes while they are read is told what that brings
+            if self._rhythm.is_due("configuration", CONFIG_EVERY, read_clock()):
+                await self._find_fault()
         if self.fault:
             raise self.fault.with_traceback(None)  # it would grow each time
 
