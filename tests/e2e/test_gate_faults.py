@@ -37,6 +37,11 @@ def _is_busy(office: Office) -> bool:
     return bool(view and (view["runs"] or view["waiting"] or view["flush_due_since"]))
 
 
+def _has_ended(office: Office, times: int) -> bool:
+    """Return whether so many dispatchers have said that they end."""
+    return office.diary.count("the dispatcher ends") == times
+
+
 def _serves_both(office: Office) -> None:
     """Fail unless both clients are served now, and the server has what they have."""
     office.client("laptop").heal()
@@ -77,6 +82,7 @@ def test_killed_gate_is_replaced_by_the_agent(office: Office) -> None:
 
 def test_killed_dispatcher_is_replaced_by_the_gates(office: Office) -> None:
     """Within seconds another one has the lines, the queue and the run, and ends both well."""
+    office.configure({"max_runs": 1})  # so that the other one waits, and Amanda does not call it
     agent = office.start("laptop")
     office.wait_for_dump("laptop")
     (old,) = office.pids("server dispatch")
@@ -328,6 +334,21 @@ def test_clock_set_back_keeps_nobody_waiting(office: Office) -> None:
         assert code == 0, words + office.diary
     office.server.clock_offset = timedelta()
     _serves_both(office)
+
+
+def test_clock_set_forward_ends_a_dispatcher_and_keeps_nobody_waiting(office: Office) -> None:
+    """As after a suspend: it has been idle for long, and looks at its configuration just then."""
+    office.client("laptop").heal()
+    office.shift_clocks(timedelta())
+    for days in range(1, 4):
+        run = office.backup("laptop", "--force")
+        assert run.returncode == 0, run.stderr + office.diary
+        wait_until("all that follows is over", lambda: not _is_busy(office))
+        office.shift_clocks(timedelta(days=days))
+        wait_until("it ends", partial(_has_ended, office, days))
+    assert office.backup("laptop", "--force").returncode == 0, office.diary
+    assert office.diary.count("the dispatcher is ready") == 4
+    assert "it is killed" not in office.diary
 
 
 LOCK = f"""

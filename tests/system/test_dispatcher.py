@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -220,3 +222,25 @@ def test_what_never_began_is_let_go_of_without_a_complaint(
     asyncio.run(end_at_once())
     gc.collect()
     assert [str(one.message) for one in recwarn] == []
+
+
+ENDS = """
+import asyncio
+from asyncamanda.server.background import run_to_end
+async def main():
+    for _ in range({turns}):
+        await asyncio.sleep(0)
+    return "ended"
+async def begin():
+    asyncio.create_task(asyncio.create_subprocess_exec("sleep", "0"))
+    return await main()
+print(run_to_end(begin()))
+"""
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_it_ends_though_a_program_is_just_being_started(turns: int) -> None:
+    """Else it kept the lock, and the next one from serving, until the gates killed it."""
+    argv = [sys.executable, "-c", ENDS.format(turns=turns)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout) == (0, "ended\n"), done.stderr

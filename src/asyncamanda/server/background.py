@@ -1,15 +1,38 @@
-"""What an asyncio process of ours does beside its main way: coroutines, and things at intervals."""
+"""What an asyncio process of ours does beside its main way, and how that ends with it."""
 
 import asyncio
 import logging
 import traceback
 from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from asyncamanda.core.printable import printable
 from asyncamanda.errors import AsyncamandaError
 from asyncamanda.server.diary import LOG
+
+END_SECONDS = 1.0  # for what is cancelled at the end
+
+T = TypeVar("T")
+
+
+def run_to_end(main: Coroutine[Any, Any, T]) -> T:
+    """Return what `main` returns. What else runs by then is cancelled, and left behind if need be.
+
+    asyncio.run() would wait for all of it: for ever, where a process was just being started
+    (Python 3.11's create_subprocess_exec() awaits its end then, of which nobody tells it).
+    """
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(main)
+    finally:
+        others = asyncio.all_tasks(loop)
+        for one in others:
+            one.cancel()
+        if others:
+            loop.run_until_complete(asyncio.wait(others, timeout=END_SECONDS))
+        loop.set_exception_handler(lambda _loop, _context: None)  # which names who is left behind
+        loop.close()
 
 
 class Background:

@@ -34,7 +34,13 @@ from asyncamanda.core.protocol import (
 )
 from asyncamanda.errors import Exit, LaterError
 from asyncamanda.server import switchboard
-from asyncamanda.server.background import Background, Rhythm, write_log, write_trouble
+from asyncamanda.server.background import (
+    Background,
+    Rhythm,
+    run_to_end,
+    write_log,
+    write_trouble,
+)
 from asyncamanda.server.callers import close_all, peer_of, receive, send_all, send_exit
 from asyncamanda.server.desk import Desk, refusal_of
 from asyncamanda.server.ledger import Ledger, LedgerBusy, LedgerUnavailable
@@ -163,8 +169,9 @@ class Dispatcher:
             self._background.start(self._replace_ledger())
         if self._rhythm.is_due("forget", FORGET_EVERY, now):
             self._background.start(self._record.write(lambda ledger: ledger.forget(now - KEPT)))
-        self._pump_desks()
         self._rest(now)
+        if not self._stop.is_set():  # else nothing is begun any more
+            self._pump_desks()
 
     def _rest(self, now: datetime) -> None:
         """End when nothing has been to do for a while, or for newer code when nothing is just now.
@@ -570,7 +577,7 @@ def dispatch(config: ServerConfig, registry: Registry) -> bool:
             dispatcher.close()
         return dispatcher.has_failed
 
-    return asyncio.run(serve())
+    return run_to_end(serve())
 
 
 async def _open_ledger_soon(config: ServerConfig) -> Ledger:
