@@ -198,8 +198,8 @@ def test_broken_disklist_keeps_nobody_from_being_protected(office: Office) -> No
     _serves_both(office)
 
 
-def test_rebooted_server_serves_the_next_request(office: Office) -> None:
-    """Power cut in mid-run, the runtime folder gone: no verdict counts, and all begins anew."""
+def test_rebooted_server_serves_the_same_request(office: Office) -> None:
+    """Power cut in mid-run, the runtime folder gone: who waits gets another run, and a full."""
     agent = office.start("laptop", "-v")
     office.wait_for_dump("laptop")
     office.server.power_cut()
@@ -207,8 +207,9 @@ def test_rebooted_server_serves_the_next_request(office: Office) -> None:
     office.server.boot()
     office.client("laptop").heal()
     ((code, words),) = ends([agent])
-    assert code == 100, words + office.diary
-    assert f"{DISK}: failed: the run ended without a word on it" in words
+    assert code == 0, words + office.diary
+    assert f"1 of 1 not backed up: {DISK} (the run ended without a word on it)" in office.diary
+    assert f"force laptop {DISK}" in office.diary
     _serves_both(office)
     assert next(log.is_finished for log in office.dumps()) is False
 

@@ -235,6 +235,25 @@ def test_killed_dispatcher_forgets_nobody_who_is_awaited(office: Office) -> None
     assert failed_of_tower(office) == []
 
 
+def test_client_whose_call_ended_with_the_dispatcher_is_dumped_by_another_run(
+    office: Office,
+) -> None:
+    """Amanda is given no reason, and nobody is to blame: it is queued again, and waits."""
+    office.client("tower").add_tree(DISK, files=1, bytes_each=BIG)
+    office.client("tower").slow(SLOW)  # the laptop is back before the run ends
+    agents = [office.start(name) for name in ("laptop", "tower")]
+    wait_until("the run starts", lambda: "batch 1 starts" in office.diary, 30)
+    office.client("laptop").cut()
+    wait_until("the planner's call is held", lambda: "waits for the client" in office.diary, 30)
+    office.kill("server dispatch")
+    office.client("laptop").heal()
+    done = ends(agents)
+    assert [code for code, _ in done] == [0, 0], [*done, office.diary, *office.failures()]
+    assert len(office.dumps()) == 2
+    for name in ("laptop", "tower"):
+        assert office.server.restore(name, DISK) == office.client(name).tree(DISK)
+
+
 @pytest.mark.parametrize("what", ["dispatcher", "attach"])
 def test_frozen_process_at_the_server_hangs_nobody(office: Office, what: str) -> None:
     """It dies not, and says nothing; then the client is lost: Amanda sees an end all the same."""

@@ -374,11 +374,17 @@ class Batches:
         end = replace(end, verdicts=tuple(map(watchdog.explain, end.verdicts)))
         await self._note_timestamp(run)
         filters = site.filters()
-        again: list[Entry] = []
+        stamp = run.timestamp or format_local_stamp(run.row.begun_at)
+        unserved = {
+            client
+            for client in run.clients
+            if not all(map(_is_good, _own_words(end.verdicts, client, stamp)))
+        }
         if watchdog.was_killed or not is_planned:
-            again = self._choose_again(run, end.verdicts, watchdog.blamed)
-        elif end.is_clean:
-            self.suspects -= {*run.clients}
+            again = self._choose_again(run, unserved, watchdog.blamed)
+        else:
+            again = self._choose_forsaken(run, unserved - watchdog.silent)
+            self.suspects -= {*run.clients} if end.is_clean else set()
         self.suspects |= watchdog.silent
         await site.record.write(
             lambda ledger: ledger.end_run(
@@ -389,7 +395,6 @@ class Batches:
         site.list_path(run.row.id).unlink(missing_ok=True)
         self.needs_cleanup |= not end.is_clean
         site.log(f"{run.row.kind.value} {run.row.id} ({run.timestamp}) ended: {_sum_up(end)}")
-        stamp = run.timestamp or format_local_stamp(run.row.begun_at)
         for entry in again:
             self._queue.put_back(entry)
         for entry in self._queue.of_run(run):
@@ -400,22 +405,29 @@ class Batches:
         del self.runs[run.row.id]
 
     def _choose_again(
-        self, run: Run, words: Collection[DleVerdict], blamed: Collection[str]
+        self, run: Run, unserved: Collection[str], blamed: Collection[str]
     ) -> list[Entry]:
         """Return whose requests are queued again, though this run of theirs came to nothing."""
-        stamp = run.timestamp or ""
         entries = {
-            entry.client: entry
-            for entry in self._queue.of_run(run)
-            if not all(map(_is_good, _own_words(words, entry.client, stamp)))
+            entry.client: entry for entry in self._queue.of_run(run) if entry.client in unserved
         }
         grace = self._site.config.grace
-        unserved = [
+        found = [
             Unserved(client, entry.may_be_there(grace), client in blamed, entry.times)
             for client, entry in entries.items()
         ]
-        self.suspects |= find_suspects(unserved)
-        return [entries[client] for client in choose_again(unserved)]
+        self.suspects |= find_suspects(found)
+        return [entries[client] for client in choose_again(found)]
+
+    def _choose_forsaken(self, run: Run, unserved: Collection[str]) -> list[Entry]:
+        """Return who is queued again because Amanda's call may have found nobody; each once."""
+        grace = self._site.config.grace
+        entries = self._queue.of_run(run) if run.is_forsaken else []
+        return [
+            entry
+            for entry in entries
+            if entry.client in unserved and entry.may_be_there(grace) and not entry.times
+        ]
 
     async def _judge(self, run: Run) -> tuple[RunEnd, bool]:
         """Return how a run ended, and whether its planner came to its end, or had none to come."""

@@ -66,6 +66,11 @@ class Run:
         return self.row.hosts
 
     @property
+    def is_forsaken(self) -> bool:
+        """Whether Amanda's calls may have found nobody: its dispatcher has ended, and not it."""
+        return self.process is None
+
+    @property
     def pid(self) -> int:
         """Its process, which leads the session of all that belongs to it."""
         assert self.row.pid
