@@ -192,14 +192,20 @@ def test_a_link_in_the_way_is_not_followed(ready: Lab) -> None:
     assert set_up(ready, "--yes").returncode == 0
 
 
-def test_amanda_takes_the_new_configuration(ready: Lab) -> None:
+@pytest.fixture(scope="module")
+def listed(ready: Lab) -> Lab:
+    """Lend the server with a disk of the laptop's in its new disklist."""
+    lines = "laptop /srv/docs roaming\n"
+    ready.server.append("/etc/amanda/mobile/disklist", lines, owner="backup")
+    return ready
+
+
+def test_amanda_takes_the_new_configuration(listed: Lab) -> None:
     """amcheck passes; a run without a taper holds a full; a flush spreads it over volumes."""
-    server = ready.server
+    server = listed.server
     check = server.amanda("amcheck", "-s", "mobile", check=False)
     assert (check.returncode, "ERROR" in check.stdout) == (0, False), check.stdout
-    ready.client.add_tree("/srv/docs", files=1, bytes_each=100_000_000)  # more than one volume has
-    lines = "laptop /srv/docs roaming\n"
-    server.append("/etc/amanda/mobile/disklist", lines, owner="backup")
+    listed.client.add_tree("/srv/docs", files=1, bytes_each=100_000_000)  # more than a volume has
     dumped = server.amanda("amdump", "mobile", "--no-taper", "--exact-match", "laptop", check=False)
     found = server.amanda("amadmin", "mobile", "find").stdout
     assert (dumped.returncode, "HOLDING" in found) == (0, True), found
@@ -209,12 +215,12 @@ def test_amanda_takes_the_new_configuration(ready: Lab) -> None:
     assert {"mobile-001", "mobile-002"} <= set(found.split())
 
 
-def test_a_threshold_keeps_amflush_from_writing_too(ready: Lab) -> None:
+def test_a_threshold_keeps_amflush_from_writing_too(listed: Lab) -> None:
     """Why the new configuration has none: amflush ends with 0 and has written nothing.
 
     On the command line, too, a threshold of nothing lets it write.
     """
-    server, conf = ready.server, "/etc/amanda/mobile/amanda.conf"
+    server, conf = listed.server, "/etc/amanda/mobile/amanda.conf"
     ours = server.read(conf)
     thresholds = ("flush-threshold-dumped", "flush-threshold-scheduled", "taperflush")
     server.append(conf, "".join(f"{name} 100\n" for name in thresholds), owner="backup")
@@ -227,13 +233,13 @@ def test_a_threshold_keeps_amflush_from_writing_too(ready: Lab) -> None:
     assert ("HOLDING" in held, "HOLDING" in stored) == (True, False), held + stored
 
 
-def test_enrolling_says_what_is_missing_in_the_disklist(ready: Lab) -> None:
+def test_enrolling_says_what_is_missing_in_the_disklist(listed: Lab) -> None:
     """A client without a disk is let in, and told of with the line that it needs."""
     for client, has_disk in (("laptop", True), ("laptop2", False)):
         key = f"/srv/{client}"
-        ready.server.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key])
+        listed.server.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key])
         words = ("server", "enroll", client, "--amanda-config", "mobile", "--key", f"{key}.pub")
-        done = ready.server.run([LINK, *words], check=False)
+        done = listed.server.run([LINK, *words], check=False)
         assert done.returncode == 0, done.stderr
         assert ("disks: /srv/docs" in done.stdout) == has_disk
         assert (f"  {client} /home roaming" in done.stderr) != has_disk

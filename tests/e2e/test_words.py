@@ -70,8 +70,8 @@ def test_what_a_client_says_is_shown_and_kept_as_text(office: Office) -> None:
 
 def test_a_client_whose_disks_cannot_all_be_said_is_told_so(office: Office) -> None:
     """By the server's own refusal: it would take a longer line for none of the gate's."""
-    for number in range(400):
-        office.server.add_dle("laptop", f"/srv/{number}-{'x' * 3000}")
+    lines = [f"laptop /srv/{number}-{'x' * 3000} roaming\n" for number in range(400)]
+    office.server.append("/etc/amanda/daily/disklist", "".join(lines), owner="backup")
     run = office.backup("laptop")
     assert run.returncode == 78, run.stderr
     assert "the server cannot tell this client how its disks stand" in run.stderr

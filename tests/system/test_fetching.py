@@ -263,6 +263,7 @@ def test_a_dispatcher_whose_code_is_newer_on_the_disk_gives_way(gates: Gates) ->
 def test_want_of_descriptors_is_told_and_passes(gates: Gates, left: int) -> None:
     """To who comes then, with 75; as soon as there are some again the next client is served."""
     pid = _serve(gates)
+    gates.rig.until(lambda: _count_sessions(gates) == 1, "its client is let in for good")
     folder = gates.rig.server.path(f"/proc/{pid}/fd")
     used = {int(path.name) for path in folder.iterdir()}
     bounds = range(max(used) + 2 + left)
@@ -274,6 +275,20 @@ def test_want_of_descriptors_is_told_and_passes(gates: Gates, left: int) -> None
     gate = gates.start()
     gates.rig.until(lambda: len(list(folder.iterdir())) >= len(used) + 3, "it is let in")
     assert gate.poll() is None
+
+
+COUNT_SESSIONS = """
+import sqlite3, sys
+ledger = sqlite3.connect(sys.argv[1])
+print(*ledger.execute("SELECT count(*) FROM sessions").fetchone())
+ledger.close()
+"""
+
+
+def _count_sessions(gates: Gates) -> int:
+    """Return how many lines the ledger knows of: then all that these need is open."""
+    argv = [PYTHON, "-c", COUNT_SESSIONS, f"{STATE}/ledger.sqlite"]
+    return int(gates.rig.server.run(argv, user="backup").stdout)
 
 
 def _limit(gates: Gates, pid: int, descriptors: int) -> None:
