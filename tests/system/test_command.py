@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.system.conftest import AMANDATES
 
 from asyncamanda.core.model import Outcome
 
@@ -163,6 +164,29 @@ def test_a_disk_that_moves_late_has_moved(rig: Rig) -> None:
     rig.let_go()
     done = rig.wait(agent)
     assert (done.exit, done.json["outcome"]) == (0, "backed up"), done
+
+
+LATE = "/srv/sendbackup"  # by its name it is Amanda's program that makes a dump
+LATE_SCRIPT = f"""\
+#!/bin/bash
+until [ -e /srv/go ]; do sleep 0.05; done
+echo "/etc 0 $(date +%s)" >>{AMANDATES}
+"""
+
+
+def test_in_a_first_run_what_is_still_written_down_is_waited_for(rig: Rig) -> None:
+    """Nobody knows then how many disks there are, and one that has moved is none too few."""
+    rig.configure(command="dump /home; mark")
+    rig.laptop.write(LATE, LATE_SCRIPT, mode=0o755)
+    with rig.laptop.start([LATE]) as writer:
+        agent = rig.start("run", "--json")
+        rig.until(lambda: rig.marks() and not _session_runs(rig), "the command ends")
+        assert agent.poll() is None
+        rig.laptop.write("/srv/go", "")
+        done = rig.wait(agent)
+        assert writer.wait(5) == 0
+    assert (done.exit, done.json["outcome"]) == (0, "backed up"), done
+    assert {dump["disk"] for dump in done.json["dumps"]} == {"/home", "/etc"}
 
 
 def _session_runs(rig: Rig) -> bool:

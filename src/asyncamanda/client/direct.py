@@ -28,6 +28,7 @@ from asyncamanda.errors import AsyncamandaError, LaterError, NotStoredError
 from asyncamanda.report.text import format_time
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.interrupts import StopRequest
+from asyncamanda.system.processes import iterate_processes
 from asyncamanda.system.ssh import (
     CommandEnd,
     Connection,
@@ -41,6 +42,7 @@ from asyncamanda.system.ssh import (
 LOOK_EVERY = timedelta(seconds=1)
 MOVES_WITHIN = timedelta(seconds=10)  # after the command's end
 LOOK_AGAIN_EVERY = 0.2  # seconds
+_WRITER = "sendbackup"  # Amanda's program that makes a dump at the client, and writes amandates
 
 
 class _Watcher:
@@ -157,7 +159,8 @@ def _find_moved(plan: Plan, look: Look, status: int, stop: StopRequest) -> tuple
     """Return which disks have moved forward in amandates.
 
     amgtar's dumps (APPLICATION) end at the server before the client writes amandates, so where
-    one that is wanted has not moved we look again, for a while.
+    one that is wanted has not moved we look again, for a while. So we do while Amanda's client
+    is at work: in a first run nobody knows what is to come.
     """
     assert plan.command
     began_at = read_clock()
@@ -166,9 +169,16 @@ def _find_moved(plan: Plan, look: Look, status: int, stop: StopRequest) -> tuple
         after, _ = read_disks(plan.amandates, look.memory, now, stop=stop)
         moved = find_moved(look.disks, after)
         is_over = not began_at <= now < began_at + MOVES_WITHIN or stop.signal
-        if is_over or has_moved(look.decision.wanted, moved) or not may_move(plan.command, status):
+        if is_over or not may_move(plan.command, status):
+            return moved
+        if has_moved(look.decision.wanted, moved) and not _is_dumping():
             return moved
         select.select([stop], [], [], LOOK_AGAIN_EVERY)
+
+
+def _is_dumping() -> bool:
+    """Return whether Amanda's client makes a dump: what it ends with is amandates."""
+    return any(process.name == _WRITER for process in iterate_processes())
 
 
 def _judge_unseen(

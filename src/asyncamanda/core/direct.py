@@ -161,7 +161,8 @@ def judge_run(
             "disk-not-dumped",
             f"the command ended with {words}, but did not dump {', '.join(missing)}",
             "is each of them still in the server's disklist for this client? If not, name "
-            "those that are in `disks`; amreport on the server tells more",
+            "those that are in `disks`; amreport on the server tells more. If it says that they "
+            "were dumped: of two dumps that end at once (maxdumps) amandates may lose one",
             moved,
             Outcome.INCOMPLETE,
         )
