@@ -7,6 +7,7 @@ import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import cast
 
@@ -17,13 +18,16 @@ from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.authority import Identity
 from asyncamanda.core.publickey import PublicKey
 from asyncamanda.errors import ConfigurationError, LaterError
+from asyncamanda.server import site as site_module
 from asyncamanda.server.background import Background
 from asyncamanda.server.record import Record
 from asyncamanda.server.registry import Enrolled, Registry, enroll
 from asyncamanda.server.site import Site
+from asyncamanda.system.clock import now
 
 KEY = PublicKey("ssh-ed25519", "AAAAC3NzaC1lZDI1NTE5AAAAIAAA", "")
 LAPTOP = Identity("laptop", "daily")
+MINUTE = timedelta(minutes=1)
 
 
 @contextmanager
@@ -87,3 +91,24 @@ def test_who_comes_while_a_configuration_is_read_waits_for_what_that_brings() ->
         return list(await asyncio.gather(*both, return_exceptions=True))
 
     assert [type(one) for one in asyncio.run(read_twice())] == [ConfigurationError] * 2
+
+
+def test_a_configuration_that_takes_long_to_read_is_read_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A hello asks for it several times; a disklist of a megabyte took longer than that lasts."""
+    readings: list[datetime] = []
+    began = now()
+    monkeypatch.setattr(site_module, "read_clock", lambda: began + len(readings) * MINUTE)
+
+    class Slow(Site):
+        async def _read(self) -> None:
+            readings.append(began)  # and a minute is over
+
+    async def read_twice() -> None:
+        site = Slow("daily", ServerConfig(), cast(Record, None), Background(lambda: None))
+        await site.read_anew()
+        await site.read_anew()
+
+    asyncio.run(read_twice())
+    assert len(readings) == 1

@@ -81,6 +81,10 @@ class Rhythm:
         self._done_at[what] = now
         return True
 
+    def note(self, what: str, now: datetime) -> None:
+        """Take `what` for done only now: it has taken a while."""
+        self._done_at[what] = now
+
 
 def write_log(text: str, level: int = logging.INFO) -> None:
     """Write one line to the server's diary, with the time; what does not print is written out."""

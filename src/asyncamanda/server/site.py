@@ -73,6 +73,7 @@ class Site:
         async with self._reading:  # who comes while they are read is told what that brings
             if self._rhythm.is_due("configuration", CONFIG_EVERY, read_clock()):
                 await self._find_fault()
+                self._rhythm.note("configuration", read_clock())
         if self.fault:
             raise self.fault.with_traceback(None)  # it would grow each time
 
