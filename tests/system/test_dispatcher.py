@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import socket
 import subprocess
 import sys
@@ -239,5 +240,29 @@ print(run_to_end(begin()))
 def test_it_ends_though_a_program_is_just_being_started(turns: int) -> None:
     """Else it kept the lock, and the next one from serving, until the gates killed it."""
     argv = [sys.executable, "-c", ENDS.format(turns=turns)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout) == (0, "ended\n"), done.stderr
+
+
+HANGS = """
+import asyncio, sys
+from pathlib import Path
+from asyncamanda.server.amanda import Settings
+from asyncamanda.server.background import run_to_end
+from asyncamanda.server.ownlist import write_own_list
+folder = Path(sys.argv[1])
+async def begin():
+    settings = Settings("daily", folder, (), 0, diskfile=folder / "disklist")
+    asyncio.create_task(write_own_list(settings, ["laptop"], folder / "own", {}))
+    await asyncio.sleep(0.1)
+    return "ended"
+print(run_to_end(begin()))
+"""
+
+
+def test_it_ends_though_a_disklist_hangs(tmp_path: Path) -> None:
+    """On a network file system that does not answer: as a pipe into which nobody writes."""
+    os.mkfifo(tmp_path / "disklist")
+    argv = [sys.executable, "-c", HANGS, str(tmp_path)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stdout) == (0, "ended\n"), done.stderr

@@ -8,6 +8,7 @@ for one that was broken off, and marks it as partial: but only that of a DLE tha
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from asyncamanda.core.disklist import (
@@ -18,8 +19,10 @@ from asyncamanda.core.disklist import (
     parse_disklist,
     parse_dles,
 )
+from asyncamanda.errors import LaterError
 from asyncamanda.server import amanda
 from asyncamanda.server.amanda import Answer, Settings
+from asyncamanda.server.apart import apart
 
 _DEEPEST = 8  # of files that include each other
 
@@ -40,7 +43,9 @@ async def write_own_list(
     Amanda has to find there what it finds in its own disklist, of which `known` is all.
     """
     try:
-        await asyncio.to_thread(_write, settings, hosts, path)
+        await apart(f"{settings.name}: its disklist", partial(_write, settings, hosts, path))
+    except LaterError as error:
+        return error.message
     except (OSError, RecursionError, ValueError) as error:  # the last: a NUL in a name
         return str(error)
     answers = await ask_dles(settings.name, f"-odiskfile={path}")
