@@ -5,8 +5,9 @@ from contextlib import suppress
 from dataclasses import replace
 
 from asyncamanda.client import telling
+from asyncamanda.client.folders import make_folder
 from asyncamanda.client.look import LOCK_NAME, Look, look_around
-from asyncamanda.client.memory import make_folder, read_memory, write_memory
+from asyncamanda.client.memory import read_memory, write_memory
 from asyncamanda.client.moment import WAITED_FOR, note_wait
 from asyncamanda.client.plan import Plan
 from asyncamanda.client.start import Start

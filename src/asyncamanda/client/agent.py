@@ -7,8 +7,9 @@ from typing import assert_never
 
 from asyncamanda.client import direct, gate
 from asyncamanda.client.aftermath import Aftermath
+from asyncamanda.client.folders import make_folder, unwritable
 from asyncamanda.client.look import LOCK_NAME, Look, look_around
-from asyncamanda.client.memory import make_folder, set_aside, unwritable, write_memory
+from asyncamanda.client.memory import set_aside, write_memory
 from asyncamanda.client.moment import Guard, judge_moment
 from asyncamanda.client.narrator import Narrator
 from asyncamanda.client.plan import Moments, Plan

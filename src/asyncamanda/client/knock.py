@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import assert_never
 
 from asyncamanda.client.faults import explain_not_connected
+from asyncamanda.client.folders import prepare_state
 from asyncamanda.client.gatefaults import explain_closed, explain_garbled, explain_refused
 from asyncamanda.client.greeting import Answer, greet_gate
 from asyncamanda.client.line import Closed, Garbled
 from asyncamanda.client.look import look_around
-from asyncamanda.client.plan import Plan, find_password, plan_configured, prepare_state
+from asyncamanda.client.plan import Plan, find_password, plan_configured
 from asyncamanda.client.takeover import take_over
 from asyncamanda.config.client import SYSTEM_FILE
 from asyncamanda.core.due import Due

@@ -4,15 +4,13 @@ After a crash at any moment it is the old one or the new one. A damaged one is s
 """
 
 import contextlib
-import errno
 import json
-import os
-import stat
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from asyncamanda.client.folders import unwritable
 from asyncamanda.core.foreign import parse_json
 from asyncamanda.core.model import (
     EPOCH,
@@ -25,13 +23,12 @@ from asyncamanda.core.model import (
     Span,
     Started,
 )
-from asyncamanda.errors import AsyncamandaError, LaterError, RefusedError
+from asyncamanda.errors import AsyncamandaError
 from asyncamanda.report.json import attempt_value, dump_value, time_value
-from asyncamanda.system.files import make_private, write_whole
+from asyncamanda.system.files import write_whole
 
 FORMAT = 4
 FILE_NAME = "memory.json"
-KINDS = ("client", "classic")  # quick.state_folder()
 LONGEST_TICKET = 100  # characters, as the server takes it
 ALIVE_EVERY = timedelta(minutes=1)
 
@@ -104,36 +101,6 @@ def say_alive(folder: Path, memory: Memory, now: datetime) -> Memory:
     with contextlib.suppress(AsyncamandaError):
         write_memory(folder, memory)
     return memory
-
-
-def make_folder(folder: Path) -> None:
-    """Make the folder that the memory is kept in, for its user alone. Raises OSError.
-
-    One that an older version left open is closed, and so is the one of all such folders. Below
-    /var/tmp anybody may have made one of that name; such a one is not used.
-    """
-    shared = Path("/var/tmp")  # noqa: S108 - guarded below
-    if folder.is_relative_to(shared):
-        own = shared / folder.relative_to(shared).parts[0]
-        own.mkdir(mode=0o700, exist_ok=True)
-        status = own.lstat()
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
-            raise PermissionError(errno.EPERM, "it is somebody else's", str(own))
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for each in (folder.parent, folder):
-        if each is folder or each.name in KINDS:
-            make_private(each)
-
-
-def unwritable(folder: Path, error: OSError) -> AsyncamandaError:
-    """Return the error for a memory that cannot be kept: later if room can be made."""
-    is_refused = error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}
-    return (RefusedError if is_refused else LaterError)(
-        "state-not-writable",
-        f"{folder} cannot be written: {error.strerror}",
-        "without its memory asyncamanda could take a cut backup for a good one. "
-        + ("Let root start it once, which makes the folder" if is_refused else "Make room there"),
-    )
 
 
 def encode_memory(memory: Memory) -> str:

@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 
 from asyncamanda import quick
+from asyncamanda.client.folders import make_folder
 from asyncamanda.client.look import Look
-from asyncamanda.client.memory import make_folder
 from asyncamanda.core.due import NotDue
 from asyncamanda.system.files import write_whole
 

@@ -4,13 +4,13 @@ import os
 import pwd
 import stat
 from binascii import crc32
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
 from asyncamanda import quick
-from asyncamanda.client.memory import unwritable
+from asyncamanda.client.folders import make_for_user, state_for, summary_for
 from asyncamanda.client.narrator import Narrator
 from asyncamanda.config import client as config
 from asyncamanda.core import interval, sshargv
@@ -22,9 +22,7 @@ from asyncamanda.core.starting import Patience
 from asyncamanda.errors import ConfigurationError, RefusedError, UsageError
 from asyncamanda.system.account import become_user, find_user
 
-PUBLIC = Path(quick.SYSTEM_STATE, "public")  # for everybody to read
 RETRY_WITHIN = timedelta(hours=1)  # in the classic form
-FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 NOBODY = config.NotifySettings(desktop=False)  # whom the classic form tells
 
 
@@ -119,9 +117,9 @@ def plan_configured(named: str | None, *, to_write: bool = False) -> Plan:
     """
     candidates = config.candidate_files(dict(os.environ), named)
     path, settings = config.load_client_config(candidates)
-    state = _state_for(path)
+    state = state_for(path)
     if os.geteuid() == 0:
-        _prepare_state(state, settings.user)
+        make_for_user(state, settings.user)
         become_user(settings.user)
     elif not _is_this(settings.user):
         _refuse_closed(state, os.R_OK | os.X_OK | (os.W_OK if to_write else 0))
@@ -145,7 +143,7 @@ def plan_configured(named: str | None, *, to_write: bool = False) -> Plan:
             spread=settings.spread,
         ),
         notify=settings.notify,
-        summary=_summary_for(path) if state.is_relative_to(quick.SYSTEM_STATE) else None,
+        summary=summary_for(path) if state.is_relative_to(quick.SYSTEM_STATE) else None,
     )
 
 
@@ -155,7 +153,7 @@ def find_handoff(named: str | None) -> tuple[Path, int]:
     This process stays root's. Raises ConfigurationError as plan_configured() does.
     """
     path, settings = config.load_client_config(config.candidate_files(dict(os.environ), named))
-    return _state_for(path), find_user(settings.user).pw_uid
+    return state_for(path), find_user(settings.user).pw_uid
 
 
 def find_summary(named: str | None) -> Path | None:
@@ -168,8 +166,8 @@ def find_summary(named: str | None) -> Path | None:
             return None
         with suppress(OSError):  # in a home that is somebody else's
             if path.exists():
-                return _summary_for(path)
-    return _summary_for(config.SYSTEM_FILE)
+                return summary_for(path)
+    return summary_for(config.SYSTEM_FILE)
 
 
 def may_remember(named: str | None) -> bool:
@@ -177,30 +175,8 @@ def may_remember(named: str | None) -> bool:
     for path in config.candidate_files(dict(os.environ), named):
         with suppress(OSError):  # in a home that is somebody else's
             if path.exists():
-                return os.access(_state_for(path), os.W_OK)
+                return os.access(state_for(path), os.W_OK)
     return False
-
-
-def _summary_for(path: Path) -> Path:
-    """Return the summary's place for the configuration file `path`."""
-    if path == config.SYSTEM_FILE:
-        return PUBLIC / "status.json"
-    return PUBLIC / f"{crc32(os.fsencode(path)):08x}.json"
-
-
-def prepare_state(path: Path, user: str) -> None:
-    """Make the folder that belongs to the configuration file `path`, as root, for `user`.
-
-    Raises ConfigurationError if there is no such user, LaterError or RefusedError if it cannot be.
-    """
-    _prepare_state(_state_for(path), user)
-
-
-def _state_for(path: Path) -> Path:
-    """Return the folder that belongs to the configuration file `path`."""
-    if path == config.SYSTEM_FILE:
-        return Path(quick.SYSTEM_STATE, "client")
-    return Path(quick.state_folder("client"), f"{crc32(os.fsencode(path)):08x}")
 
 
 def _is_this(user: str) -> bool:
@@ -220,53 +196,6 @@ def _refuse_closed(folder: Path, wanted: int) -> None:
         pass
     if not os.access(folder, wanted):
         raise config.refuse_others(folder)
-
-
-def _prepare_state(state: Path, user: str) -> None:
-    """Make `state` below the system's folder, as root, for `user`.
-
-    The folders may be the user's already, so nothing here follows a link that lies in one.
-    """
-    account = find_user(user)
-    system = Path(quick.SYSTEM_STATE)
-    try:
-        system.mkdir(mode=0o755, parents=True, exist_ok=True)
-        with ExitStack() as stack:
-            place = os.open(system, FOLDER)
-            stack.callback(os.close, place)
-            for name in state.relative_to(system).parts:
-                place = _give_folder(name, place, account, 0o700)
-                stack.callback(os.close, place)
-    except OSError as error:
-        raise unwritable(state, error) from error
-    with suppress(OSError):  # a backup does without it
-        _prepare_public(account)
-
-
-def _prepare_public(account: pwd.struct_passwd) -> None:
-    """Make the folder of the summary, for `account` to write and for all to read."""
-    above = os.open(PUBLIC.parent, FOLDER)
-    try:
-        os.close(_give_folder(PUBLIC.name, above, account, 0o755))
-    finally:
-        os.close(above)
-
-
-def _give_folder(name: str, above: int, account: pwd.struct_passwd, mode: int) -> int:
-    """Make the folder `name` in the one that is open as `above`, and give it to `account`.
-
-    Returns it, open. A link or another kind of file in its place is refused: raises OSError.
-    """
-    with suppress(FileExistsError):
-        os.mkdir(name, 0o700, dir_fd=above)
-    folder = os.open(name, FOLDER, dir_fd=above)
-    try:
-        os.fchown(folder, account.pw_uid, account.pw_gid)
-        os.fchmod(folder, mode)
-    except BaseException:
-        os.close(folder)
-        raise
-    return folder
 
 
 def _expand(path: Path | None) -> str | None:

@@ -1,7 +1,8 @@
 """Taking over what the gate's server says, wherever it was spoken with beside a run."""
 
+from asyncamanda.client.folders import make_folder
 from asyncamanda.client.look import LOCK_NAME, look_around
-from asyncamanda.client.memory import make_folder, write_memory
+from asyncamanda.client.memory import write_memory
 from asyncamanda.client.plan import Plan
 from asyncamanda.core.protocol import Welcome
 from asyncamanda.core.served import heed_welcome, settle_unseen, shift_clock

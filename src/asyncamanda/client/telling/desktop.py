@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from asyncamanda.client.memory import make_folder
+from asyncamanda.client.folders import make_folder
 from asyncamanda.client.telling.handoff import leave_alert
 from asyncamanda.client.telling.sent import Sent
 from asyncamanda.core.alerts import Alert, AlertKind, one_line
