@@ -13,7 +13,7 @@ def main() -> int:
 
         shed_environ(argv)
     if argv[:1] == ["gate"]:
-        from asyncamanda.server import gate  # noqa: PLC0415 - hundreds of these wait: see there
+        from asyncamanda.server.gate import gate  # noqa: PLC0415 - hundreds of these wait: see there
 
         return gate.main(argv[1:])
     if quick.is_nothing_due(argv):

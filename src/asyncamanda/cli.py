@@ -13,8 +13,8 @@ from types import ModuleType
 from typing import NoReturn, Protocol
 
 from asyncamanda import __version__, quick
-from asyncamanda.client.plan import plan_classic
-from asyncamanda.core import classic
+from asyncamanda.client.start.settings import plan_classic
+from asyncamanda.core.agent import classic
 from asyncamanda.errors import AsyncamandaError, EverydayError, Exit, UsageError
 from asyncamanda.report.narrator import is_watched, silence, write_line
 from asyncamanda.report.page import fold

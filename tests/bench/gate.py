@@ -16,8 +16,8 @@ from tests.e2e.laptop import wait_until
 from tests.e2e.office import CONF, Office, ends, open_office
 
 from asyncamanda.core.model import DumpState
-from asyncamanda.core.publickey import parse_public_key
-from asyncamanda.server.registry import Enrolled, render_line
+from asyncamanda.core.ssh.publickey import parse_public_key
+from asyncamanda.server.enrol.registry import Enrolled, render_line
 
 # -- a storm
 

@@ -17,7 +17,7 @@ from tests.bench.agent import report
 from tests.bench.gate import compare_storms, go_through_gate, start_one, weather_storm
 from tests.e2e.office import CONF, DISK, Office, ends, open_office
 
-from asyncamanda.core.authority import ATTACH
+from asyncamanda.core.protocol.authority import ATTACH
 from asyncamanda.lab import AmandaServer, Host
 from asyncamanda.system.processes import iterate_processes
 

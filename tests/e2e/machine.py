@@ -12,7 +12,7 @@ from tests.e2e.laptop import ASYNCAMANDA
 from tests.e2e.office import Office
 from tests.system.desktop import METERED_NO, METERED_YES, STANDARD_FOLDER, Desktop
 
-from asyncamanda.core.surroundings import Kind
+from asyncamanda.core.conditions.surroundings import Kind
 from asyncamanda.lab import Client
 from asyncamanda.lab.clock import ShiftedClock
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from tests.e2e.laptop import ASYNCAMANDA, Run, wait_until
 
+from asyncamanda.core.amanda.runlog import RunLog, parse_run_log
 from asyncamanda.core.model import DumpState
-from asyncamanda.core.runlog import RunLog, parse_run_log
 from asyncamanda.lab import Client, Lab
 
 CONF = "/etc/amanda/daily/amanda.conf"
@@ -30,7 +30,7 @@ WATCH = {"step": "4s"}  # on Debian 13 any cut may cost a dumper, for which this
 _CONFIRMED = f"""
 import json
 from datetime import timedelta
-from asyncamanda.server.ledger import Ledger
+from asyncamanda.server.ledger.ledger import Ledger
 ledger = Ledger.open("{STATE}/ledger.sqlite", timedelta(seconds=5), is_owner=False)
 newest = ledger.newest_confirmed_all("daily")
 print(json.dumps([[*dle, verdict.state.value] for dle, verdict in newest.items()]))

@@ -4,20 +4,20 @@ import random
 
 from tests.e2e.laptop import COMMAND, ask, configure, wait_until
 
-from asyncamanda.core.amandaconfig import parse_config
-from asyncamanda.core.amandates import parse_amandates
-from asyncamanda.core.checkup.rights import Kind, Seen
-from asyncamanda.core.checkup.tar import AMGTAR as AMGTAR_KEY
-from asyncamanda.core.checkup.tar import RUNTAR as RUNTAR_KEY
-from asyncamanda.core.checkup.tar import Security
-from asyncamanda.core.clientconf import ARGV, parse_client_conf
-from asyncamanda.core.curinfo import TapedLevel, parse_curinfo, sanitise_name
-from asyncamanda.core.disklist import Dle, parse_disklist, parse_dles
-from asyncamanda.core.filters import Filters
-from asyncamanda.core.header import HEADER_BYTES, FileKind, parse_header
-from asyncamanda.core.quoting import quote, unquote
-from asyncamanda.core.runlog import parse_run_log
-from asyncamanda.core.trace import find_start
+from asyncamanda.core.amanda.amandates import parse_amandates
+from asyncamanda.core.amanda.client_conf import ARGV, parse_client_conf
+from asyncamanda.core.amanda.config import parse_config
+from asyncamanda.core.amanda.curinfo import TapedLevel, parse_curinfo, sanitise_name
+from asyncamanda.core.amanda.disklist import Dle, parse_disklist, parse_dles
+from asyncamanda.core.amanda.filters import Filters
+from asyncamanda.core.amanda.header import HEADER_BYTES, FileKind, parse_header
+from asyncamanda.core.amanda.quoting import quote, unquote
+from asyncamanda.core.amanda.runlog import parse_run_log
+from asyncamanda.core.amanda.trace import find_start
+from asyncamanda.core.doctor.rights import Kind, Seen
+from asyncamanda.core.doctor.tar import AMGTAR as AMGTAR_KEY
+from asyncamanda.core.doctor.tar import RUNTAR as RUNTAR_KEY
+from asyncamanda.core.doctor.tar import Security
 from asyncamanda.lab import Host, Lab
 from asyncamanda.system.clock import parse_local_stamp, read_local
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from tests.e2e.laptop import Run, wait_until
 from tests.e2e.office import CONF, DISK, Office, open_office
 
-from asyncamanda.core.amcheck import UNKNOWN, Trouble, interpret_amcheck
-from asyncamanda.core.clientconf import ARGV, parse_client_conf
+from asyncamanda.core.amanda.amcheck import UNKNOWN, Trouble, interpret_amcheck
+from asyncamanda.core.amanda.client_conf import ARGV, parse_client_conf
 from asyncamanda.lab.amanda import AMANDA_CONF
 
 DISKLIST = "/etc/amanda/daily/disklist"

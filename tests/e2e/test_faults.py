@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.e2e.laptop import ASYNCAMANDA, ask, ask_json, furnish, outcomes, wait_settled, wait_until
 
-from asyncamanda.core.amandates import parse_amandates
+from asyncamanda.core.amanda.amandates import parse_amandates
 from asyncamanda.lab import Client, Lab
 
 CONF = "/etc/amanda/daily/amanda.conf"

@@ -13,7 +13,7 @@ from tests.e2e.office import DISK, HOLDING, STATE, ends, open_office
 from tests.e2e.thief import read_ticket
 
 from asyncamanda.core.model import DumpState
-from asyncamanda.core.protocol import PROTOCOLS, Hello, Submit, encode
+from asyncamanda.core.protocol.messages import PROTOCOLS, Hello, Submit, encode
 
 TOML = "/etc/asyncamanda/client.toml"
 TWELVE = tuple(f"pc{number:02}" for number in range(12))

@@ -15,7 +15,7 @@ from tests.e2e.laptop import wait_until
 from tests.e2e.office import DISK, STATE, Office, ends, open_office
 from tests.e2e.thief import GATE, HELLO, SERVER, Talk, Thief, make_hello
 
-from asyncamanda.core.protocol import Bye, Ping, Submit, encode
+from asyncamanda.core.protocol.messages import Bye, Ping, Submit, encode
 
 SOCKET = f"{STATE}/run/dispatcher.sock"
 PROTOCOL, REFUSED, LATER = 76, 77, 75

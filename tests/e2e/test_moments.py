@@ -12,7 +12,7 @@ from tests.e2e.laptop import ask, ask_json, outcomes, wait_until
 from tests.e2e.office import DISK, Office, open_office
 from tests.system.desktop import METERED_NO, METERED_YES, STANDARD_FOLDER, Desktop
 
-from asyncamanda.core.surroundings import Kind
+from asyncamanda.core.conditions.surroundings import Kind
 from asyncamanda.system.clock import now as read_clock
 
 MEGABIT = 1_000_000

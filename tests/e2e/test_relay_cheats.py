@@ -9,7 +9,7 @@ from tests.e2e.laptop import wait_until
 from tests.e2e.office import STATE, Office, open_office
 from tests.e2e.thief import MASTER, SERVER, Talk, Thief
 
-from asyncamanda.core.protocol import Shut, encode
+from asyncamanda.core.protocol.messages import Shut, encode
 
 REFUSED = 77
 ATTACH = "asyncamanda gate attach "

@@ -12,7 +12,7 @@ import pytest
 from tests.e2e.laptop import wait_until
 from tests.e2e.office import DISK, Office, ends, open_office
 
-from asyncamanda.core.amcheck import interpret_amcheck
+from asyncamanda.core.amanda.amcheck import interpret_amcheck
 
 PROGRAMS = "/usr/lib/amanda"
 GATE = "asyncamanda gate --client laptop"

@@ -13,10 +13,10 @@ DISKLIST = "/etc/amanda/daily/disklist"
 NEED = f"""
 import sys
 from datetime import timedelta
-from asyncamanda.core.books import Protection, ProtectionKind
-from asyncamanda.server.ledger import Ledger
-from asyncamanda.server.ledgerfile import transaction
-from asyncamanda.server.verdicts import put_protection
+from asyncamanda.core.dispatch.records import Protection, ProtectionKind
+from asyncamanda.server.ledger.ledger import Ledger
+from asyncamanda.server.ledger.database import transaction
+from asyncamanda.server.ledger.verdicts import put_protection
 ledger = Ledger.open("{STATE}/ledger.sqlite", timedelta(seconds=5))
 host, disk, timestamp = sys.argv[1:]
 need = Protection(host, disk, timestamp, ProtectionKind.FORCE, 0)

@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.machine import ZONE, Machine, Place, format_wall, move_to_berlin, set_time
 from tests.e2e.office import CONF, DISK, Office, open_office
 
-from asyncamanda.core.surroundings import Kind
+from asyncamanda.core.conditions.surroundings import Kind
 
 GOLDEN = Path(__file__).with_name("two-weeks.golden")
 HEAD = """\

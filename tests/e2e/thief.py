@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from tests.e2e.laptop import Run, wait_until
 from tests.e2e.office import ends
 
-from asyncamanda.core.protocol import Hello, encode
+from asyncamanda.core.protocol.messages import Hello, encode
 from asyncamanda.lab import Client
 
 GATE = "asyncamanda gate"

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from asyncamanda.core.amandates import LATEST_SECOND, Row
+from asyncamanda.core.amanda.amandates import LATEST_SECOND, Row
 from asyncamanda.core.model import (
     Attempt,
     BackupState,

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncamanda.core.alerts import AlertKind, decide_alert, judge_state
+from asyncamanda.core.agent.alerts import AlertKind, decide_alert, judge_state
 from asyncamanda.core.model import BackupState, Outcome
 
 looks = st.lists(st.tuples(st.none() | st.sampled_from(Outcome), st.booleans()), max_size=30)

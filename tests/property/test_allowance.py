@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.property.strategies import NOW
 
-from asyncamanda.core.allowance import Allowance, Bucket, fill, take
+from asyncamanda.core.dispatch.rate_limit import Allowance, Bucket, fill, take
 
 pers = st.integers(1, 10**12).map(lambda us: timedelta(microseconds=us))
 allowances = st.builds(Allowance, pers, st.integers(1, 20))

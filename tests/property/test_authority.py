@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.property.strategies import texts
 
-from asyncamanda.core.authority import (
+from asyncamanda.core.protocol.authority import (
     ALLOWED,
     ATTACH,
     DIRECT,

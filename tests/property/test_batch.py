@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.property.strategies import NOW, moments
 
-from asyncamanda.core.batch import (
+from asyncamanda.core.dispatch.batch import (
     BatchPolicy,
     Hold,
     Scene,

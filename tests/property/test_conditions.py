@@ -7,7 +7,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from tests.property.strategies import NOW
 
-from asyncamanda.core.conditions import (
+from asyncamanda.core.agent.retry import FIRST, TOLERANCE, plan_retry, retry_at, spread_offset
+from asyncamanda.core.conditions.judge import (
     Conditions,
     Deferred,
     Go,
@@ -17,9 +18,14 @@ from asyncamanda.core.conditions import (
     is_critical,
     survey_conditions,
 )
-from asyncamanda.core.retry import FIRST, TOLERANCE, plan_retry, retry_at, spread_offset
-from asyncamanda.core.surroundings import Kind, Network, Surroundings
-from asyncamanda.core.windows import Window, format_window, is_open, next_opening, parse_window
+from asyncamanda.core.conditions.surroundings import Kind, Network, Surroundings
+from asyncamanda.core.conditions.windows import (
+    Window,
+    format_window,
+    is_open,
+    next_opening,
+    parse_window,
+)
 
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.property.strategies import NOW, confirmed, policies, rows, spans
 
-from asyncamanda.core.amandates import Row
-from asyncamanda.core.due import Due, NotDue, decide_due, survey_disks
+from asyncamanda.core.agent.due import Due, NotDue, decide_due, survey_disks
+from asyncamanda.core.amanda.amandates import Row
 from asyncamanda.core.model import DumpRecord, Policy, Span
 
 ages = st.integers(0, 30 * 86_400).map(lambda s: timedelta(seconds=s))

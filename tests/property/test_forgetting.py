@@ -7,17 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.property.strategies import NOW
 
-from asyncamanda.core.direct import BackedUp, NotBackedUp, find_moved, judge_run
-from asyncamanda.core.due import (
-    TOLERANCE,
-    Disk,
-    Due,
-    Standing,
-    decide_due,
-    survey_disks,
-)
+from asyncamanda.core.agent.by_command import BackedUp, NotBackedUp, find_moved, judge_run
+from asyncamanda.core.agent.due import TOLERANCE, Disk, Due, Standing, decide_due, survey_disks
+from asyncamanda.core.agent.remember import next_try_at, note_end, note_start
 from asyncamanda.core.model import Attempt, Memory, Outcome, Policy, Started
-from asyncamanda.core.remember import next_try_at, note_end, note_start
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.property.strategies import NOW
 
-from asyncamanda.core.heartbeat import Beat, beat, hear, start_pulse
+from asyncamanda.core.protocol.heartbeat import Beat, beat, hear, start_pulse
 
 EVERY = timedelta(seconds=15)
 A_LOOK = EVERY / 3

@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.property.strategies import texts
 
-from asyncamanda.core.interval import LONGEST, format_age, format_interval, parse_interval
+from asyncamanda.core.values.interval import (
+    LONGEST,
+    format_age,
+    format_interval,
+    parse_interval,
+)
 
 whole_seconds = st.integers(1, int(LONGEST.total_seconds())).map(lambda s: timedelta(seconds=s))
 near_spans = st.lists(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.property.strategies import memories, texts
 
-from asyncamanda.client.memory import decode_memory, encode_memory
+from asyncamanda.client.state.memory import decode_memory, encode_memory
 from asyncamanda.core.model import Memory
 
 # what read_memory() takes for damage

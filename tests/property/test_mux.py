@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.property.strategies import decoded_texts
 
-from asyncamanda.core import mux
-from asyncamanda.core.mux import Decoder, Packet, Reply, ReplyDecoder
+from asyncamanda.core.protocol import mux
+from asyncamanda.core.protocol.mux import Decoder, Packet, Reply, ReplyDecoder
 
 numbers = st.integers(0, 2**32 - 1)
 some_bytes = st.binary(max_size=12)

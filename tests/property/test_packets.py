@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncamanda.core.packets import LARGEST, Conversation, end, packet
+from asyncamanda.core.amanda.packets import LARGEST, Conversation, end, packet
 
 HANDLES = st.sampled_from([1, 2, 3, 499_999])
 TEXTS = st.sampled_from(

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.property.strategies import NOW, memories, peers, policies, texts
 
-from asyncamanda.core.due import Due
+from asyncamanda.core.agent.by_gate import come_back_at, contact_at, decide_served
+from asyncamanda.core.agent.due import Due
+from asyncamanda.core.agent.peer import be_named, own
 from asyncamanda.core.model import Memory, Peer, Policy
-from asyncamanda.core.peer import be_named, own
-from asyncamanda.core.served import come_back_at, contact_at, decide_served
 
 
 @given(memories, peers, policies)

@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncamanda.core.books import Protection, ProtectionKind
+from asyncamanda.core.dispatch.protect import next_protection
+from asyncamanda.core.dispatch.records import Protection, ProtectionKind
 from asyncamanda.core.model import DleVerdict, DumpState
-from asyncamanda.core.protect import next_protection
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from(list(DumpState)), st.booleans())))

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.property.strategies import any_moments, levels, texts
 
-from asyncamanda.core.bounds import LATEST, PHASES
 from asyncamanda.core.model import DleProgress, DleVerdict, DumpState
-from asyncamanda.core.protocol import (
+from asyncamanda.core.protocol.bounds import LATEST, PHASES
+from asyncamanda.core.protocol.messages import (
     LARGEST_FROM_CLIENT,
     Again,
     BadLine,

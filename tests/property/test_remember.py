@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.property.strategies import NOW
 
+from asyncamanda.core.agent.remember import KEPT_ATTEMPTS, KEPT_SPANS, note_end, note_start
 from asyncamanda.core.model import Attempt, Memory, Outcome, Started
-from asyncamanda.core.remember import KEPT_ATTEMPTS, KEPT_SPANS, note_end, note_start
 
 steps = st.lists(
     st.tuples(st.sampled_from(Outcome), st.integers(0, 7_200), st.integers(1, 86_400)),

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from tests.property.strategies import decoded_texts, disk_names, levels, texts
 from tests.samples import list_run_logs, read_sample
 
+from asyncamanda.core.amanda.amstatus import parse_amstatus
+from asyncamanda.core.amanda.quoting import quote, unquote
+from asyncamanda.core.amanda.runlog import RunLog, parse_run_log
+from asyncamanda.core.amanda.trace import find_begun
 from asyncamanda.core.model import DumpState
-from asyncamanda.core.progress import parse_amstatus
-from asyncamanda.core.quoting import quote, unquote
-from asyncamanda.core.runlog import RunLog, parse_run_log
-from asyncamanda.core.trace import find_begun
 
 LOGS = [read_sample(name) for name in list_run_logs()]
 STATUS = read_sample("amstatus/20261123055725.finished.txt")

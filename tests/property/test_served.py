@@ -7,17 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.property.strategies import NOW, few_names, levels, moments, policies
 
-from asyncamanda.core.direct import BackedUp
-from asyncamanda.core.due import Disk, Due, NotDue, Standing, force_due
-from asyncamanda.core.model import DleVerdict, DumpRecord, DumpState, Memory, Policy, Watch
-from asyncamanda.core.protocol import DleState, Finished, Welcome
-from asyncamanda.core.reconnect import plan_reconnect
-from asyncamanda.core.served import (
+from asyncamanda.core.agent.by_command import BackedUp
+from asyncamanda.core.agent.by_gate import (
     decide_served,
     heed_welcome,
     judge_finished,
     shift_clock,
 )
+from asyncamanda.core.agent.due import Disk, Due, NotDue, Standing, force_due
+from asyncamanda.core.agent.reconnect import plan_reconnect
+from asyncamanda.core.model import DleVerdict, DumpRecord, DumpState, Memory, Policy, Watch
+from asyncamanda.core.protocol.messages import DleState, Finished, Welcome
 
 RUNS = ("", "20261123120000", "20261122120000")
 

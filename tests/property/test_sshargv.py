@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.property.strategies import texts
 
-from asyncamanda.core.sshargv import (
+from asyncamanda.core.ssh.argv import (
     SshOptions,
     Target,
     parse_target,

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.property.strategies import NOW, any_moments, attempts, dumps, policies, texts
 
-from asyncamanda.client.summary import LATEST, decode_summary, encode_summary
-from asyncamanda.core.amandates import Rejected
-from asyncamanda.core.due import Disk, Witness
-from asyncamanda.core.summary import Summary, judge_summary, summarize
+from asyncamanda.client.state.summary import LATEST, decode_summary, encode_summary
+from asyncamanda.core.agent.due import Disk, Witness
+from asyncamanda.core.agent.summary import Summary, judge_summary, summarize
+from asyncamanda.core.amanda.amandates import Rejected
 from asyncamanda.report.json import render_json
 from asyncamanda.report.status import (
     advise,

@@ -14,16 +14,34 @@ from hypothesis import strategies as st
 from tests.property.strategies import NOW, hostile_characters, memories, policies, texts
 from tests.property.test_protocol import finished, progress, server_messages, stamps, welcomes
 
-from asyncamanda.client.memory import decode_memory, encode_memory
-from asyncamanda.core.alerts import AlertKind, render_body, render_subject, word_alert
-from asyncamanda.core.amandates import Rejected
-from asyncamanda.core.bounds import LATEST
-from asyncamanda.core.direct import NotBackedUp
-from asyncamanda.core.due import is_stale
-from asyncamanda.core.fitting import encode_answer
-from asyncamanda.core.heartbeat import beat, start_pulse
+from asyncamanda.client.state.memory import decode_memory, encode_memory
+from asyncamanda.core.agent.alerts import AlertKind, render_body, render_subject, word_alert
+from asyncamanda.core.agent.by_command import NotBackedUp
+from asyncamanda.core.agent.by_gate import (
+    come_back_at,
+    conclude,
+    decide_served,
+    find_end,
+    find_witness,
+    heed_welcome,
+    judge_finished,
+    settle_unseen,
+    shift_clock,
+)
+from asyncamanda.core.agent.due import is_stale
+from asyncamanda.core.agent.remember import (
+    next_try_at,
+    note_end,
+    note_start,
+    note_unseen_end,
+    settles_at,
+)
+from asyncamanda.core.amanda.amandates import Rejected
 from asyncamanda.core.model import EPOCH, DumpState, Memory, Outcome, Policy, Started
-from asyncamanda.core.protocol import (
+from asyncamanda.core.protocol.bounds import LATEST
+from asyncamanda.core.protocol.fitting import encode_answer
+from asyncamanda.core.protocol.heartbeat import beat, start_pulse
+from asyncamanda.core.protocol.messages import (
     LARGEST_FROM_SERVER,
     BadLine,
     Finished,
@@ -36,24 +54,6 @@ from asyncamanda.core.protocol import (
     Welcome,
     encode,
     server_decoder,
-)
-from asyncamanda.core.remember import (
-    next_try_at,
-    note_end,
-    note_start,
-    note_unseen_end,
-    settles_at,
-)
-from asyncamanda.core.served import (
-    come_back_at,
-    conclude,
-    decide_served,
-    find_end,
-    find_witness,
-    heed_welcome,
-    judge_finished,
-    settle_unseen,
-    shift_clock,
 )
 from asyncamanda.report.json import (
     attempt_value,

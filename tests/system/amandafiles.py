@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from asyncamanda.core.curinfo import sanitise_name
-from asyncamanda.core.header import HEADER_BYTES
-from asyncamanda.core.quoting import quote
-from asyncamanda.server.amanda import Settings
+from asyncamanda.core.amanda.curinfo import sanitise_name
+from asyncamanda.core.amanda.header import HEADER_BYTES
+from asyncamanda.core.amanda.quoting import quote
+from asyncamanda.server.amanda.commands import Settings
 from asyncamanda.system.clock import parse_local_stamp
 
 DATA = b"x" * 5000

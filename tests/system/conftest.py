@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 from tests.system.watching import until
 
-from asyncamanda.client.memory import decode_memory
+from asyncamanda.client.state.memory import decode_memory
 from asyncamanda.core.model import Memory
 from asyncamanda.lab import Client, Host, Lab
 

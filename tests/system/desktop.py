@@ -20,7 +20,7 @@ from jeepney.io.blocking import DBusConnection, open_dbus_connection
 from jeepney.wrappers import unwrap_msg
 from tests.system.watching import until
 
-from asyncamanda.core.surroundings import Kind
+from asyncamanda.core.conditions.surroundings import Kind
 
 SOCKET = "system_bus_socket"
 STANDARD_FOLDER = "/run/dbus"  # where every program looks for the system bus

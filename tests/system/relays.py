@@ -24,15 +24,15 @@ from typing import Any, cast
 
 import pytest
 
-from asyncamanda.core import mux
-from asyncamanda.core.authority import Identity
-from asyncamanda.core.protocol import Open, Shut
-from asyncamanda.server import call as call_module
-from asyncamanda.server import relay as relay_module
-from asyncamanda.server import switchboard
-from asyncamanda.server.call import SESSION
-from asyncamanda.server.line import Line
-from asyncamanda.server.relay import Relay
+from asyncamanda.core.protocol import mux
+from asyncamanda.core.protocol.authority import Identity
+from asyncamanda.core.protocol.messages import Open, Shut
+from asyncamanda.server.gate import ipc as switchboard
+from asyncamanda.server.gate.session import Line
+from asyncamanda.server.relay import relay as relay_module
+from asyncamanda.server.relay import request as call_module
+from asyncamanda.server.relay.relay import Relay
+from asyncamanda.server.relay.request import SESSION
 from asyncamanda.system.clock import now
 
 AMANDAD = "/usr/lib/amanda/amandad -auth=ssh"

@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from asyncamanda.server.aliases import ALIASES, is_included, write_aliases, write_include
+from asyncamanda.server.enrol.ssh_aliases import (
+    ALIASES,
+    is_included,
+    write_aliases,
+    write_include,
+)
 
 PRIVATE = 0o600
 

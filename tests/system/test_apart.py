@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 import pytest
 
 from asyncamanda.errors import LaterError
-from asyncamanda.server import apart as apart_module
-from asyncamanda.server.amanda import Settings
-from asyncamanda.server.apart import apart, apart_at_last
-from asyncamanda.server.runs import held_bytes
+from asyncamanda.server.amanda.commands import Settings
+from asyncamanda.server.amanda.run import held_bytes
+from asyncamanda.server.background import threads as apart_module
+from asyncamanda.server.background.threads import apart, apart_at_last
 
 T = TypeVar("T")
 
@@ -63,7 +63,7 @@ def test_what_hangs_is_given_up_named_and_not_asked_again() -> None:
 HANGING = """
 import asyncio, sys, time
 from asyncamanda.errors import LaterError
-from asyncamanda.server import apart
+from asyncamanda.server.background import threads as apart
 apart.WITHIN = 0.2
 async def main():
     try:

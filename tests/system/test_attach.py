@@ -22,9 +22,9 @@ from pathlib import Path
 import pytest
 from tests.system import watching
 
-from asyncamanda.core import mux
-from asyncamanda.core.packets import ACK, NAK, REP, REQ, end, packet
-from asyncamanda.server import switchboard
+from asyncamanda.core.amanda.packets import ACK, NAK, REP, REQ, end, packet
+from asyncamanda.core.protocol import mux
+from asyncamanda.server.gate import ipc as switchboard
 
 TOKEN = "0123456789abcdef" * 2
 SESSION = 7  # any number
@@ -36,7 +36,7 @@ GATE = """\
 import runpy, sys
 from asyncamanda import quick
 quick.SYSTEM_STATE = sys.argv[1]
-from asyncamanda.server import attach
+from asyncamanda.server.gate import attach
 for setting in sys.argv[2].split():
     name, _, value = setting.partition("=")
     assert hasattr(attach, name)

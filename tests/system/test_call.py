@@ -18,8 +18,8 @@ from tests.system.relays import (
 )
 from tests.system.watching import count_descriptors
 
-from asyncamanda.core import mux
-from asyncamanda.server import relay as relay_module
+from asyncamanda.core.protocol import mux
+from asyncamanda.server.relay import relay as relay_module
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from tests.system.relays import (
 )
 from tests.system.watching import count_descriptors
 
-from asyncamanda.server import switchboard
-from asyncamanda.server.carriers import STOPPED_WITHIN, VOUCH_EVERY
+from asyncamanda.server.gate import ipc as switchboard
+from asyncamanda.server.relay.open_streams import STOPPED_WITHIN, VOUCH_EVERY
 
 
 @pytest.fixture

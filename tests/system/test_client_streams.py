@@ -23,10 +23,10 @@ from tests.system import watching
 from tests.system.hungfs import hung_file_system
 from tests.system.watching import count_descriptors
 
-from asyncamanda.client import streams as streams_module
-from asyncamanda.client.streams import MOST, Streams, ending
-from asyncamanda.core import mux
-from asyncamanda.core.protocol import LARGEST_FROM_CLIENT, Shut, encode
+from asyncamanda.client.gate import streams as streams_module
+from asyncamanda.client.gate.streams import MOST, Streams, ending
+from asyncamanda.core.protocol import mux
+from asyncamanda.core.protocol.messages import LARGEST_FROM_CLIENT, Shut, encode
 from asyncamanda.errors import LaterError, NotStoredError
 from asyncamanda.system import stream as stream_module
 from asyncamanda.system.processes import describe_process

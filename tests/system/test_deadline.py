@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
-from asyncamanda.core.books import RequestRow
+from asyncamanda.core.dispatch.records import RequestRow
 from asyncamanda.errors import LaterError
-from asyncamanda.server import ledgerfile
-from asyncamanda.server import record as record_module
-from asyncamanda.server.deadline import bind, deadline
-from asyncamanda.server.ledger import Ledger, LedgerBusy, LedgerUnavailable
-from asyncamanda.server.ledgerfile import plan_connection, transaction
-from asyncamanda.server.record import Record
+from asyncamanda.server.background.deadline import bind, deadline
+from asyncamanda.server.ledger import access as record_module
+from asyncamanda.server.ledger import database as ledgerfile
+from asyncamanda.server.ledger.access import Record
+from asyncamanda.server.ledger.database import plan_connection, transaction
+from asyncamanda.server.ledger.ledger import Ledger, LedgerBusy, LedgerUnavailable
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

@@ -19,25 +19,25 @@ import pytest
 from sqlalchemy import event
 
 from asyncamanda.config.server import ServerConfig
-from asyncamanda.core.allowance import Allowance
-from asyncamanda.core.authority import Identity
-from asyncamanda.core.books import RunKind, RunRow
-from asyncamanda.core.disklist import Dle
+from asyncamanda.core.amanda.disklist import Dle
+from asyncamanda.core.dispatch.rate_limit import Allowance
+from asyncamanda.core.dispatch.records import RunKind, RunRow
+from asyncamanda.core.protocol.authority import Identity
 from asyncamanda.errors import LaterError
-from asyncamanda.server import record as record_module
-from asyncamanda.server.amanda import Settings
-from asyncamanda.server.background import Background
-from asyncamanda.server.batches import Batches
-from asyncamanda.server.desk import Desk
-from asyncamanda.server.flushes import Flushes
-from asyncamanda.server.ledger import Ledger, LedgerUnavailable
-from asyncamanda.server.line import Line
-from asyncamanda.server.reach import Reach
-from asyncamanda.server.record import Record
-from asyncamanda.server.registry import Registry
-from asyncamanda.server.relay import Relay
-from asyncamanda.server.runs import Run
-from asyncamanda.server.site import Site
+from asyncamanda.server.amanda.commands import Settings
+from asyncamanda.server.amanda.run import Run
+from asyncamanda.server.background.tasks import Background
+from asyncamanda.server.dispatch.amanda_config import Site
+from asyncamanda.server.dispatch.batches import Batches
+from asyncamanda.server.dispatch.coordinator import Desk
+from asyncamanda.server.dispatch.flushes import Flushes
+from asyncamanda.server.dispatch.reach import Reach
+from asyncamanda.server.enrol.registry import Registry
+from asyncamanda.server.gate.session import Line
+from asyncamanda.server.ledger import access as record_module
+from asyncamanda.server.ledger.access import Record
+from asyncamanda.server.ledger.ledger import Ledger, LedgerUnavailable
+from asyncamanda.server.relay.relay import Relay
 from asyncamanda.system.clock import now
 
 SECOND = timedelta(seconds=1)

@@ -11,8 +11,8 @@ import pytest
 from tests.system.desktops import Desktops, lend_desktops
 from tests.system.watching import until
 
-from asyncamanda.client.telling.handoff import encode_alerts
-from asyncamanda.core.alerts import AlertKind, word_alert
+from asyncamanda.client.notify.handoff import encode_alerts
+from asyncamanda.core.agent.alerts import AlertKind, word_alert
 from asyncamanda.system.clock import now
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from pathlib import Path
 PRELUDE = """\
 import os, signal, sys
 from pathlib import Path
-from asyncamanda.server.background import write_log
-from asyncamanda.server.diary import close_diary, open_diary
+from asyncamanda.server.background.tasks import write_log
+from asyncamanda.server.background.log import close_diary, open_diary
 path = Path(sys.argv[1])
 os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), 2)
 open_diary(path)

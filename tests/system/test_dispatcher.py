@@ -17,21 +17,21 @@ import pytest
 from tests.system.relays import lend_state
 
 from asyncamanda.config.server import ServerConfig
-from asyncamanda.core.authority import Identity
-from asyncamanda.core.books import RequestRow, RunKind, RunRow
-from asyncamanda.core.publickey import PublicKey
+from asyncamanda.core.dispatch.records import RequestRow, RunKind, RunRow
+from asyncamanda.core.protocol.authority import Identity
+from asyncamanda.core.ssh.publickey import PublicKey
 from asyncamanda.errors import LaterError
-from asyncamanda.server import dispatcher as dispatcher_module
-from asyncamanda.server import switchboard
-from asyncamanda.server.amanda import Settings
-from asyncamanda.server.background import Background
-from asyncamanda.server.desk import Desk
-from asyncamanda.server.dispatcher import Dispatcher, open_ledger
-from asyncamanda.server.ledger import Ledger, LedgerUnavailable
-from asyncamanda.server.queue import Entry
-from asyncamanda.server.registry import Enrolled, Registry, enroll, revoke
-from asyncamanda.server.runs import Run
-from asyncamanda.server.switchboard import LARGEST, pack, relay_folder, unpack
+from asyncamanda.server.amanda.commands import Settings
+from asyncamanda.server.amanda.run import Run
+from asyncamanda.server.background.tasks import Background
+from asyncamanda.server.dispatch import dispatcher as dispatcher_module
+from asyncamanda.server.dispatch.coordinator import Desk
+from asyncamanda.server.dispatch.dispatcher import Dispatcher, open_ledger
+from asyncamanda.server.dispatch.queue import Entry
+from asyncamanda.server.enrol.registry import Enrolled, Registry, enroll, revoke
+from asyncamanda.server.gate import ipc as switchboard
+from asyncamanda.server.gate.ipc import LARGEST, pack, relay_folder, unpack
+from asyncamanda.server.ledger.ledger import Ledger, LedgerUnavailable
 from asyncamanda.system.clock import now
 
 
@@ -224,7 +224,7 @@ def test_what_never_began_is_let_go_of_without_a_complaint(
 
 ENDS = """
 import asyncio
-from asyncamanda.server.background import run_to_end
+from asyncamanda.server.background.tasks import run_to_end
 async def main():
     for _ in range({turns}):
         await asyncio.sleep(0)
@@ -247,9 +247,9 @@ def test_it_ends_though_a_program_is_just_being_started(turns: int) -> None:
 HANGS = """
 import asyncio, sys
 from pathlib import Path
-from asyncamanda.server.amanda import Settings
-from asyncamanda.server.background import run_to_end
-from asyncamanda.server.ownlist import write_own_list
+from asyncamanda.server.amanda.commands import Settings
+from asyncamanda.server.background.tasks import run_to_end
+from asyncamanda.server.amanda.own_disklist import write_own_list
 folder = Path(sys.argv[1])
 async def begin():
     settings = Settings("daily", folder, (), 0, diskfile=folder / "disklist")

@@ -7,8 +7,8 @@ from pathlib import Path
 from asyncamanda.cli import COMMANDS
 from asyncamanda.commands.server import SUBCOMMANDS
 from asyncamanda.config.client import ClientConfig, NotifySettings, SshSettings
-from asyncamanda.core.direct import names_one_client
-from asyncamanda.server.setup import SERVER_TOML
+from asyncamanda.core.agent.by_command import names_one_client
+from asyncamanda.server.enrol.setup import SERVER_TOML
 
 ROOT = Path(__file__).parents[2]
 

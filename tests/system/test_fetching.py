@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.system.conftest import PYTHON
 
-from asyncamanda.core.publickey import PublicKey
-from asyncamanda.server.registry import Enrolled, render_line
-from asyncamanda.server.stuck import UNWATCHED_SECONDS, VOUCH_SECONDS
+from asyncamanda.core.ssh.publickey import PublicKey
+from asyncamanda.server.enrol.registry import Enrolled, render_line
+from asyncamanda.server.gate.stuck_dispatcher import UNWATCHED_SECONDS, VOUCH_SECONDS
 
 if TYPE_CHECKING:
     from tests.system.conftest import Rig
@@ -109,7 +109,7 @@ def gates(rig: Rig) -> Iterator[Gates]:
 SPOIL = """
 import sqlite3
 from datetime import timedelta
-from asyncamanda.server.ledger import Ledger
+from asyncamanda.server.ledger.ledger import Ledger
 Ledger.open("/var/lib/asyncamanda/server/ledger.sqlite", timedelta(seconds=5)).close()
 ledger = sqlite3.connect("/var/lib/asyncamanda/server/ledger.sqlite")
 ledger.execute("UPDATE ledger SET format = 99")
@@ -237,7 +237,7 @@ def test_a_dispatcher_that_works_is_left_alone(gates: Gates) -> None:
 
 
 END_STUCK = """
-from asyncamanda.server import stuck
+from asyncamanda.server.gate import stuck_dispatcher as stuck
 stuck.is_still = lambda: True
 print(repr(stuck.end_stuck()))
 """

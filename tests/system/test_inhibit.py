@@ -13,16 +13,16 @@ import pytest
 from tests.system.desktop import Desktop
 from tests.system.watching import count_descriptors, until
 
-from asyncamanda.client import inhibit
-from asyncamanda.client.inhibit import inhibited
+from asyncamanda.client.moments import inhibit
+from asyncamanda.client.moments.inhibit import inhibited
 from asyncamanda.system import clock
 
 LONG = timedelta(hours=2)
 HOLD = """\
 import time
 from datetime import timedelta
-from asyncamanda.client import inhibit
-from asyncamanda.client.inhibit import inhibited
+from asyncamanda.client.moments import inhibit
+from asyncamanda.client.moments.inhibit import inhibited
 with inhibited(timedelta(hours=2), with_lid=True) as lock:
     print(lock.problem, flush=True)
     time.sleep(60)

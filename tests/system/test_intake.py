@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from tests.system.amandafiles import AmandaFiles
 
-from asyncamanda.core.books import ProtectionKind, RunEnd, RunKind, RunRow
+from asyncamanda.core.amanda.runlog import RunLog, parse_run_log
+from asyncamanda.core.dispatch.records import ProtectionKind, RunEnd, RunKind, RunRow
 from asyncamanda.core.model import DleVerdict, DumpState
-from asyncamanda.core.runlog import RunLog, parse_run_log
-from asyncamanda.server import intake
-from asyncamanda.server.intake import scan_logs, take_in_all
-from asyncamanda.server.ledger import Ledger
+from asyncamanda.server.ledger import log_import as intake
+from asyncamanda.server.ledger.ledger import Ledger
+from asyncamanda.server.ledger.log_import import scan_logs, take_in_all
 from asyncamanda.system.clock import parse_local_stamp
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)

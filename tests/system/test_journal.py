@@ -69,8 +69,8 @@ def test_journald_reads_each_field(journald: Rig) -> None:
 DIARY = """\
 import sys
 from pathlib import Path
-from asyncamanda.server.background import write_log
-from asyncamanda.server.diary import close_diary, open_diary
+from asyncamanda.server.background.tasks import write_log
+from asyncamanda.server.background.log import close_diary, open_diary
 open_diary(Path("/tmp/dispatcher.log"))
 write_log("laptop: a call failed", 30)
 write_log("laptop: a call failed", 30)

@@ -20,7 +20,9 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import IntegrityError
 
-from asyncamanda.core.books import (
+from asyncamanda.core.amanda.filters import Filters
+from asyncamanda.core.amanda.runlog import RunLog
+from asyncamanda.core.dispatch.records import (
     LogFile,
     ProtectionKind,
     RequestRow,
@@ -29,13 +31,16 @@ from asyncamanda.core.books import (
     RunKind,
     RunRow,
 )
-from asyncamanda.core.filters import Filters
 from asyncamanda.core.model import DleVerdict, DumpState
-from asyncamanda.core.runlog import RunLog
-from asyncamanda.server.ledger import Ledger, LedgerBusy, LedgerDamaged, LedgerUnavailable
-from asyncamanda.server.ledgerfile import transaction
-from asyncamanda.server.schema import METADATA
-from asyncamanda.server.takeon import take_on
+from asyncamanda.server.dispatch.takeon import take_on
+from asyncamanda.server.ledger.database import transaction
+from asyncamanda.server.ledger.ledger import (
+    Ledger,
+    LedgerBusy,
+    LedgerDamaged,
+    LedgerUnavailable,
+)
+from asyncamanda.server.ledger.schema import METADATA
 
 FILE = "a SQLite file"
 DATABASES = (FILE, *filter(None, [os.environ.get("ASYNCAMANDA_TEST_DATABASE")]))
@@ -663,9 +668,9 @@ def test_what_is_written_is_there_after_opening_anew(tmp_path: Path) -> None:
 WRITER = """
 import sys
 from datetime import UTC, datetime, timedelta
-from asyncamanda.core.books import RunEnd, RunKind
+from asyncamanda.core.dispatch.records import RunEnd, RunKind
 from asyncamanda.core.model import DleVerdict, DumpState
-from asyncamanda.server.ledger import Ledger
+from asyncamanda.server.ledger.ledger import Ledger
 ledger = Ledger.open(sys.argv[1], timedelta(seconds=5))
 for number in range(100_000):
     now, stamp = datetime.now(UTC), f"2026{number:010}"

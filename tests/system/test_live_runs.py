@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from tests.system.amandafiles import AmandaFiles
 
-from asyncamanda.core.books import RunKind, RunRow
-from asyncamanda.server.amanda import LiveRuns
-from asyncamanda.server.runs import adopt
+from asyncamanda.core.dispatch.records import RunKind, RunRow
+from asyncamanda.server.amanda.commands import LiveRuns
+from asyncamanda.server.amanda.run import adopt
 from asyncamanda.system.clock import now, parse_local_stamp
 from asyncamanda.system.processes import began_at, read_boot_id, read_process
 

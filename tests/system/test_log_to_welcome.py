@@ -17,14 +17,25 @@ from hypothesis import strategies as st
 from tests.samples import list_run_logs, read_sample
 from tests.system.amandafiles import AmandaFiles
 
-from asyncamanda.client.memory import decode_memory, encode_memory
-from asyncamanda.core.disklist import Dle
+from asyncamanda.client.state.memory import decode_memory, encode_memory
+from asyncamanda.core.agent.by_gate import (
+    decide_served,
+    heed_welcome,
+    settle_unseen,
+    shift_clock,
+)
+from asyncamanda.core.amanda.disklist import Dle
 from asyncamanda.core.model import Memory, Policy
-from asyncamanda.core.protocol import BadLine, Finished, Welcome, encode, server_decoder
-from asyncamanda.core.served import decide_served, heed_welcome, settle_unseen, shift_clock
-from asyncamanda.server.intake import take_in_all
-from asyncamanda.server.ledger import Ledger
-from asyncamanda.server.site import _state_of
+from asyncamanda.core.protocol.messages import (
+    BadLine,
+    Finished,
+    Welcome,
+    encode,
+    server_decoder,
+)
+from asyncamanda.server.dispatch.amanda_config import _state_of
+from asyncamanda.server.ledger.ledger import Ledger
+from asyncamanda.server.ledger.log_import import take_in_all
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 STAMPS = ("20261126010000", "20261127010000")

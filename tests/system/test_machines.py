@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from asyncamanda.core.books import (
+from asyncamanda.core.amanda.runlog import RunLog
+from asyncamanda.core.dispatch.records import (
     LogFile,
     Protection,
     ProtectionKind,
@@ -15,11 +16,10 @@ from asyncamanda.core.books import (
     RunKind,
 )
 from asyncamanda.core.model import DleVerdict, DumpState
-from asyncamanda.core.runlog import RunLog
-from asyncamanda.core.tickets import Claim, Finding, Machine
-from asyncamanda.server import machines
-from asyncamanda.server.ledger import Ledger
-from asyncamanda.server.machines import Received
+from asyncamanda.core.protocol.tickets import Claim, Finding, Machine
+from asyncamanda.server.ledger import machines
+from asyncamanda.server.ledger.ledger import Ledger
+from asyncamanda.server.ledger.machines import Received
 from asyncamanda.system.clock import format_local_stamp, parse_local_stamp
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from asyncamanda.client.memory import decode_memory, encode_memory, read_memory
+from asyncamanda.client.state.memory import decode_memory, encode_memory, read_memory
 from asyncamanda.core.model import Memory, Outcome
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def test_a_kill_at_any_moment_of_writing_leaves_the_old_or_the_new(tmp_path: Pat
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from asyncamanda.client.memory import write_memory
+from asyncamanda.client.state.memory import write_memory
 from asyncamanda.core.model import Attempt, Memory, Outcome
 now = datetime.now(UTC)
 attempts = [Attempt(now, now, Outcome.FAILED, "x" * 5000) for _ in range(50)]

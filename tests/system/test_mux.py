@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from asyncamanda.core import mux
-from asyncamanda.core.mux import Decoder, Packet
-from asyncamanda.server.aliases import plan_include, render_aliases
+from asyncamanda.core.protocol import mux
+from asyncamanda.core.protocol.mux import Decoder, Packet
+from asyncamanda.server.enrol.ssh_aliases import plan_include, render_aliases
 
 SESSION = 5
 COMMAND = "/usr/lib/amanda/amandad -auth=ssh"

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from asyncamanda.client.folders import make_folder
-from asyncamanda.client.memory import write_memory
+from asyncamanda.client.start.folders import make_folder
+from asyncamanda.client.state.memory import write_memory
 from asyncamanda.core.model import Memory
 from asyncamanda.errors import AsyncamandaError
 from asyncamanda.system.files import write_whole

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncamanda.client.memory import (
+from asyncamanda.client.state.memory import (
     FILE_NAME,
     encode_memory,
     read_memory,

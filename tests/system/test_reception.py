@@ -16,20 +16,20 @@ from typing import Any, cast
 import pytest
 
 from asyncamanda.config.server import ServerConfig
-from asyncamanda.core.allowance import Allowance
-from asyncamanda.core.authority import Identity
-from asyncamanda.core.disklist import Dle
-from asyncamanda.core.protocol import Hello, Queued, Refused
-from asyncamanda.server import reception as reception_module
-from asyncamanda.server.background import Background
-from asyncamanda.server.ledger import Ledger
-from asyncamanda.server.line import Line
-from asyncamanda.server.machines import open_anew, read_machines
-from asyncamanda.server.queue import Queue
-from asyncamanda.server.reception import Reception
-from asyncamanda.server.record import Record
-from asyncamanda.server.runs import Run
-from asyncamanda.server.site import Site
+from asyncamanda.core.amanda.disklist import Dle
+from asyncamanda.core.dispatch.rate_limit import Allowance
+from asyncamanda.core.protocol.authority import Identity
+from asyncamanda.core.protocol.messages import Hello, Queued, Refused
+from asyncamanda.server.amanda.run import Run
+from asyncamanda.server.background.tasks import Background
+from asyncamanda.server.dispatch import reception as reception_module
+from asyncamanda.server.dispatch.amanda_config import Site
+from asyncamanda.server.dispatch.queue import Queue
+from asyncamanda.server.dispatch.reception import Reception
+from asyncamanda.server.gate.session import Line
+from asyncamanda.server.ledger.access import Record
+from asyncamanda.server.ledger.ledger import Ledger
+from asyncamanda.server.ledger.machines import open_anew, read_machines
 
 LAPTOP = Identity("laptop", "daily")
 DLES = ("daily", ["/home"])

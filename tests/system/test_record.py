@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import event
 
 from asyncamanda.errors import LaterError
-from asyncamanda.server import record as record_module
-from asyncamanda.server.ledger import Ledger
-from asyncamanda.server.record import Record
+from asyncamanda.server.ledger import access as record_module
+from asyncamanda.server.ledger.access import Record
+from asyncamanda.server.ledger.ledger import Ledger
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 T = TypeVar("T")

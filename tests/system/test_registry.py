@@ -14,11 +14,11 @@ import pytest
 
 from asyncamanda.commands.server import revoke as revoke_command
 from asyncamanda.config.server import ServerConfig
-from asyncamanda.core.authority import Identity
-from asyncamanda.core.publickey import PublicKey
+from asyncamanda.core.protocol.authority import Identity
+from asyncamanda.core.ssh.publickey import PublicKey
 from asyncamanda.errors import LaterError, RefusedError
-from asyncamanda.server import aliases
-from asyncamanda.server.registry import Enrolled, Registry, enroll, read_registry, revoke
+from asyncamanda.server.enrol import ssh_aliases as aliases
+from asyncamanda.server.enrol.registry import Enrolled, Registry, enroll, read_registry, revoke
 
 if TYPE_CHECKING:
     from tests.system.conftest import Rig

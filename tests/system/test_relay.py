@@ -25,13 +25,13 @@ from tests.system.relays import (
 )
 from tests.system.watching import count_descriptors
 
-from asyncamanda.core.authority import Identity
-from asyncamanda.core.packets import NAK, REQ, packet
-from asyncamanda.server import call as call_module
-from asyncamanda.server import relay as relay_module
-from asyncamanda.server import switchboard
-from asyncamanda.server.call import SESSION
-from asyncamanda.server.relay import SESSIONS, is_of_a_dump
+from asyncamanda.core.amanda.packets import NAK, REQ, packet
+from asyncamanda.core.protocol.authority import Identity
+from asyncamanda.server.gate import ipc as switchboard
+from asyncamanda.server.relay import relay as relay_module
+from asyncamanda.server.relay import request as call_module
+from asyncamanda.server.relay.relay import SESSIONS, is_of_a_dump
+from asyncamanda.server.relay.request import SESSION
 
 
 @pytest.fixture

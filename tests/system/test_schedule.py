@@ -19,9 +19,9 @@ import pexpect.fdpexpect
 import pytest
 from tests.system.conftest import PYTHON
 
-from asyncamanda.core import units
 from asyncamanda.core.model import Outcome
-from asyncamanda.core.schedule import ANACRONTAB, CRON_FILE, DISPATCHER, POLKIT_RULE
+from asyncamanda.core.schedule import systemd as units
+from asyncamanda.core.schedule.cron import ANACRONTAB, CRON_FILE, DISPATCHER, POLKIT_RULE
 
 if TYPE_CHECKING:
     from tests.system.conftest import Done, Rig

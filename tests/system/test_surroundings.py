@@ -17,8 +17,8 @@ from tests.system import desktop as ground
 from tests.system.desktop import Desktop
 from tests.system.watching import count_descriptors, until
 
-from asyncamanda.client.surroundings import Kernel, await_network, look_at_surroundings
-from asyncamanda.core.surroundings import Kind, Network, Surroundings
+from asyncamanda.client.moments.environment import Kernel, await_network, look_at_surroundings
+from asyncamanda.core.conditions.surroundings import Kind, Network, Surroundings
 from asyncamanda.system import bus as system_bus
 from asyncamanda.system.bus import LOOK_SECONDS, Refused, Unavailable, open_system_bus
 

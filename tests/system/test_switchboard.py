@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from asyncamanda.server import switchboard
-from asyncamanda.server.switchboard import ask_dispatcher, call_dispatcher, pack, unpack
+from asyncamanda.server.gate import ipc as switchboard
+from asyncamanda.server.gate.ipc import ask_dispatcher, call_dispatcher, pack, unpack
 
 NOBODY = 65534
 
@@ -99,7 +99,7 @@ def test_a_stranger_is_told_that_the_folder_is_closed(tmp_path: Path) -> None:
     switchboard.make_runtime_folder(str(state))
     source = (
         "import os, sys\n"
-        "from asyncamanda.server.switchboard import ask_dispatcher\n"
+        "from asyncamanda.server.gate.ipc import ask_dispatcher\n"
         "os.chdir(sys.argv[1])\n"
         "if os.geteuid() == 0:\n"
         f"    os.setgroups([]); os.setresgid(*[{NOBODY}] * 3); os.setresuid(*[{NOBODY}] * 3)\n"

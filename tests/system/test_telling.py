@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.system.desktops import notify_table
 
-from asyncamanda.client import telling
-from asyncamanda.client.telling import PingKind, Sent, Standing, mail
+from asyncamanda.client.notify import channels as telling
+from asyncamanda.client.notify import mail
+from asyncamanda.client.notify.channels import PingKind, Sent, Standing
 from asyncamanda.config.client import NotifySettings
-from asyncamanda.core.alerts import AlertKind, word_alert
+from asyncamanda.core.agent.alerts import AlertKind, word_alert
 from asyncamanda.core.model import BackupState, Outcome
 
 if TYPE_CHECKING:

@@ -15,14 +15,14 @@ import pytest
 from tests.system.watching import count_descriptors
 
 from asyncamanda.config.server import ServerConfig
-from asyncamanda.core.authority import Identity
-from asyncamanda.core.publickey import PublicKey
+from asyncamanda.core.protocol.authority import Identity
+from asyncamanda.core.ssh.publickey import PublicKey
 from asyncamanda.errors import ConfigurationError, LaterError
-from asyncamanda.server import site as site_module
-from asyncamanda.server.background import Background
-from asyncamanda.server.record import Record
-from asyncamanda.server.registry import Enrolled, Registry, enroll
-from asyncamanda.server.site import Site
+from asyncamanda.server.background.tasks import Background
+from asyncamanda.server.dispatch import amanda_config as site_module
+from asyncamanda.server.dispatch.amanda_config import Site
+from asyncamanda.server.enrol.registry import Enrolled, Registry, enroll
+from asyncamanda.server.ledger.access import Record
 from asyncamanda.system.clock import now
 
 KEY = PublicKey("ssh-ed25519", "AAAAC3NzaC1lZDI1NTE5AAAAIAAA", "")

@@ -17,17 +17,17 @@ from tests.system.amandafiles import AmandaFiles
 from tests.system.hungfs import hung_file_system
 
 from asyncamanda.config.server import ServerConfig
-from asyncamanda.core.books import RunKind, RunRow
-from asyncamanda.core.watchdog import WatchPolicy
+from asyncamanda.core.dispatch.records import RunKind, RunRow
+from asyncamanda.core.dispatch.watchdog import WatchPolicy
 from asyncamanda.errors import AsyncamandaError
-from asyncamanda.server.background import Background
-from asyncamanda.server.desk import Desk
-from asyncamanda.server.reach import Reach
-from asyncamanda.server.record import Record
-from asyncamanda.server.registry import Registry
-from asyncamanda.server.relay import Relay
-from asyncamanda.server.runs import Run
-from asyncamanda.server.watch import Watchdog
+from asyncamanda.server.amanda.run import Run
+from asyncamanda.server.background.tasks import Background
+from asyncamanda.server.dispatch.coordinator import Desk
+from asyncamanda.server.dispatch.reach import Reach
+from asyncamanda.server.dispatch.watchdog import Watchdog
+from asyncamanda.server.enrol.registry import Registry
+from asyncamanda.server.ledger.access import Record
+from asyncamanda.server.relay.relay import Relay
 from asyncamanda.system.clock import now
 from asyncamanda.system.processes import has_session, read_process
 
@@ -156,17 +156,17 @@ FOLLOWING = """
 import asyncio, subprocess, sys
 from pathlib import Path
 from asyncamanda.config.server import ServerConfig
-from asyncamanda.core.books import RunKind, RunRow
-from asyncamanda.server import apart
-from asyncamanda.server.amanda import Settings
-from asyncamanda.server.background import Background
-from asyncamanda.server.batches import Batches
-from asyncamanda.server.queue import Queue
-from asyncamanda.server.reach import Reach
-from asyncamanda.server.registry import Registry
-from asyncamanda.server.relay import Relay
-from asyncamanda.server.runs import Run
-from asyncamanda.server.site import Site
+from asyncamanda.core.dispatch.records import RunKind, RunRow
+from asyncamanda.server.background import threads as apart
+from asyncamanda.server.amanda.commands import Settings
+from asyncamanda.server.background.tasks import Background
+from asyncamanda.server.dispatch.batches import Batches
+from asyncamanda.server.dispatch.queue import Queue
+from asyncamanda.server.dispatch.reach import Reach
+from asyncamanda.server.enrol.registry import Registry
+from asyncamanda.server.relay.relay import Relay
+from asyncamanda.server.amanda.run import Run
+from asyncamanda.server.dispatch.amanda_config import Site
 from asyncamanda.system.clock import now
 from asyncamanda.system.processes import read_process
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from asyncamanda.core.alerts import (
+from asyncamanda.core.agent.alerts import (
     LONGEST_LINE,
     AlertKind,
     decide_alert,
@@ -16,7 +16,7 @@ from asyncamanda.core.alerts import (
     standing_failure,
     word_alert,
 )
-from asyncamanda.core.due import Disk, Due, NotDue, decide_due
+from asyncamanda.core.agent.due import Disk, Due, NotDue, decide_due
 from asyncamanda.core.model import Attempt, BackupState, DumpRecord, Memory, Outcome, Policy
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

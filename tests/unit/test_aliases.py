@@ -2,7 +2,7 @@
 
 import pytest
 
-from asyncamanda.server.aliases import is_included, plan_include, render_aliases
+from asyncamanda.server.enrol.ssh_aliases import is_included, plan_include, render_aliases
 
 HEAD = """\
 # Clients that Amanda reaches back through their own connections.

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from asyncamanda.core.allowance import Allowance, Bucket, fill, take
+from asyncamanda.core.dispatch.rate_limit import Allowance, Bucket, fill, take
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -5,12 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncamanda.server.amanda import (
-    is_worker,
-    plan_amdump,
-    plan_amflush,
-    plan_force,
-)
+from asyncamanda.server.amanda.commands import is_worker, plan_amdump, plan_amflush, plan_force
 
 
 def test_a_run_is_for_the_hosts_by_their_exact_names() -> None:

@@ -1,6 +1,6 @@
 """A configuration, as `amadmin CONF config` of Amanda 3.5.1 prints it."""
 
-from asyncamanda.core.amandaconfig import AmandaConfig, parse_config
+from asyncamanda.core.amanda.config import AmandaConfig, parse_config
 
 PRINTED = """\
 # AMANDA CONFIGURATION FROM FILE '/etc/amanda/daily/amanda.conf':

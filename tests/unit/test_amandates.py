@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from asyncamanda.core.amandates import (
+from asyncamanda.core.amanda.amandates import (
     KEPT_REJECTED,
     KEPT_TEXT,
     LATEST_SECOND,

@@ -5,8 +5,8 @@ import string
 
 import pytest
 
-from asyncamanda.core.amcheck import UNKNOWN, Trouble, explain_lines, interpret_amcheck
-from asyncamanda.core.amcheck_lines import MEANINGS, Meaning
+from asyncamanda.core.amanda.amcheck import UNKNOWN, Trouble, explain_lines, interpret_amcheck
+from asyncamanda.core.amanda.amcheck_lines import MEANINGS, Meaning
 
 HEAD = "Amanda Backup Client Hosts Check\n--------------------------------\n"
 WELL = "Client check: 1 host checked in 2.065 seconds.  0 problems found.\n"

@@ -4,8 +4,8 @@ from types import ModuleType
 
 import pytest
 
-from asyncamanda.core import authority
-from asyncamanda.core.authority import (
+from asyncamanda.core.protocol import authority
+from asyncamanda.core.protocol.authority import (
     ALLOWED,
     LONGEST_AMANDA_CONFIG,
     LONGEST_CLIENT,

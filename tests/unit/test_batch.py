@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from asyncamanda.core.batch import (
+from asyncamanda.core.dispatch.batch import (
     MOST_AGAIN,
     SHORTEST_GUESS,
     BatchPolicy,

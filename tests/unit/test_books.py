@@ -2,7 +2,7 @@
 
 import pytest
 
-from asyncamanda.core.books import RequestState, join_verdicts, summarise_verdicts
+from asyncamanda.core.dispatch.records import RequestState, join_verdicts, summarise_verdicts
 from asyncamanda.core.model import DleVerdict, DumpState
 
 STORED, HELD, FAILED = DumpState.STORED, DumpState.HELD, DumpState.FAILED

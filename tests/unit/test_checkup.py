@@ -5,20 +5,35 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from asyncamanda.core.amandates import Rejected
-from asyncamanda.core.checkup.amanda import (
+from asyncamanda.core.amanda.amandates import Rejected
+from asyncamanda.core.doctor.amanda import (
     Trial,
     judge_installed,
     judge_programs,
     judge_trial,
     judge_user,
 )
-from asyncamanda.core.checkup.files import Content, Room, judge_amandates, judge_logs, judge_space
-from asyncamanda.core.checkup.keys import Key, judge_host_key, judge_key, parse_way
-from asyncamanda.core.checkup.rights import Kind, Seen, judge_secret
-from asyncamanda.core.checkup.server import judge_clock, judge_disks, judge_error
-from asyncamanda.core.checkup.tar import Security, Tar, judge_tar
-from asyncamanda.core.checkup.upkeep import (
+from asyncamanda.core.doctor.files import (
+    Content,
+    Room,
+    judge_amandates,
+    judge_logs,
+    judge_space,
+)
+from asyncamanda.core.doctor.findings import (
+    NEEDS,
+    Check,
+    Health,
+    conclude,
+    find_cause,
+    skip,
+    well,
+)
+from asyncamanda.core.doctor.keys import Key, judge_host_key, judge_key, parse_way
+from asyncamanda.core.doctor.rights import Kind, Seen, judge_secret
+from asyncamanda.core.doctor.server import judge_clock, judge_disks, judge_error
+from asyncamanda.core.doctor.tar import Security, Tar, judge_tar
+from asyncamanda.core.doctor.upkeep import (
     Timer,
     find_starts,
     is_cron_name,
@@ -26,8 +41,7 @@ from asyncamanda.core.checkup.upkeep import (
     judge_memory,
     judge_schedule,
 )
-from asyncamanda.core.checkup.verdict import NEEDS, Check, Health, conclude, find_cause, skip, well
-from asyncamanda.core.protocol import DleState, Welcome
+from asyncamanda.core.protocol.messages import DleState, Welcome
 from asyncamanda.errors import EverydayError, Exit, RefusedError
 from asyncamanda.report.doctor import client_check_value, sum_up_client
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from asyncamanda.core.classic import ClassicArguments, is_classic, parse_classic
+from asyncamanda.core.agent.classic import ClassicArguments, is_classic, parse_classic
 
 REST = ["-h", "server", "-c", "/usr/sbin/amdump daily", "-a", "/var/lib/amanda/amandates"]
 

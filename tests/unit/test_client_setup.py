@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from asyncamanda.client.clienttoml import check_present, render_client_toml
-from asyncamanda.client.hostkey import Known, Place, choose_key, name_file, render_known
-from asyncamanda.client.knock import NotYet, Ready, wait_for
-from asyncamanda.client.setup import plan_via
-from asyncamanda.client.wishes import Said, Wishes, read_wishes
+from asyncamanda.client.setup.clienttoml import check_present, render_client_toml
+from asyncamanda.client.setup.hostkey import Known, Place, choose_key, name_file, render_known
+from asyncamanda.client.setup.keys import plan_via
+from asyncamanda.client.setup.options import Said, Wishes, read_wishes
+from asyncamanda.client.setup.probe import NotYet, Ready, wait_for
 from asyncamanda.config.client import ClientConfig, parse_client_config
-from asyncamanda.core.enrolling import Enrolling, render_enroll
-from asyncamanda.core.knocking import plan_nap
-from asyncamanda.core.publickey import PublicKey
-from asyncamanda.core.sshargv import Target
+from asyncamanda.core.ssh.argv import Target
+from asyncamanda.core.ssh.enrolling import Enrolling, render_enroll
+from asyncamanda.core.ssh.probe_rate import plan_nap
+from asyncamanda.core.ssh.publickey import PublicKey
 from asyncamanda.errors import BadDataError, ConfigurationError, RefusedError, UsageError
-from asyncamanda.server.disklist import (
+from asyncamanda.server.enrol.disklist import (
     Configured,
     check_dumptype,
     find_missing,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from asyncamanda.client.look import Look
-from asyncamanda.client.plan import Moments, Plan
-from asyncamanda.client.summary import (
+from asyncamanda.client.start.settings import Moments, Plan
+from asyncamanda.client.state.assessment import Look
+from asyncamanda.client.state.summary import (
     FORMAT,
     LARGEST,
     LATEST,
@@ -17,9 +17,12 @@ from asyncamanda.client.summary import (
     encode_summary,
     summarize_look,
 )
-from asyncamanda.core.amandates import Rejected
-from asyncamanda.core.conditions import Conditions, Pause
-from asyncamanda.core.due import Disk, Witness, decide_due
+from asyncamanda.core.agent.by_gate import decide_served
+from asyncamanda.core.agent.due import Disk, Witness, decide_due
+from asyncamanda.core.agent.starting import Waits
+from asyncamanda.core.agent.summary import judge_summary, summarize
+from asyncamanda.core.amanda.amandates import Rejected
+from asyncamanda.core.conditions.judge import Conditions, Pause
 from asyncamanda.core.model import (
     Attempt,
     BackupState,
@@ -30,10 +33,7 @@ from asyncamanda.core.model import (
     Span,
     Started,
 )
-from asyncamanda.core.served import decide_served
-from asyncamanda.core.sshargv import SshOptions, Target
-from asyncamanda.core.starting import Waits
-from asyncamanda.core.summary import judge_summary, summarize
+from asyncamanda.core.ssh.argv import SshOptions, Target
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

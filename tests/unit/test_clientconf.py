@@ -2,7 +2,7 @@
 
 import pytest
 
-from asyncamanda.core.clientconf import ASKED, parse_client_conf
+from asyncamanda.core.amanda.client_conf import ASKED, parse_client_conf
 
 PRINTED = "/a\n/l\n/x\n/bin/tar\n/d\n/t\n"
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from asyncamanda.core.conditions import (
+from asyncamanda.core.conditions.judge import (
     MAINS_ONLY,
     Condition,
     Conditions,
@@ -20,8 +20,8 @@ from asyncamanda.core.conditions import (
     relaxes_at,
     survey_conditions,
 )
-from asyncamanda.core.surroundings import Kind, Network, Surroundings
-from asyncamanda.core.windows import parse_window
+from asyncamanda.core.conditions.surroundings import Kind, Network, Surroundings
+from asyncamanda.core.conditions.windows import parse_window
 
 NOW = datetime(2026, 11, 23, 19, 15, tzinfo=UTC)  # a Monday, 20:15 in Berlin
 BERLIN = ZoneInfo("Europe/Berlin")

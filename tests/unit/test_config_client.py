@@ -14,12 +14,12 @@ from asyncamanda.config.client import (
     candidate_files,
     parse_client_config,
 )
-from asyncamanda.core.conditions import MAINS_ONLY, Conditions, Pause
-from asyncamanda.core.interval import ALLOWED as SPANS
+from asyncamanda.core.conditions.judge import MAINS_ONLY, Conditions, Pause
+from asyncamanda.core.conditions.windows import parse_window
 from asyncamanda.core.model import Policy, Watch
-from asyncamanda.core.sshargv import ALLOWED as TARGETS
-from asyncamanda.core.sshargv import SshOptions, Target
-from asyncamanda.core.windows import parse_window
+from asyncamanda.core.ssh.argv import ALLOWED as TARGETS
+from asyncamanda.core.ssh.argv import SshOptions, Target
+from asyncamanda.core.values.interval import ALLOWED as SPANS
 from asyncamanda.errors import ConfigurationError
 
 OFFICE_AND_NIGHT = (parse_window("Mon..Fri 08:00-19:00"), parse_window("22:00-06:00"))

@@ -5,8 +5,8 @@ from datetime import time, timedelta
 import pytest
 
 from asyncamanda.config.server import Limits, Restore, ServerConfig, parse_server_config
-from asyncamanda.core.flush import FlushKind, FlushPolicy
-from asyncamanda.core.watchdog import WatchPolicy
+from asyncamanda.core.dispatch.flush import FlushKind, FlushPolicy
+from asyncamanda.core.dispatch.watchdog import WatchPolicy
 from asyncamanda.errors import ConfigurationError
 
 

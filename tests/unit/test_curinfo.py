@@ -2,7 +2,7 @@
 
 import pytest
 
-from asyncamanda.core.curinfo import TapedLevel, parse_curinfo, sanitise_name
+from asyncamanda.core.amanda.curinfo import TapedLevel, parse_curinfo, sanitise_name
 
 INFO = """\
 version: 0

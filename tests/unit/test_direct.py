@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from asyncamanda.core.direct import (
+from asyncamanda.core.agent.by_command import (
     BackedUp,
     NotBackedUp,
     explain_status,
@@ -14,7 +14,7 @@ from asyncamanda.core.direct import (
     may_move,
     names_one_client,
 )
-from asyncamanda.core.due import Disk
+from asyncamanda.core.agent.due import Disk
 from asyncamanda.core.model import DumpRecord, Outcome
 
 AMDUMP = "/usr/sbin/amdump daily"

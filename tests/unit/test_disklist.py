@@ -2,7 +2,7 @@
 
 import pytest
 
-from asyncamanda.core.disklist import (
+from asyncamanda.core.amanda.disklist import (
     Dle,
     find_included,
     join_disklist,
@@ -11,7 +11,7 @@ from asyncamanda.core.disklist import (
     parse_disklist,
     parse_dles,
 )
-from asyncamanda.core.filters import Filters
+from asyncamanda.core.amanda.filters import Filters
 
 # as Amanda 3.5.1 prints it, without the settings that nothing here reads
 BLOCK = """\

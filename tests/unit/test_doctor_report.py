@@ -2,19 +2,19 @@
 
 import pytest
 
-from asyncamanda.core.amcheck import Trouble
-from asyncamanda.core.checkup.verdict import Check, Health
-from asyncamanda.core.disklist import Dle
-from asyncamanda.core.publickey import PublicKey
+from asyncamanda.core.amanda.amcheck import Trouble
+from asyncamanda.core.amanda.disklist import Dle
+from asyncamanda.core.doctor.findings import Check, Health
+from asyncamanda.core.ssh.publickey import PublicKey
 from asyncamanda.report.doctor import (
     check_value,
     render_check,
     sum_up_checks,
     trouble_value,
 )
-from asyncamanda.server.amanda import Answer
-from asyncamanda.server.doctor import check_answer, judge_dles, plan_amcheck, plan_ssh
-from asyncamanda.server.registry import Enrolled
+from asyncamanda.server.amanda.commands import Answer
+from asyncamanda.server.enrol.doctor import check_answer, judge_dles, plan_amcheck, plan_ssh
+from asyncamanda.server.enrol.registry import Enrolled
 
 OK, WARNING, BAD, ABSENT, SKIPPED = Health
 MENDED = Trouble("odd", "why it matters", "what mends it")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from asyncamanda.core.due import (
+from asyncamanda.core.agent.due import (
     Disk,
     Due,
     NotDue,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from asyncamanda.core.filters import (
+from asyncamanda.core.amanda.filters import (
     GZIP,
     Filters,
     FiltersRefused,

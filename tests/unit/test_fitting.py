@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from asyncamanda.core.fitting import encode_answer
 from asyncamanda.core.model import DleProgress, DleVerdict, DumpState
-from asyncamanda.core.protocol import (
+from asyncamanda.core.protocol.fitting import encode_answer
+from asyncamanda.core.protocol.messages import (
     LARGEST_FROM_SERVER,
     DleState,
     Finished,

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from asyncamanda.core.flush import (
+from asyncamanda.core.dispatch.flush import (
     FlushHistory,
     FlushKind,
     FlushPolicy,

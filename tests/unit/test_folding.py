@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from asyncamanda.core.folding import EVERY, MOST, Folder
+from asyncamanda.core.values.repeated_lines import EVERY, MOST, Folder
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import asyncamanda
-from asyncamanda.core.foreign import parse_json
+from asyncamanda.core.values.foreign import parse_json
 
 DEEP = "[" * 20_000 + "]" * 20_000
 SOURCE = Path(asyncamanda.__file__).parent
@@ -32,4 +32,4 @@ def test_nothing_reads_json_in_another_way() -> None:
         for path in SOURCE.rglob("*.py")
         if readers.search(path.read_text("utf-8"))
     }
-    assert found == {"core/foreign.py"}
+    assert found == {"core/values/foreign.py"}

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from asyncamanda.client.gatefaults import (
+from asyncamanda.client.gate.gatefaults import (
     Standing,
     explain_closed,
     explain_garbled,
@@ -12,9 +12,9 @@ from asyncamanda.client.gatefaults import (
     explain_refused,
     explain_stop,
 )
-from asyncamanda.client.line import Closed, Garbled
-from asyncamanda.core.protocol import Refused
-from asyncamanda.core.sshargv import Target
+from asyncamanda.client.gate.session import Closed, Garbled
+from asyncamanda.core.protocol.messages import Refused
+from asyncamanda.core.ssh.argv import Target
 from asyncamanda.errors import EverydayError, Exit, LaterError
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from asyncamanda.core.hanging import EXCUSED_FOR, is_excuse, tells_at
+from asyncamanda.core.agent.hanging import EXCUSED_FOR, is_excuse, tells_at
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from asyncamanda.core.header import HEADER_BYTES, DumpHeader, FileKind, parse_header
+from asyncamanda.core.amanda.header import HEADER_BYTES, DumpHeader, FileKind, parse_header
 
 RUN = "20261128162409"
 HELD = f"""\

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from asyncamanda.core.heartbeat import Beat, Pulse, beat, hear, start_pulse
+from asyncamanda.core.protocol.heartbeat import Beat, Pulse, beat, hear, start_pulse
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 EVERY = timedelta(seconds=15)

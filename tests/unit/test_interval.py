@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from asyncamanda.core.interval import (
+from asyncamanda.core.values.interval import (
     LONGEST,
     format_age,
     format_interval,

@@ -3,10 +3,10 @@
 import json
 from datetime import UTC, datetime, timedelta
 
-from asyncamanda.core.amandates import Rejected, parse_amandates
-from asyncamanda.core.due import Disk, decide_due
+from asyncamanda.core.agent.due import Disk, decide_due
+from asyncamanda.core.amanda.amandates import Rejected, parse_amandates
 from asyncamanda.core.model import Attempt, DleProgress, DumpRecord, Outcome, Policy
-from asyncamanda.core.protocol import Progress, Queued, Running
+from asyncamanda.core.protocol.messages import Progress, Queued, Running
 from asyncamanda.report.json import (
     attempt_value,
     decision_value,

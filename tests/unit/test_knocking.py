@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from asyncamanda.core.knocking import plan_nap, punishes
+from asyncamanda.core.ssh.probe_rate import plan_nap, punishes
 
 FAILED_LOGIN, NO_LOGIN, SHUT_ABOVE = 5.0, 1.0, 15.0  # sshd 10.0's, in seconds
 KEY_TYPES = 3  # of which ssh-keyscan asks, each by a connection of its own

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from asyncamanda.client.memory import FORMAT, decode_memory, encode_memory
-from asyncamanda.core.bounds import MOST_ENTRIES
+from asyncamanda.client.state.memory import FORMAT, decode_memory, encode_memory
+from asyncamanda.core.agent.by_gate import heed_welcome
+from asyncamanda.core.agent.remember import note_end
 from asyncamanda.core.model import (
     Attempt,
     BackupState,
@@ -20,15 +21,14 @@ from asyncamanda.core.model import (
     Span,
     Started,
 )
-from asyncamanda.core.protocol import (
+from asyncamanda.core.protocol.bounds import MOST_ENTRIES
+from asyncamanda.core.protocol.messages import (
     LARGEST_FROM_SERVER,
     DleState,
     Welcome,
     encode,
     server_decoder,
 )
-from asyncamanda.core.remember import note_end
-from asyncamanda.core.served import heed_welcome
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
 DUMP = DumpRecord('/\udce9\n"', 3, NOW, 36_000)

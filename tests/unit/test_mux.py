@@ -4,8 +4,8 @@ import struct
 
 import pytest
 
-from asyncamanda.core import mux
-from asyncamanda.core.mux import Decoder, Packet, Reply, ReplyDecoder
+from asyncamanda.core.protocol import mux
+from asyncamanda.core.protocol.mux import Decoder, Packet, Reply, ReplyDecoder
 
 # as mux.c of OpenSSH 9.2 builds them: mux_client_hello_exchange(), mux_client_request_alive() and
 # mux_client_request_session()

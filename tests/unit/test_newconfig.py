@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from asyncamanda.config.server import ServerConfig, parse_server_config
-from asyncamanda.server.newconfig import LEAST_SIZE, NewConfig, render_amanda_conf
-from asyncamanda.server.setup import SERVER_TOML
+from asyncamanda.server.enrol.newconfig import LEAST_SIZE, NewConfig, render_amanda_conf
+from asyncamanda.server.enrol.setup import SERVER_TOML
 
 MEGABYTE = 1 << 20
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from asyncamanda.core.packets import (
+from asyncamanda.core.amanda.packets import (
     ACK,
     LARGEST,
     MOST_OPEN,

@@ -6,7 +6,23 @@ from datetime import timedelta
 import pytest
 from tests.unit.test_served import NOW, RUN, dle, finished, said, welcome
 
-from asyncamanda.core.due import Due, decide_due, is_stale, survey_disks
+from asyncamanda.core.agent.by_gate import (
+    come_back_at,
+    contact_at,
+    decide_served,
+    heed_welcome,
+    settle_unseen,
+)
+from asyncamanda.core.agent.due import Due, decide_due, is_stale, survey_disks
+from asyncamanda.core.agent.peer import (
+    be_named,
+    disown,
+    find_differences,
+    name_key,
+    own,
+    read_host_keys,
+)
+from asyncamanda.core.agent.remember import KEPT_ATTEMPTS, next_try_at, settles_at
 from asyncamanda.core.model import (
     EPOCH,
     Attempt,
@@ -18,22 +34,6 @@ from asyncamanda.core.model import (
     Policy,
     Span,
     Started,
-)
-from asyncamanda.core.peer import (
-    be_named,
-    disown,
-    find_differences,
-    name_key,
-    own,
-    read_host_keys,
-)
-from asyncamanda.core.remember import KEPT_ATTEMPTS, next_try_at, settles_at
-from asyncamanda.core.served import (
-    come_back_at,
-    contact_at,
-    decide_served,
-    heed_welcome,
-    settle_unseen,
 )
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

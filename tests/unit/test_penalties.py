@@ -2,8 +2,8 @@
 
 import pytest
 
-from asyncamanda.core.checkup.penalties import judge_penalties
-from asyncamanda.core.checkup.verdict import Health
+from asyncamanda.core.doctor.findings import Health
+from asyncamanda.core.doctor.penalties import judge_penalties
 
 # as OpenSSH 10.0 prints them
 ON = "persourcepenalties crash:90 authfail:5 noauth:1 grace-exceeded:10 max:600 min:15\n"

@@ -3,8 +3,8 @@
 import pytest
 from tests.samples import read_sample
 
+from asyncamanda.core.amanda.amstatus import parse_amstatus
 from asyncamanda.core.model import DleProgress
-from asyncamanda.core.progress import parse_amstatus
 
 RUN = "20261123055725"
 

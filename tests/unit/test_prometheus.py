@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from asyncamanda.core.model import Outcome
-from asyncamanda.core.printable import printable_lines
+from asyncamanda.core.values.printable import printable_lines
 from asyncamanda.report.prometheus import Standing, render_prometheus
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

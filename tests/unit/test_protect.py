@@ -5,9 +5,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from asyncamanda.core.books import Protection, ProtectionKind
+from asyncamanda.core.dispatch.protect import (
+    decide_protection,
+    disown_baseless,
+    next_protection,
+)
+from asyncamanda.core.dispatch.records import Protection, ProtectionKind
 from asyncamanda.core.model import DleVerdict, DumpState
-from asyncamanda.core.protect import decide_protection, disown_baseless, next_protection
 
 BEFORE, THEN, LATER = "20261123010000", "20261124010000", "20261125010000"
 FORCE, NO_BUMP = ProtectionKind.FORCE, ProtectionKind.FORCE_NO_BUMP

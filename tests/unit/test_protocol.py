@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from asyncamanda.core.model import DleProgress, DleVerdict, DumpState
-from asyncamanda.core.protocol import (
+from asyncamanda.core.protocol.codec import fit_record, read_record, write_record
+from asyncamanda.core.protocol.messages import (
     LARGEST_FROM_CLIENT,
     LARGEST_FROM_SERVER,
     Again,
@@ -38,7 +39,6 @@ from asyncamanda.core.protocol import (
     refuse_protocol,
     server_decoder,
 )
-from asyncamanda.core.wire import fit_record, read_record, write_record
 
 NOW = datetime(2026, 11, 24, 15, 15, 4, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from asyncamanda.core.publickey import PublicKey, parse_public_key
+from asyncamanda.core.ssh.publickey import PublicKey, parse_public_key
 
 # by ssh-keygen, which printed the fingerprints, too
 ED25519 = "AAAAC3NzaC1lZDI1NTE5AAAAIKGvx2VdlHTVOPYIzD6z+u3ZYW2oYbu1kPDYYB/5Kr4z"

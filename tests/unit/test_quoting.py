@@ -2,7 +2,7 @@
 
 import pytest
 
-from asyncamanda.core.quoting import quote, unquote
+from asyncamanda.core.amanda.quoting import quote, unquote
 
 # what Amanda::Util::quote_string() of Amanda 3.5.1 returned for each
 WRITTEN = [

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from asyncamanda.core.publickey import PublicKey
+from asyncamanda.core.ssh.publickey import PublicKey
 from asyncamanda.errors import RefusedError
-from asyncamanda.server.registry import (
+from asyncamanda.server.enrol.registry import (
     Enrolled,
     parse_line,
     parse_registry,

@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from asyncamanda.core.model import END_OF_TIME, Attempt, DumpRecord, Memory, Outcome, Span, Started
-from asyncamanda.core.remember import (
+from asyncamanda.core.agent.remember import (
     KEPT_ATTEMPTS,
     KEPT_NAMES,
     KEPT_SPANS,
@@ -18,6 +17,7 @@ from asyncamanda.core.remember import (
     note_unseen_end,
     settles_at,
 )
+from asyncamanda.core.model import END_OF_TIME, Attempt, DumpRecord, Memory, Outcome, Span, Started
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from asyncamanda.core.retry import fingerprint, plan_retry, retry_at, spread_offset
-from asyncamanda.core.surroundings import Kind, Network, Surroundings
+from asyncamanda.core.agent.retry import fingerprint, plan_retry, retry_at, spread_offset
+from asyncamanda.core.conditions.surroundings import Kind, Network, Surroundings
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

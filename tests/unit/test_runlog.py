@@ -5,8 +5,8 @@ import time
 import pytest
 from tests.samples import list_run_logs, read_sample
 
+from asyncamanda.core.amanda.runlog import NO_WORD, PLANNER_DIED, RunLog, parse_run_log
 from asyncamanda.core.model import DleVerdict, DumpState
-from asyncamanda.core.runlog import NO_WORD, PLANNER_DIED, RunLog, parse_run_log
 
 STORED, HELD, FAILED = DumpState.STORED, DumpState.HELD, DumpState.FAILED
 MISSING, SKIPPED = DumpState.MISSING, DumpState.SKIPPED

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from asyncamanda.core import units
-from asyncamanda.core.inhibit import INHIBIT_ACTIONS
-from asyncamanda.core.schedule import (
+from asyncamanda.core.conditions.inhibit import INHIBIT_ACTIONS
+from asyncamanda.core.schedule import systemd as units
+from asyncamanda.core.schedule.cron import (
     ANACRONTAB,
     CRON_FILE,
     DISPATCHER,
@@ -23,7 +23,7 @@ from asyncamanda.core.schedule import (
     read_block,
     render_schedule,
 )
-from asyncamanda.core.units import Starts
+from asyncamanda.core.schedule.systemd import Starts
 
 PROGRAM = "/opt/asyncamanda/bin/asyncamanda"
 STARTS = Starts((PROGRAM,), "backup", (), "/var/lib/asyncamanda/client/desktop.json")

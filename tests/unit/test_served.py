@@ -5,20 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from asyncamanda.core.direct import BackedUp, NotBackedUp
-from asyncamanda.core.due import Disk, Due, NotDue, Standing, Witness, force_due, is_all_parked
-from asyncamanda.core.model import (
-    Attempt,
-    DleVerdict,
-    DumpRecord,
-    DumpState,
-    Memory,
-    Outcome,
-    Policy,
-    Watch,
-)
-from asyncamanda.core.protocol import DleState, Finished, Refused, Welcome
-from asyncamanda.core.served import (
+from asyncamanda.core.agent.by_command import BackedUp, NotBackedUp
+from asyncamanda.core.agent.by_gate import (
     NAMED,
     come_back_at,
     conclude,
@@ -32,6 +20,26 @@ from asyncamanda.core.served import (
     settle_unseen,
     shift_clock,
 )
+from asyncamanda.core.agent.due import (
+    Disk,
+    Due,
+    NotDue,
+    Standing,
+    Witness,
+    force_due,
+    is_all_parked,
+)
+from asyncamanda.core.model import (
+    Attempt,
+    DleVerdict,
+    DumpRecord,
+    DumpState,
+    Memory,
+    Outcome,
+    Policy,
+    Watch,
+)
+from asyncamanda.core.protocol.messages import DleState, Finished, Refused, Welcome
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)

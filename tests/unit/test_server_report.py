@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from asyncamanda.commands.server.queue import parse_view
-from asyncamanda.core.books import RunKind, RunRow
-from asyncamanda.core.filters import Filters
+from asyncamanda.core.amanda.filters import Filters
+from asyncamanda.core.dispatch.records import RunKind, RunRow
 from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.report.server import (
     DLE_HEADS,

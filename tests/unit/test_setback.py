@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from asyncamanda.core.setback import LONGEST, Setback, bear_failure
+from asyncamanda.core.dispatch.setback import LONGEST, Setback, bear_failure
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

@@ -12,15 +12,15 @@ from rich.live import Live
 from rich.progress import Progress, TextColumn
 from rich.spinner import Spinner
 
-from asyncamanda.client.telling.desktop import notification_of
-from asyncamanda.client.telling.mail import compose_mail
-from asyncamanda.client.telling.pings import ping_body
-from asyncamanda.core.alerts import Alert, AlertKind, render_body, render_subject
-from asyncamanda.core.amcheck import Trouble
-from asyncamanda.core.checkup.verdict import Check, Health
+from asyncamanda.client.notify.desktop import notification_of
+from asyncamanda.client.notify.mail import compose_mail
+from asyncamanda.client.notify.pings import ping_body
+from asyncamanda.core.agent.alerts import Alert, AlertKind, render_body, render_subject
+from asyncamanda.core.amanda.amcheck import Trouble
+from asyncamanda.core.doctor.findings import Check, Health
 from asyncamanda.core.model import DleProgress, DleVerdict, DumpState
-from asyncamanda.core.printable import clip, printable
-from asyncamanda.core.protocol import Finished, Queued, Running
+from asyncamanda.core.protocol.messages import Finished, Queued, Running
+from asyncamanda.core.values.printable import clip, printable
 from asyncamanda.report.doctor import render_check
 from asyncamanda.report.json import render_event, render_json
 from asyncamanda.report.live import LiveView
@@ -29,8 +29,8 @@ from asyncamanda.report.page import fold
 from asyncamanda.report.prometheus import Standing, render_prometheus
 from asyncamanda.report.stream import clean, styled
 from asyncamanda.report.table import print_glance, print_table
-from asyncamanda.server import attach, gate
-from asyncamanda.server.background import write_log, write_trace
+from asyncamanda.server.background.tasks import write_log, write_trace
+from asyncamanda.server.gate import attach, gate
 from asyncamanda.system.journal import JournalLine, journal_fields
 
 NOW = datetime(2026, 11, 24, 15, 15, 4, tzinfo=UTC)

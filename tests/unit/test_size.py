@@ -2,7 +2,7 @@
 
 import pytest
 
-from asyncamanda.core.size import format_size, parse_size
+from asyncamanda.core.values.size import format_size, parse_size
 
 
 @pytest.mark.parametrize(

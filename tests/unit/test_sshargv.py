@@ -4,7 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from asyncamanda.core.sshargv import SshOptions, Target, parse_target, plan_master, plan_session
+from asyncamanda.core.ssh.argv import (
+    SshOptions,
+    Target,
+    parse_target,
+    plan_master,
+    plan_session,
+)
 
 
 @pytest.mark.parametrize(

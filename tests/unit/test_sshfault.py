@@ -2,7 +2,7 @@
 
 import pytest
 
-from asyncamanda.core.sshfault import Fault, interpret_connect_failure
+from asyncamanda.core.ssh.fault import Fault, interpret_connect_failure
 
 CHANGED = """@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
 @    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @

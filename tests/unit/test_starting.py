@@ -9,8 +9,28 @@ from itertools import cycle, pairwise
 
 import pytest
 
-from asyncamanda.core.direct import find_moved, judge_run
-from asyncamanda.core.due import Disk, Due, NotDue, decide_due, survey_disks
+from asyncamanda.core.agent.by_command import find_moved, judge_run
+from asyncamanda.core.agent.by_gate import conclude, decide_served
+from asyncamanda.core.agent.due import Disk, Due, NotDue, decide_due, survey_disks
+from asyncamanda.core.agent.remember import (
+    forget_tries,
+    note_bad_run,
+    note_end,
+    note_start,
+    note_try,
+    note_unseen_end,
+)
+from asyncamanda.core.agent.retry import plan_retry
+from asyncamanda.core.agent.starting import (
+    Hindrance,
+    Patience,
+    Urge,
+    Wait,
+    Waits,
+    decide_start,
+    heed_retry,
+    survey_waits,
+)
 from asyncamanda.core.model import (
     END_OF_TIME,
     Attempt,
@@ -21,26 +41,6 @@ from asyncamanda.core.model import (
     Span,
     Started,
     Watch,
-)
-from asyncamanda.core.remember import (
-    forget_tries,
-    note_bad_run,
-    note_end,
-    note_start,
-    note_try,
-    note_unseen_end,
-)
-from asyncamanda.core.retry import plan_retry
-from asyncamanda.core.served import conclude, decide_served
-from asyncamanda.core.starting import (
-    Hindrance,
-    Patience,
-    Urge,
-    Wait,
-    Waits,
-    decide_start,
-    heed_retry,
-    survey_waits,
 )
 
 NOW = datetime(2026, 11, 23, 0, 7, tzinfo=UTC)

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from asyncamanda.core.amandates import Rejected
-from asyncamanda.core.due import Disk, Witness
+from asyncamanda.core.agent.due import Disk, Witness
+from asyncamanda.core.agent.summary import Summary, judge_summary
+from asyncamanda.core.amanda.amandates import Rejected
 from asyncamanda.core.model import Attempt, DumpRecord, Outcome, Policy, Watch
-from asyncamanda.core.summary import Summary, judge_summary
 from asyncamanda.report.json import render_json
 from asyncamanda.report.status import (
     advise,

@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 from asyncamanda.config.server import ServerConfig
-from asyncamanda.core.heartbeat import GONE_AFTER
-from asyncamanda.server import stuck
-from asyncamanda.server.carriers import VOUCH_EVERY
+from asyncamanda.core.protocol.heartbeat import GONE_AFTER
+from asyncamanda.server.gate import stuck_dispatcher as stuck
+from asyncamanda.server.relay.open_streams import VOUCH_EVERY
 
 
 def test_streams_live_longer_than_it_takes_to_replace_a_dispatcher() -> None:

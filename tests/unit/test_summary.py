@@ -5,9 +5,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from asyncamanda.core.due import Disk, Witness
+from asyncamanda.core.agent.due import Disk, Witness
+from asyncamanda.core.agent.summary import (
+    KEPT_DETAIL,
+    State,
+    Summary,
+    due_at,
+    judge_summary,
+    summarize,
+)
 from asyncamanda.core.model import Attempt, DumpRecord, Outcome, Policy, Watch
-from asyncamanda.core.summary import KEPT_DETAIL, State, Summary, due_at, judge_summary, summarize
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from asyncamanda.core.inhibit import INHIBIT_ACTIONS, format_what
-from asyncamanda.core.links import has_default_route, parse_link
-from asyncamanda.core.networkmanager import (
+from asyncamanda.core.conditions.inhibit import INHIBIT_ACTIONS, format_what
+from asyncamanda.core.conditions.links import has_default_route, parse_link
+from asyncamanda.core.conditions.networkmanager import (
     ActiveConnection,
     Reach,
     is_unmanaged,
@@ -17,13 +17,13 @@ from asyncamanda.core.networkmanager import (
     parse_reach,
     parse_ssid,
 )
-from asyncamanda.core.power import (
+from asyncamanda.core.conditions.power import (
     Power,
     interpret_supplies,
     parse_display_device,
     parse_on_battery,
 )
-from asyncamanda.core.surroundings import Kind, Network
+from asyncamanda.core.conditions.surroundings import Kind, Network
 
 Attributes = Mapping[str, str]
 ON, OFF = {"type": "Mains", "online": "1"}, {"type": "Mains", "online": "0"}

@@ -6,20 +6,20 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from asyncamanda.client.telling.desktop import find_session_bus, notification_of
-from asyncamanda.client.telling.handoff import (
+from asyncamanda.client.notify.desktop import find_session_bus, notification_of
+from asyncamanda.client.notify.handoff import (
     KEPT,
     LARGEST,
     decode_alerts,
     encode_alerts,
     keep_fresh,
 )
-from asyncamanda.client.telling.mail import compose_mail
-from asyncamanda.client.telling.pings import ping_url
-from asyncamanda.client.telling.sent import PingKind, Sent
-from asyncamanda.client.telling.urls import name_urls, parse_urls
+from asyncamanda.client.notify.mail import compose_mail
+from asyncamanda.client.notify.pings import ping_url
+from asyncamanda.client.notify.sent import PingKind, Sent
+from asyncamanda.client.notify.urls import name_urls, parse_urls
 from asyncamanda.commands.notify import judge_sent
-from asyncamanda.core.alerts import Alert, AlertKind, word_alert
+from asyncamanda.core.agent.alerts import Alert, AlertKind, word_alert
 from asyncamanda.errors import Exit
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -5,8 +5,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from asyncamanda.core.amandates import Rejected, parse_amandates
-from asyncamanda.core.due import Decision, Disk, NotDue, Witness, decide_due, survey_disks
+from asyncamanda.core.agent.due import (
+    Decision,
+    Disk,
+    NotDue,
+    Witness,
+    decide_due,
+    survey_disks,
+)
+from asyncamanda.core.amanda.amandates import Rejected, parse_amandates
 from asyncamanda.core.model import (
     EPOCH,
     Attempt,
@@ -18,8 +25,8 @@ from asyncamanda.core.model import (
     Span,
     Watch,
 )
-from asyncamanda.core.printable import printable
-from asyncamanda.core.protocol import Queued, Running
+from asyncamanda.core.protocol.messages import Queued, Running
+from asyncamanda.core.values.printable import printable
 from asyncamanda.report.text import (
     describe_attempt,
     describe_disk,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from asyncamanda.core.tickets import (
+from asyncamanda.core.protocol.tickets import (
     Claim,
     Finding,
     Machine,

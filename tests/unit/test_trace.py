@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 from tests.samples import read_sample
 
-from asyncamanda.core.trace import find_begun, find_chunkers, find_dumpers, find_start
+from asyncamanda.core.amanda.trace import find_begun, find_chunkers, find_dumpers, find_start
 
 RUN = "20261123055457"
 

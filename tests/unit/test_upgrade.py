@@ -2,7 +2,7 @@
 
 import pytest
 
-from asyncamanda.server.upgrade import Code
+from asyncamanda.server.background.upgrade import Code
 
 OLD, NEW, GONE = "(1)=a.py", "(2)=a.py", "2=a.py"
 OTHER, LOADED = "(3)=b.py", "(4)=c.py"

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from asyncamanda.core.watchdog import (
+from asyncamanda.core.dispatch.watchdog import (
     Act,
     Cut,
     DumpSight,

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from asyncamanda.core.windows import (
+from asyncamanda.core.conditions.windows import (
     Window,
     format_wall,
     format_window,

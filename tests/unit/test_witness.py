@@ -5,9 +5,16 @@ from datetime import UTC, datetime
 
 import pytest
 
+from asyncamanda.core.amanda.runlog import RunLog
+from asyncamanda.core.amanda.witness import (
+    NO_WITNESS,
+    UNREADABLE,
+    Dump,
+    Evidence,
+    RunFacts,
+    weigh,
+)
 from asyncamanda.core.model import DleVerdict, DumpState
-from asyncamanda.core.runlog import RunLog
-from asyncamanda.core.witness import NO_WITNESS, UNREADABLE, Dump, Evidence, RunFacts, weigh
 
 RUN, OLDER = "20261123055457", "20261122010101"
 BEGUN_AT = datetime(2026, 11, 23, 5, 54, 57, tzinfo=UTC)

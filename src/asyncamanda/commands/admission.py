@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
-from asyncamanda.client.knock import NotYet, Ready, knock, wait_for
-from asyncamanda.client.setup import is_root_at, run_via
-from asyncamanda.client.wishes import Wishes
+from asyncamanda.client.setup.keys import is_root_at, run_via
+from asyncamanda.client.setup.options import Wishes
+from asyncamanda.client.setup.probe import NotYet, Ready, knock, wait_for
 from asyncamanda.commands.telling import again, tell
-from asyncamanda.core.enrolling import Enrolling, render_enroll
-from asyncamanda.core.interval import format_interval
-from asyncamanda.core.knocking import plan_nap
-from asyncamanda.core.publickey import PublicKey
+from asyncamanda.core.ssh.enrolling import Enrolling, render_enroll
+from asyncamanda.core.ssh.probe_rate import plan_nap
+from asyncamanda.core.ssh.publickey import PublicKey
+from asyncamanda.core.values.interval import format_interval
 from asyncamanda.errors import ConfigurationError, LaterError, RefusedError
 from asyncamanda.report.text import name_disks
 from asyncamanda.system.clock import now as read_clock

@@ -2,9 +2,9 @@
 
 import argparse
 
-from asyncamanda.client.look import look_around
-from asyncamanda.client.moment import survey
-from asyncamanda.client.plan import plan_configured
+from asyncamanda.client.moments.moment import survey
+from asyncamanda.client.start.settings import plan_configured
+from asyncamanda.client.state.assessment import look_around
 from asyncamanda.commands.options import add_common
 from asyncamanda.commands.show import print_conditions, print_disks, print_oddities, print_waits
 from asyncamanda.errors import Exit

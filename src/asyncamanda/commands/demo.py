@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from asyncamanda.core.foreign import parse_json
+from asyncamanda.core.values.foreign import parse_json
 from asyncamanda.errors import Exit, NotStoredError
 from asyncamanda.lab import AmandaServer, Host, Lab
 from asyncamanda.report.stream import styled

@@ -4,7 +4,7 @@ import argparse
 
 from asyncamanda.client.doctor.examination import Examination
 from asyncamanda.commands.options import add_common
-from asyncamanda.core.checkup.verdict import conclude
+from asyncamanda.core.doctor.findings import conclude
 from asyncamanda.errors import Exit
 from asyncamanda.report.doctor import (
     CLIENT_HEAD,

@@ -2,14 +2,14 @@
 
 import argparse
 
-from asyncamanda.client.look import find_holder
-from asyncamanda.client.memory import read_memory
-from asyncamanda.client.plan import plan_configured
+from asyncamanda.client.start.settings import plan_configured
+from asyncamanda.client.state.assessment import find_holder
+from asyncamanda.client.state.memory import read_memory
 from asyncamanda.commands.options import add_common
-from asyncamanda.core.interval import format_age
+from asyncamanda.core.agent.remember import note_unseen_end
 from asyncamanda.core.model import Attempt
-from asyncamanda.core.printable import printable
-from asyncamanda.core.remember import note_unseen_end
+from asyncamanda.core.values.interval import format_age
+from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import Exit
 from asyncamanda.report.json import attempt_value, render_json
 from asyncamanda.report.table import print_table

@@ -5,12 +5,12 @@ import os
 import socket
 from collections.abc import Sequence
 
-from asyncamanda.client.plan import find_handoff, plan_configured
-from asyncamanda.client.telling import JOURNAL, PingKind, Sent, ping, tell
-from asyncamanda.client.telling.logins import show_left
+from asyncamanda.client.notify.channels import JOURNAL, PingKind, Sent, ping, tell
+from asyncamanda.client.notify.logins import show_left
+from asyncamanda.client.start.settings import find_handoff, plan_configured
 from asyncamanda.commands.options import add_common
-from asyncamanda.core.alerts import AlertKind, word_alert
-from asyncamanda.core.printable import printable
+from asyncamanda.core.agent.alerts import AlertKind, word_alert
+from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import ConfigurationError, Exit, RefusedError
 from asyncamanda.report.json import render_json
 from asyncamanda.report.narrator import is_watched

@@ -5,20 +5,21 @@ import socket
 import sys
 from dataclasses import dataclass, replace
 
-from asyncamanda.client import agent, note
-from asyncamanda.client.aftermath import report_trouble
-from asyncamanda.client.agent import Deferral
-from asyncamanda.client.look import Look, look_around
-from asyncamanda.client.moment import await_turn, find_hindrance
-from asyncamanda.client.plan import Plan, plan_configured
-from asyncamanda.client.summary import show_standing
-from asyncamanda.client.vigil import tell_stale
+from asyncamanda.client.backup import agent
+from asyncamanda.client.backup.aftermath import report_trouble
+from asyncamanda.client.backup.agent import Deferral
+from asyncamanda.client.moments.moment import await_turn, find_hindrance
+from asyncamanda.client.moments.stale_watch import tell_stale
+from asyncamanda.client.start.settings import Plan, plan_configured
+from asyncamanda.client.state import skip_note as note
+from asyncamanda.client.state.assessment import Look, look_around
+from asyncamanda.client.state.summary import show_standing
 from asyncamanda.commands.options import add_common
-from asyncamanda.core.conditions import explain_deferred
-from asyncamanda.core.due import NotDue
-from asyncamanda.core.interval import format_age
+from asyncamanda.core.agent.due import NotDue
+from asyncamanda.core.agent.starting import Urge
+from asyncamanda.core.conditions.judge import explain_deferred
 from asyncamanda.core.model import Attempt
-from asyncamanda.core.starting import Urge
+from asyncamanda.core.values.interval import format_age
 from asyncamanda.errors import (
     AsyncamandaError,
     BadDataError,

@@ -6,14 +6,14 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from asyncamanda.client import schedule
-from asyncamanda.client.schedule import Change, Installation, Removal, ScheduleStatus
+from asyncamanda.client.schedule import install as schedule
+from asyncamanda.client.schedule.install import Change, Installation, Removal, ScheduleStatus
 from asyncamanda.commands.asking import is_agreed
 from asyncamanda.commands.options import add_common
 from asyncamanda.commands.telling import tell
 from asyncamanda.config.client import candidate_files, load_client_config
-from asyncamanda.core.printable import printable
-from asyncamanda.core.schedule import Kind
+from asyncamanda.core.schedule.cron import Kind
+from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import Exit, RefusedError, UsageError
 from asyncamanda.report.json import render_json, time_value
 from asyncamanda.report.text import format_time

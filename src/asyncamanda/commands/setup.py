@@ -9,18 +9,20 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from asyncamanda.client import clienttoml, hostkey, schedule, setup
-from asyncamanda.client.hostkey import Known, Offer, Place
-from asyncamanda.client.knock import ask_standing
+from asyncamanda.client.schedule import install as schedule
 from asyncamanda.client.schedule.machine import choose_kind
-from asyncamanda.client.wishes import DEFAULT_INTERVAL, Said, Wishes, read_wishes
+from asyncamanda.client.setup import clienttoml, hostkey
+from asyncamanda.client.setup import keys as setup
+from asyncamanda.client.setup.hostkey import Known, Offer, Place
+from asyncamanda.client.setup.options import DEFAULT_INTERVAL, Said, Wishes, read_wishes
+from asyncamanda.client.setup.probe import ask_standing
 from asyncamanda.commands.admission import OTHER_NAME, Applicant, be_let_in
 from asyncamanda.commands.asking import ask, is_agreed, is_not_refused, is_terminal
 from asyncamanda.commands.telling import again, tell
 from asyncamanda.config.client import SYSTEM_FILE
-from asyncamanda.core.knocking import punishes
-from asyncamanda.core.publickey import PublicKey
-from asyncamanda.core.tickets import SECOND_MACHINE
+from asyncamanda.core.protocol.tickets import SECOND_MACHINE
+from asyncamanda.core.ssh.probe_rate import punishes
+from asyncamanda.core.ssh.publickey import PublicKey
 from asyncamanda.errors import (
     AsyncamandaError,
     ConfigurationError,

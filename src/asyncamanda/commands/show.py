@@ -1,9 +1,9 @@
 """What several commands print of a look."""
 
-from asyncamanda.client.look import Look
-from asyncamanda.core.conditions import Finding
-from asyncamanda.core.due import Due, Witness
-from asyncamanda.core.printable import printable
+from asyncamanda.client.state.assessment import Look
+from asyncamanda.core.agent.due import Due, Witness
+from asyncamanda.core.conditions.judge import Finding
+from asyncamanda.core.values.printable import printable
 from asyncamanda.report.page import print_folded
 from asyncamanda.report.table import print_table
 from asyncamanda.report.text import (

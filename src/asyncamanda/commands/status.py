@@ -4,16 +4,16 @@ import argparse
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from asyncamanda.client.look import Look, find_holder, look_around
-from asyncamanda.client.plan import find_summary, may_remember, plan_configured
-from asyncamanda.client.schedule import look_at_schedule
-from asyncamanda.client.summary import read_summary, summarize_look
+from asyncamanda.client.schedule.install import look_at_schedule
+from asyncamanda.client.start.settings import find_summary, may_remember, plan_configured
+from asyncamanda.client.state.assessment import Look, find_holder, look_around
+from asyncamanda.client.state.summary import read_summary, summarize_look
 from asyncamanda.commands.options import add_common
 from asyncamanda.commands.show import print_oddities
-from asyncamanda.core.amandates import Rejected
-from asyncamanda.core.due import Witness
-from asyncamanda.core.interval import format_age
-from asyncamanda.core.summary import Status, Summary, judge_summary
+from asyncamanda.core.agent.due import Witness
+from asyncamanda.core.agent.summary import Status, Summary, judge_summary
+from asyncamanda.core.amanda.amandates import Rejected
+from asyncamanda.core.values.interval import format_age
 from asyncamanda.errors import Exit, NotYoursError
 from asyncamanda.report.json import render_json, time_value
 from asyncamanda.report.page import print_folded

@@ -4,7 +4,7 @@ import shlex
 import sys
 import textwrap
 
-from asyncamanda.core.printable import printable
+from asyncamanda.core.values.printable import printable
 
 WIDTH = 79
 

@@ -25,11 +25,11 @@ from asyncamanda.config.reader import (
     refuse_mistakes,
     texts_like,
 )
-from asyncamanda.core import sshargv
-from asyncamanda.core.conditions import Conditions, Pause
+from asyncamanda.core.conditions.judge import Conditions, Pause
+from asyncamanda.core.conditions.windows import Window
 from asyncamanda.core.model import Policy, Watch
-from asyncamanda.core.sshargv import SshOptions, Target, parse_target
-from asyncamanda.core.windows import Window
+from asyncamanda.core.ssh import argv as sshargv
+from asyncamanda.core.ssh.argv import SshOptions, Target, parse_target
 from asyncamanda.errors import ConfigurationError, NotYoursError
 
 SYSTEM_FILE = Path("/etc/asyncamanda/client.toml")

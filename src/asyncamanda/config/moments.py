@@ -11,9 +11,10 @@ from asyncamanda.config.reader import (
     read_span,
     texts_like,
 )
-from asyncamanda.core import interval, windows
-from asyncamanda.core.conditions import MAINS_ONLY, Pause
-from asyncamanda.core.windows import Window
+from asyncamanda.core.conditions import windows
+from asyncamanda.core.conditions.judge import MAINS_ONLY, Pause
+from asyncamanda.core.conditions.windows import Window
+from asyncamanda.core.values import interval
 
 NEVER = timedelta.max
 LARGEST_LOAD = 10_000

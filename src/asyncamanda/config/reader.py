@@ -14,7 +14,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from asyncamanda.core import interval
+from asyncamanda.core.values import interval
 from asyncamanda.errors import ConfigurationError
 
 LONGEST_SHOWN = 60  # characters

@@ -19,8 +19,8 @@ from asyncamanda.config.reader import (
     refuse_mistakes,
     span_between,
 )
-from asyncamanda.core.flush import FlushKind, FlushPolicy
-from asyncamanda.core.watchdog import WatchPolicy
+from asyncamanda.core.dispatch.flush import FlushKind, FlushPolicy
+from asyncamanda.core.dispatch.watchdog import WatchPolicy
 from asyncamanda.errors import ConfigurationError
 from asyncamanda.quick import SYSTEM_STATE
 
@@ -41,7 +41,7 @@ class Restore:
     """The `[restore]` table: `filters` are programs that may undo what a dump went through.
 
     They may beside those of the dumptypes, of today and of when the dump was confirmed
-    (core/filters.py), though its header alone asks for them.
+    (core/amanda/filters.py), though its header alone asks for them.
     """
 
     filters: tuple[str, ...] = ()

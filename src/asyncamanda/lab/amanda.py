@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from asyncamanda.core.quoting import quote, unquote
+from asyncamanda.core.amanda.quoting import quote, unquote
 from asyncamanda.lab.errors import LabError
 from asyncamanda.lab.host import Host
 

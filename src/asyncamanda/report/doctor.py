@@ -3,9 +3,9 @@
 import textwrap
 from collections.abc import Sequence
 
-from asyncamanda.core.amcheck import Trouble
-from asyncamanda.core.checkup.verdict import Check, Health
-from asyncamanda.core.printable import printable
+from asyncamanda.core.amanda.amcheck import Trouble
+from asyncamanda.core.doctor.findings import Check, Health
+from asyncamanda.core.values.printable import printable
 
 WIDTH = 79
 HEAD = 16  # columns of a check's verdict and name

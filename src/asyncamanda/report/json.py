@@ -4,11 +4,11 @@ import json
 from datetime import datetime
 from typing import assert_never
 
-from asyncamanda.core.amandates import Rejected
-from asyncamanda.core.conditions import Deferred, Finding
-from asyncamanda.core.due import Decision, DiskVerdict, NotDue
+from asyncamanda.core.agent.due import Decision, DiskVerdict, NotDue
+from asyncamanda.core.amanda.amandates import Rejected
+from asyncamanda.core.conditions.judge import Deferred, Finding
 from asyncamanda.core.model import Attempt, DumpRecord
-from asyncamanda.core.protocol import Progress, Queued, Running
+from asyncamanda.core.protocol.messages import Progress, Queued, Running
 
 
 def render_json(value: object) -> str:

@@ -23,7 +23,7 @@ from rich.table import Column
 from rich.text import Text
 
 from asyncamanda.core.model import DleProgress
-from asyncamanda.core.printable import printable
+from asyncamanda.core.values.printable import printable
 from asyncamanda.report.stream import styled
 
 WIDEST_DISK = 22  # characters; so that 80 columns have room for a bar

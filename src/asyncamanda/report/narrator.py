@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Protocol, TextIO
 
-from asyncamanda.core.interval import format_interval
 from asyncamanda.core.model import DleProgress
-from asyncamanda.core.printable import printable, printable_lines
-from asyncamanda.core.protocol import Finished, Progress, Queued, Running
+from asyncamanda.core.protocol.messages import Finished, Progress, Queued, Running
+from asyncamanda.core.values.interval import format_interval
+from asyncamanda.core.values.printable import printable, printable_lines
 from asyncamanda.report.json import event_value, render_event
 from asyncamanda.report.text import describe_queued, describe_running, describe_verdict
 

@@ -5,7 +5,7 @@ import sys
 import textwrap
 from typing import TextIO
 
-from asyncamanda.core.printable import printable
+from asyncamanda.core.values.printable import printable
 
 HANGING = "    "
 

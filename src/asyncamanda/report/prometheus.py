@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from asyncamanda.core.model import Outcome
-from asyncamanda.core.printable import printable_lines
+from asyncamanda.core.values.printable import printable_lines
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,12 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
-from asyncamanda.core.books import RunKind, RunRow
-from asyncamanda.core.filters import Filters
-from asyncamanda.core.interval import format_age, format_interval
+from asyncamanda.core.amanda.filters import Filters
+from asyncamanda.core.dispatch.records import RunKind, RunRow
 from asyncamanda.core.model import DleVerdict, DumpState
-from asyncamanda.core.printable import printable
-from asyncamanda.core.size import format_size
+from asyncamanda.core.values.interval import format_age, format_interval
+from asyncamanda.core.values.printable import printable
+from asyncamanda.core.values.size import format_size
 from asyncamanda.report.json import time_value
 from asyncamanda.report.text import format_time
 

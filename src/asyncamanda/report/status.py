@@ -2,13 +2,13 @@
 
 from datetime import datetime
 
-from asyncamanda.core.amandates import Rejected
-from asyncamanda.core.due import DiskVerdict, Due, NotDue, Standing, Witness
-from asyncamanda.core.interval import format_interval, format_rough
+from asyncamanda.core.agent.due import DiskVerdict, Due, NotDue, Standing, Witness
+from asyncamanda.core.agent.summary import State, Status, Summary, due_at, find_never
+from asyncamanda.core.amanda.amandates import Rejected
 from asyncamanda.core.model import Attempt, Outcome, Policy, Watch
-from asyncamanda.core.printable import printable
-from asyncamanda.core.size import format_size
-from asyncamanda.core.summary import State, Status, Summary, due_at, find_never
+from asyncamanda.core.values.interval import format_interval, format_rough
+from asyncamanda.core.values.printable import printable
+from asyncamanda.core.values.size import format_size
 from asyncamanda.report.json import attempt_value, decision_value, time_value
 from asyncamanda.report.text import (
     describe_attempt,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TextIO, cast
 
-from asyncamanda.core.printable import printable_lines
+from asyncamanda.core.values.printable import printable_lines
 
 
 class _CleanStream:

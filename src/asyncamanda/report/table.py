@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable, Sequence
 
-from asyncamanda.core.printable import printable
+from asyncamanda.core.values.printable import printable
 from asyncamanda.report.page import fold
 from asyncamanda.report.stream import styled
 

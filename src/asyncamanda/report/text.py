@@ -3,9 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from asyncamanda.core.amandates import Rejected
-from asyncamanda.core.conditions import Finding
-from asyncamanda.core.due import (
+from asyncamanda.core.agent.due import (
     Decision,
     Disk,
     DiskVerdict,
@@ -15,7 +13,8 @@ from asyncamanda.core.due import (
     Witness,
     is_all_parked,
 )
-from asyncamanda.core.interval import format_age, format_interval
+from asyncamanda.core.amanda.amandates import Rejected
+from asyncamanda.core.conditions.judge import Finding
 from asyncamanda.core.model import (
     Attempt,
     DleVerdict,
@@ -25,8 +24,9 @@ from asyncamanda.core.model import (
     Policy,
     Watch,
 )
-from asyncamanda.core.printable import printable
-from asyncamanda.core.protocol import Queued, Running
+from asyncamanda.core.protocol.messages import Queued, Running
+from asyncamanda.core.values.interval import format_age, format_interval
+from asyncamanda.core.values.printable import printable
 
 NAMED = 5  # disks in one sentence; more are counted
 PARKED = "left out by the server's configuration"

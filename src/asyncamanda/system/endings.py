@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Collection, Iterator
 
-from asyncamanda.core.hanging import explain_state
+from asyncamanda.core.agent.hanging import explain_state
 from asyncamanda.errors import LaterError
 from asyncamanda.system.processes import (
     Process,

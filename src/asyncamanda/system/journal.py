@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from asyncamanda.core.printable import printable_lines
+from asyncamanda.core.values.printable import printable_lines
 
 SOCKET = Path("/run/systemd/journal/socket")
 LONGEST = 16_384  # bytes of one field: a datagram has room for all of them

@@ -1,12 +1,13 @@
 """A command at the server over a master connection, with descriptors that the master gets itself.
 
 An `ssh -S` would do the same and stay beside it, with all three descriptors open: so an end in
-one direction, which the master passes on, would reach nobody (core/mux.py; OpenSSH's mux.c).
+one direction, which the master passes on, would reach nobody (core/protocol/mux.py; OpenSSH's
+mux.c).
 """
 
 import socket
 
-from asyncamanda.core import mux
+from asyncamanda.core.protocol import mux
 
 ANSWER_SECONDS = 5.0  # for the master's greeting: it is on this machine
 READ_BYTES = 4096

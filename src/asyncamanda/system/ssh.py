@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from asyncamanda.core.sshargv import SshOptions, Target, plan_master, plan_session
-from asyncamanda.core.sshfault import ConnectFault, Fault, interpret_connect_failure
+from asyncamanda.core.ssh.argv import SshOptions, Target, plan_master, plan_session
+from asyncamanda.core.ssh.fault import ConnectFault, Fault, interpret_connect_failure
 from asyncamanda.errors import ConfigurationError, LaterError
 from asyncamanda.system.askpass import Askpass
 from asyncamanda.system.endings import ending, is_ended

@@ -5,11 +5,11 @@ import os
 from pathlib import Path
 
 from asyncamanda.client.doctor.case import Case, Places
-from asyncamanda.client.doctor.looking import ask, look_at, read_lines
-from asyncamanda.client.streams import ENVIRON
-from asyncamanda.core.checkup import amanda, tar
-from asyncamanda.core.checkup.verdict import Check
-from asyncamanda.core.clientconf import ARGV, parse_client_conf
+from asyncamanda.client.gate.streams import ENVIRON
+from asyncamanda.client.start.probing import ask, look_at, read_lines
+from asyncamanda.core.amanda.client_conf import ARGV, parse_client_conf
+from asyncamanda.core.doctor import amanda, tar
+from asyncamanda.core.doctor.findings import Check
 
 START_SECONDS = 5.0  # for amandad, which takes a hundredth of one
 SECURITY = Path("/etc/amanda-security.conf")

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from asyncamanda.client.plan import Plan
-from asyncamanda.client.streams import AMANDADS
+from asyncamanda.client.gate.streams import AMANDADS
+from asyncamanda.client.start.settings import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Case:
 
     @property
     def amandads(self) -> tuple[Path, ...]:
-        """Where amandad is looked for, as client/streams.py does."""
+        """Where amandad is looked for, as client/gate/streams.py does."""
         return (self.plan.amandad,) if self.plan.amandad else AMANDADS
 
 

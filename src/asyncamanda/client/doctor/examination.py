@@ -7,10 +7,10 @@ from pathlib import Path
 
 from asyncamanda.client.doctor import amanda, files, keys, server, upkeep
 from asyncamanda.client.doctor.case import Case, Places
-from asyncamanda.client.plan import plan_configured
+from asyncamanda.client.start.settings import plan_configured
 from asyncamanda.config.client import ClientConfig, candidate_files, load_client_config
-from asyncamanda.core.checkup.keys import Way
-from asyncamanda.core.checkup.verdict import NEEDS, Check, Health, find_cause, skip, well
+from asyncamanda.core.doctor.findings import NEEDS, Check, Health, find_cause, skip, well
+from asyncamanda.core.doctor.keys import Way
 from asyncamanda.errors import AsyncamandaError, NotYoursError, RefusedError
 from asyncamanda.system.account import become_user, find_user
 

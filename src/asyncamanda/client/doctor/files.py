@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from asyncamanda.client.doctor.case import Case, Places
-from asyncamanda.client.doctor.looking import can_be_made, look_at, read_lines
-from asyncamanda.core.amandates import Rejected, Row, iterate_rows
-from asyncamanda.core.checkup import files
-from asyncamanda.core.checkup.rights import judge_secret
-from asyncamanda.core.checkup.verdict import Check, not_needed
+from asyncamanda.client.start.probing import can_be_made, look_at, read_lines
+from asyncamanda.core.amanda.amandates import Rejected, Row, iterate_rows
+from asyncamanda.core.doctor import files
+from asyncamanda.core.doctor.findings import Check, not_needed
+from asyncamanda.core.doctor.rights import judge_secret
 from asyncamanda.errors import AsyncamandaError
 from asyncamanda.system.files import open_shared
 

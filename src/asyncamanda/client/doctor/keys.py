@@ -4,12 +4,12 @@ import os
 from pathlib import Path
 
 from asyncamanda.client.doctor.case import Case
-from asyncamanda.client.doctor.looking import ask, look_at
-from asyncamanda.core.checkup import keys
-from asyncamanda.core.checkup.keys import Key, Way
-from asyncamanda.core.checkup.rights import Kind
-from asyncamanda.core.checkup.verdict import Check
-from asyncamanda.core.sshargv import plan_master
+from asyncamanda.client.start.probing import ask, look_at
+from asyncamanda.core.doctor import keys
+from asyncamanda.core.doctor.findings import Check
+from asyncamanda.core.doctor.keys import Key, Way
+from asyncamanda.core.doctor.rights import Kind
+from asyncamanda.core.ssh.argv import plan_master
 
 
 def ask_way(case: Case) -> tuple[Check, Way | None]:

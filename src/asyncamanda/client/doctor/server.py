@@ -10,17 +10,17 @@ from signal import SIGINT
 from threading import Timer
 
 from asyncamanda.client.doctor.case import Case
-from asyncamanda.client.faults import explain_not_connected
-from asyncamanda.client.gatefaults import explain_closed, explain_garbled, explain_refused
-from asyncamanda.client.greeting import Answer, greet_gate
-from asyncamanda.client.line import Closed, Garbled
-from asyncamanda.client.look import find_holder
-from asyncamanda.client.plan import find_password
-from asyncamanda.client.takeover import take_over
-from asyncamanda.core.checkup import server
-from asyncamanda.core.checkup.verdict import Check, Health, not_needed, well
-from asyncamanda.core.protocol import Later, Refused, Welcome
-from asyncamanda.core.sshfault import ConnectFault, Fault
+from asyncamanda.client.gate.faults import explain_not_connected
+from asyncamanda.client.gate.gatefaults import explain_closed, explain_garbled, explain_refused
+from asyncamanda.client.gate.handshake import Answer, greet_gate
+from asyncamanda.client.gate.session import Closed, Garbled
+from asyncamanda.client.start.settings import find_password
+from asyncamanda.client.state.assessment import find_holder
+from asyncamanda.client.state.takeover import take_over
+from asyncamanda.core.doctor import server
+from asyncamanda.core.doctor.findings import Check, Health, not_needed, well
+from asyncamanda.core.protocol.messages import Later, Refused, Welcome
+from asyncamanda.core.ssh.fault import ConnectFault, Fault
 from asyncamanda.errors import AsyncamandaError, EverydayError, LaterError
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.interrupts import StopRequest, catch_stop

@@ -5,15 +5,15 @@ from datetime import datetime
 from pathlib import Path
 
 from asyncamanda.client.doctor.case import Case
-from asyncamanda.client.doctor.looking import ask, look_at, read_lines
-from asyncamanda.client.look import look_around
-from asyncamanda.client.memory import FILE_NAME, read_memory
-from asyncamanda.client.schedule import look_at_schedule
-from asyncamanda.core.checkup import upkeep
-from asyncamanda.core.checkup.rights import Kind
-from asyncamanda.core.checkup.verdict import Check, Health
-from asyncamanda.core.due import Due
-from asyncamanda.core.schedule import DISPATCHER, POLKIT_RULE
+from asyncamanda.client.schedule.install import look_at_schedule
+from asyncamanda.client.start.probing import ask, look_at, read_lines
+from asyncamanda.client.state.assessment import look_around
+from asyncamanda.client.state.memory import FILE_NAME, read_memory
+from asyncamanda.core.agent.due import Due
+from asyncamanda.core.doctor import upkeep
+from asyncamanda.core.doctor.findings import Check, Health
+from asyncamanda.core.doctor.rights import Kind
+from asyncamanda.core.schedule.cron import DISPATCHER, POLKIT_RULE
 from asyncamanda.report.text import explain_differences, sum_up
 
 _TABLES = (Path("/etc/crontab"), Path("/etc/anacrontab"))

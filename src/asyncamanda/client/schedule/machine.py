@@ -7,8 +7,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from asyncamanda.core import schedule
-from asyncamanda.core.schedule import Kind, Machine
+from asyncamanda.core.schedule import cron as schedule
+from asyncamanda.core.schedule.cron import Kind, Machine
 from asyncamanda.errors import ConfigurationError
 
 BOOTED = Path("/run/systemd/system")  # sd_booted(3)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from asyncamanda.client.plan import find_handoff
+from asyncamanda.client.notify.handoff import FILE_NAME
 from asyncamanda.client.schedule.machine import choose_kind, look_at_machine
 from asyncamanda.client.schedule.record import (
     Entry,
@@ -18,12 +18,13 @@ from asyncamanda.client.schedule.record import (
     read_place,
     read_record,
 )
-from asyncamanda.client.telling.handoff import FILE_NAME
+from asyncamanda.client.start.settings import find_handoff
 from asyncamanda.config.client import SYSTEM_FILE, ClientConfig
-from asyncamanda.core import schedule, units
-from asyncamanda.core.clientconf import ARGV, parse_client_conf
-from asyncamanda.core.schedule import Kind, Machine, ScheduleFile
-from asyncamanda.core.units import Starts
+from asyncamanda.core.amanda.client_conf import ARGV, parse_client_conf
+from asyncamanda.core.schedule import cron as schedule
+from asyncamanda.core.schedule import systemd as units
+from asyncamanda.core.schedule.cron import Kind, Machine, ScheduleFile
+from asyncamanda.core.schedule.systemd import Starts
 from asyncamanda.errors import ConfigurationError, RefusedError
 from asyncamanda.system.account import find_user
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asyncamanda import quick
-from asyncamanda.core.foreign import parse_json
-from asyncamanda.core.schedule import Kind, is_ours, read_block
+from asyncamanda.core.schedule.cron import Kind, is_ours, read_block
+from asyncamanda.core.values.foreign import parse_json
 from asyncamanda.errors import BadDataError, RefusedError
 from asyncamanda.system.files import sync_folder, write_whole
 

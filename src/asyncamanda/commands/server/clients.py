@@ -11,13 +11,13 @@ from asyncamanda.commands.server.options import (
     warn,
 )
 from asyncamanda.config.server import ServerConfig
-from asyncamanda.core.printable import printable
-from asyncamanda.core.tickets import Machine, describe_dispute
+from asyncamanda.core.protocol.tickets import Machine, describe_dispute
+from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import AsyncamandaError, Exit
 from asyncamanda.report.json import render_json, time_value
 from asyncamanda.report.table import print_table
 from asyncamanda.report.text import format_time
-from asyncamanda.server.registry import Enrolled, read_registry, registry_path
+from asyncamanda.server.enrol.registry import Enrolled, read_registry, registry_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +57,7 @@ def _read_ledger(
         return {}, {}
     if ledger is None:
         return {}, {}
-    from asyncamanda.server.machines import read_machines  # noqa: PLC0415 - loads much
+    from asyncamanda.server.ledger.machines import read_machines  # noqa: PLC0415 - loads much
 
     try:
         return ledger.last_seen(), read_machines(ledger)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from asyncamanda.commands.server.options import add_config, load_as_amanda_user
 from asyncamanda.errors import AsyncamandaError, Exit, LaterError, RefusedError
-from asyncamanda.server import switchboard
-from asyncamanda.server.background import write_trouble
-from asyncamanda.server.diary import close_diary, open_diary
-from asyncamanda.server.fetching import HELD
-from asyncamanda.server.registry import Registry, registry_path
+from asyncamanda.server.background.log import close_diary, open_diary
+from asyncamanda.server.background.tasks import write_trouble
+from asyncamanda.server.enrol.registry import Registry, registry_path
+from asyncamanda.server.gate import ipc as switchboard
+from asyncamanda.server.gate.start_dispatcher import HELD
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.locks import Held, hold_lock
 
@@ -46,7 +46,7 @@ def _serve(arguments: argparse.Namespace) -> Exit:
         if not _lock(stack, is_on_demand=arguments.on_demand):
             print(HELD, flush=True)
             return Exit.OK
-        from asyncamanda.server.dispatcher import dispatch  # noqa: PLC0415 - loads SQLAlchemy
+        from asyncamanda.server.dispatch.dispatcher import dispatch  # noqa: PLC0415 - loads SQLAlchemy
 
         has_failed = dispatch(config, Registry(registry_path(config.user)))
     return Exit.INTERNAL if has_failed else Exit.OK

@@ -17,9 +17,9 @@ from asyncamanda.commands.server.options import (
     warn,
 )
 from asyncamanda.config.server import ServerConfig
-from asyncamanda.core.checkup.verdict import Check, Health
-from asyncamanda.core.interval import ALLOWED, format_interval, parse_interval
-from asyncamanda.core.tickets import Machine
+from asyncamanda.core.doctor.findings import Check, Health
+from asyncamanda.core.protocol.tickets import Machine
+from asyncamanda.core.values.interval import ALLOWED, format_interval, parse_interval
 from asyncamanda.errors import Exit, LaterError, UsageError
 from asyncamanda.report.doctor import (
     check_value,
@@ -29,8 +29,9 @@ from asyncamanda.report.doctor import (
 )
 from asyncamanda.report.json import render_json
 from asyncamanda.report.narrator import write_line
-from asyncamanda.server import amanda, doctor
-from asyncamanda.server.registry import Enrolled, read_registry, registry_path
+from asyncamanda.server.amanda import commands as amanda
+from asyncamanda.server.enrol import doctor
+from asyncamanda.server.enrol.registry import Enrolled, read_registry, registry_path
 from asyncamanda.system.clock import now as read_clock
 
 POLL = 0.5  # seconds
@@ -92,7 +93,7 @@ class Examination:
             ledger = open_ledger_to_read(self._config)
             if ledger is None:
                 return None
-            from asyncamanda.server.machines import read_machines  # noqa: PLC0415 - loads much
+            from asyncamanda.server.ledger.machines import read_machines  # noqa: PLC0415 - loads much
 
             try:
                 return read_machines(ledger).get(self._client)

@@ -15,29 +15,29 @@ from asyncamanda.commands.server.options import (
     warn,
 )
 from asyncamanda.config.server import ServerConfig, load_server_config
-from asyncamanda.core.authority import DIRECT
-from asyncamanda.core.disklist import parse_dles
-from asyncamanda.core.printable import printable
+from asyncamanda.core.amanda.disklist import parse_dles
+from asyncamanda.core.protocol.authority import DIRECT
+from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import Exit, RefusedError, UsageError
 from asyncamanda.report.json import render_json
 from asyncamanda.report.text import name_disks
-from asyncamanda.server import amanda
-from asyncamanda.server.disklist import (
+from asyncamanda.server.amanda import commands as amanda
+from asyncamanda.server.enrol.disklist import (
     DUMPTYPE,
     add_dles,
     check_dumptype,
     find_missing,
     read_configured,
 )
-from asyncamanda.server.newconfig import AMANDA_FOLDER
-from asyncamanda.server.registry import (
+from asyncamanda.server.enrol.newconfig import AMANDA_FOLDER
+from asyncamanda.server.enrol.registry import (
     Enrolled,
     check_enroll,
     enroll,
     read_registry,
     registry_path,
 )
-from asyncamanda.server.setup import find_missing_packages, plan_setup
+from asyncamanda.server.enrol.setup import find_missing_packages, plan_setup
 from asyncamanda.system.steps import make_step
 
 

@@ -12,8 +12,8 @@ from asyncamanda.commands.server.options import (
     refuse_stranger,
 )
 from asyncamanda.config.server import ServerConfig
-from asyncamanda.core.authority import check_amanda_config_name
-from asyncamanda.core.printable import printable
+from asyncamanda.core.protocol.authority import check_amanda_config_name
+from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import (
     BadDataError,
     ConfigurationError,
@@ -23,9 +23,9 @@ from asyncamanda.errors import (
     UsageError,
 )
 from asyncamanda.report.json import render_json
-from asyncamanda.server import switchboard
-from asyncamanda.server.fetching import NoDispatcher, fetch_dispatcher
-from asyncamanda.server.newconfig import AMANDA_FOLDER
+from asyncamanda.server.enrol.newconfig import AMANDA_FOLDER
+from asyncamanda.server.gate import ipc as switchboard
+from asyncamanda.server.gate.start_dispatcher import NoDispatcher, fetch_dispatcher
 from asyncamanda.system.clock import now as read_clock
 
 OPENS_WITHIN = timedelta(seconds=30)  # the Amanda configuration, which the dispatcher has to read

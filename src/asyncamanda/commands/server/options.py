@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asyncamanda.config.server import ServerConfig, load_server_config
-from asyncamanda.core.foreign import parse_json
-from asyncamanda.core.printable import printable
+from asyncamanda.core.values.foreign import parse_json
+from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import BadDataError, LaterError, ProtocolError, RefusedError
 from asyncamanda.report.narrator import write_line
-from asyncamanda.server import switchboard
+from asyncamanda.server.gate import ipc as switchboard
 from asyncamanda.system.account import become_user
 
 if TYPE_CHECKING:
-    from asyncamanda.server.ledger import Ledger
+    from asyncamanda.server.ledger.ledger import Ledger
 
 LEDGER_PATIENCE = timedelta(seconds=5)  # with a ledger that is being written
 
@@ -54,7 +54,7 @@ def open_ledger_to_read(config: ServerConfig) -> "Ledger | None":
 
     Raises LedgerUnavailable if it cannot be read, RefusedError to whom its folder is closed.
     """
-    from asyncamanda.server.ledger import Ledger, LedgerUnavailable  # noqa: PLC0415 - loads much
+    from asyncamanda.server.ledger.ledger import Ledger, LedgerUnavailable  # noqa: PLC0415 - loads much
 
     place = config.ledger
     try:
@@ -104,7 +104,7 @@ def open_client_anew(config: ServerConfig, client: str, *, is_settling: bool) ->
     ledger = open_ledger_to_read(config)
     if ledger is None:
         return False
-    from asyncamanda.server.machines import open_anew  # noqa: PLC0415 - loads much
+    from asyncamanda.server.ledger.machines import open_anew  # noqa: PLC0415 - loads much
 
     try:
         return open_anew(ledger, client, is_settling=is_settling)

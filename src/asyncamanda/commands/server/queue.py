@@ -10,7 +10,7 @@ from asyncamanda.commands.server.options import (
     load_as_amanda_user,
     not_understood,
 )
-from asyncamanda.core.printable import printable
+from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import Exit
 from asyncamanda.report.json import render_json
 from asyncamanda.report.server import (

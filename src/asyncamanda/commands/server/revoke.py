@@ -12,7 +12,7 @@ from asyncamanda.commands.server.options import (
 )
 from asyncamanda.errors import AsyncamandaError, Exit
 from asyncamanda.report.json import render_json
-from asyncamanda.server.registry import read_registry, registry_path, revoke
+from asyncamanda.server.enrol.registry import read_registry, registry_path, revoke
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

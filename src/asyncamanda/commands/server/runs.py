@@ -9,10 +9,10 @@ from asyncamanda.commands.server.options import (
     load_as_amanda_user,
     open_ledger_to_read,
 )
-from asyncamanda.core.books import RunRow
-from asyncamanda.core.filters import Filters
+from asyncamanda.core.amanda.filters import Filters
+from asyncamanda.core.dispatch.records import RunRow
 from asyncamanda.core.model import DleVerdict
-from asyncamanda.core.printable import printable
+from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import BadDataError, Exit, UsageError
 from asyncamanda.report.json import render_json
 from asyncamanda.report.server import (

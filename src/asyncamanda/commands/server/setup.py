@@ -8,11 +8,11 @@ from pathlib import Path
 from asyncamanda.commands.asking import is_agreed
 from asyncamanda.commands.server.options import add_config, warn
 from asyncamanda.config.server import ServerConfig, load_server_config
-from asyncamanda.core.authority import check_amanda_config_name
-from asyncamanda.core.size import ALLOWED, format_size, parse_size
+from asyncamanda.core.protocol.authority import check_amanda_config_name
+from asyncamanda.core.values.size import ALLOWED, format_size, parse_size
 from asyncamanda.errors import Exit, RefusedError, UsageError
-from asyncamanda.server.newconfig import LEAST_SIZE, NewConfig
-from asyncamanda.server.setup import find_missing_packages, plan_setup, warn_of_room
+from asyncamanda.server.enrol.newconfig import LEAST_SIZE, NewConfig
+from asyncamanda.server.enrol.setup import find_missing_packages, plan_setup, warn_of_room
 from asyncamanda.system.steps import Step, make_step
 
 _UNASKED = "--yes makes these changes without a question, --dry-run only shows them"

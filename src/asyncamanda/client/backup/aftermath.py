@@ -1,0 +1,215 @@
+"""What a start leaves behind when it has ended: when to try again, and who hears of it."""
+
+import socket
+from contextlib import suppress
+from dataclasses import replace
+
+from asyncamanda.client.moments.environment import look_at_surroundings
+from asyncamanda.client.moments.moment import WAITED_FOR, note_wait
+from asyncamanda.client.moments.stale_watch import forget_told, read_told
+from asyncamanda.client.notify import channels as telling
+from asyncamanda.client.notify.channels import PingKind
+from asyncamanda.client.start.folders import make_folder
+from asyncamanda.client.start.settings import Plan
+from asyncamanda.client.state.assessment import LOCK_NAME, Look, look_around
+from asyncamanda.client.state.context import Start
+from asyncamanda.client.state.memory import read_memory, write_memory
+from asyncamanda.client.state.summary import leave_attempt, show_standing
+from asyncamanda.core.agent.alerts import (
+    FAILURES,
+    HINT,
+    Alert,
+    AlertKind,
+    judge_outcome,
+    one_line,
+    standing_failure,
+    word_alert,
+)
+from asyncamanda.core.agent.due import NotDue, is_all_parked
+from asyncamanda.core.agent.remember import (
+    forget_tries,
+    note_bad_run,
+    note_end,
+    note_unseen_end,
+)
+from asyncamanda.core.agent.retry import fingerprint
+from asyncamanda.core.conditions.judge import Deferred
+from asyncamanda.core.model import Attempt, BackupState, Memory, Outcome
+from asyncamanda.errors import AsyncamandaError, NotStoredError
+from asyncamanda.report.text import describe_attempt
+from asyncamanda.system.clock import now as read_clock
+from asyncamanda.system.journal import JournalLine, Priority, write_journal
+from asyncamanda.system.locks import Held, hold_lock
+
+
+class Aftermath:
+    """What follows from one start's end; nothing here changes how that was."""
+
+    def __init__(self, start: Start) -> None:
+        self._plan = start.plan
+        self._before = start.look
+        self._narrator = start.narrator
+        self._stop = start.stop
+        self.deferred: Deferred | None = None
+        self.error: AsyncamandaError | None = None  # which may not have been remembered
+
+    def settle(self) -> None:
+        """Remember when the next try is, and tell whom it concerns. Raises nothing of ours.
+
+        Where nothing can be remembered only the watchdog and the journal are told: whoever else
+        is, would be told at each start.
+        """
+        with suppress(AsyncamandaError):  # amandates that cannot be read; the start has said so
+            look = look_around(self._plan, read_clock(), self._stop)
+            attempt = self._own_attempt(look.memory)
+            memory = self._plan_wait(look, attempt)
+            is_lasting = self._write(memory)
+            detail = describe_attempt(attempt) if attempt else ""
+            self._say_end(look, attempt, detail)
+            show_standing(self._plan, replace(look, memory=memory))
+            if is_lasting:
+                told = self._tell(look, attempt)
+                if told != memory.told:
+                    is_lasting = self._write(replace(memory, told=told))
+                if is_lasting:
+                    forget_told(self._plan.state)
+
+    def _write(self, memory: Memory) -> bool:
+        """Remember `memory`; return whether that could be done."""
+        try:
+            write_memory(self._plan.state, memory)
+        except AsyncamandaError as error:
+            self._narrator.note(f"warning: {error.message}")
+            return False
+        return True
+
+    def _own_attempt(self, memory: Memory) -> Attempt | None:
+        """Return the attempt that this start made, None if it made none."""
+        last = memory.attempts[-1:]
+        return last[0] if last != self._before.memory.attempts[-1:] else None
+
+    def _plan_wait(self, look: Look, attempt: Attempt | None) -> Memory:
+        memory = look.memory
+        is_settled = isinstance(look.decision, NotDue) and not look.is_contact_due
+        if is_settled:
+            return forget_tries(memory)
+        if self._plan.moments is None or attempt is None:
+            return memory
+        if attempt.outcome.has_run:
+            return note_bad_run(memory, fingerprint(look_at_surroundings()))
+        if attempt.outcome not in WAITED_FOR:
+            return memory
+        if self._before.memory.attempts[-1:] and not _is_alike(self._before.memory, attempt):
+            memory = forget_tries(memory)
+        seen = fingerprint(look_at_surroundings())
+        return note_wait(memory, self._plan.moments, seen, self.deferred)
+
+    def _tell(self, look: Look, attempt: Attempt | None) -> dict[str, BackupState]:
+        """Tell whom it concerns; return what each channel was told by now."""
+        failure = standing_failure(look.memory, look.decision)
+        outcome = judge_outcome(attempt.outcome if attempt else None, look.decision, failure)
+
+        def word(kind: AlertKind) -> Alert:
+            why = failure if kind is AlertKind.FAILED else attempt
+            return word_alert(
+                kind,
+                socket.gethostname(),
+                look.now,
+                look.decision.last_at,
+                describe_attempt(why) if why else "",
+                HINT if kind.is_alarm else "",
+            )
+
+        told, sent = telling.tell_change(
+            self._plan.notify,
+            look.memory.told | read_told(self._plan.state),
+            outcome=outcome,
+            is_stale=look.is_stale,
+            word=word,
+            state_folder=self._plan.state,
+        )
+        for each in sent:
+            if each.problem:
+                self._narrator.note(f"{each.channel} could not be told: {each.problem}")
+        return told
+
+    def _say_end(self, look: Look, attempt: Attempt | None, detail: str) -> None:
+        """Say in the journal, and to the watchdog, how it ended, if it came to anything."""
+        if attempt:
+            write_journal(
+                JournalLine(
+                    one_line(detail),
+                    Priority.WARNING if attempt.outcome in FAILURES else Priority.INFO,
+                    client=socket.gethostname(),
+                    run=attempt.run,
+                    outcome=attempt.outcome.value,
+                )
+            )
+        kind = self._choose_ping(look, attempt)
+        if kind is PingKind.FAILURE and self.error:
+            self.error.is_told = True
+            detail = self.error.message
+        detail = detail or "another run has made the backup"
+        sent = telling.ping(self._plan.notify, kind, detail) if kind else None
+        if sent and sent.problem:
+            self._narrator.note(f"the ping failed: {sent.problem}")
+
+    def _choose_ping(self, look: Look, attempt: Attempt | None) -> PingKind | None:
+        """Return what the watchdog is to hear of it, None for nothing."""
+        if isinstance(self.error, NotStoredError) or (attempt and attempt.outcome in FAILURES):
+            return PingKind.FAILURE
+        if standing_failure(look.memory, look.decision) or is_all_parked(look.decision):
+            return None
+        if attempt and attempt.outcome in WAITED_FOR:
+            return None  # though nothing was due, the server was to be greeted
+        is_over = self._before.memory.told or not isinstance(self._before.decision, NotDue)
+        is_well = isinstance(look.decision, NotDue) and (attempt or is_over)
+        return PingKind.SUCCESS if is_well else None
+
+
+def _is_alike(memory: Memory, attempt: Attempt) -> bool:
+    return memory.attempts[-1].outcome is attempt.outcome
+
+
+def report_trouble(plan: Plan, error: AsyncamandaError) -> None:
+    """Tell of what keeps every start from backing up, until it is mended: people once.
+
+    It may be that nothing can be remembered: so whoever would be told at each start is not.
+    """
+    write_journal(
+        JournalLine(
+            one_line(error.message),
+            Priority.ERROR,
+            client=socket.gethostname(),
+            outcome=error.reference,
+        )
+    )
+    telling.ping(plan.notify, PingKind.FAILURE, error.message)
+    with suppress(AsyncamandaError, Held, OSError):
+        make_folder(plan.state)
+        with hold_lock(plan.state / LOCK_NAME, read_clock()):
+            _tell_trouble(plan, error)
+
+
+def _tell_trouble(plan: Plan, error: AsyncamandaError) -> None:
+    """Remember `error` as a refusal, and tell whom it concerns. Raises what write_memory() does."""
+    now = read_clock()
+    memory, damage = read_memory(plan.state, now)
+    if damage:  # the next start that gets further sets it aside
+        return
+    attempt = Attempt(now, now, Outcome.REFUSED, error.message)
+    memory = note_end(note_unseen_end(memory), attempt)
+    write_memory(plan.state, memory)
+    leave_attempt(plan, attempt)
+    told, _ = telling.tell_change(
+        plan.notify,
+        memory.told,
+        outcome=attempt.outcome,
+        is_stale=False,  # which the next start that gets further finds out
+        word=lambda kind: word_alert(
+            kind, socket.gethostname(), now, None, describe_attempt(attempt), HINT
+        ),
+        state_folder=plan.state,
+    )
+    if told != memory.told:
+        write_memory(plan.state, replace(memory, told=told))

@@ -1,0 +1,234 @@
+"""One start of the agent: lock, look, decide, and back up by whichever way the plan says."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import assert_never
+
+from asyncamanda.client.backup import by_command as direct
+from asyncamanda.client.backup import by_gate as gate
+from asyncamanda.client.backup.aftermath import Aftermath
+from asyncamanda.client.moments.moment import Guard, judge_moment
+from asyncamanda.client.start.folders import make_folder, unwritable
+from asyncamanda.client.start.narrator import Narrator
+from asyncamanda.client.start.settings import Moments, Plan
+from asyncamanda.client.state.assessment import LOCK_NAME, Look, look_around
+from asyncamanda.client.state.context import Start
+from asyncamanda.client.state.memory import set_aside, write_memory
+from asyncamanda.core.agent.due import NotDue, force_due
+from asyncamanda.core.agent.hanging import explain_state, is_excuse
+from asyncamanda.core.agent.remember import last_run, note_end
+from asyncamanda.core.agent.retry import fingerprint
+from asyncamanda.core.agent.starting import Hindrance, Urge, Wait, decide_start, heed_retry
+from asyncamanda.core.conditions.judge import Deferred, Go, explain_deferred
+from asyncamanda.core.model import Attempt, Outcome
+from asyncamanda.core.values.interval import format_age
+from asyncamanda.errors import AsyncamandaError, EverydayError, HeldError, LaterError
+from asyncamanda.report.text import (
+    describe_attempt,
+    explain_differences,
+    format_time,
+    name_disks,
+)
+from asyncamanda.system.clock import now as read_clock
+from asyncamanda.system.interrupts import catch_stop
+from asyncamanda.system.locks import Held, Holder, hold_lock
+from asyncamanda.system.processes import describe_process
+
+LONGEST_COMMAND = 4  # words of a command line
+
+
+@dataclass(frozen=True, slots=True)
+class Deferral:
+    """Why there was no backup; `is_news` where that was not remembered already."""
+
+    because: Deferred
+    is_news: bool
+
+
+def back_up(plan: Plan, narrator: Narrator, urge: Urge) -> Attempt | NotDue | Deferral:
+    """Back up, if that is due or forced and the moment is good, and return how it went.
+
+    Raises LaterError (running already, unreachable, put off by the server, the end not seen),
+    RefusedError, ProtocolError, and NotStoredError if the run ended and a wanted disk is not
+    backed up; what happened is remembered, and told, by then.
+    """
+    with ExitStack() as stack:
+        _lock(stack, plan)
+        stop = stack.enter_context(catch_stop())
+        look = look_around(plan, read_clock(), stop)
+        if look.damage:
+            aside = set_aside(plan.state, look.memory, look.now)
+            narrator.tell(
+                f"warning: {look.damage}; it is set aside as {aside.name}. Whether the last "
+                "backup was good is forgotten with it, so a new one is due"
+            )
+        if look.differences:
+            narrator.tell(explain_differences(look.differences))
+        start = Start(plan, look, narrator, stop)
+        aftermath = Aftermath(start)
+        try:
+            return _decide(start, urge, aftermath)
+        except AsyncamandaError as error:
+            aftermath.error = error
+            raise
+        finally:
+            aftermath.settle()
+
+
+def _decide(start: Start, urge: Urge, aftermath: Aftermath) -> Attempt | NotDue | Deferral:
+    """Back up, unless something speaks against it."""
+    plan, look = start.plan, start.look
+    match decide_start(look.decision, look.waits, urge):
+        case NotDue() as not_due:
+            return _greet(start, not_due, urge) if look.is_contact_due else not_due
+        case Wait() as wait:
+            raise _explain_wait(plan, look, wait)
+    if not urge.is_forced and (deferral := _find_hindrance(plan, look, urge, aftermath)):
+        return deferral
+    with Guard(start) as guard:
+        if plan.command is None:
+            return gate.back_up(start, guard, force=urge.is_forced)
+        if urge.is_forced:
+            look = replace(look, decision=force_due(look.decision, plan.policy))
+        return direct.back_up(replace(start, look=look), guard)
+
+
+def _greet(start: Start, decision: NotDue, urge: Urge) -> Attempt | NotDue:
+    """Hear what the gate's server says by now, and back up if that is due by it.
+
+    Nothing is due by what is known, so a bad moment, and a server that cannot be reached or has no
+    time, concern nobody. Raises what back_up() raises of all else.
+    """
+    plan, look = start.plan, start.look
+    if look.come_back_at or (plan.moments and not _is_good_moment(plan.moments, look, urge)):
+        return decision
+    try:
+        with Guard(start) as guard:
+            return gate.back_up(start, guard, force=False)
+    except LaterError:
+        after = look_around(plan, read_clock(), start.stop)
+        if start.stop.signal or not isinstance(after.decision, NotDue):
+            raise
+        return after.decision
+
+
+def _is_good_moment(moments: Moments, look: Look, urge: Urge) -> bool:
+    """Return whether no condition, and no wait, speaks against greeting the server now."""
+    surroundings, moment = judge_moment(moments, look)
+    waits = look.retry_at and fingerprint(surroundings) == look.memory.seen and not urge.is_hasty
+    return isinstance(moment, Go) and not waits
+
+
+def _find_hindrance(plan: Plan, look: Look, urge: Urge, aftermath: Aftermath) -> Deferral | None:
+    """Return why the moment is not a good one, remembered; None if it is.
+
+    Raises EverydayError if the last try came to nothing lately, and nothing has changed since.
+    """
+    if plan.moments is None:  # the classic form takes any moment, and looks at none
+        if waits_until := heed_retry(look.waits, look.memory, "", urge):
+            raise _waiting(plan, look, waits_until)
+        return None
+    surroundings, moment = judge_moment(plan.moments, look)
+    waits_until = heed_retry(look.waits, look.memory, fingerprint(surroundings), urge)
+    if isinstance(moment, Deferred):
+        if waits_until is None:
+            attempt = Attempt(look.now, look.now, Outcome.DEFERRED, explain_deferred(moment))
+            aftermath.deferred = moment
+            write_memory(plan.state, note_end(look.memory, attempt))
+        return Deferral(moment, is_news=waits_until is None)
+    if waits_until:
+        raise _waiting(plan, look, waits_until)
+    return None
+
+
+def _waiting(plan: Plan, look: Look, until: datetime) -> EverydayError:
+    last = look.memory.attempts[-1] if look.memory.attempts else None
+    why = f"the last try ended with: {describe_attempt(last)}" if last else "tried lately"
+    sooner = ", or after power or network change" if plan.moments else ""
+    words = f"{why}; the next try is at {format_time(until)}{sooner}"
+    return EverydayError("waits", words, _now_hint(plan))
+
+
+def _now_hint(plan: Plan) -> str:
+    """Return how to try at once. The classic form knows no --force."""
+    return "--force tries now" if plan.moments else "typed at a terminal, it tries now"
+
+
+def _lock(stack: ExitStack, plan: Plan) -> None:
+    try:
+        make_folder(plan.state)
+        stack.enter_context(hold_lock(plan.state / LOCK_NAME, read_clock()))
+    except Held as held:
+        raise already_running(held.holder, read_clock()) from None
+    except OSError as error:
+        raise unwritable(plan.state, error) from error
+
+
+def already_running(holder: Holder, now: datetime) -> HeldError:
+    """Return the error that names who runs, and since when; after a day, that it hangs."""
+    who = f"pid {holder.pid}" if holder.pid else "another asyncamanda"
+    since = ""
+    if holder.since:
+        since = f" since {format_time(holder.since)} ({format_age(now - holder.since)} ago)"
+    if is_excuse(holder.since, now):
+        return HeldError(
+            "already-running",
+            f"a backup is running already: {who}{since}",
+            "one at a time is enough; the next start looks again",
+        )
+    seen = describe_process(holder.pid) if holder.pid else None
+    command = f" ({' '.join(seen.argv[-LONGEST_COMMAND:])})" if seen and seen.argv else ""
+    state = explain_state(seen.state) if seen else ""
+    error = HeldError(
+        "start-hangs",
+        f"a start hangs: {who}{command}{since}{state}",
+        f"`kill {holder.pid}` ends it, and the next start backs up"
+        if holder.pid
+        else "`fuser -v` on the file `lock` in the state folder names who",
+    )
+    error.is_excuse = False
+    return error
+
+
+def _unsettled(last: Attempt | None, settles_at: datetime) -> LaterError:
+    assert last  # or nothing would have to settle
+    return LaterError(
+        "run-unsettled",
+        f"the run of {format_time(last.started_at)} may still go on at the server "
+        f"({last.detail}); no second one is started before {format_time(settles_at)}",
+        "`settle` in client.toml says how long that is (classic form: one hour); amstatus on "
+        "the server shows whether it runs",
+    )
+
+
+def _explain_wait(plan: Plan, look: Look, wait: Wait) -> LaterError:
+    """Return the error for a start that is due, and that is not to be tried yet."""
+    match wait.hindrance:
+        case Hindrance.UNSETTLED:
+            return _unsettled(last_run(look.memory), wait.until)
+        case Hindrance.PUT_OFF:
+            return EverydayError(
+                "come-back",
+                f"{plan.target.host} said to come back at {format_time(wait.until)}",
+                "the first start after that asks again; --force asks now",
+            )
+        case Hindrance.TRIED_LATELY:
+            return _tried_lately(plan, look, wait.until)
+        case _:
+            assert_never(wait.hindrance)
+
+
+def _tried_lately(plan: Plan, look: Look, until: datetime) -> EverydayError:
+    last = last_run(look.memory)
+    assert last  # or nothing would have been tried
+    named = name_disks(look.decision.wanted) or "any disk of this client"
+    did = f"went well and did not dump {named}"
+    if last.outcome is Outcome.DOUBTFUL:
+        did = "is doubtful: a dump failed, and whose is not known"
+    return EverydayError(
+        "tried-lately",
+        f"the last run {did}; the next try is at {format_time(until)}",
+        _now_hint(plan)
+        + ("; `disks` in client.toml names the disks that matter" if plan.moments else ""),
+    )

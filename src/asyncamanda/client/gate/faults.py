@@ -1,0 +1,105 @@
+"""Each way for a connection not to come about: what it means, and what to do."""
+
+from asyncamanda.core.model import Outcome
+from asyncamanda.core.ssh.argv import Target
+from asyncamanda.core.ssh.fault import ConnectFault, Fault
+from asyncamanda.errors import (
+    AsyncamandaError,
+    ConfigurationError,
+    EverydayError,
+    LaterError,
+    ProtocolError,
+    RefusedError,
+)
+
+_EXPLAINED: dict[Fault, tuple[type[AsyncamandaError], str, str]] = {
+    Fault.UNRESOLVED: (
+        EverydayError,
+        "the name {host} does not resolve",
+        "is this machine away from its network? else check the server's name",
+    ),
+    Fault.CONNECTION_REFUSED: (
+        EverydayError,
+        "{host} refused the connection",
+        "is sshd running there, and on this port?",
+    ),
+    Fault.UNREACHABLE: (
+        EverydayError,
+        "{host} cannot be reached",
+        "is this machine away from its network? the next start tries again",
+    ),
+    Fault.DROPPED: (
+        EverydayError,
+        "{host} closed the connection before the login was over",
+        "somebody at this address failed to log in (sshd's PerSourcePenalties: a few minutes at "
+        "most), or it is busy (MaxStartups), or going down; `journalctl -u ssh` on the server "
+        "tells",
+    ),
+    Fault.HOST_KEY_CHANGED: (
+        RefusedError,
+        "THE HOST KEY OF {host} HAS CHANGED: it may not be your server",
+        "nothing was sent. Ask its administrator. Only if the server was set up anew: "
+        "ssh-keygen -R {known}, then connect once by hand and compare the fingerprint",
+    ),
+    Fault.HOST_KEY_REVOKED: (
+        RefusedError,
+        "THE HOST KEY OF {host} IS REVOKED: whoever has it may not be your server",
+        "nothing was sent. Ask its administrator",
+    ),
+    Fault.HOST_KEY_UNKNOWN: (
+        RefusedError,
+        "the host key of {host} is not known here",
+        "as the user who runs asyncamanda, connect once by hand and compare the fingerprint "
+        "with the server's: ssh {words} true",
+    ),
+    Fault.PERMISSION_DENIED: (
+        RefusedError,
+        "{host} refused the login as {user}",
+        "is the key in that user's authorized_keys there, and has the user a shell "
+        "(Debian's backup has none)? ssh -v {words} true shows each step",
+    ),
+    Fault.NOTHING_COMMON: (
+        ProtocolError,
+        "{host} and this machine have no way of encrypting in common",
+        "one of the two has an OpenSSH that is too old, or settings that forbid too much",
+    ),
+    Fault.BAD_OPTIONS: (
+        ConfigurationError,
+        "ssh does not accept its configuration",
+        "see ~/.ssh/config and /etc/ssh/ssh_config",
+    ),
+    Fault.OTHER: (
+        LaterError,
+        "no connection to {host}",
+        "ssh -v {words} true shows each step",
+    ),
+}
+
+
+def explain_fault(fault: ConnectFault, target: Target) -> AsyncamandaError:
+    """Return the error for `fault`: later for what passes, refused for what does not."""
+    kind, message, hint = _EXPLAINED[fault.fault]
+    user = f"{target.user}@" if target.user else ""
+    words = {
+        "host": target.host,
+        "user": target.user or "this user",
+        "known": f"'[{target.host}]:{target.port}'" if target.port else target.host,
+        "words": (f"-p {target.port} " if target.port else "") + user + target.host,
+    }
+    ssh_says = "; ".join((*fault.warnings, fault.line.removeprefix("ssh: ")))
+    return kind(
+        fault.fault.value, f"{message.format(**words)} (ssh: {ssh_says})", hint.format(**words)
+    )
+
+
+def explain_not_connected(
+    fault: ConnectFault | None, target: Target
+) -> tuple[Outcome, AsyncamandaError]:
+    """Return what an attempt that did not connect comes to; no `fault`: a signal stopped it."""
+    if fault is None:
+        error: AsyncamandaError = LaterError(
+            "stopped", "stopped before the command was started", "nothing runs at the server"
+        )
+        return Outcome.STOPPED, error
+    error = explain_fault(fault, target)
+    return Outcome.UNREACHABLE if isinstance(error, LaterError) else Outcome.REFUSED, error

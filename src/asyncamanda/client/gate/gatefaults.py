@@ -1,0 +1,161 @@
+"""Each way for the gate not to serve: what it means, and what to do."""
+
+from datetime import datetime
+from enum import Enum
+
+from asyncamanda.client.gate.session import Closed, Garbled
+from asyncamanda.core.conditions.judge import Deferred, explain_deferred
+from asyncamanda.core.protocol.messages import Later, Refused
+from asyncamanda.core.ssh.argv import Target
+from asyncamanda.errors import (
+    AsyncamandaError,
+    BadDataError,
+    ConfigurationError,
+    EverydayError,
+    LaterError,
+    NotStoredError,
+    ProtocolError,
+    RefusedError,
+    UsageError,
+)
+from asyncamanda.report.text import format_time
+
+_BY_EXIT: dict[int, type[AsyncamandaError]] = {
+    kind.exit: kind
+    for kind in (
+        UsageError,
+        BadDataError,
+        LaterError,
+        ProtocolError,
+        RefusedError,
+        ConfigurationError,
+        NotStoredError,
+    )
+}
+_NOT_FOUND = {126, 127}  # a shell's, where a program cannot be started or is not there
+KILLED = 128  # and above: a shell's for a killed program; ssh's own 255 among them
+_INSTALL = (
+    "the gate needs asyncamanda there, and this machine's key enrolled: `asyncamanda server "
+    "enroll` on the server. Without it, name a `command` in client.toml"
+)
+
+
+class Standing(Enum):
+    """What a request is at."""
+
+    UNASKED = "unasked"
+    WAITING = "waiting"
+    RUNNING = "running"
+
+
+def explain_refused(refused: Refused) -> AsyncamandaError:
+    """Return the error for the server's no, of the kind that its exit code names."""
+    kind = _BY_EXIT.get(refused.exit, RefusedError)
+    return kind(refused.reference, refused.message, refused.hint)
+
+
+def explain_garbled(garbled: Garbled, target: Target) -> AsyncamandaError:
+    """Return the error for an answer that is none of the gate's."""
+    return ProtocolError(
+        "no-gate",
+        f"{target.host} answered with what is none of asyncamanda's ({garbled.reason}): "
+        f"{garbled.text!r}",
+        f"does this machine's key run the gate, and does its account's shell print something "
+        f"first? {_INSTALL}",
+    )
+
+
+def explain_closed(closed: Closed, target: Target) -> AsyncamandaError:
+    """Return the error for a line that ended before the server answered."""
+    host, said = target.host, " / ".join(closed.said)
+    if closed.status is None:
+        words = f" (ssh: {said})" if said else ""
+        return EverydayError(
+            "connection-lost",
+            f"no answer from asyncamanda at {host}: {closed.words}{words}",
+            "nothing was asked yet; the next start tries again",
+        )
+    if closed.status in _NOT_FOUND or "not found" in said:
+        return ProtocolError(
+            "no-gate", f"asyncamanda is not installed at {host} ({said or closed.words})", _INSTALL
+        )
+    if closed.status >= KILLED:
+        return LaterError(
+            "gate-ended",
+            f"asyncamanda at {host} ended before it answered: {said or closed.words}",
+            "the next start tries again",
+        )
+    kind = _BY_EXIT.get(closed.status, ProtocolError)
+    message, hint = _split_hint(closed.said)
+    if kind is ProtocolError:
+        hint = hint or _INSTALL
+    return kind(
+        "gate-refused",
+        message or f"what this machine's key runs at {host} ended with status {closed.status}",
+        hint or "the server's administrator can tell more",
+    )
+
+
+def _split_hint(said: tuple[str, ...]) -> tuple[str, str]:
+    """Return the message and the hint in the lines that the gate printed to stderr."""
+    ours = [line for line in said if line.startswith(("asyncamanda gate: ", "hint: "))]
+    messages = [line.removeprefix("asyncamanda gate: ") for line in ours if line[:5] != "hint:"]
+    hints = [line.removeprefix("hint: ") for line in ours if line[:5] == "hint:"]
+    return " ".join(messages) or " / ".join(said), " ".join(hints)
+
+
+def explain_put_off(later: Later, until: datetime, target: Target) -> AsyncamandaError:
+    """Return the error for a server that wants to be asked again `until` then."""
+    return EverydayError(
+        "come-back",
+        f"{target.host} says: not now, come back at {format_time(until)} ({later.reason})",
+        "the first start after that asks again; --force asks now",
+    )
+
+
+def explain_stop(signal_name: str, standing: Standing, target: Target) -> AsyncamandaError:
+    """Return the error for a signal to stop, by what the request was at."""
+    reference, words, hint = {
+        Standing.UNASKED: (
+            "stopped",
+            " before the server was asked",
+            "nothing runs at the server",
+        ),
+        Standing.WAITING: (
+            "withdrawn",
+            " while the request waited; it is withdrawn",
+            "nothing runs at the server; the next start asks anew",
+        ),
+        Standing.RUNNING: (
+            "stopped",
+            f"; the run goes on at {target.host}",
+            "the next start joins it, or learns how it ended",
+        ),
+    }[standing]
+    return LaterError(reference, f"stopped by {signal_name}{words}", hint)
+
+
+def explain_turned(turned: Deferred, standing: Standing, target: Target) -> AsyncamandaError:
+    """Return the error for a moment that turned bad before the backup was there."""
+    why = explain_deferred(turned)
+    if standing is Standing.RUNNING:
+        return EverydayError(
+            "paused",
+            f"{why}; the run at {target.host} was left",
+            "a start in a better moment joins it, learns how it ended, or asks anew"
+            + ("" if turned.is_critical else '; with `pause = "finish"` it would have gone on'),
+        )
+    return EverydayError("deferred", why, "the next start looks again; --force asks all the same")
+
+
+def explain_lost(closed: Closed, standing: Standing, target: Target) -> AsyncamandaError:
+    """Return the error for a line that broke and could not be made anew."""
+    if standing is Standing.UNASKED:
+        return explain_closed(closed, target)
+    what = "run goes on" if standing is Standing.RUNNING else "request stands"
+    return LaterError(
+        "connection-lost",
+        f"{closed.words}, and no new connection to {target.host} came about; the {what} at the "
+        "server",
+        "the next start joins it, or learns how it ended",
+    )

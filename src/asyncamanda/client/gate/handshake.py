@@ -1,0 +1,46 @@
+"""Hello to the gate; and one word with it: who does it say that we are?"""
+
+import socket
+from contextlib import closing
+from datetime import timedelta
+
+from asyncamanda import __version__
+from asyncamanda.client.gate.session import Closed, Garbled, Line
+from asyncamanda.client.gate.streams import Streams
+from asyncamanda.client.start.settings import Plan
+from asyncamanda.client.state.memory import read_memory
+from asyncamanda.core.protocol.authority import ALLOWED
+from asyncamanda.core.protocol.messages import PROTOCOLS, Hello, Later, Refused, Welcome
+from asyncamanda.core.protocol.tickets import clean_host_name
+from asyncamanda.system.clock import now as read_clock
+from asyncamanda.system.interrupts import StopRequest
+from asyncamanda.system.ssh import Connection, Stopped
+
+Answer = Welcome | Refused | Later | Garbled | Closed | Stopped
+
+
+def make_hello(ticket: str, *, is_watching: bool = False, is_probe: bool = False) -> Hello:
+    """Return this machine's first word to the gate, with the `ticket` that it had from it."""
+    host_name = clean_host_name(socket.gethostname())
+    software = f"asyncamanda {__version__}"
+    return Hello(PROTOCOLS, software, is_watching, ticket, host_name, is_probe)
+
+
+def greet_gate(connection: Connection, plan: Plan, stop: StopRequest, within: timedelta) -> Answer:
+    """Return the first word that answers our Hello, and leave; Closed if none came `within`.
+
+    Nothing is asked of the server, and the machine's ticket stays what it is.
+    """
+    memory, _ = read_memory(plan.state, read_clock())
+    with (
+        connection.talk(ALLOWED) as session,
+        closing(Streams(connection, plan.amandad)) as streams,
+    ):
+        line = Line(session, streams, stop)
+        line.greet(make_hello(memory.ticket, is_probe=True), within)
+        for heard in line.listen(lambda: None):
+            if isinstance(heard, Answer):
+                if isinstance(heard, Welcome | Refused | Later):
+                    line.leave()
+                return heard
+    raise AssertionError("a line's last word is how it ended")

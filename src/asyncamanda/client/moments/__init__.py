@@ -1,0 +1,1 @@
+"""Is this a good moment: conditions, backoff, staying awake."""

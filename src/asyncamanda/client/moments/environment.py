@@ -1,0 +1,192 @@
+"""What this machine finds itself in: asked of UPower and NetworkManager, else of the kernel.
+
+A look starts nothing, takes two seconds at most, and whatever cannot be known is None.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+from asyncamanda.core.conditions.links import LINK_ATTRIBUTES, has_default_route, parse_link
+from asyncamanda.core.conditions.networkmanager import (
+    ActiveConnection,
+    Reach,
+    is_unmanaged,
+    parse_connection,
+    parse_metered,
+    parse_path,
+    parse_paths,
+    parse_reach,
+    parse_ssid,
+)
+from asyncamanda.core.conditions.power import (
+    SUPPLY_ATTRIBUTES,
+    Power,
+    interpret_supplies,
+    parse_display_device,
+    parse_on_battery,
+)
+from asyncamanda.core.conditions.surroundings import Kind, Network, Surroundings
+from asyncamanda.system import clock
+from asyncamanda.system.bus import Bus, Refused, Unavailable, open_system_bus
+
+_UPOWER, _UPOWER_PATH = "org.freedesktop.UPower", "/org/freedesktop/UPower"
+_NM, _NM_PATH = "org.freedesktop.NetworkManager", "/org/freedesktop/NetworkManager"
+_AWAIT_EVERY = 0.25  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """Where the kernel tells what it knows."""
+
+    sys: Path = Path("/sys")
+    proc: Path = Path("/proc")
+
+
+def look_at_surroundings(kernel: Kernel | None = None) -> Surroundings:
+    """Return what the machine finds itself in now; None for what cannot be known."""
+    kernel = kernel or Kernel()
+    with ExitStack() as stack:
+        bus = None
+        with suppress(Unavailable):
+            bus = stack.enter_context(open_system_bus())
+        power = _look_at_power(bus, kernel)
+        is_metered, networks = _look_at_networks(bus, kernel)
+    load = None
+    with suppress(OSError):
+        load = os.getloadavg()[0]
+    return Surroundings(power.is_on_battery, power.battery, is_metered, networks, load)
+
+
+def await_network(seconds: float, kernel: Kernel | None = None) -> bool:
+    """Return True as soon as there is a network, False if there is none within `seconds`.
+
+    NetworkManager decides; where it does not run, or knows nothing, a default route.
+    """
+    give_up_at = clock.now() + timedelta(seconds=seconds)
+    while not _has_network(kernel or Kernel()):
+        left = (give_up_at - clock.now()).total_seconds()
+        if not 0 < left <= seconds:  # more: the clock was set back
+            return False
+        time.sleep(min(_AWAIT_EVERY, left))
+    return True
+
+
+def _has_network(kernel: Kernel) -> bool:
+    with suppress(Unavailable), open_system_bus() as bus:
+        reach = parse_reach(bus.properties(_NM, _NM_PATH, _NM))
+        if reach is not Reach.UNKNOWN:
+            return reach is Reach.CONNECTED
+    net = kernel.proc / "net"
+    return has_default_route(_read(net / "route") or "", _read(net / "ipv6_route") or "")
+
+
+# -- power
+
+
+def _look_at_power(bus: Bus | None, kernel: Kernel) -> Power:
+    is_on_battery = None
+    if bus is not None:
+        with suppress(Unavailable):
+            is_on_battery = parse_on_battery(bus.properties(_UPOWER, _UPOWER_PATH, _UPOWER))
+        with suppress(Unavailable):
+            if is_on_battery is not None:
+                display = f"{_UPOWER_PATH}/devices/DisplayDevice"
+                shown = bus.properties(_UPOWER, display, f"{_UPOWER}.Device")
+                return Power(is_on_battery, parse_display_device(shown))
+    found = _read_supplies(kernel)
+    return found if is_on_battery is None else replace(found, is_on_battery=is_on_battery)
+
+
+def _read_supplies(kernel: Kernel) -> Power:
+    try:
+        folders = list((kernel.sys / "class/power_supply").iterdir())
+    except OSError:
+        return Power()
+    return interpret_supplies([_read_all(folder, SUPPLY_ATTRIBUTES) for folder in folders])
+
+
+# -- networks
+
+
+def _look_at_networks(
+    bus: Bus | None, kernel: Kernel
+) -> tuple[bool | None, tuple[Network, ...] | None]:
+    """Return whether the traffic is paid for, and the networks that are up."""
+    is_metered = None
+    if bus is not None:
+        with suppress(Unavailable):
+            properties = bus.properties(_NM, _NM_PATH, _NM)
+            is_metered = parse_metered(properties)
+            paths = parse_paths(properties.get("ActiveConnections"))
+            if paths:
+                return is_metered, tuple(_ask_for_networks(bus, paths))
+            if paths is not None:
+                # ifupdown's links are none of NetworkManager's, on Debian
+                return is_metered, _read_networks(kernel, lambda name: _is_unmanaged(bus, name))
+    return is_metered, _read_networks(kernel)
+
+
+def _ask_for_networks(bus: Bus, paths: tuple[str, ...]) -> Iterator[Network]:
+    for path in paths:
+        with suppress(Refused):  # it has just ended
+            connection = parse_connection(bus.properties(_NM, path, f"{_NM}.Connection.Active"))
+            if connection is not None:
+                yield replace(connection.network, ssid=_ask_for_ssid(bus, connection))
+
+
+def _ask_for_ssid(bus: Bus, connection: ActiveConnection) -> str | None:
+    if connection.network.kind is not Kind.WIFI:
+        return None
+    with suppress(Unavailable):
+        for device in connection.devices:
+            wireless = bus.properties(_NM, device, f"{_NM}.Device.Wireless")
+            if point := parse_path(wireless.get("ActiveAccessPoint")):
+                return parse_ssid(bus.properties(_NM, point, f"{_NM}.AccessPoint"))
+    return None
+
+
+def _is_unmanaged(bus: Bus, name: str) -> bool:
+    try:
+        answer = bus.call(_NM, _NM_PATH, _NM, "GetDeviceByIpIface", "s", (name,))
+        path = parse_path(answer[0]) if answer else None
+        return path is not None and is_unmanaged(bus.properties(_NM, path, f"{_NM}.Device"))
+    except Unavailable:
+        return False
+
+
+def _read_networks(
+    kernel: Kernel, is_wanted: Callable[[str], bool] = lambda _: True
+) -> tuple[Network, ...] | None:
+    """Return the networks among the kernel's links; None if they are not to be seen."""
+    found = []
+    try:
+        for folder in sorted((kernel.sys / "class/net").iterdir()):
+            if not folder.is_dir():  # bonding_masters
+                continue
+            entries = {entry.name for entry in folder.iterdir()}
+            network = parse_link(folder.name, _read_all(folder, LINK_ATTRIBUTES), entries)
+            if network is not None and is_wanted(folder.name):
+                found.append(network)
+    except OSError:
+        return None
+    return tuple(found)
+
+
+# -- files
+
+
+def _read_all(folder: Path, names: tuple[str, ...]) -> dict[str, str]:
+    texts = ((name, _read(folder / name)) for name in names)
+    return {name: text for name, text in texts if text is not None}
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text("utf-8", "replace").strip()
+    except OSError:
+        return None

@@ -1,0 +1,102 @@
+"""That a backup is stale is told while a start still waits, or hangs: by it, and by those after it.
+
+Who does not hold the lock writes no memory: what was told meanwhile lies beside it, until the next
+start that ends takes it over.
+"""
+
+import json
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from threading import Thread
+
+from asyncamanda.client.notify import channels as telling
+from asyncamanda.client.start.settings import Plan
+from asyncamanda.client.state.assessment import Look
+from asyncamanda.client.state.context import Start
+from asyncamanda.client.state.summary import show_standing
+from asyncamanda.core.agent.alerts import HINT, Alert, AlertKind, word_alert
+from asyncamanda.core.agent.due import Decision, is_stale
+from asyncamanda.core.agent.hanging import tells_at
+from asyncamanda.core.model import BackupState
+from asyncamanda.core.values.foreign import parse_json
+from asyncamanda.report.text import format_time
+from asyncamanda.system.clock import now as read_clock
+from asyncamanda.system.files import write_whole
+
+FILE_NAME = "told.json"
+LARGEST = 65536  # bytes
+LOOK_EVERY = timedelta(seconds=5)
+TOLD_WITHIN = 12.0  # seconds: telling itself ends after ten
+
+
+class Vigil:
+    """Tells once that the backup has become stale while its start waits."""
+
+    def __init__(self, start: Start) -> None:
+        self._start = start
+        self._looked_at = start.look.now
+        self._telling: Thread | None = None
+
+    def tick(self, decide: Callable[[], Decision]) -> None:
+        """Look whether it is time; to be called often. `decide` is what would be due now."""
+        look, policy = self._start.look, self._start.plan.policy
+        now = read_clock()
+        if self._telling or timedelta() <= now - self._looked_at < LOOK_EVERY:
+            return
+        self._looked_at = now
+        decision, since = decide(), look.memory.since
+        stale_at = (decision.last_at or since) + policy.stale_after
+        if now < tells_at(stale_at, look.now) or not is_stale(decision, since, policy, now):
+            return
+        words = f"the start of {format_time(look.now)} (pid {os.getpid()}) still waits"
+        self._start.narrator.tell(f"warning: the backup is stale, and {words}")
+        stale = replace(look, now=now, decision=decision, is_stale=True)
+        self._telling = Thread(target=tell_stale, args=(self._start.plan, stale, words))
+        self._telling.daemon = True  # the server is not kept waiting
+        self._telling.start()
+
+    def close(self) -> None:
+        """Return when all that was begun is told."""
+        if self._telling:
+            self._telling.join(TOLD_WITHIN)
+
+
+def tell_stale(plan: Plan, look: Look, words: str) -> bool:
+    """Tell whoever does not know it that the backup is stale; return whether that was news."""
+    before = look.memory.told | read_told(plan.state)
+
+    def word(kind: AlertKind) -> Alert:
+        last_at = look.decision.last_at
+        return word_alert(kind, socket.gethostname(), look.now, last_at, words, HINT)
+
+    told, sent = telling.tell_change(
+        plan.notify, before, outcome=None, is_stale=True, word=word, state_folder=plan.state
+    )
+    if told != before:
+        text = json.dumps({channel: state.value for channel, state in told.items()})
+        with suppress(OSError):
+            write_whole(plan.state / FILE_NAME, text, 0o600)
+    show_standing(plan, look)
+    return any(each.problem is None for each in sent)
+
+
+def read_told(folder: Path) -> dict[str, BackupState]:
+    """Return what was told beside the memory; nothing where that makes no sense."""
+    try:
+        descriptor = os.open(folder / FILE_NAME, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        with open(descriptor, encoding="utf-8") as file:  # noqa: PTH123 - a descriptor
+            value = parse_json(file.read(LARGEST))
+        return {str(channel): BackupState(state) for channel, state in value.items()}
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return {}
+
+
+def forget_told(folder: Path) -> None:
+    """Let go of what the memory has by now."""
+    with suppress(OSError):
+        (folder / FILE_NAME).unlink(missing_ok=True)

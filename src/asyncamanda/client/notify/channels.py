@@ -1,0 +1,132 @@
+"""Telling people and watchdogs how the backup goes: the one place that the agent calls.
+
+None of these raises, and each ends after some ten seconds, whatever the network does.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+from asyncamanda.client.notify import textfile, urls
+from asyncamanda.client.notify.sent import LIMIT, Channel, PingKind, Sent, Way, send_all
+from asyncamanda.config.client import NotifySettings
+from asyncamanda.core.agent.alerts import Alert, AlertKind, decide_alert, judge_state, one_line
+from asyncamanda.core.model import BackupState, Outcome
+from asyncamanda.report.prometheus import Standing
+from asyncamanda.system.journal import JournalLine, Priority, write_journal
+
+__all__ = ["PingKind", "Sent", "Standing", "ping", "tell", "tell_change", "write_textfile"]
+
+JOURNAL = "journal"  # which is told always
+MESSAGE_IDS = {  # for `journalctl MESSAGE_ID=...`; docs/guide.md names them
+    AlertKind.FAILED: "1a01a4aa39464e87bfa4457cec53e605",
+    AlertKind.STALE: "1bf22bc5818d45dd892a300d1ab34644",
+    AlertKind.RECOVERED: "be0020ebbf68460f88a9161094cd1dd8",
+    AlertKind.TEST: "39a27fe4a0e04e8c94dc460537153fa3",
+}
+
+
+def tell(
+    settings: NotifySettings, alert: Alert, state_folder: Path, limit: float = LIMIT
+) -> tuple[Sent, ...]:
+    """Tell `alert` by every channel that is configured; return how it went by each.
+
+    The journal, where there is one, is a channel as well.
+    """
+    channels, problems = _list_channels(settings, state_folder)
+    return (*send_all([channel.bind(alert) for channel in channels], limit), *problems)
+
+
+def tell_change(  # noqa: PLR0913 - by keyword only
+    settings: NotifySettings,
+    told: Mapping[str, BackupState],
+    *,
+    outcome: Outcome | None,
+    is_stale: bool,
+    word: Callable[[AlertKind], Alert],
+    state_folder: Path,
+) -> tuple[dict[str, BackupState], tuple[Sent, ...]]:
+    """Tell each channel what it does not know yet, after an attempt with `outcome`.
+
+    Returns what each was `told` by now, nothing where that is well, and how it went. A channel
+    that could not be reached is told by the next start.
+    """
+    channels, problems = _list_channels(settings, state_folder)
+    now_is, ways = {}, []
+    for channel in channels:
+        before = told.get(channel.name, BackupState.WELL)
+        now_is[channel.name] = judge_state(outcome, is_stale=is_stale, told=before)
+        if kind := decide_alert(before, now_is[channel.name]):
+            ways.append(channel.bind(word(kind)))
+    sent = send_all(ways)
+    # a channel that is no longer configured is forgotten; not if its file was not to be read
+    after = {name: told[name] for name in told if name in now_is or problems}
+    after |= {each.channel: now_is[each.channel] for each in sent if each.problem is None}
+    unwell: dict[str, BackupState] = {
+        name: state for name, state in after.items() if state != BackupState.WELL
+    }
+    return unwell, (*sent, *(problems if sent else ()))
+
+
+def _list_channels(
+    settings: NotifySettings, state_folder: Path
+) -> tuple[list[Channel], tuple[Sent, ...]]:
+    """Return every channel that is configured, and what is wrong with those that cannot be used."""
+    channels, problems = urls.list_channels(settings)
+    if settings.mail:
+        channels.insert(0, Channel("mail", partial(_mail, settings.mail)))
+    if settings.desktop:
+        channels.insert(0, Channel("desktop", partial(_show, state_folder)))
+    channels.insert(0, Channel(JOURNAL, _write_alert))
+    return channels, tuple(problems)
+
+
+def _write_alert(alert: Alert, _: float) -> Sent:
+    is_there = write_journal(
+        JournalLine(
+            one_line(alert.summary),
+            Priority.ERROR if alert.kind.is_alarm else Priority.NOTICE,
+            client=alert.client,
+            outcome=alert.kind.value,
+            message_id=MESSAGE_IDS[alert.kind],
+        )
+    )
+    return Sent(JOURNAL, remark="" if is_there else "there is none on this machine")
+
+
+def ping(settings: NotifySettings, kind: PingKind, text: str, limit: float = LIMIT) -> Sent | None:
+    """Say `kind` to the watchdog; return how that went, None where none is configured."""
+    if settings.ping is None:
+        return None
+    (sent,) = send_all([Way("ping", partial(_ping, settings.ping, kind, text))], limit)
+    return sent
+
+
+def write_textfile(settings: NotifySettings, standing: Standing) -> Sent | None:
+    """Write Prometheus' text file; return how that went, None where none is configured."""
+    if settings.textfile is None:
+        return None
+    way = Way("textfile", partial(textfile.write_standing, settings.textfile, standing))
+    (sent,) = send_all([way])
+    return sent
+
+
+# what these load takes longer than a whole start that has nothing to tell
+
+
+def _mail(to: str, alert: Alert, limit: float) -> Sent:
+    from asyncamanda.client.notify.mail import send_mail  # noqa: PLC0415 - as said above
+
+    return send_mail(to, alert, limit)
+
+
+def _show(state_folder: Path, alert: Alert, limit: float) -> Sent:
+    from asyncamanda.client.notify.desktop import send_desktop  # noqa: PLC0415 - as said above
+
+    return send_desktop(alert, state_folder, limit)
+
+
+def _ping(url: str, kind: PingKind, text: str, limit: float) -> Sent:
+    from asyncamanda.client.notify.pings import send_ping  # noqa: PLC0415 - as said above
+
+    return send_ping(url, kind, text, limit)

@@ -1,0 +1,81 @@
+"""Mail, by the sendmail of this machine."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from pathlib import Path
+
+from asyncamanda.client.notify.sent import Sent
+from asyncamanda.core.agent.alerts import Alert, one_line, render_body, render_subject
+
+USUAL_PLACE = Path("/usr/sbin/sendmail")  # which is in no user's PATH, nor in cron's
+LONGEST_COMPLAINT = 200
+
+
+def send_mail(to: str, alert: Alert, limit: float) -> Sent:
+    """Hand a mail to sendmail, and return how that went; whether it arrives nobody knows."""
+    program = find_sendmail()
+    if program is None:
+        return Sent(
+            "mail", "there is no sendmail here: install an MTA, such as msmtp-mta", is_mistake=True
+        )
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    message = compose_mail(to, user, alert).as_bytes(policy=SMTP.clone(linesep="\n"))
+    with tempfile.TemporaryFile() as text, tempfile.TemporaryFile() as said:
+        text.write(message)
+        text.seek(0)
+        # files instead of pipes: whatever sendmail leaves running keeps nobody waiting
+        child = subprocess.Popen(
+            [program, "-i", to], stdin=text, stdout=said, stderr=said, start_new_session=True
+        )
+        try:
+            status = child.wait(limit)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+            return Sent("mail", f"sendmail did not end within {limit:g} seconds")
+        if status == 0:
+            return Sent("mail")
+        said.seek(0)
+        return Sent("mail", f"sendmail ended with {status}{_complaint(said.read(4096))}")
+
+
+def compose_mail(to: str, user: str, alert: Alert) -> EmailMessage:
+    """Return the mail. `user` and `to` without a domain get this machine's from its MTA."""
+    client = one_line(alert.client)
+    message = EmailMessage()
+    message["From"] = Address(f"asyncamanda on {client}", *_parts(user))
+    message["To"] = Address("", *_parts(to))
+    message["Subject"] = render_subject(alert)
+    message["Date"] = format_datetime(alert.at)
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday notice in return
+    message["X-Asyncamanda-Client"] = client
+    message["X-Asyncamanda-Alert"] = alert.kind.value
+    message.set_content(render_body(alert))
+    return message
+
+
+def find_sendmail() -> str | None:
+    """Return the path of sendmail, or None."""
+    if found := shutil.which("sendmail"):
+        return found
+    return str(USUAL_PLACE) if os.access(USUAL_PLACE, os.X_OK) else None
+
+
+def _parts(address: str) -> tuple[str, str]:
+    user, _, domain = address.partition("@")
+    return user, domain
+
+
+def _complaint(said: bytes) -> str:
+    lines = said.decode("utf-8", "backslashreplace").split("\n")
+    line = next((line.strip() for line in lines if line.strip()), "")
+    shown = "".join(c for c in line[:LONGEST_COMPLAINT] if c.isprintable())
+    return f": {shown}" if shown else ""

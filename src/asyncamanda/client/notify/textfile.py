@@ -1,0 +1,20 @@
+"""The text file for Prometheus' node exporter."""
+
+from pathlib import Path
+
+from asyncamanda.client.notify.sent import Sent
+from asyncamanda.report.prometheus import Standing, render_prometheus
+from asyncamanda.system.files import write_whole
+
+
+def write_standing(path: Path, standing: Standing, _limit: float) -> Sent:
+    """Replace the file, and return how that went."""
+    path = path.expanduser()
+    if path.suffix != ".prom":
+        return Sent("textfile", "the exporter reads *.prom only: name it so", is_mistake=True)
+    try:
+        write_whole(path, render_prometheus(standing))
+    except OSError as error:
+        problem = f"{path.parent} cannot be written: {error.strerror}"
+        return Sent("textfile", problem, is_mistake=True)
+    return Sent("textfile")

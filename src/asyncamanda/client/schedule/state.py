@@ -1,0 +1,93 @@
+"""How the schedule stands, for whoever asks: nothing here fails."""
+
+import subprocess
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from asyncamanda.client.schedule.machine import BOOTED, find_program
+from asyncamanda.client.schedule.record import Entry, hash_text, read_own, read_record
+from asyncamanda.core.schedule import cron as schedule
+from asyncamanda.core.schedule import systemd as units
+from asyncamanda.core.schedule.cron import Kind
+from asyncamanda.errors import AsyncamandaError
+from asyncamanda.system.processes import iterate_processes
+
+PATIENCE = 5  # seconds, with systemd
+CRONS = {"cron", "crond"}
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleStatus:
+    """What starts the agent: `kind` is None if nothing of ours does.
+
+    `is_active` is None where nobody says so, as `next_at`; `differs` are those of `files` that
+    are gone or were changed by hand.
+    """
+
+    kind: Kind | None = None
+    is_installed: bool = False
+    is_active: bool | None = None
+    files: tuple[Path, ...] = ()
+    differs: tuple[Path, ...] = ()
+    next_at: datetime | None = None
+
+
+def look_at_schedule() -> ScheduleStatus:
+    """Return how the schedule stands; a record that cannot be read counts as none."""
+    try:
+        record = read_record()
+        if record is None:
+            return ScheduleStatus()
+        files = tuple(entry.path for entry in record.entries)
+        return ScheduleStatus(
+            kind=record.kind,
+            is_installed=record.is_done,
+            is_active=_is_active(record.kind, files),
+            files=files,
+            differs=tuple(entry.path for entry in record.entries if _differs(entry)),
+            next_at=_read_next() if record.kind is Kind.SYSTEMD else None,
+        )
+    except (AsyncamandaError, OSError):
+        return ScheduleStatus()
+
+
+def _differs(entry: Entry) -> bool:
+    try:
+        own = read_own(entry)
+    except AsyncamandaError:
+        return True
+    return own is None or hash_text(own) not in entry.sums
+
+
+def _is_active(kind: Kind, files: tuple[Path, ...]) -> bool | None:
+    if kind is Kind.SYSTEMD:
+        said = _ask_systemd("is-active", units.TIMER)
+        return None if said is None else said == "active"
+    if Path(schedule.CRON_FILE) not in files:
+        return None  # anacron is no daemon
+    return any(process.name in CRONS for process in iterate_processes())
+
+
+def _read_next() -> datetime | None:
+    said = _ask_systemd(
+        "show", units.TIMER, "--property=NextElapseUSecRealtime", "--value", "--timestamp=unix"
+    )
+    try:
+        return datetime.fromtimestamp(int((said or "").removeprefix("@")), UTC)
+    except (ValueError, OverflowError, OSError):
+        return None  # it says n/a, or is too old to know the option
+
+
+def _ask_systemd(*words: str) -> str | None:
+    """Return what systemctl prints, None if there is no systemd to ask."""
+    systemctl = find_program("systemctl")
+    if systemctl is None or not BOOTED.is_dir():
+        return None
+    try:
+        done = subprocess.run(
+            [systemctl, *words], capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip()

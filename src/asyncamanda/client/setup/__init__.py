@@ -1,0 +1,1 @@
+"""The first time: key, server, configuration."""

@@ -1,0 +1,104 @@
+"""The client.toml that setup writes, and what to do where there is one."""
+
+import json
+import os
+import pwd
+from dataclasses import replace
+
+from asyncamanda.client.setup.options import DEFAULT_INTERVAL, Wishes
+from asyncamanda.config.client import SYSTEM_FILE, ClientConfig, load_client_config
+from asyncamanda.core.values.interval import parse_interval
+from asyncamanda.errors import ConfigurationError
+from asyncamanda.system.files import write_whole
+from asyncamanda.system.steps import Step
+
+MODE = 0o640
+_TEXT = """\
+# asyncamanda on this machine. The guide (docs/guide.md) has every key with its default.
+
+server   = {server}
+interval = {interval}
+
+# stale_after  = "7 days"       # exit 101 instead of 75 when the last backup is older
+# reconnect_for = "2m"          # how long a broken connection is tried anew
+# on_battery   = "30%"          # or "refuse", or "allow"
+# metered      = "refuse"       # or "allow": on a link that costs by the byte
+# networks     = ["Office*"]    # where backups run: names, SSIDs or kinds of networks
+# not_networks = ["Guest*"]     # and where none do
+# windows      = ["Mon..Fri 08:00-19:00"]
+# max_load     = 4.0            # above which no backup starts
+# relax_after  = "3 days"       # from what age of the last backup on conditions give in
+# pause        = "finish"       # or "stop": a run in which power or network turn bad
+
+[ssh]
+# connect_timeout = "20s"
+# keepalive       = "15s"       # after three without an answer the link is dead
+
+[notify]
+# desktop = true                # tell who is logged in on this machine's desktop
+# mail    = "root"
+"""
+
+
+def render_client_toml(wishes: Wishes) -> str:
+    """Return the text of a client.toml that asks the gate, with the most useful keys shown."""
+    return _TEXT.format(
+        server=json.dumps(str(wishes.server)),
+        interval=json.dumps(wishes.interval or DEFAULT_INTERVAL),
+    )
+
+
+def read_present() -> ClientConfig | None:
+    """Return what this machine's client.toml says, None if there is none.
+
+    Raises ConfigurationError with every mistake in it.
+    """
+    if not os.path.lexists(SYSTEM_FILE):
+        return None
+    return load_client_config((SYSTEM_FILE,))[1]
+
+
+def check_present(present: ClientConfig, wishes: Wishes) -> str:
+    """Return what is worth a note about a client.toml that is kept; "" for nothing.
+
+    Raises ConfigurationError if it is for another server, or for direct mode.
+    """
+    kept = "--replace writes a new one, and keeps this one as client.toml.old"
+    if (there := _with_user(present, wishes)) != str(wishes.server):
+        raise ConfigurationError(
+            "other-server", f"{SYSTEM_FILE} exists, for the server {there}", kept
+        )
+    if present.command is not None:
+        raise ConfigurationError(
+            "direct-mode",
+            f"{SYSTEM_FILE} has a `command`: this client works without the server's gate",
+            kept,
+        )
+    if wishes.interval and parse_interval(wishes.interval) != present.interval:
+        return f"{SYSTEM_FILE} is kept as it is, with its own interval; change it there"
+    return ""
+
+
+def _with_user(present: ClientConfig, wishes: Wishes) -> str:
+    """Return the server that the file names, with the user that it leaves to ssh's settings."""
+    server = present.server
+    return str(server if server.user else replace(server, user=wishes.server.user))
+
+
+def plan_client_toml(wishes: Wishes, account: pwd.struct_passwd, *, is_replacing: bool) -> Step:
+    """Return the step after which there is a client.toml, or with `is_replacing` this one."""
+    text = render_client_toml(wishes)
+
+    def is_so() -> bool:
+        if not is_replacing:
+            return SYSTEM_FILE.exists()
+        return SYSTEM_FILE.exists() and SYSTEM_FILE.read_bytes() == text.encode()
+
+    def make() -> None:
+        SYSTEM_FILE.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if SYSTEM_FILE.exists():
+            old = SYSTEM_FILE.with_name(f"{SYSTEM_FILE.name}.old")
+            write_whole(old, SYSTEM_FILE.read_text("utf-8", "surrogateescape"), MODE)
+        write_whole(SYSTEM_FILE, text, MODE, (0, account.pw_gid))
+
+    return Step(f"{SYSTEM_FILE} names the server {wishes.server}", is_so, make)

@@ -1,0 +1,200 @@
+"""The server's host key: what it offers, what is known of it, and pinning it.
+
+All that touches the Amanda user's files runs as that user.
+"""
+
+import os
+import pwd
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from asyncamanda.core.ssh.argv import Target
+from asyncamanda.core.ssh.publickey import PublicKey, parse_public_key
+from asyncamanda.errors import LaterError, RefusedError
+from asyncamanda.system.account import do_as, run_as
+
+TYPES = ("ed25519", "ecdsa", "rsa")  # the first that is offered is pinned
+SCAN_SECONDS = 10
+SYSTEM_KNOWN = Path("/etc/ssh/ssh_known_hosts")
+_REVOKED = "@revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where ssh finds the server, its configuration heeded, and under what name it is known."""
+
+    host: str
+    port: int
+    known_as: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of the server's host key: the keys, and those that are revoked."""
+
+    keys: tuple[PublicKey, ...]
+    revoked: tuple[PublicKey, ...]
+
+
+def find_place(target: Target, account: pwd.struct_passwd) -> Place:
+    """Return where the Amanda user's ssh goes for `target`."""
+    port = ["-p", str(target.port)] if target.port else []
+    done = run_as(account, ["ssh", "-G", *port, "--", target.host])
+    said: dict[str, str] = {}
+    for line in done.stdout.splitlines():
+        name, _, value = line.partition(" ")
+        said.setdefault(name, value)
+    host = said.get("hostname", target.host)
+    number = int(said.get("port") or 22)
+    alias = said.get("hostkeyalias", "none")
+    if alias == "none":
+        alias = host.lower() if number == 22 else f"[{host.lower()}]:{number}"
+    return Place(host, number, alias)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a server says to whoever asks: its keys, in the order of TYPES, and its greeting."""
+
+    keys: tuple[PublicKey, ...]
+    banner: str
+
+
+def scan_keys(place: Place) -> Offer:
+    """Return what the server offers.
+
+    Raises LaterError if it does not answer.
+    """
+    argv = ["ssh-keyscan", "-T", str(SCAN_SECONDS), "-t", ",".join(TYPES), "-p", str(place.port)]
+    done = subprocess.run(
+        [*argv, "--", place.host],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    keys = tuple(_read_keys(done.stdout))
+    if not keys:
+        said = [line for line in done.stderr.splitlines() if line and line[0] != "#"]
+        words = f" ({said[-1]})" if said else ""
+        raise LaterError(
+            "unreachable",
+            f"no host key could be had from {place.host}, port {place.port}{words}",
+            "is the name right, the server up and this machine in its network? Then start the "
+            "same command again",
+        )
+    banners = (line for line in done.stderr.splitlines() if line.startswith("#"))
+    return Offer(tuple(sorted(keys, key=_rank)), next(banners, ""))
+
+
+def _read_keys(text: str) -> Iterator[PublicKey]:
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) >= 3 and line[0] != "#":
+            try:
+                yield parse_public_key(" ".join(words[1:3]))
+            except ValueError:
+                continue
+
+
+def _rank(key: PublicKey) -> int:
+    return next((n for n, kind in enumerate(TYPES) if kind in key.key_type), len(TYPES))
+
+
+def find_known(place: Place, account: pwd.struct_passwd) -> Known:
+    """Return what the Amanda user's ssh knows of the server, by its files and the system's."""
+    keys: list[PublicKey] = []
+    revoked: list[PublicKey] = []
+    for path in (_known_hosts(account), SYSTEM_KNOWN):
+        found = run_as(account, ["ssh-keygen", "-F", place.known_as, "-f", str(path)]).stdout
+        for line in found.splitlines():
+            if line.startswith(_REVOKED):
+                revoked += _read_keys(line.removeprefix(_REVOKED))
+            elif not line.startswith("@"):  # a certificate authority's key is none of the host's
+                keys += _read_keys(line)
+    return Known(tuple(keys), tuple(revoked))
+
+
+def choose_key(
+    offered: Sequence[PublicKey], known: Known, place: Place, fingerprint: str | None
+) -> tuple[PublicKey, bool]:
+    """Return the key that counts, and whether it is known already.
+
+    Raises RefusedError if another one is known, this one is revoked, or `fingerprint` is of none.
+    """
+    if any(key.key == bad.key for key in offered for bad in known.revoked):
+        raise RefusedError(
+            "host-key-revoked",
+            f"THE HOST KEY OF {place.host} IS REVOKED: it may not be your server",
+            "nothing was changed. Ask its administrator",
+        )
+    trusted = [key for key in offered if any(key.key == old.key for old in known.keys)]
+    if known.keys and not trusted:
+        raise RefusedError(
+            "host-key-changed",
+            f"THE HOST KEY OF {place.host} HAS CHANGED: it may not be your server. It has "
+            f"{offered[0].fingerprint}, and known is {known.keys[0].fingerprint}",
+            "nothing was changed. Ask its administrator. Only if the server was set up anew, as "
+            f"the Amanda user: ssh-keygen -R '{place.known_as}'",
+        )
+    candidates = trusted or offered
+    if fingerprint is None:
+        return candidates[0], bool(trusted)
+    for key in candidates:
+        if key.fingerprint == fingerprint:
+            return key, bool(trusted)
+    raise RefusedError(
+        "wrong-fingerprint",
+        f"{place.host} has another host key than the fingerprint given: "
+        f"{candidates[0].fingerprint}",
+        "nothing was changed. Compare with what ssh-keygen -lf prints on the server; if they "
+        "differ, somebody stands between",
+    )
+
+
+def show_key(key: PublicKey, place: Place) -> str:
+    """Return the key's size, fingerprint, name and type, as `ssh-keygen -lf` prints them."""
+    done = subprocess.run(
+        ["ssh-keygen", "-lf", "-"],
+        input=f"{key.key_type} {key.key} {place.host}\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() or key.fingerprint
+
+
+def name_file(key: PublicKey) -> str:
+    """Return where sshd has the public half of such a key."""
+    kind = next((kind for kind in TYPES if kind in key.key_type), TYPES[0])
+    return f"/etc/ssh/ssh_host_{kind}_key.pub"
+
+
+def render_known(key: PublicKey, known_as: str) -> str:
+    """Return the line of known_hosts, with its end."""
+    return f"{known_as} {key.key_type} {key.key}\n"
+
+
+def pin_key(key: PublicKey, place: Place, account: pwd.struct_passwd) -> None:
+    """Add the key to the Amanda user's known_hosts. Raises OSError."""
+    path = _known_hosts(account)
+
+    def append() -> None:
+        line = render_known(key, place.known_as).encode()
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            size = os.fstat(descriptor).st_size
+            is_open = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+            os.write(descriptor, (b"\n" if is_open else b"") + line)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    do_as(account.pw_name, append)
+
+
+def _known_hosts(account: pwd.struct_passwd) -> Path:
+    return Path(account.pw_dir, ".ssh", "known_hosts")

@@ -1,0 +1,168 @@
+"""Knocking at the server's gate: does it know this machine's key, and as whom?"""
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import assert_never
+
+from asyncamanda.client.gate.faults import explain_not_connected
+from asyncamanda.client.gate.gatefaults import explain_closed, explain_garbled, explain_refused
+from asyncamanda.client.gate.handshake import Answer, greet_gate
+from asyncamanda.client.gate.session import Closed, Garbled
+from asyncamanda.client.start.folders import prepare_state
+from asyncamanda.client.start.settings import Plan, find_password, plan_configured
+from asyncamanda.client.state.assessment import look_around
+from asyncamanda.client.state.takeover import take_over
+from asyncamanda.config.client import SYSTEM_FILE
+from asyncamanda.core.agent.due import Due
+from asyncamanda.core.protocol.messages import Later, Refused, Welcome
+from asyncamanda.core.ssh.fault import Fault
+from asyncamanda.core.values.foreign import parse_json
+from asyncamanda.errors import AsyncamandaError, Exit, LaterError
+from asyncamanda.report.text import explain_decision
+from asyncamanda.system.account import ask_as
+from asyncamanda.system.clock import now as read_clock
+from asyncamanda.system.interrupts import StopRequest, catch_stop
+from asyncamanda.system.ssh import NotConnected, Stopped, connect
+
+WELCOME_WITHIN = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The gate knows this machine: as which client, for which configuration, with what disks."""
+
+    client: str
+    amanda_config: str
+    disks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """The gate does not serve yet: why. `is_denied`: it was reached, and the key is not known.
+
+    `is_shut_out`: it closed the connection before the login.
+    """
+
+    words: str
+    is_denied: bool
+    is_shut_out: bool = False
+
+
+def knock(user: str) -> Ready | NotYet:
+    """Return what the gate that client.toml names says to the Amanda user's key, as root.
+
+    What it says is remembered. Raises the error for what waiting does not mend: a wrong host key,
+    or a wrong program.
+    """
+    prepare_state(SYSTEM_FILE, user)
+    answer = parse_json(ask_as(user, _knock_as_user))
+    match answer.pop("kind"):
+        case "ready":
+            return Ready(answer["client"], answer["amanda_config"], tuple(answer["disks"]))
+        case "not yet":
+            return NotYet(**answer)
+    error = AsyncamandaError(answer["reference"], answer["message"], answer["hint"])
+    error.exit = next(code for code in Exit if code == answer["exit"])
+    raise error
+
+
+def ask_standing(user: str) -> tuple[bool, str]:
+    """Return whether a backup is due by what is remembered, and why, in a sentence."""
+    is_due, reason = parse_json(ask_as(user, _look_as_user))
+    return bool(is_due), str(reason)
+
+
+def _look_as_user() -> str:
+    plan = plan_configured(str(SYSTEM_FILE))
+    look = look_around(plan, read_clock())
+    reason = explain_decision(look.decision, plan.policy, look.now, look.witness)
+    return json.dumps([isinstance(look.decision, Due), reason])
+
+
+def wait_for(  # noqa: PLR0913, PLR0917 - all that is outside
+    knocking: Callable[[], Ready | NotYet],
+    is_enough: Callable[[Ready], bool],
+    now: Callable[[], datetime],
+    until: datetime,
+    nap: Callable[[float], None],
+    plan: Callable[[int, bool], float],
+) -> Iterator[Ready | NotYet]:
+    """Yield what each knock finds; the last is Ready and enough, or what it was `until` then.
+
+    Each comes after the nap that `plan` wants: of how many there were, and whether the last one was
+    shut out. A clock that is set back ends it as well.
+    """
+    began, knocks, is_shut_out = now(), 0, False
+    while True:
+        seconds = plan(knocks, is_shut_out)
+        nap(max(0.0, min(seconds, (until - now()).total_seconds())))
+        answer = knocking()
+        yield answer
+        if (isinstance(answer, Ready) and is_enough(answer)) or not began <= now() < until:
+            return
+        knocks += 1
+        is_shut_out = isinstance(answer, NotYet) and answer.is_shut_out
+
+
+def _knock_as_user() -> str:
+    try:
+        return _encode(_knock(plan_configured(str(SYSTEM_FILE))))
+    except AsyncamandaError as error:
+        value = {"reference": error.reference, "message": error.message, "hint": error.hint}
+        return json.dumps({"kind": "error", "exit": int(error.exit), **value})
+
+
+def _encode(answer: Ready | NotYet) -> str:
+    kind = "ready" if isinstance(answer, Ready) else "not yet"
+    return json.dumps({"kind": kind, **asdict(answer)})
+
+
+def _knock(plan: Plan) -> Ready | NotYet:
+    target = find_password(plan)
+    # an agent that runs at the same time has its sockets elsewhere
+    with tempfile.TemporaryDirectory(prefix="asyncamanda-") as folder, catch_stop() as stop:
+        try:
+            with connect(target, plan.options, stop, Path(folder)) as connection:
+                return _judge(greet_gate(connection, plan, stop, WELCOME_WITHIN), plan, stop)
+        except NotConnected as failure:
+            return _bear(failure, plan)
+
+
+def _judge(heard: Answer, plan: Plan, stop: StopRequest) -> Ready | NotYet:
+    """Return what the gate's word comes to. Raises its errors."""
+    match heard:
+        case Welcome():
+            take_over(plan, heard, stop)
+            return Ready(heard.client, heard.amanda_config, tuple(dle.disk for dle in heard.dles))
+        case Refused():
+            return _later_or_raise(explain_refused(heard))
+        case Garbled():
+            raise explain_garbled(heard, plan.target)
+        case Closed():
+            return _later_or_raise(explain_closed(heard, plan.target))
+        case Later():
+            return NotYet(f"{plan.target.host} says: not now ({heard.reason})", is_denied=False)
+        case Stopped():
+            return NotYet("stopped", is_denied=False)
+        case _:
+            assert_never(heard)
+
+
+def _bear(failure: NotConnected, plan: Plan) -> NotYet:
+    _, error = explain_not_connected(failure.fault, plan.target)
+    if failure.fault and failure.fault.fault is Fault.PERMISSION_DENIED:
+        return NotYet(f"{plan.target.host} does not know this machine's key", is_denied=True)
+    if failure.fault and failure.fault.fault is Fault.DROPPED:
+        words = f"{error.message}; {error.hint}"
+        return NotYet(words, is_denied=False, is_shut_out=True)
+    return _later_or_raise(error)
+
+
+def _later_or_raise(error: AsyncamandaError) -> NotYet:
+    if isinstance(error, LaterError):
+        return NotYet(error.message, is_denied=False)
+    raise error

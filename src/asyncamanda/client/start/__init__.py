@@ -1,0 +1,1 @@
+"""What one start is to do."""

@@ -1,0 +1,18 @@
+"""What one start of the agent works with."""
+
+from dataclasses import dataclass
+
+from asyncamanda.client.start.narrator import Narrator
+from asyncamanda.client.start.settings import Plan
+from asyncamanda.client.state.assessment import Look
+from asyncamanda.system.interrupts import StopRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What is to be done, what was seen, who hears of it, and who may stop it."""
+
+    plan: Plan
+    look: Look
+    narrator: Narrator
+    stop: StopRequest

@@ -1,0 +1,266 @@
+"""The summary for everybody: how the backup stands, in a file that every user may read.
+
+The Amanda user writes it, in a folder of its own that root makes; nothing in it is secret. It is
+replaced whole after each start that looks, so that after a crash it is the old one or the new
+one. Who reads it believes nothing but its shape: every value has its bounds.
+"""
+
+import json
+import os
+import stat
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from asyncamanda.client.notify import channels as telling
+from asyncamanda.client.notify.channels import Standing
+from asyncamanda.client.start.settings import Plan
+from asyncamanda.client.state.assessment import Look
+from asyncamanda.core.agent.due import Disk, Due, Witness
+from asyncamanda.core.agent.starting import survey_waits
+from asyncamanda.core.agent.summary import Summary, summarize
+from asyncamanda.core.model import EPOCH, Attempt, DumpRecord, Outcome, Policy, Watch
+from asyncamanda.core.values.foreign import parse_json
+from asyncamanda.errors import BadDataError
+from asyncamanda.report.json import attempt_value, dump_value, time_value
+from asyncamanda.system.files import write_whole
+
+FORMAT = 1
+LARGEST = 8 << 20  # bytes; thousands of disks with the longest names
+LATEST = datetime(9000, 1, 1, tzinfo=UTC)  # with room for whoever adds a span to it
+LONGEST = timedelta(days=100 * 365)
+HIGHEST_LEVEL = 399  # amandates.py
+MOST = 10**15  # of anything that is counted
+
+_UNDECODABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+
+
+def summarize_look(plan: Plan, look: Look) -> Summary:
+    """Return what is to be known of what `look` saw."""
+    verdicts = look.decision.disks
+    policy = plan.policy
+    if plan.command is None:  # what the server has is waited for, however long
+        policy = replace(policy, disks=tuple(verdict.disk.name for verdict in verdicts))
+    patience = plan.patience
+    return Summary(
+        written_at=look.now,
+        since=look.memory.since,
+        witness=look.witness,
+        policy=policy,
+        disks=tuple(verdict.disk for verdict in verdicts),
+        attempts=look.memory.attempts,
+        asked_at=look.memory.asked_at,
+        not_before=look.memory.not_before,
+        retry_at=survey_waits(look.memory, look.decision, plan.policy, patience, look.now).last_at,
+        retry_within=max(patience.retry_within + patience.spread, plan.policy.interval),
+    )
+
+
+def leave_summary(plan: Plan, look: Look) -> None:
+    """Leave the summary of `look` for everybody.
+
+    Failing to is no reason to fail: the old one stays, and says from when it is.
+    """
+    if plan.summary is None:
+        return
+    with suppress(OSError):
+        write_whole(plan.summary, encode_summary(summarize(summarize_look(plan, look))))
+
+
+def leave_attempt(plan: Plan, attempt: Attempt) -> None:
+    """Add `attempt` to the summary that was left, where no look can be had for a new one."""
+    if plan.summary is None:
+        return
+    with suppress(OSError, BadDataError):
+        before = read_summary(plan.summary)
+        if before:
+            attempts = (*before.attempts, attempt)
+            after = replace(before, written_at=attempt.ended_at, attempts=attempts)
+            write_whole(plan.summary, encode_summary(summarize(after)))
+
+
+def read_summary(path: Path) -> Summary | None:
+    """Return the summary that was left at `path`, None if there is none.
+
+    Raises BadDataError if it cannot be read, or makes no sense.
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        descriptor = os.open(path, flags)
+        with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise ValueError("it is no plain file")
+            return decode_summary(file.read(LARGEST + 1))
+    except FileNotFoundError:
+        return None
+    except (OSError, *_UNDECODABLE) as error:
+        raise BadDataError(
+            "summary-damaged",
+            f"{path} cannot be read ({type(error).__name__}: {error})",
+            "the agent's next start writes it anew; `sudo asyncamanda status` needs none",
+        ) from error
+
+
+def encode_summary(summary: Summary) -> str:
+    """Return `summary` as JSON."""
+    policy, within = summary.policy, summary.retry_within
+    value = {
+        "format": FORMAT,
+        "written_at": time_value(summary.written_at),
+        "since": time_value(summary.since),
+        "witness": summary.witness.value,
+        "watch": policy.watch.value,
+        "waited_for": policy.disks,
+        "interval": policy.interval.total_seconds(),
+        "forget_after": policy.forget_after.total_seconds(),
+        "stale_after": policy.stale_after.total_seconds(),
+        "settle": policy.settle.total_seconds(),
+        "disks": [_encode_disk(disk) for disk in summary.disks],
+        "attempts": [attempt_value(attempt) for attempt in summary.attempts],
+        "asked_at": time_value(summary.asked_at),
+        "not_before": time_value(summary.not_before),
+        "retry_at": time_value(summary.retry_at),
+        "retry_within": None if within is None else within.total_seconds(),
+    }
+    return json.dumps(value, indent=1) + "\n"
+
+
+def _encode_disk(disk: Disk) -> dict[str, object]:
+    return {
+        "disk": disk.name,
+        "last": dump_value(disk.last),
+        "in_future": dump_value(disk.in_future and _bound(disk.in_future)),
+        "distrusted": dump_value(disk.distrusted),
+        "is_parked": disk.is_parked,
+    }
+
+
+def _bound(dump: DumpRecord) -> DumpRecord:
+    """Return a dump of the future, no later than decode_summary() takes it."""
+    return replace(dump, started_at=min(dump.started_at, LATEST))
+
+
+def decode_summary(raw: bytes) -> Summary:
+    """Return the summary that `raw` holds. Raises one of _UNDECODABLE if it holds none."""
+    if len(raw) > LARGEST:
+        raise ValueError("it is too large")
+    value = parse_json(raw)
+    if value["format"] != FORMAT:
+        raise ValueError(f"its format is not {FORMAT}")
+    return Summary(
+        written_at=_time(value["written_at"]),
+        since=_time(value["since"]),
+        witness=Witness(value["witness"]),
+        policy=Policy(
+            interval=_span(value["interval"]),
+            watch=Watch(value["watch"]),
+            disks=tuple(_text(name) for name in value["waited_for"]),
+            forget_after=_span(value["forget_after"]),
+            stale_after=_span(value["stale_after"]),
+            settle=_span(value["settle"]),
+        ),
+        disks=tuple(_decode_disk(disk) for disk in value["disks"]),
+        attempts=tuple(_decode_attempt(attempt) for attempt in value["attempts"]),
+        asked_at=_time_or_none(value["asked_at"]),
+        not_before=_time_or_none(value["not_before"]),
+        retry_at=_time_or_none(value["retry_at"]),
+        retry_within=None if value["retry_within"] is None else _span(value["retry_within"]),
+    )
+
+
+def _decode_disk(value: dict[str, Any]) -> Disk:
+    return Disk(
+        _text(value["disk"]),
+        _dump_or_none(value["last"]),
+        _dump_or_none(value["in_future"]),
+        _dump_or_none(value["distrusted"]),
+        bool(value["is_parked"]),
+    )
+
+
+def _dump_or_none(value: dict[str, Any] | None) -> DumpRecord | None:
+    return None if value is None else _decode_dump(value)
+
+
+def _decode_dump(value: dict[str, Any]) -> DumpRecord:
+    return DumpRecord(
+        _text(value["disk"]),
+        _whole(value["level"], HIGHEST_LEVEL),
+        _time(value["started_at"]),
+        _whole(value["kilobytes"] or 0, MOST),
+    )
+
+
+def _decode_attempt(value: dict[str, Any]) -> Attempt:
+    status = value["exit_status"]
+    return Attempt(
+        started_at=_time(value["started_at"]),
+        ended_at=_time(value["ended_at"]),
+        outcome=Outcome(value["outcome"]),
+        detail=_text(value["detail"]),
+        exit_status=None if status is None else _whole(status, MOST, least=-MOST),
+        dumps=tuple(_decode_dump(dump) for dump in value["dumps"]),
+        times=_whole(value["times"], MOST),
+        run=_text(value["run"] or ""),
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value
+
+
+def _whole(value: object, most: int, least: int = 0) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError("no whole number")
+    if not least <= value <= most:
+        raise ValueError(f"a number is not within {least} and {most}")
+    return value
+
+
+def _span(value: object) -> timedelta:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError("no number of seconds")
+    span = timedelta(seconds=value)
+    if not timedelta(0) <= span <= LONGEST:
+        raise ValueError("a span is out of bounds")
+    return span
+
+
+def _time(value: object) -> datetime:
+    moment = datetime.fromisoformat(_text(value))
+    if moment.tzinfo is None:
+        raise ValueError("a time has no time zone")
+    moment = moment.astimezone(UTC)
+    if not EPOCH <= moment <= LATEST:
+        raise ValueError("a time is out of bounds")
+    return moment
+
+
+def _time_or_none(value: object) -> datetime | None:
+    return None if value is None else _time(value)
+
+
+def show_standing(plan: Plan, look: Look) -> None:
+    """Write down how the backup stands: for everybody here, and for Prometheus if wanted."""
+    leave_summary(plan, look)
+    telling.write_textfile(plan.notify, _standing(look))
+
+
+def _standing(look: Look) -> Standing:
+    """Return what Prometheus is told."""
+    disks = {v.disk.name: v.disk.last.started_at for v in look.decision.disks if v.disk.last}
+    last = look.memory.attempts[-1] if look.memory.attempts else None
+    is_due = isinstance(look.decision, Due)
+    return Standing(
+        looked_at=look.now,
+        confirmed=disks,
+        is_stale=look.is_stale,
+        is_overdue=is_due,
+        is_deferred=is_due and last is not None and last.outcome is Outcome.DEFERRED,
+        attempted_at=last.ended_at if last else None,
+        outcome=last.outcome if last else None,
+    )

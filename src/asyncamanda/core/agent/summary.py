@@ -1,0 +1,183 @@
+"""How the backup of this machine stands: what is to be known of it, and what that amounts to.
+
+A summary is judged when somebody asks, so that time goes on for it: a machine whose agent has
+ended for good becomes overdue and stale all the same.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import Enum
+
+from asyncamanda.core.agent.alerts import VERDICTS, standing_failure
+from asyncamanda.core.agent.by_gate import asked_every, come_back_at
+from asyncamanda.core.agent.due import (
+    TOLERANCE,
+    Decision,
+    Disk,
+    DiskVerdict,
+    NotDue,
+    Standing,
+    Witness,
+    decide_due,
+    is_all_parked,
+    is_stale,
+)
+from asyncamanda.core.agent.remember import last_run, next_try_at, settles_at
+from asyncamanda.core.agent.retry import retry_at
+from asyncamanda.core.model import Attempt, Memory, Outcome, Policy, Watch
+from asyncamanda.errors import Exit
+
+KEPT_DETAIL = 500  # characters of an attempt's
+
+
+class State(Enum):
+    """How the backup stands, from the worst on: the first that is true is told first."""
+
+    STALE = "stale"  # nothing was confirmed for longer than the policy bears
+    FAILING = "failing"
+    NEVER = "never"  # a disk has no backup yet
+    OVERDUE = "overdue"
+    DEFERRED = "deferred"  # overdue, and it waits for a better moment
+    PARKED = "parked"  # the server is told to leave out every disk: nothing is backed up
+    WELL = "well"
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What is to be known of this machine's backups; nothing in it is secret.
+
+    `disks` are those that are judged, and `policy` is as decide_due() needs it for them.
+    `attempts` are at least those that decide, oldest first. `since` is when the agent began to
+    remember, `asked_at` when the gate's server last said how the disks stand, `not_before` when
+    it said to come back. `retry_at` is the next try after one that came to nothing, which lies
+    `retry_within` at most ahead; None where there are no such waits.
+    """
+
+    written_at: datetime
+    since: datetime
+    witness: Witness
+    policy: Policy
+    disks: tuple[Disk, ...]
+    attempts: tuple[Attempt, ...]
+    asked_at: datetime | None
+    not_before: datetime | None
+    retry_at: datetime | None
+    retry_within: timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a summary amounts to at one time.
+
+    `failure` is the last verdict, if that was a failure that still stands; `last` is the last
+    attempt and `last_run` the last that may have run at the server. The times are those until
+    which a run is not tried, see Look; None for each that keeps nobody.
+    """
+
+    state: State
+    decision: Decision
+    failure: Attempt | None
+    last: Attempt | None
+    last_run: Attempt | None
+    settles_at: datetime | None
+    next_try_at: datetime | None
+    come_back_at: datetime | None
+    retry_at: datetime | None
+
+    @property
+    def exit(self) -> Exit:
+        """The code with which `status` ends."""
+        return {State.STALE: Exit.STALE, State.FAILING: Exit.NOT_STORED}.get(self.state, Exit.OK)
+
+
+def judge_summary(summary: Summary, now: datetime) -> Status:
+    """Return how the backup stands at `now`."""
+    policy, attempts = summary.policy, summary.attempts
+    decision = decide_due(summary.disks, policy, now)
+    memory = Memory(
+        summary.since,
+        attempts=attempts,
+        asked_at=summary.asked_at,
+        not_before=summary.not_before,
+    )
+    failure = standing_failure(memory, decision)
+    is_direct = summary.witness is Witness.AMANDATES
+    within = summary.retry_within
+    tried_every = policy.interval if is_direct else asked_every(policy.interval)
+    return Status(
+        state=_find_state(summary, decision, failure, now),
+        decision=decision,
+        failure=failure,
+        last=attempts[-1] if attempts else None,
+        last_run=last_run(memory),
+        settles_at=settles_at(memory, policy.settle, now) if is_direct else None,
+        next_try_at=next_try_at(memory, decision.wanted, tried_every, now),
+        come_back_at=None if is_direct else come_back_at(memory, now),
+        retry_at=None if within is None else retry_at(summary.retry_at, now, within),
+    )
+
+
+def _find_state(
+    summary: Summary, decision: Decision, failure: Attempt | None, now: datetime
+) -> State:
+    """Return the worst that is true.
+
+    A disk without a backup is a failure once a run was made for it that came to nothing. One
+    that is new since the last run that went well has merely not had its turn.
+    """
+    if is_stale(decision, summary.since, summary.policy, now):
+        return State.STALE
+    if failure:
+        return State.FAILING
+    if is_all_parked(decision):
+        return State.PARKED
+    if isinstance(decision, NotDue):
+        return State.WELL
+    if _is_never(decision, summary.policy):
+        run = last_run(Memory(summary.since, attempts=summary.attempts))
+        has_missed = run is not None and run.outcome is not Outcome.BACKED_UP
+        return State.FAILING if has_missed else State.NEVER
+    last = summary.attempts[-1:]
+    is_deferred = bool(last) and last[0].outcome is Outcome.DEFERRED
+    return State.DEFERRED if is_deferred else State.OVERDUE
+
+
+def _is_never(decision: Decision, policy: Policy) -> bool:
+    """Return whether something that is waited for was never backed up."""
+    if decision.last_at is None:
+        return True
+    return policy.watch is Watch.EACH and bool(find_never(decision))
+
+
+def find_never(decision: Decision) -> tuple[str, ...]:
+    """Return the disks that are waited for and have no backup."""
+    return tuple(v.disk.name for v in decision.disks if v.standing is Standing.NEVER)
+
+
+def _last_verdict(attempts: Iterable[Attempt]) -> Attempt | None:
+    return next((each for each in reversed([*attempts]) if each.outcome in VERDICTS), None)
+
+
+def due_at(verdict: DiskVerdict, policy: Policy) -> datetime | None:
+    """Return when this disk becomes or became due; None where no such time is known."""
+    if policy.watch is not Watch.EACH or verdict.disk.last is None:
+        return None
+    if verdict.standing not in {Standing.FRESH, Standing.OVERDUE}:
+        return None
+    return verdict.disk.last.started_at + policy.interval * (1 - TOLERANCE)
+
+
+def summarize(summary: Summary) -> Summary:
+    """Return the summary with nothing more than is needed to judge it alike, for everybody."""
+    attempts = summary.attempts
+    run = last_run(Memory(summary.since, attempts=attempts))
+    deciding = (_last_verdict(attempts), run, *attempts[-1:])
+    kept = (each for each in attempts if any(each is one for one in deciding))
+    return replace(summary, attempts=tuple(map(_shorten, kept)))
+
+
+def _shorten(attempt: Attempt) -> Attempt:
+    if len(attempt.detail) <= KEPT_DETAIL:
+        return attempt
+    return replace(attempt, detail=f"{attempt.detail[:KEPT_DETAIL]}...")

@@ -1,0 +1,1 @@
+"""Amanda's own formats."""

@@ -1,0 +1,95 @@
+r"""The header of a dump: the 32 KB that Amanda puts before each file of it.
+
+    AMANDA: FILE 20261128162409 laptop "/srv/a b"  lev 0 comp N program APPLICATION
+    ...
+    SERVER-CRC=c24a1bdd:40960
+
+A dump in the holding disk begins with a FILE; what does not fit goes on in CONT_FILEs, each named
+by the one before. On a volume it lies in SPLIT_FILEs. Type, timestamp, host, disk and level are
+the server's own words: only what stands behind them on line 1, and some lines below, comes from
+the client. SERVER-CRC has the size of the whole dump as it was written, and stands there as soon
+as the driver has taken the dump for ended. Source: fileheader.c, holding.c and chunker of Amanda
+3.5.1, pinned against the real ones by tests/e2e/test_amanda_facts.py.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from asyncamanda.core.amanda.quoting import unquote
+
+HEADER_BYTES = 32_768
+LONGEST_NAME = 255  # bytes of a host or disk; a longer one is cut in a header (STRMAX)
+
+_WORD = r'("(?:\\.|[^"\\])*+"|[^ "]++)'
+_FIRST = re.compile(
+    rf"AMANDA: (FILE|CONT_FILE|SPLIT_FILE) ([0-9]{{14}}) ([^ ]++) {_WORD} +"
+    r"(?:part ([0-9]{1,9})/-?[0-9]{1,9} +)?lev ([0-9]{1,3}) .*"
+)
+_SIZE = re.compile(r"SERVER-CRC=[0-9a-f]{1,8}:([0-9]{1,18})")
+
+
+class FileKind(Enum):
+    """What a file of a dump is."""
+
+    WHOLE = "FILE"  # the dump, or its beginning, in the holding disk
+    GOES_ON = "CONT_FILE"  # more of it, in the holding disk
+    PART = "SPLIT_FILE"  # on a volume
+
+
+@dataclass(frozen=True, slots=True)
+class DumpHeader:
+    """What a header says of the dump that its file belongs to.
+
+    `size` is that of the whole dump in bytes, without headers, None where the driver has not
+    written it yet. `goes_on_in` is the path of the next file, "" for none. `part` counts from 1.
+    """
+
+    kind: FileKind
+    timestamp: str
+    host: str
+    disk: str
+    level: int
+    part: int = 1
+    is_partial: bool = False
+    size: int | None = None
+    goes_on_in: str = ""
+
+    def is_of(self, host: str, disk: str, timestamp: str) -> bool:
+        """Return whether it is of that dump. A name that is too long is compared as it is cut."""
+        return (
+            self.timestamp == timestamp
+            and self.host == _cut(host)
+            and (self.disk == _cut(disk) or self.disk == disk)
+        )
+
+
+def parse_header(block: bytes) -> DumpHeader | None:
+    """Return what a file's first HEADER_BYTES say; None if they are no dump's header.
+
+    Never raises. Where a line stands twice the later one counts, as for Amanda; a dump that any
+    line calls partial is.
+    """
+    text = block[:HEADER_BYTES].partition(b"\0")[0].decode("utf-8", "surrogateescape")
+    first, *rest = text.split("\n")
+    found = _FIRST.fullmatch(first)
+    if found is None:
+        return None
+    kind, timestamp, host, disk, part, level = found.groups()
+    sizes = [int(size[1]) for line in rest if (size := _SIZE.fullmatch(line))]
+    chain = [line for line in rest if line.startswith("CONT_FILENAME=")]
+    return DumpHeader(
+        kind=FileKind(kind),
+        timestamp=timestamp,
+        host=host,
+        disk=unquote(disk),
+        level=int(level),
+        part=int(part or 1),
+        is_partial=any(line.upper() == "PARTIAL=YES" for line in rest),
+        size=sizes[-1] if sizes else None,
+        goes_on_in=chain[-1].partition("=")[2] if chain else "",
+    )
+
+
+def _cut(name: str) -> str:
+    return name.encode("utf-8", "surrogateescape")[:LONGEST_NAME].decode("utf-8", "surrogateescape")

@@ -1,0 +1,97 @@
+"""A run's trace: what was begun, and when the run really started.
+
+The trace, amdump.TIMESTAMP, is what a run's programs print. Its first lines are the run's own;
+further down stand words of clients as well, so what is found there is a claim. Source:
+amdump.pl, amflush.pl, and chunker_cmd() and dumper_cmd() in driverio.c of Amanda 3.5.1.
+"""
+
+import re
+from datetime import datetime
+
+from asyncamanda.core.amanda.quoting import unquote
+
+Key = tuple[str, str]  # host, disk
+
+LONGEST_LINE = 65_536  # characters: what is longer tells nothing
+_HEAD_LINES = 12  # in which the run says when it started
+
+_SKIP = r'(?:"(?:\\.|[^"\\])*+"|\\.|[^ "\\])++'  # one word, which may be quoted
+_WORD, _LEVEL = f"({_SKIP})", "([0-9]{1,3})"
+_SENT = re.compile(
+    r"driver: send-cmd time [0-9.]+ to (?:"
+    rf"chunker[0-9]+: [A-Z]+-WRITE \S+ {_SKIP} {_WORD} \S+ {_WORD} {_LEVEL} .*"
+    rf"|dumper[0-9]+: [A-Z]+-DUMP \S+ \S+ \S+ \S+ {_WORD} \S+ {_WORD} {_SKIP} {_LEVEL} .*)"
+)
+_DUMPED_BY = re.compile(
+    rf"driver: send-cmd time [0-9.]+ to (dumper[0-9]{{1,4}}): [A-Z]+-DUMP \S+ \S+ \S+ \S+ "
+    rf"{_WORD} \S+ {_WORD} {_SKIP} {_LEVEL} .*"
+)
+_CHUNKER = re.compile(
+    r"driver: started (chunker[0-9]{1,4}) pid ([0-9]{1,10})"
+    rf"|driver: send-cmd time [0-9.]+ to (chunker[0-9]{{1,4}}): "
+    rf"[A-Z]+-WRITE \S+ {_SKIP} {_WORD} \S+ {_WORD} [0-9]{{1,3}} .*"
+)
+_START = re.compile(
+    r"[a-z]+: starttime-locale-independent (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) ([A-Za-z0-9+-]{1,10})"
+)
+
+
+def find_begun(trace: str) -> dict[Key, int]:
+    """Return the level of each (host, disk) whose dump the driver started, by a run's trace.
+
+    A DLE that was started again has its last level. The chunker is told before the client is
+    asked, so the client may not have been at it.
+    """
+    found: dict[Key, int] = {}
+    for line in trace.split("\n"):
+        if not line.startswith("driver: send-cmd ") or len(line) > LONGEST_LINE:
+            continue
+        if sent := _SENT.fullmatch(line):
+            host, disk, level = sent.group(1, 2, 3) if sent[1] is not None else sent.group(4, 5, 6)
+            found[unquote(host), unquote(disk)] = int(level)
+    return found
+
+
+def find_dumpers(trace: str) -> dict[Key, str]:
+    """Return which dumper (by the name of its process) was last told to dump each (host, disk)."""
+    found: dict[Key, str] = {}
+    for line in trace.split("\n"):
+        if not line.startswith("driver: send-cmd ") or len(line) > LONGEST_LINE:
+            continue
+        if told := _DUMPED_BY.fullmatch(line):
+            found[unquote(told[2]), unquote(told[3])] = told[1]
+    return found
+
+
+def find_chunkers(trace: str) -> dict[int, Key]:
+    """Return the (host, disk) that each chunker was first told to write, by its process id.
+
+    The driver starts one for each dump, and tells it at once.
+    """
+    pids: dict[str, int] = {}
+    found: dict[int, Key] = {}
+    for line in trace.split("\n"):
+        if not line.startswith("driver: s") or len(line) > LONGEST_LINE:
+            continue
+        if told := _CHUNKER.fullmatch(line):
+            started, pid, writes, host, disk = told.groups()
+            if started:
+                pids[started] = int(pid)
+            elif writes in pids:
+                found.setdefault(pids.pop(writes), (unquote(host), unquote(disk)))
+    return found
+
+
+def find_start(head: str) -> tuple[datetime, str] | None:
+    """Return when the run started, by the beginning of its trace; None if it does not say so.
+
+    That is the server's local time, without a zone, and how the zone was called then. A run's
+    timestamp may be later: Amanda takes the next one that is free.
+    """
+    for line in head.split("\n", _HEAD_LINES)[:_HEAD_LINES]:
+        if found := _START.fullmatch(line):
+            try:
+                return datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S"), found[2]  # noqa: DTZ007 - as it is written
+            except ValueError:
+                return None
+    return None

@@ -1,0 +1,108 @@
+"""What NetworkManager's properties mean (its D-Bus API: nm-dbus-types, nm-dbus-interface)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from asyncamanda.core.conditions.surroundings import Kind, Network
+
+_KINDS = {
+    "802-11-wireless": Kind.WIFI,
+    "802-3-ethernet": Kind.ETHERNET,
+    "bluetooth": Kind.WWAN,  # a telephone's line, shared
+    "cdma": Kind.WWAN,
+    "gsm": Kind.WWAN,
+    "tun": Kind.VPN,
+    "vpn": Kind.VPN,
+    "wireguard": Kind.VPN,
+}
+_INSIDE = frozenset(  # the host's own, for its containers and virtual machines
+    {
+        "bridge",
+        "dummy",
+        "loopback",
+        "macvlan",
+        "ovs-bridge",
+        "ovs-interface",
+        "ovs-port",
+        "veth",
+        "vrf",
+        "vxlan",
+    }
+)
+_ACTIVATED = 2  # NMActiveConnectionState
+_METERED = {1: True, 2: False, 3: True, 4: False}  # NMMetered: yes, no, guess-yes, guess-no
+_NO_OBJECT = "/"
+
+
+class Reach(Enum):
+    """How far NetworkManager has come."""
+
+    CONNECTED = "connected"
+    WAITING = "waiting"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveConnection:
+    """A connection that is up, and the object paths of the devices that it uses."""
+
+    network: Network
+    devices: tuple[str, ...]
+
+
+def parse_reach(properties: Mapping[str, object]) -> Reach:
+    """Return whether there is a network; NMState is 50 with a local one, and more with others."""
+    state = properties.get("State")
+    if not isinstance(state, int) or isinstance(state, bool) or state <= 0:
+        return Reach.UNKNOWN
+    return Reach.CONNECTED if state >= 50 else Reach.WAITING
+
+
+def parse_metered(properties: Mapping[str, object]) -> bool | None:
+    """Return whether the traffic is paid for, guesses included; None if nobody knows."""
+    value = properties.get("Metered")
+    return _METERED.get(value) if isinstance(value, int) and value is not True else None
+
+
+def parse_paths(value: object) -> tuple[str, ...] | None:
+    """Return the object paths of an array of them, `/` left out; None if it is no such array."""
+    if not isinstance(value, list) or not all(isinstance(path, str) for path in value):
+        return None
+    return tuple(path for path in value if path != _NO_OBJECT)
+
+
+def parse_path(value: object) -> str | None:
+    """Return an object's path; None if there is no object."""
+    return value if isinstance(value, str) and value not in {"", _NO_OBJECT} else None
+
+
+def parse_connection(properties: Mapping[str, object]) -> ActiveConnection | None:
+    """Return an active connection; None if it is not up yet, or the host's own, or unreadable."""
+    name, sort = properties.get("Id"), properties.get("Type")
+    if not isinstance(name, str) or not isinstance(sort, str):
+        return None
+    if properties.get("State") != _ACTIVATED or sort in _INSIDE:
+        return None
+    # Controller since 1.44, Master before: a tap in a bridge is a virtual machine's
+    above = properties.get("Controller", properties.get("Master"))
+    if sort == "tun" and parse_path(above) is not None:
+        return None
+    kind = Kind.VPN if properties.get("Vpn") is True else _KINDS.get(sort, Kind.OTHER)
+    return ActiveConnection(Network(name, kind), parse_paths(properties.get("Devices")) or ())
+
+
+def parse_ssid(properties: Mapping[str, object]) -> str | None:
+    r"""Return an access point's SSID; None if it is hidden.
+
+    It is bytes, most often UTF-8; a byte that is not stands as `\xe9`, to be shown and written.
+    """
+    value = properties.get("Ssid")
+    if not isinstance(value, bytes) or not value.strip(b"\0"):
+        return None
+    return value.decode("utf-8", "backslashreplace")
+
+
+def is_unmanaged(properties: Mapping[str, object]) -> bool:
+    """Return whether NetworkManager says of a device that it is none of its own."""
+    return properties.get("Managed") is False

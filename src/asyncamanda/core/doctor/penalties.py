@@ -1,0 +1,32 @@
+"""Whether the server's sshd shuts addresses out, which one office behind a router is: one address.
+
+By what `sshd -G` prints (OpenSSH 9.3 on; PerSourcePenalties since 9.8, sshd_config(5)): a key in
+small letters and its value, a line each.
+"""
+
+from asyncamanda.core.doctor.findings import Check, Health
+
+_ON, _SPARED = "persourcepenalties", "persourcepenaltyexemptlist"
+
+
+def judge_penalties(printed: str, *, is_there: bool) -> Check | None:
+    """Return what is to be said of sshd's penalties; None where it has none.
+
+    `is_there`: the client is connected, so that its address is not shut out.
+    """
+    words = dict(line.partition(" ")[::2] for line in printed.splitlines())
+    if words.get(_ON, "no") in {"no", ""}:
+        return None
+    spared = words.get(_SPARED, "none").split(",")
+    if is_there or spared != ["none"]:
+        whom = "none is spared" if spared == ["none"] else f"spared: {', '.join(spared)}"
+        found = f"sshd shuts an address out for a while after failed logins; {whom}"
+        return Check("penalties", Health.OK, found)
+    return Check(
+        "penalties",
+        Health.WARNING,
+        "sshd shuts an address out for a while after failed logins, and spares none",
+        "if the client shares its address (an office's router), somebody else there may keep it "
+        "out: `journalctl -u ssh` tells of a penalty",
+        "PerSourcePenaltyExemptList ADDRESS in /etc/ssh/sshd_config, and reload ssh",
+    )

@@ -1,0 +1,95 @@
+"""What the doctor makes of what goes on by itself: the schedule, the memory, the last backup."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from asyncamanda.core.doctor.findings import Check, Health, well
+from asyncamanda.core.doctor.rights import quoted
+from asyncamanda.errors import Exit
+
+_STARTS = re.compile(r"(?:^|[\s/])asyncamanda(?:\s+run\b|\s+(?:-i|--interval)\b)")
+_CRON_NAME = re.compile(r"[A-Za-z0-9_-]+")  # cron(8) passes over any other file of cron.d
+_SCHEDULE = "asyncamanda schedule install"
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """What starts the agent, by asyncamanda's own record.
+
+    `is_active` is None where that cannot be told; `differs` are files that were changed by hand,
+    `missing` those without which nothing starts it, and that are gone.
+    """
+
+    kind: str
+    is_installed: bool
+    is_active: bool | None
+    differs: tuple[str, ...] = ()
+    next_at: datetime | None = None
+    missing: tuple[str, ...] = ()
+
+
+def judge_schedule(timer: Timer | None, cron_lines: Sequence[str]) -> Check:
+    """Return whether something starts the agent; `cron_lines` name where cron does ("FILE:3")."""
+    why = "nothing else starts a backup"
+    if timer and timer.is_installed and timer.is_active is not False and not timer.missing:
+        until = f", next {timer.next_at:%Y-%m-%d %H:%M} UTC" if timer.next_at else ""
+        if timer.differs:
+            found = f"{timer.kind}: {', '.join(timer.differs)} not as asyncamanda installed it"
+            why = "an update of asyncamanda does not change it"
+            return Check("schedule", Health.WARNING, found, why, f"as root: {_SCHEDULE}")
+        return well("schedule", f"{timer.kind}{until}")
+    if cron_lines:
+        return well("schedule", f"cron: {', '.join(cron_lines)}")
+    if timer and timer.is_installed:
+        gone = f"{', '.join(timer.missing)} gone"
+        found = f"{timer.kind}: {gone if timer.missing else 'installed, and not active'}"
+        mend = _SCHEDULE
+        if (
+            timer.kind == "cron" and not timer.missing
+        ):  # the file is there; its program does not run
+            mend = "systemctl enable --now cron; without systemd: service cron start"
+        return Check("schedule", Health.BAD, found, why, f"as root: {mend}")
+    found = "neither a timer nor a line of cron's starts `asyncamanda run`"
+    mend = f"as root: {_SCHEDULE}; or in /etc/cron.d/asyncamanda: "
+    mend += "17 * * * * root asyncamanda run"
+    return Check("schedule", Health.BAD, found, why, mend)
+
+
+def is_cron_name(name: str) -> bool:
+    """Return whether cron reads a file of that name in /etc/cron.d."""
+    return bool(_CRON_NAME.fullmatch(name))
+
+
+def find_starts(lines: Iterable[str]) -> list[int]:
+    """Return the numbers of the lines that start the agent; comments do not."""
+    return [
+        number
+        for number, line in enumerate(lines, 1)
+        if not line.lstrip().startswith("#") and _STARTS.search(line)
+    ]
+
+
+def judge_memory(damage: str | None, path: str, *, is_unreadable: bool, user: str) -> Check:
+    """Return whether the memory can be read; `damage` is what is wrong with it."""
+    if damage is None:
+        return well("memory", path)
+    if is_unreadable:
+        why = "what it knows of failed runs is lost, and each start backs up"
+        mend = f"as root: chown {user} {quoted(path)} && chmod 644 {quoted(path)}"
+        return Check("memory", Health.BAD, damage, why, mend)
+    why = "it may have held that the last run failed: so the next start backs up"
+    return Check("memory", Health.WARNING, damage, why, "asyncamanda run, which sets it aside")
+
+
+def judge_backup(summary: str, *, is_due: bool, is_stale: bool) -> Check:
+    """Return how old the last confirmed backup is; `summary` says it in words."""
+    mend = "asyncamanda run -v, which says what holds it back; asyncamanda history has its tries"
+    if is_stale:
+        why = "what was changed since then is lost if this machine is"
+        return Check("backup", Health.BAD, summary, why, mend, exit=Exit.STALE)
+    if is_due:
+        why = "the next start makes one, if nothing above holds it back"
+        return Check("backup", Health.WARNING, summary, why, mend)
+    return well("backup", summary)

@@ -1,0 +1,1 @@
+"""What goes between client and server."""

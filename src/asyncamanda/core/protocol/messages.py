@@ -1,0 +1,312 @@
+"""The talk between agent and gate: one JSON object a line, versioned.
+
+`{"type":"queued","place":2,"of":3,...}`: a message's keys are its fields. Times are RFC 3339
+in UTC, spans are seconds, and everything is ASCII, so that a name that is no UTF-8 (a lone
+surrogate, PEP 383) survives as its escape.
+
+The client begins with Hello, which keeps its keys for ever; the server answers with Welcome
+in the highest protocol that both speak, or with Refused. Within a protocol either side may
+add message types and keys: who does not know them passes over them.
+
+Nothing that a client can send names a client, a configuration, a path or a command: who it
+is comes from its key (authority.py).
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Generic, NoReturn, TypeVar, get_args
+
+from asyncamanda.core.model import DleProgress, DleVerdict, DumpState
+from asyncamanda.core.protocol.codec import fit_record, read_record, write_record, write_value
+from asyncamanda.core.values.foreign import parse_json
+from asyncamanda.errors import Exit
+
+PROTOCOLS: tuple[int, ...] = (1,)
+ALL_PARKED = "all-parked"  # the reference of a Refused: Amanda is told to leave out every disk
+LARGEST_FROM_CLIENT = 4096  # bytes a line, its end aside
+LARGEST_FROM_SERVER = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The client's first word: what it speaks, and whether it wants Progress.
+
+    `ticket` is the one of its last Welcome, "" if it has none. `host_name` is what the machine
+    calls itself, which is shown where two use one key. `is_probe`: it only looks how it would be
+    received; it gets no ticket, and may not ask for a backup.
+    """
+
+    protocols: tuple[int, ...]
+    software: str
+    is_watching: bool
+    ticket: str = ""
+    host_name: str = ""
+    is_probe: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """The client wants a backup; this joins the request or run of its that there is."""
+
+    is_forced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bye:
+    """The client leaves in good order; a request of its that is still queued is withdrawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shut:
+    """The stream of that token has ended, or was none: amandad's exit status, and why.
+
+    The status is as a shell has it: 127 where there is no amandad, 128 and more after a signal,
+    255 where the gate did not take the stream. `is_refused`: the server's sshd allowed no session.
+    """
+
+    token: str
+    status: int
+    reason: str
+    is_refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Are you there? Either side may ask."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """Here."""
+
+
+@dataclass(frozen=True, slots=True)
+class DleState:
+    """A DLE's newest confirmed dump; `confirmed_at` is None where there never was one.
+
+    `kilobytes` is the dump's size before compression, 0 where nobody said.
+    `is_parked` says that Amanda is told to leave the DLE out.
+    """
+
+    disk: str
+    state: DumpState | None
+    level: int | None
+    confirmed_at: datetime | None
+    kilobytes: int = 0
+    is_parked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run has ended: what became of this client's DLEs in it.
+
+    `run` is amdump's timestamp, "" if it never had one.
+    """
+
+    run: str
+    ended_at: datetime
+    verdicts: tuple[DleVerdict, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """The answer to Hello: the protocol from here on, who the client is, and how it stands.
+
+    `heartbeat` is how often a silent line is asked. `standing` is what the client's request
+    is at: "idle" (there is none), "queued" or "running". `last` is how the client's last run
+    ended, None if there was none. `ticket` is what to say at the next Hello; it is written down
+    before anything else is said. "": the last one holds.
+    """
+
+    protocol: int
+    software: str
+    client: str
+    amanda_config: str
+    now: datetime
+    heartbeat: timedelta
+    dles: tuple[DleState, ...]
+    standing: str
+    last: Finished | None
+    ticket: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """The request waits: its place from 1, how long to the run's start if that is known.
+
+    `reason` is what is waited for: "collecting", "runs", "flush" or "others".
+    """
+
+    place: int
+    of: int
+    estimate: timedelta | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Not now: let go of the line, and come back `after` that."""
+
+    after: timedelta
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The run with this client in it has begun; `run` is "" until its timestamp is known."""
+
+    run: str
+    since: datetime
+    clients: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far this client's DLEs are."""
+
+    run: str
+    dles: tuple[DleProgress, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Amanda calls: start amandad, and join it to a new session, `asyncamanda gate attach TOKEN`.
+
+    The token is good once, and for a short time.
+    """
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """No, with what an error needs (errors.py); `exit` is the code that the agent ends with."""
+
+    reference: str
+    message: str
+    hint: str
+    exit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The dispatcher was replaced: say Hello (and Submit) anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line that is no message, and why; the reason quotes nothing of it."""
+
+    reason: str
+
+
+ClientMessage = Hello | Submit | Ping | Pong | Bye | Shut
+ServerMessage = (
+    Welcome | Queued | Later | Running | Progress | Finished | Refused | Again | Open | Ping | Pong
+)
+M = TypeVar("M", ClientMessage, ServerMessage)
+
+
+def encode(message: ClientMessage | ServerMessage) -> bytes:
+    """Return `message` as one line, its end included. Times have to be aware.
+
+    What is longer or larger than the other side will take is brought within its bounds. Raises
+    ValueError where that cannot be, as for a name (fitting.py bears that).
+    """
+    value = {"type": _name(type(message)), **write_record(fit_record(message))}
+    line = json.dumps(value, default=write_value, separators=(",", ":"), allow_nan=False)
+    return line.encode("ascii") + b"\n"
+
+
+def choose_protocol(theirs: tuple[int, ...], ours: tuple[int, ...] = PROTOCOLS) -> int | None:
+    """Return the highest protocol that both speak, None if there is none."""
+    return max(set(theirs) & set(ours), default=None)
+
+
+def refuse_protocol(theirs: tuple[int, ...], ours: tuple[int, ...] = PROTOCOLS) -> Refused:
+    """Return the server's answer to a client that speaks none of `ours`: who has to update."""
+    newest = max(theirs, default=0)
+    spoken = f"the client speaks protocol {newest} at most, the server {max(ours)}"
+    if newest > max(ours):
+        message = f"the server's asyncamanda is too old for this client's: {spoken}"
+        hint = "let the server's administrator update asyncamanda there; then come back"
+    else:
+        message = f"this client's asyncamanda is too old for the server's: {spoken}"
+        hint = "update asyncamanda on this client"
+    return Refused("protocol", message, hint, int(Exit.PROTOCOL))
+
+
+class Decoder(Generic[M]):
+    """Bytes of one direction into its messages; client_decoder() and server_decoder() make one.
+
+    It keeps at most one unfinished line.
+    """
+
+    def __init__(self, kinds: tuple[type[M], ...], largest: int) -> None:
+        self._kinds: dict[str, type[M]] = {_name(kind): kind for kind in kinds}
+        self._largest = largest
+        self._kept = bytearray()
+        self._is_skipping = False
+
+    def feed(self, received: bytes) -> list[M | BadLine]:
+        """Return what `received` completes, in order. Knows all bytes, and never raises.
+
+        A line that is too long is one BadLine as soon as that is seen, and is not kept. Blank
+        lines and messages of an unknown type are nothing.
+        """
+        found: list[M | BadLine] = []
+        for index, piece in enumerate(received.split(b"\n")):
+            if index:
+                found += self._end_line()
+            if self._is_skipping:
+                continue
+            if len(self._kept) + len(piece) > self._largest:
+                self._is_skipping = True
+                self._kept.clear()
+                found.append(BadLine("too long"))
+            else:
+                self._kept += piece
+        return found
+
+    def _end_line(self) -> list[M | BadLine]:
+        line = bytes(self._kept)
+        self._kept.clear()
+        self._is_skipping = False
+        if not line.strip():
+            return []
+        try:
+            message = self._read(line)
+        except ValueError as error:
+            return [BadLine(str(error))]
+        return [] if message is None else [message]
+
+    def _read(self, line: bytes) -> M | None:
+        """Return the message in `line`, None for an unknown type. Raises ValueError."""
+        try:
+            value: object = parse_json(line.decode("utf-8"), constant=_refuse_constant)
+        except ValueError as error:
+            raise ValueError("not JSON") from error
+        name = value.get("type") if isinstance(value, dict) else None
+        if not isinstance(name, str):
+            raise ValueError("no object with a type")  # noqa: TRY004 - as in wire.py
+        kind = self._kinds.get(name)
+        return read_record(kind, value) if kind else None
+
+
+def client_decoder() -> Decoder[ClientMessage]:
+    """Return a decoder for what one client sends."""
+    return Decoder(get_args(ClientMessage), LARGEST_FROM_CLIENT)
+
+
+def server_decoder() -> Decoder[ServerMessage]:
+    """Return a decoder for what the server sends to one client."""
+    return Decoder(get_args(ServerMessage), LARGEST_FROM_SERVER)
+
+
+def _name(kind: type) -> str:
+    return kind.__name__.lower()
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")

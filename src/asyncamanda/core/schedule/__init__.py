@@ -1,0 +1,1 @@
+"""Timer and cron files."""

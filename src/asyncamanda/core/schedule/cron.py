@@ -1,0 +1,196 @@
+"""What makes a machine start the agent by itself: the files that do, and how they are switched on.
+
+Of each kind of scheduler there is one. systemd's units are in units.py.
+"""
+
+import json
+import shlex
+from binascii import crc32
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from asyncamanda.core.conditions.inhibit import INHIBIT_ACTIONS
+from asyncamanda.core.schedule import systemd as units
+from asyncamanda.core.schedule.systemd import MARK, Starts
+
+ANACRONTAB = "/etc/anacrontab"
+CRON_FILE = "/etc/cron.d/asyncamanda"
+DISPATCHER = "/etc/NetworkManager/dispatcher.d/90-asyncamanda"
+POLKIT_RULE = "/etc/polkit-1/rules.d/50-asyncamanda.rules"
+MARKED_WITHIN = 3  # lines: a script's first one is the kernel's
+
+_BEGIN = f"# begin: {MARK}\n"
+_BEGIN_AFTER_HALF_A_LINE = f"# begin, after a line without an end: {MARK}\n"
+_END = f"# end: {MARK}\n"
+_CRON_EVERY = 15  # minutes
+
+
+class Kind(StrEnum):
+    """Who starts the agent."""
+
+    SYSTEMD = "systemd"
+    ANACRON = "anacron"
+    CRON = "cron"
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What of a machine matters here: `name` is its id, the rest says what is on it."""
+
+    name: str
+    has_cron: bool
+    has_network_manager: bool
+    has_polkit: bool
+    is_booted_by_systemd: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleFile:
+    """A file that is wanted, or (`is_block`) a marked block in a file that is not ours."""
+
+    path: str
+    text: str
+    mode: int = 0o644
+    is_block: bool = False
+
+
+def render_schedule(kind: Kind, starts: Starts, machine: Machine) -> tuple[ScheduleFile, ...]:
+    """Return the files that make `machine` start the agent."""
+    return tuple(_files(kind, starts, machine))
+
+
+def _files(kind: Kind, starts: Starts, machine: Machine) -> Iterator[ScheduleFile]:
+    match kind:
+        case Kind.SYSTEMD:
+            yield ScheduleFile(units.SERVICE_FILE, units.render_service(starts))
+            yield ScheduleFile(units.TIMER_FILE, units.render_timer())
+            yield ScheduleFile(units.NUDGE_FILE, units.render_nudge(starts))
+        case Kind.ANACRON:
+            yield ScheduleFile(ANACRONTAB, f"1 10 asyncamanda {_run(starts)}\n", is_block=True)
+    if kind is Kind.CRON or (kind is Kind.ANACRON and machine.has_cron):
+        yield ScheduleFile(CRON_FILE, _render_cron(starts, machine.name))
+    if machine.has_network_manager:
+        nudge = f"exec systemctl start --no-block {units.NUDGE}"
+        if kind is not Kind.SYSTEMD:
+            command = shlex.join([*starts.program, "run", "--nudged", *starts.options])
+            nudge = f"setsid {command} </dev/null >/dev/null 2>&1 &"
+        yield ScheduleFile(DISPATCHER, _DISPATCHER.format(mark=MARK, nudge=nudge), 0o755)
+    if machine.has_polkit:
+        yield ScheduleFile(POLKIT_RULE, _render_rule(starts.user))
+
+
+def _run(starts: Starts) -> str:
+    """Return the shell's command: a run, and then what it left for desktops."""
+    run = shlex.join([*starts.program, "run", *starts.options])
+    return f"{run}; {units.render_desktop_hook(starts)}"
+
+
+def _render_cron(starts: Starts, machine: str) -> str:
+    """Return the crontab: four starts an hour, at minutes that differ between machines."""
+    first = crc32(machine.encode("utf-8", "surrogateescape")) % _CRON_EVERY
+    minutes = ",".join(str(minute) for minute in range(first, 60, _CRON_EVERY))
+    return f"""\
+# {MARK}
+# root's start becomes the Amanda user by itself.
+SHELL=/bin/sh
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+{minutes} * * * * root {_run(starts)}
+"""
+
+
+_DISPATCHER = """\
+#!/bin/sh
+# {mark}
+# NetworkManager calls this with an interface, and what became of it.
+test "$1" = lo && exit 0
+case "$2" in
+    up | vpn-up) ;;
+    connectivity-change) test "$CONNECTIVITY_STATE" = FULL || exit 0 ;;
+    *) exit 0 ;;
+esac
+{nudge}
+"""
+
+
+def _render_rule(user: str) -> str:
+    actions = "".join(f"\n        {json.dumps(action)}," for action in INHIBIT_ACTIONS)
+    return f"""\
+// {MARK}
+// A backup may keep this machine awake, without a login of this account's.
+polkit.addRule(function(action, subject) {{
+    var allowed = [{actions.rstrip(",")}
+    ];
+    if (subject.user == {json.dumps(user)} && allowed.indexOf(action.id) >= 0) {{
+        return polkit.Result.YES;
+    }}
+}});
+"""
+
+
+def plan_enable(kind: Kind, machine: Machine) -> tuple[tuple[str, ...], ...]:
+    """Return the commands that switch on what was written."""
+    if kind is not Kind.SYSTEMD:
+        return ()  # cron and anacron look by themselves
+    if not machine.is_booted_by_systemd:  # an image that is being made: links are all it needs
+        return (("systemctl", "enable", units.TIMER, units.NUDGE),)
+    return (
+        ("systemctl", "daemon-reload"),
+        ("systemctl", "enable", units.NUDGE),
+        ("systemctl", "enable", "--now", units.TIMER),
+    )
+
+
+def plan_disable(present: tuple[str, ...], machine: Machine) -> tuple[tuple[str, ...], ...]:
+    """Return the commands that switch off what is in `present`, files that are still there.
+
+    A backup that runs is left to its end.
+    """
+    now = ("--now",) if machine.is_booted_by_systemd else ()
+    commands = []
+    if units.TIMER_FILE in present:
+        commands.append(("systemctl", "disable", *now, units.TIMER))
+    if units.NUDGE_FILE in present:
+        commands.append(("systemctl", "disable", units.NUDGE))
+    return tuple(commands)
+
+
+def is_ours(text: str) -> bool:
+    """Return whether a file's text says that it was made here."""
+    return any(MARK in line for line in text.splitlines()[:MARKED_WITHIN])
+
+
+# -- a block in somebody else's file
+
+
+def add_block(text: str, block: str) -> str:
+    """Return `text` with `block`, marked, in the place of an earlier one or at the end."""
+    rest = cut_block(text)
+    if rest and not rest.endswith("\n"):
+        return f"{rest}\n{_BEGIN_AFTER_HALF_A_LINE}{block}{_END}"
+    return f"{rest}{_BEGIN}{block}{_END}"
+
+
+def cut_block(text: str) -> str:
+    """Return `text` as it was before add_block()."""
+    place = _find_block(text)
+    return text[: place[0]] + text[place[1] :] if place else text
+
+
+def read_block(text: str) -> str | None:
+    """Return the block in `text`, without its marks; None if there is none."""
+    place = _find_block(text)
+    if not place:
+        return None
+    _, _, inner = text[place[0] : place[1]].removeprefix("\n").partition("\n")
+    return inner.removesuffix(_END)
+
+
+def _find_block(text: str) -> tuple[int, int] | None:
+    """Return from where to where the last marked block goes."""
+    for begin in (f"\n{_BEGIN_AFTER_HALF_A_LINE}", _BEGIN):
+        start = text.rfind(begin)
+        stop = text.find(_END, start + len(begin))
+        if start >= 0 and stop >= 0:
+            return start, stop + len(_END)
+    return None

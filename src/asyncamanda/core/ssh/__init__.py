@@ -1,0 +1,1 @@
+"""ssh's command lines, faults and keys."""

@@ -1,0 +1,1 @@
+"""Spans, sizes and text as people write and read them."""

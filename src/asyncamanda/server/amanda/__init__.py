@@ -1,0 +1,1 @@
+"""Amanda's programs, and one run of amdump."""

@@ -1,0 +1,308 @@
+"""Amanda's own commands on the server: what they are asked, and what they say.
+
+Everything runs as the Amanda user, in a session of its own: a signal to the dispatcher is not
+theirs, and which processes belong to a run can be seen (system/processes.py).
+"""
+
+import asyncio
+import math
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from asyncamanda.core.amanda.config import parse_config
+from asyncamanda.errors import ConfigurationError, LaterError
+from asyncamanda.server.background.threads import apart
+from asyncamanda.system.environ import SEARCHED
+from asyncamanda.system.processes import Process, began_at, iterate_processes, read_argv
+
+PATIENCE = timedelta(minutes=2)  # with a command that answers at once when all is well
+_NO_THRESHOLDS = ("-oflush-threshold-dumped=0", "-oflush-threshold-scheduled=0", "-otaperflush=0")
+ACK_WAIT = timedelta(seconds=10)
+SPARE_TRIES = 3  # as Amanda has it by default
+SLACK_SECONDS = 2.0  # by which a process's beginning and a file's time may be off
+KEEPER = ".asyncamanda"  # a file of ours in a run's holding directory: see runs.py
+
+# the programs of a run, whose presence means that something writes to the holding disk or a
+# volume. ps shows amdump and others as `perl /usr/sbin/amdump CONFIG ...`, and dumpers by number
+_WORKERS = frozenset({"amdump", "amflush", "amcleanup", "planner", "driver", "taper", "amvault"})
+
+_WRITERS = _WORKERS | {"dumper", "chunker"}  # what writes a run's log
+
+# Started by this shell only when we have written down its process id: were we killed before,
+# it reads the end of file, and Amanda is not started at all.
+_WHEN_NOTED = 'read -r go && exec "$@" </dev/null'
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a command ended: what it printed, and its exit status (None: it had none of its own).
+
+    `is_passing`: it had none for a reason that says nothing of the command, such as want of
+    descriptors, of memory or of time.
+    """
+
+    status: int | None
+    stdout: str
+    stderr: str
+    is_passing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an Amanda configuration says: its folders, and the holding disks' room in bytes.
+
+    `vtapes` are the folders of its virtual tapes, none where it writes to other volumes.
+    """
+
+    name: str
+    logdir: Path
+    holding: tuple[Path, ...]
+    holding_bytes: int
+    infofile: Path = Path("/nonexistent")
+    vtapes: tuple[Path, ...] = ()
+    diskfile: Path = Path("/nonexistent")
+
+    @property
+    def folder(self) -> Path:
+        """What the relative paths of the configuration begin at."""
+        return Path("/etc/amanda", self.name)
+
+
+def plan_amdump(
+    amanda_config: str, hosts: Sequence[str], grace: timedelta, diskfile: Path | None = None
+) -> list[str]:
+    """Return the argv of a run for `hosts`; a call of it may be held for `grace` (relay.py).
+
+    Amanda asks a client that does not answer again every ten seconds, `req-tries` times in all,
+    and three of them are too few (protocol.c, ACK_WAIT; tests/e2e/test_relay_faults.py shows it).
+
+    Host arguments are patterns without --exact-match. Without a taper no volume is used, and
+    runs can overlap, with care (docs/design/0010): `diskfile` is a disklist with the DLEs of
+    `hosts` alone, so that its driver knows no other run's dumps; None: the configuration's own.
+    """
+    tries = SPARE_TRIES + math.ceil(grace / ACK_WAIT)
+    options = ["--no-taper", "--exact-match", "-omailto=", f"-oreq-tries={tries}"]
+    options += [f"-odiskfile={diskfile}"] if diskfile else []
+    return ["amdump", amanda_config, *options, *hosts]
+
+
+def plan_amflush(amanda_config: str) -> list[str]:
+    """Return the argv of a flush of all that is held, which asks nothing and stays in front.
+
+    A configuration may have thresholds, for the amdump of others; with them amflush ends well
+    and writes nothing (tests/e2e/test_setup.py shows it).
+    """
+    return ["amflush", "-b", "-f", "-omailto=", *_NO_THRESHOLDS, amanda_config]
+
+
+def plan_force(amanda_config: str, kind: str, host: str) -> list[str]:
+    """Return the argv that forces a full, or forbids a bump, at the next dump of one DLE.
+
+    It is the host's only one in the disklist that is its stdin (core/amanda/disklist.py,
+    render_lone_dle()). By the configuration's own amadmin would take each DLE whose *device* is
+    the disk's name for meant, too, whatever marks the name as exact (amanda-match(7) has that,
+    tests/e2e/test_same_device.py shows it).
+    """
+    return ["amadmin", amanda_config, "-odiskfile=/dev/stdin", kind, f"={host}"]
+
+
+def environ() -> dict[str, str]:
+    """Return what Amanda's programs see of our environment: hardly anything."""
+    kept = {name: os.environ[name] for name in ("HOME", "USER", "LOGNAME") if name in os.environ}
+    return {**kept, "PATH": SEARCHED, "LANG": "C.UTF-8"}
+
+
+async def ask(
+    argv: Sequence[str], patience: timedelta = PATIENCE, stdin: int = subprocess.DEVNULL
+) -> Answer:
+    """Run a command of Amanda's to its end and return what it said, or why it cannot be run."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=stdin,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=environ(),
+            cwd="/",
+            start_new_session=True,
+        )
+    except OSError as error:
+        is_passing = not isinstance(error, FileNotFoundError)
+        return Answer(None, "", f"{argv[0]} cannot be run: {error.strerror}", is_passing)
+    try:
+        output = await asyncio.wait_for(process.communicate(), patience.total_seconds())
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+        said = f"{argv[0]} took longer than {patience.total_seconds():g} s"
+        return Answer(None, "", said, is_passing=True)
+    stdout, stderr = (text.decode("utf-8", "surrogateescape") for text in output)
+    return Answer(process.returncode, stdout, stderr)
+
+
+def launch_paused(argv: Sequence[str], output: Path) -> "subprocess.Popen[bytes]":
+    """Start `argv` in a session of its own, waiting for release(); its words go to `output`.
+
+    The process id is the program's own, before and after. What lies there is of a run of that
+    number in a ledger that is gone.
+    """
+    output.unlink(missing_ok=True)
+    with output.open("xb") as words:
+        return subprocess.Popen(
+            ["/bin/sh", "-c", _WHEN_NOTED, "sh", *argv],
+            stdin=subprocess.PIPE,
+            stdout=words,
+            stderr=words,
+            env=environ(),
+            cwd="/",
+            start_new_session=True,
+        )
+
+
+def release(process: "subprocess.Popen[bytes]") -> None:
+    """Let what launch_paused() started go on."""
+    assert process.stdin
+    with suppress(OSError):  # it is dead already, which its end will tell
+        process.stdin.write(b"go\n")
+        process.stdin.flush()
+    with suppress(OSError):
+        process.stdin.close()
+
+
+async def read_settings(amanda_config: str) -> Settings:
+    """Return what the configuration says.
+
+    Raises ConfigurationError if Amanda cannot tell, and LaterError if it could not be asked, or the
+    holding disk hangs.
+    """
+    answer = await ask(["amadmin", amanda_config, "config"])
+    check_answer(amanda_config, answer)
+    config = parse_config(answer.stdout)
+    if config.value("USETIMESTAMPS").lower() in {"no", "false", "off", "0"}:
+        raise _unusable(amanda_config, "usetimestamps is off, so runs of one day look alike")
+    if not config.value("LOGDIR"):
+        raise _unusable(amanda_config, "amadmin config does not say where its logs are")
+    folder = Path("/etc/amanda", amanda_config)
+    names = config.values.get("HOLDINGDISK", ())
+    places = [folder / config.block_value("HOLDINGDISK", name, "DIRECTORY") for name in names]
+    uses = [config.block_value("HOLDINGDISK", name, "USE") for name in names]
+    return Settings(
+        name=amanda_config,
+        logdir=folder / config.value("LOGDIR"),
+        holding=tuple(places),
+        holding_bytes=await apart(
+            f"{amanda_config}: the room of its holding disk",
+            lambda: sum(_room(*one) for one in zip(places, uses, strict=True)),
+        ),
+        infofile=folder / config.value("INFOFILE"),
+        vtapes=tuple(folder / place for place in config.find_vtapes()),
+        diskfile=folder / config.value("DISKFILE"),
+    )
+
+
+def first_fault(answer: Answer) -> str:
+    """Return the first that a command said of what is wrong; the last only says that something is.
+
+    Its warnings are passed over.
+    """
+    said = (answer.stderr or answer.stdout).strip().splitlines()
+    faults = [line for line in said if "warning" not in line.lower()]
+    return next(iter(faults or said), f"exit status {answer.status}")
+
+
+def last_line(answer: Answer) -> str:
+    """Return the last that a command said, which with Amanda's is what went wrong."""
+    said = (answer.stderr or answer.stdout).strip().splitlines()
+    return said[-1] if said else f"exit status {answer.status}"
+
+
+def check_answer(amanda_config: str, answer: Answer) -> None:
+    """Raise ConfigurationError with Amanda's reason if a question to a configuration failed.
+
+    Raises LaterError if the question could not be asked.
+    """
+    if answer.is_passing:
+        raise LaterError(
+            "amanda-not-asked",
+            f"Amanda cannot be asked about {amanda_config} now: {answer.stderr}",
+            "has the server enough memory, processes and descriptors?",
+        )
+    if answer.status != 0:
+        raise _unusable(amanda_config, first_fault(answer))
+
+
+def _unusable(amanda_config: str, fault: str) -> ConfigurationError:
+    return ConfigurationError(
+        "amanda-config",
+        f"the Amanda configuration {amanda_config} is of no use: {fault}",
+        f"is /etc/amanda/{amanda_config}/amanda.conf in order? amcheck -s {amanda_config}",
+    )
+
+
+def _room(place: Path, use: str) -> int:
+    """Return how many bytes Amanda may hold in `place`: `use` in KiB, or all but so much."""
+    found = re.match(r"-?[0-9]+", use)
+    kilobytes = int(found[0]) if found else 0
+    if kilobytes > 0:
+        return kilobytes * 1024
+    with suppress(OSError):
+        room = os.statvfs(place)
+        return room.f_blocks * room.f_frsize + kilobytes * 1024
+    return 0
+
+
+def find_others(amanda_config: str, own_sessions: Iterable[int]) -> list[int]:
+    """Return the processes of this configuration's runs that are in none of our sessions."""
+    own = set(own_sessions)
+    return [
+        process.pid
+        for process in iterate_processes()
+        if process.name in _WORKERS  # of what little is read of each, the cheapest
+        and process.session not in own
+        and is_worker(read_argv(process.pid), amanda_config)
+    ]
+
+
+def is_worker(argv: Sequence[str], amanda_config: str) -> bool:
+    """Return whether `argv` is a program of a run of this configuration."""
+    names = {word.rpartition("/")[2] for word in argv[:2]}
+    return bool(names & _WORKERS) and amanda_config in argv[1:]
+
+
+class LiveRuns:
+    """Whether a run goes on: by its processes, which are looked at once, when that is first asked.
+
+    Each program of a run is told the log's name (`--log-filename .../log.TIMESTAMP.0`), and the
+    log's first line has the number of its first process.
+    """
+
+    def __init__(self) -> None:
+        self._found: list[tuple[Process, str]] | None = None
+
+    def __call__(self, timestamp: str, pid: int, written_at: datetime) -> bool:
+        """Return whether anything of the run is alive whose log was last written `written_at`.
+
+        A process that has begun since then has the number of one that is gone.
+        """
+        if self._found is None:
+            self._found = [
+                (process, "\0".join(read_argv(process.pid)))
+                for process in iterate_processes()
+                if process.name in _WRITERS
+            ]
+        log = f"/log.{timestamp}."
+        return any(
+            log in words or self._is_it(process, pid, written_at) for process, words in self._found
+        )
+
+    @staticmethod
+    def _is_it(process: Process, pid: int, written_at: datetime) -> bool:
+        return process.pid == pid and began_at(process) <= written_at.timestamp() + SLACK_SECONDS

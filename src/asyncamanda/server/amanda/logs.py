@@ -1,0 +1,99 @@
+"""Amanda's logs and traces as they lie on the disk: the one way in which they are read.
+
+They are bytes, decoded without a look at line breaks: Amanda's is `\\n` alone, and what clients
+write may hold all the others.
+
+Amanda moves logs away when their volumes are gone, to `oldlog` below logdir, and with a `dumpcycle`
+of 0 the run's own log at its end; what it still has to say then begins a new file of the old name.
+Both together are the log.
+"""
+
+import re
+from contextlib import suppress
+from pathlib import Path
+
+from asyncamanda.core.amanda.timestamps import is_stamp
+
+OLD = "oldlog"
+HEAD_BYTES = 4096
+
+_LOG_NAME = re.compile(r"log\.([0-9]{14})\.([0-9]{1,9})")
+
+
+def list_logs(logdir: Path) -> list[str]:
+    """Return the names of all runs' logs, oldest first. Raises OSError if `logdir` cannot be read.
+
+    A name whose time is none is no log; `log`, the newest one's other name, is none either.
+    """
+    names = _list_folder(logdir)  # first: a log that is moved meanwhile is seen in its new place
+    with suppress(FileNotFoundError, NotADirectoryError):
+        names |= _list_folder(logdir / OLD)
+    return sorted(names, key=_age)
+
+
+def _list_folder(folder: Path) -> set[str]:
+    found = (_LOG_NAME.fullmatch(path.name) for path in folder.iterdir())
+    return {name[0] for name in found if name and is_stamp(name[1])}
+
+
+def _age(name: str) -> tuple[str, int]:
+    return stamp_of(name), int(name.rpartition(".")[2])
+
+
+def stamp_of(name: str) -> str:
+    """Return the timestamp in a log's name."""
+    return name.split(".")[1]
+
+
+def size_log(logdir: Path, name: str) -> tuple[int, float]:
+    """Return a log's size in bytes and when it was last written, a Unix time.
+
+    Raises FileNotFoundError if there is none, and OSError if it cannot be looked at.
+    """
+    sizes, times = [], []
+    for path in _places(logdir, name):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            status = path.stat()
+            sizes.append(status.st_size)
+            times.append(status.st_mtime)
+    if not sizes:
+        raise FileNotFoundError(name)
+    return sum(sizes), max(times)
+
+
+def read_log(logdir: Path, name: str) -> str:
+    """Return a log's text, wherever its pieces are. Raises OSError if it cannot be read."""
+    pieces = []
+    for path in _places(logdir, name):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            pieces.append(read_text(path))
+    if not pieces:
+        raise FileNotFoundError(name)
+    return "".join(pieces)
+
+
+def _places(logdir: Path, name: str) -> tuple[Path, Path]:
+    """Return where a log may be; what was moved away is the beginning."""
+    return logdir / OLD / name, logdir / name
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file of Amanda's. Raises OSError."""
+    return path.read_bytes().decode("utf-8", "surrogateescape")
+
+
+def read_head(path: Path) -> str:
+    """Return the beginning of such a file; nothing if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(HEAD_BYTES).decode("utf-8", "surrogateescape")
+    except OSError:
+        return ""
+
+
+def read_trace(logdir: Path, timestamp: str) -> str:
+    """Return the text of a run's trace; nothing if there is none (any more)."""
+    try:
+        return read_text(logdir / f"amdump.{timestamp}")
+    except OSError:
+        return ""

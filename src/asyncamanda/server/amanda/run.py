@@ -1,0 +1,351 @@
+"""One run of Amanda's: started when it is written down, followed by its log, judged at its end.
+
+A run outlives the dispatcher that started it: it has a session of its own, and the next
+dispatcher finds it in the ledger. It has ended when nothing of that session lives, whatever its
+log says. The log tells of each DLE, and counts as far as there are witnesses
+(core/amanda/witness.py); amdump's exit status says nothing of a single one, and nobody is there to
+see it where the dispatcher died.
+"""
+
+import asyncio
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from asyncamanda.core.amanda.runlog import RunLog, parse_run_log
+from asyncamanda.core.amanda.timestamps import is_stamp
+from asyncamanda.core.amanda.trace import find_begun
+from asyncamanda.core.amanda.witness import UNREADABLE, Dump, RunFacts
+from asyncamanda.core.dispatch.records import RunEnd, RunRow
+from asyncamanda.core.model import DleVerdict, DumpState
+from asyncamanda.server.amanda import logs
+from asyncamanda.server.amanda.commands import KEEPER, Settings, is_worker
+from asyncamanda.server.amanda.witnesses import weigh_log
+from asyncamanda.server.background.threads import apart_at_last
+from asyncamanda.system.clock import list_local_stamp, parse_local_stamp
+from asyncamanda.system.clock import now as read_clock
+from asyncamanda.system.processes import (
+    Process,
+    iterate_processes,
+    read_argv,
+    read_boot_id,
+    read_process,
+)
+
+POLL_START = 0.02  # seconds, until the keeper is in its place
+POLL = 0.25  # seconds, while it goes on
+UNFINISHED = ".tmp"  # how a dump's name ends while it is written
+OWNER = "pid"  # in a holding directory: the process whose dumps are written there
+KEPT_WORDS = 500  # characters of what amdump itself printed
+
+
+@dataclass(slots=True)
+class Run:
+    """A run that goes on, ours. `process` is None where another dispatcher started it."""
+
+    row: RunRow
+    settings: Settings
+    output: Path
+    process: "subprocess.Popen[bytes] | None" = None
+    timestamp: str | None = None
+    log_name: str | None = None
+    logs_before: frozenset[str] = frozenset()
+    exit_status: int | None = None
+    _log_size: int = -1
+    is_led: bool = True
+    is_of_this_boot: bool = True
+    _is_handed_on: bool = False
+
+    @property
+    def clients(self) -> tuple[str, ...]:
+        """The clients that it serves."""
+        return self.row.hosts
+
+    @property
+    def is_forsaken(self) -> bool:
+        """Whether Amanda's calls may have found nobody: its dispatcher has ended, and not it."""
+        return self.process is None
+
+    @property
+    def pid(self) -> int:
+        """Its process, which leads the session of all that belongs to it."""
+        assert self.row.pid
+        return self.row.pid
+
+    @property
+    def log_path(self) -> Path | None:
+        """Where its log is, as soon as that is known."""
+        if self.log_name is None:
+            return None
+        old = self.settings.logdir / logs.OLD / self.log_name  # where its end may have put it
+        return old if old.exists() else self.settings.logdir / self.log_name
+
+    @property
+    def trace_path(self) -> Path | None:
+        """Where the trace is that amstatus reads."""
+        return self.settings.logdir / f"amdump.{self.timestamp}" if self.timestamp else None
+
+    def is_alive(self) -> bool:
+        """Return whether anything of it still runs: amdump itself, or what it left behind.
+
+        Killed, amdump leaves its driver at work, which goes on to the end (amanda-facts).
+        """
+        if not self.is_of_this_boot:
+            return False
+        if self.process is not None:
+            status = self.process.poll()
+            if status is None:
+                return True
+            self.exit_status = status
+        elif self.is_led and (leader := read_process(self.pid)):
+            return leader.session == self.pid and leader.started == self.row.pid_started
+        self.is_led = False
+        return bool(self.members())
+
+    def members(self) -> list[Process]:
+        """Return what is alive of its session; none where that number is another session's by now.
+
+        A number is not given to a new process while it names a session (credentials(7)), but it is
+        when all of that have ended. Then its leader is another process; and where that has ended as
+        well, what is left was not told of this run's log.
+        """
+        if not self.is_of_this_boot:
+            return []
+        own = [process for process in iterate_processes() if process.session == self.pid]
+        leader = next((process for process in own if process.pid == self.pid), None)
+        if leader is not None:
+            return own if leader.started == self.row.pid_started else []
+        is_known = self.process is not None or any(map(self._is_told, own))
+        return own if is_known else []
+
+    def _is_told(self, process: Process) -> bool:
+        """Return whether a process was started as a part of this run, by what it was told."""
+        argv = read_argv(process.pid)
+        if self.timestamp:
+            return any(f"/log.{self.timestamp}." in word for word in argv)
+        return is_worker(argv, self.settings.name)
+
+    def find_log(self) -> bool:
+        """Look for its log, by the process id in the first line; return whether it is known."""
+        if self.log_name is None:
+            # the newest first: a number of a process comes round
+            for name in sorted(list_logs(self.settings.logdir) - self.logs_before, reverse=True):
+                if self.process is None and is_older(name, self.row.begun_at):
+                    continue  # what was there before is known of none that another started
+                parsed = parse_run_log(_first_line(self.settings.logdir, name))
+                if parsed and parsed.pid == self.pid:
+                    self.log_name = name
+                    break
+        if self.log_name and self.timestamp is None:
+            self.timestamp = logs.stamp_of(self.log_name)
+        return self.timestamp is not None
+
+    def forget_log(self) -> None:
+        """Take the log that was found for another's, and look for one further."""
+        if self.log_name:
+            self.logs_before |= {self.log_name}
+        self.log_name = self.timestamp = None
+
+    def place_keeper(self) -> bool:
+        """Put a file into the run's holding directories; return whether there is one.
+
+        The driver makes the directory when it starts. Another driver removes it as long as it is
+        empty, all through a slow estimate, and this run's dumps would fail (docs/design/0010;
+        tests/e2e/test_side_by_side.py shows it).
+        """
+        is_placed = False
+        for folder in self.folders():
+            with suppress(OSError):
+                fresh = folder / f"{KEEPER}.new"
+                fresh.write_text(str(self._find_owner()), "ascii")
+                fresh.replace(folder / KEEPER)
+                is_placed = True
+        return is_placed
+
+    def keep_place(self) -> None:
+        """Say again in the holding directories that the run is alive, where that is gone.
+
+        Its driver says so, once, and each other driver removes that when it finds it true: the
+        next one that ends would clear the directory while dumps are written there. As long as
+        it is said, `amadmin find` leaves the directory out.
+        """
+        if not self.is_led and not self._is_handed_on:
+            self._is_handed_on = self.place_keeper()
+        for folder in self.folders():
+            with suppress(OSError):
+                if any(path.name.endswith(UNFINISHED) for path in folder.iterdir()):
+                    os.link(folder / KEEPER, folder / OWNER)
+
+    def _find_owner(self) -> int:
+        """Return a process of it that lives: amdump, or what amdump left behind."""
+        left = () if self.is_led else self.members()
+        return next((process.pid for process in left), self.pid)
+
+    def remove_keeper(self) -> None:
+        """Take the file away again, and the directory if nothing is in it."""
+        remove_keepers(iter(self.folders()))
+
+    def folders(self) -> list[Path]:
+        """Return its holding directories, as far as it has them."""
+        stamp = self.timestamp
+        return [place / stamp for place in self.settings.holding] if stamp else []
+
+    def read_log(self) -> RunLog | None:
+        """Return what its log says so far; None if that is nothing, or nothing new."""
+        if self.log_name is None:
+            return None
+        with suppress(OSError):
+            size, _ = logs.size_log(self.settings.logdir, self.log_name)
+            if size != self._log_size:
+                self._log_size = size
+                return parse_run_log(logs.read_log(self.settings.logdir, self.log_name))
+        return None
+
+    def read_claims(self, dles: Mapping[str, list[str]]) -> RunLog | None:
+        """Return what its log says, now that nothing of it runs; None if it has none.
+
+        `dles` are its hosts' disks. One on which the log has no word is missing; what the trace
+        tells of it is the level.
+        """
+        self.find_log()
+        if self.log_name is None or self.timestamp is None:
+            return None
+        begun = find_begun(logs.read_trace(self.settings.logdir, self.timestamp))
+        with suppress(OSError):
+            log = parse_run_log(logs.read_log(self.settings.logdir, self.log_name), begun)
+            if log is not None and log.timestamp in {"", self.timestamp}:
+                return _with_missing(log, dles, begun)
+        return None
+
+    def weigh(self, log: RunLog, known: Mapping[Dump, DleVerdict]) -> tuple[DleVerdict, ...]:
+        """Return what counts of a log's claims; `known` is what the ledger has of these dumps."""
+        assert self.timestamp
+        is_over = not self.is_alive()
+        facts = RunFacts(self.timestamp, self.clients, self.row.begun_at, is_ours=is_over)
+        return weigh_log(self.settings, log, facts, known, read_clock())
+
+    def conclude(self, log: RunLog | None, words: tuple[DleVerdict, ...]) -> RunEnd:
+        """Return how it ended, of whose log's claims `words` count; None: it has no log."""
+        if log is None:
+            return RunEnd(self.exit_status, is_clean=True, remark=self._own_words())
+        said = "; ".join((*log.errors, *([UNREADABLE] if log.is_doubtful else [])))
+        return RunEnd(
+            exit_status=self.exit_status,
+            is_clean=log.is_finished,
+            verdicts=words,
+            labels=log.labels,
+            remark=said[:KEPT_WORDS] or self._own_words(),
+        )
+
+    def _own_words(self) -> str:
+        """Return the last that the program itself printed, in one line; usually nothing."""
+        with suppress(OSError):
+            return " ".join(logs.read_text(self.output).split())[-KEPT_WORDS:]
+        return ""
+
+
+def _with_missing(
+    log: RunLog, dles: Mapping[str, list[str]], begun: Mapping[tuple[str, str], int]
+) -> RunLog:
+    """Return `log` with a verdict on each of its hosts' disks on which it has none."""
+    stamp = log.timestamp or ""
+    known = {(v.host, v.disk) for v in log.verdicts if v.timestamp == stamp}
+    missing = (
+        DleVerdict(
+            host,
+            disk,
+            stamp,
+            DumpState.MISSING,
+            begun.get((host, disk)),
+            log.silence,
+            has_begun=(host, disk) in begun,
+        )
+        for host, disks in dles.items()
+        for disk in disks
+        if (host, disk) not in known
+    )
+    return replace(log, verdicts=(*log.verdicts, *missing))
+
+
+def is_older(name: str, begun_at: datetime) -> bool:
+    """Return whether a log is of a run that began before that, by the time in its name.
+
+    Such a run is not the one that began then, whatever numbers their processes have: those come
+    round. In the hour that comes twice it is taken for the later one.
+    """
+    begun = begun_at.replace(microsecond=0)  # as exact as a name is
+    return max(list_local_stamp(logs.stamp_of(name))) < begun
+
+
+def adopt(row: RunRow, settings: Settings, output: Path) -> Run:
+    """Return a run that another dispatcher started, from what the ledger has of it."""
+    run = Run(row, settings, output, timestamp=row.timestamp)
+    if row.timestamp:
+        names = {n for n in list_logs(settings.logdir) if logs.stamp_of(n) == row.timestamp}
+        run.log_name = max(names, default=None)
+    run.is_of_this_boot = row.boot_id == read_boot_id()
+    return run
+
+
+async def wait_rooted(run: Run, within: timedelta) -> bool:
+    """Return when the run's keeper is in its place; until then no other run may start.
+
+    Returns False if the run is over before, or has not come so far `within` that.
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + within.total_seconds()
+    what = f"{run.settings.name}: the log and holding disk of a run"
+    while not await apart_at_last(what, lambda: run.find_log() and run.place_keeper()):
+        if not run.is_alive() or loop.time() > until:
+            return False
+        await asyncio.sleep(POLL_START)
+    return True
+
+
+def list_logs(logdir: Path) -> frozenset[str]:
+    """Return the names of the runs' logs in `logdir`; none if it cannot be read."""
+    try:
+        return frozenset(logs.list_logs(logdir))
+    except OSError:
+        return frozenset()
+
+
+def _first_line(logdir: Path, name: str) -> str:
+    """Return a log's first line with its end; nothing if it cannot be read."""
+    for path in (logdir / logs.OLD / name, logdir / name):
+        if head := logs.read_head(path):
+            return head.partition("\n")[0] + "\n"
+    return ""
+
+
+def remove_keepers(folders: Iterator[Path]) -> None:
+    """Take our files out of these holding directories, and remove those that are empty then."""
+    for folder in folders:
+        with suppress(OSError):
+            (folder / KEEPER).unlink()
+            (folder / OWNER).unlink(missing_ok=True)
+            folder.rmdir()
+
+
+def held_bytes(settings: Settings) -> tuple[int, datetime | None]:
+    """Return how many bytes of dumps the holding disks have, and when the oldest was begun."""
+    total, stamps = 0, []
+    for place in settings.holding:
+        with suppress(OSError):
+            for folder in place.iterdir():
+                if not is_stamp(folder.name):
+                    continue
+                sizes = [p.stat().st_size for p in folder.iterdir() if _is_dump(p)]
+                if sizes:
+                    total += sum(sizes)
+                    stamps.append(folder.name)
+    oldest = min(stamps, default=None)
+    return total, parse_local_stamp(oldest) if oldest else None
+
+
+def _is_dump(path: Path) -> bool:
+    return path.name not in {KEEPER, OWNER} and not path.name.endswith(UNFINISHED)

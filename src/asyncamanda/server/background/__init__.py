@@ -1,0 +1,1 @@
+"""What a process of ours needs beside its main way: tasks, threads, log."""

@@ -1,0 +1,207 @@
+"""One Amanda configuration, as every part of the dispatcher needs it."""
+
+import asyncio
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from asyncamanda.config.server import ServerConfig
+from asyncamanda.core.amanda.disklist import Dle, join_disklist, parse_disklist, parse_dles
+from asyncamanda.core.amanda.filters import Filters
+from asyncamanda.core.dispatch.protect import disown_baseless
+from asyncamanda.core.model import DleVerdict
+from asyncamanda.core.protocol.messages import DleState, Finished
+from asyncamanda.errors import AsyncamandaError, ConfigurationError, LaterError
+from asyncamanda.server.amanda import commands as amanda
+from asyncamanda.server.amanda.commands import Settings
+from asyncamanda.server.amanda.own_disklist import ask_dles, write_own_list
+from asyncamanda.server.background.tasks import Background, Rhythm, write_log, write_trouble
+from asyncamanda.server.gate.ipc import STATE
+from asyncamanda.server.ledger.access import Record
+from asyncamanda.system.clock import format_local_stamp
+from asyncamanda.system.clock import now as read_clock
+
+CONFIG_EVERY = timedelta(seconds=2)
+AGAIN_SECONDS = 1.0
+
+
+class Site:
+    """An Amanda configuration's name, its settings, its DLEs, and what is remembered of it.
+
+    `fault` is why it is of no use now, None if it is in order.
+    """
+
+    def __init__(
+        self, name: str, config: ServerConfig, record: Record, background: Background
+    ) -> None:
+        self.name = name
+        self.config = config
+        self.record = record
+        self.background = background
+        self.reports = Path(STATE) / "reports"
+        self._settings: Settings | None = None
+        self._dles: dict[tuple[str, str], Dle] = {}
+        self._dles_said: tuple[str, str] | None = None
+        self._rhythm = Rhythm()
+        self._reading = asyncio.Lock()
+        self.fault: AsyncamandaError | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """What the Amanda configuration says; known once open() is through."""
+        assert self._settings
+        return self._settings
+
+    async def open(self) -> None:
+        """Read the Amanda configuration. Raises what read_anew() raises."""
+        await self.read_anew()
+        try:
+            self.reports.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise LaterError(
+                "state-not-writable",
+                f"{self.reports} cannot be made: {error.strerror}",
+                "is there room, and is it the Amanda user's?",
+            ) from error
+
+    async def read_anew(self) -> None:
+        """Read amanda.conf and the disklist anew, if that was not done a moment ago.
+
+        Raises ConfigurationError as long as they are of no use, and LaterError if Amanda cannot be
+        asked. `fault` is that error then: what they said before must not pass for what holds.
+        """
+        async with self._reading:  # who comes while they are read is told what that brings
+            if self._rhythm.is_due("configuration", CONFIG_EVERY, read_clock()):
+                await self._find_fault()
+                self._rhythm.note("configuration", read_clock())
+        if self.fault:
+            raise self.fault.with_traceback(None)  # it would grow each time
+
+    async def _find_fault(self) -> None:
+        fault = await self._read()
+        if fault:  # somebody may just be writing it
+            await asyncio.sleep(AGAIN_SECONDS)
+            fault = await self._read()
+        if fault and str(fault) != str(self.fault):
+            write_trouble(fault)
+        elif self.fault and not fault:
+            self.log("the Amanda configuration is in order again")
+        self.fault = fault
+
+    async def _read(self) -> AsyncamandaError | None:
+        """Read all; return what is wrong with it."""
+        try:
+            settings = await amanda.read_settings(self.name)
+            answers = await ask_dles(self.name)
+            for answer in answers:
+                amanda.check_answer(self.name, answer)
+        except AsyncamandaError as error:
+            return error
+        except (OSError, ValueError) as error:  # what nobody has foreseen in it
+            return ConfigurationError(
+                "amanda-config",
+                f"the Amanda configuration {self.name} is of no use: {error}",
+                f"amcheck -s {self.name} tells more",
+            )
+        if self._settings not in {None, settings}:
+            self.log("amanda.conf was changed, and is read anew")
+        self._settings = settings
+        listed, dles = (answer.stdout for answer in answers)
+        if (listed, dles) != self._dles_said:
+            self._dles_said = listed, dles
+            self._dles = join_disklist(parse_dles(listed), parse_disklist(dles))
+        return None
+
+    async def write_own_list(self, run_id: int, hosts: Sequence[str]) -> Path | None:
+        """Write a disklist for a run of `hosts` alone; return where, None if that cannot be.
+
+        Then the run gets the whole one, and may spoil what another is just dumping.
+        """
+        path = self.list_path(run_id)
+        fault = await write_own_list(self.settings, hosts, path, self._dles)
+        if fault:
+            self.log(f"run {run_id} has no disklist of its own: {fault}")
+        return None if fault else path
+
+    def has_dle(self, host: str, disk: str) -> bool:
+        """Return whether the disklist has this DLE."""
+        return (host, disk) in self._dles
+
+    def dles(self, host: str) -> list[Dle]:
+        """Return the DLEs that the disklist has of `host`, those that are parked as well."""
+        return [dle for dle in self._dles.values() if dle.host == host]
+
+    def disks(self, host: str) -> list[str]:
+        """Return the disks of `host` that are to be dumped: Amanda is told to leave out others."""
+        return [dle.disk for dle in self.dles(host) if not dle.is_parked]
+
+    def all_dles(self) -> list[Dle]:
+        """Return every DLE of the disklist."""
+        return list(self._dles.values())
+
+    def filters(self) -> dict[tuple[str, str], Filters]:
+        """Return what the dumps of each DLE go through, by host and disk, as far as known."""
+        return {place: dle.filters for place, dle in self._dles.items() if dle.filters}
+
+    async def dle_states(self, host: str, machine: int | None) -> tuple[DleState, ...]:
+        """Return how each DLE of `host` stands: its newest dump that the server has.
+
+        What another machine's session carried does not count for `machine`.
+        """
+        confirmed = await self.record.read(
+            lambda ledger: ledger.newest_confirmed(self.name, host, machine)
+        )
+        return tuple(_state_of(dle, confirmed.get(dle.disk)) for dle in self.dles(host))
+
+    async def last_of(self, client: str, machine: int | None) -> Finished | None:
+        """Return how the client's last request ended that a run served; None if none was.
+
+        Also None if it was not that of this `machine`.
+        """
+        request = await self.record.read(lambda ledger: ledger.last_request(client))
+        if request is None or request.run_id is None or request.ended_at is None:
+            return None
+        if request.machine not in {None, machine}:
+            return None
+        number = request.run_id
+        words = await self.record.read(lambda ledger: ledger.verdicts_of(number))
+        run = await self.record.read(lambda ledger: ledger.run(number))
+        stamp = run.timestamp or format_local_stamp(run.begun_at)
+        own = tuple(v for v in words if v.host == client and v.timestamp == stamp)
+        own = await self.disown_baseless(client, own, machine)
+        return Finished(run.timestamp or "", request.ended_at, own)
+
+    async def disown_baseless(
+        self, host: str, words: Collection[DleVerdict], machine: int | None
+    ) -> tuple[DleVerdict, ...]:
+        """Return what `host` is told of its dumps; all of them may be in the ledger, or none."""
+        fulls = await self.record.read(
+            lambda ledger: ledger.disks_with_full(self.name, host, machine)
+        )
+        fulls |= {v.disk for v in words if v.state.is_confirmed and not v.level}
+        return tuple(disown_baseless(v, has_full=v.disk in fulls) for v in words)
+
+    def output_path(self, run_id: int) -> Path:
+        """Return where what a run's program itself prints is kept."""
+        return self.reports / f"{self.name}.run-{run_id}.out"
+
+    def list_path(self, run_id: int) -> Path:
+        """Return where a run's own disklist is."""
+        return self.reports / f"{self.name}.run-{run_id}.disklist"
+
+    def log(self, text: str) -> None:
+        """Write a line to the diary."""
+        write_log(f"{self.name}: {text}")
+
+
+def _state_of(dle: Dle, verdict: DleVerdict | None) -> DleState:
+    if verdict is None:
+        return DleState(dle.disk, None, None, None, is_parked=dle.is_parked)
+    return DleState(
+        dle.disk,
+        verdict.state,
+        verdict.level,
+        verdict.dumped_at,
+        verdict.kilobytes,
+        dle.is_parked,
+    )

@@ -1,0 +1,508 @@
+"""Batches: runs for the clients that wait, from the roll call to the last verdict."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+from asyncamanda import __version__
+from asyncamanda.core.amanda.amstatus import parse_amstatus
+from asyncamanda.core.amanda.disklist import order_hosts
+from asyncamanda.core.amanda.filters import Filters
+from asyncamanda.core.amanda.runlog import RunLog
+from asyncamanda.core.dispatch.batch import Unserved, choose_again, find_suspects
+from asyncamanda.core.dispatch.records import RunEnd, RunKind, RunRow, summarise_verdicts
+from asyncamanda.core.model import DleVerdict, DumpState
+from asyncamanda.core.protocol.messages import PROTOCOLS, Finished, Progress, Welcome
+from asyncamanda.core.values.printable import printable_lines
+from asyncamanda.errors import LaterError
+from asyncamanda.server.amanda import commands as amanda
+from asyncamanda.server.amanda import run as runs
+from asyncamanda.server.amanda.run import Run
+from asyncamanda.server.background.threads import apart_at_last
+from asyncamanda.server.dispatch.amanda_config import Site
+from asyncamanda.server.dispatch.protections import Protections
+from asyncamanda.server.dispatch.queue import Entry, Queue
+from asyncamanda.server.dispatch.reach import Reach
+from asyncamanda.server.dispatch.watchdog import Watchdog
+from asyncamanda.server.gate.session import Line
+from asyncamanda.server.ledger.ledger import Ledger
+from asyncamanda.server.ledger.verdicts import Dle
+from asyncamanda.system.clock import format_local_stamp
+from asyncamanda.system.clock import now as read_clock
+from asyncamanda.system.processes import read_boot_id, read_process
+
+START_AGAIN_SECONDS = 5.0
+PROTECT_AGAIN_SECONDS = 1.0
+REPORT_WITHIN = timedelta(seconds=30)  # clients wait for it
+ROLL_CALL = 2.0  # seconds for a client to say that it is there, before a run counts on it
+
+
+class Batches:
+    """The runs of one Amanda configuration that are ours, by their number in the ledger.
+
+    `needs_cleanup` says that one ended without its log's end.
+    """
+
+    def __init__(self, site: Site, queue: Queue, reach: Reach) -> None:
+        self.runs: dict[int, Run] = {}
+        self.suspects: set[str] = set()  # on whose account a run came to nothing
+        self.needs_cleanup = False
+        self._starting: list[Run] = []
+        self._is_showing = False
+        self._has_let_go = False
+        self._protections = Protections(site)
+        # how often, how the last time, and which machine
+        self._served: dict[str, tuple[int, Finished, int | None]] = {}
+        self._site = site
+        self._queue = queue
+        self._reach = reach
+
+    def busy(self) -> set[str]:
+        """Return the clients whose host is in a run: none may be in two."""
+        return {client for run in self.runs.values() for client in run.clients}
+
+    async def find_others(self) -> bool:
+        """Return whether a run of this configuration goes on that is not ours."""
+        own = [run.pid for run in self.runs.values()]
+        return bool(await asyncio.to_thread(amanda.find_others, self._site.name, own))
+
+    # -- start
+
+    async def start(self, clients: tuple[str, ...]) -> None:
+        """Start one run for those of `clients` who are there; return when another may start."""
+        await self._site.read_anew()
+        clients = tuple(client for client in clients if self._queue.keep(client))
+        failed = await self._protections.make(clients)
+        clients = tuple(client for client in clients if client not in failed)
+        if not clients:
+            await asyncio.sleep(PROTECT_AGAIN_SECONDS)
+            return
+        clients = await self._call_roll(clients)
+        if await self.find_others():
+            return
+        here = [client for client in clients if client in self._queue.waiting()]
+        clients, _ = order_hosts(here, self._site.all_dles())  # who is left out waits
+        if not clients:
+            return
+        entries = [self._queue.entries[client] for client in clients]
+        ids = [entry.row.id for entry in entries if entry.row]
+        run = await self.launch(RunKind.BATCH, self._plan, clients, ids)
+        for entry in entries:
+            entry.run = run
+            self._queue.tell(entry)
+        await runs.wait_rooted(run, self._site.config.start_within)
+        await self._note_timestamp(run)
+
+    async def _plan(self, row: RunRow) -> list[str]:
+        own_list = await self._site.write_own_list(row.id, row.hosts)
+        return amanda.plan_amdump(self._site.name, row.hosts, self._site.config.grace, own_list)
+
+    async def launch(
+        self,
+        kind: RunKind,
+        plan: Callable[[RunRow], Awaitable[list[str]]],
+        clients: tuple[str, ...],
+        ids: list[int],
+    ) -> Run:
+        """Start a run's program, but not before the run and its process are written down."""
+        site = self._site
+        before = await apart_at_last(
+            f"{site.name}: the names of its logs", partial(runs.list_logs, site.settings.logdir)
+        )
+        row = await site.record.write(
+            lambda ledger: ledger.begin_run(kind, site.name, clients, ids, read_clock())
+        )
+        run = Run(row, site.settings, site.output_path(row.id), logs_before=before)
+        self._starting.append(run)
+        try:
+            await self._launch(run, plan)
+        finally:
+            self._starting.remove(run)
+        site.background.start(self._follow(run))
+        return run
+
+    async def _launch(self, run: Run, plan: Callable[[RunRow], Awaitable[list[str]]]) -> None:
+        site, row = self._site, run.row
+        argv = await plan(row)
+        try:
+            process = run.process = amanda.launch_paused(argv, run.output)
+        except OSError as error:
+            site.list_path(row.id).unlink(missing_ok=True)
+            await site.record.write(
+                lambda ledger: ledger.abandon_run(
+                    run.row.id, read_clock(), "it could not be started"
+                )
+            )
+            await asyncio.sleep(START_AGAIN_SECONDS)
+            raise LaterError(
+                "not-started",
+                f"{argv[0]} cannot be started: {error}",
+                f"is there room in {run.output.parent}? it is tried again",
+            ) from error
+        boot_id, leader = read_boot_id(), read_process(process.pid)
+        started = leader.started if leader else None
+        run.row = replace(run.row, pid=process.pid, pid_started=started, boot_id=boot_id)
+        await site.record.write(
+            lambda ledger: ledger.note_run(
+                run.row.id, pid=process.pid, pid_started=started, boot_id=boot_id
+            )
+        )
+        amanda.release(process)
+        site.log(f"{row.kind.value} {row.id} starts: {' '.join(argv)}")
+        self.runs[run.row.id] = run
+
+    async def _call_roll(self, clients: tuple[str, ...]) -> tuple[str, ...]:
+        """Return those of `clients` that answer now: a sleeper would keep the run waiting."""
+        asked_at = read_clock()
+        entries = [entry for entry in self._queue.in_order() if entry.client in clients]
+        for entry in entries:
+            for line in list(entry.lines):
+                line.ask()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + ROLL_CALL
+        while loop.time() < until and not all(self._has_answered(c, asked_at) for c in clients):
+            await asyncio.sleep(runs.POLL_START)
+        for entry in entries:
+            is_there = self._has_answered(entry.client, asked_at)
+            entry.doubted_at = None if is_there else asked_at
+        return tuple(client for client in clients if self._has_answered(client, asked_at))
+
+    def _has_answered(self, client: str, asked_at: datetime) -> bool:
+        entry = self._queue.entries.get(client)
+        return entry is not None and any(line.heard_at >= asked_at for line in entry.lines)
+
+    async def _note_timestamp(self, run: Run) -> None:
+        stamp = run.timestamp
+        if stamp is None:
+            return
+        name = self._site.name
+        known = await self._site.record.write(lambda ledger: ledger.run_by_timestamp(name, stamp))
+        if known and known.id != run.row.id and known.kind is not RunKind.OTHER:
+            run.forget_log()  # another run of ours had a process of the same number
+            return
+        await self._site.record.write(lambda ledger: ledger.note_run(run.row.id, timestamp=stamp))
+        for entry in self._queue.of_run(run):
+            self._queue.tell(entry)
+
+    # -- take over
+
+    async def adopt(self, row: RunRow) -> None:
+        """Take over a run that another dispatcher started, for go_on(); put away what never began.
+
+        That may be done when its clients' requests are known.
+        """
+        if row.pid is None:  # its process waited for that, and ended with its dispatcher
+            await self._site.record.write(
+                lambda ledger: ledger.abandon_run(row.id, read_clock(), "it never started")
+            )
+            return
+        adopt = partial(runs.adopt, row, self._site.settings, self._site.output_path(row.id))
+        run = await apart_at_last(f"{self._site.name}: the names of its logs", adopt)
+        self.runs[row.id] = run
+        self._site.log(f"{row.kind.value} {row.id} is taken over")
+
+    async def go_on(self, run: Run) -> None:
+        """Follow a run that was taken over; if it is over, judge it now."""
+        if run.is_alive():
+            self._site.background.start(self._follow(run))
+        else:
+            watchdog = Watchdog(run, self._site.config.watch, self._reach, self._site.log)
+            await self._end(run, watchdog)
+
+    def let_go(self) -> None:
+        """Follow no run any more: another desk takes them over."""
+        self._has_let_go = True
+
+    def open_rows(self) -> list[RunRow]:
+        """Return all runs, those that are just being started as well, as a ledger has them."""
+        own = {run.row.id: run for run in (*self._starting, *self.runs.values())}
+        return [replace(run.row, timestamp=run.timestamp) for run in own.values()]
+
+    def go_on_as(self, rows: Mapping[int, RunRow]) -> None:
+        """Take the runs for these, by their old numbers: another ledger has them now."""
+        for run in (*self._starting, *self.runs.values()):
+            run.row = rows.get(run.row.id, run.row)
+        self.runs = {run.row.id: run for run in self.runs.values()}
+
+    # -- follow
+
+    async def _follow(self, run: Run) -> None:
+        """See a run to its end: let clients go that are through, then judge the rest.
+
+        Or until let_go().
+        """
+        log: RunLog | None = None
+        is_waiting = False  # for a file to get its final name
+        watchdog = Watchdog(run, self._site.config.watch, self._reach, self._site.log)
+        what = f"{self._site.name}: the log and holding disk of a run"
+        while run.is_alive() and not self._has_let_go:
+            await watchdog.look(read_clock())
+            if run.timestamp is None and await apart_at_last(what, run.find_log):
+                await self._note_timestamp(run)
+            news = await apart_at_last(what, partial(_look_after, run))
+            log = news or log
+            if log is not None and (news or is_waiting):
+                is_waiting = await self._confirm_early(run, log)
+            await asyncio.sleep(runs.POLL)
+        watchdog.end()
+        if not self._has_let_go:
+            await self._end(run, watchdog)
+
+    async def _confirm_early(self, run: Run, log: RunLog) -> bool:
+        """Let go of clients all of whose DLEs the server has: they need not wait for the others.
+
+        Returns whether one is to be looked at again, though the log brings no news.
+        """
+        is_waiting = False
+        for entry in self._queue.of_run(run):
+            own = {v.disk: v for v in _own_words(log.verdicts, entry.client, run.timestamp or "")}
+            wanted = {disk for host, disk in log.dles if host == entry.client}
+            wanted |= {*self._site.disks(entry.client)}
+            # that one was left out may be anybody's word: it is told at the run's end
+            is_through = all(disk in own and own[disk].state.is_confirmed for disk in wanted)
+            if not wanted or not is_through:
+                continue
+            claims = partial(run.weigh, replace(log, verdicts=tuple(own.values())), {})
+            words = await apart_at_last(f"{self._site.name}: what a run has made", claims)
+            words = await self._site.disown_baseless(entry.client, words, entry.machine)
+            if not words or not all(word.state.is_confirmed for word in words):
+                is_waiting = True
+            else:
+                await self._site.record.write(
+                    partial(_note_words, run=run, words=words, filters=self._site.filters())
+                )
+                await self._finish(entry, run, words)
+        return is_waiting
+
+    async def _finish(self, entry: Entry, run: Run, words: Collection[DleVerdict]) -> None:
+        """End a request: write that down, then tell its client, with the times that count now."""
+        now = read_clock()
+        await self._site.record.write(
+            lambda ledger: (
+                entry.row and ledger.finish_request(entry.row.id, now, summarise_verdicts(words))
+            )
+        )
+        self._queue.entries.pop(entry.client, None)
+        end = Finished(run.timestamp or "", now, tuple(words))
+        self._served[entry.client] = self._count_served(entry.client) + 1, end, entry.machine
+        for line in list(entry.lines):
+            await self._tell_end(line, end)
+
+    async def _tell_end(self, line: Line, end: Finished) -> None:
+        line.send(await self.welcome(line))
+        line.finish(end)
+
+    def tell_missed_end(self, line: Line) -> bool:
+        """Tell the client of a run of its that ended since it was welcomed; return whether one did.
+
+        It asks because it does not know, and would get a second run for nothing.
+        """
+        if self._count_served(line.client) <= line.served:
+            return False
+        _, end, machine = self._served[line.client]
+        if machine not in {None, line.machine}:
+            return False
+        self._site.background.start(self._tell_end(line, end))
+        return True
+
+    def has_served_well(self, client: str) -> bool:
+        """Return whether the client's last run brought all that it was to bring."""
+        words = self._served[client][1].verdicts if client in self._served else ()
+        return bool(words) and all(map(_is_good, words))
+
+    def forget_missed_end(self, line: Line) -> None:
+        """Take the client for told of how its last run ended: it wants another."""
+        line.served = self._count_served(line.client)
+
+    def _count_served(self, client: str) -> int:
+        return self._served[client][0] if client in self._served else 0
+
+    async def welcome(self, line: Line) -> Welcome:
+        """Return what a client is told first: how its DLEs stand, and its request."""
+        site, client = self._site, line.client
+        line.served = self._count_served(client)
+        entry = self._queue.find(line)
+        is_running = entry is not None and entry.run is not None and entry.run.is_alive()
+        standing = "idle" if entry is None else "running" if is_running else "queued"
+        return Welcome(
+            protocol=max(PROTOCOLS),
+            software=f"asyncamanda {__version__}",
+            client=client,
+            amanda_config=site.name,
+            now=read_clock(),
+            heartbeat=site.config.heartbeat,
+            dles=await site.dle_states(client, line.machine),
+            standing=standing,
+            last=await site.last_of(client, line.machine),
+        )
+
+    async def show_progress(self) -> None:
+        """Tell whoever watches how far the dumps are, unless that is just being found out."""
+        if self._is_showing:
+            return
+        self._is_showing = True
+        try:
+            await self._show_progress()
+        finally:
+            self._is_showing = False
+
+    async def _show_progress(self) -> None:
+        for run in list(self.runs.values()):
+            lines = [
+                line
+                for entry in self._queue.of_run(run)
+                for line in entry.lines
+                if line.is_watching
+            ]
+            trace = run.trace_path
+            if lines and trace:
+                argv = ["amstatus", self._site.name, "--file", str(trace)]
+                rows = parse_amstatus((await amanda.ask(argv)).stdout, run.timestamp or "")
+                for line in lines:
+                    own = tuple(row for row in rows if row.host == line.client)
+                    if own:
+                        line.send(Progress(run.timestamp or "", own))
+
+    # -- end
+
+    async def _end(self, run: Run, watchdog: Watchdog) -> None:
+        """Judge a run of which nothing is alive any more, and do what follows."""
+        site = self._site
+        end, is_planned = await self._judge(run)
+        end = replace(end, verdicts=tuple(map(watchdog.explain, end.verdicts)))
+        await self._note_timestamp(run)
+        filters = site.filters()
+        stamp = run.timestamp or format_local_stamp(run.row.begun_at)
+        unserved = {
+            client
+            for client in run.clients
+            if not all(map(_is_good, _own_words(end.verdicts, client, stamp)))
+        }
+        if watchdog.was_killed or not is_planned:
+            again = self._choose_again(run, unserved, watchdog.blamed)
+        else:
+            again = self._choose_forsaken(run, unserved - watchdog.silent)
+            self.suspects -= {*run.clients} if end.is_clean else set()
+        self.suspects |= watchdog.silent
+        await site.record.write(
+            lambda ledger: ledger.end_run(
+                run.row.id, read_clock(), end, filters, [one.row.id for one in again if one.row]
+            )
+        )
+        await apart_at_last(f"{site.name}: the holding disk of a run", run.remove_keeper)
+        site.list_path(run.row.id).unlink(missing_ok=True)
+        self.needs_cleanup |= not end.is_clean
+        site.log(f"{run.row.kind.value} {run.row.id} ({run.timestamp}) ended: {_sum_up(end)}")
+        for entry in again:
+            self._queue.put_back(entry)
+        for entry in self._queue.of_run(run):
+            words = _own_words(end.verdicts, entry.client, stamp)
+            words = await site.disown_baseless(entry.client, words, entry.machine)
+            await self._finish(entry, run, words)
+        await self._protections.make(run.clients)  # before which none of them is in a run again
+        del self.runs[run.row.id]
+
+    def _choose_again(
+        self, run: Run, unserved: Collection[str], blamed: Collection[str]
+    ) -> list[Entry]:
+        """Return whose requests are queued again, though this run of theirs came to nothing."""
+        entries = {
+            entry.client: entry for entry in self._queue.of_run(run) if entry.client in unserved
+        }
+        grace = self._site.config.grace
+        found = [
+            Unserved(client, entry.may_be_there(grace), client in blamed, entry.times)
+            for client, entry in entries.items()
+        ]
+        self.suspects |= find_suspects(found)
+        return [entries[client] for client in choose_again(found)]
+
+    def _choose_forsaken(self, run: Run, unserved: Collection[str]) -> list[Entry]:
+        """Return who is queued again because Amanda's call may have found nobody; each once."""
+        grace = self._site.config.grace
+        entries = self._queue.of_run(run) if run.is_forsaken else []
+        return [
+            entry
+            for entry in entries
+            if entry.client in unserved and entry.may_be_there(grace) and not entry.times
+        ]
+
+    async def _judge(self, run: Run) -> tuple[RunEnd, bool]:
+        """Return how a run ended, and whether its planner came to its end, or had none to come."""
+        disks = {host: self._site.disks(host) for host in run.clients}
+        what = f"{self._site.name}: what a run has made"
+        log = await apart_at_last(what, partial(run.read_claims, disks))
+        words: tuple[DleVerdict, ...] = ()
+        if log:
+            stamps = {verdict.timestamp for verdict in log.verdicts}
+            known = await self._site.record.write(
+                lambda ledger: ledger.known_verdicts(self._site.name, stamps)
+            )
+            words = await apart_at_last(what, partial(run.weigh, log, known))
+        end = run.conclude(log, words)
+        if not end.verdicts:
+            end = replace(end, verdicts=_missing(run, disks, end))
+        if run.output.exists() and not run.output.stat().st_size:
+            run.output.unlink()
+        is_well = end.is_clean and all(map(_is_good, end.verdicts))
+        is_planned = log is None or log.is_planned
+        log_path = None if is_well else await apart_at_last(what, lambda: run.log_path)
+        if log_path is None:
+            return end, is_planned
+        return replace(end, report=await self._keep_report(run, log_path)), is_planned
+
+    async def _keep_report(self, run: Run, log_path: Path) -> str | None:
+        """Keep amreport's text, which nobody gets by mail; return its path."""
+        answer = await amanda.ask(["amreport", self._site.name, f"--log={log_path}"], REPORT_WITHIN)
+        path = self._site.reports / f"{self._site.name}.{run.timestamp}.txt"
+        try:
+            path.write_text(printable_lines(answer.stdout or answer.stderr), "utf-8")
+        except OSError as error:
+            self._site.log(f"{path} cannot be written: {error.strerror}")
+            return None
+        return str(path)
+
+
+def _look_after(run: Run) -> RunLog | None:
+    """Keep a run's place in the holding disks, and return what is new in its log."""
+    run.keep_place()
+    return run.read_log()
+
+
+def _note_words(
+    ledger: Ledger, *, run: Run, words: tuple[DleVerdict, ...], filters: Mapping[Dle, Filters]
+) -> None:
+    ledger.note_verdicts(run.row.id, words, filters)
+
+
+def _own_words(
+    verdicts: Collection[DleVerdict], client: str, timestamp: str
+) -> tuple[DleVerdict, ...]:
+    """Return what a run says of the dumps that it made of one client."""
+    return tuple(v for v in verdicts if v.host == client and v.timestamp == timestamp)
+
+
+def _is_good(verdict: DleVerdict) -> bool:
+    return verdict.state.is_confirmed or verdict.state is DumpState.SKIPPED
+
+
+def _missing(run: Run, disks: Mapping[str, list[str]], end: RunEnd) -> tuple[DleVerdict, ...]:
+    """Return a verdict for each DLE of a run that said nothing of any."""
+    how = "" if end.exit_status is None else f" with exit status {end.exit_status}"
+    said = f": {end.remark}" if end.remark else ""
+    reason = f"amdump ended{how} and wrote no log{said}"
+    stamp = run.timestamp or format_local_stamp(run.row.begun_at)
+    return tuple(
+        DleVerdict(host, disk, stamp, DumpState.MISSING, reason=reason)
+        for host in run.clients
+        for disk in disks[host]
+    )
+
+
+def _sum_up(end: RunEnd) -> str:
+    words = summarise_verdicts(end.verdicts)
+    volumes = f", on {', '.join(end.labels)}" if end.labels else ""
+    return f"{words}{volumes}{'' if end.is_clean else ', its log has no end'}"

@@ -1,0 +1,631 @@
+"""The dispatcher: the one process that knows who is there, and turns requests into runs.
+
+It owns the queue and the ledger, so nothing needs distributed locking. Gates hand it their
+clients' descriptors; a client is present as long as its gate's connection stands, which the
+kernel ends with the process. It starts on demand and ends when it has been idle for a while;
+whatever kills it, the gates fetch a new one, which finds requests and runs in the ledger.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import resource
+import signal
+import socket
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from asyncamanda.config.server import ServerConfig
+from asyncamanda.core.dispatch.rate_limit import Allowance, Bucket, fill, take
+from asyncamanda.core.dispatch.records import RequestRow, RunRow
+from asyncamanda.core.protocol.authority import Identity, check_amanda_config_name
+from asyncamanda.core.protocol.messages import (
+    BadLine,
+    Bye,
+    ClientMessage,
+    Hello,
+    Later,
+    Refused,
+    Shut,
+    Submit,
+    choose_protocol,
+    refuse_protocol,
+)
+from asyncamanda.errors import Exit, LaterError
+from asyncamanda.server.background.tasks import (
+    Background,
+    Rhythm,
+    run_to_end,
+    write_log,
+    write_trouble,
+)
+from asyncamanda.server.background.upgrade import Code
+from asyncamanda.server.dispatch.coordinator import Desk, refusal_of
+from asyncamanda.server.dispatch.reach import Reach
+from asyncamanda.server.dispatch.reception import Reception
+from asyncamanda.server.dispatch.takeon import take_on
+from asyncamanda.server.enrol.registry import Registry, relayed_clients
+from asyncamanda.server.gate import ipc as switchboard
+from asyncamanda.server.gate.ipc_server import close_all, peer_of, receive, send_all, send_exit
+from asyncamanda.server.gate.session import SERVED, Line
+from asyncamanda.server.gate.stuck_dispatcher import ALIVE, MARK_SECONDS, mark_life
+from asyncamanda.server.ledger.access import Record
+from asyncamanda.server.ledger.ledger import Ledger, LedgerBusy, LedgerUnavailable
+from asyncamanda.server.relay.relay import Relay
+from asyncamanda.system.clock import now as read_clock
+from asyncamanda.system.processes import find_ancestor
+
+TICK = 0.1  # seconds
+LONGEST_TICK = timedelta(seconds=2)  # more is sleep, or a step of the clock
+LOOKS = 4  # at each line in a heartbeat: a pause of a whole one is taken for sleep
+MARK_EVERY = timedelta(seconds=MARK_SECONDS)
+CODE_EVERY = timedelta(seconds=10)
+LEDGER_EVERY = timedelta(seconds=2)
+LEDGER_PATIENCE = timedelta(milliseconds=200)  # everybody waits meanwhile, so it is tried again
+FIRST_WORD_SECONDS = 5.0
+BACKLOG = 512
+HOUR = timedelta(hours=1)
+SSHD = frozenset({"sshd", "sshd-session"})  # the latter since OpenSSH 9.8
+FORGET_EVERY = timedelta(days=1)
+ENROLLED_EVERY = timedelta(seconds=1)
+KEPT = timedelta(days=180)  # requests and sessions that are over; verdicts stay
+BURST_SECONDS = 10  # so many seconds' messages may come at once
+NO_DESCRIPTORS = "the server can open no more descriptors now"
+OPEN_TRIES, OPEN_AGAIN_SECONDS = 4, 1.0
+OPEN_SECONDS = 15.0  # after so many it is not tried again: a gate waits for forty
+
+
+class Dispatcher:
+    """Owns the socket, the lines, and a desk for each Amanda configuration."""
+
+    def __init__(self, config: ServerConfig, ledger: Ledger, registry: Registry) -> None:
+        self._config = config
+        self._record = Record(ledger)
+        self._registry = registry
+        self._relay = Relay(config.grace)
+        self._reception = Reception(self._record, self._lines_of)
+        self._lines: dict[Line, int] = {}  # with the processes of their gates
+        self._buckets: dict[str, Bucket] = {}
+        self._desks: dict[str, Desk] = {}
+        self._faults: dict[str, str] = {}  # why a desk could not be opened when it last was tried
+        self._listener: socket.socket | None = None
+        self._inode: int | None = None
+        self._spare: int | None = None
+        self._busy_at = self._ticked_at = self._steady = read_clock()
+        self._rhythm = Rhythm()
+        self._code, self._is_outdated = Code(), False
+        self._stop = asyncio.Event()
+        self._background = Background(self._give_up)
+        self.has_failed = False
+
+    def _give_up(self) -> None:
+        """End because of a bug of ours: another dispatcher begins from what is written down."""
+        self.has_failed = True
+        self._stop.set()
+
+    async def serve(self) -> None:
+        """Serve until nothing is left to do for `idle_exit`, or a signal says stop.
+
+        Raises LedgerUnavailable or LedgerBusy if the ledger cannot be written to begin with.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, self._stop.set)
+        live, requests = await self._record.unless_troubled(self._read_what_is_open())
+        self._listen()
+        awaited = {host for run in live for host in run.hosts}
+        awaited |= {request.client for request in requests}
+        self._relay.start(awaited & {*relayed_clients(self._registry.last_known())})
+        self._expect_enrolled(read_clock())
+        for name in [run.amanda_config for run in live] + [one.amanda_config for one in requests]:
+            self._desk(name)
+        write_log("the dispatcher is ready")
+        try:
+            while not self._stop.is_set():
+                self._tick(read_clock())
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), TICK)
+        finally:
+            self._leave()
+
+    async def _read_what_is_open(self) -> tuple[list[RunRow], list[RequestRow]]:
+        """Return what another dispatcher has left behind; its sessions are over."""
+        record, why = self._record, "the dispatcher ended"
+        await record.write(lambda ledger: ledger.end_all_sessions(read_clock(), why))
+        for words in await record.write(lambda ledger: ledger.set_bad_rows_aside(read_clock())):
+            write_log(words, logging.WARNING)
+        live = await record.read(lambda ledger: ledger.live_runs())
+        return live, await record.read(lambda ledger: ledger.open_requests())
+
+    def close(self) -> None:
+        """Let go of the ledger."""
+        self._record.ledger.close()
+
+    def _leave(self) -> None:
+        """End without a word to anybody: runs go on, and gates fetch the next dispatcher."""
+        if self._is_listening():
+            Path(switchboard.socket_path()).unlink()
+        if self._listener:
+            self._listener.close()
+        self._relay.close()
+        write_log("the dispatcher ends")
+
+    # -- what is done all the time
+
+    def _tick(self, now: datetime) -> None:
+        if not self._is_listening():
+            self._listen()
+        if self._rhythm.is_due("mark", MARK_EVERY, now):
+            mark_life()
+        if self._rhythm.is_due("beat", self._config.heartbeat / LOOKS, now):
+            for line in list(self._lines):
+                line.beat(now)
+        self._steady += min(max(now - self._ticked_at, timedelta(0)), LONGEST_TICK)
+        self._ticked_at = now
+        self._expect_enrolled(now)
+        self._relay.beat(self._steady)
+        if self._rhythm.is_due("ledger", LEDGER_EVERY, now) and self._is_ledger_lost():
+            self._background.start(self._replace_ledger())
+        if self._rhythm.is_due("forget", FORGET_EVERY, now):
+            self._background.start(self._record.write(lambda ledger: ledger.forget(now - KEPT)))
+        self._rest(now)
+        if not self._stop.is_set():  # else nothing is begun any more
+            self._pump_desks()
+
+    def _rest(self, now: datetime) -> None:
+        """End when nothing has been to do for a while, or for newer code when nothing is just now.
+
+        To clients that are only connected then it is as if this one had died: gates fetch the next.
+        """
+        is_busy = self._relay.is_busy or not all(desk.is_idle for desk in self._desks.values())
+        if is_busy or self._lines:
+            self._busy_at = now
+        self._busy_at = min(self._busy_at, now)  # the clock may be set back
+        if now - self._busy_at > self._config.idle_exit:
+            self._stop.set()
+        if self._rhythm.is_due("code", CODE_EVERY, now):
+            self._is_outdated = self._code.is_newer()
+        if self._is_outdated and not is_busy:
+            write_log("asyncamanda was updated: this dispatcher gives way to a new one")
+            self._stop.set()
+
+    def _pump_desks(self) -> None:
+        for name, desk in list(self._desks.items()):
+            if desk.fault:
+                del self._desks[name]  # the next client tries anew
+                self._faults[name] = str(desk.fault)
+                write_log(f"{name}: {desk.fault}", logging.WARNING)
+            else:
+                if desk.is_open:
+                    self._faults.pop(name, None)
+                desk.pump()
+
+    def _expect_enrolled(self, now: datetime) -> None:
+        if self._rhythm.is_due("enrolled", ENROLLED_EVERY, now):
+            self._relay.expect(relayed_clients(self._registry.last_known()))
+
+    def _is_ledger_lost(self) -> bool:
+        return self._record.is_damaged or self._record.ledger.is_gone()
+
+    async def _replace_ledger(self) -> None:
+        try:
+            fresh = open_ledger(self._config)
+        except LedgerUnavailable as error:
+            write_log(error.message)
+            return
+        desks = list(self._desks.values())
+        try:
+            taken = take_on(
+                fresh,
+                [row for desk in desks for row in desk.batches.open_rows()],
+                [row for desk in desks for row in desk.queue.open_rows()],
+            )
+        except (LedgerUnavailable, LedgerBusy) as error:
+            fresh.close()
+            write_log(error.message)
+            return
+        write_log("the ledger was lost; a new one is made from Amanda's logs")
+        self._record.ledger.close()
+        self._record.ledger, self._record.is_damaged = fresh, False
+        for desk in desks:
+            desk.batches.go_on_as(taken.runs)
+            desk.queue.go_on_as(taken.requests)
+        for line in self._lines:
+            line.session_id = None  # a number of the old one
+        for desk in desks:
+            await desk.refresh()
+
+    # -- the socket
+
+    def _listen(self) -> None:
+        if self._listener:
+            asyncio.get_running_loop().remove_reader(self._listener)
+            self._listener.close()
+        switchboard.make_runtime_folder()
+        path = Path(switchboard.socket_path())
+        path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        listener.setblocking(False)
+        listener.bind(str(path))
+        path.chmod(0o600)
+        listener.listen(BACKLOG)
+        self._listener, self._inode = listener, path.stat().st_ino
+        if self._spare is None:
+            self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        asyncio.get_running_loop().add_reader(listener, self._accept)
+
+    def _is_listening(self) -> bool:
+        """Return whether the socket is still in its place: somebody may have cleared the folder."""
+        try:
+            return Path(switchboard.socket_path()).stat().st_ino == self._inode
+        except OSError:
+            return False
+
+    def _accept(self) -> None:
+        assert self._listener
+        while True:
+            try:
+                caller, _ = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:  # no descriptors left
+                self._send_away(self._listener, error)
+                return
+            caller.setblocking(False)
+            self._background.start(self._hear_caller(caller))
+
+    def _send_away(self, listener: socket.socket, error: OSError) -> None:
+        """Tell a caller for whom there is no descriptor to come back; one is kept for that."""
+        write_log(f"a caller is sent away: {error.strerror}", logging.WARNING)
+        if self._spare is not None:
+            os.close(self._spare)
+            self._spare = None
+        with contextlib.suppress(OSError):
+            caller, _ = listener.accept()
+            caller.setblocking(False)
+            with contextlib.suppress(OSError):  # unread, it would hide what we say
+                caller.recv(switchboard.LARGEST)
+            send_exit(caller, Exit.LATER, NO_DESCRIPTORS)
+        with contextlib.suppress(OSError):
+            self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        if self._spare is None:  # somebody else has taken it
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(listener)
+            loop.call_later(FIRST_WORD_SECONDS, self._listen_again, listener)
+
+    def _listen_again(self, listener: socket.socket) -> None:
+        if listener is self._listener:
+            asyncio.get_running_loop().add_reader(listener, self._accept)
+
+    async def _hear_caller(self, caller: socket.socket) -> None:
+        """Hear a caller's first word, and do it."""
+        try:
+            packet, descriptors = await asyncio.wait_for(receive(caller), FIRST_WORD_SECONDS)
+        except (OSError, TimeoutError):
+            caller.close()
+            return
+        pid, uid = peer_of(caller)
+        answer: object = {"error": "not for you"}
+        if uid in {0, os.geteuid()}:
+            match switchboard.unpack(packet):
+                case ["talk", client, amanda_config, attempt] if len(descriptors) == 2:
+                    ends = descriptors[0], descriptors[1]
+                    line = self._make_line(Identity(client, amanda_config), caller, ends, attempt)
+                    self._admit(line, pid)
+                    return
+                case [("attach" | "attached") as word, client, amanda_config, token]:
+                    self._carry(word, Identity(client, amanda_config), token, caller)
+                    return
+                case ["talk", *_]:  # without both descriptors: this process may have no more
+                    close_all(descriptors)
+                    send_exit(caller, Exit.LATER, NO_DESCRIPTORS)
+                    return
+                case words:
+                    answer = await self._answer(words)
+        close_all(descriptors)
+        with caller, contextlib.suppress(OSError):
+            await asyncio.wait_for(send_all(caller, answer), FIRST_WORD_SECONDS)
+
+    def _carry(self, word: str, identity: Identity, token: str, carrier: socket.socket) -> None:
+        """Let a process carry a stream of its client's, or go on with one."""
+        pid, _ = peer_of(carrier)
+        place = identity.client, find_connection(pid)
+        try:
+            is_enrolled = self._registry.contains(identity)
+        except LaterError as error:
+            write_trouble(error)
+            is_enrolled = word == "attached"  # it was, when its stream began
+        if not is_enrolled:
+            with carrier, contextlib.suppress(OSError):
+                carrier.send(switchboard.pack("stop"))
+        elif word == "attached" or self._relay.attach(place, identity, token, carrier):
+            self._relay.watch(place, token, carrier, pid)
+        else:
+            carrier.close()
+
+    async def _answer(self, words: list[str]) -> object:
+        """Return the answer to somebody at the server who is no gate."""
+        match words:
+            case ["drop", client]:
+                return {"dropped": self._drop(client)}
+            case ["view"]:
+                desks = [desk.view() for desk in self._desks.values() if desk.is_open]
+                connected = sorted({line.client for line in self._lines})
+                reachable = self._relay.reachable()
+                faults = [
+                    {"amanda_config": name, "reason": why} for name, why in self._faults.items()
+                ]
+                view = {"connected": connected, "reachable": reachable, "desks": desks}
+                return {**view, "faults": faults}
+            case ["flush", name]:
+                return await self._flush(name)
+            case [word] if word == ALIVE:
+                return {"alive": True}
+            case _:
+                return {"error": "not understood"}
+
+    async def _flush(self, name: str) -> object:
+        try:
+            check_amanda_config_name(name)
+        except ValueError as error:
+            return {"error": str(error)}
+        desk = self._desk(name)
+        if desk.fault:
+            return {"fault": str(desk.fault)}
+        if not desk.is_open:
+            return {"flush": "opening"}
+        try:
+            return {"flush": "asked for" if await desk.flushes.ask() else "nothing is held"}
+        except LaterError as error:
+            return {"fault": error.message}
+
+    # -- lines
+
+    def _make_line(
+        self, identity: Identity, gate: socket.socket, descriptors: tuple[int, int], attempt: str
+    ) -> Line:
+        per_second = self._config.limits.messages_per_second
+        return Line(
+            identity,
+            gate=gate,
+            descriptors=descriptors,
+            is_resumed=attempt == "again",
+            heartbeat=self._config.heartbeat,
+            messages=Allowance(timedelta(seconds=1) / per_second, BURST_SECONDS * per_second),
+            on_message=self._hear,
+            on_end=self._end,
+        )
+
+    def _admit(self, line: Line, gate_pid: int) -> None:
+        """Let a line in, if its client may come in and has not too many already."""
+        count = sum(other.client == line.client for other in self._lines)
+        self._lines[line] = gate_pid
+        try:
+            line.open()
+        except OSError as error:
+            line.drop(f"its descriptors are of no use: {error}", Exit.LATER)
+            return
+        try:
+            is_enrolled = self._registry.contains(line.identity)
+            line.is_relayed = self._registry.is_relayed(line.identity)
+        except LaterError as error:
+            write_trouble(error)
+            line.refuse(refusal_of(error))
+            return
+        if not is_enrolled:
+            line.refuse(REVOKED)
+        elif count >= self._config.limits.sessions:
+            line.refuse(TOO_MANY)
+        else:
+            self._relay.admit(line, find_connection(gate_pid))
+            self._background.start(self._begin_session(line))
+            if line.is_resumed:
+                line.restart()
+
+    async def _begin_session(self, line: Line) -> None:
+        client, amanda_config = line.identity.client, line.identity.amanda_config
+        line.session_id = await self._record.write(
+            lambda ledger: ledger.begin_session(client, amanda_config, read_clock())
+        )
+        if line not in self._lines:
+            await self._end_session(line.session_id, "left")
+
+    async def _end_session(self, number: int, why: str) -> None:
+        await self._record.write(lambda ledger: ledger.end_session(number, read_clock(), why))
+
+    def _hear(self, line: Line, message: ClientMessage | BadLine) -> None:
+        """Do what a client says."""
+        desk = self._desk(line.identity.amanda_config)
+        match message:
+            case Hello() if not line.has_said_hello:
+                line.has_said_hello = True
+                if choose_protocol(message.protocols) is None:
+                    line.refuse(refuse_protocol(message.protocols))
+                    return
+                line.is_watching, line.is_probe = message.is_watching, message.is_probe
+                self._background.start(self._welcome(desk, line, message))
+            case Shut() if line.is_greeted or line.is_resumed:
+                self._relay.shut(line, message)
+            case _ if not line.is_greeted:
+                if not line.is_resumed:
+                    line.refuse(NO_HELLO)
+            case Submit():
+                self._submit(line, desk)
+            case Bye():
+                self._background.start(self._reception.note_written(line))
+                self._relay.leave(line, is_lost=False)
+                desk.queue.leave(line, is_withdrawn=True)
+                line.drop("left", Exit.OK)
+            case BadLine(reason):
+                line.refuse(_not_understood(reason))
+            case Hello():
+                line.refuse(_not_understood("a second hello"))
+
+    async def _welcome(self, desk: Desk, line: Line, hello: Hello) -> None:
+        """Greet a client, which Amanda may call from then on."""
+
+        async def receive() -> Refused | None:
+            if not line.is_open:  # it has left meanwhile, and would not hear of its ticket
+                return None
+            dles = line.identity.amanda_config, [dle.disk for dle in desk.site.dles(line.client)]
+            refused = await self._reception.receive(line, hello, dles)
+            if refused and not hello.is_probe:
+                self._turn_away(line.client, refused, desk)
+            return refused
+
+        await desk.welcome(line, receive)
+        if line.is_greeted and line in self._lines and line.is_relayed and not line.is_probe:
+            self._relay.arrive(line)
+
+    def _turn_away(self, client: str, refused: Refused, desk: Desk) -> None:
+        """Serve neither of a client's two machines; a dump that is under way goes on to its end."""
+        desk.queue.withdraw(client, "two machines use its key")
+        entry = desk.queue.entries.get(client)
+        for line in self._lines_of(client):
+            if line.ticket and not (entry and line in entry.lines):
+                line.refuse(refused)
+
+    def _lines_of(self, client: str) -> list[Line]:
+        return [line for line in self._lines if line.client == client]
+
+    def _submit(self, line: Line, desk: Desk) -> None:
+        if line.is_probe:
+            line.refuse(_not_understood("a probe asks for no backup"))
+            return
+        self._background.start(self._reception.note_written(line))
+        now = read_clock()
+        if line.client not in desk.queue.entries:
+            per_hour = self._config.limits.requests_per_hour
+            allowance = Allowance(HOUR / per_hour, max(per_hour // 2, 1))
+            bucket = self._buckets.get(line.client) or fill(allowance, now)
+            self._buckets[line.client], wait = take(bucket, allowance, now)
+            if wait is not None:
+                line.finish(Later(wait, "this client has asked too often"), Exit.LATER)
+                return
+        desk.submit(line)
+
+    def _end(self, line: Line, why: str) -> None:
+        """Note that a line has ended."""
+        self._lines.pop(line, None)
+        self._relay.leave(line, is_lost=why != SERVED)
+        if desk := self._desks.get(line.identity.amanda_config):
+            desk.queue.leave(line, is_withdrawn=False)
+        if line.session_id is not None:
+            self._background.start(self._end_session(line.session_id, why))
+
+    def _drop(self, client: str) -> int:
+        """End the lines of a client that was revoked or enrolled anew; return how many those were.
+
+        Its connection ends with them: sshd has let it in, and would let it begin another session.
+        """
+        self._relay.drop(client)
+        dropped = {line: pid for line, pid in self._lines.items() if line.client == client}
+        for line, gate_pid in dropped.items():
+            sshd = find_connection(gate_pid)
+            line.refuse(ENROLLED_ANEW if self._may_be_in(line) else REVOKED)
+            if sshd:
+                with contextlib.suppress(OSError):
+                    os.kill(sshd, signal.SIGTERM)
+        for desk in self._desks.values():
+            desk.queue.withdraw(client, "revoked")
+        return len(dropped)
+
+    def _may_be_in(self, line: Line) -> bool:
+        with contextlib.suppress(LaterError):
+            return self._registry.contains(line.identity)
+        return True
+
+    def _desk(self, name: str) -> Desk:
+        """Return the desk of an Amanda configuration, opened if it is not."""
+        if name not in self._desks:
+            reach = Reach(self._relay, self._registry, name)
+            self._desks[name] = Desk(name, self._config, self._record, self._background, reach)
+        return self._desks[name]
+
+
+def find_connection(gate_pid: int) -> int | None:
+    """Return the process of sshd's that a gate's connection is, None if that cannot be told."""
+    return find_ancestor(gate_pid, SSHD, os.geteuid())
+
+
+def open_ledger(config: ServerConfig) -> Ledger:
+    """Return the ledger. Raises LedgerUnavailable."""
+    ledger = Ledger.open(config.ledger, LEDGER_PATIENCE)
+    if ledger.remark:
+        write_log(ledger.remark)
+    return ledger
+
+
+def dispatch(config: ServerConfig, registry: Registry) -> bool:
+    """Be the dispatcher, to the end; return whether a bug was that end.
+
+    Whoever calls this holds the dispatcher's lock. Raises LedgerUnavailable or LedgerBusy if the
+    ledger cannot be used, after a few tries.
+    """
+    os.umask(0o077)
+    os.chdir("/")
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # four for each client
+
+    async def serve() -> bool:
+        ledger = await _open_ledger_soon(config)
+        dispatcher = Dispatcher(config, ledger, registry)
+        try:
+            await dispatcher.serve()
+        finally:
+            dispatcher.close()
+        return dispatcher.has_failed
+
+    return run_to_end(serve())
+
+
+async def _open_ledger_soon(config: ServerConfig) -> Ledger:
+    """Return the ledger; it may be locked, or without room, for a moment. Raises LedgerUnavailable.
+
+    Clients wait meanwhile, and whoever started this is to hear the reason.
+    """
+    loop = asyncio.get_running_loop()
+    give_up_at = loop.time() + OPEN_SECONDS
+    for _ in range(OPEN_TRIES - 1):
+        if loop.time() > give_up_at:
+            break
+        with contextlib.suppress(LedgerUnavailable):
+            return open_ledger(config)
+        await asyncio.sleep(OPEN_AGAIN_SECONDS)
+    return open_ledger(config)
+
+
+def _not_understood(reason: str) -> Refused:
+    return Refused(
+        "not-understood",
+        f"the client sent what is no message: {reason}",
+        "is it asyncamanda's agent that uses this key?",
+        int(Exit.PROTOCOL),
+    )
+
+
+REVOKED = Refused(
+    "revoked",
+    "this client is not enrolled at the server (any more)",
+    "ask its administrator: asyncamanda server enroll",
+    int(Exit.REFUSED),
+)
+ENROLLED_ANEW = Refused(
+    "enrolled-anew",
+    "this client was enrolled anew at the server, which ended its connections",
+    "the next start connects again",
+    int(Exit.LATER),
+)
+TOO_MANY = Refused(
+    "too-many-sessions",
+    "this client is connected too many times at once",
+    "is another machine using its key? else the next start tries again",
+    int(Exit.LATER),
+)
+NO_HELLO = Refused(
+    "no-hello",
+    "the client did not begin with a hello",
+    "is it asyncamanda's agent that uses this key?",
+    int(Exit.PROTOCOL),
+)

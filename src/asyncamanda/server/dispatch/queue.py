@@ -1,0 +1,271 @@
+"""Who asked for a backup and is not served yet, on which lines, and what they are told."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from asyncamanda.core.dispatch.batch import in_order
+from asyncamanda.core.dispatch.records import RequestRow, RequestState
+from asyncamanda.core.protocol.messages import ALL_PARKED, Later, Queued, Refused, Running
+from asyncamanda.errors import Exit
+from asyncamanda.server.amanda.run import Run
+from asyncamanda.server.dispatch.amanda_config import Site
+from asyncamanda.server.gate.session import Line
+from asyncamanda.system.clock import now as read_clock
+
+AFTER_ANOTHER = timedelta(minutes=1)  # another machine's run may end soon
+AFTER_TROUBLE = timedelta(minutes=1)
+
+
+@dataclass(slots=True)
+class Entry:
+    """A request that is open: who asked, on which lines, and which run serves it.
+
+    `row` is None as long as it is not in the ledger, which may be locked. `left_at` is when the
+    last line ended, None while there is one. `doubted_at` is when the client did not say that it
+    is there: until it is heard again it counts as absent. `times` counts the runs that came to
+    nothing and that it was put back from. `is_recalled`: another dispatcher had it, and its client
+    was not seen since. `machine` is the lineage of who asked, None where that is
+    not known, or does not matter.
+    """
+
+    client: str
+    submitted_at: datetime
+    row: RequestRow | None = None
+    lines: list[Line] = field(default_factory=list)
+    run: Run | None = None
+    left_at: datetime | None = None
+    doubted_at: datetime | None = None
+    told: Queued | None = None
+    times: int = 0
+    is_recalled: bool = False
+    machine: int | None = None
+
+    def may_be_there(self, grace: timedelta) -> bool:
+        """Return whether its client is there, or may just be on its way to this dispatcher."""
+        is_awaited = self.is_recalled and self.left_at and read_clock() - self.left_at <= grace
+        return bool(self.lines or is_awaited)
+
+    def is_of(self, line: Line) -> bool:
+        """Return whether the request is that of the machine at the line."""
+        return self.machine is None or self.machine == line.machine
+
+
+class Queue:
+    """The open requests of one Amanda configuration, one a client.
+
+    `places` tells where in the queue each client is that waits.
+    """
+
+    def __init__(self, site: Site, places: Callable[[], Mapping[str, Queued]]) -> None:
+        self.entries: dict[str, Entry] = {}
+        self._site = site
+        self._places = places
+
+    # -- who waits
+
+    def waiting(self) -> dict[str, datetime]:
+        """Return since when each client waits that is in no run."""
+        return {e.client: e.submitted_at for e in self.entries.values() if e.run is None}
+
+    def present(self) -> list[str]:
+        """Return the waiting clients that are connected, and whose request is written down."""
+        return [
+            entry.client
+            for entry in self.entries.values()
+            if entry.run is None and entry.row and _is_heard(entry)
+        ]
+
+    def in_order(self) -> list[Entry]:
+        """Return the waiting entries, the oldest request first."""
+        return [self.entries[client] for client in in_order(self.waiting())]
+
+    def of_run(self, run: Run) -> list[Entry]:
+        """Return the entries that `run` serves and that are still open."""
+        return [entry for entry in self.entries.values() if entry.run is run]
+
+    def find(self, line: Line) -> Entry | None:
+        """Return the request that is open of the machine at the line."""
+        entry = self.entries.get(line.client)
+        return entry if entry and entry.is_of(line) else None
+
+    # -- coming and going
+
+    def submit(self, line: Line) -> None:
+        """Take a client's request, or let it join the one of its that there is."""
+        site, entry = self._site, self.entries.get(line.client)
+        if refused := self._find_nothing(line.client):
+            line.refuse(refused)
+            return
+        if entry and not entry.is_of(line):
+            self.withdraw(line.client, "another machine is this client now")
+            entry = None
+        if entry is None and line.client in self.entries:
+            reason = "a run with the machine that was this client before goes on"
+            line.finish(Later(AFTER_ANOTHER, reason), Exit.LATER)
+            return
+        if entry is None:
+            if len(self.entries) >= site.config.max_waiting:
+                line.finish(Later(site.config.come_back, "too many clients wait"), Exit.LATER)
+                return
+            # from the arrival, but a line that stood idle for long is not the first therefore
+            since = max(line.opened_at, read_clock() - site.config.batch_window)
+            machine = line.machine if line.is_relayed else None
+            entry = self.entries[line.client] = Entry(line.client, since, machine=machine)
+            site.background.start(self.write_down(entry))
+        if line not in entry.lines:
+            entry.lines.append(line)
+        entry.left_at, entry.is_recalled = None, False
+        self.tell(entry, [line])
+
+    def _find_nothing(self, client: str) -> Refused | None:
+        """Return what a client is told of which nothing is to be dumped; None if something is."""
+        site = self._site
+        if site.disks(client):
+            return None
+        return (_all_parked if site.dles(client) else _no_dle)(client, site.name)
+
+    def keep(self, client: str) -> bool:
+        """Return whether a client that waits has something to be dumped; if not, send it away."""
+        refused = self._find_nothing(client)
+        if refused and (entry := self.entries.get(client)):
+            lines = list(entry.lines)
+            self.withdraw(client, refused.reference)
+            for line in lines:
+                line.refuse(refused)
+        return refused is None
+
+    def open_rows(self) -> list[RequestRow]:
+        """Return the requests that are written down, as a ledger has them."""
+        found = []
+        for entry in self.entries.values():
+            if row := entry.row:
+                state = RequestState.RUNNING if entry.run else RequestState.QUEUED
+                run_id = entry.run.row.id if entry.run else None
+                found.append(replace(row, state=state, run_id=run_id))
+        return found
+
+    def go_on_as(self, rows: Mapping[int, RequestRow]) -> None:
+        """Take the requests for these, by their old numbers: another ledger has them now."""
+        for entry in self.entries.values():
+            entry.row = entry.row and rows.get(entry.row.id, entry.row)
+
+    async def write_down(self, entry: Entry) -> None:
+        """Write a request into the ledger; if it was withdrawn meanwhile, that too."""
+        site = self._site
+        row = await site.record.write(
+            lambda ledger: ledger.open_request(
+                entry.client, site.name, entry.submitted_at, entry.machine
+            )
+        )
+        entry.row = row
+        if self.entries.get(entry.client) is not entry:
+            await site.record.write(lambda ledger: ledger.withdraw(row.id, read_clock(), "left"))
+
+    def put_off(self, reason: str) -> None:
+        """Let those come back whose request, or its end, cannot be written down, and say why.
+
+        Who is to be in the next run keeps its place, and is told by tell_changes().
+        """
+        for entry in [one for one in self.entries.values() if one.lines and _is_kept_back(one)]:
+            lines = list(entry.lines)
+            self.withdraw(entry.client, "put off")
+            for line in lines:
+                line.finish(Later(AFTER_TROUBLE, reason), Exit.LATER)
+
+    def refuse_waiting(self, refused: Refused) -> None:
+        """Send away whoever is there and waits, and say why; runs go on."""
+        for entry in [one for one in self.entries.values() if one.run is None and one.lines]:
+            lines = list(entry.lines)
+            self.withdraw(entry.client, refused.reference)
+            for line in lines:
+                line.refuse(refused)
+
+    def leave(self, line: Line, *, is_withdrawn: bool) -> None:
+        """Note that a line has ended: its client may come back for a while, or withdraws."""
+        entry = self.entries.get(line.client)
+        if entry is None or line not in entry.lines:
+            return
+        entry.lines.remove(line)
+        if not entry.lines:
+            entry.left_at = read_clock()
+            if is_withdrawn:
+                self.withdraw(line.client, "withdrawn")
+
+    def withdraw(self, client: str, why: str) -> None:
+        """Forget a client's request, unless a run serves it already."""
+        entry = self.entries.get(client)
+        if entry is None or entry.run:
+            return
+        del self.entries[client]
+        if row := entry.row:
+            self._site.background.start(
+                self._site.record.write(lambda ledger: ledger.withdraw(row.id, read_clock(), why))
+            )
+
+    def put_back(self, entry: Entry) -> None:
+        """Let a request wait again, whose run came to nothing; the ledger knows of it."""
+        entry.run, entry.times = None, entry.times + 1
+        entry.row = entry.row and replace(entry.row, state=RequestState.QUEUED, run_id=None)
+        self.tell(entry)
+
+    def forget_absent(self, now: datetime) -> None:
+        """Withdraw the requests of clients that have been away for too long."""
+        for entry in list(self.entries.values()):
+            if entry.run or entry.lines or entry.left_at is None:
+                continue
+            entry.left_at = min(entry.left_at, now)  # the clock may be set back
+            if now - entry.left_at > self._site.config.grace:
+                self.withdraw(entry.client, "left")
+
+    # -- telling
+
+    def tell(self, entry: Entry, lines: Iterable[Line] | None = None) -> None:
+        """Say how the request stands, on all of its lines or on some."""
+        run = entry.run
+        if run is None:
+            entry.told = self._places()[entry.client]
+        for line in list(entry.lines if lines is None else lines):
+            if run:
+                line.send(Running(run.timestamp or "", run.row.begun_at, len(run.clients)))
+            elif entry.told:
+                line.send(entry.told)
+
+    def tell_changes(self) -> None:
+        """Tell every client that waits whose place, or what it waits for, has changed."""
+        for client, word in self._places().items():
+            entry = self.entries[client]
+            told = entry.told and replace(entry.told, estimate=word.estimate)
+            if entry.lines and told != word:
+                entry.told = word
+                for line in list(entry.lines):
+                    line.send(word)
+
+
+def _is_kept_back(entry: Entry) -> bool:
+    """Return whether all that a request waits for is to be written down: itself, or its end."""
+    return not entry.run.is_alive() if entry.run else entry.row is None
+
+
+def _is_heard(entry: Entry) -> bool:
+    doubted_at = entry.doubted_at
+    return any(doubted_at is None or line.heard_at >= doubted_at for line in entry.lines)
+
+
+def _all_parked(client: str, amanda_config: str) -> Refused:
+    return Refused(
+        ALL_PARKED,
+        f"the server is told to leave out every disk of {client}, so nothing of it is backed up",
+        f"its administrator parked them, by `ignore` or strategy `skip` in {amanda_config}: "
+        "ask there",
+        int(Exit.CONFIGURATION),
+    )
+
+
+def _no_dle(client: str, amanda_config: str) -> Refused:
+    return Refused(
+        "no-dle",
+        f"the server's disklist of {amanda_config} has nothing of {client}",
+        f"ask its administrator to add a line such as: {client} /home roaming",
+        int(Exit.CONFIGURATION),
+    )

@@ -1,0 +1,110 @@
+"""Who says hello: is it the machine that this client is, or a second one with its key?
+
+The decision is core's (tickets.py); here is whom it asks, and who hears of it.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Collection
+from functools import partial
+
+from asyncamanda.core.protocol.messages import Hello, Refused
+from asyncamanda.core.protocol.tickets import (
+    Claim,
+    Finding,
+    Machine,
+    describe_dispute,
+    refuse_second,
+)
+from asyncamanda.server.background.tasks import write_log
+from asyncamanda.server.gate.session import Line
+from asyncamanda.server.ledger import machines
+from asyncamanda.server.ledger.access import Record
+from asyncamanda.server.ledger.machines import Received
+from asyncamanda.system.clock import now as read_clock
+
+ROLL_CALL = 5.0  # seconds for another line of a client to say that its machine lives
+POLL = 0.05
+
+
+class Reception:
+    """Receives hellos. `find_lines` returns the lines of a client, however far each has come."""
+
+    def __init__(self, record: Record, find_lines: Callable[[str], list[Line]]) -> None:
+        self._record = record
+        self._find_lines = find_lines
+
+    async def receive(
+        self, line: Line, hello: Hello, dles: tuple[str, Collection[str]]
+    ) -> Refused | None:
+        """Give the line's machine its ticket, and return None; or return why it is not served.
+
+        `dles` are the client's, the name of its Amanda configuration first.
+        """
+        found = await self._judge(line, hello, dles)
+        machine = found.machine
+        if found.finding is Finding.SECOND:
+            assert machine
+            if found.is_news:
+                write_log(f"{line.client}: {describe_dispute(machine)}; neither is served now")
+            return refuse_second(machine)
+        line.machine = machine.lineage if machine else None
+        if machine and not hello.is_probe:
+            line.ticket = machine.ticket
+            _tell(found, machine)
+        return None
+
+    async def _judge(self, line: Line, hello: Hello, dles: tuple[str, Collection[str]]) -> Received:
+        claim, client = Claim(hello.ticket, hello.host_name), line.client
+        write = self._record.write
+        if hello.is_probe:
+            return await write(
+                lambda ledger: machines.judge_probe(ledger, client, claim, read_clock())
+            )
+        is_elsewhere: bool | None = None
+        while True:
+            others = [one for one in self._find_lines(client) if one.ticket]
+            found = await write(
+                partial(
+                    machines.receive,
+                    client=client,
+                    claim=claim,
+                    at=read_clock(),
+                    is_elsewhere=is_elsewhere if others else False,
+                    random=secrets.token_hex(16),
+                    dles=dles,
+                )
+            )
+            if found.finding is not Finding.ASK:
+                return found
+            is_elsewhere = await _call_roll(others)
+
+    async def note_written(self, line: Line) -> None:
+        """Note that what came after the Welcome shows that its ticket is written down."""
+        if line.ticket:
+            await self._record.write(
+                lambda ledger: machines.note_written(ledger, line.client, line.ticket, read_clock())
+            )
+
+
+async def _call_roll(lines: Collection[Line]) -> bool:
+    """Return whether one of `lines` says now that its machine lives."""
+    asked_at = read_clock()
+    for line in lines:
+        line.ask()
+    loop = asyncio.get_running_loop()
+    until = loop.time() + ROLL_CALL
+    while loop.time() < until and any(line.is_open for line in lines):
+        if any(line.heard_at >= asked_at for line in lines):
+            return True
+        await asyncio.sleep(POLL)
+    return False
+
+
+def _tell(found: Received, machine: Machine) -> None:
+    """Write into the diary what is to be known of a machine that is served; each thing once."""
+    if found.is_news and found.finding.value:
+        write_log(f"{machine.client} {found.finding.value}; it is served")
+    if found.finding is Finding.FIRST and machine.lineage > 1:
+        name = machine.host_name or "one without a name"
+        write_log(f"{machine.client} is {name} from now on; its next dumps are full ones")

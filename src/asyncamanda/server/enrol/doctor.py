@@ -1,0 +1,193 @@
+"""What a client's backup needs at the server, looked at one after the other."""
+
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from asyncamanda.core.amanda.amcheck import explain_lines, interpret_amcheck
+from asyncamanda.core.amanda.disklist import Dle, parse_disklist
+from asyncamanda.core.doctor.findings import Check, Health
+from asyncamanda.core.doctor.penalties import judge_penalties
+from asyncamanda.core.protocol.tickets import Machine, describe_dispute
+from asyncamanda.core.values.printable import printable
+from asyncamanda.report.text import name_disks
+from asyncamanda.server.amanda import commands as amanda
+from asyncamanda.server.enrol import ssh_aliases as aliases
+from asyncamanda.server.enrol.registry import Enrolled, relayed_clients
+from asyncamanda.server.gate import ipc as switchboard
+
+AUTH = "ssh"  # the one that calls a client where the relay listens
+SETUP = "as root: asyncamanda server setup --yes"
+LAST_WORDS = timedelta(minutes=1)  # of amcheck, when a call to a lost client is given up
+
+_CONTROL_PATH = re.compile(r"^controlpath (?P<path>.+)$", re.MULTILINE)
+
+
+# -- enrolled
+
+
+def check_enrolled(entries: Sequence[Enrolled]) -> Check:
+    """Return for what a client is enrolled, and how Amanda reaches it; the first is looked at."""
+    first = entries[0]
+    way = "directly" if is_direct(entries) else "by the relay"
+    others = sorted({entry.amanda_config for entry in entries} - {first.amanda_config})
+    also = f"; also for {', '.join(others)}, which is not looked at" if others else ""
+    found = f"for {first.amanda_config}; Amanda reaches it {way}{also}"
+    return Check("enrolled", Health.OK, found)
+
+
+def check_machine(machine: Machine) -> Check:
+    """Return that two machines are this client, which the ledger says."""
+    return Check(
+        "machine",
+        Health.BAD,
+        describe_dispute(machine),
+        "one is a copy of the other, and neither is backed up until it is settled which is right",
+        f"asyncamanda server enroll {machine.client} (then start the right one first); on the "
+        "other: asyncamanda setup SERVER --name ANOTHER-NAME --new-key",
+    )
+
+
+def is_direct(entries: Sequence[Enrolled]) -> bool:
+    """Return whether Amanda reaches the client of `entries` by itself."""
+    return all(entry.is_direct for entry in entries)
+
+
+# -- sshd
+
+
+async def check_penalties(*, is_there: bool) -> Check | None:
+    """Return what is to be said of sshd's penalties; None where it has none, or cannot tell."""
+    answer = await amanda.ask(["/usr/sbin/sshd", "-G"])
+    return judge_penalties(answer.stdout, is_there=is_there) if answer.status == 0 else None
+
+
+# -- alias
+
+
+def plan_ssh(user: str, client: str) -> list[str]:
+    """Return the argv that says where Amanda's ssh would go: its own words, and -G."""
+    return ["ssh", "-G", "-x", "-o", "BatchMode=yes", "-l", user, "--", client]
+
+
+async def check_alias(folder: Path, user: str, client: str, all_: Sequence[Enrolled]) -> Check:
+    """Return whether Amanda's ssh goes to the relay, by ssh's own word; `folder` is ~/.ssh."""
+    answer = await amanda.ask(plan_ssh(user, client))
+    path = switchboard.relay_path(client)
+    said = _CONTROL_PATH.search(answer.stdout)
+    if answer.status == 0 and said and said["path"] == path:
+        return Check("alias", Health.OK, f"ssh goes to the relay ({path})")
+    fault = _find_alias_fault(folder, all_)
+    if answer.status != 0:
+        fault = f"ssh: {amanda.last_line(answer)}"
+        mend = (
+            f"correct that file (it has to be {user}'s, and nobody else's to write); then {SETUP}"
+        )
+    elif fault:
+        mend = SETUP
+    else:
+        fault = f"ssh goes to {said['path'] if said else 'the network'}, not to {path}"
+        mend = f"take what names {client} or a ControlPath for it out of ssh's configuration"
+    why = "Amanda would look for the client in the network, and not at the relay"
+    return Check("alias", Health.BAD, fault, why, mend)
+
+
+def _find_alias_fault(folder: Path, all_: Sequence[Enrolled]) -> str:
+    """Return what is wrong with our file and its inclusion, as far as their texts tell."""
+    file, config = folder / aliases.ALIASES, folder / "config"
+    try:
+        if not aliases.is_included(aliases.read_text(config)):
+            return f"{config} does not begin with `{aliases.INCLUDE}`"
+        if aliases.read_text(file) != aliases.render_aliases(relayed_clients(all_)):
+            return f"{file} is missing, or not what the enrolled clients need"
+    except OSError as error:
+        return f"{error.filename}: {error.strerror}"
+    return ""
+
+
+# -- disklist
+
+
+async def check_disklist(entry: Enrolled, *, is_relayed: bool) -> Check:
+    """Return whether the disklist has disks of the client that Amanda would fetch by its way."""
+    name, client = entry.amanda_config, entry.client
+    argv = ["amadmin", name, "disklist", f"={client}"]
+    answer = await amanda.ask(argv)
+    dles = [dle for dle in parse_disklist(answer.stdout) if dle.host == client]
+    if answer.status != 0:
+        troubles = explain_lines(client, answer.stderr or answer.stdout)
+        found = f"`{' '.join(argv)}` fails with status {answer.status}"
+        return Check("disklist", Health.BAD, found, troubles=troubles)
+    if not dles:
+        mend = f"add a line to the disklist of {name}, such as: {client} /home roaming"
+        why = "only what the disklist names is backed up"
+        return Check("disklist", Health.BAD, f"it has no disk of {client}", why, mend)
+    return judge_dles(name, dles, is_relayed=is_relayed)
+
+
+def judge_dles(amanda_config: str, dles: Sequence[Dle], *, is_relayed: bool) -> Check:
+    """Return whether Amanda would dump the DLEs of a client, and fetch them by its way."""
+    meant = [dle for dle in dles if not dle.is_parked]
+    parked = name_disks([f"{dle.disk} ({dle.parked})" for dle in dles if dle.is_parked])
+    if not meant:
+        why = "Amanda is told to leave out every disk of it, so nothing is backed up"
+        mend = f"in /etc/amanda/{amanda_config}: take `ignore` and strategy `skip` away from one"
+        return Check("disklist", Health.BAD, f"parked: {parked}", why, mend)
+    strays = [f"{dle.disk} (auth {dle.auth})" for dle in meant if dle.auth.lower() != AUTH]
+    if strays and is_relayed:
+        why = "Amanda calls for these by itself, in the network, and not by the relay"
+        mend = (
+            f'in /etc/amanda/{amanda_config}/amanda.conf: auth "{AUTH}" in the dumptypes of these'
+        )
+        return Check("disklist", Health.BAD, name_disks(strays), why, mend, is_partial=True)
+    found = name_disks([dle.disk for dle in meant])
+    if is_relayed:
+        found += f"; all with auth {AUTH}"
+    return Check("disklist", Health.OK, f"{found}; parked: {parked}" if parked else found)
+
+
+# -- connected
+
+
+def check_connected(client: str, *, is_there: bool) -> Check:
+    """Return whether the client can be called now."""
+    if is_there:
+        return Check("connected", Health.OK, "its agent is there")
+    return Check(
+        "connected",
+        Health.ABSENT,
+        "not now",
+        "a client is connected only while its agent runs, and Amanda can reach it only then",
+        f"on {client}: asyncamanda run --force; meanwhile here: asyncamanda server doctor "
+        f"{client} --wait 10m",
+    )
+
+
+# -- amcheck
+
+
+def plan_amcheck(entry: Enrolled) -> list[str]:
+    """Return the argv that checks one client, by its exact name."""
+    return ["amcheck", "-c", entry.amanda_config, f"={entry.client}"]
+
+
+def patience(grace: timedelta) -> timedelta:
+    """Return how long amcheck may take: the relay holds a lost client's call for `grace`."""
+    return max(amanda.PATIENCE, grace + LAST_WORDS)
+
+
+def check_answer(client: str, answer: amanda.Answer) -> Check:
+    """Return what amcheck's answer means."""
+    troubles = interpret_amcheck(client, answer.status, answer.stdout, answer.stderr)
+    if not troubles:
+        return Check("amcheck", Health.OK, f"Amanda has reached {client}, and all is well there")
+    is_absence = all(trouble.is_absence for trouble in troubles)
+    count = "1 problem" if len(troubles) == 1 else f"{len(troubles)} problems"
+    health = Health.ABSENT if is_absence else Health.BAD
+    return Check("amcheck", health, count, troubles=troubles)
+
+
+def lines_of(answer: amanda.Answer) -> list[str]:
+    """Return all that a command said, escaped."""
+    return [printable(line) for line in (answer.stdout + answer.stderr).splitlines()]

@@ -1,0 +1,202 @@
+"""Make an Amanda server ready for clients, in steps that look first whether they are needed.
+
+All of it is root's, in folders that belong to the Amanda user: so nothing here follows a link
+that lies in one of them.
+"""
+
+import functools
+import os
+import pwd
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from asyncamanda.config.server import SERVER_FILE, ServerConfig
+from asyncamanda.core.values.size import format_size
+from asyncamanda.errors import RefusedError
+from asyncamanda.server.enrol import ssh_aliases as aliases
+from asyncamanda.server.enrol.newconfig import DISKLIST, NewConfig, render_amanda_conf
+from asyncamanda.server.enrol.registry import read_registry, relayed_clients
+from asyncamanda.server.gate import ipc as switchboard
+from asyncamanda.system.account import do_as, find_user
+from asyncamanda.system.files import open_folder, write_whole
+from asyncamanda.system.steps import Step, give, plan_file, plan_folder, plan_link
+
+SHELL = "/bin/sh"
+
+# what Debian's package brings: the package. amdump needs the second, and Debian's amanda-server
+# does not depend on it (amanda-facts, "Packages and accounts")
+PACKAGES = {
+    Path("/usr/sbin/amdump"): "amanda-server",
+    Path("/usr/share/perl5/Encode/Locale.pm"): "libencode-locale-perl",
+    Path("/usr/sbin/sshd"): "openssh-server",
+}
+
+SERVER_TOML = """\
+# asyncamanda on the Amanda server. Every key has its default here; docs/server.md explains them.
+
+# user         = "backup"       # the account that Amanda runs as
+# ledger       = "/var/lib/asyncamanda/server/ledger.sqlite"   # or "postgresql://..."
+# batch_window = "3s"           # how long an idle server waits for others before a run
+# max_runs     = 3              # at a time, from 1 to 16
+# heartbeat    = "15s"          # a client that is silent for three of these is gone
+# grace        = "2m"           # how long a request waits for a client that lost its line
+# idle_exit    = "1m"           # then the dispatcher ends, and the next client starts one
+# max_waiting  = 1000           # clients; more are told to come back
+# come_back    = "15m"          # ... after that time, at least
+# start_within = "1m"           # how long the next amdump waits for one to begin
+
+[flush]
+# policy       = "threshold"    # or "daily", or "off"
+# threshold    = "70%"          # of the holding disk
+# at           = "03:30"        # local time, for "daily"
+# patience     = "15m"          # how long a flush waits for a gap between runs
+# hold_back    = "10m"          # ... and for how long it then holds new runs back
+# retry_after  = "1h"           # after one that failed
+
+[limits]                        # of each client
+# requests_per_hour   = 30
+# sessions            = 4       # at a time
+# messages_per_second = 10
+
+[watch]                         # what stands still so long is ended
+# dump_silence    = "2h"        # a dump of which less than ...
+# least_kilobytes = 1024        # ... these come
+# silence         = "4h"        # a run of which nothing comes
+# step            = "2m"        # how long each thing that is done about it has to work
+
+[restore]
+# filters = []     # programs that may undo what a dump went through, as ["/usr/bin/zstd"]
+"""
+
+
+def find_missing_packages() -> tuple[str, ...]:
+    """Return the Debian packages that are needed and not here."""
+    return tuple(package for path, package in PACKAGES.items() if not path.exists())
+
+
+def plan_setup(config: ServerConfig, new: NewConfig | None, *, is_default: bool) -> list[Step]:
+    """Return every step, needed or not; `is_default`: the configuration is the system's.
+
+    Raises ConfigurationError if there is no such account, and RefusedError if `new` would take
+    the place of what somebody else made, or this program cannot be found.
+    """
+    account = find_user(config.user)
+    ssh = Path(account.pw_dir, ".ssh")
+    steps = [
+        Step(
+            f"the account {account.pw_name} has the shell {SHELL}, which sshd needs",
+            lambda: Path(find_user(config.user).pw_shell).name not in {"nologin", "false"},
+            lambda: _run("usermod", "--shell", SHELL, account.pw_name),
+        ),
+        plan_folder(ssh, account, 0o700),
+        plan_file(ssh / "authorized_keys", account, 0o600),
+        *_plan_aliases(ssh, account),
+        plan_folder(Path(switchboard.STATE), account, 0o700),
+    ]
+    if is_default:
+        steps.append(
+            Step(
+                f"{SERVER_FILE} shows every default",
+                SERVER_FILE.exists,
+                lambda: _write_new(SERVER_FILE, SERVER_TOML),
+            )
+        )
+    steps.append(plan_link("sshd"))
+    return steps + (list(_plan_new_config(new, account)) if new else [])
+
+
+def _plan_aliases(ssh: Path, account: pwd.struct_passwd) -> Iterator[Step]:
+    """Yield the steps after which Amanda's ssh finds the clients that are connected."""
+    config, registry = ssh / "config", ssh / "authorized_keys"
+
+    def clients() -> tuple[str, ...]:
+        return relayed_clients(read_registry(registry))
+
+    yield Step(
+        f"{ssh / aliases.ALIASES} has an alias for each client that is enrolled",
+        lambda: _read(ssh / aliases.ALIASES) == aliases.render_aliases(clients()),
+        lambda: do_as(account.pw_name, lambda: aliases.write_aliases(ssh, clients())),
+    )
+    yield Step(
+        f"{config} begins with `{aliases.INCLUDE}`",
+        lambda: aliases.is_included(_read(config)),
+        lambda: do_as(account.pw_name, lambda: aliases.write_include(config)),
+    )
+
+
+def _read(path: Path) -> str:
+    try:
+        return aliases.read_text(path)
+    except OSError:
+        return ""
+
+
+def _plan_new_config(new: NewConfig, account: pwd.struct_passwd) -> Iterator[Step]:
+    text = render_amanda_conf(new)
+    _refuse_foreign(new, text, account)
+    for path, content in ((new.folder / "amanda.conf", text), (new.folder / "disklist", DISKLIST)):
+        yield Step(
+            f"{path} exists", path.exists, functools.partial(_write_owned, path, content, account)
+        )
+    yield plan_folder(new.folder, account, 0o755)
+    for folder in new.folders:
+        yield plan_folder(folder, account, 0o750)
+
+
+def _refuse_foreign(new: NewConfig, text: str, account: pwd.struct_passwd) -> None:
+    """Raise RefusedError if one of the places that `new` names is somebody else's."""
+    path = new.folder / "amanda.conf"
+    if path.exists():
+        if path.read_bytes() != text.encode():
+            raise RefusedError(
+                "amanda-config-exists",
+                f"{path} exists, and is not what this setup would write",
+                "choose another name; a configuration that works needs no --new-config",
+            )
+    elif new.folder.exists() and any(new.folder.iterdir()):
+        raise RefusedError(
+            "amanda-config-exists",
+            f"{new.folder} exists, with files in it that are not ours",
+            "choose another name",
+        )
+    for folder in (new.vtapes, new.holding):
+        if folder.exists() and (not folder.is_dir() or folder.is_symlink()):
+            raise RefusedError("not-a-folder", f"{folder} is no folder", "name another one")
+        is_foreign = folder.exists() and folder.stat().st_uid != account.pw_uid
+        if is_foreign and any(folder.iterdir()):
+            raise RefusedError(
+                "folder-in-use",
+                f"{folder} is not {account.pw_name}'s, and is not empty",
+                "name a folder that does not exist yet, such as one below it",
+            )
+
+
+def warn_of_room(new: NewConfig) -> str:
+    """Return a warning if the volumes' file system has less room than is to be used, else ""."""
+    place = next(path for path in (new.vtapes, *new.vtapes.parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    if free >= new.size:
+        return ""
+    return f"{place} has {format_size(free)} free, less than the {format_size(new.size)} wanted"
+
+
+def _write_new(path: Path, text: str) -> None:
+    os.close(open_folder(path.parent, make=True))
+    write_whole(path, text)
+
+
+def _write_owned(path: Path, text: str, account: pwd.struct_passwd) -> None:
+    _write_new(path, text)
+    give(path, account, 0o644)
+
+
+def _run(*argv: str) -> None:
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RefusedError(
+            "command-failed",
+            f"{' '.join(argv)}: {done.stderr.strip() or f'exit status {done.returncode}'}",
+            "do it by hand, and start setup again",
+        )

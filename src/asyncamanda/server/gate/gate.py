@@ -1,0 +1,100 @@
+"""The forced command of a client's key: thin, and never typed.
+
+It knows who is calling from its own arguments, which stand in authorized_keys, and takes
+nothing else for it. It hands its stdin and stdout to the dispatcher, which talks, and waits.
+If the dispatcher dies, it fetches a new one and hands them over again. Hundreds of these
+wait at a time, so it imports next to nothing.
+"""
+
+import os
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+
+from asyncamanda.core.protocol.authority import (
+    Attach,
+    Denied,
+    Identity,
+    decide_verb,
+    parse_identity,
+)
+from asyncamanda.core.values.printable import printable, printable_lines
+from asyncamanda.server.gate import ipc as switchboard
+from asyncamanda.server.gate.start_dispatcher import (
+    NoDispatcher,
+    fetch_dispatcher,
+    wait_for_answer,
+)
+
+USAGE, LATER, REFUSED = 64, 75, 77  # errors.Exit, whose module takes long to load
+POLL = 0.05  # seconds
+MOST_ATTEMPTS = 20  # dispatchers that one line may wear out
+LONGEST_REASON = 900  # characters: a client takes 1000
+LATER_LINE = '{"type":"later","after":60,"reason":"%s"}\n'  # json takes long to load, too
+
+
+def main(argv: list[str]) -> int:
+    """Serve the client that `argv` names until it or the dispatcher ends; return the exit code."""
+    try:
+        identity = parse_identity(argv)
+    except ValueError as error:
+        say(f"asyncamanda gate: {error}\nhint: `asyncamanda server enroll` writes this command")
+        return USAGE
+    verb = decide_verb(os.environ.get("SSH_ORIGINAL_COMMAND"))
+    if isinstance(verb, Denied):
+        say(f"asyncamanda gate: {verb.message}\nhint: {verb.hint}")
+        return REFUSED
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # a dispatcher that it started leaves no zombie
+    try:
+        if isinstance(verb, Attach):
+            from asyncamanda.server.gate.attach import attach  # noqa: PLC0415 - who waits needs it not
+
+            return attach(identity, verb)
+        return _serve(identity)
+    except OSError as error:
+        say(
+            f"asyncamanda gate: {error}\nhint: `asyncamanda server setup` on the server makes "
+            f"{switchboard.STATE}, which belongs to the Amanda user"
+        )
+        if isinstance(verb, Attach):
+            return LATER  # amandad is at the other end
+        return _put_off(f"the server cannot work: {error.strerror}")
+
+
+def _serve(identity: Identity) -> int:
+    attempt = "first"
+    for _ in range(MOST_ATTEMPTS):
+        try:
+            line = fetch_dispatcher()
+        except NoDispatcher as error:
+            return _put_off(error.reason)
+        with line:
+            words = ("talk", identity.client, identity.amanda_config, attempt)
+            with suppress(OSError):  # it is gone, and may have said why
+                socket.send_fds(line, [switchboard.pack(*words)], [0, 1])
+            try:
+                answer = wait_for_answer(line)
+            except NoDispatcher as error:
+                return _put_off(error.reason)
+        match answer:
+            case ["exit", code, *reasons]:
+                for reason in reasons:
+                    say(f"asyncamanda gate: {reason}")
+                return int(code)
+        attempt = "again"  # it died, and with it all that it knew of this line
+        time.sleep(POLL)
+    return _put_off("the dispatcher at the server does not stay")
+
+
+def _put_off(reason: str) -> int:
+    """Tell the client to come back; return the exit code."""
+    plain = "".join("'" if c in '"\\' else c for c in printable(reason)[:LONGEST_REASON])
+    os.write(1, (LATER_LINE % plain).encode("ascii", "replace"))
+    return LATER
+
+
+def say(text: str) -> None:
+    """Tell whoever is at the other end, on stderr, in as many lines as `text` has."""
+    print(printable_lines(text), file=sys.stderr)  # noqa: T201 - nobody else speaks for the gate

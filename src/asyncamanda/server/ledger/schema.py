@@ -1,0 +1,252 @@
+"""The ledger's tables, and how values are kept in them.
+
+Nothing here is SQLite's alone: PostgreSQL takes it as well. A column is called like the field
+of the value (core/dispatch/records.py, core/model.py) that it keeps.
+"""
+
+import json
+import re
+from dataclasses import asdict
+from datetime import UTC, datetime
+from enum import Enum as Choice
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Enum,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+from asyncamanda.core.amanda.filters import Filters
+from asyncamanda.core.dispatch.records import ProtectionKind, RequestState, RunKind
+from asyncamanda.core.model import DumpState
+from asyncamanda.core.values.foreign import parse_json
+
+FORMAT = 2  # raised with every change that an older asyncamanda would misread
+
+_ESCAPED = re.compile(r"\\(?:\\|u([0-9a-f]{4}))")
+
+
+class Name(TypeDecorator[str]):
+    """Text that may hold what is no UTF-8, as the names of disks may (PEP 383's surrogates).
+
+    No database keeps those, and PostgreSQL no NUL, so they are kept as `\\udce9`, and a
+    backslash as two. Equal names are kept alike, so they compare and index as they should.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's
+        """Return `value` as it is kept."""
+        if value is None:
+            return None
+        escaped = value.replace("\\", r"\\").replace("\0", r"\u0000")
+        return escaped.encode("utf-8", "backslashreplace").decode("utf-8")
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's
+        """Return what was kept as `value`."""
+        if value is None:
+            return None
+        return _ESCAPED.sub(lambda found: chr(int(found[1], 16)) if found[1] else "\\", value)
+
+
+class Names(TypeDecorator[tuple[str, ...]]):
+    """Several names, kept as JSON in ASCII."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[str, ...] | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's
+        """Return `value` as it is kept."""
+        return None if value is None else json.dumps(list(value))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[str, ...] | None:  # noqa: ARG002 - SQLAlchemy's
+        """Return what was kept as `value`."""
+        return None if value is None else tuple(str(name) for name in parse_json(value))
+
+
+class Recorded(TypeDecorator[Filters]):
+    """What a dump went through, kept as JSON in ASCII."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Filters | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's
+        """Return `value` as it is kept."""
+        return None if value is None else json.dumps(asdict(value))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Filters | None:  # noqa: ARG002 - SQLAlchemy's
+        """Return what was kept as `value`."""
+        return None if value is None else Filters(**parse_json(value))
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware time, kept as RFC 3339 in UTC, always to the microsecond, so that it sorts."""
+
+    impl = String(27)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's
+        """Return `value` as it is kept. Raises ValueError if it has no time zone."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value} has no time zone")
+        naive = value.astimezone(UTC).replace(tzinfo=None)
+        return naive.isoformat(timespec="microseconds") + "Z"
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's
+        """Return what was kept as `value`. Raises ValueError if that is no aware time."""
+        at = None if value is None else datetime.fromisoformat(value)
+        if at is not None and at.tzinfo is None:
+            raise ValueError(f"{value} has no time zone")
+        return at
+
+
+def _one_of(choice: type[Choice]) -> Enum:
+    """Return a column type for the members of `choice`, kept as the words they stand for."""
+    return Enum(
+        choice,
+        native_enum=False,
+        length=20,
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+METADATA = MetaData()
+
+ledger = Table("ledger", METADATA, Column("format", Integer, nullable=False))
+
+runs = Table(
+    "runs",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("amanda_config", Name, nullable=False),
+    Column("timestamp", String(14)),
+    Column("kind", _one_of(RunKind), nullable=False),
+    Column("hosts", Names, nullable=False),
+    Column("pid", Integer),
+    Column("pid_started", BigInteger),
+    Column("boot_id", Text),
+    Column("begun_at", Moment, nullable=False, index=True),
+    Column("ended_at", Moment),
+    Column("exit_status", Integer),
+    Column("is_clean", Boolean, nullable=False, default=False),
+    Column("labels", Names, nullable=False, default=()),
+    Column("report", Name),
+    Column("remark", Name, nullable=False, default=""),
+    UniqueConstraint("amanda_config", "timestamp"),
+    sqlite_autoincrement=True,  # the number of a run that is gone is not given again
+)
+
+_IS_OPEN = text("state IN ('queued', 'running')")
+
+requests = Table(
+    "requests",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("client", Name, nullable=False, index=True),
+    Column("amanda_config", Name, nullable=False),
+    Column("submitted_at", Moment, nullable=False),
+    Column("state", _one_of(RequestState), nullable=False),
+    Column("run_id", ForeignKey(runs.c.id), index=True),
+    Column("ended_at", Moment),
+    Column("outcome", Name, nullable=False, default=""),
+    Column("machine", Integer),
+    Index(
+        "one_open_request_a_client",
+        "client",
+        unique=True,
+        sqlite_where=_IS_OPEN,
+        postgresql_where=_IS_OPEN,
+    ),
+    sqlite_autoincrement=True,
+)
+
+# one row a dump: `run_id` made it, `flushed_in` is the later run that brought it to a volume;
+# `machine` is the lineage (core/protocol/tickets.py) whose session carried it, NULL where none did
+verdicts = Table(
+    "verdicts",
+    METADATA,
+    Column("amanda_config", Name, primary_key=True),
+    Column("host", Name, primary_key=True),
+    Column("disk", Name, primary_key=True),
+    Column("timestamp", String(14), primary_key=True),
+    Column("run_id", ForeignKey(runs.c.id), nullable=False, index=True),
+    Column("flushed_in", ForeignKey(runs.c.id), index=True),
+    Column("state", _one_of(DumpState), nullable=False),
+    Column("level", Integer),
+    Column("reason", Name, nullable=False),
+    Column("kilobytes", BigInteger, nullable=False),
+    Column("is_strange", Boolean, nullable=False),
+    Column("has_begun", Boolean, nullable=False),
+    Column("has_failed_since", Boolean, nullable=False),
+    Column("dumped_at", Moment, nullable=False),
+    Column("filters", Recorded),  # as they were when the dump was confirmed
+    Column("machine", Integer),
+)
+
+# at most one row a DLE; it goes when a dump has made the snapshot anew
+protections = Table(
+    "protections",
+    METADATA,
+    Column("amanda_config", Name, primary_key=True),
+    Column("host", Name, primary_key=True),
+    Column("disk", Name, primary_key=True),
+    Column("timestamp", String(14), nullable=False),
+    Column("kind", _one_of(ProtectionKind), nullable=False),
+    Column("level", Integer, nullable=False),
+    Column("made_at", Moment),
+    Column("dumped_at", Moment),
+)
+
+# `seen_at` is the last time at which the client was certainly there
+sessions = Table(
+    "sessions",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("client", Name, nullable=False, index=True),
+    Column("amanda_config", Name, nullable=False),
+    Column("begun_at", Moment, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("how", Name, nullable=False, default=""),
+    sqlite_autoincrement=True,
+)
+
+# one row a client: which machine it is (core/protocol/tickets.py)
+machines = Table(
+    "machines",
+    METADATA,
+    Column("client", Name, primary_key=True),
+    Column("lineage", Integer, nullable=False),
+    Column("ticket", Name, nullable=False),
+    Column("previous", Name, nullable=False),
+    Column("is_written", Boolean, nullable=False),
+    Column("host_name", Name, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+    Column("disputed_at", Moment),
+    Column("other_host_name", Name, nullable=False),
+    Column("noted", Name, nullable=False),
+)
+
+logs = Table(
+    "logs",
+    METADATA,
+    Column("amanda_config", Name, primary_key=True),
+    Column("name", Name, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("taken_at", Moment, nullable=False),
+)

@@ -1,0 +1,253 @@
+"""Verdicts and what follows from them, written within a transaction of the ledger's."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from asyncamanda.core.amanda.witness import Dump
+from asyncamanda.core.dispatch.protect import next_protection
+from asyncamanda.core.dispatch.records import Protection, RunRow, join_verdicts
+from asyncamanda.core.model import DleVerdict, DumpState
+from asyncamanda.server.ledger.bad_rows import read_each
+from asyncamanda.server.ledger.schema import protections, requests, runs, verdicts
+from asyncamanda.system.clock import now
+
+Dle = tuple[str, str]  # host, disk
+Row = dict[str, Any]  # column: value
+FUTURE_AFTER = timedelta(hours=1)  # by which a clock that is right may be set back
+MOST_AT_A_TIME = 500
+
+IS_CONFIRMED = verdicts.c.state.in_([state for state in DumpState if state.is_confirmed])
+VERDICT = [verdicts.c[name] for name in DleVerdict.__dataclass_fields__]
+PROTECTION = [protections.c[name] for name in Protection.__dataclass_fields__]
+
+
+def newest_verdicts(
+    connection: Connection, amanda_config: str, *where: ColumnElement[bool]
+) -> dict[Dle, DleVerdict]:
+    """Return each DLE's newest verdict, of those for which `where` holds.
+
+    That is by when their runs began: timestamps are local time, in autumn ambiguous, and may lie
+    ahead of the run that bears them. What was dumped while the clock was ahead counts only where
+    there is nothing else: else it would hide all that comes, until its time has come.
+    """
+    horizon = now() + FUTURE_AFTER
+    true = _newest(connection, amanda_config, verdicts.c.dumped_at <= horizon, *where)
+    return _newest(connection, amanda_config, *where) | true
+
+
+def _newest(
+    connection: Connection, amanda_config: str, *where: ColumnElement[bool]
+) -> dict[Dle, DleVerdict]:
+    keys = (verdicts.c.host, verdicts.c.disk)
+    newest = (
+        select(*keys, func.max(verdicts.c.dumped_at).label("dumped_at"))
+        .where(verdicts.c.amanda_config == amanda_config, *where)
+        .group_by(*keys)
+        .subquery()
+    )
+    query = (
+        select(*VERDICT)
+        .where(verdicts.c.amanda_config == amanda_config, *where)
+        .join(
+            newest,
+            and_(*(verdicts.c[name] == newest.c[name] for name in ("host", "disk", "dumped_at"))),
+        )
+        .order_by(verdicts.c.timestamp)
+    )
+    found = read_each(connection, query, DleVerdict, "verdicts")
+    return {(verdict.host, verdict.disk): verdict for verdict in found}
+
+
+def dles_with_full(
+    connection: Connection, amanda_config: str, *where: ColumnElement[bool]
+) -> set[Dle]:
+    """Return the (host, disk) of which the server has a full dump, of just that name."""
+    query = (
+        select(verdicts.c.host, verdicts.c.disk)
+        .distinct()
+        .where(verdicts.c.amanda_config == amanda_config, IS_CONFIRMED, *where)
+        .where(func.coalesce(verdicts.c.level, 0) == 0)
+    )
+    return {(str(host), str(disk)) for host, disk in connection.execute(query)}
+
+
+def put_verdicts(connection: Connection, run: RunRow, words: Sequence[DleVerdict]) -> None:
+    """Write what `run` says of dumps, its own and those that it brought to a volume."""
+    stamps = {word.timestamp for word in words}
+    known = known_verdicts(connection, run.amanda_config, stamps)
+    runs_of = _runs_of(connection, run.amanda_config, stamps)
+    carried = _machines_of(connection, run.id)
+    fresh: list[Row] = []
+    changed: dict[str, list[Row]] = {"run_id": [], "flushed_in": []}
+    for word in words:
+        dump = (word.host, word.disk, word.timestamp)
+        is_own = _is_own(run, word)
+        before = known.get(dump)
+        verdict = known[dump] = join_verdicts(before, word, is_own=is_own) if before else word
+        row = asdict(verdict) | {
+            "dumped_at": verdict.dumped_at or run.begun_at,
+            "amanda_config": run.amanda_config,
+            "run_id": run.id if is_own else runs_of.get(word.timestamp, run.id),
+            "flushed_in": None if is_own else run.id,
+            "machine": carried.get(word.host) if is_own else None,
+        }
+        if before is None:
+            fresh.append(row)
+        elif is_own or verdict != before:
+            changed["run_id" if is_own else "flushed_in"].append(row)
+    if fresh:
+        _clear_place(connection, fresh)
+        connection.execute(insert(verdicts), fresh)
+    for who, rows in changed.items():
+        if rows:
+            _change_verdicts(connection, rows, who)
+
+
+def _clear_place(connection: Connection, rows: Sequence[Row]) -> None:
+    """Remove what stands in the place of new rows: only what cannot be read (badrows.py)."""
+    keys = ("amanda_config", "host", "disk", "timestamp")
+    its = [{f"its_{key}": row[key] for key in keys} for row in rows]
+    statement = delete(verdicts).where(
+        *(verdicts.c[key] == bindparam(f"its_{key}") for key in keys)
+    )
+    connection.execute(statement, its)
+
+
+def _is_own(run: RunRow, word: DleVerdict) -> bool:
+    """Return whether `run` made the dump; else it only brought it to a volume."""
+    return run.timestamp in {None, word.timestamp}
+
+
+def _change_verdicts(connection: Connection, rows: Sequence[Row], who: str) -> None:
+    """Write what is known now, and by whom: `who` is the column that has the run's number."""
+    keys = ("amanda_config", "host", "disk", "timestamp")
+    written = [who, *(column.name for column in VERDICT if column.name not in keys)]
+    written += ["machine"] * (who == "run_id")
+    statement = (
+        update(verdicts)
+        .where(*(verdicts.c[key] == bindparam(f"its_{key}") for key in keys))
+        .values({name: bindparam(f"new_{name}") for name in written})
+    )
+    its = [{f"its_{key}": row[key] for key in keys} for row in rows]
+    new = [{f"new_{name}": row[name] for name in written} for row in rows]
+    connection.execute(statement, [old | fresh for old, fresh in zip(its, new, strict=True)])
+
+
+def _machines_of(connection: Connection, run_id: int) -> dict[str, int | None]:
+    """Return, for each client that a run serves, the machine whose session carries its dumps."""
+    query = select(requests.c.client, requests.c.machine).where(requests.c.run_id == run_id)
+    return {str(client): machine for client, machine in connection.execute(query)}
+
+
+def known_verdicts(
+    connection: Connection, amanda_config: str, stamps: set[str]
+) -> dict[Dump, DleVerdict]:
+    """Return what is known of the dumps of these timestamps."""
+    found: list[DleVerdict] = []
+    for some in _in_pieces(stamps):
+        query = select(*VERDICT).where(
+            verdicts.c.amanda_config == amanda_config, verdicts.c.timestamp.in_(some)
+        )
+        found += read_each(connection, query, DleVerdict, "verdicts")
+    return {(verdict.host, verdict.disk, verdict.timestamp): verdict for verdict in found}
+
+
+def _in_pieces(stamps: set[str]) -> Iterator[list[str]]:
+    """Yield timestamps, as many at a time as a database takes: a log may name any number."""
+    every = sorted(stamps)
+    for start in range(0, len(every), MOST_AT_A_TIME):
+        yield every[start : start + MOST_AT_A_TIME]
+
+
+def _runs_of(connection: Connection, amanda_config: str, stamps: set[str]) -> dict[str, int]:
+    """Return the known runs of these timestamps."""
+    found: dict[str, int] = {}
+    for some in _in_pieces(stamps):
+        query = select(runs.c.timestamp, runs.c.id).where(
+            runs.c.amanda_config == amanda_config, runs.c.timestamp.in_(some)
+        )
+        found |= {str(stamp): number for stamp, number in connection.execute(query)}
+    return found
+
+
+def put_protections(connection: Connection, run: RunRow, words: Sequence[DleVerdict]) -> None:
+    """Write what the DLEs of which `run` speaks need, now that their verdicts are written.
+
+    Their newest verdicts decide, whether or not these are that run's.
+    """
+    hosts = {word.host for word in words}
+    newest = newest_verdicts(connection, run.amanda_config, verdicts.c.host.in_(hosts))
+    needs = read_protections(connection, run.amanda_config)
+    known = {(need.host, need.disk): need for need in needs}
+    for dle in dict.fromkeys((word.host, word.disk) for word in words):
+        wanted = next_protection(
+            known.get(dle),
+            newest[dle],
+            has_full=_has_full(connection, run.amanda_config, newest[dle]),
+        )
+        if wanted != known.get(dle):
+            put_protection(connection, run.amanda_config, dle, wanted)
+
+
+def _has_full(connection: Connection, amanda_config: str, dump: DleVerdict) -> bool:
+    """Return whether the server has a full of the disk, by a session of that dump's machine."""
+    if not dump.level:
+        return True
+    machine = select(verdicts.c.machine).where(
+        verdicts.c.amanda_config == amanda_config,
+        verdicts.c.host == dump.host,
+        verdicts.c.disk == dump.disk,
+        verdicts.c.timestamp == dump.timestamp,
+    )
+    its = connection.execute(machine).scalar_one_or_none()
+    is_dle = (verdicts.c.host == dump.host, verdicts.c.disk == dump.disk)
+    return bool(dles_with_full(connection, amanda_config, *is_dle, *carried_by(its)))
+
+
+def carried_by(machine: int | None) -> list[ColumnElement[bool]]:
+    """Return what a dump has to be for it to count for `machine`; None: nothing."""
+    if machine is None:
+        return []
+    return [or_(verdicts.c.machine.is_(None), verdicts.c.machine == machine)]
+
+
+def put_protection(
+    connection: Connection, amanda_config: str, dle: Dle, wanted: Protection | None
+) -> None:
+    """Write what a DLE needs, in place of what it needed before."""
+    host, disk = dle
+    connection.execute(
+        delete(protections).where(
+            protections.c.amanda_config == amanda_config,
+            protections.c.host == host,
+            protections.c.disk == disk,
+        )
+    )
+    if wanted:
+        values = asdict(wanted) | {"amanda_config": amanda_config}
+        connection.execute(insert(protections).values(values))
+
+
+def read_protections(connection: Connection, amanda_config: str) -> list[Protection]:
+    """Return all needs, those of which Amanda was told as well."""
+    query = (
+        select(*PROTECTION)
+        .where(protections.c.amanda_config == amanda_config)
+        .order_by(protections.c.host, protections.c.disk)
+    )
+    return read_each(connection, query, Protection, "protections")

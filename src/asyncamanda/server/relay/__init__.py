@@ -1,0 +1,1 @@
+"""Amanda's way back to a client."""
