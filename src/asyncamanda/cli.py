@@ -40,7 +40,6 @@ COMMANDS = {
     "notify": "try the ways to tell you, or show what waits for a desktop",
     "schedule": "let this machine start the agent by itself",
     "server": "enroll clients, and look after the server's side",
-    "demo": "watch a client being backed up, on a throwaway lab on this machine",
 }
 
 

@@ -13,7 +13,7 @@ from tests.bench.agent import bench_connect, bench_long_amandates, bench_quick_w
 from tests.bench.gate import bench_storm, bench_waiting
 from tests.bench.relay import bench_relay, bench_relay_storm
 
-from asyncamanda.lab import Lab
+from lab import Lab
 
 
 def on_a_laptop(bench: Callable[[Lab], None]) -> Callable[[Path], None]:

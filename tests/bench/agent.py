@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tests.e2e.laptop import ASYNCAMANDA, configure
 
-from asyncamanda.lab import Client, Lab
+from lab import Client, Lab
 
 ROUNDS = 40
 AMANDATES = "/var/lib/amanda/amandates"

@@ -18,8 +18,8 @@ from tests.bench.gate import compare_storms, go_through_gate, start_one, weather
 from tests.e2e.office import CONF, DISK, Office, ends, open_office
 
 from asyncamanda.core.protocol.authority import ATTACH
-from asyncamanda.lab import AmandaServer, Host
 from asyncamanda.system.processes import iterate_processes
+from lab import AmandaServer, Host
 
 # -- what processes use
 

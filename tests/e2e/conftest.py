@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncamanda.lab import Lab
+from lab import Lab
 
 
 @pytest.fixture(scope="session")

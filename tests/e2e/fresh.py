@@ -10,7 +10,7 @@ from pathlib import Path
 import pexpect.fdpexpect
 from tests.e2e.laptop import ASYNCAMANDA, Run
 
-from asyncamanda.lab import Client, Lab
+from lab import Client, Lab
 
 DISK = "/srv/docs"
 SSH = "/var/backups/.ssh"

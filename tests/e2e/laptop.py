@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from asyncamanda.lab import Client, Lab
+from lab import Client, Lab
 
 ASYNCAMANDA = "/usr/local/bin/asyncamanda"
 COMMAND = "/usr/sbin/amdump daily --exact-match laptop"

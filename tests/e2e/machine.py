@@ -13,8 +13,8 @@ from tests.e2e.office import Office
 from tests.system.desktop import METERED_NO, METERED_YES, STANDARD_FOLDER, Desktop
 
 from asyncamanda.core.conditions.surroundings import Kind
-from asyncamanda.lab import Client
-from asyncamanda.lab.clock import ShiftedClock
+from lab import Client
+from lab.clock import ShiftedClock
 
 ZONE = ZoneInfo("Europe/Berlin")
 TOML = "/etc/asyncamanda/client.toml"

@@ -12,7 +12,7 @@ from tests.e2e.laptop import ASYNCAMANDA, Run, wait_until
 
 from asyncamanda.core.amanda.runlog import RunLog, parse_run_log
 from asyncamanda.core.model import DumpState
-from asyncamanda.lab import Client, Lab
+from lab import Client, Lab
 
 CONF = "/etc/amanda/daily/amanda.conf"
 STATE = "/var/lib/asyncamanda/server"

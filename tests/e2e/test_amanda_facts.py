@@ -18,8 +18,8 @@ from asyncamanda.core.doctor.rights import Kind, Seen
 from asyncamanda.core.doctor.tar import AMGTAR as AMGTAR_KEY
 from asyncamanda.core.doctor.tar import RUNTAR as RUNTAR_KEY
 from asyncamanda.core.doctor.tar import Security
-from asyncamanda.lab import Host, Lab
 from asyncamanda.system.clock import parse_local_stamp, read_local
+from lab import Host, Lab
 
 HOSTILE = [
     "/srv/tab\there",

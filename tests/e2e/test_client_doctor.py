@@ -12,7 +12,7 @@ from tests.e2e.breaks import ABSENT, BAD, BROKEN, CRON, WARNING, Break, fill
 from tests.e2e.laptop import ASYNCAMANDA, Run, wait_until
 from tests.e2e.office import Office, open_office
 
-from asyncamanda.lab import AmandaServer, Client
+from lab import AmandaServer, Client
 
 DISKLIST = "/etc/amanda/daily/disklist"
 LOCK = "/var/lib/asyncamanda/client/lock"

@@ -22,7 +22,7 @@ from tests.e2e.fresh import (
 )
 from tests.e2e.laptop import ASYNCAMANDA, Run, ask_json, wait_until
 
-from asyncamanda.lab import Lab
+from lab import Lab
 
 KEY = f"{SSH}/id_ed25519"
 KNOWN_HOSTS = f"{SSH}/known_hosts"

@@ -11,7 +11,7 @@ from tests.e2e.office import CONF, DISK, Office, open_office
 
 from asyncamanda.core.amanda.amcheck import UNKNOWN, Trouble, interpret_amcheck
 from asyncamanda.core.amanda.client_conf import ARGV, parse_client_conf
-from asyncamanda.lab.amanda import AMANDA_CONF
+from lab.amanda import AMANDA_CONF
 
 DISKLIST = "/etc/amanda/daily/disklist"
 LISTS = "/var/lib/amanda/gnutar-lists"

@@ -9,7 +9,7 @@ from typing import Any
 from tests.e2e.laptop import ASYNCAMANDA, ask, ask_json, furnish, outcomes, wait_settled, wait_until
 
 from asyncamanda.core.amanda.amandates import parse_amandates
-from asyncamanda.lab import Client, Lab
+from lab import Client, Lab
 
 CONF = "/etc/amanda/daily/amanda.conf"
 SLOW = 400_000  # bits a second: amandates is written long before the server has the dump

@@ -14,7 +14,7 @@ from tests.e2e.laptop import wait_until
 from tests.e2e.office import CONF, DISK, HOLDING, STATE, Office, ends, open_slow_office
 
 from asyncamanda.core.model import DumpState
-from asyncamanda.lab.errors import LabError
+from lab.errors import LabError
 
 BIG = 2_000_000  # bytes: some 17 s at that rate
 

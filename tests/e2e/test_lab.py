@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import asyncamanda
-from asyncamanda.lab import (
+from lab import (
     PASSWORD,
     ROUTER_ADDRESS,
     Client,
@@ -26,7 +26,7 @@ from asyncamanda.lab import (
     LabUnavailableError,
     Root,
 )
-from asyncamanda.lab.lab import require_programs
+from lab.lab import require_programs
 
 CLOCK = "import time; print(time.time())"
 TEMPORARY = ("/tmp", "/dev/shm", "/run")  # noqa: S108 (nothing is written there)
@@ -255,7 +255,7 @@ class TestSeparation:
         before = the_machine()
         script = (
             "import time\n"
-            "from asyncamanda.lab import Lab\n"
+            "from lab import Lab\n"
             f"lab = Lab(nat={nat})\n"
             "lab.client.start(['sleep', '3600'], user='backup')\n"
             "lab.server.delay(0.01)\n"

@@ -16,7 +16,7 @@ from tests.e2e.laptop import (
     wait_until,
 )
 
-from asyncamanda.lab import PASSWORD, Lab
+from lab import PASSWORD, Lab
 
 
 def test_overdue_client_is_backed_up_and_then_left_alone(lab: Lab) -> None:

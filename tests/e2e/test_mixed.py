@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.laptop import wait_until
 from tests.e2e.office import DISK, Office, ends, open_office
 
-from asyncamanda.lab import Client, Root
+from lab import Client, Root
 
 SERVER, CLIENTS = "amanda", ("laptop", "tower")
 STOPPED = '#!/bin/sh\nkill -STOP "$$"\n'

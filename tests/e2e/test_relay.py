@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.laptop import wait_until
 from tests.e2e.office import CONF, DISK, STATE, Office, ends, open_office
 
-from asyncamanda.lab import LabCommandError
+from lab import LabCommandError
 
 THREE = ("laptop", "tablet", "phone")
 AMGTAR_DISK = "/srv/d 3"

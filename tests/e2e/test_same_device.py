@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.e2e.laptop import wait_until
 from tests.e2e.office import DISK, STATE, Office, ends, open_office
 
-from asyncamanda.lab import AmandaServer
+from lab import AmandaServer
 
 NAMED = "named"
 DISKLIST = "/etc/amanda/daily/disklist"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.e2e.laptop import Run
 
-from asyncamanda.lab import Lab
+from lab import Lab
 
 STATE = "/var/lib/asyncamanda/server"
 SERVER_TOML = "/etc/asyncamanda/server.toml"

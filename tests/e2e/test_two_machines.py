@@ -17,7 +17,7 @@ from tests.e2e.thief import MEMORY, Talk, Thief, make_hello, read_ticket
 
 from asyncamanda.core.model import DumpState
 from asyncamanda.core.protocol.messages import Bye, Hello, Submit, encode
-from asyncamanda.lab import Client
+from lab import Client
 
 PROTOCOL, REFUSED, LATER = 76, 77, 75
 COPIED = ("/etc/machine-id", "/etc/asyncamanda/client.toml", MEMORY)

@@ -12,7 +12,7 @@ from tests.e2e.laptop import Run, wait_until
 from tests.e2e.office import ends
 
 from asyncamanda.core.protocol.messages import Hello, encode
-from asyncamanda.lab import Client
+from lab import Client
 
 GATE = "asyncamanda gate"
 SERVER = "backup@amanda"

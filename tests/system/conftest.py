@@ -24,7 +24,7 @@ from tests.system.watching import until
 
 from asyncamanda.client.state.memory import decode_memory
 from asyncamanda.core.model import Memory
-from asyncamanda.lab import Client, Host, Lab
+from lab import Client, Host, Lab
 
 PYTHON = "/opt/asyncamanda/bin/python"
 AMANDATES = "/var/lib/amanda/amandates"

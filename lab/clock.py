@@ -3,8 +3,8 @@
 from datetime import timedelta
 from pathlib import Path
 
-from asyncamanda.lab.errors import LabUnavailableError
-from asyncamanda.lab.files import HostFiles
+from lab.errors import LabUnavailableError
+from lab.files import HostFiles
 
 _INSTALLED = "*/faketime/libfaketime.so.1"
 _LIBRARY = "/usr/local/lib/lab-faketime.so.1"

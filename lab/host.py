@@ -10,12 +10,12 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-from asyncamanda.lab.clock import ShiftedClock
-from asyncamanda.lab.errors import LabCommandError
-from asyncamanda.lab.files import HostFiles
-from asyncamanda.lab.namespaces import Holder
-from asyncamanda.lab.network import Plug, Switch
-from asyncamanda.lab.sshd import sshd_connections
+from lab.clock import ShiftedClock
+from lab.errors import LabCommandError
+from lab.files import HostFiles
+from lab.namespaces import Holder
+from lab.network import Plug, Switch
+from lab.sshd import sshd_connections
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SSHD_LOG = "/var/log/sshd.log"

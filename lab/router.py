@@ -1,7 +1,7 @@
 """A router that hides the clients' network from the server's, as one at home does (NAT)."""
 
-from asyncamanda.lab.namespaces import Holder
-from asyncamanda.lab.network import GATEWAY, Plug, run_in
+from lab.namespaces import Holder
+from lab.network import GATEWAY, Plug, run_in
 
 OUTER, INNER = "10.77.0", "10.78.0"
 _OUTER_NUMBER = 253

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from asyncamanda.lab.errors import LabError
+from lab.errors import LabError
 
 _MAX_SYMLINKS = 40
 

@@ -1,6 +1,5 @@
-"""asyncamanda demo: the story of one backup, on a throwaway server and clients on this machine."""
+"""./demo: the story of one backup, on a throwaway server and clients on this machine."""
 
-import argparse
 import os
 import subprocess
 import sys
@@ -10,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from asyncamanda.core.values.foreign import parse_json
-from asyncamanda.errors import Exit, NotStoredError
-from asyncamanda.lab import AmandaServer, Host, Lab
+from asyncamanda.errors import AsyncamandaError, Exit, NotStoredError
 from asyncamanda.report.stream import styled
+from lab import AmandaServer, Host, Lab
 
 CLIENT_TOML = """\
 server     = "backup@amanda"
@@ -25,11 +24,7 @@ PATIENCE = 60  # seconds
 POLL = 0.2
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments: none."""
-
-
-def run(_: argparse.Namespace) -> Exit:
+def main() -> Exit:
     """Build the lab, tell the story with the real commands, and take the lab down again."""
     prefix = Path(sys.prefix)
     _tell(
@@ -165,3 +160,13 @@ def _tell(text: str) -> None:
 
 def _bold(text: str) -> str:
     return f"\033[1m{text}\033[0m" if sys.stdout.isatty() else text
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except AsyncamandaError as error:
+        print(f"demo: {error.message}\ndemo: {error.hint}", file=sys.stderr)
+        sys.exit(error.exit)
+    except KeyboardInterrupt:
+        sys.exit(Exit.LATER)

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from asyncamanda.lab.errors import LabError
+from lab.errors import LabError
 
 _CLONE_NEWPID = 0x20000000
 _LIBC = ctypes.CDLL(None, use_errno=True)

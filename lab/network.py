@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from asyncamanda.lab.errors import LabCommandError
-from asyncamanda.lab.namespaces import Holder, piped
+from lab.errors import LabCommandError
+from lab.namespaces import Holder, piped
 
 GATEWAY = 254  # the hosts have a route out; nobody is there, or the router (router.py)
 _SPARE = range(250, 0, -1)  # what hosts move to; at first they have their numbers, from 1

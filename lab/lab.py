@@ -9,13 +9,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from asyncamanda.lab.amanda import AmandaServer, Client
-from asyncamanda.lab.errors import LabCommandError, LabUnavailableError
-from asyncamanda.lab.host import Host
-from asyncamanda.lab.namespaces import Holder
-from asyncamanda.lab.network import Plug, Switch
-from asyncamanda.lab.router import INNER, OUTER, Router
-from asyncamanda.lab.sshd import plan_settings
+from lab.amanda import AmandaServer, Client
+from lab.errors import LabCommandError, LabUnavailableError
+from lab.host import Host
+from lab.namespaces import Holder
+from lab.network import Plug, Switch
+from lab.router import INNER, OUTER, Router
+from lab.sshd import plan_settings
 
 DOMAIN = "example.com"
 PASSWORD = "lab-backup"  # noqa: S105 (of an account that exists in the lab only)

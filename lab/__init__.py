@@ -1,10 +1,10 @@
 """A throwaway Amanda server and its clients, as separate hosts on this machine."""
 
-from asyncamanda.lab.amanda import AMANDA_CONFIG, AmandaServer, Client, StoredDump
-from asyncamanda.lab.errors import LabCommandError, LabError, LabUnavailableError
-from asyncamanda.lab.host import Host
-from asyncamanda.lab.lab import DOMAIN, PASSWORD, Lab, Root
-from asyncamanda.lab.router import ROUTER_ADDRESS
+from lab.amanda import AMANDA_CONFIG, AmandaServer, Client, StoredDump
+from lab.errors import LabCommandError, LabError, LabUnavailableError
+from lab.host import Host
+from lab.lab import DOMAIN, PASSWORD, Lab, Root
+from lab.router import ROUTER_ADDRESS
 
 __all__ = [
     "AMANDA_CONFIG",

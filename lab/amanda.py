@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from asyncamanda.core.amanda.quoting import quote, unquote
-from asyncamanda.lab.errors import LabError
-from asyncamanda.lab.host import Host
+from lab.errors import LabError
+from lab.host import Host
 
 AMANDA_CONFIG = "daily"
 _LOGS = f"/var/lib/amanda/{AMANDA_CONFIG}/log"
