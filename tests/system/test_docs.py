@@ -1,13 +1,25 @@
-"""The docs say what the code does."""
+"""The docs say what the code does, and what finds out that they do not any more."""
 
+import json
 import re
 from dataclasses import fields
 from pathlib import Path
+
+from tools.docs import named
+from tools.docs.made import PARTS, update_pages
 
 from asyncamanda.cli import COMMANDS
 from asyncamanda.commands.server import SUBCOMMANDS
 from asyncamanda.config.client import ClientConfig, NotifySettings, SshSettings
 from asyncamanda.core.agent.by_command import names_one_client
+from asyncamanda.core.protocol.messages import (
+    BadLine,
+    ClientMessage,
+    Decoder,
+    ServerMessage,
+    client_decoder,
+    server_decoder,
+)
 from asyncamanda.server.enrol.setup import SERVER_TOML
 
 ROOT = Path(__file__).parents[2]
@@ -50,3 +62,66 @@ def test_every_amdump_that_a_client_is_told_to_run_names_that_client() -> None:
     commands = [one or other for one, other in lines]
     assert len(commands) >= 4
     assert [each for each in commands if not names_one_client(each)] == []
+
+
+def test_a_page_that_is_stale_is_named_and_only_written_where_that_is_wanted(
+    tmp_path: Path,
+) -> None:
+    """--check changes nothing."""
+    for (page, name), make in PARTS.items():
+        (tmp_path / page).parent.mkdir(exist_ok=True)
+        text = f"<!-- {name}: made by tools/write-docs -->\n{make()}\n<!-- end -->\n"
+        (tmp_path / page).write_text(text)
+    stale = tmp_path / "docs/protocol.md"
+    whole = stale.read_text()
+    stale.write_text(whole.replace("`ticket` |", "`tocket` |"))
+    assert update_pages(tmp_path, is_check=True) == ["docs/protocol.md"]
+    assert stale.read_text() != whole
+    assert update_pages(tmp_path, is_check=False) == ["docs/protocol.md"]
+    assert stale.read_text() == whole
+    assert update_pages(tmp_path, is_check=True) == []
+
+
+def test_the_example_of_a_session_is_one() -> None:
+    """Each of its lines is a message of that side, with all keys that it has."""
+    page = (ROOT / "docs/protocol.md").read_text("utf-8")
+    lines = re.findall(r"^(client|server)  (\{.*\})$", page, re.MULTILINE)
+    decoders: dict[str, Decoder[ClientMessage] | Decoder[ServerMessage]] = {
+        "client": client_decoder(),
+        "server": server_decoder(),
+    }
+    assert len(lines) >= 8
+    for side, line in lines:
+        (message,) = decoders[side].feed(f"{line}\n".encode())
+        assert not isinstance(message, BadLine), (line, message)
+        assert json.loads(line).keys() - {"type"} == {one.name for one in fields(message)}
+
+
+def test_a_name_that_is_not_there_is_found(tmp_path: Path) -> None:
+    """A path from the top or from the package, and what is defined in it; but no system's path."""
+    page = tmp_path / "page.md"
+    page.write_text(
+        "`core/model.py` `src/asyncamanda/core/model.py::Memory` `core/` `/etc/passwd` `a word`\n"
+        "```\n`core/in-a-fence.py`\n```\n"
+        "`core/gone.py` `core/model.py::Gone` `tests/system/test_docs.py::test_gone`\n"
+    )
+    assert [*named.find_bad_names(ROOT, page)] == [
+        "page.md: there is no core/gone.py",
+        "page.md: core/model.py defines no Gone",
+        "page.md: tests/system/test_docs.py defines no test_gone",
+    ]
+
+
+def test_a_link_that_leads_nowhere_is_found(tmp_path: Path) -> None:
+    """To a file or a heading; links to elsewhere are left alone."""
+    (tmp_path / "other.md").write_text("# Who `asks`: it?\n")
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# Here\n[a](other.md) [b](other.md#who-asks-it) [c](#here) [d](https://example.com/x)\n"
+        "[e](gone.md) [f](other.md#gone) [g](#gone)\n"
+    )
+    assert [*named.find_bad_links(tmp_path, page)] == [
+        "page.md: the link gone.md leads nowhere",
+        "page.md: the link other.md#gone leads to no heading",
+        "page.md: the link #gone leads to no heading",
+    ]
