@@ -1,5 +1,6 @@
 """The docs say what the code does, and what finds out that they do not any more."""
 
+import argparse
 import json
 import re
 from dataclasses import fields
@@ -8,7 +9,7 @@ from pathlib import Path
 from tools.docs import named
 from tools.docs.made import PARTS, update_pages
 
-from asyncamanda.cli import COMMANDS
+from asyncamanda.cli import COMMANDS, load_command
 from asyncamanda.commands.server import SUBCOMMANDS
 from asyncamanda.config.client import ClientConfig, NotifySettings, SshSettings
 from asyncamanda.core.agent.by_command import names_one_client
@@ -52,6 +53,27 @@ def test_every_command_of_the_server_is_in_its_page() -> None:
     """Each subcommand that `server --help` lists is explained."""
     page = (ROOT / "docs/server.md").read_text("utf-8")
     assert [name for name in SUBCOMMANDS if f"`server {name}" not in page] == []
+
+
+def takes_json(name: str) -> bool:
+    """Return whether a command, "server.enroll" for one within another, has --json."""
+    parser = argparse.ArgumentParser()
+    load_command(name).add_arguments(parser)
+    return "--json" in parser.format_help()
+
+
+def test_commands_without_json_are_named_and_all_others_have_their_shape() -> None:
+    """By the first sentence of the page, and by what is set in bold in it."""
+    page = (ROOT / "docs/json.md").read_text("utf-8")
+    commands = {name: name for name in COMMANDS if name != "server"}
+    commands |= {f"server {name}": f"server.{name}" for name in SUBCOMMANDS}
+    without = {name for name, module in commands.items() if not takes_json(module)}
+    sentence = page.partition("but for these: ")[2].partition(".")[0]
+    assert {*re.findall(r"`([a-z ]+)`", sentence)} == without
+    shapes = re.findall(r"^\*\*([a-z ]+)\*\*|`(history|run)`", page, re.MULTILINE)
+    shown = {one or other for one, other in shapes}
+    shown |= {name.partition(" ")[0] for name in shown} - {"server"}  # schedule show
+    assert {*commands} - without <= shown
 
 
 def test_every_amdump_that_a_client_is_told_to_run_names_that_client() -> None:
