@@ -147,3 +147,27 @@ def test_a_link_that_leads_nowhere_is_found(tmp_path: Path) -> None:
         "page.md: the link other.md#gone leads to no heading",
         "page.md: the link #gone leads to no heading",
     ]
+
+
+def test_a_claim_without_its_test_is_found(tmp_path: Path) -> None:
+    """It may stand on the next line of the point; and who has none says so."""
+    page = tmp_path / "page.md"
+    page.write_text(
+        "- One.\n  `tests/system/test_docs.py::test_x`\n- Two. Not tested.\n- Three.\n  More.\n"
+    )
+    assert [*named.find_bare_claims(page)] == ["page.md: no test is named for: - Three."]
+
+
+def test_a_page_that_is_gone_is_named(tmp_path: Path) -> None:
+    """Instead of passing for one in which all is well."""
+    (tmp_path / "docs").mkdir()
+    assert named.find_missing(tmp_path) == [f"there is no {page}" for page in named.STRICT]
+
+
+def test_every_part_of_the_package_is_in_the_architecture() -> None:
+    """Each package, and each of those within core, client and server, as a path."""
+    page = (ROOT / "docs/architecture.md").read_text("utf-8")
+    package = ROOT / "src/asyncamanda"
+    parts = {path.parent.relative_to(package) for path in package.rglob("__init__.py")}
+    assert len(parts) > 30
+    assert [str(part) for part in parts if part.parts and f"`{part}/" not in page] == []

@@ -6,20 +6,30 @@ from collections.abc import Iterator
 from pathlib import Path
 
 # whose words in backquotes are paths where they look like one; below src/asyncamanda, too
-STRICT = ("docs/protocol.md",)
+STRICT = (
+    "CONTRIBUTING.md",
+    "docs/architecture.md",
+    "docs/protocol.md",
+)
 PACKAGE = "src/asyncamanda"
+NOT_TESTED = "not tested"
 
-_FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 _PATH = re.compile(r"`((?![/~.])[\w.-]+(?:/[\w.-]*)+|[\w-]+\.(?:md|py|toml))(?:::(\w+))?`")
+_TEST = re.compile(r"`tests/[\w./-]+::test_\w+`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+_POINT = re.compile(r"^- .*(?:\n(?:  .*|(?=\n  )))*", re.MULTILINE)
 
 
 def find_missing(root: Path) -> list[str]:
     """Return a line for each thing that a page of `root` names and that is not there."""
     pages = sorted([*root.glob("*.md"), *root.glob("docs/**/*.md")])
     found = [line for page in pages for line in find_bad_links(root, page)]
-    return found + [line for page in STRICT for line in find_bad_names(root, root / page)]
+    if gone := [f"there is no {page}" for page in STRICT if not (root / page).exists()]:
+        return [*found, *gone]
+    found += [line for page in STRICT for line in find_bad_names(root, root / page)]
+    return found
 
 
 def find_bad_names(root: Path, page: Path) -> Iterator[str]:
@@ -44,6 +54,13 @@ def find_bad_links(root: Path, page: Path) -> Iterator[str]:
             yield f"{page.relative_to(root)}: the link {link} leads nowhere"
         elif anchor and anchor not in read_anchors(target):
             yield f"{page.relative_to(root)}: the link {link} leads to no heading"
+
+
+def find_bare_claims(page: Path) -> Iterator[str]:
+    """Yield a line for each point of a page that names no test, and is not said to have none."""
+    for point in _POINT.findall(_read(page)):
+        if not _TEST.search(point) and NOT_TESTED not in point.lower():
+            yield f"{page.name}: no test is named for: {point.splitlines()[0]}"
 
 
 def read_definitions(path: Path) -> set[str]:
