@@ -121,6 +121,15 @@ def test_of_two_copies_the_second_is_found_out_whatever_was_lost() -> None:
                     assert decide_machine(machine, held) is Finding.SECOND
 
 
+def test_who_has_the_key_alone_is_found_out_by_the_clients_next_start() -> None:
+    """It has no ticket, and so is taken for the client, until that comes with its own."""
+    for is_written in (True, False):
+        thief = replace(come(KNOWN, "", NOW), is_written=is_written)
+        assert thief.noted == Finding.LOST.value
+        assert decide_machine(thief, KNOWN.ticket) is Finding.SECOND
+        assert decide_machine(dispute(thief, "larch", NOW), thief.ticket) is Finding.SECOND
+
+
 def test_a_ticket_is_later_than_all_before() -> None:
     """By its number, though the clock may have been set back."""
     assert make_ticket(("",), NOW, RANDOM) == NEWEST

@@ -8,10 +8,13 @@ from pathlib import Path
 # whose words in backquotes are paths where they look like one; below src/asyncamanda, too
 STRICT = (
     "CONTRIBUTING.md",
+    "SECURITY.md",
     "docs/architecture.md",
     "docs/protocol.md",
+    "docs/security.md",
 )
 PACKAGE = "src/asyncamanda"
+CLAIMS = "docs/security.md"  # each point of which names its test
 NOT_TESTED = "not tested"
 
 _FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
@@ -29,7 +32,7 @@ def find_missing(root: Path) -> list[str]:
     if gone := [f"there is no {page}" for page in STRICT if not (root / page).exists()]:
         return [*found, *gone]
     found += [line for page in STRICT for line in find_bad_names(root, root / page)]
-    return found
+    return [*found, *find_bare_claims(root / CLAIMS)]
 
 
 def find_bad_names(root: Path, page: Path) -> Iterator[str]:
