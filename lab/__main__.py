@@ -28,9 +28,9 @@ def main() -> Exit:
     """Build the lab, tell the story with the real commands, and take the lab down again."""
     prefix = Path(sys.prefix)
     _tell(
-        "Hosts, made for a minute on this machine: an Amanda server, `amanda`, and two machines "
-        "that come and go, `laptop` and `tablet`, behind a hotel's router. Amanda and OpenSSH are "
-        "the real ones."
+        "Temporary hosts on this machine: an Amanda server, `amanda`, and two roaming machines,"
+        " `laptop` and `tablet`, behind a hotel's router. Amanda and OpenSSH are real."
+        ""
     )
     with Lab(prefix=prefix, clients=CLIENTS, nat=True) as lab:
         _furnish(lab)
@@ -38,7 +38,7 @@ def main() -> Exit:
         _tell_enrolling(lab)
         _tell_backup(lab)
         _tell_rest(lab)
-    _tell("All hosts are gone again, with all that was on them.")
+    _tell("All hosts have been removed, with everything on them.")
     return Exit.OK
 
 
@@ -73,19 +73,20 @@ def _tell_enrolling(lab: Lab) -> None:
 
 def _tell_backup(lab: Lab) -> None:
     laptop, server, tablet = lab.client, lab.server, lab.clients["tablet"]
-    _tell("4. Is a backup due? The server's word counts, and it was never asked.")
+    _tell("4. Is a backup due? The server decides, and it has not been asked yet.")
     _type(laptop, "asyncamanda check")
     _tell(
         "5. So the laptop asks. The tablet asks in the same moment; the server waits for a few "
-        "seconds for others, and makes one run for all who are there. Amanda calls them back "
-        "through the connections that they have made."
+        "seconds for others, and starts one run for all connected clients. Amanda reaches them "
+        "through the connections that they made."
+        ""
     )
     other = tablet.start(["asyncamanda", "run"], stdin=subprocess.DEVNULL)
     _type(laptop, "asyncamanda run")
     said = other.communicate(timeout=PATIENCE)
     if other.returncode:
         raise NotStoredError("demo-failed", f"the tablet says: {said}", "please report this")
-    _tell("6. Is it true? The server's ledger, and Amanda's own word:")
+    _tell("6. Check it: the server's ledger, and Amanda's own records:")
     _wait(lambda: not server.is_amdump_running(), server)
     _type(server, "asyncamanda server runs")
     _type(server, "runuser -u backup -- amadmin daily find")
@@ -98,13 +99,13 @@ def _tell_backup(lab: Lab) -> None:
 
 def _tell_rest(lab: Lab) -> None:
     laptop, server = lab.client, lab.server
-    _tell("7. From now on the timer's start, many times a day, finds nothing to do.")
+    _tell("7. From now on the timer's starts find nothing to do until the next backup is due.")
     connections = server.connections
     _type(laptop, "asyncamanda run -v")
     _type(laptop, "asyncamanda status")
     if server.connections != connections:
         raise NotStoredError("demo-failed", "the server was called again", "please report this")
-    _tell("8. What is held goes to a volume when it is much, at a time of day, or by hand.")
+    _tell("8. The holding disk is flushed to a volume at a threshold, daily, or by hand.")
     _type(server, "asyncamanda server flush daily")
     _wait(lambda: not _is_held(server), server)
     _type(server, "asyncamanda server runs")

@@ -1,3 +1,3 @@
-"""Backups with Amanda for machines that come and go."""
+"""Amanda backups for machines that are not always connected."""
 
 __version__ = "0.1.0"

@@ -32,24 +32,25 @@ class Command(Protocol):
 # name: what the list of commands says of it. Only the module that is asked for is loaded.
 COMMANDS = {
     "setup": "make this machine a client of an Amanda server",
-    "run": "check, and back up when due: what a timer starts",
-    "check": "say what is due, and why; change nothing",
-    "status": "say how the backup stands",
-    "history": "list what was tried, and how it went",
-    "doctor": "look at all that a backup needs, and say what mends it",
-    "notify": "try the ways to tell you, or show what waits for a desktop",
-    "schedule": "let this machine start the agent by itself",
-    "server": "enroll clients, and look after the server's side",
+    "run": "check, and back up if due (what the timer starts)",
+    "check": "show what is due and why, without changing anything",
+    "status": "show the state of the backup",
+    "history": "list past attempts and their results",
+    "doctor": "check everything a backup needs and suggest fixes",
+    "notify": "send a test notification, or show pending desktop notifications",
+    "schedule": "install, remove or show the timer",
+    "server": "enroll clients and administer the server",
 }
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints are ours."""
+    """A parser that raises UsageError."""
 
     def error(self, message: str) -> NoReturn:
-        if "@" in message or re.search(r":\S", message):  # it may cite a password
-            message = "there is a word that is not understood"
-        raise UsageError("usage", message, f"{self.prog} --help lists what is understood")
+        what, _, cited = message.partition(": ")
+        if "@" in cited or re.search(r":\S", cited):  # it may cite a password
+            message = f"{what} (not shown: a password may be in it)"
+        raise UsageError("usage", message, f"{self.prog} --help lists the options")
 
 
 def main(argv: list[str]) -> int:
@@ -117,8 +118,8 @@ def make_parser(argv: list[str]) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="asyncamanda",
         allow_abbrev=False,
-        description="Backups with Amanda for machines that come and go.",
-        epilog=f"The form of 2014 still works: {classic.USAGE}",
+        description="Amanda backups for machines that are not always connected.",
+        epilog=f"The classic form, of the 2014 script, still works: {classic.USAGE}",
     )
     parser.add_argument("--version", action="version", version=f"asyncamanda {__version__}")
     _add_commands(parser, COMMANDS, "", [word for word in argv if not word.startswith("-")])

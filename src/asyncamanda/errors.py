@@ -20,14 +20,14 @@ class Exit(IntEnum):
 
     OK = 0, "done, or nothing due; `status`: nothing fails and nothing is stale"
     USAGE = 64, "usage: the command line is wrong"
-    DATA = 65, "bad data: a file that was read makes no sense"
+    DATA = 65, "bad data: a file that was read is invalid"
     INTERNAL = 70, "a bug in asyncamanda"
     LATER = 75, "later: unreachable, deferred, queued elsewhere, or already running"
     PROTOCOL = 76, "the two sides do not understand each other"
     REFUSED = 77, "refused: the key, the host key, or a permission"
     CONFIGURATION = 78, "the configuration is wrong"
     NOT_STORED = 100, "the run ended and a wanted disk is not backed up; `status`: it is failing"
-    STALE = 101, "no backup for longer than `stale_after` (`run`: in the place of 75)"
+    STALE = 101, "no backup for longer than `stale_after` (`run`: instead of 75)"
 
 
 class AsyncamandaError(Exception):

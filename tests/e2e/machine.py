@@ -229,7 +229,11 @@ def _describe(end: dict[str, Any]) -> str:
         until = f" until {format_wall(end['until'])} at most" if end["until"] else ""
         return f"deferred by {' and '.join(reasons)}{until}"
     if end["error"] == "stale":
-        return "waits for its next try" if name == "waits" else end["message"].split("now: ")[1]
+        return (
+            "waits for its next try"
+            if name == "waits"
+            else end["message"].split("last attempt: ")[1]
+        )
     return "waits for its next try" if name == "waits" else str(end["message"])
 
 

@@ -119,16 +119,16 @@ def test_others_may_not_ask(office: Office) -> None:
     """Neither root nor the Amanda user: a clear error, and how to do it."""
     run = doctor(office, user="nobody")
     assert run.returncode == 77
-    assert "start it as root, or as backup" in run.stderr
+    assert "run it as root or as backup" in run.stderr
 
 
 def test_what_depends_on_a_bad_one_is_skipped(office: Office) -> None:
     """It says what to mend first, and nothing that misleads."""
     with broken(office, Break(on="mv {known} {known}.x", undo="mv {known}.x {known}")):
         lines = doctor(office).stdout.splitlines()
-    skipped = [line for line in lines if "first mend host-key" in line]
+    skipped = [line for line in lines if "fix host-key first" in line]
     assert [line.split()[1] for line in skipped] == ["server", "login", "gate", "disks", "clock"]
-    assert "to be mended: host-key" in lines[-1]
+    assert "fix: host-key" in lines[-1]
 
 
 # -- broken

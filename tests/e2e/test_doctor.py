@@ -246,7 +246,7 @@ def test_a_client_broken_in_many_ways_at_once(lab_prefix: Path) -> None:
         }
         bad = doctor(office)
         assert bad.returncode == 78
-        assert f"laptop: {len(troubles)} things are to be mended" in bad.stdout
+        assert f"laptop: {len(troubles)} problems to fix" in bad.stdout
 
 
 def test_a_client_broken_in_one_way_after_another(lab_prefix: Path) -> None:
@@ -351,7 +351,7 @@ def test_trouble_on_the_way(lab_prefix: Path) -> None:
     with lend_office(lab_prefix) as office:
         laptop = office.client("laptop")
         (trouble,) = amcheck(office)
-        words = "asyncamanda: laptop is not connected, or does not take this call"
+        words = "asyncamanda: laptop is not connected, or refused the request"
         assert (trouble.said, trouble.is_absence) == (words, True)
         connect(office)
         laptop.run(["rm", AMANDAD])

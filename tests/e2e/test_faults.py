@@ -69,12 +69,12 @@ def test_start_after_a_lost_connection_waits_until_the_run_has_settled(lab: Lab)
     for arguments in (["run"], ["run", "--force"]):
         second = ask(lab.client, *arguments)
         assert second.returncode == 75
-        assert "may still go on at the server" in second.stderr
+        assert "may still be running on the server" in second.stderr
     assert lab.server.amdump_count == 1
 
 
 def test_term_and_int_end_the_agent_within_two_seconds(lab: Lab) -> None:
-    """It says that the run goes on at the server; and so it does, to its end."""
+    """It says that the run continues on the server; and so it does, to its end."""
     agent = _start_slow_run(lab)
     for number in (signal.SIGTERM, signal.SIGINT):
         begun = time.monotonic()
@@ -150,12 +150,12 @@ def test_amdump_killed_at_the_server_keeps_the_next_one_waiting(lab: Lab) -> Non
     lab.server.run(["pkill", "-TERM", "-f", "/usr/sbin/amdump"])
     _, stderr = agent.communicate(timeout=30)
     assert agent.returncode == 100, stderr
-    assert "the run was cut off at the server" in stderr
+    assert "the run was cut off on the server" in stderr
     assert lab.server.is_amdump_running(), "nothing goes on, so this proves nothing"
     assert outcomes(lab.client) == ["killed"]
     second = ask(lab.client, "run")
     assert second.returncode == 75
-    assert "may still go on at the server" in second.stderr
+    assert "may still be running on the server" in second.stderr
     assert lab.server.amdump_count == 1
 
 
@@ -176,7 +176,7 @@ def test_a_dump_that_the_server_lost_looks_like_another_clients_failure(lab: Lab
     with lab.server.hung_amdump_freed():
         _, stderr = agent.communicate(timeout=120)
     assert agent.returncode == 75, stderr
-    assert "does not tell whose it was" in " ".join(stderr.split())
+    assert "does not show whose it was" in " ".join(stderr.split())
     claimed = [record.disk for record in parse_amandates(lab.client.amandates)[0]]
     lost = [disk for disk in claimed if not lab.server.stored("laptop", disk)]
     assert lost, "the server has all, so this proves nothing"

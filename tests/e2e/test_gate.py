@@ -277,7 +277,7 @@ def test_every_user_is_told_how_the_backup_stands(lab_prefix: Path) -> None:
             well = ask(laptop, "status", user=user)
             assert (well.returncode, well.stderr) == (0, "")
             assert well.stdout.startswith(
-                "all well: every disk has a backup that the server confirms"
+                "all well: every disk has a backup confirmed by the server"
             )
             assert re.search(
                 rf"^{DISK}: full, 3[67] MB, .* ago; next to(day|morrow) ", well.stdout, re.M

@@ -110,7 +110,7 @@ def test_two_gates_at_once_get_one_dispatcher(office: Office) -> None:
     assert len(office.pids("server dispatch")) == 1
     second = office.ask("server", "dispatch", check=False)
     assert second.returncode == 75
-    assert "a dispatcher runs already: pid" in second.stderr
+    assert "a dispatcher is already running: pid" in second.stderr
     office.client("laptop").heal()
     assert [code for code, _ in ends(agents)] == [0, 0]
     assert office.diary.count("the dispatcher is ready") == 1
@@ -135,7 +135,7 @@ def test_killed_run_is_missing_and_started_anew(office: Office) -> None:
     office.kill("amdump|/driver|dumper|chunker")
     ((code, words),) = ends([agent])
     assert code == 100, words
-    assert "the run ended without a word on it" in words
+    assert "the run ended without reporting it" in words
     wait_until("Amanda is told", lambda: f"force laptop {DISK}" in office.diary)
     _serves_both(office)
 
@@ -164,21 +164,21 @@ def test_bad_rows_and_configurations_stop_nobody(office: Office) -> None:
     office.kill("server dispatch")
     office.server.run(["/opt/asyncamanda/bin/python", "-c", _SPOIL], user="backup")
     _serves_both(office)
-    assert office.diary.count("is set aside, for its row makes no sense") == 3
+    assert office.diary.count("is set aside, because its row is invalid") == 3
     assert "a row of the ledger's verdicts makes no sense" in office.diary
     assert "gone: the Amanda configuration gone is of no use" in office.diary
     assert office.diary.count("the dispatcher is ready") == 2
 
 
 def test_broken_configuration_forgets_no_protection(office: Office) -> None:
-    """While somebody edits it Amanda cannot be told; it is, before that client's next run."""
+    """While somebody edits it Amanda could not be told; it is, before that client's next run."""
     agent = office.start("laptop")
     office.wait_for_dump("laptop")
     conf = office.server.read(CONF)
     office.server.append(CONF, "no-such-keyword 1\n", owner="backup")
     office.kill("amdump|/driver|dumper|chunker")
     assert ends([agent])[0][0] == 100
-    wait_until("Amanda cannot be told", lambda: f"force laptop {DISK}:" in office.diary)
+    wait_until("Amanda could not be told", lambda: f"force laptop {DISK}:" in office.diary)
     assert "is set to" not in office.diary
     office.server.write(CONF, conf, owner="backup")
     _serves_both(office)
@@ -208,7 +208,7 @@ def test_rebooted_server_serves_the_same_request(office: Office) -> None:
     office.client("laptop").heal()
     ((code, words),) = ends([agent])
     assert code == 0, words + office.diary
-    assert f"1 of 1 not backed up: {DISK} (the run ended without a word on it)" in office.diary
+    assert f"1 of 1 not backed up: {DISK} (the run ended without reporting it)" in office.diary
     assert f"force laptop {DISK}" in office.diary
     _serves_both(office)
     assert next(log.is_finished for log in office.dumps()) is False

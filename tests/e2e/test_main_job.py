@@ -25,7 +25,7 @@ def test_overdue_client_is_backed_up_and_then_left_alone(lab: Lab) -> None:
     check = ask(lab.client, "check")
     assert (check.returncode, check.stdout.splitlines()[0]) == (
         0,
-        "due: never backed up, for amandates lists no disk",
+        "due: never backed up: amandates lists no disk",
     )
 
     run = ask(lab.client, "run")
@@ -118,7 +118,7 @@ def test_password_in_a_file_or_in_the_command_line_works(lab: Lab) -> None:
     classic = ["-i", "0.0001", "-h", f"backup:{PASSWORD}@amanda", "-c", COMMAND]
     by_line = ask(lab.client, *classic, "-a", "/var/lib/amanda/amandates", user="backup")
     assert by_line.returncode == 0, by_line.stderr
-    assert "warning: everybody on this machine can read the password" in by_line.stderr
+    assert "warning: every user of this machine can read the password" in by_line.stderr
     assert PASSWORD not in by_line.stderr + by_line.stdout
     kept = lab.client.run(["grep", "-rl", PASSWORD, "/var/lib/asyncamanda"], check=False)
     assert kept.stdout == ""
@@ -188,7 +188,9 @@ def test_another_client_that_is_away_is_no_failure_of_ours(lab: Lab) -> None:
     said = " ".join(first.stderr.split())
     assert "amdump CONFIG --exact-match CLIENT" in said
     is_dumped = "exit status 5: an error, a dump that failed" in said
-    assert is_dumped or "exit status 9: an error, a dump without a result: it dumped nobody" in said
+    assert (
+        is_dumped or "exit status 9: an error, a dump without a result: it dumped no client" in said
+    )
     for disk in DISKS:
         assert bool(lab.server.stored("laptop", disk)) == is_dumped
     assert ask_json(lab.client, "check")["due"], "what is in doubt counts"

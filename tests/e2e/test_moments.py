@@ -102,7 +102,7 @@ def test_a_deferral_says_why_in_json_and_check_shows_each_condition(life: Life) 
     assert "34 %" in conditions["on_battery"]["found"]
     times = [datetime.fromisoformat(each["gives_in_at"]) for each in conditions.values()]
     assert times == sorted(times)
-    assert "holds back" in ask(life.laptop, "check").stdout
+    assert "not met" in ask(life.laptop, "check").stdout
 
 
 def test_who_forces_it_has_a_backup_at_any_moment(life: Life) -> None:
@@ -224,7 +224,7 @@ def test_a_request_that_waits_is_withdrawn_when_the_moment_turns_bad(life: Life)
     stdout, stderr = agent.communicate(timeout=40)
     assert agent.returncode == 75, stdout + stderr
     assert "deferred, because the network is metered" in stderr
-    wait_until("it is withdrawn", lambda: not life.office.view().get("waiting"))
+    wait_until("it was withdrawn", lambda: not life.office.view().get("waiting"))
     assert outcomes(life.laptop) == ["deferred"]
     assert life.office.server.amdump_count == 0
 

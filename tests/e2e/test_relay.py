@@ -191,7 +191,7 @@ def test_ten_sessions_are_enough_for_more_streams(office: Office) -> None:
         one.stdin = None
         one.communicate(timeout=30)
     assert [one.returncode for one in calls] == [0] * 12
-    assert office.diary.count("Amanda's call failed") == 0
+    assert office.diary.count("Amanda's request failed") == 0
     agent.terminate()
     agent.communicate()
 

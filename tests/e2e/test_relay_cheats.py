@@ -111,7 +111,7 @@ def test_word_of_a_stream_that_is_not_ones_own_is_nothing(office: Office) -> Non
     _, said = call.communicate(timeout=20)
     shown = r"\x1b[2Jmine\x0a\u202e\x0d\udcff\x9b"
     assert (call.returncode, said) == (3, f"asyncamanda: {shown}\n")
-    assert f"thief: Amanda's call failed: {shown}\n" in office.diary
+    assert f"thief: Amanda's request failed: {shown}\n" in office.diary
     assert office.diary.replace("\n", "").isprintable()
     for talk in talks:
         talk.program.communicate()

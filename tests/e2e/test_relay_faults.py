@@ -56,7 +56,7 @@ def test_link_that_is_down_for_half_a_minute(office: Office) -> None:
     ((code, words),) = ends([tower], 20)  # it need not wait for the other
     assert code == 0, words
     see_end(office, calls)
-    wait_until("the retry is held", lambda: "Amanda's call waits for the client" in office.diary)
+    wait_until("the retry is held", lambda: "Amanda's request waits for the client" in office.diary)
     time.sleep(max(0, cut_at + 30 - time.monotonic()))  # how long the link is down is the test
     assert office.server.is_amdump_running()
     office.client("laptop").heal()
@@ -98,7 +98,7 @@ def test_client_that_sleeps_for_five_minutes(office: Office) -> None:
     calls = office.pids(CALL)
     office.client("laptop").run(["pkill", "-STOP", "."])
     see_end(office, calls)
-    wait_until("the retry is held", lambda: "Amanda's call waits for the client" in office.diary)
+    wait_until("the retry is held", lambda: "Amanda's request waits for the client" in office.diary)
     office.shift_clocks(timedelta(minutes=5))
     office.client("laptop").heal()
     office.client("laptop").run(["pkill", "-CONT", "."])
@@ -227,7 +227,7 @@ def test_killed_dispatcher_forgets_nobody_who_is_awaited(office: Office) -> None
     calls = office.pids(CALL)
     office.client("laptop").cut()
     see_end(office, calls)
-    wait_until("the retry is held", lambda: "Amanda's call waits for the client" in office.diary)
+    wait_until("the retry is held", lambda: "Amanda's request waits for the client" in office.diary)
     office.kill("server dispatch")
     wait_until("the next is held", lambda: office.diary.count("waits for the client") == 2, 30)
     office.client("laptop").heal()

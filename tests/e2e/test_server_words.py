@@ -38,12 +38,12 @@ def test_a_broken_configuration_is_told(office: Office, place: str, line: str, s
     wait_until("it is noticed", lambda: said in office.diary, 60)
     refused = office.backup("tower")
     assert refused.returncode == 78, refused.stderr + office.diary
-    assert "the Amanda configuration daily is of no use: " in refused.stderr
+    assert "cannot use the Amanda configuration daily: " in refused.stderr
     assert said in refused.stderr
     assert said in office.view()["fault"]
     assert said in office.ask("server", "queue").stdout
     office.server.write(place, whole, owner="backup")
-    wait_until("that is noticed, too", lambda: "in order again" in office.diary, 60)
+    wait_until("that is noticed, too", lambda: "usable again" in office.diary, 60)
     office.client("laptop").heal()
     ((code, words),) = ends([agent])
     assert code == 0, words + office.diary

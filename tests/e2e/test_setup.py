@@ -85,8 +85,8 @@ def test_nothing_is_changed_unasked(fresh: Lab) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--new-config", "mobile"), "belong together"),
-        (("--vtapes", "/srv/x"), "belong together"),
+        (("--new-config", "mobile"), "must be given together"),
+        (("--vtapes", "/srv/x"), "must be given together"),
         (("--new-config", "../x", "--vtapes", "/srv/x", "--size", "2GB"), "--new-config: "),
         (("--new-config", "m", "--vtapes", "srv/x", "--size", "2GB"), "--vtapes is not"),
         (("--new-config", "m", "--vtapes", '/srv/"x', "--size", "2GB"), "--vtapes is not"),

@@ -217,7 +217,7 @@ def test_copy_on_a_terminal_is_asked(office: Office) -> None:
     for answer in ("no", "yes"):
         terminal = Terminal(copy, "setup", "amanda", "--no-schedule", "--name", "copy")
         terminal.expect("two machines use the key of laptop")
-        terminal.expect("is it to get a new key?")
+        terminal.expect("Make a new key for it?")
         assert copy.backup_key == key
         terminal.type(answer)
         if answer == "yes":

@@ -26,7 +26,7 @@ HUGE = 30_000_000  # more than lies on the way, so that the client's programs ar
 TOML = "/etc/asyncamanda/client.toml"
 CALL = "^/usr/bin/ssh -x .* laptop .*amandad"
 WATCH = {"silence": "25s", "dump_silence": "12s", "least_kilobytes": 64, "step": "4s"}
-SILENT = "no more than 64 kB came of its dump within 12s"
+SILENT = "no more than 64 kB of its dump arrived within 12s"
 
 
 @pytest.fixture

@@ -74,6 +74,6 @@ def test_a_client_whose_disks_cannot_all_be_said_is_told_so(office: Office) -> N
     office.server.append("/etc/amanda/daily/disklist", "".join(lines), owner="backup")
     run = office.backup("laptop")
     assert run.returncode == 78, run.stderr
-    assert "the server cannot tell this client how its disks stand" in run.stderr
+    assert "the server cannot tell this client the state of its disks" in run.stderr
     assert "laptop: the server cannot tell" in office.diary
     assert office.server.path(f"{STATE}/dispatcher.log").stat().st_size < 10_000

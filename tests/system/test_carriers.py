@@ -218,7 +218,7 @@ def test_a_carrier_that_dies_at_the_wrong_moment_leaves_nothing(ground: Ground) 
     carrier.theirs.close()
     assert ground.wait(ssh)[0] == 255
     assert not ground.relay.is_busy
-    assert ground.log().count("Amanda's call failed") == 1
+    assert ground.log().count("Amanda's request failed") == 1
     ground.leave(line, is_lost=False)
     ground.relay.drop("laptop")
     assert count_descriptors() == before

@@ -91,7 +91,7 @@ def test_a_command_that_is_killed_at_the_server(rig: Rig, command: str, status: 
     rig.configure(command=f"mark; {command}")
     done = rig.run("run", "--json")
     assert (done.exit, done.json["error"]) == (100, "run-killed")
-    assert f"the run was cut off at the server, exit status {status}" in done.json["message"]
+    assert f"the run was cut off on the server, exit status {status}" in done.json["message"]
     (row,) = rig.run("history", "--json").json
     assert (row["outcome"], row["exit_status"]) == ("killed", status)
     assert rig.memory().attempts[0].outcome is Outcome.KILLED
@@ -149,7 +149,7 @@ def test_a_command_that_moves_nothing_is_made_once_an_interval(rig: Rig, form: s
     if form == "configured":
         asked = start("-v")
         assert (asked.exit, rig.marks()) == (75, 1)
-        assert "the last run went well and did not dump any disk of this client" in asked.stderr
+        assert "the last run succeeded but did not dump any disk of this client" in asked.stderr
         assert start("--force").exit == 100
         assert rig.marks() == 2
 
@@ -216,7 +216,7 @@ def test_what_an_incomplete_run_dumped_counts(rig: Rig) -> None:
     assert (silent.exit, silent.stdout, silent.stderr) == (75, "", "")
     told = rig.run("run", "-v")
     assert told.exit == 75
-    assert "the last run went well and did not dump /etc; the next try is at" in told.stderr
+    assert "the last run succeeded but did not dump /etc; the next try is at" in told.stderr
     assert rig.run("run", "--force").exit == 0
 
 
@@ -233,14 +233,14 @@ def test_a_forced_run_wants_every_disk(rig: Rig) -> None:
 @pytest.mark.parametrize(
     ("status", "exit_code", "words"),
     [
-        (2, 0, "with remarks (exit status 2: strange output from a dump)"),
+        (2, 0, "with warnings (exit status 2: strange output from a dump)"),
         (16, 100, "the run failed, exit status 16: a tape error"),
     ],
 )
 def test_the_status_of_amdump_is_a_sum_of_bits(
     rig: Rig, status: int, exit_code: int, words: str
 ) -> None:
-    """Strange is a success with remarks; the rest is told apart."""
+    """Strange is a success with warnings; the rest is told apart."""
     script = f"#!/bin/sh\ndump /home\nexit {status}\n"
     rig.server.write(f"{rig.stage}/amdump", script, mode=0o755)
     done = rig.wait(rig.classic(f"{rig.stage}/amdump daily"))

@@ -103,7 +103,7 @@ def test_a_run_that_began_then_is_one_like_any_other(gate: Gate) -> None:
     begun, _, _ = ahead(NEVER, DAY).partition("running()")
     gate.play(f"if visit > 2: die()\n{begun}running(); die()", **keys)
     done = run_later(gate, DAY)
-    assert (done.exit, "the run goes on at the server" in done.stderr) == (75, True), done.stderr
+    assert (done.exit, "the run continues on the server" in done.stderr) == (75, True), done.stderr
     assert gate.outcomes() == [Outcome.LOST]
 
 
@@ -114,7 +114,9 @@ def test_a_rehearsal_says_that_the_server_would_be_greeted(gate: Gate) -> None:
     assert "would" not in gate.run("--dry-run").stdout
     said = run_later(gate, DAY, "--dry-run").stdout
     assert said.startswith("not due: ")
-    assert "would greet backup@amanda, as once a day, and back up if it has a new disk" in said
+    assert (
+        "would contact backup@amanda for the daily check, and back up if it has a new disk" in said
+    )
     assert "would connect" not in said
     assert gate.visits() == 1
 

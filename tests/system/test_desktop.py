@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ALICE, BOB = 41_001, 41_002  # which no machine gives away
 LEFT = "/var/lib/asyncamanda/client/desktop.json"
-TEST = "a test from laptop: this is how you are told"
+TEST = "a test notification from laptop"
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_without_a_session_there_is_no_desktop(desktops: Desktops) -> None:
     desktops.rig.laptop.remove(f"/run/user/{BOB}/bus")
     config = desktops.rig.config
     done = desktops.rig.run("notify", "--test", "--config", config, user="bob")
-    assert (done.exit, "no desktop session" in done.stdout) == (75, True)
+    assert (done.exit, "no open desktop session" in done.stdout) == (75, True)
 
 
 def test_the_amanda_user_leaves_it_and_root_shows_it(desktops: Desktops) -> None:
@@ -142,7 +142,7 @@ def test_a_user_who_takes_nothing_does_not_keep_it_from_the_next(desktops: Deskt
     leave(rig)
     done = rig.run("notify", "--desktop", "--json")
     (row,) = done.json
-    assert (done.exit, row["problem"]) == (0, "no desktop of theirs takes notifications")
+    assert (done.exit, row["problem"]) == (0, "none of their desktops accepts notifications")
     assert is_left(rig)
     assert done.seconds < 12
 

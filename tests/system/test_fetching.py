@@ -252,7 +252,7 @@ def test_a_dispatcher_whose_code_is_newer_on_the_disk_gives_way(gates: Gates) ->
     gates.rig.until(lambda: "the dispatcher is ready" in gates.diary, "it serves")
     old = gates.dispatchers()
     server.run(["find", COPY, "-name", "desk.py", "-exec", "touch", "{}", "+"])
-    gates.rig.until(lambda: "this dispatcher gives way" in gates.diary, "it is seen", 60)
+    gates.rig.until(lambda: "this dispatcher ends" in gates.diary, "it is seen", 60)
     gates.rig.until(lambda: gates.diary.count("is ready") == 2, "another one serves", 60)
     assert gates.dispatchers() != old
     assert gate.poll() is None
@@ -270,7 +270,7 @@ def test_want_of_descriptors_is_told_and_passes(gates: Gates, left: int) -> None
     _limit(gates, pid, max(n for n in bounds if n - sum(fd < n for fd in used) == left))
     code, said, stderr = gates.end(gates.start())
     assert (code, said) == (75, None)
-    assert "asyncamanda gate: the server can open no more descriptors now" in stderr
+    assert "asyncamanda gate: the server cannot open more file descriptors now" in stderr
     _limit(gates, pid, 1024)
     gate = gates.start()
     gates.rig.until(lambda: len(list(folder.iterdir())) >= len(used) + 3, "it is let in")

@@ -139,7 +139,7 @@ def test_a_log_that_nobody_can_take_in_is_set_aside(
     monkeypatch.setattr(intake, "parse_run_log", stumble)
     aside: set[str] = set()
     said = [list(take_in_all(ledger, files.settings, gone, NEW_YEAR, aside=aside)) for _ in "12"]
-    assert "is set aside, for it cannot be taken in: ZeroDivisionError('a bug')" in said[0][0]
+    assert "is set aside because it cannot be imported: ZeroDivisionError('a bug')" in said[0][0]
     assert f"log.{TUESDAY}.0 taken in" in said[0][1]
     assert (said[1], aside) == ([], {f"log.{MONDAY}.0"})
 
@@ -285,7 +285,7 @@ def test_a_run_that_goes_on_is_not_taken_in(
     for text in (BEGIN + BROKEN, BEGIN + BROKEN + END):  # whatever it says of its end
         put(logdir, MONDAY, text)
         lines = list(take_in_all(ledger, files.settings, is_alive, NEW_YEAR))
-        assert lines == [f"{path.name} is of a run that goes on"]
+        assert lines == [f"{path.name} is of a run in progress"]
         assert asked[-1] == (MONDAY, 101, round(path.stat().st_mtime, 3))
         assert (ledger.recent_runs(), ledger.logs_taken("daily")) == ([], {})
     put(logdir, MONDAY, BEGIN + BROKEN + DUMPED + END)

@@ -930,7 +930,7 @@ def test_a_run_that_makes_no_sense_is_set_aside_and_stops_nothing(
     spoil(ledger, "runs", column, bad.id)
     assert [run.id for run in ledger.live_runs()] == [good.id]
     (words,) = ledger.set_bad_rows_aside(NOON)
-    assert words.startswith(f"run {bad.id} of the ledger is set aside, for its row makes no sense:")
+    assert words.startswith(f"run {bad.id} of the ledger is set aside because its row is invalid:")
     assert ledger.set_bad_rows_aside(NOON) == []
     assert [run.id for run in ledger.recent_runs("daily")] == [good.id]
     assert not ledger.mean_duration("daily")

@@ -21,7 +21,7 @@ def _assert_lost(rig: Rig, done: Done) -> None:
     assert done.json["error"] == "connection-lost"
     message = done.json["message"]
     assert "the connection to amanda broke while the command ran" in message
-    assert "it may go on at amanda, and does not count as a backup" in message
+    assert "it may still be running on amanda, and does not count as a backup" in message
     (attempt,) = rig.memory().attempts
     assert attempt.outcome is Outcome.LOST
     assert rig.memory().confirmed == {}
@@ -86,13 +86,13 @@ def test_a_lost_run_settles_before_the_next_starts_and_that_backs_up_anew(rig: R
     assert rig.wait(agent).exit == 75
     waiting = rig.run("run", "--json")
     assert (waiting.exit, waiting.json["error"]) == (75, "run-unsettled")
-    assert "may still go on at the server" in waiting.json["message"]
+    assert "may still be running on the server" in waiting.json["message"]
     assert "the connection to amanda broke" in waiting.json["message"]
     assert rig.marks() == 1
     forced = rig.run("run", "--force", "--json")
     assert (forced.exit, rig.marks()) == (75, 1)
     status = rig.run("status")
-    assert "waits until" in status.stdout
+    assert "waiting until" in status.stdout
     rig.let_go()
     # amandates moved in the lost run; that is no reason to be content
     rig.until(lambda: rig.run("run", "--json").exit == 0, "a new backup after `settle`", 60)
@@ -107,11 +107,11 @@ def test_the_classic_form_waits_an_hour(rig: Rig) -> None:
     rig.signal(rig.sessions(), "KILL")
     done = rig.wait(agent)
     assert done.exit == 75
-    assert "it may go on at amanda" in done.stderr
+    assert "it may still be running on amanda" in done.stderr
     assert "no second one is started before" in done.stderr
     again = rig.wait(rig.classic(COMMAND))
     assert (again.exit, rig.marks()) == (75, 1)
-    assert "may still go on at the server" in again.stderr
+    assert "may still be running on the server" in again.stderr
     (attempt,) = rig.memory().attempts
     settles_at = attempt.ended_at + timedelta(hours=1)
     assert f"before {settles_at:%Y-%m-%d %H:%M};" in done.stderr

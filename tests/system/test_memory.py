@@ -138,7 +138,7 @@ def test_a_full_disk_stops_it_before_the_command(rig: Rig) -> None:
         rig.laptop.free_disk()
     assert (done.exit, rig.marks()) == (75, 0)
     assert "cannot be written: No space left on device" in done.stderr
-    assert "Make room there" in done.stderr
+    assert "Free some space there" in done.stderr
 
 
 def test_a_state_folder_with_hardly_any_room(rig: Rig) -> None:
@@ -234,7 +234,7 @@ def test_never_backed_up_is_stale_after_as_long(rig: Rig) -> None:
     _remember_since(rig, timedelta(days=4))
     done = rig.run("run")
     assert done.exit == 101
-    assert "never backed up, and that is known for 4d" in done.stderr
+    assert "no backup since this client was set up 4d ago" in done.stderr
 
 
 def test_stale_replaces_nothing_but_later(rig: Rig) -> None:

@@ -239,7 +239,7 @@ def test_a_client_that_is_away_is_told_of_at_once(home: Path) -> None:
         [*argv, "laptop", COMMAND], check=False, capture_output=True, text=True, timeout=10
     )
     assert done.returncode == 255
-    assert "asyncamanda: laptop is not connected, or does not take this call\n" in done.stderr, (
+    assert "asyncamanda: laptop is not connected, or refused the request\n" in done.stderr, (
         done.stderr
     )
     assert time.monotonic() - began_at < 2

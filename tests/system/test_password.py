@@ -47,7 +47,7 @@ def test_a_password_file_that_is_open_to_others(rig: Rig, mode: int) -> None:
     before = rig.server.connections
     done = rig.run("run")
     assert done.exit == 77
-    assert "password_file /srv/password is open to others" in done.stderr
+    assert "password_file /srv/password can be read by others" in done.stderr
     assert "chown backup /srv/password; chmod 600 /srv/password" in done.stderr
     assert SECRET not in done.stderr
     assert rig.server.connections == before
@@ -77,7 +77,7 @@ def test_a_password_in_the_command_line_is_warned_about(rig: Rig) -> None:
     rig.set_password(SECRET)
     done = rig.wait(rig.classic("dump /home", f"carol:{SECRET}@amanda"))
     assert done.exit == 0
-    assert "warning: everybody on this machine can read the password" in done.stderr
+    assert "warning: every user of this machine can read the password" in done.stderr
     assert "connected to carol@amanda;" in done.stderr
     assert SECRET not in done.stdout + done.stderr
 

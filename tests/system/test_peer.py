@@ -85,7 +85,7 @@ def test_a_key_that_was_made_anew_has_no_backup_yet(gate: Gate) -> None:
     remake_key(gate.rig)
     check = gate.rig.run("check")
     assert check.stdout.startswith("due: the server was never asked\n"), check.stdout
-    assert "what was remembered does not count, for this machine's key is another" in check.stdout
+    assert "what was remembered no longer counts: this machine's key is another" in check.stdout
     gate.play(NEVER)
     assert_asked_anew(gate, gate.run())
 
@@ -108,7 +108,7 @@ def test_a_server_elsewhere_has_no_backup_yet(gate: Gate) -> None:
         gate.play(NEVER, server=PORT)
         done = gate.run()
         assert_asked_anew(gate, done)
-    assert "what was remembered does not count, for the server's address is another" in done.stderr
+    assert "what was remembered no longer counts: the server's address is another" in done.stderr
 
 
 def test_what_the_server_was_asked_for_before_is_history(gate: Gate) -> None:
@@ -188,7 +188,7 @@ def test_what_another_server_was_sent_does_not_count(rig: Rig) -> None:
     assert rig.run("check").stdout.startswith("not due")
     with rig.sshd():
         rig.configure(server=PORT)
-        assert rig.run("check").stdout.startswith("due: /home without a backup that counts")
+        assert rig.run("check").stdout.startswith("due: /home has no backup that counts")
         assert rig.run("run").exit == 0
         assert rig.run("check").stdout.startswith("not due")
     assert [attempt.outcome for attempt in rig.memory().attempts] == [Outcome.BACKED_UP]

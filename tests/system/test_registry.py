@@ -201,7 +201,7 @@ def test_what_does_not_fit_is_refused(desk: Desk) -> None:
 
 def test_clients_are_listed(desk: Desk) -> None:
     """Each with its key's fingerprint; who has never been there is told so."""
-    assert "nobody is enrolled" in desk.run("clients").stdout
+    assert "no client is enrolled" in desk.run("clients").stdout
     assert desk.enroll("phone", desk.phone).returncode == 0
     (client,) = answer(desk.run("clients", "--json"))
     fingerprint = client.pop("fingerprint")
@@ -222,7 +222,7 @@ def test_who_is_enrolled_needs_no_key_to_be_enrolled_again(desk: Desk) -> None:
     """It keeps the one that it has, and the way in which Amanda calls it."""
     unknown = desk.run("enroll", "phone")
     assert unknown.returncode == 64, unknown.stderr
-    assert "phone is not enrolled yet: name its key" in unknown.stderr
+    assert "phone is not enrolled yet: its key is needed" in unknown.stderr
     assert desk.enroll("phone", desk.phone, "--direct").returncode == 0
     before = desk.text
     again = desk.run("enroll", "phone", "--json")

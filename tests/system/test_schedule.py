@@ -411,7 +411,7 @@ def test_who_is_not_root_may_look_only(ground: Ground) -> None:
     for what in ("install", "remove"):
         done = ground.schedule(what, "--yes", user="backup")
         assert done.exit == 77
-        assert "start it as root" in done.stderr
+        assert "run it as root" in done.stderr
     assert ground.schedule("show", user="backup").exit == 0
 
 
@@ -437,7 +437,7 @@ def test_a_masked_unit_is_left_alone(ground: Ground) -> None:
     mask.symlink_to("/dev/null")
     done = ground.schedule("install", "--kind", "systemd", "--yes")
     assert done.exit == 77
-    assert "is no plain file" in done.stderr
+    assert "is not a regular file" in done.stderr
     mask.unlink()
 
 
@@ -549,7 +549,7 @@ def test_a_half_installed_schedule_can_be_removed(ground: Ground) -> None:
     failed = ground.schedule("install", "--yes")
     assert failed.exit == 77
     assert "systemctl enable asyncamanda-nudge.service: it is broken" in failed.stderr
-    assert "half done" in ground.schedule("show").stdout
+    assert "incomplete" in ground.schedule("show").stdout
     assert ground.schedule("remove", "--yes").exit == 0
     assert ground.etc() == before
 

@@ -56,8 +56,8 @@ def test_every_user_is_told_the_same_as_root(private: Rig) -> None:
     assert first_line(user) == first_line(root)
     assert disk_lines(user) == disk_lines(root)
     assert disk_lines(root)[0].startswith("/home: full, less than a minute ago; next ")
-    assert "as the agent left it less than a minute ago, today " in user.stdout
-    assert "as the agent left it" not in root.stdout
+    assert "as of the agent's last start, less than a minute ago, today " in user.stdout
+    assert "as of the agent's last start," not in root.stdout
 
 
 def test_json_is_the_same_but_for_what_only_root_knows(private: Rig) -> None:
@@ -102,7 +102,7 @@ def test_what_keeps_the_next_try_waiting_is_told_to_every_user(rig: Rig) -> None
         assert "amandates: dated in the future, no evidence of a backup: /odd at " in done.stdout
         told.append([line for line in done.stdout.splitlines() if line.startswith("next try: ")])
     assert told[0] == told[1]
-    assert told[0][0].startswith("next try: the first start after ")
+    assert told[0][0].startswith("next try: at the first start after ")
 
 
 def test_an_old_summary_becomes_overdue_and_stale_by_itself(private: Rig) -> None:
@@ -113,7 +113,7 @@ def test_an_old_summary_becomes_overdue_and_stale_by_itself(private: Rig) -> Non
         private.laptop.write(SUMMARY, json.dumps(age(value, days)), owner="backup")
         done = ask(private, "status")
         assert (done.exit, first_line(done)[: len(word)]) == (code, word)
-        assert f"as the agent left it {days} days ago" in done.stdout
+        assert f"as of the agent's last start, {days} days ago" in done.stdout
 
 
 def age(value: Any, days: int) -> Any:
@@ -183,9 +183,9 @@ def test_other_commands_say_who_may(rig: Rig, words: list[str], closed: str) -> 
     assert done.exit == 77
     assert "backup" in done.json["message"]
     if words != ["doctor"] or closed == "client.toml":
-        assert done.json["message"].startswith("only root and the Amanda user (backup) may do this")
+        assert done.json["message"].startswith("only root and the Amanda user (backup) can do this")
         assert "sudo" in done.json["hint"]
-        assert "`asyncamanda status` works for everybody" in done.json["hint"]
+        assert "`asyncamanda status` works for every user" in done.json["hint"]
     assert rig.laptop.read(f"{CLIENT}/memory.json") == before
 
 

@@ -27,7 +27,7 @@ def test_a_signal_while_the_command_runs(rig: Rig, number: signal.Signals) -> No
     done = rig.wait(agent)
     assert time.monotonic() - told_at < 2
     assert done.exit == 75
-    assert f"stopped by {number.name}; it may go on at amanda" in done.stderr
+    assert f"stopped by {number.name}; it may still be running on amanda" in done.stderr
     assert rig.is_held()
     assert rig.ssh_processes() == []
     assert rig.memory().attempts[-1].outcome is Outcome.INTERRUPTED
@@ -46,7 +46,7 @@ def test_a_signal_while_connecting(rig: Rig, number: signal.Signals) -> None:
     assert time.monotonic() - told_at < 2
     assert done.exit == 75
     assert "stopped before the command was started" in done.stderr
-    assert "nothing runs at the server" in done.stderr
+    assert "nothing runs on the server" in done.stderr
     assert rig.memory().attempts[-1].outcome is Outcome.STOPPED
     assert rig.memory().started is None
 
@@ -61,7 +61,7 @@ def test_a_kill_leaves_no_ssh_behind_and_is_noticed_by_the_next_start(rig: Rig) 
     assert agent.wait(5) == -signal.SIGKILL
     again = rig.wait(rig.classic(COMMAND))
     assert (again.exit, rig.marks()) == (75, 1)
-    assert "may still go on at the server" in again.stderr
+    assert "may still be running on the server" in again.stderr
     assert "died while the command ran" in again.stderr
     assert "running already" not in again.stderr
 

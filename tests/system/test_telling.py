@@ -223,7 +223,7 @@ def test_a_file_of_urls_that_others_can_read_is_not_used(tmp_path: Path, mode: i
     file.chmod(mode)
     (sent,) = tell(NotifySettings(desktop=False, urls_file=file), tmp_path).values()
     assert (sent.channel, sent.is_mistake) == ("urls_file", True)
-    assert "open to others" in str(sent.problem)
+    assert "can be read by others" in str(sent.problem)
 
 
 def test_a_file_of_urls_that_is_none(tmp_path: Path) -> None:
@@ -278,9 +278,9 @@ def test_a_watchdog_that_says_no_is_a_problem(
     ("url", "words"),
     [
         (f"http://127.0.0.1:1/{SECRET}", "Connection refused"),
-        (f"http://127.0.0.1:port/{SECRET}", "no web address"),
+        (f"http://127.0.0.1:port/{SECRET}", "not a web address"),
         (f"http://u:{SECRET}@127.0.0.1:99999999/{SECRET}", ""),
-        (f"http://[{SECRET}/", "no web address"),
+        (f"http://[{SECRET}/", "not a web address"),
         (f"http://{SECRET * 50}.invalid/", ""),
     ],
 )
@@ -400,12 +400,12 @@ def test_the_command_tries_every_channel(rig: Rig) -> None:
         "mail": None,
         "urls_file": rows["urls_file"],
     }
-    assert "open to others" in rows["urls_file"]
+    assert "can be read by others" in rows["urls_file"]
     user, _, text = rig.laptop.read("/srv/mail/mail").partition("\n")
     assert user == "backup"
-    assert "Subject: asyncamanda: a test from laptop: this is how you are told" in text
+    assert "Subject: asyncamanda: a test notification from laptop" in text
     shown = rig.run("notify", "--test")
-    assert "open to others" in shown.stdout
+    assert "can be read by others" in shown.stdout
     assert SECRET not in done.stdout + done.stderr + shown.stdout + shown.stderr
     rig.laptop.remove(path)
 

@@ -93,7 +93,7 @@ def test_a_run_that_stands_is_killed_and_its_half_written_files_go(
         assert watchdog.was_killed
 
     (said,) = watch(run, tmp_path, look)
-    assert said == f"run 1 ({STAMP}) is killed: nothing came of the run for 8s"
+    assert said == f"run 1 ({STAMP}) is killed: the run made no progress for 8s"
     leader.wait(10)
     assert not run.is_alive()
     assert not has_session(leader.pid, run.row.pid_started)
@@ -309,6 +309,6 @@ def test_a_chunker_that_has_closed_its_file_still_waits_for_its_dumper(
 
     assert watch(run, tmp_path, look) == [
         "laptop: the dumper of its dump has died: its streams are cut",
-        f"laptop: its dump still stands: the process {chunker.pid} of it is ended",
+        f"laptop: its dump is still stuck: its process {chunker.pid} is ended",
     ]
     assert chunker.wait(10) == -signal.SIGTERM

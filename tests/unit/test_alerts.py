@@ -198,7 +198,7 @@ def test_an_alert_says_who_and_what_and_what_to_do() -> None:
         (AlertKind.FAILED, "the backup of laptop failed"),
         (AlertKind.STALE, "laptop was never backed up"),
         (AlertKind.RECOVERED, "laptop is backed up again"),
-        (AlertKind.TEST, "a test from laptop: this is how you are told"),
+        (AlertKind.TEST, "a test notification from laptop"),
     ],
 )
 def test_each_kind_has_its_words(kind: AlertKind, words: str) -> None:

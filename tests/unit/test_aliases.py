@@ -20,7 +20,7 @@ def test_each_client_has_an_alias() -> None:
         "    ControlMaster no",
         "    ControlPath /var/lib/asyncamanda/server/run/relay/laptop",
         '    ProxyCommand sh -c "echo asyncamanda: %n is not connected, '
-        'or does not take this call >&2"',
+        'or refused the request >&2"',
     ]
     assert second == first.replace("laptop", "tablet.example.org")
 

@@ -116,7 +116,7 @@ def test_an_echo_is_dropped_where_another_line_tells_more() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "laptop is not connected, or does not take this call",
+        "laptop is not connected, or refused the request",
         "laptop is not connected",
         "laptop has left",
         "laptop does not open a stream",

@@ -94,10 +94,10 @@ def test_what_is_skipped_names_the_root_of_it() -> None:
     assert find_cause(NEEDS["server"], done, {}) == "key"
     assert find_cause(NEEDS["login"], done, {"server": "key"}) == "key"
     assert find_cause(NEEDS["key"], done, {}) is None
-    assert skip("login", "key", done).found == "skipped: first mend key"
+    assert skip("login", "key", done).found == "skipped: fix key first"
     away = {"server": ended(ABSENT)}
     assert find_cause(NEEDS["login"], away, {}) == "server"
-    assert skip("login", "server", away).found == "skipped: the server is away"
+    assert skip("login", "server", away).found == "skipped: the server cannot be reached"
     assert find_cause(NEEDS["login"], {"server": ended(WARNING)}, {}) is None
 
 
@@ -105,7 +105,7 @@ def test_the_sum_and_the_value() -> None:
     """What is bad first; the health in a word."""
     assert sum_up_client([ended(OK), ended(SKIPPED)]) == "all well"
     checks = [ended(WARNING), Check("server", ABSENT, ""), Check("tar", BAD, "")]
-    assert sum_up_client(checks) == "to be mended: tar; away: server; worth a look: key"
+    assert sum_up_client(checks) == "fix: tar; not reachable: server; warnings: key"
     value = client_check_value(ended(WARNING))
     assert value == {
         "check": "key",

@@ -54,7 +54,7 @@ def test_a_command_within_a_command_is_needed(
 ) -> None:
     """`server` alone does nothing; its own help is what the hint names."""
     assert main(argv) == 64
-    assert "hint: asyncamanda server --help lists what is understood" in capsys.readouterr().err
+    assert "hint: asyncamanda server --help lists the options" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("client", ["run", "server", "clients"])

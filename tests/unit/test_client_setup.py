@@ -59,8 +59,8 @@ def test_what_is_said_counts() -> None:
     ("said", "words"),
     [
         (replace(GOOD, server="-oProxyCommand=x"), "SERVER: "),
-        (replace(GOOD, server="a:hunter2@x"), "SERVER: a password"),
-        (replace(GOOD, via="a:hunter2@x"), "--via: a password"),
+        (replace(GOOD, server="a:hunter2@x"), "SERVER: no password"),
+        (replace(GOOD, via="a:hunter2@x"), "--via: no password"),
         (replace(GOOD, name="a b"), "--name: "),
         (replace(GOOD, name=""), "--name: "),
         (replace(GOOD, amanda_config="../x"), "--amanda-config: "),

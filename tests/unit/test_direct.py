@@ -101,7 +101,7 @@ def test_a_dump_that_failed_may_be_another_clients(status: int, wanted: tuple[st
     verdict = judge_run(AMDUMP, status, wanted, (ROOT,))
     assert isinstance(verdict, NotBackedUp)
     assert (verdict.outcome, verdict.dumps) == (Outcome.DOUBTFUL, (ROOT,))
-    assert "does not tell whose it was" in verdict.message
+    assert "does not show whose it was" in verdict.message
     assert "--exact-match" in verdict.hint
     assert may_move(AMDUMP, status)
 
@@ -177,7 +177,7 @@ def test_a_command_that_was_killed_may_go_on_in_what_it_started(command: str, st
     assert verdict.reference == "run-killed"
     assert verdict.outcome is Outcome.KILLED
     assert not verdict.outcome.is_settled
-    assert f"cut off at the server, exit status {status}" in verdict.message
+    assert f"cut off on the server, exit status {status}" in verdict.message
     assert verdict.dumps == (ROOT,)
 
 

@@ -62,8 +62,8 @@ def test_it_fits_into_80_columns_and_harms_no_terminal() -> None:
     [
         ((check(OK), check(SKIPPED)), "laptop: all well"),
         ((check(OK), check(ABSENT)), "laptop: nothing is wrong so far, but it is not connected"),
-        ((check(BAD), check(ABSENT)), "laptop: 1 thing is to be mended"),
-        ((check(BAD), check(BAD, MENDED, MENDED)), "laptop: 3 things are to be mended"),
+        ((check(BAD), check(ABSENT)), "laptop: 1 problem to fix"),
+        ((check(BAD), check(BAD, MENDED, MENDED)), "laptop: 3 problems to fix"),
     ],
 )
 def test_the_sum_is_a_line(checks: tuple[Check, ...], words: str) -> None:

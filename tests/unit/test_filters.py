@@ -63,7 +63,7 @@ def test_a_header_chooses_among_what_the_administrator_said(
 
 
 UNKNOWN = "neither the DLE's dumptype"
-OPTION = "nobody has allowed it with this option"
+OPTION = "it is not allowed with this option"
 
 
 @pytest.mark.parametrize(

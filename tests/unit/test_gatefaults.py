@@ -71,15 +71,15 @@ def test_what_is_none_of_ours_is_shown_quoted() -> None:
     """So that nobody takes it for our words."""
     error = explain_garbled(Garbled("Welcome!", "not JSON"), TARGET)
     assert error.exit is Exit.PROTOCOL
-    assert error.message.endswith("(not JSON): 'Welcome!'")
+    assert error.message.endswith("(not asyncamanda's gate: not JSON): 'Welcome!'")
 
 
 @pytest.mark.parametrize(
     ("standing", "reference", "words"),
     [
         (Standing.UNASKED, "stopped", "stopped by SIGTERM before the server was asked"),
-        (Standing.WAITING, "withdrawn", "while the request waited; it is withdrawn"),
-        (Standing.RUNNING, "stopped", "stopped by SIGTERM; the run goes on at amanda"),
+        (Standing.WAITING, "withdrawn", "while the request waited; it was withdrawn"),
+        (Standing.RUNNING, "stopped", "stopped by SIGTERM; the run continues on amanda"),
     ],
 )
 def test_a_stop_says_what_becomes_of_the_request(
@@ -93,7 +93,7 @@ def test_a_stop_says_what_becomes_of_the_request(
 
 @pytest.mark.parametrize(
     ("standing", "words"),
-    [(Standing.WAITING, "the request stands"), (Standing.RUNNING, "the run goes on")],
+    [(Standing.WAITING, "the request is kept"), (Standing.RUNNING, "the run continues")],
 )
 def test_a_line_that_is_lost_says_what_goes_on(standing: Standing, words: str) -> None:
     """Somebody is to hear of it: it is not of every day."""

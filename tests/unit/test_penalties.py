@@ -23,11 +23,11 @@ def test_an_sshd_without_penalties_is_not_spoken_of(printed: str) -> None:
 @pytest.mark.parametrize(
     ("printed", "is_there", "health", "words"),
     [
-        (NONE, False, Health.WARNING, "spares none"),
-        (NONE, True, Health.OK, "none is spared"),
-        (ON, False, Health.WARNING, "spares none"),
-        (OFFICE, False, Health.OK, "spared: 192.0.2.17, 2001:db8::/64"),
-        (OFFICE, True, Health.OK, "spared: 192.0.2.17"),
+        (NONE, False, Health.WARNING, "exempts none"),
+        (NONE, True, Health.OK, "none is exempt"),
+        (ON, False, Health.WARNING, "exempts none"),
+        (OFFICE, False, Health.OK, "exempt: 192.0.2.17, 2001:db8::/64"),
+        (OFFICE, True, Health.OK, "exempt: 192.0.2.17"),
     ],
 )
 def test_a_client_that_is_away_may_be_shut_out(

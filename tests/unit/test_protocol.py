@@ -621,7 +621,7 @@ def test_the_highest_common_protocol_is_chosen(
             (1, 2),
             "the server's asyncamanda is too old for this client's: "
             "the client speaks protocol 4 at most, the server 2",
-            "let the server's administrator update asyncamanda there; then come back",
+            "ask the server's administrator to update asyncamanda there",
         ),
         (
             (1,),

@@ -88,10 +88,10 @@ def test_each_type_of_today_is_taken(key_type: str, fields: tuple[bytes, ...]) -
         (f"ssh-ed25519 {ED25519} x\x1b[2J", "cannot be shown"),
         (f"ssh-ed25519 {ED25519} x\udcff", "cannot be shown"),
         ("ssh-ed25519", "nothing follows ssh-ed25519"),
-        (f"ssh-ed25519 {ED25519[:-1]}", "no base64"),
+        (f"ssh-ed25519 {ED25519[:-1]}", "not base64"),
         (f"ssh-ed25519 {ED25519[:-4]}", "cut or damaged"),
         (f"ssh-ed25519 {ED25519}AAAA", "cut or damaged"),
-        (f"ssh-ed25519 {ED25519[:20]}\f{ED25519[20:]}", "no base64"),
+        (f"ssh-ed25519 {ED25519[:20]}\f{ED25519[20:]}", "not base64"),
         (f"ecdsa-sha2-nistp256 {ECDSA[:-2]}h=", "cut or damaged"),  # the same, written otherwise
         ("ssh-ed25519 AAAA", "cut or damaged"),
         (f"ssh-ed25519 {RSA}", "another type"),

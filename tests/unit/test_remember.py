@@ -272,13 +272,13 @@ def test_of_old_attempts_with_many_disks_only_their_number_is_kept(
     disks: int, name: int, whole: int
 ) -> None:
     """Else a memory of a hundred attempts had megabytes, which each start reads and writes."""
-    tries = [backed_up(disks, n, "with remarks" if n == 1 else "", name) for n in range(30)]
+    tries = [backed_up(disks, n, "with warnings" if n == 1 else "", name) for n in range(30)]
     kept = remember(*tries).attempts
     assert kept[-1] == tries[-1]
     assert sum(len(dump.disk) for each in kept for dump in each.dumps) <= KEPT_NAMES
     assert [each.started_at for each in kept] == [each.started_at for each in tries]
     assert (kept[0].dumps, kept[0].detail) == ((), f"{disks} disks")
-    assert (kept[1].dumps, kept[1].detail) == ((), "with remarks")
+    assert (kept[1].dumps, kept[1].detail) == ((), "with warnings")
     assert sum(each.dumps != () for each in kept) == whole
 
 

@@ -176,7 +176,7 @@ REAL: dict[str, tuple[DleVerdict, ...]] = {
             "20261123061528",
             MISSING,
             None,
-            "the run ended without a word on it",
+            "the run ended without reporting it",
         ),
     ),
     "20261123061603": (confirmed("lapa", "d1", "20261123061603", HELD, 0, 40970),),
@@ -597,7 +597,7 @@ def test_a_flushed_dump_is_no_dump_of_the_run() -> None:
     assert log.dles == (("lap", "/d"),)
     assert log.verdicts == (
         flushed("lap", "/d", OLDER, 2, 3080),
-        DleVerdict("lap", "/d", RUN, MISSING, reason="the run ended without a word on it"),
+        DleVerdict("lap", "/d", RUN, MISSING, reason="the run ended without reporting it"),
     )
 
 

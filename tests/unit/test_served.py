@@ -398,7 +398,7 @@ def test_a_run_that_brought_what_is_wanted_is_a_backup(
         ([said("/")], ""),
         (
             [said("/", is_strange=True)],
-            "with remarks on / (amreport on the server shows them)",
+            "with warnings on / (amreport on the server shows them)",
         ),
         (
             [said("/"), said("/home", FAILED, reason="data\n timeout")],

@@ -85,9 +85,9 @@ def live(clients: tuple[str, ...], unfinished: tuple[str, ...]) -> LiveRun:
 
 def test_a_configuration_that_is_of_no_use_is_named() -> None:
     """Below the line on the whole, with the reason; what is not printable is written out."""
-    broken = replace(desk(), fault="the Amanda configuration daily is of no use: line 3\x1b")
+    broken = replace(desk(), fault="cannot use the Amanda configuration daily: line 3\x1b")
     assert describe_desk(broken, NOW)[1] == (
-        "  nothing is begun: the Amanda configuration daily is of no use: line 3\\x1b"
+        "  no run is started: cannot use the Amanda configuration daily: line 3\\x1b"
     )
 
 
@@ -124,26 +124,32 @@ def test_what_nobody_can_know_is_not_told() -> None:
 @pytest.mark.parametrize(
     ("view", "lines"),
     [
-        (desk(), ["daily: nothing runs, nobody waits", "0 % of 500 GB filled; no flush is due"]),
+        (
+            desk(),
+            [
+                "daily: no run in progress, no client waiting",
+                "0 % of 500 GB filled; no flush is due",
+            ],
+        ),
         (
             desk(clients=(waiting(),), held=10**9, capacity=0),
-            ["daily: nothing runs, 1 client waits", "1 GB held; no flush is due"],
+            ["daily: no run in progress, 1 client waiting", "1 GB held; no flush is due"],
         ),
         (
             desk(clients=(waiting(), waiting()), has_others=True),
-            ["daily: 1 run goes on, 2 clients wait", "a run that somebody else started"],
+            ["daily: 1 run in progress, 2 clients waiting", "a run that somebody else started"],
         ),
         (
             desk(live(("a", "b", "c"), ("b",)), has_others=True),
             [
-                "daily: 2 runs go on, nobody waits",
+                "daily: 2 runs in progress, no client waiting",
                 f"batch {STAMP}, 5m so far\n",
                 "clients: a, b, c",
-                "not through yet: b",
+                "not done yet: b",
             ],
         ),
-        (desk(live(("a", "b"), ("b", "a"))), ["5m so far; nobody is through yet", "clients: a, b"]),
-        (desk(live(("a", "b"), ())), ["5m so far; all are through"]),
+        (desk(live(("a", "b"), ("b", "a"))), ["5m so far; none is done yet", "clients: a, b"]),
+        (desk(live(("a", "b"), ())), ["5m so far; all are done"]),
         (desk(LiveRun(None, "flush", (), NOW, ())), ["flush, 0s so far"]),
         (
             desk(due=NOW - MINUTE, held=377 * 10**9),
@@ -171,7 +177,7 @@ def test_what_goes_on_fits_into_80_columns() -> None:
 @pytest.mark.parametrize(
     ("clients", "line"),
     [
-        ((), "nobody is connected"),
+        ((), "no client is connected"),
         (("laptop",), "1 client is connected: laptop"),
         (("laptop", "tablet"), "2 clients are connected: laptop, tablet"),
     ],
@@ -280,10 +286,10 @@ def run(**changes: Any) -> RunRow:
         (RUN, [SKIPPED, STORED], False, "1 stored, 1 skipped"),
         (RUN, [], False, "no dump"),
         (run(remark="amdump could not\nbe run"), [], False, "amdump could not\\x0abe run"),
-        (run(is_clean=False), [STORED], False, "1 stored, with trouble"),
-        (run(ended_at=None), [], True, "goes on"),
-        (run(ended_at=None), [HELD], True, "goes on, 1 held"),
-        (run(ended_at=None), [HELD], False, "over, not judged yet, 1 held"),
+        (run(is_clean=False), [STORED], False, "1 stored, with errors"),
+        (run(ended_at=None), [], True, "in progress"),
+        (run(ended_at=None), [HELD], True, "in progress, 1 held"),
+        (run(ended_at=None), [HELD], False, "ended, not evaluated yet, 1 held"),
     ],
 )
 def test_the_outcome_of_a_run_in_a_few_words(
@@ -300,7 +306,7 @@ def test_a_run_is_a_row() -> None:
     assert len(row) == len(RUN_HEADS)
     flush = run(kind=RunKind.FLUSH, hosts=(), labels=("daily-7",), timestamp=None, ended_at=None)
     row = describe_run(flush, [verdict(STORED)], NOW, is_alive=True)
-    outcome = "goes on, 1 stored; volume daily-7"
+    outcome = "in progress, 1 stored; volume daily-7"
     assert row == ("-", "flush", "-", "1h ago", "1h", outcome)
 
 
@@ -338,7 +344,7 @@ def test_a_run_is_a_row() -> None:
             True,
             [
                 f"run {STAMP} of daily, started by somebody else for a",
-                f"begun {format_time(NOW - 60 * MINUTE)}, for 1h: goes on, 1 stored",
+                f"begun {format_time(NOW - 60 * MINUTE)}, for 1h: in progress, 1 stored",
             ],
         ),
     ],

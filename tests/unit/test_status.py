@@ -61,7 +61,7 @@ def test_parked_disks_are_said_to_be() -> None:
     parked = Disk("/old", is_parked=True)
     status = judge_summary(summary(parked), NOW)
     assert told(summary(parked)) == (
-        "parked: nothing is backed up; the server is told to leave out /old"
+        "parked: nothing is backed up; the server is configured to leave out /old"
     )
     assert "parked them" in advise(status)
     beside = judge_summary(summary(parked, disk("/home", HOUR)), NOW)
@@ -73,7 +73,7 @@ def test_parked_disks_are_said_to_be() -> None:
     [
         (
             summary(disk("/", HOUR), disk("/b", 5 * HOUR)),
-            "all well: every disk has a backup that the server confirms, the oldest 5 hours old; "
+            "all well: every disk has a backup confirmed by the server, the oldest 5 hours old; "
             f"the next is due {format_when(NOW - 5 * HOUR + EARLY, NOW)}",
         ),
         (
@@ -88,15 +88,15 @@ def test_parked_disks_are_said_to_be() -> None:
         ),
         (
             summary(disk("/", 26 * HOUR), disk("/b", 3 * DAY), disk("/c", HOUR)),
-            "overdue: /, /b (one is wanted every 1d); the oldest backup is 3 days old",
+            "overdue: /, /b (one is due every 1d); the oldest backup is 3 days old",
         ),
         (
             summary(disk("/", 26 * HOUR), policy=NEWEST),
-            "overdue: the newest backup is 26 hours old, and one is wanted every 1d",
+            "overdue: the newest backup is 26 hours old, and one is due every 1d",
         ),
         (
             summary(disk("/", 26 * HOUR), attempts=(tried(Outcome.UNREACHABLE, "no route"),)),
-            "overdue: / (one is wanted every 1d); the oldest backup is 26 hours old; "
+            "overdue: / (one is due every 1d); the oldest backup is 26 hours old; "
             "the last try, 1 hour ago: unreachable: no route",
         ),
         (
@@ -105,7 +105,7 @@ def test_parked_disks_are_said_to_be() -> None:
                 attempts=(tried(Outcome.DEFERRED, "deferred, because the network is metered"),),
             ),
             "deferred: because the network is metered; "
-            "overdue: / (one is wanted every 1d); the oldest backup is 26 hours old",
+            "overdue: / (one is due every 1d); the oldest backup is 26 hours old",
         ),
         (summary(disk("/", None), disk("/b", HOUR)), "no backup known: /"),
         (
@@ -121,7 +121,7 @@ def test_parked_disks_are_said_to_be() -> None:
         ),
         (
             summary(disk("/", 26 * HOUR), attempts=(tried(Outcome.BACKED_UP, ago=26 * HOUR),)),
-            "overdue: / (one is wanted every 1d); the oldest backup is 26 hours old",
+            "overdue: / (one is due every 1d); the oldest backup is 26 hours old",
         ),
         (
             summary(disk("/", None), witness=Witness.NOBODY),
@@ -131,7 +131,7 @@ def test_parked_disks_are_said_to_be() -> None:
         (summary(), "no backup known: the server's disklist has no disk of this client"),
         (
             summary(witness=Witness.AMANDATES),
-            "no backup known: never backed up, for amandates lists no disk",
+            "no backup known: never backed up: amandates lists no disk",
         ),
         (
             summary(disk("/", 26 * HOUR), attempts=(tried(Outcome.FAILED, "/: failed: full"),)),
@@ -143,7 +143,7 @@ def test_parked_disks_are_said_to_be() -> None:
         ),
         (
             summary(disk("/", 26 * HOUR), attempts=(tried(Outcome.KILLED, "gone"),)),
-            "FAILING: the run 1 hour ago was killed at the server: gone",
+            "FAILING: the run 1 hour ago was killed on the server: gone",
         ),
         (
             summary(disk("/", 2 * HOUR), attempts=(tried(Outcome.REFUSED, "no such key"),)),
@@ -232,7 +232,7 @@ def test_a_disk_that_is_not_waited_for_says_so() -> None:
     """And where any disk counts none is due by itself."""
     gone = disk("/gone", 40 * DAY)
     status = judge_summary(summary(disk("/", HOUR), gone, witness=Witness.AMANDATES), NOW)
-    assert describe_disks(status, DAILY, NOW)[1].endswith("40 days ago; no longer waited for")
+    assert describe_disks(status, DAILY, NOW)[1].endswith("40 days ago; no longer required")
     status = judge_summary(summary(disk("/", HOUR), disk("/b", 2 * DAY), policy=NEWEST), NOW)
     assert {line.rpartition("; ")[0] for line in describe_disks(status, NEWEST, NOW)} == {""}
 
@@ -287,9 +287,10 @@ def test_what_keeps_a_run_waiting_is_told() -> None:
         retry_within=HOUR,
     )
     assert describe_waits(judge_summary(overdue, NOW), NOW) == [
-        f"waits until {format_when(NOW + HOUR, NOW)}: the server said so",
-        f"next try: the first start after {format_when(NOW + MINUTE, NOW)}, or after power or "
-        "network change",
+        f"waiting until {format_when(NOW + HOUR, NOW)}: the server said so",
+        f"next try: at the first start after {format_when(NOW + MINUTE, NOW)}, "
+        "or when power or network changes"
+        "",
     ]
     lost = summary(
         disk("/", 26 * HOUR),
@@ -297,13 +298,13 @@ def test_what_keeps_a_run_waiting_is_told() -> None:
         witness=Witness.AMANDATES,
     )
     assert describe_waits(judge_summary(lost, NOW), NOW) == [
-        f"waits until {format_when(NOW - MINUTE + HOUR, NOW)}: a run may still go on"
+        f"waiting until {format_when(NOW - MINUTE + HOUR, NOW)}: a run may still be in progress"
     ]
     left_out = replace(tried(Outcome.INCOMPLETE), run="20261123110000")
     known = summary(disk("/", 26 * HOUR), attempts=(left_out,))
     until = format_when(NOW - HOUR - MINUTE + EARLY, NOW)
     assert describe_waits(judge_summary(known, NOW), NOW) == [
-        f"waits until {until}: the last run did not back it up"
+        f"waiting until {until}: the last run did not include it"
     ]
     fresh = replace(overdue, disks=(disk("/", HOUR),), not_before=None)
     assert describe_waits(judge_summary(fresh, NOW), NOW) == []

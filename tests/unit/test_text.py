@@ -66,25 +66,25 @@ def decide(*disks: Disk) -> Decision:
 @pytest.mark.parametrize(
     ("policy", "disks", "words"),
     [
-        (DAILY, (), "due: never backed up, for amandates lists no disk"),
-        (DAILY, (Disk("/"),), "due: / without a backup that counts"),
+        (DAILY, (), "due: never backed up: amandates lists no disk"),
+        (DAILY, (Disk("/"),), "due: / has no backup that counts"),
         (
             DAILY,
             (disk("/", 2 * DAY),),
-            "due: / not backed up for too long, for one is wanted every 1d",
+            "due: / not backed up for too long (one is due every 1d)",
         ),
         (
             DAILY,
             (disk("/", 2 * DAY), Disk("/new"), disk("/ok", HOUR)),
-            "due: /new without a backup that counts; / not backed up for too long, "
-            "for one is wanted every 1d",
+            "due: /new has no backup that counts; / not backed up for too long (one is due every"
+            " 1d)",
         ),
         (
             NEWEST,
             (disk("/", 2 * DAY + HOUR), Disk("/new")),
-            "due: the newest dump of any disk is 2d 1h old, and one is wanted every 1d",
+            "due: the newest dump of any disk is 2d 1h old, and one is due every 1d",
         ),
-        (NEWEST, (Disk("/"),), "due: / without a backup that counts"),
+        (NEWEST, (Disk("/"),), "due: / has no backup that counts"),
     ],
 )
 def test_what_is_due_is_told_with_its_reason(
@@ -110,7 +110,7 @@ def test_what_is_parked_is_named_beside() -> None:
     """It is neither due nor well: the server's configuration leaves it out."""
     parked = replace(disk("/old", 90 * DAY), is_parked=True)
     assert explain(DAILY, disk("/", 2 * DAY), parked).endswith(
-        "for one is wanted every 1d; left out by the server's configuration: /old"
+        "(one is due every 1d); left out by the server's configuration: /old"
     )
     assert explain(DAILY, disk("/", HOUR), parked).startswith(
         "not due: no disk's backup is older than 1h; the next is due at "
@@ -122,14 +122,16 @@ def test_a_client_all_of_whose_disks_are_parked_is_never_well() -> None:
     """Nothing of it is backed up, and that is what is said."""
     decision = NotDue(decide(Disk("/old", is_parked=True)).disks, NOW + HOUR, None)
     assert explain_decision(decision, DAILY, NOW, Witness.SERVER) == (
-        "not due: nothing is backed up, for all is left out by the server's configuration (/old); "
-        f"next asked {format_time(NOW + HOUR)}"
+        "not due: nothing is backed up: every disk is left out by the server's configuration "
+        "(/old); "
+        f"the server is asked again at {format_time(NOW + HOUR)}"
     )
     glance = sum_up(decision, DAILY, is_stale=False, now=NOW, witness=Witness.SERVER)
-    assert glance.startswith("parked: nothing is backed up, for all is left out")
+    assert glance.startswith("parked: nothing is backed up: every disk is left out")
     assert sum_up(decision, DAILY, is_stale=True, now=NOW).startswith("STALE: nothing is backed")
     assert explain(DAILY, Disk("/old", is_parked=True)) == (
-        "due: the server is to be asked again, for all was left out by the server's configuration "
+        "due: the server has to be asked again, because every disk was left out by the server's "
+        "configuration "
         "(/old)"
     )
 
@@ -140,12 +142,12 @@ def test_a_client_all_of_whose_disks_are_parked_is_never_well() -> None:
         (Witness.NOBODY, (), "due: the server was never asked"),
         (Witness.NOBODY, (Disk("/"),), "due: the server was never asked"),
         (Witness.SERVER, (), "due: the server's disklist has no disk of this client"),
-        (Witness.SERVER, (Disk("/"),), "due: / without a backup that the server confirms"),
+        (Witness.SERVER, (Disk("/"),), "due: / has no confirmed backup"),
         (
             Witness.SERVER,
             (disk("/", HOUR),),
-            "not due: no disk's backup is older than 1h by the server's word; the next is due at "
-            + format_time(NOW - HOUR + DAY * 0.97),
+            "not due: no disk's backup is older than 1h according to the server; the next is due "
+            "at " + format_time(NOW - HOUR + DAY * 0.97),
         ),
     ],
 )
@@ -200,9 +202,8 @@ def test_what_does_not_count_is_told_with_why() -> None:
     _, rejected = parse_amandates("/ok 0 17\nbad\nworse\n")
     assert explain_oddities(decision, rejected) == [
         f"dated in the future, no evidence of a backup: /f at {format_time(NOW + DAY)}",
-        "of a run that did not end well, or for another server; not counted: "
-        f"/d at {format_time(NOW - HOUR)}",
-        "no longer waited for, long behind the other disks: /gone",
+        f"from a failed run or for another server; not counted: /d at {format_time(NOW - HOUR)}",
+        "no longer required, much older than the other disks: /gone",
         "2 lines skipped, as Amanda does; line 2: no disk name followed by a level and a time",
     ]
 
@@ -258,8 +259,8 @@ DUMPS = tuple(DumpRecord(f"/{n}", n, NOW) for n in range(6))
             "backed up in 1h: /0 (level 0), /1 (level 1)",
         ),
         (
-            Attempt(NOW, NOW + HOUR, Outcome.BACKED_UP, "with remarks", 2, DUMPS),
-            "backed up in 1h with remarks: /0 (level 0), /1 (level 1), /2 (level 2), "
+            Attempt(NOW, NOW + HOUR, Outcome.BACKED_UP, "with warnings", 2, DUMPS),
+            "backed up in 1h with warnings: /0 (level 0), /1 (level 1), /2 (level 2), "
             "/3 (level 3), /4 (level 4) and 1 more",
         ),
         (Attempt(NOW, NOW, Outcome.FAILED, "no\x1b"), "failed: no\\x1b"),
@@ -277,9 +278,9 @@ def test_an_attempt_is_one_line(attempt: Attempt, words: str) -> None:
 @pytest.mark.parametrize(
     ("decision", "stale", "words"),
     [
-        (decide(), False, "overdue: never backed up, for amandates lists no disk"),
-        (decide(), True, "STALE: never backed up, for amandates lists no disk"),
-        (decide(Disk("/")), False, "overdue: / without a backup that counts"),
+        (decide(), False, "overdue: never backed up: amandates lists no disk"),
+        (decide(), True, "STALE: never backed up: amandates lists no disk"),
+        (decide(Disk("/")), False, "overdue: / has no backup that counts"),
         (
             decide(disk("/", HOUR)),
             False,
@@ -289,13 +290,12 @@ def test_an_attempt_is_one_line(attempt: Attempt, words: str) -> None:
         (
             decide(disk("/", 2 * DAY)),
             False,
-            "overdue: / not backed up for too long, for one is wanted every 1d",
+            "overdue: / not backed up for too long (one is due every 1d)",
         ),
         (
             decide(disk("/", 9 * DAY)),
             True,
-            "STALE: the last backup is 9d old; / not backed up for too long, "
-            "for one is wanted every 1d",
+            "STALE: the last backup is 9d old; / not backed up for too long (one is due every 1d)",
         ),
     ],
 )
@@ -328,10 +328,10 @@ def test_a_request_that_waits_is_told_with_its_place(queued: Queued, words: str)
 @pytest.mark.parametrize(
     ("running", "words"),
     [
-        (Running("", NOW, 1), "the run goes on at the server, for 1 client"),
+        (Running("", NOW, 1), "the run is in progress on the server, for 1 client"),
         (
             Running("20261123120000\n", NOW, 3),
-            "the run 20261123120000\\x0a goes on at the server, for 3 clients",
+            "the run 20261123120000\\x0a is in progress on the server, for 3 clients",
         ),
     ],
 )

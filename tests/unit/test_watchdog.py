@@ -24,7 +24,7 @@ POLICY = WatchPolicy(
     silence=100 * SECOND, dump_silence=40 * SECOND, least_kilobytes=10, step=10 * SECOND
 )
 LEAST = 10 * 1024
-SILENT = "no more than 10 kB came of its dump within 40s"
+SILENT = "no more than 10 kB of its dump arrived within 40s"
 ORPHANED = "the dumper of its dump has died"
 UNWRITTEN = "the chunker of its dump has died"
 GONE = "its stream is gone, and Amanda waits for it"
@@ -130,7 +130,7 @@ def test_only_the_stuck_one_is_cut_while_another_goes_on() -> None:
 
 def test_a_silent_run_has_its_callers_cut_and_is_killed() -> None:
     """Those with whom it still has a call are to blame; with none, nobody is."""
-    reason = "nothing came of the run for 1m 40s"
+    reason = "the run made no progress for 1m 40s"
     silent = Sight(5, {1: 0}, called=("laptop",))
     assert stay(silent, 0, 99, 100, 109, 110) == [
         (100, Cut("laptop", reason, is_for_good=True)),
@@ -158,7 +158,7 @@ def test_a_few_bytes_are_no_sign_of_life() -> None:
     """Programs that wait read a little now and then."""
     few = Sight(5, {1: LEAST - 1})
     acts = follow((0, Sight(5, {1: 0})), (99, few), (100, few), (110, few))
-    assert acts == [(110, KillRun("nothing came of the run for 1m 40s", ()))]
+    assert acts == [(110, KillRun("the run made no progress for 1m 40s", ()))]
 
 
 def test_a_run_whose_dumpers_have_all_died_is_not_waited_for() -> None:

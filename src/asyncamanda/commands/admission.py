@@ -51,7 +51,7 @@ def be_let_in(applicant: Applicant) -> None:
     if not (applicant.is_key_new and applicant.is_gentle):
         found = knock(applicant.account.pw_name)
         if _is_enough(applicant, found):
-            tell(f"already so: {_describe(found)}")
+            tell(f"already done: {_describe(found)}")
             return
     key = f"{applicant.key.key_type} {applicant.key.key} {applicant.key.comment}".strip()
     wishes = applicant.wishes
@@ -59,7 +59,7 @@ def be_let_in(applicant: Applicant) -> None:
     if wishes.via:
         _enroll_via(applicant, enrolling)
     else:
-        tell("The server's administrator lets this machine in by this one line, there:")
+        tell("To admit this machine, the server's administrator runs this command there:")
         print(f"\n{render_enroll(enrolling)}\n", flush=True)
     tell(f"done: {_describe(_wait(applicant))}")
 
@@ -92,15 +92,15 @@ def _enroll_via(applicant: Applicant, enrolling: Enrolling) -> None:
     status = run_via(via, command, applicant.pinned, is_watched=applicant.is_watched)
     if status == 0:
         return
-    words, hint = f"ended with exit status {status}", "what it said stands above"
+    words, hint = f"ended with exit status {status}", "see its output above"
     if status == _SSH_FAILED:
-        words, hint = "could not connect", f"try `ssh {via}` as the user who called this"
+        words, hint = "could not connect", f"try `ssh {via}` as the user who ran this"
     elif status == _NOT_FOUND:
-        words, hint = "found no asyncamanda there", "install it on the server: README.md says how"
+        words, hint = "found no asyncamanda there", "install it on the server (see README.md)"
     raise RefusedError(
         "via-failed",
         f"enrolling by ssh {words}",
-        f"{hint}. Without --via this prints a line for the server's administrator",
+        f"{hint}. Without --via this prints a command for the server's administrator",
     )
 
 
@@ -110,7 +110,9 @@ def _wait(applicant: Applicant) -> Ready:
     span = applicant.wishes.wait or usual
     told, found = "", None
     if applicant.is_gentle and not applicant.wishes.via:
-        tell("the server is asked once a minute: oftener, its sshd would shut out this address")
+        tell(
+            "the server is asked only once a minute: more often, its sshd would block this address"
+        )
     for found in wait_for(
         lambda: knock(applicant.account.pw_name),
         lambda ready: _is_enough(applicant, ready),
@@ -129,7 +131,7 @@ def _wait(applicant: Applicant) -> Ready:
     raise LaterError(
         "not-let-in",
         f"waited for {format_interval(span)}: {told}",
-        f"all that is done stays done; to go on, the same again: {again()}",
+        f"nothing done so far is lost; to continue, run the same command again: {again()}",
     )
 
 
@@ -149,6 +151,7 @@ def _why_not_yet(applicant: Applicant, found: Ready | NotYet) -> str:
     missing = sorted(set(applicant.wishes.disks) - set(found.disks))
     if not missing:
         return ""
-    return f"{found.client} is let in; the disklist of {found.amanda_config} has no " + name_disks(
-        missing
+    return (
+        f"{found.client} is enrolled; the disklist of {found.amanda_config} has no "
+        + name_disks(missing)
     )

@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     if damage:
         print(f"memory: {damage}")
     if not attempts:
-        print("nothing was tried yet")
+        print("no attempts yet")
         return Exit.OK
     print_table(("started", "took", "outcome", "what"), [_row(a) for a in attempts])
     return Exit.OK

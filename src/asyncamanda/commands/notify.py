@@ -22,10 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(
-        "--test", action="store_true", help="send one by every way that is configured"
+        "--test",
+        action="store_true",
+        help="send a test notification through every configured channel",
     )
     what.add_argument(
-        "--desktop", action="store_true", help="as root: show what waits to whoever is logged in"
+        "--desktop",
+        action="store_true",
+        help="as root: show pending notifications to logged-in users",
     )
     add_common(parser)
 
@@ -58,8 +62,8 @@ def _try_all(config: str | None) -> tuple[Sent, ...]:
     if all(one.channel == JOURNAL for one in sent):
         raise ConfigurationError(
             "tells-nobody",
-            "the configuration tells nobody",
-            "docs/guide.md, Telling: set mail, urls, ping or desktop in [notify]",
+            "no notification channel is configured",
+            "docs/guide.md, Notifications: set mail, urls, ping or desktop in [notify]",
         )
     return sent
 
@@ -68,8 +72,8 @@ def _show_on_desktops(config: str | None) -> tuple[Sent, ...]:
     if os.geteuid() != 0:
         raise RefusedError(
             "not-root",
-            "only root reaches other people's desktops",
-            "start it as root; `notify --test` tells you on your own",
+            "only root can reach other users' desktops",
+            "run it as root; `notify --test` notifies you on your own desktop",
         )
     folder, owner = find_handoff(config)
     return show_left(folder, owner, read_clock())
@@ -86,4 +90,4 @@ def _print_sent(sent: Sequence[Sent], *, as_json: bool) -> None:
         rows = [
             (one.channel, printable(one.problem or "ok"), printable(one.remark)) for one in sent
         ]
-        print_table(("by", "how it went", ""), rows)
+        print_table(("by", "result", ""), rows)

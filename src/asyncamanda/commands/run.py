@@ -74,12 +74,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--nudged",
         action="store_true",
-        help="wait for the network, and for this machine's turn, then try at once: what a hook "
-        "starts when a network comes up",
+        help="for network hooks: wait for the network and a random delay, then try at once",
     )
-    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
+    parser.add_argument("--dry-run", action="store_true", help="only show what would be done")
     parser.add_argument(
-        "-v", "--verbose", action="store_true", help="say everything, even where nobody watches"
+        "-v", "--verbose", action="store_true", help="print everything, even without a terminal"
     )
     add_common(parser)
 
@@ -183,7 +182,7 @@ def _say_deferred(
 ) -> Exit:
     """Say why the moment is not a good one. Raises StaleError if the last backup is too old."""
     why = explain_deferred(deferral.because)
-    hint = "`asyncamanda check` shows each condition; --force backs up all the same"
+    hint = "`asyncamanda check` shows each condition; --force backs up anyway"
     if look.is_stale:
         raise _stale_if(look, LaterError("deferred" if deferral.is_news else "waits", why, hint))
     if options.json:
@@ -211,18 +210,18 @@ def _rehearse(plan: Plan, look: Look, reason: str, options: RunOptions) -> Exit:
     if isinstance(look.decision, NotDue) and not options.force:
         if look.is_contact_due:
             print_folded(
-                f"would greet {plan.target}, as once a day, and back up if it has a new disk"
+                f"would contact {plan.target} for the daily check, and back up if it has a new disk"
             )
         return Exit.OK
     is_wanted_now = options.force or sys.stderr.isatty()  # see Urge
     if look.settles_at:
-        print(f"would wait until {format_time(look.settles_at)}: a run may still go on")
+        print(f"would wait until {format_time(look.settles_at)}: a run may still be in progress")
     elif look.next_try_at and not is_wanted_now:
-        print(f"would wait until {format_time(look.next_try_at)}: the last run did not back it up")
+        print(f"would wait until {format_time(look.next_try_at)}: the last run did not include it")
     elif look.come_back_at and not options.force:
         print(f"would wait until {format_time(look.come_back_at)}: the server said so")
     elif look.retry_at and not is_wanted_now:
-        print(f"would wait until {format_time(look.retry_at)}: the last try came to nothing")
+        print(f"would wait until {format_time(look.retry_at)}: the last attempt was unsuccessful")
     elif plan.moments and not options.force and (hindrance := find_hindrance(plan.moments, look)):
         print(f"would wait: {explain_deferred(hindrance)}")
     elif plan.command is None:
@@ -250,13 +249,15 @@ def _stale_if(look: Look, error: LaterError, *, is_known: bool = False) -> Async
     """Return `error`, or what polite waiting must not hide."""
     if not look.is_stale:
         return error
+    age = format_age(look.now - look.since)
     words = (
-        "the last backup is" if look.decision.last_at else "never backed up, and that is known for"
+        f"the last backup is {age} old"
+        if look.decision.last_at
+        else f"no backup since this client was set up {age} ago"
     )
     kind = StaleWaitError if error.reference in WAITING or is_known else StaleError
     return kind(
         "stale",
-        f"{words} {format_age(look.now - look.since)}{' old' if look.decision.last_at else ''}, "
-        f"and now: {error.message}",
+        f"{words}; last attempt: {error.message}",
         error.hint,
     )

@@ -1,4 +1,4 @@
-"""asyncamanda schedule: let this machine start the agent by itself, show that, or end it."""
+"""asyncamanda schedule: install, remove or show the timer, show that, or end it."""
 
 import argparse
 import difflib
@@ -18,7 +18,7 @@ from asyncamanda.errors import Exit, RefusedError, UsageError
 from asyncamanda.report.json import render_json, time_value
 from asyncamanda.report.text import format_time
 
-_UNASKED = "--yes makes these changes without a question, --dry-run only shows them"
+_UNASKED = "--yes makes these changes without asking, --dry-run only shows them"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,12 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kind",
         choices=[*Kind],
-        help="who starts the agent (default: systemd if it runs, else anacron, else cron)",
+        help="what starts the agent (default: systemd if it runs, else anacron, else cron)",
     )
     parser.add_argument("--dry-run", action="store_true", help="only show what would be done")
-    parser.add_argument("--yes", action="store_true", help="do it without a question")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument(
-        "--force", action="store_true", help="remove: also what was changed by hand"
+        "--force", action="store_true", help="remove: also remove files that were changed by hand"
     )
     add_common(parser)
 
@@ -50,8 +50,8 @@ def run(arguments: argparse.Namespace) -> Exit:
     if os.geteuid() != 0:
         raise RefusedError(
             "not-root",
-            f"schedule {arguments.what} changes what is root's",
-            "start it as root; `schedule show` needs no root",
+            f"schedule {arguments.what} changes files of root",
+            "run it as root; `schedule show` does not need it",
         )
     if arguments.what == "install":
         _install(arguments)
@@ -67,7 +67,7 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError("usage", "--kind is for schedule install", "leave it out")
     is_silent = arguments.yes or arguments.dry_run or arguments.what == "show"
     if arguments.json and not is_silent:
-        raise UsageError("nobody-to-ask", "with --json no question is asked", _UNASKED)
+        raise UsageError("nobody-to-ask", "--json cannot ask questions", _UNASKED)
 
 
 def _install(arguments: argparse.Namespace) -> None:
@@ -85,7 +85,7 @@ def _install(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(render_json({"kind": plan.kind, **_plan_value(plan, is_done=is_wanted)}))
     elif is_wanted:
-        tell(f"done: {plan.kind} starts the agent; `asyncamanda schedule show` tells how it stands")
+        tell(f"done: {plan.kind} starts the agent; `asyncamanda schedule show` shows its state")
 
 
 def _remove(arguments: argparse.Namespace) -> None:
@@ -100,7 +100,7 @@ def _remove(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(render_json(_plan_value(plan, is_done=is_wanted)))
     elif plan and is_wanted:
-        rest = ", but for what was kept" if plan.kept else ": nothing starts the agent any more"
+        rest = ", except for what was kept" if plan.kept else ": nothing starts the agent any more"
         print(f"done{rest}")
 
 
@@ -167,10 +167,10 @@ def _show(status: ScheduleStatus, *, as_json: bool) -> None:
         print(render_json(_status_value(status)))
         return
     if status.kind is None:
-        print("nothing starts the agent: `asyncamanda schedule install` lets this machine do it")
+        print("nothing starts the agent: `asyncamanda schedule install` installs a timer")
         return
     state = {True: "active", False: "not active", None: "whether it is active is not known"}
-    half = "" if status.is_installed else "; half done: start schedule install or remove again"
+    half = "" if status.is_installed else "; incomplete: run schedule install or remove again"
     tell(f"{status.kind}: {state[status.is_active]}{half}")
     if status.next_at:
         print(f"next start: {format_time(status.next_at)}")

@@ -40,23 +40,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("server", metavar="SERVER", help="the Amanda server, [user@]host[:port]")
     add("--name", metavar="CLIENT", help="this machine in the disklist (default: its host name)")
-    add("--amanda-config", metavar="NAME", help="(default: the only one that the server has)")
+    add(
+        "--amanda-config",
+        metavar="NAME",
+        help="the Amanda configuration (default: the server's only one)",
+    )
     add(
         "--disk",
         metavar="DISK",
         action="append",
         default=[],
-        help="what to back up, such as /home; may be repeated (default: what the disklist has)",
+        help="disk to back up, such as /home; may be repeated (default: those in the disklist)",
     )
-    add("--interval", metavar="SPAN", help=f"how often (default: {DEFAULT_INTERVAL})")
+    add("--interval", metavar="SPAN", help=f"how often to back up (default: {DEFAULT_INTERVAL})")
     add("--fingerprint", metavar="SHA256:...", help="the server's host key, by its fingerprint")
     add("--via", metavar="ADMIN@SERVER", help="enroll there by ssh, as an administrator")
-    add("--wait", metavar="SPAN", help="how long to wait to be enrolled (default: 30m, 2m unasked)")
-    add("--replace", action="store_true", help="put an existing client.toml aside")
+    add(
+        "--wait",
+        metavar="SPAN",
+        help="how long to wait to be enrolled (default: 30m on a terminal, otherwise 2m)",
+    )
+    add(
+        "--replace",
+        action="store_true",
+        help="replace an existing client.toml (kept as client.toml.old)",
+    )
     add(
         "--new-key",
         action="store_true",
-        help="make a new key if the server knows this one as another machine's: for a copy of it",
+        help="make a new key if the server knows this one from another machine (when this one is "
+        "a copy)",
     )
     add("--no-schedule", action="store_true", help="install no timer")
     add(
@@ -68,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--yes",
         action="store_true",
-        help="ask nothing, and back up if that is due; needs --fingerprint for a new host key",
+        help="do not ask, and back up if due; a new host key needs --fingerprint",
     )
 
 
@@ -84,13 +97,15 @@ def run(arguments: argparse.Namespace) -> Exit:
     except (KeyboardInterrupt, EOFError) as error:
         print()
         raise LaterError(
-            "stopped", "stopped; what is done stays done", f"to go on, the same again: {again()}"
+            "stopped",
+            "stopped; nothing done so far is lost",
+            f"to continue, run the same command again: {again()}",
         ) from error
 
 
 def _run(arguments: argparse.Namespace) -> Exit:
     if os.geteuid() != 0:
-        raise RefusedError("not-root", "setup changes what is root's", "start it as root")
+        raise RefusedError("not-root", "setup changes files of root", "run it as root")
     wishes = _read_wishes(arguments)
     present = None if arguments.replace else clienttoml.read_present()
     note = clienttoml.check_present(present, wishes) if present else ""
@@ -141,7 +156,7 @@ def _be_let_in(applicant: Applicant, path: Path, *, is_new_key: bool, is_asking:
             raise
         if not is_new_key and is_asking and error.reference == SECOND_MACHINE:
             tell(f"{error.message}.")
-            is_new_key = is_agreed("Is this machine the copy, and is it to get a new key?", "")
+            is_new_key = is_agreed("Is this machine the copy? Make a new key for it?", "")
         if not is_new_key:
             raise
         _see_to(setup.plan_new_key(path, applicant.account, read_clock()))
@@ -166,7 +181,7 @@ def _read_wishes(arguments: argparse.Namespace) -> Wishes:
 def _see_to(step: Step) -> None:
     """Make `step` so, and say whether that was needed."""
     if step.is_so():
-        tell(f"already so: {step.what}")
+        tell(f"already done: {step.what}")
         return
     make_step(step)
     tell(f"done: {step.what}")
@@ -198,12 +213,13 @@ def _settle_host_key(
     if not is_asking:
         raise UsageError(
             "nobody-to-ask",
-            f"the host key of {place.host} is not known here, and nobody can be asked: {shown}",
+            f"the host key of {place.host} is not known here, and there is no terminal to ask "
+            f"on: {shown}",
             f"compare it with what `{how}` prints on the server, and add --fingerprint "
             f"{key.fingerprint}",
         )
     print(f"The host key of {place.host} is\n  {shown}")
-    print(f"On the server, its administrator sees it by\n  {how}", flush=True)
+    print(f"The server's administrator can display it with\n  {how}", flush=True)
     _confirm(key)
     return key, False
 
@@ -274,7 +290,7 @@ def _back_up_first(arguments: argparse.Namespace, user: str, *, is_asking: bool)
         argv = [sys.executable, "-P", "-m", "asyncamanda", "run", "-v"]
         status = _follow([*argv, *(["--force"] if is_forced else [])], environ)
         code = next((known for known in Exit if known == status), Exit.INTERNAL)
-    tell("`asyncamanda status` shows how the backup stands, `asyncamanda run` makes one.")
+    tell("`asyncamanda status` shows the state of the backup, `asyncamanda run` makes one.")
     return code
 
 
@@ -284,4 +300,4 @@ def _wants_backup(user: str) -> bool:
     tell(reason)
     if is_due:
         return is_not_refused("Back up now?")
-    return is_agreed("Back up now all the same?", "--backup backs up without a question")
+    return is_agreed("Back up now anyway?", "--backup backs up without a question")

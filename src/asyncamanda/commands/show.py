@@ -31,7 +31,7 @@ def print_conditions(look: Look, findings: tuple[Finding, ...]) -> None:
         if not look.decision.disks:
             print()
         rows = [describe_finding(finding, look.now) for finding in findings]
-        print_table(("condition", "found", "verdict", "gives in"), rows)
+        print_table(("condition", "found", "verdict", "ignored from"), rows)
         print()
 
 
@@ -50,12 +50,12 @@ def print_oddities(look: Look) -> None:
 def print_waits(look: Look) -> None:
     """Print a line for whatever keeps a run waiting."""
     for until, why in (
-        (look.next_try_at, "the last run did not bring it"),
-        (look.settles_at, "a run may still go on"),
+        (look.next_try_at, "the last run did not include it"),
+        (look.settles_at, "a run may still be in progress"),
         (look.come_back_at, "the server said so"),
     ):
         if until:
-            print_folded(f"waits until {format_time(until)}: {why}")
+            print_folded(f"waiting until {format_time(until)}: {why}")
     if look.retry_at and isinstance(look.decision, Due):
         when = format_time(look.retry_at)
-        print_folded(f"next try: the first start after {when}, or after power or network change")
+        print_folded(f"next try: at the first start after {when}, or when power or network changes")

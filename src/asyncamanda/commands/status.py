@@ -78,7 +78,7 @@ def _look(config: str | None, now: datetime) -> _Seen:
         if summary is None:
             raise NotYoursError(
                 "no-summary",
-                f"{error.message}; and the agent has not left word for everybody yet",
+                f"{error.message}; and the agent has not published its state yet",
                 "sudo asyncamanda status; once the agent has run, every user may ask",
             ) from error
         return _Seen(summary)
@@ -93,11 +93,12 @@ def _print_worst(seen: _Seen, status: Status, now: datetime) -> None:
     if seen.look is None:
         written_at = seen.summary.written_at
         print_folded(
-            f"as the agent left it {format_ago(written_at, now)}, {format_when(written_at, now)}"
+            f"as of the agent's last start, {format_ago(written_at, now)}, "
+            f"{format_when(written_at, now)}"
         )
     if seen.holder:
         since = f", for {format_age(now - seen.holder.since)}" if seen.holder.since else ""
-        print(f"a backup runs: pid {seen.holder.pid}{since}")
+        print(f"a backup is running: pid {seen.holder.pid}{since}")
 
 
 def _print_rest(seen: _Seen, status: Status, next_start_at: datetime | None, now: datetime) -> None:
@@ -110,7 +111,7 @@ def _print_rest(seen: _Seen, status: Status, next_start_at: datetime | None, now
     for line in describe_waits(status, now):
         print_folded(line)
     if next_start_at:
-        print(f"the timer starts it next {format_when(next_start_at, now)}")
+        print(f"next start by the timer: {format_when(next_start_at, now)}")
     if summary.witness is Witness.SERVER and summary.asked_at:
         print(f"the server was last asked {format_ago(summary.asked_at, now)}")
     if seen.look:

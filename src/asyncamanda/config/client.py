@@ -194,8 +194,8 @@ def refuse_others(path: Path) -> NotYoursError:
     """Return the error for whoever may not look at `path`."""
     return NotYoursError(
         "not-yours",
-        f"only root and the Amanda user (backup) may do this: {path} is not for everybody",
-        "start the same with sudo before it; `asyncamanda status` works for everybody",
+        f"only root and the Amanda user (backup) can do this: {path} is readable only by them",
+        "run it with sudo; `asyncamanda status` works for every user",
     )
 
 

@@ -43,7 +43,7 @@ def read_file(path: Path) -> str | None:
         raise ConfigurationError(
             "config-unreadable",
             f"{path} cannot be read: {error}",
-            "is it a text file of yours?",
+            "is it a text file that you can read?",
         ) from error
 
 
@@ -58,7 +58,7 @@ def parse_toml(text: str, name: str) -> dict[str, object]:
         raise ConfigurationError(
             "config-not-toml",
             f"{name} is not TOML: {error}",
-            'texts stand in quotes: key = "value"',
+            'put text in quotes: key = "value"',
         ) from error
 
 

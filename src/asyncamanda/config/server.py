@@ -38,7 +38,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Restore:
-    """The `[restore]` table: `filters` are programs that may undo what a dump went through.
+    """The `[restore]` table: `filters` are programs that may decompress or decrypt dumps.
 
     They may beside those of the dumptypes, of today and of when the dump was confirmed
     (core/amanda/filters.py), though its header alone asks for them.

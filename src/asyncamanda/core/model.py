@@ -77,7 +77,7 @@ class Outcome(Enum):
     LATER = "later"  # the server said: come back later
     STOPPED = "stopped"  # the agent was told to stop before the command ran
     DEFERRED = "deferred"  # the moment was not a good one
-    PAUSED = "paused"  # the moment turned bad in mid-run, and the run was left
+    PAUSED = "paused"  # conditions were no longer met during the run, and the run was left
 
     @property
     def is_settled(self) -> bool:
@@ -213,7 +213,7 @@ class DumpState(Enum):
     STORED = "stored"  # on a volume
     HELD = "held"  # whole, in the holding disk
     FAILED = "failed"
-    MISSING = "missing"  # the run ended without a word on it
+    MISSING = "missing"  # the run ended without reporting it
     CLAIMED = "claimed"  # Amanda's log says that it was dumped, and nothing witnesses it
     SKIPPED = "skipped"  # by the configuration (skip-incr and the like): not meant to be dumped
 

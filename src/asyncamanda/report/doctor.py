@@ -48,7 +48,7 @@ def sum_up_checks(client: str, checks: Sequence[Check]) -> str:
     """Return all of it in a line."""
     bad = sum(max(len(check.troubles), 1) for check in checks if check.health is Health.BAD)
     if bad:
-        return f"{client}: {bad} {'thing is' if bad == 1 else 'things are'} to be mended"
+        return f"{client}: {bad} {'problem' if bad == 1 else 'problems'} to fix"
     if any(check.health is Health.ABSENT for check in checks):
         return f"{client}: nothing is wrong so far, but it is not connected"
     return f"{client}: all well"
@@ -61,11 +61,11 @@ def sum_up_client(checks: Sequence[Check]) -> str:
     away = [check.name for check in checks if check.health is Health.ABSENT]
     parts = []
     if bad:
-        parts.append(f"to be mended: {', '.join(bad)}")
+        parts.append(f"fix: {', '.join(bad)}")
     if away:
-        parts.append(f"away: {', '.join(away)}")
+        parts.append(f"not reachable: {', '.join(away)}")
     if odd:
-        parts.append(f"worth a look: {', '.join(odd)}")
+        parts.append(f"warnings: {', '.join(odd)}")
     return "; ".join(parts) or "all well"
 
 

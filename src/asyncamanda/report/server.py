@@ -95,12 +95,12 @@ def describe_desk(desk: DeskView, now: datetime) -> list[str]:
     Who waits is only counted; each has a row of its own.
     """
     runs = len(desk.runs) + desk.has_others
-    going = _count(runs, "run goes on", "runs go on") if runs else "nothing runs"
+    going = _count(runs, "run in progress", "runs in progress") if runs else "no run in progress"
     waiting = len(desk.waiting)
-    queue = _count(waiting, "client waits", "clients wait") if waiting else "nobody waits"
+    queue = _count(waiting, "client waiting", "clients waiting") if waiting else "no client waiting"
     lines = [f"{printable(desk.amanda_config)}: {going}, {queue}"]
     if desk.fault:
-        lines.append(f"  nothing is begun: {printable(desk.fault)}")
+        lines.append(f"  no run is started: {printable(desk.fault)}")
     for run in desk.runs:
         lines += _describe_live_run(run, now)
     if desk.has_others:
@@ -116,11 +116,11 @@ def _describe_live_run(run: LiveRun, now: datetime) -> list[str]:
         return [head]
     lines = [head, f"    clients: {fold_names(run.clients)}"]
     if not run.unfinished:
-        lines[0] += "; all are through"
+        lines[0] += "; all are done"
     elif set(run.clients) <= set(run.unfinished):
-        lines[0] += "; nobody is through yet"
+        lines[0] += "; none is done yet"
     else:
-        lines.append(f"    not through yet: {fold_names(run.unfinished, WIDTH - 2)}")
+        lines.append(f"    not done yet: {fold_names(run.unfinished, WIDTH - 2)}")
     return lines
 
 
@@ -151,7 +151,7 @@ def describe_waiting(waiting: WaitingClient, now: datetime) -> tuple[str, ...]:
 def describe_connected(clients: Sequence[str]) -> str:
     """Return who is connected, in one line."""
     if not clients:
-        return "nobody is connected"
+        return "no client is connected"
     connected = _count(len(clients), "client is connected", "clients are connected")
     return f"{connected}: {fold_names(clients, WIDTH - 6)}"
 
@@ -173,10 +173,10 @@ def describe_outcome(run: RunRow, verdicts: Iterable[DleVerdict], *, is_alive: b
     states = Counter(verdict.state for verdict in verdicts)
     counts = [f"{states[state]} {state.value}" for state in DumpState if states[state]]
     if run.ended_at is None:
-        return ", ".join(["goes on" if is_alive else "over, not judged yet", *counts])
+        return ", ".join(["in progress" if is_alive else "ended, not evaluated yet", *counts])
     if not counts:
         return printable(run.remark) or "no dump"
-    return ", ".join(counts) + ("" if run.is_clean else ", with trouble")
+    return ", ".join(counts) + ("" if run.is_clean else ", with errors")
 
 
 def describe_run(

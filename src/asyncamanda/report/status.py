@@ -20,28 +20,28 @@ from asyncamanda.report.text import (
 _RUNS = {
     Outcome.FAILED: "the run {ago} failed",
     Outcome.INCOMPLETE: "the run {ago} left something out",
-    Outcome.KILLED: "the run {ago} was killed at the server",
+    Outcome.KILLED: "the run {ago} was killed on the server",
     Outcome.REFUSED: "refused, {ago}",
 }
 _NOW = "`asyncamanda run`, as root, makes it now"
-_DOCTOR = "`asyncamanda doctor`, as root, looks at all that a backup needs"
+_DOCTOR = "`asyncamanda doctor`, as root, checks everything a backup needs"
 _ADVICE = {
     State.STALE: _DOCTOR,
     State.FAILING: _DOCTOR,
     State.NEVER: f"the next start makes the backup; {_NOW}",
     State.OVERDUE: f"the next start makes the backup; {_NOW}",
     State.DEFERRED: "`asyncamanda check` shows each condition; `asyncamanda run --force`, as root, "
-    "backs up all the same",
-    State.PARKED: "whoever looks after the server has parked them, and can say why",
+    "backs up anyway",
+    State.PARKED: "the server's administrator has parked them, and can say why",
     State.WELL: "",
 }
 _AFTER = {
     Outcome.FAILED: "it is tried again when it is due; `asyncamanda run --force`, as root, tries "
-    "now; amreport on the server tells more, and by the gate `asyncamanda server runs` there",
-    Outcome.INCOMPLETE: "is each disk still in the server's disklist? If not, name those that are "
+    "at once; amreport on the server shows more, and in gate mode `asyncamanda server runs`",
+    Outcome.INCOMPLETE: "is each disk still in the server's disklist? If not, list those that are "
     "in `disks` in client.toml",
-    Outcome.KILLED: "ask the server's administrator who ended it; the next start backs up anew",
-    Outcome.REFUSED: "`asyncamanda doctor`, as root, says what is refused, and what mends it",
+    Outcome.KILLED: "ask the server's administrator who ended it; the next start backs up again",
+    Outcome.REFUSED: "`asyncamanda doctor`, as root, shows what is refused and how to fix it",
 }
 _ORDER = (Standing.NEVER, Standing.OVERDUE, Standing.FRESH)  # the worst first, then all others
 
@@ -66,7 +66,7 @@ def tell_state(summary: Summary, status: Status, now: datetime) -> str:
             told = f"all well: {_tell_well(summary, status, now)}"
         case State.PARKED:
             every = name_disks([verdict.disk.name for verdict in status.decision.disks])
-            told = f"parked: nothing is backed up; the server is told to leave out {every}"
+            told = f"parked: nothing is backed up; the server is configured to leave out {every}"
         case State.STALE:
             told = f"STALE: {_tell_stale(summary, status, now)}{_last_try(status, now)}"
         case State.FAILING:
@@ -91,9 +91,9 @@ def _tell_well(summary: Summary, status: Status, now: datetime) -> str:
     following = f"the next is due {format_when(decision.until, now)}"
     if summary.policy.watch is Watch.NEWEST:
         return f"the newest backup is {age} old; {following}"
-    confirms = " that the server confirms" if summary.witness is Witness.SERVER else ""
+    confirms = " confirmed by the server" if summary.witness is Witness.SERVER else ""
     is_all = all(verdict.standing is Standing.FRESH for verdict in decision.disks)
-    every = "every disk" if is_all else "every disk that is waited for"
+    every = "every disk" if is_all else "every required disk"
     return f"{every} has a backup{confirms}, the oldest {age} old; {following}"
 
 
@@ -142,7 +142,7 @@ def _tell_never(summary: Summary, status: Status, now: datetime) -> str:
 def _tell_overdue(policy: Policy, status: Status, now: datetime) -> str:
     last_at = status.decision.last_at
     assert last_at  # or there would be no backup known
-    wanted, age = f"one is wanted every {format_interval(policy.interval)}", now - last_at
+    wanted, age = f"one is due every {format_interval(policy.interval)}", now - last_at
     if policy.watch is Watch.NEWEST:
         return f"the newest backup is {format_rough(age)} old, and {wanted}"
     names = name_disks(_overdue(status))
@@ -203,17 +203,17 @@ def _describe_disk(verdict: DiskVerdict, policy: Policy, now: datetime) -> str:
 def describe_waits(status: Status, now: datetime) -> list[str]:
     """Return a line for whatever keeps a run waiting."""
     lines = [
-        f"waits until {format_when(until, now)}: {why}"
+        f"waiting until {format_when(until, now)}: {why}"
         for until, why in (
-            (status.next_try_at, "the last run did not back it up"),
-            (status.settles_at, "a run may still go on"),
+            (status.next_try_at, "the last run did not include it"),
+            (status.settles_at, "a run may still be in progress"),
             (status.come_back_at, "the server said so"),
         )
         if until
     ]
     if status.retry_at and isinstance(status.decision, Due):
         when = format_when(status.retry_at, now)
-        lines.append(f"next try: the first start after {when}, or after power or network change")
+        lines.append(f"next try: at the first start after {when}, or when power or network changes")
     return lines
 
 

@@ -64,12 +64,15 @@ def _explain_parked(decision: Decision) -> str:
     every = name_disks([v.disk.name for v in decision.disks])
     if isinstance(decision, NotDue):
         again = format_time(decision.until)
-        return f"not due: nothing is backed up, for all is {PARKED} ({every}); next asked {again}"
-    return f"due: the server is to be asked again, for all was {PARKED} ({every})"
+        return (
+            f"not due: nothing is backed up: every disk is {PARKED} ({every}); "
+            f"the server is asked again at {again}"
+        )
+    return f"due: the server has to be asked again, because every disk was {PARKED} ({every})"
 
 
 def _explain_decision(decision: Decision, policy: Policy, now: datetime, witness: Witness) -> str:
-    wanted_every = f"one is wanted every {format_interval(policy.interval)}"
+    wanted_every = f"one is due every {format_interval(policy.interval)}"
     if isinstance(decision, NotDue):
         assert decision.last_at  # else all is parked
         ago = format_age(now - decision.last_at)
@@ -77,13 +80,13 @@ def _explain_decision(decision: Decision, policy: Policy, now: datetime, witness
         what = (
             f"the newest dump is {ago} old" if newest else f"no disk's backup is older than {ago}"
         )
-        by = " by the server's word" if witness is Witness.SERVER else ""
+        by = " according to the server" if witness is Witness.SERVER else ""
         return f"not due: {what}{by}; the next is due at {format_time(decision.until)}"
     if witness is Witness.NOBODY:
         return "due: the server was never asked"
     if not decision.disks:
         return {
-            Witness.AMANDATES: "due: never backed up, for amandates lists no disk",
+            Witness.AMANDATES: "due: never backed up: amandates lists no disk",
             Witness.SERVER: "due: the server's disklist has no disk of this client",
         }[witness]
     if policy.watch is Watch.NEWEST and decision.last_at:
@@ -93,12 +96,15 @@ def _explain_decision(decision: Decision, policy: Policy, now: datetime, witness
     overdue = [v.disk.name for v in decision.disks if v.standing is Standing.OVERDUE]
     reasons = []
     if never:
-        which = "the server confirms" if witness is Witness.SERVER else "counts"
-        reasons.append(f"{name_disks(never)} without a backup that {which}")
+        backup = "confirmed backup" if witness is Witness.SERVER else "backup that counts"
+        reasons.append(f"{name_disks(never)} {'has' if len(never) == 1 else 'have'} no {backup}")
     if overdue:
-        reasons.append(f"{name_disks(overdue)} not backed up for too long, for {wanted_every}")
+        reasons.append(f"{name_disks(overdue)} not backed up for too long ({wanted_every})")
     if not reasons:
-        return "due: the server knows another machine with this key, and its word may be of that"
+        return (
+            "due: the server knows another machine with this key, and may have confirmed backups "
+            "of that one"
+        )
     return f"due: {'; '.join(reasons)}"
 
 
@@ -111,7 +117,7 @@ def explain_oddities(
     """
     verdicts = decision.disks
     distrusted = (
-        "of a run that did not end well, or for another server; not counted"
+        "from a failed run or for another server; not counted"
         if witness is Witness.AMANDATES
         else "newer than what the server has confirmed"
     )
@@ -122,7 +128,7 @@ def explain_oddities(
     forgotten = [v.disk.name for v in verdicts if v.standing is Standing.FORGOTTEN]
     if forgotten:
         remarks.append(
-            f"no longer waited for, long behind the other disks: {name_disks(forgotten)}"
+            f"no longer required, much older than the other disks: {name_disks(forgotten)}"
         )
     if rejected.count:
         first = rejected.lines[0]
@@ -133,11 +139,8 @@ def explain_oddities(
 
 def explain_differences(differences: Sequence[str]) -> str:
     """Return what makes this another server or client than was remembered, in a sentence."""
-    verb = "is" if len(differences) == 1 else "are"
-    return (
-        f"what was remembered does not count, for {' and '.join(differences)} {verb} another "
-        "than before"
-    )
+    verb = "has" if len(differences) == 1 else "have"
+    return f"what was remembered no longer counts: {' and '.join(differences)} {verb} changed"
 
 
 def _dates(verdicts: Iterable[DiskVerdict], what: str) -> list[str]:
@@ -168,7 +171,7 @@ def describe_finding(finding: Finding, now: datetime) -> tuple[str, str, str, st
     """Return a row: condition, what is found, whether it holds back, and when it gives in."""
     word = "fine"
     if finding.holds:
-        word = "has given in" if finding.is_relaxed else "holds back"
+        word = "is ignored" if finding.is_relaxed else "not met"
     at = finding.relaxes_at
     gives_in = "never" if at is None else "has" if at <= now else format_time(at)
     return finding.condition.value, f"{finding.found} (wanted: {finding.wanted})", word, gives_in
@@ -229,7 +232,7 @@ def describe_running(running: Running) -> str:
     """Return which run goes on, and for how many clients."""
     name = f" {printable(running.run)}" if running.run else ""
     clients = "1 client" if running.clients == 1 else f"{running.clients} clients"
-    return f"the run{name} goes on at the server, for {clients}"
+    return f"the run{name} is in progress on the server, for {clients}"
 
 
 def describe_verdict(verdict: DleVerdict) -> str:

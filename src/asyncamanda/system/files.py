@@ -180,7 +180,7 @@ def _lock_shared(
                     "amandates-locked",
                     f"{path} is locked by another program for "
                     f"{lock_within.total_seconds():g} seconds",
-                    "a dump may just be writing it; if this stays so, `fuser -v` names who",
+                    "a dump may be writing it right now; if this stays so, `fuser -v` names who",
                 ) from error
             time.sleep(LOCK_POLL)
         else:

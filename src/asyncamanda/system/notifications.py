@@ -49,4 +49,4 @@ def show_notification(address: str, notification: Notification, limit: float) ->
             )
             bus.call(NAME, PATH, NAME, "Notify", "susssasa{sv}i", words, limit)
     except Unavailable as error:
-        raise NotShownError(f"the desktop did not take it: {error}") from error
+        raise NotShownError(f"the desktop did not accept it: {error}") from error

@@ -45,7 +45,7 @@ def cannot(step: Step, error: OSError | None) -> AsyncamandaError:
     """Return the error for a step that failed, or that changed nothing."""
     return RefusedError(
         "step-failed",
-        f"this cannot be made so: {step.what}{f' ({error.strerror})' if error else ''}",
+        f"this could not be done: {step.what}{f' ({error.strerror})' if error else ''}",
         "is there a link, or a read-only file system, in its place?",
     )
 

@@ -130,7 +130,7 @@ class Aftermath:
         )
         for each in sent:
             if each.problem:
-                self._narrator.note(f"{each.channel} could not be told: {each.problem}")
+                self._narrator.note(f"{each.channel} could not be notified: {each.problem}")
         return told
 
     def _say_end(self, look: Look, attempt: Attempt | None, detail: str) -> None:

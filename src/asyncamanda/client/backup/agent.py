@@ -60,8 +60,9 @@ def back_up(plan: Plan, narrator: Narrator, urge: Urge) -> Attempt | NotDue | De
         if look.damage:
             aside = set_aside(plan.state, look.memory, look.now)
             narrator.tell(
-                f"warning: {look.damage}; it is set aside as {aside.name}. Whether the last "
-                "backup was good is forgotten with it, so a new one is due"
+                f"warning: {look.damage}; it was moved to {aside.name}. The result of the last "
+                f"backup is lost with it, so a new one is due"
+                ""
             )
         if look.differences:
             narrator.tell(explain_differences(look.differences))
@@ -123,7 +124,7 @@ def _is_good_moment(moments: Moments, look: Look, urge: Urge) -> bool:
 def _find_hindrance(plan: Plan, look: Look, urge: Urge, aftermath: Aftermath) -> Deferral | None:
     """Return why the moment is not a good one, remembered; None if it is.
 
-    Raises EverydayError if the last try came to nothing lately, and nothing has changed since.
+    Raises EverydayError if the last attempt was unsuccessful lately, and nothing has changed since.
     """
     if plan.moments is None:  # the classic form takes any moment, and looks at none
         if waits_until := heed_retry(look.waits, look.memory, "", urge):
@@ -144,15 +145,15 @@ def _find_hindrance(plan: Plan, look: Look, urge: Urge, aftermath: Aftermath) ->
 
 def _waiting(plan: Plan, look: Look, until: datetime) -> EverydayError:
     last = look.memory.attempts[-1] if look.memory.attempts else None
-    why = f"the last try ended with: {describe_attempt(last)}" if last else "tried lately"
-    sooner = ", or after power or network change" if plan.moments else ""
+    why = f"the last try ended with: {describe_attempt(last)}" if last else "tried recently"
+    sooner = ", or when power or network changes" if plan.moments else ""
     words = f"{why}; the next try is at {format_time(until)}{sooner}"
     return EverydayError("waits", words, _now_hint(plan))
 
 
 def _now_hint(plan: Plan) -> str:
     """Return how to try at once. The classic form knows no --force."""
-    return "--force tries now" if plan.moments else "typed at a terminal, it tries now"
+    return "--force tries at once" if plan.moments else "run on a terminal, it tries at once"
 
 
 def _lock(stack: ExitStack, plan: Plan) -> None:
@@ -175,7 +176,7 @@ def already_running(holder: Holder, now: datetime) -> HeldError:
         return HeldError(
             "already-running",
             f"a backup is running already: {who}{since}",
-            "one at a time is enough; the next start looks again",
+            "only one runs at a time; the next start checks again",
         )
     seen = describe_process(holder.pid) if holder.pid else None
     command = f" ({' '.join(seen.argv[-LONGEST_COMMAND:])})" if seen and seen.argv else ""
@@ -195,7 +196,7 @@ def _unsettled(last: Attempt | None, settles_at: datetime) -> LaterError:
     assert last  # or nothing would have to settle
     return LaterError(
         "run-unsettled",
-        f"the run of {format_time(last.started_at)} may still go on at the server "
+        f"the run of {format_time(last.started_at)} may still be running on the server "
         f"({last.detail}); no second one is started before {format_time(settles_at)}",
         "`settle` in client.toml says how long that is (classic form: one hour); amstatus on "
         "the server shows whether it runs",
@@ -223,12 +224,12 @@ def _tried_lately(plan: Plan, look: Look, until: datetime) -> EverydayError:
     last = last_run(look.memory)
     assert last  # or nothing would have been tried
     named = name_disks(look.decision.wanted) or "any disk of this client"
-    did = f"went well and did not dump {named}"
+    did = f"succeeded but did not dump {named}"
     if last.outcome is Outcome.DOUBTFUL:
-        did = "is doubtful: a dump failed, and whose is not known"
+        did = "is doubtful: a dump failed, and it is not known of which client"
     return EverydayError(
         "tried-lately",
         f"the last run {did}; the next try is at {format_time(until)}",
         _now_hint(plan)
-        + ("; `disks` in client.toml names the disks that matter" if plan.moments else ""),
+        + ("; set `disks` in client.toml to the disks to watch" if plan.moments else ""),
     )

@@ -195,7 +195,8 @@ def _judge_unseen(
     until = ended_at + plan.policy.settle
     error = LaterError(
         reference,
-        f"{detail}{said}; it may go on at {host}, and does not count as a backup",
-        f"no second one is started before {format_time(until)}; a start after that backs up anew",
+        f"{detail}{said}; it may still be running on {host}, and does not count as a backup",
+        f"no second one is started before {format_time(until)}; the first start after that backs "
+        f"up again",
     )
     return Attempt(started_at, ended_at, outcome, detail), error

@@ -137,10 +137,10 @@ class _Asking:
                     self._give_up(line, heard)
                 case _:
                     assert_never(heard)
-        raise AssertionError("a line's last word is how it ended")
+        raise AssertionError("the last event of a session is how it ended")
 
     def _tick(self) -> None:
-        """Say that we live; leave if the moment has turned bad, and the run may be left."""
+        """Say that we live; leave if conditions are no longer met and the run may be left."""
         self._record.say_alive()
         self._guard.vigil.tick(self._decide)
         turned = self._guard.tick()
@@ -166,7 +166,7 @@ class _Asking:
         """Greet another dispatcher; Closed if there were too many on this line."""
         self._times_anew += 1
         if self._times_anew > MOST_TIMES_ANEW:
-            return Closed(f"{self._plan.target.host} begins anew again and again")
+            return Closed(f"{self._plan.target.host} keeps restarting the session")
         self._greet(line)
         return None
 
@@ -205,8 +205,8 @@ class _Asking:
         self._record.begin(now)
         words = {
             "idle": f"asking for a backup of {welcome.client}",
-            "queued": f"joining the request of {welcome.client} that waits there",
-            "running": f"joining the run with {welcome.client} that goes on there",
+            "queued": f"joining the request of {welcome.client} that is already waiting",
+            "running": f"joining the run with {welcome.client} that is already in progress",
         }
         self._narrator.tell(f"connected to {self._plan.target}; {words[welcome.standing]}")
         line.say(Submit(self._is_forced))

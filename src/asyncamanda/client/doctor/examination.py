@@ -65,7 +65,7 @@ class Examination:
         except AsyncamandaError as error:
             return Check(name, Health.BAD, error.message, mend=error.hint, exit=error.exit)
         except OSError as error:
-            return Check(name, Health.BAD, f"it cannot be looked at: {error}")
+            return Check(name, Health.BAD, f"it cannot be checked: {error}")
 
     # -- before there is a case
 
@@ -78,8 +78,8 @@ class Examination:
         except AsyncamandaError as error:
             hint = error.hint
             if error.reference == "no-config":
-                hint = "as root: asyncamanda setup SERVER, which makes one"
-            why = "it says which server makes the backups, and how often"
+                hint = "as root: asyncamanda setup SERVER, which writes one"
+            why = "it names the server that makes the backups, and how often"
             return Check("configuration", Health.BAD, error.message, why, hint)
         path, settings = self._found
         return well("configuration", f"{path}, for {settings.server}")
@@ -95,8 +95,8 @@ class Examination:
         if os.geteuid() not in {0, account.pw_uid}:
             raise RefusedError(
                 "not-the-amanda-user",
-                f"doctor looks at what is {settings.user}'s, and this is another user",
-                f"start it as root, or as {settings.user}",
+                f"doctor checks what belongs to {settings.user}, and this is another user",
+                f"run it as root or as {settings.user}",
             )
         self._become(path, settings)
         return amanda.check_user(settings.user)

@@ -38,7 +38,7 @@ _ANSWERED = {
     Fault.NOTHING_COMMON,
 }
 _UNREACHED = "without the server there is no backup"
-_NOT_LET_IN = "the server has to let this machine's key in"
+_NOT_LET_IN = "the server has to accept this machine's key"
 _NO_GATE = "the gate is where a client asks for its backups"
 
 
@@ -69,8 +69,8 @@ def call(case: Case) -> Iterator[Check]:
             no_room = LaterError("no-room", f"no sockets: {error.strerror}", "make room in /tmp")
             yield server.judge_error("server", no_room, _UNREACHED)
             return
-        yield well("server", f"{target.host} is reached")
-        yield well("login", f"as {target.user}" if target.user else "is let in")
+        yield well("server", f"{target.host} is reachable")
+        yield well("login", f"as {target.user}" if target.user else "accepted")
         yield from _ask_gate(connection, case, stop)
 
 
@@ -89,14 +89,14 @@ def _bear(fault: ConnectFault | None, case: Case) -> Iterator[Check]:
     host = case.plan.target.host
     if fault is None:
         words = f"{host} has not answered within {GIVE_UP:g} seconds"
-        hint = "is this machine away from its network, or its name server silent?"
+        hint = "is this machine away from its network, or is its name server not answering?"
         yield server.judge_error("server", EverydayError("unreachable", words, hint), _UNREACHED)
         return
     _, error = explain_not_connected(fault, case.plan.target)
     if fault.fault not in _ANSWERED:
         yield server.judge_error("server", error, _UNREACHED)
         return
-    yield well("server", f"{host} is reached")
+    yield well("server", f"{host} is reachable")
     yield server.judge_error("login", error, _NOT_LET_IN)
 
 
@@ -110,7 +110,7 @@ def _ask_gate(connection: Connection, case: Case, stop: StopRequest) -> Iterator
     if holder := find_holder(case.plan):
         # Amanda's calls for this client would come to the line that is newest
         pid = f" (pid {holder.pid})" if holder.pid else ""
-        words = f"not asked while an agent{pid} talks with it"
+        words = f"not asked while an agent{pid} is connected to it"
         yield from (Check(name, Health.SKIPPED, words) for name in ("gate", "disks", "clock"))
         return
     heard = greet_gate(connection, case.plan, stop, WELCOME_WITHIN)

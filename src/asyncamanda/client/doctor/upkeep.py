@@ -77,7 +77,7 @@ def check_backup(case: Case, now: datetime) -> Check:
     """Return how old the last confirmed backup is. Raises what look_around() raises."""
     look = look_around(case.plan, now)
     if look.damage:
-        return Check("backup", Health.SKIPPED, "not known: what was remembered is damaged")
+        return Check("backup", Health.SKIPPED, "not known: the memory is damaged")
     if look.differences and not look.is_stale and not case.is_direct:
         # had the gate been reached, its word would be there by now
         return Check(

@@ -16,7 +16,7 @@ _EXPLAINED: dict[Fault, tuple[type[AsyncamandaError], str, str]] = {
     Fault.UNRESOLVED: (
         EverydayError,
         "the name {host} does not resolve",
-        "is this machine away from its network? else check the server's name",
+        "is this machine connected to its network? If so, check the server's name",
     ),
     Fault.CONNECTION_REFUSED: (
         EverydayError,
@@ -33,12 +33,13 @@ _EXPLAINED: dict[Fault, tuple[type[AsyncamandaError], str, str]] = {
         "{host} closed the connection before the login was over",
         "somebody at this address failed to log in (sshd's PerSourcePenalties: a few minutes at "
         "most), or it is busy (MaxStartups), or going down; `journalctl -u ssh` on the server "
-        "tells",
+        "shows which"
+        "",
     ),
     Fault.HOST_KEY_CHANGED: (
         RefusedError,
         "THE HOST KEY OF {host} HAS CHANGED: it may not be your server",
-        "nothing was sent. Ask its administrator. Only if the server was set up anew: "
+        "nothing was sent. Ask its administrator. Only if the server was reinstalled: "
         "ssh-keygen -R {known}, then connect once by hand and compare the fingerprint",
     ),
     Fault.HOST_KEY_REVOKED: (
@@ -60,8 +61,8 @@ _EXPLAINED: dict[Fault, tuple[type[AsyncamandaError], str, str]] = {
     ),
     Fault.NOTHING_COMMON: (
         ProtocolError,
-        "{host} and this machine have no way of encrypting in common",
-        "one of the two has an OpenSSH that is too old, or settings that forbid too much",
+        "{host} and this machine have no cipher or key type in common",
+        "one of the two has an OpenSSH that is too old, or settings that are too strict",
     ),
     Fault.BAD_OPTIONS: (
         ConfigurationError,
@@ -98,7 +99,7 @@ def explain_not_connected(
     """Return what an attempt that did not connect comes to; no `fault`: a signal stopped it."""
     if fault is None:
         error: AsyncamandaError = LaterError(
-            "stopped", "stopped before the command was started", "nothing runs at the server"
+            "stopped", "stopped before the command was started", "nothing runs on the server"
         )
         return Outcome.STOPPED, error
     error = explain_fault(fault, target)

@@ -58,7 +58,7 @@ def explain_garbled(garbled: Garbled, target: Target) -> AsyncamandaError:
     """Return the error for an answer that is none of the gate's."""
     return ProtocolError(
         "no-gate",
-        f"{target.host} answered with what is none of asyncamanda's ({garbled.reason}): "
+        f"{target.host} sent an unexpected reply (not asyncamanda's gate: {garbled.reason}): "
         f"{garbled.text!r}",
         f"does this machine's key run the gate, and does its account's shell print something "
         f"first? {_INSTALL}",
@@ -119,16 +119,16 @@ def explain_stop(signal_name: str, standing: Standing, target: Target) -> Asynca
         Standing.UNASKED: (
             "stopped",
             " before the server was asked",
-            "nothing runs at the server",
+            "nothing runs on the server",
         ),
         Standing.WAITING: (
             "withdrawn",
-            " while the request waited; it is withdrawn",
-            "nothing runs at the server; the next start asks anew",
+            " while the request waited; it was withdrawn",
+            "nothing runs on the server; the next start asks again",
         ),
         Standing.RUNNING: (
             "stopped",
-            f"; the run goes on at {target.host}",
+            f"; the run continues on {target.host}",
             "the next start joins it, or learns how it ended",
         ),
     }[standing]
@@ -136,26 +136,25 @@ def explain_stop(signal_name: str, standing: Standing, target: Target) -> Asynca
 
 
 def explain_turned(turned: Deferred, standing: Standing, target: Target) -> AsyncamandaError:
-    """Return the error for a moment that turned bad before the backup was there."""
+    """Return the error for conditions that are no longer met, before the backup was done."""
     why = explain_deferred(turned)
     if standing is Standing.RUNNING:
         return EverydayError(
             "paused",
             f"{why}; the run at {target.host} was left",
-            "a start in a better moment joins it, learns how it ended, or asks anew"
-            + ("" if turned.is_critical else '; with `pause = "finish"` it would have gone on'),
+            "a start in a better moment joins it, learns how it ended, or asks again"
+            + ("" if turned.is_critical else '; with `pause = "finish"` it would have continued'),
         )
-    return EverydayError("deferred", why, "the next start looks again; --force asks all the same")
+    return EverydayError("deferred", why, "the next start checks again; --force asks anyway")
 
 
 def explain_lost(closed: Closed, standing: Standing, target: Target) -> AsyncamandaError:
-    """Return the error for a line that broke and could not be made anew."""
+    """Return the error for a connection that broke and could not be restored."""
     if standing is Standing.UNASKED:
         return explain_closed(closed, target)
-    what = "run goes on" if standing is Standing.RUNNING else "request stands"
+    what = "run continues" if standing is Standing.RUNNING else "request is kept"
     return LaterError(
         "connection-lost",
-        f"{closed.words}, and no new connection to {target.host} came about; the {what} at the "
-        "server",
+        f"{closed.words}, and reconnecting to {target.host} failed; the {what} on the server",
         "the next start joins it, or learns how it ended",
     )

@@ -43,4 +43,4 @@ def greet_gate(connection: Connection, plan: Plan, stop: StopRequest, within: ti
                 if isinstance(heard, Welcome | Refused | Later):
                     line.leave()
                 return heard
-    raise AssertionError("a line's last word is how it ended")
+    raise AssertionError("the last event of a session is how it ended")

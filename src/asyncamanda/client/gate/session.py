@@ -142,14 +142,14 @@ class Line:
             self._greeted_at = min(self._greeted_at, now)  # the clock may have been set back
             if now - self._greeted_at < self._answer_within:
                 return None
-            return Closed(f"no welcome came within {format_age(self._answer_within)}")
+            return Closed(f"the server did not answer within {format_age(self._answer_within)}")
         if self._pulse is None:
             return None
         self._pulse, sign = beat(self._pulse, now)
         if sign is Beat.PING:
             self.say(Ping())
         if sign is Beat.GONE:
-            return Closed(f"no sign of life for {format_age(now - self._pulse.heard_at)}")
+            return Closed(f"nothing was received for {format_age(now - self._pulse.heard_at)}")
         return None
 
     def _read(self, piece: bytes) -> Iterator[Heard]:

@@ -110,7 +110,7 @@ def note_wait(memory: Memory, moments: Moments, seen: str, why: Deferred | None)
 
 
 class Guard:
-    """Looks after a run: keeps the machine awake, and says when the moment has turned bad."""
+    """Looks after a run: keeps the machine awake, and says when conditions are no longer met."""
 
     def __init__(self, start: Start) -> None:
         self._moments = start.plan.moments
@@ -159,7 +159,11 @@ class Guard:
             self._is_told = True
             if turned.is_critical and self._inhibited:  # UPower is about to save the session
                 self._inhibited.let_go()
-            self._narrator.note(explain_deferred(turned).replace("deferred", "turned bad", 1))
+            self._narrator.note(
+                explain_deferred(turned).replace(
+                    "deferred, because", "conditions are no longer met:", 1
+                )
+            )
         return turned
 
     def __enter__(self) -> Self:

@@ -27,7 +27,7 @@ def send_desktop(alert: Alert, state_folder: Path, limit: float) -> Sent:
         return _leave(alert, state_folder)
     address = find_session_bus(os.environ, uid)
     if address is None:
-        return Sent("desktop", "no desktop session of this user's is open")
+        return Sent("desktop", "this user has no open desktop session")
     try:
         show_notification(address, notification_of(alert), limit)
     except NotShownError as error:

@@ -68,9 +68,9 @@ def _show_all(alerts: Sequence[Alert]) -> tuple[Sent, ...]:
 def _word(person: pwd.struct_passwd, status: int | None) -> Sent:
     problem = {
         TOOK: None,
-        REFUSED: "no desktop of theirs takes notifications",
+        REFUSED: "none of their desktops accepts notifications",
         None: f"no end within {LIMIT:g} seconds",
-    }.get(status, "it broke down")
+    }.get(status, "it failed")
     return Sent(f"desktop of {person.pw_name}", problem)
 
 

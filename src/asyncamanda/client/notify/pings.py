@@ -29,7 +29,7 @@ def send_ping(url: str, kind: PingKind, text: str, limit: float) -> Sent:
         is_mistake = error.code in {400, 401, 403, 404, 405, 410}
         return Sent("ping", f"the server answered with {error.code}", is_mistake=is_mistake)
     except (InvalidURL, ValueError):
-        return Sent("ping", "this is no web address", is_mistake=True)
+        return Sent("ping", "this is not a web address", is_mistake=True)
     except (OSError, HTTPException) as error:
         return Sent("ping", _words(error))
 
@@ -65,4 +65,4 @@ def _words(error: OSError | HTTPException) -> str:
         return "no answer in time"
     if isinstance(reason, OSError) and reason.strerror:
         return f"cannot be reached: {reason.strerror}"
-    return f"the call broke off: {type(reason).__name__}"
+    return f"the request was interrupted: {type(reason).__name__}"

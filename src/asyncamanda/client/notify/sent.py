@@ -78,5 +78,5 @@ def _send(told: SimpleQueue[tuple[int, Sent]], number: int, way: Way, limit: flo
     try:
         sent = way.send(limit)
     except Exception as error:  # a foreign library's words may hold a secret, its name does not
-        sent = Sent(way.channel, f"it broke down: {type(error).__name__}")
+        sent = Sent(way.channel, f"it failed: {type(error).__name__}")
     told.put((number, sent))

@@ -11,7 +11,7 @@ def write_standing(path: Path, standing: Standing, _limit: float) -> Sent:
     """Replace the file, and return how that went."""
     path = path.expanduser()
     if path.suffix != ".prom":
-        return Sent("textfile", "the exporter reads *.prom only: name it so", is_mistake=True)
+        return Sent("textfile", "the exporter reads only *.prom files: rename it", is_mistake=True)
     try:
         write_whole(path, render_prometheus(standing))
     except OSError as error:

@@ -49,9 +49,11 @@ def read_urls(path: Path) -> list[str]:
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise ValueError("it is no file")
+            raise ValueError("it is not a regular file")
         if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid not in {0, os.geteuid()}:
-            raise ValueError("it is open to others: chmod 600, and owned by who runs this or root")
+            raise ValueError(
+                "others can read it: chmod 600, and owned by root or the user who runs this"
+            )
         raw = file.read(LARGEST + 1)
     if len(raw) > LARGEST:
         raise ValueError(f"it is larger than {LARGEST} bytes")
@@ -97,4 +99,4 @@ def _send(name: str, url: str, alert: Alert, _limit: float) -> Sent:
         notify_type=apprise.NotifyType(_TYPES[alert.kind]),
         body_format=apprise.NotifyFormat.TEXT,
     )
-    return Sent(name) if went else Sent(name, "the service could not be reached, or said no")
+    return Sent(name) if went else Sent(name, "the service could not be reached, or refused")

@@ -74,7 +74,7 @@ def _apply(change: Change) -> None:
         raise RefusedError(
             "changed-meanwhile",
             f"{change.path} was changed since it was shown",
-            "start the same again",
+            "run the same command again",
         )
     if change.after is None:
         change.path.unlink()
@@ -93,7 +93,7 @@ def _run_all(commands: Iterable[tuple[str, ...]]) -> None:
             raise RefusedError(
                 "command-failed",
                 f"{' '.join(command)}: {said}",
-                "mend that, and start the same again: it goes on where this ended",
+                "fix that and run the same command again: it continues where this one stopped",
             )
 
 
@@ -101,5 +101,5 @@ def _cannot(error: OSError) -> RefusedError:
     return RefusedError(
         "not-written",
         f"{error.filename or 'a file'} cannot be changed: {error.strerror}",
-        "mend that, and start the same again: it goes on where this ended",
+        "fix that and run the same command again: it continues where this one stopped",
     )

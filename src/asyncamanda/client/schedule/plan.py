@@ -123,7 +123,7 @@ def _plan_starts(program: tuple[str, ...], settings: ClientConfig, config: Path)
         if not _PLAIN.fullmatch(word):
             raise ConfigurationError(
                 "odd-name",
-                f"{word!r} has a character that a timer or a shell takes for something else",
+                f"{word!r} has a character that is special to a timer or a shell",
                 "use a place with letters, digits and . _ - + , @ = / in its name",
             )
     return starts

@@ -61,7 +61,7 @@ def read_record() -> Record | None:
         raise BadDataError(
             "schedule-record",
             f"{RECORD} cannot be read, so what belongs to the schedule is not known: {error}",
-            "move it away; then `schedule install` takes over what it finds of its own",
+            "move it away; then `schedule install` adopts the files of its own that it finds",
         ) from error
 
 
@@ -93,7 +93,7 @@ def read_place(path: Path) -> str | None:
     """
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
-            raise refuse_foreign(path, "is no plain file")
+            raise refuse_foreign(path, "is not a regular file")
         return path.read_bytes().decode("utf-8", "surrogateescape")
     except FileNotFoundError:
         return None
@@ -105,8 +105,8 @@ def refuse_foreign(path: Path, why: str) -> RefusedError:
     """Return the error for a place in which something is that is not ours."""
     return RefusedError(
         "not-ours",
-        f"{path} {why}, and it is not changed",
-        f"look at it, and move it away if nobody needs it: mv {path} /root/",
+        f"{path} {why}, and it is left as it is",
+        f"check it, and move it away if it is not needed: mv {path} /root/",
     )
 
 

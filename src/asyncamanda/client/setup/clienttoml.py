@@ -20,22 +20,22 @@ server   = {server}
 interval = {interval}
 
 # stale_after  = "7 days"       # exit 101 instead of 75 when the last backup is older
-# reconnect_for = "2m"          # how long a broken connection is tried anew
+# reconnect_for = "2m"          # how long a broken connection is retried
 # on_battery   = "30%"          # or "refuse", or "allow"
 # metered      = "refuse"       # or "allow": on a link that costs by the byte
 # networks     = ["Office*"]    # where backups run: names, SSIDs or kinds of networks
-# not_networks = ["Guest*"]     # and where none do
+# not_networks = ["Guest*"]     # and where they do not
 # windows      = ["Mon..Fri 08:00-19:00"]
 # max_load     = 4.0            # above which no backup starts
-# relax_after  = "3 days"       # from what age of the last backup on conditions give in
-# pause        = "finish"       # or "stop": a run in which power or network turn bad
+# relax_after  = "3 days"       # age of the last backup from which conditions are ignored
+# pause        = "finish"       # or "stop": when power or network get worse during a run
 
 [ssh]
 # connect_timeout = "20s"
 # keepalive       = "15s"       # after three without an answer the link is dead
 
 [notify]
-# desktop = true                # tell who is logged in on this machine's desktop
+# desktop = true                # notify users logged in on this machine's desktop
 # mail    = "root"
 """
 

@@ -82,9 +82,10 @@ def scan_keys(place: Place) -> Offer:
         words = f" ({said[-1]})" if said else ""
         raise LaterError(
             "unreachable",
-            f"no host key could be had from {place.host}, port {place.port}{words}",
-            "is the name right, the server up and this machine in its network? Then start the "
-            "same command again",
+            f"could not get a host key from {place.host}, port {place.port}{words}",
+            "is the name right, the server up and this machine in its network? Then run the same "
+            "command again"
+            "",
         )
     banners = (line for line in done.stderr.splitlines() if line.startswith("#"))
     return Offer(tuple(sorted(keys, key=_rank)), next(banners, ""))
@@ -137,8 +138,9 @@ def choose_key(
             "host-key-changed",
             f"THE HOST KEY OF {place.host} HAS CHANGED: it may not be your server. It has "
             f"{offered[0].fingerprint}, and known is {known.keys[0].fingerprint}",
-            "nothing was changed. Ask its administrator. Only if the server was set up anew, as "
-            f"the Amanda user: ssh-keygen -R '{place.known_as}'",
+            "nothing was changed. Ask its administrator. Only if the server was reinstalled, as "
+            "the Amanda user:"
+            f" ssh-keygen -R '{place.known_as}'",
         )
     candidates = trusted or offered
     if fingerprint is None:
@@ -151,7 +153,8 @@ def choose_key(
         f"{place.host} has another host key than the fingerprint given: "
         f"{candidates[0].fingerprint}",
         "nothing was changed. Compare with what ssh-keygen -lf prints on the server; if they "
-        "differ, somebody stands between",
+        "differ, the connection is intercepted"
+        "",
     )
 
 

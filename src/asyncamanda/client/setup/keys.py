@@ -85,8 +85,8 @@ def plan_new_key(path: Path, account: pwd.struct_passwd, now: datetime) -> Step:
         if done.returncode != 0:
             raise RefusedError(
                 "command-failed",
-                f"{path} could not be put aside: {done.stderr.strip() or done.returncode}",
-                f"move it away as {account.pw_name}, and start setup again",
+                f"{path} could not be moved aside: {done.stderr.strip() or done.returncode}",
+                f"move it away as {account.pw_name}, and run setup again",
             )
         _make_key(path, account)
 
@@ -106,7 +106,7 @@ def _make_key(path: Path, account: pwd.struct_passwd) -> None:
     if done.returncode != 0:
         raise RefusedError(
             "command-failed",
-            f"no key could be made at {path}: {done.stderr.strip() or done.returncode}",
+            f"could not make a key at {path}: {done.stderr.strip() or done.returncode}",
             f"as {account.pw_name}: ssh-keygen -t ed25519 -N '' -f {path}",
         )
 
@@ -125,7 +125,7 @@ def read_key(path: Path, account: pwd.struct_passwd) -> PublicKey:
         return parse_public_key(ask_as(account.pw_name, read))
     except (OSError, ValueError) as error:
         raise BadDataError(
-            "no-key", f"{path}.pub holds no key: {error}", "move it away, and start setup again"
+            "no-key", f"{path}.pub holds no key: {error}", "move it away, and run setup again"
         ) from error
 
 

@@ -79,9 +79,7 @@ def read_wishes(said: Said, is_there: Callable[[str], bool]) -> Wishes:
     )
     mistakes += _wrong_disks(said.disks, is_there)
     if mistakes:
-        raise UsageError(
-            "usage", "\n".join(mistakes), "asyncamanda setup --help lists what is understood"
-        )
+        raise UsageError("usage", "\n".join(mistakes), "asyncamanda setup --help lists the options")
     return wishes
 
 
@@ -104,7 +102,7 @@ def _read_target(text: str) -> Target:
     except ValueError as error:
         raise ValueError(f"{error}; allowed: [user@]host[:port]") from error
     if target.password:
-        raise ValueError("a password is not for the command line; allowed: [user@]host[:port]")
+        raise ValueError("no password on the command line; allowed: [user@]host[:port]")
     return target
 
 

@@ -45,7 +45,7 @@ def make_folder(folder: Path) -> None:
         own.mkdir(mode=0o700, exist_ok=True)
         status = own.lstat()
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
-            raise PermissionError(errno.EPERM, "it is somebody else's", str(own))
+            raise PermissionError(errno.EPERM, "it belongs to another user", str(own))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for each in (folder.parent, folder):
         if each is folder or each.name in KINDS:
@@ -58,8 +58,12 @@ def unwritable(folder: Path, error: OSError) -> AsyncamandaError:
     return (RefusedError if is_refused else LaterError)(
         "state-not-writable",
         f"{folder} cannot be written: {error.strerror}",
-        "without its memory asyncamanda could take a cut backup for a good one. "
-        + ("Let root start it once, which makes the folder" if is_refused else "Make room there"),
+        "without its memory asyncamanda could mistake an interrupted backup for a good one. "
+        + (
+            "Run it once as root, which creates the folder"
+            if is_refused
+            else "Free some space there"
+        ),
     )
 
 

@@ -221,7 +221,7 @@ def find_password(plan: Plan) -> Target:
         ) from error
     if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid not in {0, os.geteuid()}:
         raise RefusedError(
-            "password-file", f"password_file {path} is open to others", _mode_hint(path)
+            "password-file", f"password_file {path} can be read by others", _mode_hint(path)
         )
     if not password:
         raise ConfigurationError(
@@ -234,7 +234,7 @@ def warn_of_password(plan: Plan, narrator: Narrator) -> None:
     """Say so, if the command line had a password in it."""
     if plan.target.password:
         narrator.tell(
-            "warning: everybody on this machine can read the password in the command line. "
+            "warning: every user of this machine can read the password on the command line. "
             "Better: a key (-k FILE), or a configuration file with password_file"
         )
 

@@ -91,7 +91,7 @@ def read_summary(path: Path) -> Summary | None:
         descriptor = os.open(path, flags)
         with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise ValueError("it is no plain file")
+                raise ValueError("it is not a regular file")
             return decode_summary(file.read(LARGEST + 1))
     except FileNotFoundError:
         return None
@@ -99,7 +99,7 @@ def read_summary(path: Path) -> Summary | None:
         raise BadDataError(
             "summary-damaged",
             f"{path} cannot be read ({type(error).__name__}: {error})",
-            "the agent's next start writes it anew; `sudo asyncamanda status` needs none",
+            "the agent's next start rewrites it; `sudo asyncamanda status` needs none",
         ) from error
 
 

@@ -2,13 +2,13 @@
 
 # name: what the list of commands says of it. Only the module that is asked for is loaded.
 SUBCOMMANDS = {
-    "setup": "make this Amanda server ready for clients",
-    "enroll": "let a client in, by its public key",
-    "revoke": "let a client in no more",
-    "clients": "list who may come in",
-    "doctor": "check all that a client's backup needs, and say what mends it",
-    "queue": "who waits, and what runs",
-    "runs": "the runs, and what became of each DLE",
-    "flush": "bring held dumps to a volume",
-    "dispatch": "be the dispatcher, in the foreground",
+    "setup": "prepare this Amanda server for clients",
+    "enroll": "enroll a client by its public key",
+    "revoke": "remove a client's access",
+    "clients": "list enrolled clients",
+    "doctor": "check everything a client's backup needs and suggest fixes",
+    "queue": "show waiting clients and current runs",
+    "runs": "list runs, and the result of each DLE",
+    "flush": "flush the holding disk",
+    "dispatch": "run the dispatcher in the foreground",
 }

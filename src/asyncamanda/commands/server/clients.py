@@ -34,14 +34,14 @@ def run(arguments: argparse.Namespace) -> Exit:
         print(render_json([_value(entry, last_seen, machines) for entry in entries]))
         return Exit.OK
     if not entries:
-        print("nobody is enrolled; `asyncamanda server enroll --help` says how")
+        print("no client is enrolled; see `asyncamanda server enroll --help`")
         return Exit.OK
     heads = ("client", "amanda config", "key", "last seen")
     print_table(heads, [_row(entry, last_seen) for entry in entries])
     disputed = [machines[entry.client] for entry in entries if entry.client in machines]
     for machine in disputed:
         if machine.disputed_at:
-            print(f"{describe_dispute(machine)}; neither is backed up before this:")
+            print(f"{describe_dispute(machine)}; neither is backed up until you run:")
             print(f"  asyncamanda server enroll {machine.client}")
     return Exit.OK
 

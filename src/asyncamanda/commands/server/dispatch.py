@@ -62,13 +62,13 @@ def _lock(stack: ExitStack, *, is_on_demand: bool) -> bool:
             return False
         raise LaterError(
             "already-running",
-            f"a dispatcher runs already: pid {held.holder.pid}",
-            "one serves all; it ends by itself when nobody has been there for a while",
+            f"a dispatcher is already running: pid {held.holder.pid}",
+            "one serves all clients; it ends by itself when it has been idle for a while",
         ) from None
     except OSError as error:
         raise RefusedError(
             "state-not-writable",
             f"{switchboard.STATE} cannot be used: {error.strerror}",
-            "as root, `asyncamanda server setup` makes it",
+            "as root, `asyncamanda server setup` creates it",
         ) from error
     return True

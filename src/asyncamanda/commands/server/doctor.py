@@ -1,4 +1,4 @@
-"""asyncamanda server doctor: check all that a client's backup needs, and say what mends it."""
+"""asyncamanda server doctor: check everything a client's backup needs and suggest fixes."""
 
 import argparse
 import asyncio
@@ -77,9 +77,9 @@ class Examination:
             if penalties := asyncio.run(doctor.check_penalties(is_there=is_there)):
                 yield penalties
         if is_useless:
-            yield _skipped("amcheck", "not run: first mend the disklist")
+            yield _skipped("amcheck", "not run: fix the disklist first")
         elif alias.health is Health.BAD:
-            yield _skipped("amcheck", "not run: first mend the alias")
+            yield _skipped("amcheck", "not run: fix the alias first")
         elif connected.health is Health.ABSENT:
             yield _skipped("amcheck", "not run: the client is not connected")
         else:
@@ -125,8 +125,7 @@ class Examination:
                 span = format_interval(self._wait)
                 write_line(
                     sys.stderr,
-                    f"waiting up to {span} for {self._client}: start `asyncamanda run --force` "
-                    "there",
+                    f"waiting up to {span} for {self._client}: run `asyncamanda run --force` there",
                 )
             time.sleep(POLL)
 
@@ -140,11 +139,15 @@ class Examination:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("client", metavar="CLIENT", help="as `asyncamanda server clients` has it")
+    parser.add_argument(
+        "client",
+        metavar="CLIENT",
+        help="the client's name as `asyncamanda server clients` lists it",
+    )
     parser.add_argument(
         "--wait",
         metavar="SPAN",
-        help="wait for the client to connect, for so long at most: 10m, for example",
+        help="how long to wait for the client to connect, such as 10m",
     )
     add_common(parser)
 
@@ -182,7 +185,7 @@ def _parse_wait(text: str | None) -> timedelta:
     try:
         return timedelta() if text is None else parse_interval(text)
     except ValueError as error:
-        raise UsageError("bad-span", f"--wait: {error}", f"write {ALLOWED}") from error
+        raise UsageError("bad-span", f"--wait: {error}", f"allowed: {ALLOWED}") from error
 
 
 def _skipped(name: str, why: str) -> Check:

@@ -43,38 +43,42 @@ from asyncamanda.system.steps import make_step
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("client", metavar="CLIENT", help="its host name in Amanda's disklist")
+    parser.add_argument(
+        "client", metavar="CLIENT", help="the client's host name in Amanda's disklist"
+    )
     parser.add_argument(
         "--amanda-config",
         metavar="NAME",
-        help="what it is backed up with (default: the only one there is)",
+        help="the Amanda configuration to use (default: the only one)",
     )
     parser.add_argument(
         "--key",
         metavar="KEY",
-        help="its public key: the line itself, a file that holds it, or - for stdin "
-        "(default: the one it is enrolled with)",
+        help="the client's public key: the line itself, a file, or - for stdin (default: the one "
+        "already enrolled)"
+        "",
     )
     parser.add_argument(
         "--disk",
         metavar="DISK",
         action="append",
         default=[],
-        help="see to it that the disklist has this disk of the client; may be repeated",
+        help="add this disk of the client to the disklist if missing; may be repeated",
     )
     parser.add_argument(
-        "--dumptype", metavar="NAME", default=DUMPTYPE, help="of such disks (default: %(default)s)"
+        "--dumptype",
+        metavar="NAME",
+        default=DUMPTYPE,
+        help="dumptype for disks added by --disk (default: %(default)s)",
     )
     parser.add_argument(
-        "--setup", action="store_true", help="first make what `server setup --yes` would make"
+        "--setup", action="store_true", help="first do what `server setup --yes` does"
     )
-    parser.add_argument(
-        "--replace", action="store_true", help="let this key in instead of the client's last"
-    )
+    parser.add_argument("--replace", action="store_true", help="replace the client's key")
     parser.add_argument(
         DIRECT,
         action="store_true",
-        help="Amanda calls it as if asyncamanda were not there, not back through its connection",
+        help="no relay: Amanda connects to this client itself",
     )
     add_common(parser)
 
@@ -119,7 +123,7 @@ def _read_entry(arguments: argparse.Namespace, path: Path) -> Enrolled:
         if known is None:
             raise UsageError(
                 "no-key",
-                f"{printable(arguments.client)} is not enrolled yet: name its key",
+                f"{printable(arguments.client)} is not enrolled yet: its key is needed",
                 "--key 'ssh-ed25519 AAAA...', as `asyncamanda setup` prints it on the client",
             )
         key = f"{known.key.key_type} {known.key.key} {known.key.comment}".strip()
@@ -153,9 +157,9 @@ def _plan_disks(
 def _set_up(arguments: argparse.Namespace, config: ServerConfig) -> list[str]:
     """Make what `server setup --yes` would; return what was changed, in words."""
     if os.geteuid() != 0:
-        raise RefusedError("not-root", "--setup changes what is root's", "start it as root")
+        raise RefusedError("not-root", "--setup changes files of root", "run it as root")
     if missing := find_missing_packages():
-        warn(f"missing, and not installed by this: apt install {' '.join(missing)}")
+        warn(f"missing (not installed automatically): apt install {' '.join(missing)}")
     made = []
     for step in plan_setup(config, None, is_default=not arguments.config):
         if not step.is_so():
@@ -179,8 +183,9 @@ def _find_disks(entry: Enrolled) -> tuple[list[str], str]:
         return disks, ""
     disklist = AMANDA_FOLDER / entry.amanda_config / "disklist"
     return [], (
-        f"{disklist} has no disk of {entry.client}; nothing is backed up before it has a line "
-        f"such as\n  {entry.client} /home roaming"
+        f"{disklist} has no disk of {entry.client}; nothing is backed up until it has a line "
+        f"such as"
+        f"\n  {entry.client} /home roaming"
     )
 
 
@@ -211,17 +216,19 @@ def _say(  # noqa: PLR0913 (all that is to be said)
         print(f"changed: {printable(what)}")
     words = {
         "enrolled": "is enrolled",
-        "replaced": "is enrolled anew; what let it in before is gone",
+        "replaced": "is enrolled again; the previous entry was replaced",
         "unchanged": "is enrolled already",
     }
     print(f"{entry.client} {words[outcome]}, for {entry.amanda_config}")
     print(f"  key: {entry.key.key_type} {entry.key.fingerprint}")
-    way = "directly" if entry.is_direct else "back through its own connection"
-    print(f"  Amanda calls it {way}")
+    way = "directly" if entry.is_direct else "through the client's own connection"
+    print(f"  Amanda connects {way}")
     if disks:
         print(f"  disks: {name_disks(disks)}")
     if is_settled:
-        print(f"  the next machine that comes with its key is {entry.client}: start that one first")
-        print("  dumps that came from it so far do not count: each disk begins with a full one")
+        print(
+            f"  the next machine that connects with its key is {entry.client}: start that one first"
+        )
+        print("  its earlier dumps no longer count: each disk starts with a full dump")
     elif changed and outcome == "unchanged":
-        print("  it hears of new disks within a day; `asyncamanda doctor` there asks at once")
+        print("  it learns of new disks within a day; `asyncamanda doctor` there asks at once")

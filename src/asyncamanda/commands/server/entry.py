@@ -40,7 +40,7 @@ def _check(option: str, name: str, check: Callable[[str], None]) -> None:
         check(name)
     except ValueError as error:
         raise UsageError(
-            "bad-name", f"{option}: {error}", "it is the name that Amanda knows it by"
+            "bad-name", f"{option}: {error}", "use the name in Amanda's disklist"
         ) from error
 
 
@@ -84,7 +84,7 @@ def _read_key(key: str) -> PublicKey:
         raise UsageError(
             "key-unreadable",
             f"--key is neither a public key nor a file that can be read ({reason})",
-            "the key is in one piece, in quotes: --key 'ssh-ed25519 AAAA... comment'",
+            "give the key as one argument, in quotes: --key 'ssh-ed25519 AAAA... comment'",
         ) from error
     try:
         return parse_public_key(text)

@@ -32,7 +32,7 @@ OPENS_WITHIN = timedelta(seconds=30)  # the Amanda configuration, which the disp
 POLL = 0.2  # seconds
 
 _WORDS = {
-    "asked for": "asked for: it begins as soon as nothing runs",
+    "asked for": "requested: it starts as soon as no run is active",
     "nothing is held": "nothing is held",
 }
 
@@ -96,7 +96,7 @@ def _ask_for_flush(name: str, config: ServerConfig) -> str:
             raise LaterError(
                 "amanda-config-not-opened",
                 f"the dispatcher has not opened {name} within {OPENS_WITHIN.seconds} s",
-                f"{switchboard.STATE}/dispatcher.log says why; is `amcheck -s {name}` content?",
+                f"{switchboard.STATE}/dispatcher.log says why; does `amcheck -s {name}` pass?",
             )
         time.sleep(POLL)
 
@@ -110,7 +110,7 @@ def _start_dispatcher(config: ServerConfig) -> None:
         raise RefusedError(
             "state-not-writable",
             f"{switchboard.STATE} cannot be used: {error.strerror}",
-            "as root, `asyncamanda server setup` makes it",
+            "as root, `asyncamanda server setup` creates it",
         ) from error
     except NoDispatcher as error:
         raise LaterError(

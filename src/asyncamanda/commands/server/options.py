@@ -25,7 +25,7 @@ LEDGER_PATIENCE = timedelta(seconds=5)  # with a ledger that is being written
 
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Let the command line name the configuration file, and ask for JSON."""
-    parser.add_argument("--json", action="store_true", help="answer in JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     add_config(parser)
 
 
@@ -34,7 +34,7 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config",
         metavar="FILE",
-        help="the configuration (default: /etc/asyncamanda/server.toml, if there is one)",
+        help="the configuration file (default: /etc/asyncamanda/server.toml, if there is one)",
     )
 
 
@@ -116,8 +116,8 @@ def refuse_stranger(place: str, user: str) -> RefusedError:
     """Return the error for somebody who may not look into `place`, which is the Amanda user's."""
     return RefusedError(
         "not-amanda-user",
-        f"{place} is closed to this account",
-        f"start this as root or as {user}: sudo asyncamanda server ...",
+        f"this account cannot access {place}",
+        f"run this as root or as {user}: sudo asyncamanda server ...",
     )
 
 
@@ -137,7 +137,8 @@ def not_understood() -> ProtocolError:
     return ProtocolError(
         "not-understood",
         "the dispatcher's answer is not understood",
-        "was asyncamanda changed while it runs? it ends by itself when nobody needs it",
+        "was asyncamanda updated while it was running? the dispatcher ends by itself when it is "
+        "idle",
     )
 
 

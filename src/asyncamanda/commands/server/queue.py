@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> Exit:
         print(render_json(answer or {"connected": [], "reachable": [], "desks": [], "faults": []}))
         return Exit.OK
     if answer is None:
-        print("no dispatcher runs, so nobody waits")
+        print("no dispatcher is running, so no client is waiting")
         return Exit.OK
     try:
         connected, desks = parse_view(answer)
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> Exit:
 
 def _show(connected: list[str], desks: list[DeskView], now: datetime) -> None:
     if not desks:
-        print("nobody waits, and nothing runs")
+        print("no client is waiting and nothing is running")
     for desk in desks:
         for line in describe_desk(desk, now):
             print(line)

@@ -17,7 +17,11 @@ from asyncamanda.server.enrol.registry import read_registry, registry_path, revo
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("client", metavar="CLIENT", help="as `asyncamanda server clients` has it")
+    parser.add_argument(
+        "client",
+        metavar="CLIENT",
+        help="the client's name as `asyncamanda server clients` lists it",
+    )
     add_common(parser)
 
 
@@ -38,7 +42,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     try:
         open_client_anew(config, client, is_settling=False)
     except AsyncamandaError as error:
-        warn(f"should {client} be enrolled again, it counts as the same machine: {error.message}")
+        warn(f"if {client} is enrolled again, it counts as the same machine: {error.message}")
     if arguments.json:
         keys = [entry.key.fingerprint for entry in revoked]
         value = {"outcome": "revoked", "client": client, "keys": keys, "connections_ended": ended}
@@ -46,5 +50,5 @@ def run(arguments: argparse.Namespace) -> Exit:
         return Exit.OK
     removed = f"{len(revoked)} key{'s' if len(revoked) > 1 else ''} removed"
     ends = f", {ended} connection{'s' if ended > 1 else ''} ended" if ended else ""
-    print(f"{client} is let in no more: {removed}{ends}")
+    print(f"{client} revoked: {removed}{ends}")
     return Exit.OK

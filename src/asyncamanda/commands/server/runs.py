@@ -45,14 +45,24 @@ class Known:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
-        "timestamp", metavar="TIMESTAMP", nargs="?", help="one run, by the name in the list"
+        "timestamp",
+        metavar="TIMESTAMP",
+        nargs="?",
+        help="show one run, by its timestamp in the list",
     )
-    parser.add_argument("--amanda-config", metavar="NAME", help="only this one's runs")
     parser.add_argument(
-        "-n", metavar="COUNT", dest="count", type=_count, default=SHOWN, help="how many runs"
+        "--amanda-config", metavar="NAME", help="list only this configuration's runs"
     )
     parser.add_argument(
-        "--report", action="store_true", help="with TIMESTAMP: show what Amanda reported of it"
+        "-n",
+        metavar="COUNT",
+        dest="count",
+        type=_count,
+        default=SHOWN,
+        help="number of runs to list",
+    )
+    parser.add_argument(
+        "--report", action="store_true", help="with TIMESTAMP: show Amanda's report of it"
     )
     add_common(parser)
 
@@ -65,7 +75,9 @@ def run(arguments: argparse.Namespace) -> Exit:
     """
     if arguments.report and arguments.timestamp is None:
         raise UsageError(
-            "usage", "--report is of one run", "such as: server runs 20261124130000 --report"
+            "usage",
+            "--report needs one run's TIMESTAMP",
+            "such as: server runs 20261124130000 --report",
         )
     found = _read(arguments)
     if arguments.timestamp is not None:
@@ -117,7 +129,7 @@ def _choose(found: list[Known], arguments: argparse.Namespace) -> Known:
         raise UsageError(
             "several-runs",
             f"{' and '.join(names)} have a run {stamp} each",
-            f"say which is meant: --amanda-config {names[0]}",
+            f"choose one: --amanda-config {names[0]}",
         )
     return found[0]
 
@@ -171,7 +183,7 @@ def _read_report(run: RunRow) -> str:
         return Path(run.report).read_text("utf-8", "replace")
     except OSError as error:
         raise BadDataError(
-            "no-report", f"{run.report} cannot be read: {error.strerror}", "was it tidied away?"
+            "no-report", f"{run.report} cannot be read: {error.strerror}", "was it deleted?"
         ) from error
 
 

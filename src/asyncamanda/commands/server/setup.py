@@ -15,20 +15,20 @@ from asyncamanda.server.enrol.newconfig import LEAST_SIZE, NewConfig
 from asyncamanda.server.enrol.setup import find_missing_packages, plan_setup, warn_of_room
 from asyncamanda.system.steps import Step, make_step
 
-_UNASKED = "--yes makes these changes without a question, --dry-run only shows them"
+_UNASKED = "--yes makes these changes without asking, --dry-run only shows them"
 _PLAIN_PATH = re.compile(r"/[A-Za-z0-9_./-]+")  # amanda.conf takes it as it is
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
-    parser.add_argument("--yes", action="store_true", help="do it without a question")
+    parser.add_argument("--dry-run", action="store_true", help="only show what would be done")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
     new = parser.add_argument_group(
         "a new Amanda configuration", "for a server that has none: volumes in a folder on disk"
     )
-    new.add_argument("--new-config", metavar="NAME", help="how it is to be called")
-    new.add_argument("--vtapes", metavar="DIR", help="the folder of its volumes")
-    new.add_argument("--size", metavar="SIZE", help="the room for all, such as 500GB")
+    new.add_argument("--new-config", metavar="NAME", help="its name")
+    new.add_argument("--vtapes", metavar="DIR", help="the folder for its volumes")
+    new.add_argument("--size", metavar="SIZE", help="the total size of its volumes, such as 500GB")
     new.add_argument(
         "--holding", metavar="DIR", help="the holding disk's folder (default: holding in --vtapes)"
     )
@@ -42,14 +42,14 @@ def run(arguments: argparse.Namespace) -> Exit:
     plan_setup() raises.
     """
     if os.geteuid() != 0:
-        raise RefusedError("not-root", "setup changes what is root's", "start it as root")
+        raise RefusedError("not-root", "setup changes files of root", "run it as root")
     path, config = load_server_config(arguments.config)
     new = _read_new_config(arguments, config)
     is_default = not arguments.config
     steps = [step for step in plan_setup(config, new, is_default=is_default) if not step.is_so()]
     missing = find_missing_packages()
     if missing:
-        print(f"missing, and not installed by this: apt install {' '.join(missing)}")
+        print(f"missing (not installed automatically): apt install {' '.join(missing)}")
     if new and (warning := warn_of_room(new)):
         warn(warning)
     if not steps:
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> Exit:
 
 def _make(steps: list[Step], arguments: argparse.Namespace) -> bool:
     """Show the steps and make them; return whether they were wanted."""
-    print("would see to it that" if arguments.dry_run else "will see to it that")
+    print("would make sure that" if arguments.dry_run else "will make sure that")
     for step in steps:
         print(f"  {step.what}")
     if arguments.dry_run:
@@ -84,7 +84,7 @@ def _read_new_config(arguments: argparse.Namespace, config: ServerConfig) -> New
     if name is None or vtapes is None or size is None:
         raise UsageError(
             "usage",
-            "--new-config, --vtapes and --size belong together",
+            "--new-config, --vtapes and --size must be given together",
             "such as: --new-config mobile --vtapes /srv/amanda/vtapes --size 500GB",
         )
     try:
@@ -106,7 +106,7 @@ def _read_place(option: str, text: str) -> Path:
     if not _PLAIN_PATH.fullmatch(text) or ".." in text or Path(text) == Path("/"):
         raise UsageError(
             "bad-place",
-            f"{option} is not a folder's whole, plain path",
+            f"{option} is not an absolute path of plain characters",
             "it begins with / and has only A-Z a-z 0-9 _ . - in its names",
         )
     return Path(text)

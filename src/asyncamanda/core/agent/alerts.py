@@ -11,7 +11,7 @@ from asyncamanda.core.values.printable import printable, printable_lines
 
 LONGEST_LINE = 200  # characters of a summary; a detail may have as many lines as it likes
 
-HINT = "as root on that machine: `asyncamanda status`, and `asyncamanda doctor` for what to mend"
+HINT = "as root on that machine: `asyncamanda status`, and `asyncamanda doctor` for what to fix"
 
 FAILURES = frozenset({Outcome.FAILED, Outcome.INCOMPLETE, Outcome.KILLED, Outcome.REFUSED})
 VERDICTS = FAILURES | {Outcome.BACKED_UP}
@@ -131,7 +131,7 @@ def word_alert(  # noqa: PLR0913, PLR0917 - what makes an alert
     elif kind is AlertKind.RECOVERED:
         summary = f"{name} is backed up again"
     elif kind is AlertKind.TEST:
-        summary = f"a test from {name}: this is how you are told"
+        summary = f"a test notification from {name}"
     elif last_at is None:
         summary = f"{name} was never backed up"
     else:

@@ -138,8 +138,8 @@ def judge_run(
     if status >= KILLED:
         return NotBackedUp(
             "run-killed",
-            f"the run was cut off at the server, {words}",
-            "a killed amdump leaves its driver at work; `amcleanup` on the server tidies up",
+            f"the run was cut off on the server, {words}",
+            "a killed amdump leaves its driver running; `amcleanup` on the server cleans up",
             moved,
             Outcome.KILLED,
         )
@@ -160,13 +160,13 @@ def judge_run(
         return NotBackedUp(
             "disk-not-dumped",
             f"the command ended with {words}, but did not dump {', '.join(missing)}",
-            "is each of them still in the server's disklist for this client? If not, name "
-            "those that are in `disks`; amreport on the server tells more. If it says that they "
-            "were dumped: of two dumps that end at once (maxdumps) amandates may lose one",
+            "is each of them still in the server's disklist for this client? If not, list those "
+            "that are in `disks`; amreport on the server shows more. If it says that they were "
+            "dumped: of two dumps that end at once (maxdumps) amandates may lose one",
             moved,
             Outcome.INCOMPLETE,
         )
-    remark = f"with remarks ({words}); amreport on the server shows them"
+    remark = f"with warnings ({words}); amreport on the server shows them"
     return BackedUp(moved, remark if status else "")
 
 
@@ -189,10 +189,11 @@ def _cannot_tell(words: str, moved: tuple[DumpRecord, ...]) -> NotBackedUp:
     """
     return NotBackedUp(
         "whose-dump-failed",
-        f"the run ended with {words}; this client's disks moved forward in amandates, so it may "
-        "be another's, but the command does not tell whose it was",
+        f"the run ended with {words}; this client's disks moved forward in amandates, so the "
+        f"failed dump may be another client's, but the command does not show whose it was"
+        "",
         "this does not count as a backup. Let the command name this client alone: "
-        "amdump CONFIG --exact-match CLIENT; amreport on the server tells which dump failed",
+        "amdump CONFIG --exact-match CLIENT; amreport on the server shows which dump failed",
         moved,
         Outcome.DOUBTFUL,
     )
@@ -213,9 +214,9 @@ def _nobody_dumped(words: str) -> NotBackedUp:
     """Return the verdict on a run that dumped no client: whoever caused it, nothing is in doubt."""
     return NotBackedUp(
         "nobody-dumped",
-        f"the run ended with {words}: it dumped nobody, as on Debian 13 if any client is away",
+        f"the run ended with {words}: it dumped no client, as on Debian 13 if any client is away",
         "it is tried again after a wait. Let the command name this client alone, so that no other "
-        "can do that: amdump CONFIG --exact-match CLIENT; amreport on the server tells more",
+        "can do that: amdump CONFIG --exact-match CLIENT; amreport on the server shows more",
         (),
         Outcome.NOBODY,
     )
@@ -226,14 +227,14 @@ def _hint_at(command: str, status: int) -> str:
         return "try the command on the server, as the user that asyncamanda connects as"
     if _is_nobodys(command, status):
         return (
-            "nobody was dumped: can Amanda reach this client? As its user on the server: "
+            "no client was dumped: can Amanda reach this client? As its user on the server: "
             "amcheck -c CONFIG CLIENT"
         )
     if is_amdump_status(command, status) and status & DUMP_FAILED:
         return (
-            "amreport on the server tells which and why; if it was another client's, let the "
+            "amreport on the server shows which and why; if it was another client's, let the "
             "command name this one: amdump CONFIG --exact-match CLIENT"
         )
     if is_amdump_status(command, status):
-        return "amreport on the server tells why"
-    return "the lines that it printed, or its log on the server, tell why"
+        return "amreport on the server shows why"
+    return "the lines that it printed, or its log on the server, show why"

@@ -251,14 +251,14 @@ def _judge_lacking(
         return NotBackedUp(
             "disk-failed",
             "\n".join(lines),
-            "it is asked for again after a wait; amreport on the server tells more",
+            "it is asked for again after a wait; amreport on the server shows more",
             dumps,
         )
     return NotBackedUp(
         "disk-not-dumped",
         "\n".join(lines),
         "is each of them still in the server's disklist for this client, and meant to be "
-        "dumped? If not, name those that are in `disks`",
+        "dumped? If not, list those that are in `disks`",
         dumps,
         Outcome.INCOMPLETE,
     )
@@ -284,7 +284,7 @@ def _remark(verdicts: Mapping[str, DleVerdict]) -> str:
     failed = _few([_explain(disk, each) for disk, each in verdicts.items() if _has_failed(each)])
     remarks = []
     if strange:
-        remarks.append(f"with remarks on {', '.join(strange)} (amreport on the server shows them)")
+        remarks.append(f"with warnings on {', '.join(strange)} (amreport on the server shows them)")
     if failed:
         remarks.append(f"beside others that are not due yet ({'; '.join(failed)})")
     return ", ".join(remarks)

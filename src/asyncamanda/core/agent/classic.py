@@ -80,4 +80,4 @@ def _option_of(word: str) -> str | None:
 def _without_value(word: str) -> str:
     """Return what may be shown of a word that was not understood: it may hold a password."""
     option = re.match(r"--[A-Za-z]+|-[A-Za-z]?", word)
-    return f"{option[0]}..." if option else "a word that is no option"
+    return f"{option[0]}..." if option else "a value without an option"

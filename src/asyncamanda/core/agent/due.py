@@ -23,7 +23,7 @@ class Standing(Enum):
     FRESH = "fresh"
     OVERDUE = "overdue"
     NEVER = "no backup"
-    FORGOTTEN = "no longer waited for"
+    FORGOTTEN = "no longer required"
     PARKED = "parked"  # left out by the server's configuration: never due, never failed
 
 
@@ -93,7 +93,7 @@ Decision = Due | NotDue
 
 
 def is_all_parked(decision: Decision) -> bool:
-    """Return whether the server is told to leave out every disk: nothing is backed up at all."""
+    """Return whether the server leaves out every disk, so that nothing is backed up."""
     return bool(decision.disks) and all(v.standing is Standing.PARKED for v in decision.disks)
 
 

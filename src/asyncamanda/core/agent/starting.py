@@ -71,7 +71,7 @@ class Hindrance(Enum):
     """What a start that is due waits for, whatever the moment."""
 
     UNSETTLED = "unsettled"
-    TRIED_LATELY = "tried lately"
+    TRIED_LATELY = "tried recently"
     PUT_OFF = "put off"
 
 

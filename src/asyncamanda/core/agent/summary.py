@@ -39,7 +39,7 @@ class State(Enum):
     NEVER = "never"  # a disk has no backup yet
     OVERDUE = "overdue"
     DEFERRED = "deferred"  # overdue, and it waits for a better moment
-    PARKED = "parked"  # the server is told to leave out every disk: nothing is backed up
+    PARKED = "parked"  # the server is configured to leave out every disk: nothing is backed up
     WELL = "well"
 
 

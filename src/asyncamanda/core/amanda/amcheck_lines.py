@@ -42,7 +42,7 @@ MEANINGS = (
         r"Could not access (?P<disk>.+) \((?P<place>.+)\): Permission denied",
         "the client's Amanda user cannot get to {place}: a folder above it is closed",
         "on {client}: open those folders (setfacl -m u:backup:x FOLDER), or at the server: use a "
-        "dumptype with the application amgtar, which looks as root",
+        "dumptype with the application amgtar, which checks as root",
     ),
     Meaning(
         r"can not access '(?P<place>.+?)(?:/\.)?': Permission denied",
@@ -186,7 +186,7 @@ MEANINGS = (
     ),
     Meaning(
         r"Argument '.+' matches neither a host nor a disk\.",
-        "the disklist has nothing of this client",
+        "the disklist has no disk of this client",
         "at the server: add a line to the disklist, such as {client} /home roaming",
     ),
     Meaning(
@@ -225,7 +225,7 @@ MEANINGS = (
     Meaning(
         r"asyncamanda: (?:\S+ (?:is not connected.*|has left|does not open a stream|vanished: .*)"
         r"|the dispatcher is gone, .*|asyncamanda's dispatcher ends)",
-        "the client's agent is not there (any more), or its connection has just broken",
+        "the client's agent is not connected (any more), or its connection has just broken",
         _START,
         is_absence=True,
     ),

@@ -34,9 +34,9 @@ _EARLY = re.compile(
     r"(?:INFO|START|STATS|DISK) |WARNING planner (?:tapecycle \(|problem copying|WARNING: )"
 )
 
-NO_WORD = "the run ended without a word on it"
+NO_WORD = "the run ended without reporting it"
 PART_DIED = "Amanda's {} died in the middle of the dump"  # as 3.5.4's dumper does on a lost client
-PLANNER_DIED = "the run ended before it was planned, for Amanda's planner died"
+PLANNER_DIED = "the run ended before it was planned, because Amanda's planner died"
 
 # the parts of a run, each of which has lines in the run's log
 _PARTS = {"planner", "driver", "dumper", "chunker", "taper"}

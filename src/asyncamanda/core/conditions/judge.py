@@ -73,7 +73,7 @@ class Conditions:
 class Finding:
     """What one condition found and wanted, in words.
 
-    `holds`: it is a hindrance, unless `is_relaxed`: it has given in. `relaxes_at` None: never.
+    `holds`: it is a hindrance, unless `is_relaxed`: it is ignored. `relaxes_at` None: never.
     `is_critical`: the last of the battery, whatever is configured.
     """
 
@@ -135,7 +135,7 @@ def decide_moment(
     """Return whether to start now. `since` is when the last confirmed backup was made.
 
     Where there was none, it is when the first attempt was. A `since` in the future shows that the
-    clock is wrong: what may give in has given in.
+    clock is wrong: what may give in is ignored.
     """
     findings = survey_conditions(surroundings, conditions, since, now, zone)
     opening = next_opening(conditions.windows, now, zone)

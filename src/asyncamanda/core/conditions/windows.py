@@ -45,7 +45,7 @@ def parse_window(text: str) -> Window:
         raise ValueError("more than days and times")
     start_text, dash, end_text = times.partition("-")
     if not dash or ":" not in times:
-        raise ValueError(f'"{times}" is no pair of times, such as 08:00-19:00')
+        raise ValueError(f'"{times}" is not a pair of times, such as 08:00-19:00')
     start, end = _parse_time(start_text), _parse_time(end_text)
     if start == _DAY_LONG:
         raise ValueError("24:00 is only an end: a window starts at 00:00")
@@ -57,7 +57,7 @@ def parse_window(text: str) -> Window:
 def _parse_time(text: str) -> int:
     match = _TIME.fullmatch(text)
     if not match:
-        raise ValueError(f'"{text}" is no time, such as 08:00')
+        raise ValueError(f'"{text}" is not a time, such as 08:00')
     minutes = int(match[1]) * 60 + int(match[2])
     if int(match[2]) > 59 or minutes > _DAY_LONG:
         raise ValueError(f'there is no time "{text}"')
@@ -81,8 +81,8 @@ def _parse_day(text: str) -> int:
         return _NUMBER[text]
     first, _, last = text.partition("-")
     if first in _NUMBER and last in _NUMBER:
-        raise ValueError(f'"{text}" is no day: a range is written {first[:3]}..{last[:3]}')
-    raise ValueError(f'"{text}" is no day: Mon, Tue, Wed, Thu, Fri, Sat or Sun')
+        raise ValueError(f'"{text}" is not a day: a range is written {first[:3]}..{last[:3]}')
+    raise ValueError(f'"{text}" is not a day: Mon, Tue, Wed, Thu, Fri, Sat or Sun')
 
 
 def format_window(window: Window) -> str:

@@ -200,7 +200,7 @@ def _find_trouble(
         return _Alarm(_Step.CUT, now, _tell_lack(dump), moved=moved)
     if is_still(watched.marks, moved, policy.least, policy.dump_silence, now):
         least, bound = policy.least_kilobytes, format_interval(policy.dump_silence)
-        reason = f"no more than {least} kB came of its dump within {bound}"
+        reason = f"no more than {least} kB of its dump arrived within {bound}"
         return _Alarm(_Step.CUT, now, reason, is_silence=True, moved=moved)
     return None
 
@@ -267,7 +267,7 @@ def _act_on_run(
         return replace(watch, alarm=alarm), (KillRun(alarm.reason, ()),)
     trouble = None
     if is_still(watch.marks, sight.moved, policy.least, policy.silence, now):
-        reason = f"nothing came of the run for {format_interval(policy.silence)}"
+        reason = f"the run made no progress for {format_interval(policy.silence)}"
         trouble = _Alarm(_Step.CUT, now, reason, is_silence=True, moved=sight.moved)
     alarm = _raise(alarm, trouble, policy, now)
     if alarm == watch.alarm:

@@ -50,7 +50,7 @@ def judge_amandates(
         found = f"{count} {'line' if count == 1 else 'lines'} of {path} cannot be read; line "
         found += f"{first.number}: {first.fault}"
         why = "Amanda skips them, and dumps those disks as if they had never been dumped"
-        mend = f"take those lines out of {path}; Amanda writes them anew"
+        mend = f"remove those lines from {path}; Amanda writes them again"
         return Check("amandates", Health.WARNING, found, why, mend)
     if content.newest and content.newest[1] > now + FUTURE_AFTER:
         disk, moment = content.newest
@@ -86,8 +86,8 @@ def judge_logs(folders: Sequence[tuple[Seen, bool]], user: str) -> Check:
 def judge_state(seen: Seen, user: str, *, can_be_made: bool) -> Check:
     """Return whether asyncamanda can remember."""
     if seen.kind is Kind.NOTHING and can_be_made:
-        return well("state", f"{seen.path} is made at the first start")
-    why = "without its memory asyncamanda could take a cut backup for a good one"
+        return well("state", f"{seen.path} is created at the first start")
+    why = "without its memory asyncamanda could mistake an interrupted backup for a good one"
     return judge_folder("state", seen, user, why) or well("state", seen.path)
 
 
@@ -123,6 +123,6 @@ def judge_space(rooms: Sequence[Room]) -> Check:
         if is_little and warning is None:
             warning = Check("space", Health.WARNING, f"{room.path}: {left}", why, mend)
     if warning or not rooms:
-        return warning or well("space", "nothing to look at")
+        return warning or well("space", "nothing to check")
     least = min(rooms, key=lambda room: room.free_bytes)
     return well("space", f"{format_size(least.free_bytes)} at {least.path}, or more")

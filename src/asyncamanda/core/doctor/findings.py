@@ -100,7 +100,7 @@ def find_cause(
 def skip(name: str, cause: str, done: Mapping[str, Check]) -> Check:
     """Return the check as skipped because of `cause`."""
     is_absence = done[cause].health is Health.ABSENT
-    words = f"the {cause} is away" if is_absence else f"first mend {cause}"
+    words = f"the {cause} cannot be reached" if is_absence else f"fix {cause} first"
     return Check(name, Health.SKIPPED, f"skipped: {words}")
 
 

@@ -120,7 +120,7 @@ def _find_fault(key: Key, user: str) -> Check | None:
     folder = key.folder
     if folder.mode & OTHERS_WRITE or folder.owner not in {user, "root"}:
         found = f"the folder {folder.path} is {folder.owner}'s, mode {folder.mode:04o}"
-        why = "who can write there can put another key, or another server, in the place of yours"
+        why = "whoever can write there can substitute another key or another server"
         mend = f"as root: chown {user} {quoted(folder.path)} && chmod 700 {quoted(folder.path)}"
         return Check("key", Health.BAD, found, why, mend)
     return None if key.is_open else _explain_closed(key, user)
@@ -133,7 +133,7 @@ def _explain_closed(key: Key, user: str) -> Check:
         mend = f"move it away; as {user}: ssh-keygen -t ed25519 -N '' -f {path}; enroll its .pub"
         return Check("key", Health.BAD, found, "ssh cannot use it", mend, exit=Exit.REFUSED)
     found = f"{key.seen.path} is protected by a passphrase"
-    why = "a timer has nobody who could type it"
+    why = "a timer cannot type it"
     mend = f"as {user}: ssh-keygen -p -N '' -f {path}"
     if key.has_agent:
         why += "; an agent helps only those who started it"

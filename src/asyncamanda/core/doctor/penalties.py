@@ -19,14 +19,15 @@ def judge_penalties(printed: str, *, is_there: bool) -> Check | None:
         return None
     spared = words.get(_SPARED, "none").split(",")
     if is_there or spared != ["none"]:
-        whom = "none is spared" if spared == ["none"] else f"spared: {', '.join(spared)}"
-        found = f"sshd shuts an address out for a while after failed logins; {whom}"
+        whom = "none is exempt" if spared == ["none"] else f"exempt: {', '.join(spared)}"
+        found = f"sshd blocks an address for a while after failed logins; {whom}"
         return Check("penalties", Health.OK, found)
     return Check(
         "penalties",
         Health.WARNING,
-        "sshd shuts an address out for a while after failed logins, and spares none",
-        "if the client shares its address (an office's router), somebody else there may keep it "
-        "out: `journalctl -u ssh` tells of a penalty",
+        "sshd blocks an address for a while after failed logins, and exempts none",
+        "if the client shares its address (an office's router), somebody else there may get it "
+        "blocked: `journalctl -u ssh` shows a penalty"
+        "",
         "PerSourcePenaltyExemptList ADDRESS in /etc/ssh/sshd_config, and reload ssh",
     )

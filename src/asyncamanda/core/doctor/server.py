@@ -44,7 +44,7 @@ def judge_disks(welcome: Welcome, wanted: Sequence[str]) -> Check:
 
 
 def _judge_parked(welcome: Welcome, known: Sequence[str], wanted: Sequence[str]) -> Check:
-    """Return whether the server is told to leave out a disk that matters, or every one."""
+    """Return whether the server is configured to leave out a disk that matters, or every one."""
     parked = [dle.disk for dle in welcome.dles if dle.is_parked]
     meant = [disk for disk in wanted or known if disk not in parked]
     left_out = f"left out by the server's configuration: {_list(parked)}"

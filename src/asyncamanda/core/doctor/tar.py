@@ -14,7 +14,7 @@ from asyncamanda.core.doctor.rights import OTHERS_WRITE, Kind, Seen, quoted
 
 RUNTAR, AMGTAR = "runtar:gnutar_path", "amgtar:gnutar_path"
 _LOST = "as root: apt install --reinstall -o Dpkg::Options::=--force-confmiss amanda-client"
-_WHY = "as root Amanda starts only what that file allows, and believes it if it is root's alone"
+_WHY = "as root Amanda starts only what that file allows, and only if root alone can write it"
 
 
 @dataclass(frozen=True, slots=True)

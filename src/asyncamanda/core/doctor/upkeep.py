@@ -85,11 +85,11 @@ def judge_memory(damage: str | None, path: str, *, is_unreadable: bool, user: st
 
 def judge_backup(summary: str, *, is_due: bool, is_stale: bool) -> Check:
     """Return how old the last confirmed backup is; `summary` says it in words."""
-    mend = "asyncamanda run -v, which says what holds it back; asyncamanda history has its tries"
+    mend = "asyncamanda run -v, which says what prevents it; asyncamanda history lists the attempts"
     if is_stale:
         why = "what was changed since then is lost if this machine is"
         return Check("backup", Health.BAD, summary, why, mend, exit=Exit.STALE)
     if is_due:
-        why = "the next start makes one, if nothing above holds it back"
+        why = "the next start makes one, if nothing above prevents it"
         return Check("backup", Health.WARNING, summary, why, mend)
     return well("backup", summary)

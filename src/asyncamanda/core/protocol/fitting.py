@@ -51,8 +51,8 @@ def refuse_unsaid(trouble: str) -> Refused:
     """Return the answer to a client that cannot be told how it stands."""
     return Refused(
         "too-much-to-say",
-        f"the server cannot tell this client how its disks stand: {trouble}",
-        "let the server's administrator look at this client's lines in the disklist: too many "
+        f"the server cannot tell this client the state of its disks: {trouble}",
+        "ask the server's administrator to check this client's lines in the disklist: too many "
         "disks, or names that are too long",
         int(Exit.CONFIGURATION),
     )

@@ -230,7 +230,7 @@ def refuse_protocol(theirs: tuple[int, ...], ours: tuple[int, ...] = PROTOCOLS) 
     spoken = f"the client speaks protocol {newest} at most, the server {max(ours)}"
     if newest > max(ours):
         message = f"the server's asyncamanda is too old for this client's: {spoken}"
-        hint = "let the server's administrator update asyncamanda there; then come back"
+        hint = "ask the server's administrator to update asyncamanda there"
     else:
         message = f"this client's asyncamanda is too old for the server's: {spoken}"
         hint = "update asyncamanda on this client"

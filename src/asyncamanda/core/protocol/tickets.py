@@ -62,7 +62,7 @@ class Finding(Enum):
     LOST = "came without a ticket: its memory was lost, or removed"
     UNKNOWN = "came with a ticket that the ledger does not know: the ledger is new, or an older one"
     SECOND = "two machines use its key"
-    ASK = "whether it is elsewhere at the same time has to be asked first"
+    ASK = "it has to be checked first whether it is connected elsewhere"
 
     @property
     def is_served(self) -> bool:
@@ -170,8 +170,9 @@ def refuse_second(machine: Machine) -> Refused:
         f"{describe_dispute(machine)}; neither is backed up until it is settled which of them "
         "this client is",
         "if this machine is a copy, make it a client of its own, as root: asyncamanda setup SERVER "
-        "--name ANOTHER-NAME --new-key. If it is the right one, let the server's administrator "
-        f"run there: asyncamanda server enroll {machine.client} (then start this one first)",
+        "--name ANOTHER-NAME --new-key. If it is the right one, ask the server's administrator "
+        "to run there: asyncamanda"
+        f" server enroll {machine.client} (then start this one first)",
         int(Exit.REFUSED),
     )
 

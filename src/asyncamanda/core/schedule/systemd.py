@@ -73,7 +73,7 @@ def render_service(starts: Starts) -> str:
 def render_nudge(starts: Starts) -> str:
     """Return the unit that does so when a network comes up, or the machine wakes up."""
     return _render(
-        "Back up with Amanda, now that there may be a network",
+        "Back up with Amanda after a network change",
         "".join(f"After={targets}\n" for targets in _RESUMES),
         starts,
         ("run", "--nudged"),
@@ -85,9 +85,9 @@ def render_timer() -> str:
     """Return the timer: most of what it starts ends at once, with nothing due."""
     return f"""\
 # {MARK}
-# `systemctl edit {TIMER}` changes what is to differ.
+# Use `systemctl edit {TIMER}` for local changes.
 [Unit]
-Description=Look every quarter of an hour whether a backup is due
+Description=Check every quarter of an hour whether a backup is due
 
 [Timer]
 OnCalendar=*:0/15
@@ -133,7 +133,7 @@ def _render(
     )
     return f"""\
 # {MARK}
-# `systemctl edit` changes what is to differ.
+# Use `systemctl edit` for local changes.
 [Unit]
 Description={description}
 {ordering}

@@ -62,7 +62,7 @@ def _check_key(key_type: str, key: str) -> None:
     try:
         blob = base64.b64decode(key, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise ValueError("the key is cut or damaged (it is no base64)") from error
+        raise ValueError("the key is cut or damaged (not base64)") from error
     fields = _split_fields(blob)
     if base64.b64encode(blob).decode() != key or not fields:
         raise ValueError("the key is cut or damaged")

@@ -242,7 +242,7 @@ def check_answer(amanda_config: str, answer: Answer) -> None:
 def _unusable(amanda_config: str, fault: str) -> ConfigurationError:
     return ConfigurationError(
         "amanda-config",
-        f"the Amanda configuration {amanda_config} is of no use: {fault}",
+        f"cannot use the Amanda configuration {amanda_config}: {fault}",
         f"is /etc/amanda/{amanda_config}/amanda.conf in order? amcheck -s {amanda_config}",
     )
 

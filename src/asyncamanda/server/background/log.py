@@ -48,7 +48,7 @@ class Stderr(logging.Handler):
 
 
 class File(RotatingFileHandler):
-    """Writes to a file, and begins a new one when it is long; this process's stderr goes along."""
+    """Writes to a file, and starts a new one when it is long; this process's stderr goes along."""
 
     def doRollover(self) -> None:  # noqa: N802 - logging's name
         """Begin a new file."""

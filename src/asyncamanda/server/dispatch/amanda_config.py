@@ -85,7 +85,7 @@ class Site:
         if fault and str(fault) != str(self.fault):
             write_trouble(fault)
         elif self.fault and not fault:
-            self.log("the Amanda configuration is in order again")
+            self.log("the Amanda configuration is usable again")
         self.fault = fault
 
     async def _read(self) -> AsyncamandaError | None:
@@ -100,11 +100,11 @@ class Site:
         except (OSError, ValueError) as error:  # what nobody has foreseen in it
             return ConfigurationError(
                 "amanda-config",
-                f"the Amanda configuration {self.name} is of no use: {error}",
+                f"cannot use the Amanda configuration {self.name}: {error}",
                 f"amcheck -s {self.name} tells more",
             )
         if self._settings not in {None, settings}:
-            self.log("amanda.conf was changed, and is read anew")
+            self.log("amanda.conf was changed, and is read again")
         self._settings = settings
         listed, dles = (answer.stdout for answer in answers)
         if (listed, dles) != self._dles_said:

@@ -85,8 +85,8 @@ class Desk:
             write_trace()
             raise LaterError(
                 "amanda-config-not-opened",
-                f"the server cannot work on {self.site.name} now: {error!r}",
-                "its administrator finds more in dispatcher.log",
+                f"the server cannot serve {self.site.name} now: {error!r}",
+                "the server's dispatcher.log has details",
             ) from error
 
     async def _take_up(self) -> None:

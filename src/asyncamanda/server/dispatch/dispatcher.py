@@ -71,7 +71,7 @@ FORGET_EVERY = timedelta(days=1)
 ENROLLED_EVERY = timedelta(seconds=1)
 KEPT = timedelta(days=180)  # requests and sessions that are over; verdicts stay
 BURST_SECONDS = 10  # so many seconds' messages may come at once
-NO_DESCRIPTORS = "the server can open no more descriptors now"
+NO_DESCRIPTORS = "the server cannot open more file descriptors now"
 OPEN_TRIES, OPEN_AGAIN_SECONDS = 4, 1.0
 OPEN_SECONDS = 15.0  # after so many it is not tried again: a gate waits for forty
 
@@ -187,7 +187,7 @@ class Dispatcher:
         if self._rhythm.is_due("code", CODE_EVERY, now):
             self._is_outdated = self._code.is_newer()
         if self._is_outdated and not is_busy:
-            write_log("asyncamanda was updated: this dispatcher gives way to a new one")
+            write_log("asyncamanda was updated: this dispatcher ends, and a new one takes over")
             self._stop.set()
 
     def _pump_desks(self) -> None:
@@ -277,7 +277,7 @@ class Dispatcher:
 
     def _send_away(self, listener: socket.socket, error: OSError) -> None:
         """Tell a caller for whom there is no descriptor to come back; one is kept for that."""
-        write_log(f"a caller is sent away: {error.strerror}", logging.WARNING)
+        write_log(f"a connection is rejected: {error.strerror}", logging.WARNING)
         if self._spare is not None:
             os.close(self._spare)
             self._spare = None
@@ -404,7 +404,7 @@ class Dispatcher:
         try:
             line.open()
         except OSError as error:
-            line.drop(f"its descriptors are of no use: {error}", Exit.LATER)
+            line.drop(f"its descriptors cannot be used: {error}", Exit.LATER)
             return
         try:
             is_enrolled = self._registry.contains(line.identity)
@@ -599,7 +599,7 @@ async def _open_ledger_soon(config: ServerConfig) -> Ledger:
 def _not_understood(reason: str) -> Refused:
     return Refused(
         "not-understood",
-        f"the client sent what is no message: {reason}",
+        f"the client sent an invalid message: {reason}",
         "is it asyncamanda's agent that uses this key?",
         int(Exit.PROTOCOL),
     )
@@ -613,7 +613,7 @@ REVOKED = Refused(
 )
 ENROLLED_ANEW = Refused(
     "enrolled-anew",
-    "this client was enrolled anew at the server, which ended its connections",
+    "this client was enrolled again on the server, which ended its connections",
     "the next start connects again",
     int(Exit.LATER),
 )

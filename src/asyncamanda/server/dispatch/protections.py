@@ -24,7 +24,7 @@ class Protections:
         name, failed = self._site.name, set()
         for need in await self._site.record.read(lambda ledger: ledger.pending_protections(name)):
             if need.host in hosts and not await self._force(need):
-                self._site.log(f"{need.host} waits, for Amanda cannot be told to distrust a dump")
+                self._site.log(f"{need.host} waits: Amanda could not be told to distrust a dump")
                 failed.add(need.host)
         return failed
 

@@ -98,15 +98,17 @@ class Queue:
             line.refuse(refused)
             return
         if entry and not entry.is_of(line):
-            self.withdraw(line.client, "another machine is this client now")
+            self.withdraw(line.client, "another machine is now this client")
             entry = None
         if entry is None and line.client in self.entries:
-            reason = "a run with the machine that was this client before goes on"
+            reason = "a run with the previous machine of this client is still in progress"
             line.finish(Later(AFTER_ANOTHER, reason), Exit.LATER)
             return
         if entry is None:
             if len(self.entries) >= site.config.max_waiting:
-                line.finish(Later(site.config.come_back, "too many clients wait"), Exit.LATER)
+                line.finish(
+                    Later(site.config.come_back, "too many clients are waiting"), Exit.LATER
+                )
                 return
             # from the arrival, but a line that stood idle for long is not the first therefore
             since = max(line.opened_at, read_clock() - site.config.batch_window)
@@ -221,7 +223,7 @@ class Queue:
     # -- telling
 
     def tell(self, entry: Entry, lines: Iterable[Line] | None = None) -> None:
-        """Say how the request stands, on all of its lines or on some."""
+        """Say how the request is kept, on all of its lines or on some."""
         run = entry.run
         if run is None:
             entry.told = self._places()[entry.client]
@@ -255,7 +257,8 @@ def _is_heard(entry: Entry) -> bool:
 def _all_parked(client: str, amanda_config: str) -> Refused:
     return Refused(
         ALL_PARKED,
-        f"the server is told to leave out every disk of {client}, so nothing of it is backed up",
+        f"the server is configured to leave out every disk of {client}, so nothing of it is "
+        f"backed up",
         f"its administrator parked them, by `ignore` or strategy `skip` in {amanda_config}: "
         "ask there",
         int(Exit.CONFIGURATION),
@@ -265,7 +268,7 @@ def _all_parked(client: str, amanda_config: str) -> Refused:
 def _no_dle(client: str, amanda_config: str) -> Refused:
     return Refused(
         "no-dle",
-        f"the server's disklist of {amanda_config} has nothing of {client}",
+        f"the server's disklist of {amanda_config} has no disk of {client}",
         f"ask its administrator to add a line such as: {client} /home roaming",
         int(Exit.CONFIGURATION),
     )

@@ -43,7 +43,7 @@ from asyncamanda.system.processes import (
 
 LOOK_MOST = timedelta(seconds=2)
 KILL_ROUNDS = 5  # a process may begin another one while it is being killed
-KILLED = "the run was ended, for it was stuck: {}"
+KILLED = "the run was ended because it was stuck: {}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class Watchdog:
                 case Cut():
                     self._cut(act)
                 case EndPart(pid, host):
-                    self.say(f"{host}: its dump still stands: the process {pid} of it is ended")
+                    self.say(f"{host}: its dump is still stuck: its process {pid} is ended")
                     self._signal(pid, signal.SIGTERM)
                 case KillRun():
                     self._kill(act)

@@ -45,7 +45,7 @@ def read_configured(amanda_config: str, user: str) -> Configured:
     if "fault" in answer:
         raise BadDataError(
             "amanda-config",
-            f"the Amanda configuration {amanda_config} is of no use: {answer['fault']}",
+            f"cannot use the Amanda configuration {amanda_config}: {answer['fault']}",
             f"as the Amanda user: amcheck -s {amanda_config}",
         )
     return Configured(
@@ -128,7 +128,7 @@ def add_dles(path: Path, client: str, disks: Sequence[str], dumptype: str, user:
         raise RefusedError(
             "disklist-unwritable",
             f"{path} cannot be changed: {error.strerror}",
-            f"add to it by hand, and enroll again:\n{lines}",
+            f"add this by hand, and enroll again:\n{lines}",
         ) from error
 
 

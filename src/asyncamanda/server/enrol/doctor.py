@@ -32,7 +32,7 @@ def check_enrolled(entries: Sequence[Enrolled]) -> Check:
     first = entries[0]
     way = "directly" if is_direct(entries) else "by the relay"
     others = sorted({entry.amanda_config for entry in entries} - {first.amanda_config})
-    also = f"; also for {', '.join(others)}, which is not looked at" if others else ""
+    also = f"; also for {', '.join(others)}, which is not checked" if others else ""
     found = f"for {first.amanda_config}; Amanda reaches it {way}{also}"
     return Check("enrolled", Health.OK, found)
 
@@ -153,7 +153,7 @@ def judge_dles(amanda_config: str, dles: Sequence[Dle], *, is_relayed: bool) -> 
 def check_connected(client: str, *, is_there: bool) -> Check:
     """Return whether the client can be called now."""
     if is_there:
-        return Check("connected", Health.OK, "its agent is there")
+        return Check("connected", Health.OK, "its agent is connected")
     return Check(
         "connected",
         Health.ABSENT,

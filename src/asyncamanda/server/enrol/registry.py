@@ -160,8 +160,8 @@ def _not_its_own(number: int, found: Enrolled | None) -> RefusedError:
     whose = f"{found.client}'s" if found else f"in line {number} of authorized_keys"
     return RefusedError(
         "key-in-use",
-        f"this key is {whose} already, and a key says who a client is",
-        "make one on the client for this alone: ssh-keygen -t ed25519, as the Amanda user",
+        f"this key is {whose} already, and a key identifies one client",
+        "make another one on the client: ssh-keygen -t ed25519, as the Amanda user",
     )
 
 
@@ -171,7 +171,7 @@ def _enrolled_otherwise(found: Enrolled, entry: Enrolled) -> RefusedError:
         "enrolled-already",
         f"{entry.client} is enrolled already, {how} ({found.key.key_type}, "
         f"{printable(found.key.comment)})",
-        f"--replace lets this key in instead; or first: asyncamanda server revoke {entry.client}",
+        f"--replace replaces that key; or first: asyncamanda server revoke {entry.client}",
     )
 
 
@@ -337,5 +337,6 @@ def _unusable(path: Path, error: OSError) -> AsyncamandaError:
         "registry-unusable",
         f"{path} cannot be used by uid {os.geteuid()}: {error.strerror}",
         "this is for root or the Amanda user; if it is not that user's file, `asyncamanda server "
-        "setup` mends it",
+        "setup` fixes it"
+        "",
     )

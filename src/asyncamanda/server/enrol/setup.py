@@ -41,7 +41,7 @@ SERVER_TOML = """\
 # batch_window = "3s"           # how long an idle server waits for others before a run
 # max_runs     = 3              # at a time, from 1 to 16
 # heartbeat    = "15s"          # a client that is silent for three of these is gone
-# grace        = "2m"           # how long a request waits for a client that lost its line
+# grace        = "2m"           # how long a request waits for a client that lost its connection
 # idle_exit    = "1m"           # then the dispatcher ends, and the next client starts one
 # max_waiting  = 1000           # clients; more are told to come back
 # come_back    = "15m"          # ... after that time, at least
@@ -60,14 +60,14 @@ SERVER_TOML = """\
 # sessions            = 4       # at a time
 # messages_per_second = 10
 
-[watch]                         # what stands still so long is ended
+[watch]                         # whatever makes no progress for this long is ended
 # dump_silence    = "2h"        # a dump of which less than ...
 # least_kilobytes = 1024        # ... these come
 # silence         = "4h"        # a run of which nothing comes
 # step            = "2m"        # how long each thing that is done about it has to work
 
 [restore]
-# filters = []     # programs that may undo what a dump went through, as ["/usr/bin/zstd"]
+# filters = []     # programs that may decompress or decrypt dumps, as ["/usr/bin/zstd"]
 """
 
 
@@ -158,7 +158,7 @@ def _refuse_foreign(new: NewConfig, text: str, account: pwd.struct_passwd) -> No
     elif new.folder.exists() and any(new.folder.iterdir()):
         raise RefusedError(
             "amanda-config-exists",
-            f"{new.folder} exists, with files in it that are not ours",
+            f"{new.folder} exists, with files in it that asyncamanda did not write",
             "choose another name",
         )
     for folder in (new.vtapes, new.holding):
@@ -198,5 +198,5 @@ def _run(*argv: str) -> None:
         raise RefusedError(
             "command-failed",
             f"{' '.join(argv)}: {done.stderr.strip() or f'exit status {done.returncode}'}",
-            "do it by hand, and start setup again",
+            "do it by hand, and run setup again",
         )

@@ -30,7 +30,7 @@ _ALIAS = """\
 Host {client}
     ControlMaster no
     ControlPath {path}
-    ProxyCommand sh -c "echo asyncamanda: %n is not connected, or does not take this call >&2"
+    ProxyCommand sh -c "echo asyncamanda: %n is not connected, or refused the request >&2"
 """
 
 _INCLUDED = re.compile(rf'include[ \t]+"?(?:~/\.ssh/)?{re.escape(ALIASES)}"?', re.IGNORECASE)

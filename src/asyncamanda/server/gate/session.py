@@ -251,7 +251,7 @@ class Line:
 
 TOO_FAST = Refused(
     "too-fast",
-    "this client sends more than a client has to say",
+    "this client sends too many messages",
     "is another program using its key?",
     int(Exit.REFUSED),
 )

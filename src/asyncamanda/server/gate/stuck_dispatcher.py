@@ -71,7 +71,7 @@ def end_stuck() -> str:
     state = _read_state(pid)
     words = f"the dispatcher (pid {pid}, state {state}) did not answer"
     if _kill(pid, started):
-        _note(f"{words}: it is killed, and another one follows")
+        _note(f"{words}: it is killed, and another one is started")
         return ""
     return f"{words} at the server, and cannot be ended: does a file system hang there?"
 

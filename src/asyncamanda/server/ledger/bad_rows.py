@@ -35,7 +35,7 @@ def read_each(
                 return found
             found.append(make(**row))
         except (LookupError, ValueError, TypeError) as error:
-            note_bad(connection, f"a row of the ledger's {what} makes no sense: {error}")
+            note_bad(connection, f"a row of the ledger's {what} is invalid: {error}")
 
 
 def note_bad(connection: Connection, words: str) -> None:
@@ -56,16 +56,16 @@ def close_bad_rows(connection: Connection, at: datetime) -> list[str]:
     Nobody can go on with them, and a request that is open keeps its client from another.
     """
     closed = []
-    endings = {"ended_at": at, "remark": "its row makes no sense, and is set aside"}
+    endings = {"ended_at": at, "remark": "its row is invalid, and is set aside"}
     for number, why in _find_bad(connection, runs, runs.c.ended_at.is_(None)):
         connection.execute(update(runs).where(runs.c.id == number).values(endings))
-        closed.append(f"run {number} of the ledger is set aside, for its row makes no sense: {why}")
+        closed.append(f"run {number} of the ledger is set aside because its row is invalid: {why}")
     states = [state for state in RequestState if state.is_open]
     endings = {"ended_at": at, "state": RequestState.WITHDRAWN, "outcome": endings["remark"]}
     for number, why in _find_bad(connection, requests, requests.c.state.in_(states)):
         connection.execute(update(requests).where(requests.c.id == number).values(endings))
         closed.append(
-            f"request {number} of the ledger is set aside, for its row makes no sense: {why}"
+            f"request {number} of the ledger is set aside because its row is invalid: {why}"
         )
     return closed
 

@@ -193,7 +193,7 @@ def _explain(error: DBAPIError, url: URL) -> LaterError:
         f"{where} cannot be used: {says}",
         "is its folder there, is it the Amanda user's, and is there room?"
         if primary is not None
-        else "does the database server run, and does it let us in?",
+        else "does the database server run, and does it accept the login?",
     )
 
 
@@ -202,7 +202,7 @@ def damaged(where: str, says: str) -> LedgerDamaged:
     return LedgerDamaged(
         "ledger-damaged",
         f"{where} is damaged ({says})",
-        "the dispatcher sets it aside when it starts, and begins a new one",
+        "the dispatcher sets it aside when it starts, and starts a new one",
     )
 
 

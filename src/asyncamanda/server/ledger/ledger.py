@@ -526,7 +526,7 @@ def _prepare(engine: Engine, path: Path | None, *, is_owner: bool) -> str:
         engine.dispose()
         aside = ledgerfile.set_aside(path, now())
         ledgerfile.prepare(engine, is_owner=True)
-        return f"{error.message}: it is kept as {aside.name}, and a new one is begun"
+        return f"{error.message}: it is kept as {aside.name}, and a new one is started"
     return ""
 
 

@@ -109,7 +109,7 @@ def take_in_all(  # noqa: PLR0913 (by keyword only, the last two)
             raise
         except Exception as error:  # what nobody has foreseen in one log is no other's affair
             aside.add(name)
-            yield f"warning: {name} is set aside, for it cannot be taken in: {error!r}"
+            yield f"warning: {name} is set aside because it cannot be imported: {error!r}"
 
 
 def _take_in(  # noqa: PLR0913, PLR0917 (as take_in_all)
@@ -123,13 +123,13 @@ def _take_in(  # noqa: PLR0913, PLR0917 (as take_in_all)
     name = found.file.name
     log = _parse(found, settings)
     if log and is_alive(found.timestamp, log.pid, found.file.written_at):
-        yield f"{name} is of a run that goes on"
+        yield f"{name} is of a run in progress"
         return
     words = _weigh(ledger, settings, found, log) if log else ()
     # of an old log nobody knows what its dumps went through
     its = filters if at - found.file.written_at < RECENT else {}
     ledger.take_in(settings.name, found.file, log, words, at, its)
-    yield f"{name} taken in: {_describe(log, words)}"
+    yield f"{name} imported: {_describe(log, words)}"
     if log and log.is_doubtful:
         yield f"warning: {name}: {UNREADABLE}"
 

@@ -228,7 +228,7 @@ class Relay:
         if not call.is_noted:
             call.is_noted = True
             what = "its streams" if there else "the client"
-            write_log(f"{post.client}: Amanda's call waits for {what}")
+            write_log(f"{post.client}: Amanda's request waits for {what}")
 
     def _most_sessions(self, place: Place) -> int:
         limit = self._limits.get(place)
@@ -239,7 +239,7 @@ class Relay:
     def _count_sessions(self, place: Place) -> int:
         """Return how many sessions a client's connection has, those that were asked for included.
 
-        Without a number sshd's process could not be told: then all of the client's count.
+        Without a number sshd's process could not be notified: then all of the client's count.
         """
         lines = sum((one.client, number) == place for one, number in self._lines.items())
         calls = self._posts[place[0]].calls
@@ -274,7 +274,7 @@ class Relay:
         except OSError as error:
             listener.close()
             if not post.is_noted:
-                write_log(f"{post.client} cannot be called: {error}; it is tried again and again")
+                write_log(f"{post.client} cannot be called: {error}; retrying")
             post.is_noted = True
             return
         post.listener, post.is_noted = listener, False
@@ -309,7 +309,7 @@ class Relay:
         except BlockingIOError:
             return
         except OSError as error:  # no descriptors left
-            write_log(f"{post.client}: Amanda's call has to wait: {error.strerror}")
+            write_log(f"{post.client}: Amanda's request has to wait: {error.strerror}")
             self._loop.remove_reader(listener)
             self._loop.call_later(ACCEPT_AGAIN_SECONDS, self._accept_again, post, listener)
             return

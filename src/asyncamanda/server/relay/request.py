@@ -157,7 +157,7 @@ class Call:
         What it asks later than `patience` seconds from now, REFUSED_WITHIN unless given, is not
         heard any more.
         """
-        write_log(f"{self.client}: Amanda's call failed: {reason}")
+        write_log(f"{self.client}: Amanda's request failed: {reason}")
         if not self.is_ready:
             self.close()
             return
