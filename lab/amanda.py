@@ -55,7 +55,7 @@ holdingdisk holding {
 }
 
 define dumptype roaming {
-    comment "a machine that comes and goes, by GNU tar"
+    comment "a roaming machine, by GNU tar"
     program "GNUTAR"
     auth "ssh"
     compress none

@@ -245,7 +245,7 @@ def _await_master(
         if master.poll() is not None:
             raise NotConnected(interpret_connect_failure(_read_printed(path.parent)))
         if time.monotonic() > give_up_at:
-            words = f"no login came about within {within.total_seconds():g} seconds"
+            words = f"login did not complete within {within.total_seconds():g} seconds"
             raise NotConnected(ConnectFault(Fault.UNREACHABLE, words))
         time.sleep(READY_POLL)
 

@@ -123,6 +123,6 @@ def check_fingerprint(text: str) -> None:
 def _wrong_disks(disks: tuple[str, ...], is_there: Callable[[str], bool]) -> Iterator[str]:
     for disk in disks:
         if not disk.startswith("/") or not disk.isprintable():
-            yield f"--disk: {disk!a} is no path, such as /home"
+            yield f"--disk: {disk!a} is not a path, such as /home"
         elif not is_there(disk):
             yield f"--disk: {disk} is not on this machine"

@@ -89,7 +89,7 @@ MEANINGS = (
     ),
     Meaning(
         r"FORMAT ERROR IN REQUEST PACKET.*",
-        "the client cannot make sense of a dumptype",
+        "the client does not understand a dumptype",
         f"{_DUMPTYPE}: which program, and which application?",
     ),
     Meaning(
@@ -259,7 +259,7 @@ MEANINGS = (
     ),
     Meaning(
         r"asyncamanda: amandad ended with status \d+",
-        "the client is connected, and its amandad ended without a word",
+        "the client is connected, and its amandad ended without output",
         "on {client}: is amandad Amanda's own? " + _REINSTALL.partition(": ")[2],
     ),
     # test_direct_client_needs_no_relay
@@ -282,7 +282,7 @@ MEANINGS = (
     ),
     Meaning(
         r"ssh: Could not resolve hostname \S+: .*",
-        "the server knows no address of {client}; where its name comes and goes with it, it is "
+        "the server knows no address of {client}; if its name exists only while it is on, it is "
         "off or away",
         "at the server: give {client} an address in /etc/hosts or DNS, or a HostName in the Amanda "
         "user's ~/.ssh/config",

@@ -60,7 +60,7 @@ def _parse_time(text: str) -> int:
         raise ValueError(f'"{text}" is not a time, such as 08:00')
     minutes = int(match[1]) * 60 + int(match[2])
     if int(match[2]) > 59 or minutes > _DAY_LONG:
-        raise ValueError(f'there is no time "{text}"')
+        raise ValueError(f'there is no such time: "{text}"')
     return minutes
 
 

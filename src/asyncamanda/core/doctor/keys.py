@@ -110,7 +110,7 @@ def _find_fault(key: Key, user: str) -> Check | None:
     owned = f"as root: chown {user} {path} && chmod 600 {path}"
     if seen.kind is not Kind.FILE:
         found = f"{seen.path} is {seen.kind.value}"
-        return Check("key", Health.BAD, found, "it is no key", f"correct `key`, or move {path}")
+        return Check("key", Health.BAD, found, "it is not a key", f"correct `key`, or move {path}")
     if seen.owner != user or not seen.may_read:
         found = f"{seen.path} is {seen.owner}'s, mode {seen.mode:04o}, and not {user}'s own"
         return Check("key", Health.BAD, found, "ssh has to read it, and nobody else", owned)

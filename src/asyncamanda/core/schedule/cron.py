@@ -102,7 +102,7 @@ PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 _DISPATCHER = """\
 #!/bin/sh
 # {mark}
-# NetworkManager calls this with an interface, and what became of it.
+# NetworkManager calls this with an interface and an event.
 test "$1" = lo && exit 0
 case "$2" in
     up | vpn-up) ;;

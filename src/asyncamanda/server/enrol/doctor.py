@@ -131,7 +131,7 @@ def judge_dles(amanda_config: str, dles: Sequence[Dle], *, is_relayed: bool) -> 
     meant = [dle for dle in dles if not dle.is_parked]
     parked = name_disks([f"{dle.disk} ({dle.parked})" for dle in dles if dle.is_parked])
     if not meant:
-        why = "Amanda is told to leave out every disk of it, so nothing is backed up"
+        why = "Amanda is configured to leave out every disk of it, so nothing is backed up"
         mend = f"in /etc/amanda/{amanda_config}: take `ignore` and strategy `skip` away from one"
         return Check("disklist", Health.BAD, f"parked: {parked}", why, mend)
     strays = [f"{dle.disk} (auth {dle.auth})" for dle in meant if dle.auth.lower() != AUTH]

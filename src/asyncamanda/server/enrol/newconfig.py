@@ -12,7 +12,7 @@ HELD_PART = 5  # a fifth of the room is the holding disk's
 _MEGABYTE = 1 << 20  # as amanda.conf counts
 
 _AMANDA_CONF = """\
-# Written by `asyncamanda server setup --new-config {name}`, for clients that come and go.
+# Written by `asyncamanda server setup --new-config {name}`, for roaming clients.
 # amanda.conf(5) explains every word. Change what you like; setup then leaves it alone.
 
 org "{name}"
@@ -58,7 +58,7 @@ holdingdisk holding {{
 }}
 
 define dumptype roaming {{
-    comment "a machine that comes and goes, by GNU tar"
+    comment "a roaming machine, by GNU tar"
     program "GNUTAR"
     auth "ssh"
     compress none
