@@ -61,7 +61,7 @@ def _tell_router(lab: Lab) -> None:
 def _tell_enrolling(lab: Lab) -> None:
     _tell("2. The server is made ready once. It shows each change before it makes it.")
     _type(lab.server, "asyncamanda server setup --yes")
-    _tell("3. Each client's key may ask for its own backup, and nothing else.")
+    _tell("3. Each client's key may request its own backup, and nothing else.")
     for name, client in lab.clients.items():
         key = client.backup_key
         _type(

@@ -39,14 +39,14 @@ def test_all_is_well_if_one_host_was_checked_without_a_problem() -> None:
 def test_silence_is_not_taken_for_health(lines: tuple[str, ...], status: int) -> None:
     """No host, no report, or a status: something is wrong, though nobody says what."""
     (trouble,) = interpret(*lines, status=status)
-    assert trouble.said == f"amcheck ended with status {status} and said nothing of why"
+    assert trouble.said == f"amcheck ended with status {status} without giving a reason"
     assert trouble.why == UNKNOWN
 
 
 def test_amcheck_that_was_ended_is_no_health_either() -> None:
     """Its own end is missing."""
     (trouble,) = interpret_amcheck("laptop", None, "", "")
-    assert trouble.said == "amcheck was ended and said nothing of why"
+    assert trouble.said == "amcheck was ended without giving a reason"
     slow = "amcheck took longer than 180 s"
     (trouble,) = interpret_amcheck("laptop", None, "", slow)
     assert (trouble.said, trouble.is_absence) == (slow, True)

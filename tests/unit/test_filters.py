@@ -62,7 +62,7 @@ def test_a_header_chooses_among_what_the_administrator_said(
     assert allowed_filters(today, recorded, allow_list, wanted) == wanted
 
 
-UNKNOWN = "neither the DLE's dumptype"
+UNKNOWN = "neither the DLE's current dumptype"
 OPTION = "it is not allowed with this option"
 
 

@@ -466,7 +466,7 @@ ECHOED = f"FAIL chunker lap /d {RUN} 1 [shm_ring cancelled]"
         ),
         ((UNCHUNKED, CUT), "data read: Connection reset by peer"),  # of two alike the later
         ((ABORTED,), "Aborted by driver"),
-        ((PARTIAL,), "only a part of the dump came"),
+        ((PARTIAL,), "only a part of the dump arrived"),
         ((DUMPED,), "the run ended before the dump was known to be whole"),
         ((DUMPED, f"PARTIAL taper {TAPED}"), "not all of it was written"),
         ((DUMPED, f'PARTIAL taper {TAPED} "crc differs; x"'), "crc differs; x"),

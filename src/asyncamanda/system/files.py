@@ -173,7 +173,7 @@ def _lock_shared(
                 raise LaterError(
                     "stopped",
                     f"stopped by {stop.signal.name} while {path} was locked",
-                    "the next start looks again",
+                    "the next start checks again",
                 ) from error
             if now() >= give_up_at:
                 raise LaterError(

@@ -56,8 +56,8 @@ _EXPLAINED: dict[Fault, tuple[type[AsyncamandaError], str, str]] = {
     Fault.PERMISSION_DENIED: (
         RefusedError,
         "{host} refused the login as {user}",
-        "is the key in that user's authorized_keys there, and has the user a shell "
-        "(Debian's backup has none)? ssh -v {words} true shows each step",
+        "is the key in that user's authorized_keys there, and does that user have a shell (Debian"
+        "'s backup has none)? ssh -v {words} true shows each step",
     ),
     Fault.NOTHING_COMMON: (
         ProtocolError,

@@ -88,7 +88,7 @@ def _ask_for_flush(name: str, config: ServerConfig) -> str:
             _start_dispatcher(config)
         elif "fault" in answer:
             raise ConfigurationError(
-                "amanda-config", str(answer["fault"]), f"amcheck -s {name} tells more"
+                "amanda-config", str(answer["fault"]), f"amcheck -s {name} shows more"
             )
         elif answer.get("flush") != "opening":
             return str(answer.get("flush"))

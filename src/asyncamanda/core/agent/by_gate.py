@@ -232,7 +232,7 @@ def judge_finished(
         return NotBackedUp(
             "nothing-dumped",
             "the run ended, and has no disk of this client",
-            "has the server's disklist a line for this client?",
+            "does the server's disklist have a line for this client?",
             dumps,
             Outcome.INCOMPLETE,
         )

@@ -52,7 +52,7 @@ def interpret_amcheck(
     found = explain_lines(client, stdout if is_well else f"{stdout}\n{stderr}")
     if not found and not is_well:
         end = "was ended" if status is None else f"ended with status {status}"
-        return (_unexplained(f"amcheck {end} and said nothing of why"),)
+        return (_unexplained(f"amcheck {end} without giving a reason"),)
     return found
 
 

@@ -191,17 +191,17 @@ MEANINGS = (
     ),
     Meaning(
         r"All disks on host '.+' are ignored or have strategy \"skip\"\.",
-        "each of the client's dumptypes says that nothing is to be done",
+        "each of the client's dumptypes is set to be left out",
         f'{_DUMPTYPE}: no ignore, and no strategy "skip"',
     ),
     Meaning(
         r"Could not find security driver '(?P<auth>.+)' for host .*",
-        "there is no such auth, so Amanda never calls the client",
+        "there is no such auth, so Amanda never contacts the client",
         f'{_DUMPTYPE}: auth "ssh"',
     ),
     Meaning(
         r"Multiple DLE's for host .+ use different auth methods",
-        "Amanda calls a client in one way for all of its disks",
+        "Amanda uses one auth for all disks of a client",
         'at the server: auth "ssh" in each of the dumptypes that the disklist has for {client}',
     ),
     Meaning(
@@ -296,14 +296,14 @@ MEANINGS = (
     # -- on_the_way
     Meaning(
         r"selfcheck request failed: .*",
-        "Amanda's call broke off before the client's Amanda answered",
+        "Amanda's request ended before the client's Amanda answered",
         "try again; the client's newest files in /var/log/amanda/client may say why",
         is_echo=True,
     ),
     Meaning(
         r"kex_exchange_identification: .*|banner exchange: .*|Connection (?:closed|reset) by .*|"
         r"Connection to \S+ closed by remote host\.|client_loop: send disconnect: .*",
-        "ssh found nobody",
+        "ssh got no answer",
         _START,
         is_echo=True,
     ),

@@ -117,7 +117,7 @@ class Dump:
         else:
             state = DumpState.FAILED
             reason = reason or (
-                "only a part of the dump came"
+                "only a part of the dump arrived"
                 if self.chunker is False
                 else "the run ended before the dump was known to be whole"
             )

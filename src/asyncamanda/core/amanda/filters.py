@@ -90,6 +90,6 @@ def _explain(step: Step, programs: Collection[str]) -> str:
     if step.program in programs:
         return "the program is known, but it is not allowed with this option"
     return (
-        "neither the DLE's dumptype of today names this program, nor the one that the dump was "
+        "neither the DLE's current dumptype names this program, nor the one that the dump was "
         "made with, nor `filters` in server.toml"
     )

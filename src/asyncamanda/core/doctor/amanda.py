@@ -49,7 +49,7 @@ def judge_user(user: str, groups: Collection[str], existing: Collection[str]) ->
 def judge_installed(candidates: Sequence[Seen], *, is_configured: bool) -> Check:
     """Return whether one of the candidates is an amandad that can be executed."""
     there = next((seen for seen in candidates if seen.kind is not Kind.NOTHING), None)
-    why = "Amanda's calls start amandad here: without it the server gets nothing"
+    why = "Amanda's requests start amandad here: without it nothing is backed up"
     if there is None:
         places = " or ".join(seen.path for seen in candidates)
         mend = f"as root: {INSTALL}"
@@ -91,7 +91,7 @@ def judge_trial(path: str, user: str, trial: Trial) -> Check:
 
 def judge_programs(programs: Sequence[Seen], user: str) -> Check:
     """Return whether Amanda's setuid programs can be what they have to be: root's."""
-    why = "by these, and only these, Amanda reads files that are not its own"
+    why = "Amanda reads other users' files through these programs only"
     for seen in programs:
         wanted = f"chown root:{user} {quoted(seen.path)} && chmod {WANTED} {quoted(seen.path)}"
         mend = f"as root: {wanted}; or {REINSTALL}"

@@ -41,7 +41,7 @@ def judge_amandates(
     if configured != path:
         health = Health.BAD if is_direct else Health.WARNING
         found = f"client.toml names {configured}, and Amanda writes {path}"
-        why = "asyncamanda looks for this machine's dumps where Amanda does not note them"
+        why = "asyncamanda looks for this machine's dumps where Amanda does not record them"
         mend = f'in client.toml: amandates = "{path}"'
         return Check("amandates", health, found, why, mend)
     if content.rejected.count:
@@ -64,7 +64,7 @@ def judge_amandates(
 
 def judge_lists(seen: Seen, user: str) -> Check:
     """Return whether GNU tar's snapshots can be kept."""
-    why = "there Amanda keeps what each dump held; without it no dump by GNU tar is made"
+    why = "Amanda keeps the file lists of dumps there; without them GNU tar makes no dump"
     fault = judge_folder("gnutar-lists", seen, user, why)
     return fault or well("gnutar-lists", seen.path)
 
@@ -115,7 +115,7 @@ def judge_space(rooms: Sequence[Room]) -> Check:
         mend = f"make room: du -xh --max-depth=2 {quoted(room.path)} | sort -h | tail"
         left = f"{format_size(room.free_bytes)} of {format_size(room.all_bytes)} left"
         if room.free_files == 0:
-            found = f"{room.path}: no further file can be made (out of inodes)"
+            found = f"{room.path}: no further file can be created (out of inodes)"
             return Check("space", Health.BAD, found, why, mend)
         if room.free_bytes < NO_BYTES:
             return Check("space", Health.BAD, f"{room.path}: {left}", why, mend)

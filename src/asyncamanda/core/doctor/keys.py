@@ -113,7 +113,7 @@ def _find_fault(key: Key, user: str) -> Check | None:
         return Check("key", Health.BAD, found, "it is not a key", f"correct `key`, or move {path}")
     if seen.owner != user or not seen.may_read:
         found = f"{seen.path} is {seen.owner}'s, mode {seen.mode:04o}, and not {user}'s own"
-        return Check("key", Health.BAD, found, "ssh has to read it, and nobody else", owned)
+        return Check("key", Health.BAD, found, "only its owner may read it", owned)
     if seen.mode & OTHERS_READ:
         found = f"{seen.path} has mode {seen.mode:04o}: others can use it"
         return Check("key", Health.BAD, found, "ssh ignores such a key", owned)
@@ -136,7 +136,7 @@ def _explain_closed(key: Key, user: str) -> Check:
     why = "a timer cannot type it"
     mend = f"as {user}: ssh-keygen -p -N '' -f {path}"
     if key.has_agent:
-        why += "; an agent helps only those who started it"
+        why += "; an ssh-agent helps only the user who started it"
         return Check("key", Health.WARNING, found, why, mend)
     return Check("key", Health.BAD, found, why, mend, exit=Exit.REFUSED)
 

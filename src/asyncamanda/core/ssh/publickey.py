@@ -45,7 +45,7 @@ def parse_public_key(text: str) -> PublicKey:
     if key_type not in _CHECKS:
         if any(word in _CHECKS for word in rest.split(" ")):
             raise ValueError(
-                "something stands before the type of key: enroll sets the options itself"
+                "there is something before the type of key: enroll sets the options itself"
             )
         raise ValueError(f"it does not begin with a type of key: {', '.join(_CHECKS)}")
     key, _, comment = rest.strip(" ").partition(" ")

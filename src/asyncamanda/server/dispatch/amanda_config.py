@@ -101,7 +101,7 @@ class Site:
             return ConfigurationError(
                 "amanda-config",
                 f"cannot use the Amanda configuration {self.name}: {error}",
-                f"amcheck -s {self.name} tells more",
+                f"amcheck -s {self.name} shows more",
             )
         if self._settings not in {None, settings}:
             self.log("amanda.conf was changed, and is read again")

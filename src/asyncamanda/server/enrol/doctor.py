@@ -30,7 +30,7 @@ _CONTROL_PATH = re.compile(r"^controlpath (?P<path>.+)$", re.MULTILINE)
 def check_enrolled(entries: Sequence[Enrolled]) -> Check:
     """Return for what a client is enrolled, and how Amanda reaches it; the first is looked at."""
     first = entries[0]
-    way = "directly" if is_direct(entries) else "by the relay"
+    way = "directly" if is_direct(entries) else "through the relay"
     others = sorted({entry.amanda_config for entry in entries} - {first.amanda_config})
     also = f"; also for {', '.join(others)}, which is not checked" if others else ""
     found = f"for {first.amanda_config}; Amanda reaches it {way}{also}"
@@ -89,7 +89,7 @@ async def check_alias(folder: Path, user: str, client: str, all_: Sequence[Enrol
     else:
         fault = f"ssh goes to {said['path'] if said else 'the network'}, not to {path}"
         mend = f"take what names {client} or a ControlPath for it out of ssh's configuration"
-    why = "Amanda would look for the client in the network, and not at the relay"
+    why = "Amanda would contact the client directly, not through the relay"
     return Check("alias", Health.BAD, fault, why, mend)
 
 
@@ -136,7 +136,7 @@ def judge_dles(amanda_config: str, dles: Sequence[Dle], *, is_relayed: bool) -> 
         return Check("disklist", Health.BAD, f"parked: {parked}", why, mend)
     strays = [f"{dle.disk} (auth {dle.auth})" for dle in meant if dle.auth.lower() != AUTH]
     if strays and is_relayed:
-        why = "Amanda calls for these by itself, in the network, and not by the relay"
+        why = "Amanda contacts the client directly for these, not through the relay"
         mend = (
             f'in /etc/amanda/{amanda_config}/amanda.conf: auth "{AUTH}" in the dumptypes of these'
         )

@@ -195,7 +195,7 @@ class _Stream:
         self._unwatched += min(now - self._turned_at, 2 * LOOK_EVERY)
         self._turned_at = now
         if self._unwatched > UNWATCHED_SECONDS:
-            self._cut("the dispatcher is gone, and nobody knows whether the client is there")
+            self._cut("the dispatcher is gone, and it is not known whether the client is connected")
         return self._is_cut
 
     def _cut(self, why: str) -> None:
