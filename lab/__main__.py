@@ -1,4 +1,4 @@
-"""./demo: the story of one backup, on a throwaway server and clients on this machine."""
+"""./demo: a backup from start to end, in a temporary lab on this machine."""
 
 import os
 import subprocess

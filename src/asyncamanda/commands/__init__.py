@@ -1,1 +1,1 @@
-"""One file a command: add_arguments() and run()."""
+"""One file per command: add_arguments() and run()."""

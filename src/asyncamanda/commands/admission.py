@@ -1,4 +1,4 @@
-"""Being let in at the server: the command for its administrator, and waiting until it was run."""
+"""Enrolling at the server: the command for its administrator, and waiting until it was run."""
 
 import pwd
 import random
@@ -26,7 +26,7 @@ _SSH_FAILED, _NOT_FOUND = 255, 127
 
 @dataclass(frozen=True, slots=True)
 class Applicant:
-    """Who wants to be let in; `is_named`: the user chose the name.
+    """The machine that is to be enrolled; `is_named`: the user chose the name.
 
     `pinned` is the server's host key, and under which name it is known. `is_key_new`: nobody can
     know the key yet. `is_gentle`: the server punishes an address for failed logins.
@@ -105,7 +105,7 @@ def _enroll_via(applicant: Applicant, enrolling: Enrolling) -> None:
 
 
 def _wait(applicant: Applicant) -> Ready:
-    """Return the gate's word, once it is enough. Raises LaterError if that takes too long."""
+    """Return the gate's answer, once it is positive. Raises LaterError if that takes too long."""
     usual = WAIT_WATCHED if applicant.is_watched else WAIT_UNWATCHED
     span = applicant.wishes.wait or usual
     told, found = "", None
@@ -136,7 +136,7 @@ def _wait(applicant: Applicant) -> Ready:
 
 
 def _plan_nap(applicant: Applicant, knocks: int, is_shut_out: bool) -> float:
-    """Return how long to wait before the next knock: not at all for one that was just let in."""
+    """Return how long to wait before the next probe: none for a machine that was just enrolled."""
     if knocks == 0 and (applicant.wishes.via or not applicant.is_gentle):
         return 0.0
     if not applicant.is_gentle:

@@ -1,4 +1,4 @@
-"""asyncamanda check: what is due, and why. Changes nothing."""
+"""asyncamanda check: show what is due and why, without changing anything."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""asyncamanda doctor: look at all that this client's backup needs, and say what mends it."""
+"""asyncamanda doctor: check everything this client's backup needs and suggest fixes."""
 
 import argparse
 
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> Exit:
-    """Print each check, and return what they come to.
+    """Print each check, and return the exit code they lead to.
 
     Raises what Examination.checks() raises.
     """

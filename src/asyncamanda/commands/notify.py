@@ -1,4 +1,4 @@
-"""asyncamanda notify: try every way to tell people, or show what waits for a desktop."""
+"""asyncamanda notify: send a test notification, or show pending desktop notifications."""
 
 import argparse
 import os
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> Exit:
-    """Print how it went by each way."""
+    """Print the result of each channel."""
     if arguments.desktop:
         sent = _show_on_desktops(arguments.config)
         if arguments.json or is_watched():  # else cron would send a mail each time
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> Exit:
 
 
 def judge_sent(sent: Sequence[Sent]) -> Exit:
-    """Return the exit: what has to be mended goes before what may go better later."""
+    """Return the exit code: what has to be fixed takes precedence over what may succeed later."""
     if any(one.is_mistake for one in sent):
         return Exit.CONFIGURATION
     return Exit.LATER if any(one.problem for one in sent) else Exit.OK

@@ -1,4 +1,4 @@
-"""asyncamanda run: check, and back up when due. The timer's entry, and the classic form's."""
+"""asyncamanda run: check, and back up if due. Started by the timer, and by the classic form."""
 
 import argparse
 import socket

@@ -1,4 +1,4 @@
-"""asyncamanda schedule: install, remove or show the timer, show that, or end it."""
+"""asyncamanda schedule: install, remove or show the timer."""
 
 import argparse
 import difflib

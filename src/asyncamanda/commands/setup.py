@@ -145,7 +145,7 @@ def _run(arguments: argparse.Namespace) -> Exit:
 
 
 def _be_let_in(applicant: Applicant, path: Path, *, is_new_key: bool, is_asking: bool) -> None:
-    """Be let in; with a new key, if this machine's is another's and that is wanted or agreed to.
+    """Get enrolled; with a new key, if this one is of another machine and that is agreed to.
 
     Raises what be_let_in() raises.
     """
@@ -295,7 +295,7 @@ def _back_up_first(arguments: argparse.Namespace, user: str, *, is_asking: bool)
 
 
 def _wants_backup(user: str) -> bool:
-    """Say how the backup stands by what the server has just said, and ask whether to back up."""
+    """Print the state of the backup as the server reports it, and ask whether to back up."""
     is_due, reason = ask_standing(user)
     tell(reason)
     if is_due:

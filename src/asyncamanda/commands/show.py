@@ -26,7 +26,7 @@ def print_disks(look: Look) -> None:
 
 
 def print_conditions(look: Look, findings: tuple[Finding, ...]) -> None:
-    """Print a row for each condition that is set, in the order in which they give in."""
+    """Print a row for each condition that is set, in the order in which they stop applying."""
     if findings:
         if not look.decision.disks:
             print()

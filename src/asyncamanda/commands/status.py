@@ -1,4 +1,4 @@
-"""asyncamanda status: how the backup stands, the worst first; for every user of this machine."""
+"""asyncamanda status: show the state of the backup, for every user."""
 
 import argparse
 from dataclasses import dataclass, replace
@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> Exit:
-    """Print how the backup stands, what runs, and how the last attempt went.
+    """Print the state of the backup, a current run, and the result of the last attempt.
 
     Raises what plan_configured(), look_around() and read_summary() raise, but for NotYoursError
     where there is a summary.

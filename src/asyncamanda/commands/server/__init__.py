@@ -1,4 +1,4 @@
-"""asyncamanda server: what is done at the Amanda server. One file a subcommand."""
+"""asyncamanda server: commands for the Amanda server. One file per subcommand."""
 
 # name: what the list of commands says of it. Only the module that is asked for is loaded.
 SUBCOMMANDS = {

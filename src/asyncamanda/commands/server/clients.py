@@ -1,4 +1,4 @@
-"""asyncamanda server clients: who may come in, and when each was last there."""
+"""asyncamanda server clients: list enrolled clients, and when each was last connected."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> Exit:
 def _read_ledger(
     config: ServerConfig,
 ) -> tuple[Mapping[str, datetime], Mapping[str, Machine]]:
-    """Return when each client was last there, and which machine it is, as far as any came."""
+    """Return when each client was last connected, and which machine it is, if any has been."""
     try:
         ledger = open_ledger_to_read(config)
     except AsyncamandaError as error:

@@ -1,4 +1,4 @@
-"""asyncamanda server dispatch: be the dispatcher, in the foreground, as a service would have it."""
+"""asyncamanda server dispatch: run the dispatcher in the foreground, such as for a service."""
 
 import argparse
 from contextlib import ExitStack
@@ -53,7 +53,7 @@ def _serve(arguments: argparse.Namespace) -> Exit:
 
 
 def _lock(stack: ExitStack, *, is_on_demand: bool) -> bool:
-    """Be the one dispatcher until the end of `stack`; return False if one that was wanted runs."""
+    """Lock out other dispatchers until `stack` ends; return False if a wanted one is running."""
     try:
         lock = hold_lock(Path(switchboard.STATE, "dispatcher.lock"), read_clock())
         stack.enter_context(lock)

@@ -44,7 +44,7 @@ class Examination:
     def __init__(
         self, config: ServerConfig, client: str, wait: timedelta, enrolled: tuple[Enrolled, ...]
     ) -> None:
-        """`enrolled`: all that may come in, the client among them."""
+        """`enrolled`: all enrolled clients, this one among them."""
         self._config = config
         self._client = client
         self._wait = wait
@@ -153,7 +153,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> Exit:
-    """Print each check, and return what they come to.
+    """Print each check, and return the exit code they lead to.
 
     Raises UsageError for a SPAN that is none, BadDataError if there is no such client, and what
     Examination.checks() raises.

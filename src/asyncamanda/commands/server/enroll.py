@@ -1,4 +1,4 @@
-"""asyncamanda server enroll: let a client in, by its public key."""
+"""asyncamanda server enroll: enroll a client by its public key."""
 
 import argparse
 import asyncio

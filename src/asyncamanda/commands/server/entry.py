@@ -1,4 +1,4 @@
-"""Whom `server enroll` is to let in, read from its arguments."""
+"""The client that `server enroll` is to enroll, read from its arguments."""
 
 import difflib
 import os

@@ -1,4 +1,4 @@
-"""asyncamanda server flush: bring held dumps to a volume, as soon as nothing runs."""
+"""asyncamanda server flush: flush the holding disk as soon as no run is active."""
 
 import argparse
 import time

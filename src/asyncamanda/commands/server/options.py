@@ -39,7 +39,7 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 
 
 def load_as_amanda_user(arguments: argparse.Namespace) -> ServerConfig:
-    """Return the server's configuration, and be the Amanda user if root started this.
+    """Return the server's configuration, and become the Amanda user if root started this.
 
     Raises ConfigurationError for every mistake in the file, or if there is no such user.
     """
@@ -75,7 +75,7 @@ def ask_dispatcher(user: str, *words: str) -> dict[str, Any] | None:
     """Return what the dispatcher answers to `words`; None if no dispatcher runs.
 
     Raises RefusedError to whom its folder is closed (`user` is whose it is), LaterError if it
-    does not answer, ProtocolError if its answer makes no sense.
+    does not answer, ProtocolError if its answer is invalid.
     """
     try:
         text = switchboard.ask_dispatcher(*words)
@@ -133,7 +133,7 @@ def unknown_client(client: str, known: Iterable[str]) -> BadDataError:
 
 
 def not_understood() -> ProtocolError:
-    """Return the error for an answer of the dispatcher's that makes no sense."""
+    """Return the error for an answer of the dispatcher's that is invalid."""
     return ProtocolError(
         "not-understood",
         "the dispatcher's answer is not understood",
@@ -143,7 +143,7 @@ def not_understood() -> ProtocolError:
 
 
 def end_sessions(client: str) -> int:
-    """Have the dispatcher end the client's connections; return how many it ended.
+    """Make the dispatcher end the client's connections; return how many it ended.
 
     If that fails, a warning says so.
     """

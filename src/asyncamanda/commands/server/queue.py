@@ -1,4 +1,4 @@
-"""asyncamanda server queue: who waits, and what runs."""
+"""asyncamanda server queue: show waiting clients and current runs."""
 
 import argparse
 from datetime import datetime, timedelta
@@ -66,7 +66,7 @@ def _show(connected: list[str], desks: list[DeskView], now: datetime) -> None:
 
 
 def parse_view(answer: dict[str, Any]) -> tuple[list[str], list[DeskView]]:
-    """Return who is connected, and what goes on for each Amanda configuration.
+    """Return who is connected, and the state of each Amanda configuration.
 
     `answer` is the dispatcher's to "view". Raises KeyError, TypeError or ValueError if it is not.
     """

@@ -1,4 +1,4 @@
-"""asyncamanda server revoke: let a client in no more."""
+"""asyncamanda server revoke: remove a client's access."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""asyncamanda server runs: the runs, and what became of each DLE."""
+"""asyncamanda server runs: list runs, and the result of each DLE."""
 
 import argparse
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ MOST = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A run, what became of its DLEs, and whether something of it runs still."""
+    """A run, the results of its DLEs, and whether something of it is still running."""
 
     row: RunRow
     verdicts: list[DleVerdict]

@@ -1,4 +1,4 @@
-"""asyncamanda server setup: make this Amanda server ready, in steps that are shown first."""
+"""asyncamanda server setup: prepare this Amanda server, in steps that are shown first."""
 
 import argparse
 import os
