@@ -178,7 +178,7 @@ def test_amadmin_complains_of_the_configuration_in_the_same_words() -> None:
         "amadmin: errors processing config file\n"
     )
     (trouble,) = explain_lines("laptop", text)
-    assert trouble.mend == "at the server: correct line 61 of /etc/amanda/daily/amanda.conf"
+    assert trouble.mend == "on the server: correct line 61 of /etc/amanda/daily/amanda.conf"
 
 
 @pytest.mark.parametrize("meaning", MEANINGS, ids=lambda meaning: meaning.pattern[:30])

@@ -88,7 +88,7 @@ def _enroll_via(applicant: Applicant, enrolling: Enrolling) -> None:
     via = applicant.wishes.via
     assert via
     command = render_enroll(enrolling, is_root=is_root_at(via))
-    tell(f"Enrolling at the server, as {via}:")
+    tell(f"Enrolling on the server, as {via}:")
     status = run_via(via, command, applicant.pinned, is_watched=applicant.is_watched)
     if status == 0:
         return

@@ -61,7 +61,7 @@ class Narrator:
             disks = (
                 f" · {noted} disk{'s' if noted != 1 else ''} noted in amandates" if noted else ""
             )
-            self._view.update(f"the command runs at the server · {elapsed}{disks}")
+            self._view.update(f"the command is running on the server · {elapsed}{disks}")
 
     def hear(self, message: Queued | Running | Progress | Finished) -> None:
         """Show what the gate's server says; where nothing lives, a line for each change."""

@@ -27,7 +27,7 @@ class Meaning:
 
 
 _REINSTALL = "on {client}: apt install --reinstall amanda-common amanda-client"
-_DUMPTYPE = "at the server: correct the dumptype in amanda.conf"
+_DUMPTYPE = "on the server: correct the dumptype in amanda.conf"
 _START = "on {client}: asyncamanda run --force"
 
 # the first that matches counts
@@ -41,7 +41,7 @@ MEANINGS = (
     Meaning(
         r"Could not access (?P<disk>.+) \((?P<place>.+)\): Permission denied",
         "the client's Amanda user cannot get to {place}: a folder above it is closed",
-        "on {client}: open those folders (setfacl -m u:backup:x FOLDER), or at the server: use a "
+        "on {client}: open those folders (setfacl -m u:backup:x FOLDER), or on the server: use a "
         "dumptype with the application amgtar, which checks as root",
     ),
     Meaning(
@@ -171,23 +171,23 @@ MEANINGS = (
     Meaning(
         r"""["'](?P<file>/.+)["'], line (?P<line>\d+): .*""",
         "the server's Amanda configuration has a mistake, and so nothing is backed up at all",
-        "at the server: correct line {line} of {file}",
+        "on the server: correct line {line} of {file}",
     ),
     Meaning(
         r"""must be executed as the ['"](?P<wanted>.+)['"] user instead of .*""",
         "the dumpuser of amanda.conf is not the user that asyncamanda takes for Amanda's",
-        "at the server: let dumpuser in amanda.conf and user in /etc/asyncamanda/server.toml agree",
+        "on the server: let dumpuser in amanda.conf and user in /etc/asyncamanda/server.toml agree",
     ),
     Meaning(
         r"errors processing config file",
         "the server's Amanda configuration has a mistake",
-        "at the server: amadmin CONFIG disklist says where",
+        "on the server: amadmin CONFIG disklist says where",
         is_echo=True,
     ),
     Meaning(
         r"Argument '.+' matches neither a host nor a disk\.",
         "the disklist has no disk of this client",
-        "at the server: add a line to the disklist, such as {client} /home roaming",
+        "on the server: add a line to the disklist, such as {client} /home roaming",
     ),
     Meaning(
         r"All disks on host '.+' are ignored or have strategy \"skip\"\.",
@@ -202,7 +202,7 @@ MEANINGS = (
     Meaning(
         r"Multiple DLE's for host .+ use different auth methods",
         "Amanda uses one auth for all disks of a client",
-        'at the server: auth "ssh" in each of the dumptypes that the disklist has for {client}',
+        'on the server: auth "ssh" in each of the dumptypes that the disklist has for {client}',
     ),
     Meaning(
         r"selfcheck request failed: resolve_hostname\(.+\): .*",
@@ -272,7 +272,7 @@ MEANINGS = (
     Meaning(
         r"ssh: connect to host \S+ port \d+: Connection refused",
         "no sshd listens at the address that {client} has for the server",
-        "on {client}: apt install openssh-server; or correct its address at the server",
+        "on {client}: apt install openssh-server; or correct its address on the server",
     ),
     Meaning(
         r"ssh: connect to host \S+ port \d+: .*|Timeout, server \S+ not responding\.",
@@ -284,7 +284,7 @@ MEANINGS = (
         r"ssh: Could not resolve hostname \S+: .*",
         "the server knows no address of {client}; if its name exists only while it is on, it is "
         "off or away",
-        "at the server: give {client} an address in /etc/hosts or DNS, or a HostName in the Amanda "
+        "on the server: give {client} an address in /etc/hosts or DNS, or a HostName in the Amanda "
         "user's ~/.ssh/config",
     ),
     Meaning(

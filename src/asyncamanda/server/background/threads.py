@@ -85,6 +85,6 @@ async def apart_at_last(what: str, doing: Callable[[], T]) -> T:
 def _hung(what: str) -> LaterError:
     return LaterError(
         "file-system-hangs",
-        f"{what}: the file system at the server does not answer",
+        f"{what}: the file system on the server does not answer",
         "does a network file system or a disk hang there? `dmesg` and `mount` may tell",
     )

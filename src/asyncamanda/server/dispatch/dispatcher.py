@@ -607,7 +607,7 @@ def _not_understood(reason: str) -> Refused:
 
 REVOKED = Refused(
     "revoked",
-    "this client is not enrolled at the server (any more)",
+    "this client is not enrolled on the server (any more)",
     "ask its administrator: asyncamanda server enroll",
     int(Exit.REFUSED),
 )

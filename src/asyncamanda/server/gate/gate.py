@@ -85,7 +85,7 @@ def _serve(identity: Identity) -> int:
                 return int(code)
         attempt = "again"  # it died, and with it all that it knew of this line
         time.sleep(POLL)
-    return _put_off("the dispatcher at the server does not stay")
+    return _put_off("the dispatcher on the server does not stay")
 
 
 def _put_off(reason: str) -> int:

@@ -28,7 +28,7 @@ CRASHES = 2  # after so many it is given up
 HELD = "held"
 LONGEST_WORDS = 2048  # bytes, of the dispatcher's and of the note
 
-_CRASHED = f"the dispatcher at the server ends at once; {switchboard.STATE}/dispatcher.log says why"
+_CRASHED = f"the dispatcher on the server ends at once; {switchboard.STATE}/dispatcher.log says why"
 
 
 class NoDispatcher(Exception):  # noqa: N818 - it says what is the matter
@@ -171,7 +171,7 @@ def _hear(pipe: int) -> str | None:
 
 
 def _too_late() -> NoDispatcher:
-    return NoDispatcher("the dispatcher at the server does not start")
+    return NoDispatcher("the dispatcher on the server does not start")
 
 
 def start_dispatcher() -> int:

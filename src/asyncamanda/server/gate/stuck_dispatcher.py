@@ -73,7 +73,7 @@ def end_stuck() -> str:
     if _kill(pid, started):
         _note(f"{words}: it is killed, and another one is started")
         return ""
-    return f"{words} at the server, and cannot be ended: does a file system hang there?"
+    return f"{words} on the server, and cannot be ended: does a file system hang there?"
 
 
 def _find_holder() -> int:
