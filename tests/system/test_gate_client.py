@@ -192,7 +192,7 @@ def test_amandates_decides_nothing_at_the_gate(gate: Gate) -> None:
     gate.rig.set_dumped(ago=-2)
     said = gate.rig.run("check").stdout
     assert said.startswith("not due: no disk's backup is older than ")
-    assert "by the server's word" in said
+    assert "according to the server" in said
     assert "last confirmed" in said
     assert "amandates: newer than what the server has confirmed: /home at " in said
 
@@ -299,7 +299,7 @@ def test_a_server_that_prints_something_else_and_ends(gate: Gate) -> None:
     gate.play('sys.stdout.write("This account is not available"); sys.exit(1)')
     done = gate.run()
     assert done.exit == 76
-    assert "(cut off): 'This account is not available'" in done.stderr
+    assert "(not asyncamanda's gate: cut off): 'This account is not available'" in done.stderr
 
 
 def test_a_server_without_asyncamanda(rig: Rig) -> None:

@@ -140,7 +140,7 @@ def test_a_log_that_nobody_can_take_in_is_set_aside(
     aside: set[str] = set()
     said = [list(take_in_all(ledger, files.settings, gone, NEW_YEAR, aside=aside)) for _ in "12"]
     assert "is set aside because it cannot be imported: ZeroDivisionError('a bug')" in said[0][0]
-    assert f"log.{TUESDAY}.0 taken in" in said[0][1]
+    assert f"log.{TUESDAY}.0 imported" in said[0][1]
     assert (said[1], aside) == ([], {f"log.{MONDAY}.0"})
 
 
@@ -196,7 +196,7 @@ def test_a_log_that_vanishes_or_cannot_be_read_hinders_no_other(
     moved.rename(logdir / "oldlog" / moved.name)
     removed.unlink()
     assert list(lines) == [
-        f"log.{TUESDAY}.0 taken in: amdump, verdicts: 1, without a witness: 1",
+        f"log.{TUESDAY}.0 imported: amdump, verdicts: 1, without a witness: 1",
         "log.20261201000000.0 cannot be read: Is a directory",
     ]
     assert set(ledger.logs_taken("daily")) == {f"log.{MONDAY}.0", moved.name}
@@ -219,7 +219,7 @@ def test_each_log_is_taken_in_once_before_and_after(
     assert take(ledger, files) == []
     put(logdir, TUESDAY, BEGIN + DUMPED + END)
     files.hold(TUESDAY)
-    assert take(ledger, files) == [f"log.{TUESDAY}.0 taken in: amdump, verdicts: 1"]
+    assert take(ledger, files) == [f"log.{TUESDAY}.0 imported: amdump, verdicts: 1"]
     assert take(ledger, files) == []
     nightly = run_of(ledger, TUESDAY)
     assert (nightly.kind, nightly.hosts, nightly.pid) == (RunKind.OTHER, ("laptop",), 101)
@@ -301,7 +301,7 @@ def test_a_crashed_runs_log_is_its_last_word(
     """Its processes are gone: what it has no result of is missing, and may have been begun."""
     (logdir / f"amdump.{MONDAY}").write_text(TRACE.format(stamp=MONDAY, disk="/home"))
     put(logdir, MONDAY, BEGIN)
-    assert take(ledger, files) == [f"log.{MONDAY}.0 taken in: amdump, verdicts: 1, cut off"]
+    assert take(ledger, files) == [f"log.{MONDAY}.0 imported: amdump, verdicts: 1, cut off"]
     assert take(ledger, files) == []
     word = ledger.newest_verdicts("daily")["laptop", "/home"]
     assert (word.state, word.level, word.has_begun) == (DumpState.MISSING, 1, True)
@@ -603,7 +603,7 @@ def test_a_log_whose_date_is_not_its_names_gives_no_verdict(
     """Of a configuration that names runs by their day, or by somebody else's word."""
     put(logdir, MONDAY, (BEGIN + DUMPED + END).replace("{stamp}", date))
     files.hold(MONDAY)
-    assert take(ledger, files) == [f"log.{MONDAY}.0 taken in: amdump, verdicts: 0"]
+    assert take(ledger, files) == [f"log.{MONDAY}.0 imported: amdump, verdicts: 0"]
     assert state(ledger) is None
 
 
@@ -625,7 +625,7 @@ def test_a_log_that_amanda_moved_away_at_its_own_end_is_read_whole(
     put(logdir / "oldlog", MONDAY, "".join(lines[:-1]), level=0)
     put(logdir, MONDAY, lines[-1])
     files.hold(MONDAY, level=0)
-    assert take(ledger, files) == [f"log.{MONDAY}.0 taken in: amdump, verdicts: 1"]
+    assert take(ledger, files) == [f"log.{MONDAY}.0 imported: amdump, verdicts: 1"]
     assert take(ledger, files) == []
     assert state(ledger) is HELD
     assert run_of(ledger, MONDAY).is_clean
@@ -710,4 +710,4 @@ def test_a_log_that_names_very_many_dumps_is_read_all_the_same(
     ]
     text = FLUSH + "".join(done.replace("{dumped}", stamp) for stamp in stamps)
     put(logdir, TUESDAY, text)
-    assert take(ledger, files) == [f"log.{TUESDAY}.0 taken in: amflush, verdicts: 0"]
+    assert take(ledger, files) == [f"log.{TUESDAY}.0 imported: amflush, verdicts: 0"]

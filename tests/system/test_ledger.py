@@ -986,7 +986,7 @@ def test_a_verdict_that_makes_no_sense_hides_no_other(ledger: Ledger) -> None:
             text("UPDATE verdicts SET state = 'held', dumped_at = 'no' WHERE disk = '/home'")
         )
     assert set(ledger.newest_confirmed("daily", "laptop")) == {"/srv"}
-    assert any("the ledger's verdicts makes no sense" in words for words in ledger.bad_rows)
+    assert any("the ledger's verdicts is invalid" in words for words in ledger.bad_rows)
     ledger.end_run(run.id, NOON + MINUTE, RunEnd(0, True, tuple(words)))
     assert set(ledger.newest_confirmed("daily", "laptop")) == {"/home", "/srv"}
 

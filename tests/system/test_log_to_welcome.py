@@ -124,7 +124,7 @@ def test_whatever_logs_say_only_what_is_there_counts_and_nothing_ends(
             (files.logdir / f"log.{stamp}.0").write_bytes(body.encode("utf-8", "surrogateescape"))
         amanda_config = replace(files.settings, name=name)
         told = list(take_in_all(ledger, amanda_config, lambda *_: False, datetime.now(UTC)))
-        assert len([line for line in told if "taken in" in line]) == len(STAMPS)
+        assert len([line for line in told if " imported: " in line]) == len(STAMPS)
 
         verdicts = ledger.newest_verdicts(name)
         assert {host for host, _ in verdicts} <= {"laptop"}

@@ -222,7 +222,7 @@ def test_polite_waiting_cannot_hide_a_dead_backup(rig: Rig) -> None:
     done = rig.run("run")
     assert done.exit == 101
     assert "the last backup is 4d" in done.stderr
-    assert "old, and now: amanda refused the connection" in done.stderr
+    assert "old; last attempt: amanda refused the connection" in done.stderr
     assert rig.run("run", "--json").json["error"] == "stale"
     assert "STALE" in rig.run("status").stdout
 

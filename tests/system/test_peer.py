@@ -85,7 +85,7 @@ def test_a_key_that_was_made_anew_has_no_backup_yet(gate: Gate) -> None:
     remake_key(gate.rig)
     check = gate.rig.run("check")
     assert check.stdout.startswith("due: the server was never asked\n"), check.stdout
-    assert "what was remembered no longer counts: this machine's key is another" in check.stdout
+    assert "what was remembered no longer counts: this machine's key has changed" in check.stdout
     gate.play(NEVER)
     assert_asked_anew(gate, gate.run())
 
@@ -108,7 +108,7 @@ def test_a_server_elsewhere_has_no_backup_yet(gate: Gate) -> None:
         gate.play(NEVER, server=PORT)
         done = gate.run()
         assert_asked_anew(gate, done)
-    assert "what was remembered no longer counts: the server's address is another" in done.stderr
+    assert "what was remembered no longer counts: the server's address has changed" in done.stderr
 
 
 def test_what_the_server_was_asked_for_before_is_history(gate: Gate) -> None:

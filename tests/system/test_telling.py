@@ -223,7 +223,7 @@ def test_a_file_of_urls_that_others_can_read_is_not_used(tmp_path: Path, mode: i
     file.chmod(mode)
     (sent,) = tell(NotifySettings(desktop=False, urls_file=file), tmp_path).values()
     assert (sent.channel, sent.is_mistake) == ("urls_file", True)
-    assert "can be read by others" in str(sent.problem)
+    assert "others can read it" in str(sent.problem)
 
 
 def test_a_file_of_urls_that_is_none(tmp_path: Path) -> None:
@@ -400,12 +400,12 @@ def test_the_command_tries_every_channel(rig: Rig) -> None:
         "mail": None,
         "urls_file": rows["urls_file"],
     }
-    assert "can be read by others" in rows["urls_file"]
+    assert "others can read it" in rows["urls_file"]
     user, _, text = rig.laptop.read("/srv/mail/mail").partition("\n")
     assert user == "backup"
     assert "Subject: asyncamanda: a test notification from laptop" in text
     shown = rig.run("notify", "--test")
-    assert "can be read by others" in shown.stdout
+    assert "others can read it" in shown.stdout
     assert SECRET not in done.stdout + done.stderr + shown.stdout + shown.stderr
     rig.laptop.remove(path)
 

@@ -78,7 +78,7 @@ def test_a_configuration_is_not_called_wrong_for_want_of_descriptors() -> None:
 
 def test_a_configuration_of_which_amanda_says_no_is_called_wrong() -> None:
     """There is no such configuration here, or no Amanda at all."""
-    with pytest.raises(ConfigurationError, match="the Amanda configuration daily is of no use"):
+    with pytest.raises(ConfigurationError, match="cannot use the Amanda configuration daily"):
         _open_site(without_descriptors=False)
 
 
