@@ -89,6 +89,6 @@ def cannot_end(pid: int, how: str = "was killed and does not end") -> LaterError
     return LaterError(
         CANNOT_BE_ENDED,
         f"pid {pid}{f' ({command})' if command else ''} {how}{state}",
-        f"`cat /proc/{pid}/stack` as root shows where it waits; remove a dead mount with `umount -f "
-        "-l`, or reboot. The next start tries again",
+        f"`cat /proc/{pid}/stack` as root shows where it waits; remove a dead mount with "
+        "`umount -f -l`, or reboot. The next start tries again",
     )
