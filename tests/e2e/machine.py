@@ -12,7 +12,7 @@ from tests.e2e.laptop import ASYNCAMANDA
 from tests.e2e.office import Office
 from tests.system.desktop import METERED_NO, METERED_YES, STANDARD_FOLDER, Desktop
 
-from asyncamanda.core.conditions.surroundings import Kind
+from asyncamanda.core.conditions.surroundings import LinkKind
 from lab import Client
 from lab.clock import ShiftedClock
 
@@ -55,7 +55,7 @@ class Place:
     """A network, and the power that is there; `battery` is the charge, None on mains."""
 
     network: str
-    kind: Kind
+    kind: LinkKind
     is_metered: bool = False
     battery: float | None = None
 
@@ -98,7 +98,7 @@ class Machine:
             start, root = self.client.start, self.client.path("/")
             self._desktop = self._power.enter_context(Desktop(STANDARD_FOLDER, start, root))
         self._place = place
-        ssid = place.network.encode() if place.kind is Kind.WIFI else None
+        ssid = place.network.encode() if place.kind is LinkKind.WIFI else None
         metered = METERED_YES if place.is_metered else METERED_NO
         self._desktop.disconnect()
         self._desktop.connect(place.network, place.kind, ssid=ssid, metered=metered)

@@ -14,7 +14,7 @@ from asyncamanda.core.amanda.header import HEADER_BYTES, FileKind, parse_header
 from asyncamanda.core.amanda.quoting import quote, unquote
 from asyncamanda.core.amanda.runlog import parse_run_log
 from asyncamanda.core.amanda.trace import find_start
-from asyncamanda.core.doctor.rights import Kind, Seen
+from asyncamanda.core.doctor.rights import PathKind, Seen
 from asyncamanda.core.doctor.tar import AMGTAR as AMGTAR_KEY
 from asyncamanda.core.doctor.tar import RUNTAR as RUNTAR_KEY
 from asyncamanda.core.doctor.tar import Security
@@ -114,7 +114,7 @@ def test_amanda_security_conf_is_read_as_runtar_reads_it(bare_lab: Lab) -> None:
     verdicts = set()
     for text in ["", line, *heads, *tails, *ends, f"{AMGTAR_KEY}={tar}\n"]:
         laptop.write(path, text)
-        allowed = Security(Seen(path, Kind.FILE), (), text).allows(RUNTAR_KEY, built_in, tar)
+        allowed = Security(Seen(path, PathKind.FILE), (), text).allows(RUNTAR_KEY, built_in, tar)
         assert starts() == allowed, text
         verdicts.add(allowed)
     assert verdicts == {True, False}

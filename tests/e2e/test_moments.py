@@ -12,7 +12,7 @@ from tests.e2e.laptop import ask, ask_json, outcomes, wait_until
 from tests.e2e.office import DISK, Office, open_office
 from tests.system.desktop import METERED_NO, METERED_YES, STANDARD_FOLDER, Desktop
 
-from asyncamanda.core.conditions.surroundings import Kind
+from asyncamanda.core.conditions.surroundings import LinkKind
 from asyncamanda.system.clock import now as read_clock
 
 MEGABIT = 1_000_000
@@ -29,12 +29,12 @@ class Life:
     def at_hotel(self) -> None:
         """Be on a network that costs."""
         self.desktop.disconnect()
-        self.desktop.connect("Hotel Adlon", Kind.WIFI, ssid=b"Adlon Guest", metered=METERED_YES)
+        self.desktop.connect("Hotel Adlon", LinkKind.WIFI, ssid=b"Adlon Guest", metered=METERED_YES)
 
     def at_office(self) -> None:
         """Be on one that does not."""
         self.desktop.disconnect()
-        self.desktop.connect("Office", Kind.ETHERNET, metered=METERED_NO)
+        self.desktop.connect("Office", LinkKind.ETHERNET, metered=METERED_NO)
 
     def run(self, *words: str) -> tuple[int, str]:
         """Start the agent as a timer does; return its exit code, and all that it printed."""

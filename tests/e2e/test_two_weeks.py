@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.machine import ZONE, Machine, Place, format_wall, move_to_berlin, set_time
 from tests.e2e.office import CONF, DISK, Office, open_office
 
-from asyncamanda.core.conditions.surroundings import Kind
+from asyncamanda.core.conditions.surroundings import LinkKind
 
 GOLDEN = Path(__file__).with_name("two-weeks.golden")
 HEAD = """\
@@ -29,12 +29,12 @@ SELDOM_FULL = ("dumpcycle 1 week", "dumpcycle 3000 weeks")
 NARROW = ("use 500 mbytes", "use 1 mbytes")
 VIDEO = 2_000_000  # bytes
 
-OFFICE = Place("office", Kind.ETHERNET)
-HOTEL = Place("Hotel Adlon Guest", Kind.WIFI, is_metered=True)
-TRAIN = Place("WIFIonICE", Kind.WIFI, battery=22)
-TRAIN_SEAT = Place("WIFIonICE", Kind.WIFI)
-HOME = Place("home", Kind.WIFI)
-SEASIDE = Place("Anna's phone", Kind.WIFI, is_metered=True, battery=25)
+OFFICE = Place("office", LinkKind.ETHERNET)
+HOTEL = Place("Hotel Adlon Guest", LinkKind.WIFI, is_metered=True)
+TRAIN = Place("WIFIonICE", LinkKind.WIFI, battery=22)
+TRAIN_SEAT = Place("WIFIonICE", LinkKind.WIFI)
+HOME = Place("home", LinkKind.WIFI)
+SEASIDE = Place("Anna's phone", LinkKind.WIFI, is_metered=True, battery=25)
 
 
 class Story:

@@ -8,6 +8,7 @@ from asyncamanda.core.amanda.amandates import LATEST_SECOND, Row
 from asyncamanda.core.model import (
     Attempt,
     BackupState,
+    DiskRule,
     DumpRecord,
     Memory,
     Outcome,
@@ -15,7 +16,6 @@ from asyncamanda.core.model import (
     Policy,
     Span,
     Started,
-    Watch,
 )
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -75,7 +75,7 @@ confirmed = st.dictionaries(few_names, st.tuples(levels, moments), max_size=4).m
 policies = st.builds(
     Policy,
     interval=spans_of_time,
-    watch=st.sampled_from(Watch),
+    watch=st.sampled_from(DiskRule),
     disks=st.lists(few_names, max_size=3, unique=True).map(tuple),
     forget_after=spans_of_time,
     stale_after=spans_of_time,

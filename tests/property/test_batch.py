@@ -11,8 +11,8 @@ from asyncamanda.core.dispatch.batch import (
     BatchPolicy,
     Hold,
     Scene,
-    Start,
-    Wait,
+    StartRun,
+    WaitForRun,
     decide_batch,
     estimate_start,
     in_order,
@@ -42,7 +42,7 @@ def test_nobody_is_started_who_is_away_or_in_a_run(
 ) -> None:
     """Nor does a run start where all places are taken, or while anything stands in its way."""
     decision = decide_batch(scene, policy, now)
-    if isinstance(decision, Start):
+    if isinstance(decision, StartRun):
         assert decision.clients
         assert set(decision.clients) <= set(scene.submitted_at)
         assert set(decision.clients) <= set(scene.present)
@@ -61,14 +61,14 @@ def test_who_is_there_is_started_within_the_window(
     assert set(ready) == set(free.submitted_at) & (set(free.present) - set(free.busy))
     decision = decide_batch(free, policy, now)
     if not ready:
-        assert isinstance(decision, Wait)
-    elif isinstance(decision, Wait):
+        assert isinstance(decision, WaitForRun)
+    elif isinstance(decision, WaitForRun):
         assert decision.hold is Hold.COLLECTING
         assert decision.until
         assert now < decision.until <= now + policy.window
-        assert decide_batch(free, policy, decision.until) == Start(ready)
+        assert decide_batch(free, policy, decision.until) == StartRun(ready)
     else:
-        assert decision == Start(ready)
+        assert decision == StartRun(ready)
 
 
 @given(requests, st.sets(names))
@@ -84,12 +84,12 @@ def test_places_are_in_the_order_of_the_requests(
     assert list(ready) == [client for client in places if client in present]
 
 
-waits = st.builds(Wait, st.sampled_from(Hold), st.none() | moments)
+waits = st.builds(WaitForRun, st.sampled_from(Hold), st.none() | moments)
 
 
 @given(waits, st.lists(moments, max_size=4), st.none() | windows, moments)
 def test_no_estimate_is_below_zero(
-    wait: Wait, begun: list[datetime], mean: timedelta | None, now: datetime
+    wait: WaitForRun, begun: list[datetime], mean: timedelta | None, now: datetime
 ) -> None:
     """However late a run is, and however the clock was set."""
     estimate = estimate_start(wait, begun, mean, now)
@@ -122,7 +122,7 @@ def test_a_steady_stream_starves_nobody(
             submitted_at[client], waited[client] = now, 0
         scene = Scene(submitted_at, set(submitted_at), busy, len(runs))
         decision = decide_batch(scene, policy, now)
-        if isinstance(decision, Start):
+        if isinstance(decision, StartRun):
             runs.append((step + lasts, decision.clients))
             for client in decision.clients:
                 del submitted_at[client]

@@ -18,7 +18,7 @@ from asyncamanda.core.conditions.judge import (
     is_critical,
     survey_conditions,
 )
-from asyncamanda.core.conditions.surroundings import Kind, Network, Surroundings
+from asyncamanda.core.conditions.surroundings import LinkKind, Network, Surroundings
 from asyncamanda.core.conditions.windows import (
     Window,
     format_window,
@@ -58,7 +58,7 @@ names = st.one_of(st.sampled_from(["home", "office", "Phone", "wlan0"]), st.text
 patterns = st.lists(
     st.one_of(names, st.sampled_from(["*", "vpn", "off*", "[", "[!a]?"])), max_size=3
 ).map(tuple)
-networks = st.builds(Network, names, st.sampled_from(Kind), st.none() | names)
+networks = st.builds(Network, names, st.sampled_from(LinkKind), st.none() | names)
 surroundings = st.builds(
     Surroundings,
     st.none() | st.booleans(),

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 from tests.property.strategies import NOW
 
 from asyncamanda.core.agent.by_command import BackedUp, NotBackedUp, find_moved, judge_run
-from asyncamanda.core.agent.due import TOLERANCE, Disk, Due, Standing, decide_due, survey_disks
+from asyncamanda.core.agent.due import (
+    TOLERANCE,
+    BackupStanding,
+    Disk,
+    Due,
+    decide_due,
+    survey_disks,
+)
 from asyncamanda.core.agent.remember import next_try_at, note_end, note_start
 from asyncamanda.core.model import Attempt, Memory, Outcome, Policy, Started
 
@@ -50,7 +57,7 @@ class Client:
         self.memory = note_end(self.memory, attempt)
         self.runs.append(outcome)
 
-    def standing(self, name: str, now: datetime) -> Standing:
+    def standing(self, name: str, now: datetime) -> BackupStanding:
         """Return how the disk `name` stands."""
         verdicts = decide_due(self.survey(now), self.policy, now).disks
         return next(v.standing for v in verdicts if v.disk.name == name)
@@ -80,7 +87,7 @@ def test_a_disk_that_nobody_dumps_any_more_is_forgotten(
     assert set(afterwards) <= {Outcome.BACKED_UP}
     assert len(afterwards) <= (60 * 24 - forgotten_at) / (interval * (1 - TOLERANCE) / HOUR)
     end = NOW + 60 * 24 * HOUR
-    assert client.standing("/gone", end) is Standing.FORGOTTEN
+    assert client.standing("/gone", end) is BackupStanding.FORGOTTEN
     assert client.memory.distrusted == ()
 
 
@@ -90,4 +97,4 @@ def test_a_disk_that_a_failed_run_left_out_is_not_forgotten() -> None:
     for hour in range(200):
         client.start(NOW + hour * HOUR, status=4)
     assert set(client.runs) == {Outcome.FAILED}
-    assert client.standing("/gone", NOW + 200 * HOUR) is Standing.OVERDUE
+    assert client.standing("/gone", NOW + 200 * HOUR) is BackupStanding.OVERDUE

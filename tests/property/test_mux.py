@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.property.strategies import decoded_texts
 
 from asyncamanda.core.protocol import mux
-from asyncamanda.core.protocol.mux import Decoder, Packet, Reply, ReplyDecoder
+from asyncamanda.core.protocol.mux import MuxDecoder, Packet, Reply, ReplyDecoder
 
 numbers = st.integers(0, 2**32 - 1)
 some_bytes = st.binary(max_size=12)
@@ -48,7 +48,7 @@ def show(reply: Reply) -> tuple[int, int, int, str]:
 @given(streams, st.lists(st.integers(0, 3000), max_size=8))
 def test_the_pieces_in_which_bytes_come_make_no_difference(stream: bytes, cuts: list[int]) -> None:
     """Carriers of descriptors among them."""
-    whole, pieces = Decoder(), Decoder()
+    whole, pieces = MuxDecoder(), MuxDecoder()
     assert [one for piece in cut(stream, cuts) for one in pieces.feed(piece)] == whole.feed(stream)
     assert pieces.is_complete
 
@@ -64,7 +64,7 @@ def test_the_pieces_of_a_masters_bytes_make_no_difference(stream: bytes, cuts: l
 @given(numbers, decoded_texts)
 def test_a_session_that_is_asked_for_is_understood(request: int, command: str) -> None:
     """Whatever the command's bytes are."""
-    decoder = Decoder()
+    decoder = MuxDecoder()
     assert decoder.feed(mux.new_session(request, command)) == [
         Packet(mux.NEW_SESSION, request, command)
     ]
@@ -85,7 +85,7 @@ def test_what_a_master_says_is_understood(about: int, number: int, reason: str) 
 @given(near_streams, st.lists(st.integers(0, 300), max_size=4))
 def test_any_bytes_are_packets_or_an_error(stream: bytes, cuts: list[int]) -> None:
     """And the error is of one kind."""
-    for decoder in (Decoder(), ReplyDecoder()):
+    for decoder in (MuxDecoder(), ReplyDecoder()):
         with suppress(ValueError):
             for piece in cut(stream, cuts):
                 decoder.feed(piece)
@@ -93,7 +93,7 @@ def test_any_bytes_are_packets_or_an_error(stream: bytes, cuts: list[int]) -> No
 
 def test_a_packet_without_end_takes_no_memory() -> None:
     """Nor do packets without end, though nobody stops listening."""
-    for decoder in (Decoder(), ReplyDecoder()):
+    for decoder in (MuxDecoder(), ReplyDecoder()):
         tracemalloc.start()
         refused = 0
         for piece in [b"\0\0\xff\xff", *[b"\xff" * 4096] * 200]:

@@ -14,9 +14,16 @@ from asyncamanda.core.agent.by_gate import (
     judge_finished,
     shift_clock,
 )
-from asyncamanda.core.agent.due import Disk, Due, NotDue, Standing, force_due
+from asyncamanda.core.agent.due import BackupStanding, Disk, Due, NotDue, force_due
 from asyncamanda.core.agent.reconnect import plan_reconnect
-from asyncamanda.core.model import DleVerdict, DumpRecord, DumpState, Memory, Policy, Watch
+from asyncamanda.core.model import (
+    DiskRule,
+    DleVerdict,
+    DumpRecord,
+    DumpState,
+    Memory,
+    Policy,
+)
 from asyncamanda.core.protocol.messages import DleState, Finished, Welcome
 
 RUNS = ("", "20261123120000", "20261122120000")
@@ -62,7 +69,7 @@ def test_nothing_is_fresh_that_the_server_has_not_confirmed(
         if verdict.fresh_until:
             assert verdict.disk.last
             assert verdict.disk.last.started_at == said[verdict.disk.name]
-    if isinstance(decision, NotDue) and policy.watch is Watch.EACH:
+    if isinstance(decision, NotDue) and policy.watch is DiskRule.EACH:
         parked = {dle.disk for dle in states if dle.is_parked}
         assert all(said.get(disk) for disk in policy.disks or said if disk not in parked)
 
@@ -79,7 +86,7 @@ def test_what_is_parked_is_never_due(
     assert not parked & {*decision.wanted, *forced.wanted}
     for verdict in decision.disks:
         if verdict.disk.name in parked:
-            assert (verdict.standing, verdict.fresh_until) == (Standing.PARKED, None)
+            assert (verdict.standing, verdict.fresh_until) == (BackupStanding.PARKED, None)
     others = tuple(dle for dle in states if not dle.is_parked)
     if others and not parked & {*policy.disks}:
         without = heed_welcome(Memory(since=NOW), welcome(others, NOW), NOW)

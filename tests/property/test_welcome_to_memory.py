@@ -62,7 +62,7 @@ from asyncamanda.report.json import (
     render_event,
     render_json,
 )
-from asyncamanda.report.prometheus import Standing, render_prometheus
+from asyncamanda.report.prometheus import Metrics, render_prometheus
 from asyncamanda.report.text import (
     describe_attempt,
     describe_disk,
@@ -169,7 +169,7 @@ def show(memory: Memory, policy: Policy, now: datetime) -> None:
     assert all(render_json(attempt_value(attempt)).isascii() for attempt in memory.attempts)
     lasts = {v.disk.name: v.disk.last.started_at for v in decision.disks if v.disk.last}
     last = memory.attempts[-1] if memory.attempts else None
-    standing = Standing(now, lasts, attempted_at=last.ended_at if last else None)
+    standing = Metrics(now, lasts, attempted_at=last.ended_at if last else None)
     assert_shown(*render_prometheus(standing).split("\n"))
     for kind in AlertKind:
         words = describe_attempt(last) if last else ""

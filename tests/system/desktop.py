@@ -20,7 +20,7 @@ from jeepney.io.blocking import DBusConnection, open_dbus_connection
 from jeepney.wrappers import unwrap_msg
 from tests.system.watching import until
 
-from asyncamanda.core.conditions.surroundings import Kind
+from asyncamanda.core.conditions.surroundings import LinkKind
 
 SOCKET = "system_bus_socket"
 STANDARD_FOLDER = "/run/dbus"  # where every program looks for the system bus
@@ -65,11 +65,11 @@ UPOWER, UPOWER_PATH = "org.freedesktop.UPower", "/org/freedesktop/UPower"
 DISPLAY_DEVICE = f"{UPOWER_PATH}/devices/DisplayDevice"
 LOGIND, LOGIND_PATH = "org.freedesktop.login1", "/org/freedesktop/login1"
 TYPES = {
-    Kind.ETHERNET: "802-3-ethernet",
-    Kind.WIFI: "802-11-wireless",
-    Kind.WWAN: "gsm",
-    Kind.VPN: "wireguard",
-    Kind.OTHER: "vlan",
+    LinkKind.ETHERNET: "802-3-ethernet",
+    LinkKind.WIFI: "802-11-wireless",
+    LinkKind.WWAN: "gsm",
+    LinkKind.VPN: "wireguard",
+    LinkKind.OTHER: "vlan",
 }
 METERED_UNKNOWN, METERED_YES, METERED_NO, METERED_GUESS_YES, METERED_GUESS_NO = range(5)
 CONNECTED, DISCONNECTED, CONNECTING = 70, 20, 40
@@ -206,7 +206,7 @@ class Desktop:
     def connect(  # what a connection is
         self,
         name: str,
-        kind: Kind = Kind.ETHERNET,
+        kind: LinkKind = LinkKind.ETHERNET,
         *,
         ssid: bytes | None = None,
         metered: int | None = None,
@@ -220,7 +220,7 @@ class Desktop:
         self._made += 1
         path = f"{NM_PATH}/ActiveConnection/{self._made}"
         device = f"{NM_PATH}/Devices/{self._made}"
-        if kind is Kind.WIFI:
+        if kind is LinkKind.WIFI:
             self._add_wireless(device, ssid)
         properties = {
             "Id": ("s", name),

@@ -28,7 +28,7 @@ from asyncamanda.core.protocol import mux
 from asyncamanda.core.protocol.authority import Identity
 from asyncamanda.core.protocol.messages import Open, Shut
 from asyncamanda.server.gate import ipc as switchboard
-from asyncamanda.server.gate.session import Line
+from asyncamanda.server.gate.session import ClientSession
 from asyncamanda.server.relay import relay as relay_module
 from asyncamanda.server.relay import request as call_module
 from asyncamanda.server.relay.relay import Relay
@@ -178,7 +178,7 @@ class Ground:
     def admit(self, identity: Identity = LAPTOP, connection: int | None = SSHD) -> StandIn:
         """Let a client come, which is not greeted yet."""
         line = StandIn(identity, is_greeted=False)
-        self.relay.admit(cast(Line, line), connection)
+        self.relay.admit(cast(ClientSession, line), connection)
         return line
 
     def arrive(self, identity: Identity = LAPTOP, connection: int | None = SSHD) -> StandIn:
@@ -190,18 +190,18 @@ class Ground:
     def greet(self, line: StandIn) -> None:
         """Greet a client that has come."""
         line.is_greeted = True
-        self.relay.arrive(cast(Line, line))
+        self.relay.arrive(cast(ClientSession, line))
 
     def leave(self, line: StandIn, *, is_lost: bool) -> None:
         """Let a line end."""
         line.is_open = False
-        self.relay.leave(cast(Line, line), is_lost=is_lost)
+        self.relay.leave(cast(ClientSession, line), is_lost=is_lost)
 
     def shut(
         self, line: StandIn, token: str, status: int, reason: str = "", *, is_refused: bool = False
     ) -> None:
         """Let a client say how a stream ended."""
-        self.relay.shut(cast(Line, line), Shut(token, status, reason, is_refused))
+        self.relay.shut(cast(ClientSession, line), Shut(token, status, reason, is_refused))
 
     def path(self, client: str = "laptop") -> Path:
         """Return where a client is called."""

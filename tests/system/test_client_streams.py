@@ -46,7 +46,7 @@ class Far:
     def __init__(self, caller: socket.socket) -> None:
         self.caller = caller
         caller.settimeout(5)
-        decoder = mux.Decoder()
+        decoder = mux.MuxDecoder()
         self.descriptors: list[int] = []
         self.command: str | None = None
         while self.command is None or not decoder.is_complete:

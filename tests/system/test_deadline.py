@@ -20,7 +20,7 @@ from asyncamanda.errors import LaterError
 from asyncamanda.server.background.deadline import bind, deadline
 from asyncamanda.server.ledger import access as record_module
 from asyncamanda.server.ledger import database as ledgerfile
-from asyncamanda.server.ledger.access import Record
+from asyncamanda.server.ledger.access import LedgerAccess
 from asyncamanda.server.ledger.database import plan_connection, transaction
 from asyncamanda.server.ledger.ledger import Ledger, LedgerBusy, LedgerUnavailable
 
@@ -87,7 +87,7 @@ def test_a_server_that_does_not_answer_holds_up_nobody(
         return one.open_request("laptop", "daily", NOON)
 
     async def wait() -> RequestRow:
-        record = Record(ledger)
+        record = LedgerAccess(ledger)
         writing = asyncio.create_task(record.write(ask))
         with pytest.raises(LaterError, match="does not answer"):
             await record.unless_troubled(record.write(ask))

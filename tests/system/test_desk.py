@@ -31,11 +31,11 @@ from asyncamanda.server.dispatch.amanda_config import Site
 from asyncamanda.server.dispatch.batches import Batches
 from asyncamanda.server.dispatch.coordinator import Desk
 from asyncamanda.server.dispatch.flushes import Flushes
-from asyncamanda.server.dispatch.reach import Reach
+from asyncamanda.server.dispatch.reach import ClientReach
 from asyncamanda.server.enrol.registry import Registry
-from asyncamanda.server.gate.session import Line
+from asyncamanda.server.gate.session import ClientSession
 from asyncamanda.server.ledger import access as record_module
-from asyncamanda.server.ledger.access import Record
+from asyncamanda.server.ledger.access import LedgerAccess
 from asyncamanda.server.ledger.ledger import Ledger, LedgerUnavailable
 from asyncamanda.server.relay.relay import Relay
 from asyncamanda.system.clock import now
@@ -66,23 +66,23 @@ class Office:
         self.is_broken = False
         background = Background(self._note_bug)
         config = ServerConfig(batch_window=0.01 * SECOND)
-        reach = Reach(Relay(SECOND), Registry(folder / "authorized_keys"), "daily")
-        self.desk = Desk("daily", config, Record(self.ledger), background, reach)
+        reach = ClientReach(Relay(SECOND), Registry(folder / "authorized_keys"), "daily")
+        self.desk = Desk("daily", config, LedgerAccess(self.ledger), background, reach)
         self.desk.site.reports = folder / "reports"
         self.desk.site._settings = Settings("daily", folder, (), 0)
-        self.ends: dict[Line, tuple[int, int, socket.socket]] = {}
+        self.ends: dict[ClientSession, tuple[int, int, socket.socket]] = {}
         self.heard: dict[str, list[dict[str, Any]]] = {}
 
     def _note_bug(self) -> None:
         self.is_broken = True
 
-    def come(self, client: str) -> Line:
+    def come(self, client: str) -> ClientSession:
         """Let a client connect that answers whatever it is asked."""
         self.desk.site._dles[client, "/home"] = Dle(client, "/home")
         reads, server_writes = os.pipe()
         server_reads, writes = os.pipe()
         gate, kept = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        line = Line(
+        line = ClientSession(
             Identity(client, "daily"),
             gate=gate,
             descriptors=(server_reads, server_writes),
@@ -99,7 +99,7 @@ class Office:
         asyncio.get_running_loop().add_reader(reads, self._answer, line, heard)
         return line
 
-    def _answer(self, line: Line, heard: list[dict[str, Any]]) -> None:
+    def _answer(self, line: ClientSession, heard: list[dict[str, Any]]) -> None:
         reads, writes, _ = self.ends[line]
         for said in os.read(reads, 65536).splitlines():
             message = json.loads(said)

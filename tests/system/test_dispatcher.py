@@ -27,7 +27,7 @@ from asyncamanda.server.background.tasks import Background
 from asyncamanda.server.dispatch import dispatcher as dispatcher_module
 from asyncamanda.server.dispatch.coordinator import Desk
 from asyncamanda.server.dispatch.dispatcher import Dispatcher, open_ledger
-from asyncamanda.server.dispatch.queue import Entry
+from asyncamanda.server.dispatch.queue import OpenRequest
 from asyncamanda.server.enrol.registry import Enrolled, Registry, enroll, revoke
 from asyncamanda.server.gate import ipc as switchboard
 from asyncamanda.server.gate.ipc import LARGEST, pack, relay_folder, unpack
@@ -151,7 +151,7 @@ def test_a_run_keeps_its_number_when_the_ledger_is_lost(
         desk = dispatcher._desk("daily")
         record = dispatcher._record
         for client in ("tower", "larch", "laptop"):
-            entry = desk.queue.entries[client] = Entry(client, now())
+            entry = desk.queue.entries[client] = OpenRequest(client, now())
             await desk.queue.write_down(entry)
         row = record.ledger.begin_run(RunKind.BATCH, "daily", ["laptop"], [3], now())
         run = Run(row, settings, tmp_path / "out")

@@ -16,7 +16,7 @@ from asyncamanda.core.agent.by_command import names_one_client
 from asyncamanda.core.protocol.messages import (
     BadLine,
     ClientMessage,
-    Decoder,
+    MessageDecoder,
     ServerMessage,
     client_decoder,
     server_decoder,
@@ -108,7 +108,7 @@ def test_the_example_of_a_session_is_one() -> None:
     """Each of its lines is a message of that side, with all keys that it has."""
     page = (ROOT / "docs/protocol.md").read_text("utf-8")
     lines = re.findall(r"^(client|server)  (\{.*\})$", page, re.MULTILINE)
-    decoders: dict[str, Decoder[ClientMessage] | Decoder[ServerMessage]] = {
+    decoders: dict[str, MessageDecoder[ClientMessage] | MessageDecoder[ServerMessage]] = {
         "client": client_decoder(),
         "server": server_decoder(),
     }

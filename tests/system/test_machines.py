@@ -16,7 +16,7 @@ from asyncamanda.core.dispatch.records import (
     RunKind,
 )
 from asyncamanda.core.model import DleVerdict, DumpState
-from asyncamanda.core.protocol.tickets import Claim, Finding, Machine
+from asyncamanda.core.protocol.tickets import Claim, Machine, MachineFinding
 from asyncamanda.server.ledger import machines
 from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.server.ledger.machines import Received
@@ -81,15 +81,15 @@ def run(ledger: Ledger, machine: int | None, stamp: str = STAMP, *, is_early: bo
 def test_a_machine_that_comes_again_is_known_by_its_ticket(ledger: Ledger) -> None:
     """A new one each time; what is odd is news once."""
     first = come(ledger, "")
-    assert (first.finding, first.is_news) == (Finding.FIRST, True)
+    assert (first.finding, first.is_news) == (MachineFinding.FIRST, True)
     ticket = served(first).ticket
     machines.note_written(ledger, "laptop", ticket, NOON + MINUTE)
     second = come(ledger, ticket, at=NOON + MINUTE)
-    assert second.finding is Finding.SAME
+    assert second.finding is MachineFinding.SAME
     assert served(second).ticket not in {"", ticket}
     for is_news in (True, False):
         lost = come(ledger, "", at=NOON + 2 * MINUTE)
-        assert (lost.finding, lost.is_news) == (Finding.LOST, is_news)
+        assert (lost.finding, lost.is_news) == (MachineFinding.LOST, is_news)
     assert machines.read_machines(ledger) == {"laptop": lost.machine}
 
 
@@ -99,7 +99,7 @@ def test_only_the_newest_ticket_can_be_shown_to_be_written(ledger: Ledger) -> No
     second = served(come(ledger, first)).ticket
     machines.note_written(ledger, "laptop", first, NOON)
     assert not machines.read_machines(ledger)["laptop"].is_written
-    assert come(ledger, first).finding is Finding.CUT
+    assert come(ledger, first).finding is MachineFinding.CUT
     machines.note_written(ledger, "laptop", second, NOON)
     assert not machines.read_machines(ledger)["laptop"].is_written
     machines.note_written(ledger, "tablet", second, NOON)
@@ -111,10 +111,10 @@ def test_a_second_machine_is_written_down_once_and_for_both(ledger: Ledger) -> N
     newest = served(come(ledger, old)).ticket
     machines.note_written(ledger, "laptop", newest, NOON)
     copy = come(ledger, old, "copy", at=NOON + MINUTE)
-    assert (copy.finding, copy.is_news) == (Finding.SECOND, True)
+    assert (copy.finding, copy.is_news) == (MachineFinding.SECOND, True)
     for ticket in (newest, old, ""):
         again = come(ledger, ticket, "larch", at=NOON + 2 * MINUTE)
-        assert (again.finding, again.is_news) == (Finding.SECOND, False)
+        assert (again.finding, again.is_news) == (MachineFinding.SECOND, False)
         assert again.machine == copy.machine
     known = machines.read_machines(ledger)["laptop"]
     assert (known.host_name, known.other_host_name) == ("larch", "copy")
@@ -125,24 +125,27 @@ def test_who_has_to_be_asked_first_changes_nothing(ledger: Ledger) -> None:
     """Whether a line that is open answers decides."""
     served(come(ledger, ""))
     before = machines.read_machines(ledger)
-    assert come(ledger, "", is_elsewhere=None).finding is Finding.ASK
+    assert come(ledger, "", is_elsewhere=None).finding is MachineFinding.ASK
     assert machines.read_machines(ledger) == before
-    assert come(ledger, "", "copy", is_elsewhere=True).finding is Finding.SECOND
+    assert come(ledger, "", "copy", is_elsewhere=True).finding is MachineFinding.SECOND
 
 
 def test_a_probe_is_judged_and_leaves_no_trace(ledger: Ledger) -> None:
     """Whatever it finds; what it would be told has both names."""
     assert machines.judge_probe(ledger, "laptop", Claim("", "larch"), NOON) == Received(
-        Finding.FIRST, None
+        MachineFinding.FIRST, None
     )
     old = served(come(ledger, "")).ticket
     machines.note_written(ledger, "laptop", served(come(ledger, old)).ticket, NOON)
     before = machines.read_machines(ledger)
     copy = machines.judge_probe(ledger, "laptop", Claim(old, "copy"), NOON + MINUTE)
-    assert copy.finding is Finding.SECOND
+    assert copy.finding is MachineFinding.SECOND
     assert copy.machine
     assert (copy.machine.other_host_name, copy.machine.disputed_at) == ("copy", NOON + MINUTE)
-    assert machines.judge_probe(ledger, "laptop", Claim("", "larch"), NOON).finding is Finding.LOST
+    assert (
+        machines.judge_probe(ledger, "laptop", Claim("", "larch"), NOON).finding
+        is MachineFinding.LOST
+    )
     assert machines.read_machines(ledger) == before
 
 

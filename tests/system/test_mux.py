@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from asyncamanda.core.protocol import mux
-from asyncamanda.core.protocol.mux import Decoder, Packet
+from asyncamanda.core.protocol.mux import MuxDecoder, Packet
 from asyncamanda.server.enrol.ssh_aliases import plan_include, render_aliases
 
 SESSION = 5
@@ -49,7 +49,7 @@ class Master:
         self.caller, _ = self.listener.accept()
         self.caller.settimeout(5)
         self.caller.send(mux.hello())
-        decoder = Decoder()
+        decoder = MuxDecoder()
         while not (self.packets and self.packets[-1].kind == mux.NEW_SESSION):
             self._hear_more(decoder)
         while not decoder.is_complete:
@@ -57,7 +57,7 @@ class Master:
         assert len(self.descriptors) == mux.DESCRIPTORS
         return self.packets[-1]
 
-    def _hear_more(self, decoder: Decoder) -> None:
+    def _hear_more(self, decoder: MuxDecoder) -> None:
         assert self.caller
         received, descriptors, _, _ = socket.recv_fds(self.caller, 7, mux.DESCRIPTORS)
         assert received

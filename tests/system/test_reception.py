@@ -26,8 +26,8 @@ from asyncamanda.server.dispatch import reception as reception_module
 from asyncamanda.server.dispatch.amanda_config import Site
 from asyncamanda.server.dispatch.queue import Queue
 from asyncamanda.server.dispatch.reception import Reception
-from asyncamanda.server.gate.session import Line
-from asyncamanda.server.ledger.access import Record
+from asyncamanda.server.gate.session import ClientSession
+from asyncamanda.server.ledger.access import LedgerAccess
 from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.server.ledger.machines import open_anew, read_machines
 
@@ -40,18 +40,20 @@ class Office:
 
     def __init__(self, folder: Path) -> None:
         self.ledger = Ledger.open(str(folder / "ledger.sqlite"), timedelta(seconds=1))
-        self.record = Record(self.ledger)
-        self.lines: list[Line] = []
-        self.ends: dict[Line, tuple[int, int]] = {}  # the client's: what it reads, and writes
+        self.record = LedgerAccess(self.ledger)
+        self.lines: list[ClientSession] = []
+        self.ends: dict[
+            ClientSession, tuple[int, int]
+        ] = {}  # the client's: what it reads, and writes
         self.reception = Reception(self.record, lambda client: [*self.lines] * (client == "laptop"))
 
     @contextmanager
-    def line(self) -> Iterator[Line]:
+    def line(self) -> Iterator[ClientSession]:
         """Lend a line on which a client may be heard."""
         reads, server_writes = os.pipe()
         server_reads, writes = os.pipe()
         gate, kept = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        line = Line(
+        line = ClientSession(
             LAPTOP,
             gate=gate,
             descriptors=(server_reads, server_writes),
@@ -70,12 +72,12 @@ class Office:
         os.close(reads)
         os.close(writes)
 
-    async def come(self, line: Line, ticket: str = "", **more: Any) -> Refused | None:
+    async def come(self, line: ClientSession, ticket: str = "", **more: Any) -> Refused | None:
         """Say hello."""
         hello = Hello((1,), "a test", False, ticket, "larch", **more)
         return await self.reception.receive(line, hello, DLES)
 
-    async def answer(self, line: Line) -> None:
+    async def answer(self, line: ClientSession) -> None:
         """Answer one Ping, as an agent does that lives."""
         reads, writes = self.ends[line]
         said = b""
@@ -84,7 +86,7 @@ class Office:
             assert said, "the line has ended"
         os.write(writes, b'{"type":"pong"}\n')
 
-    def is_silent(self, line: Line) -> bool:
+    def is_silent(self, line: ClientSession) -> bool:
         """Return whether nothing was said to the client."""
         return not select.select([self.ends[line][0]], [], [], 0)[0]
 

@@ -13,7 +13,7 @@ from sqlalchemy import event
 
 from asyncamanda.errors import LaterError
 from asyncamanda.server.ledger import access as record_module
-from asyncamanda.server.ledger.access import Record
+from asyncamanda.server.ledger.access import LedgerAccess
 from asyncamanda.server.ledger.ledger import Ledger
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -54,7 +54,7 @@ def test_reads_do_not_queue_behind_who_cannot_write(ledger: Ledger) -> None:
     fill(ledger)
 
     async def read_beside_a_writer() -> tuple[list[object], bool]:
-        record = Record(ledger)
+        record = LedgerAccess(ledger)
         writer = asyncio.create_task(record.write(write_much))
         await asyncio.sleep(0)  # it has tried, and waits
         found = await asyncio.wait_for(record.read(lambda one: one.open_requests()), 5)
@@ -74,7 +74,7 @@ def test_who_waits_for_room_is_told_after_a_while(
     fill(ledger)
 
     async def wait() -> None:
-        record = Record(ledger)
+        record = LedgerAccess(ledger)
         await record.unless_troubled(record.write(write_much))
 
     with pytest.raises(LaterError, match="cannot be used: database or disk is full"):
@@ -87,7 +87,7 @@ def test_what_was_not_written_is_written_when_there_is_room(ledger: Ledger) -> N
     fill(ledger)
 
     async def make_room() -> bool:
-        record = Record(ledger)
+        record = LedgerAccess(ledger)
         writer = asyncio.create_task(record.write(write_much))
         await asyncio.sleep(0)
         with ledger.engine.connect() as connection:
@@ -106,4 +106,4 @@ def test_what_fails_otherwise_is_told_as_it_is(ledger: Ledger) -> None:
         raise ValueError("a bug")
 
     with pytest.raises(ValueError, match="a bug"):
-        run(Record(ledger).unless_troubled(fail()))
+        run(LedgerAccess(ledger).unless_troubled(fail()))

@@ -18,9 +18,9 @@ from tests.system.desktop import Desktop
 from tests.system.watching import count_descriptors, until
 
 from asyncamanda.client.moments.environment import Kernel, await_network, look_at_surroundings
-from asyncamanda.core.conditions.surroundings import Kind, Network, Surroundings
+from asyncamanda.core.conditions.surroundings import LinkKind, Network, Surroundings
 from asyncamanda.system import bus as system_bus
-from asyncamanda.system.bus import LOOK_SECONDS, Refused, Unavailable, open_system_bus
+from asyncamanda.system.bus import LOOK_SECONDS, BusRefused, Unavailable, open_system_bus
 
 NM, NM_PATH = ground.NM, ground.NM_PATH
 UPOWER, UPOWER_PATH = ground.UPOWER, ground.UPOWER_PATH
@@ -59,7 +59,7 @@ def kernel(tmp_path: Path) -> Kernel:
     return kernel
 
 
-KERNELS_NETWORKS = (Network("enp3s0", Kind.ETHERNET),)
+KERNELS_NETWORKS = (Network("enp3s0", LinkKind.ETHERNET),)
 
 
 def write(folder: Path, **files: str) -> None:
@@ -108,7 +108,7 @@ def test_without_upower_the_kernel_is_asked(desktop: Desktop, kernel: Kernel) ->
     finally:
         desktop.start_services("upower")
     assert power(found) == (True, 17)
-    assert found.networks == (Network("Office", Kind.ETHERNET),)
+    assert found.networks == (Network("Office", LinkKind.ETHERNET),)
 
 
 def test_an_upower_that_hangs_takes_a_second_and_no_more(desktop: Desktop, kernel: Kernel) -> None:
@@ -118,7 +118,7 @@ def test_an_upower_that_hangs_takes_a_second_and_no_more(desktop: Desktop, kerne
         found = look(kernel, within=1.5)
     assert power(found) == (True, 17)
     assert found.is_metered is False
-    assert found.networks == (Network("Office", Kind.ETHERNET),)
+    assert found.networks == (Network("Office", LinkKind.ETHERNET),)
 
 
 def test_half_of_upower_is_made_up_for(desktop: Desktop, kernel: Kernel) -> None:
@@ -156,8 +156,10 @@ def test_paid_traffic_is_known(
     assert look(kernel).is_metered is is_metered
 
 
-@pytest.mark.parametrize("kind", [Kind.ETHERNET, Kind.WWAN, Kind.VPN, Kind.OTHER])
-def test_a_connection_is_named_by_its_kind(desktop: Desktop, kernel: Kernel, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [LinkKind.ETHERNET, LinkKind.WWAN, LinkKind.VPN, LinkKind.OTHER])
+def test_a_connection_is_named_by_its_kind(
+    desktop: Desktop, kernel: Kernel, kind: LinkKind
+) -> None:
     """And by the name that its user gave it."""
     desktop.connect("Büro", kind)
     assert look(kernel).networks == (Network("Büro", kind),)
@@ -170,19 +172,19 @@ def test_wifi_has_an_ssid(
     desktop: Desktop, kernel: Kernel, ssid: bytes | None, text: str | None
 ) -> None:
     """In UTF-8 or not, or none."""
-    desktop.connect("University", Kind.WIFI, ssid=ssid)
-    assert look(kernel).networks == (Network("University", Kind.WIFI, text),)
+    desktop.connect("University", LinkKind.WIFI, ssid=ssid)
+    assert look(kernel).networks == (Network("University", LinkKind.WIFI, text),)
 
 
 def test_several_networks_are_all_told(desktop: Desktop, kernel: Kernel) -> None:
     """Without the host's own, and without one that is not up yet."""
-    desktop.connect("Home", Kind.WIFI, ssid=b"home")
-    desktop.connect("Office", Kind.VPN, Type=("s", "vpn"), Vpn=("b", True))
+    desktop.connect("Home", LinkKind.WIFI, ssid=b"home")
+    desktop.connect("Office", LinkKind.VPN, Type=("s", "vpn"), Vpn=("b", True))
     desktop.connect("docker0", Type=("s", "bridge"))
     desktop.connect("Wired", State=("u", 1))
     assert look(kernel).networks == (
-        Network("Home", Kind.WIFI, "home"),
-        Network("Office", Kind.VPN),
+        Network("Home", LinkKind.WIFI, "home"),
+        Network("Office", LinkKind.VPN),
     )
 
 
@@ -212,14 +214,14 @@ def test_a_connection_that_has_just_ended_is_passed_over(desktop: Desktop, kerne
     desktop.connect("Office")
     paths = [f"{NM_PATH}/ActiveConnection/gone", *desktop.active]
     desktop.set_properties(NM, NM_PATH, NM, {"ActiveConnections": ("ao", paths)})
-    assert look(kernel).networks == (Network("Office", Kind.ETHERNET),)
+    assert look(kernel).networks == (Network("Office", LinkKind.ETHERNET),)
 
 
 def test_wifi_without_its_device_is_wifi(desktop: Desktop, kernel: Kernel) -> None:
     """Its SSID is unknown."""
     gone = ("ao", [f"{NM_PATH}/Devices/gone"])
-    desktop.connect("Home", Kind.WIFI, ssid=b"home", Devices=gone)
-    assert look(kernel).networks == (Network("Home", Kind.WIFI),)
+    desktop.connect("Home", LinkKind.WIFI, ssid=b"home", Devices=gone)
+    assert look(kernel).networks == (Network("Home", LinkKind.WIFI),)
 
 
 @pytest.mark.parametrize("broken", [("s", "all"), ("u", 7), ("as", ["not a path"])])
@@ -504,7 +506,7 @@ def test_a_load_that_is_not_told_is_unknown(
 def test_a_service_that_does_not_run_is_not_started(desktop: Desktop) -> None:
     """The bus says that it knows nobody of that name."""
     del desktop
-    with open_system_bus() as bus, pytest.raises(Refused) as caught:
+    with open_system_bus() as bus, pytest.raises(BusRefused) as caught:
         bus.properties("org.example.Nobody", "/org/example", "org.example")
     assert caught.value.name == "org.freedesktop.DBus.Error.NameHasNoOwner"
 

@@ -20,7 +20,7 @@ from tests.system.desktops import notify_table
 
 from asyncamanda.client.notify import channels as telling
 from asyncamanda.client.notify import mail
-from asyncamanda.client.notify.channels import PingKind, Sent, Standing
+from asyncamanda.client.notify.channels import Metrics, PingKind, Sent
 from asyncamanda.config.client import NotifySettings
 from asyncamanda.core.agent.alerts import AlertKind, word_alert
 from asyncamanda.core.model import BackupState, Outcome
@@ -361,7 +361,7 @@ def test_the_text_file_is_replaced_whole(tmp_path: Path) -> None:
     """Readable to the exporter, which is another user."""
     path = tmp_path / "asyncamanda.prom"
     path.write_text("old\n")
-    standing = Standing(NOW, {"/home": NOW})
+    standing = Metrics(NOW, {"/home": NOW})
     assert telling.write_textfile(NotifySettings(textfile=path), standing) == Sent("textfile")
     assert f'{{disk="/home"}} {NOW.timestamp()!r}\n' in path.read_text()
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
@@ -374,10 +374,10 @@ def test_a_text_file_that_nobody_would_read_is_a_problem(tmp_path: Path) -> None
         (tmp_path / "asyncamanda.txt", "*.prom"),
         (tmp_path / "none" / "a.prom", "No such file"),
     ):
-        sent = telling.write_textfile(NotifySettings(textfile=path), Standing(NOW, {}))
+        sent = telling.write_textfile(NotifySettings(textfile=path), Metrics(NOW, {}))
         assert sent
         assert (sent.is_mistake, words in str(sent.problem)) == (True, True)
-    assert telling.write_textfile(NotifySettings(), Standing(NOW, {})) is None
+    assert telling.write_textfile(NotifySettings(), Metrics(NOW, {})) is None
 
 
 # -- the command

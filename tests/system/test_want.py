@@ -22,7 +22,7 @@ from asyncamanda.server.background.tasks import Background
 from asyncamanda.server.dispatch import amanda_config as site_module
 from asyncamanda.server.dispatch.amanda_config import Site
 from asyncamanda.server.enrol.registry import Enrolled, Registry, enroll
-from asyncamanda.server.ledger.access import Record
+from asyncamanda.server.ledger.access import LedgerAccess
 from asyncamanda.system.clock import now
 
 KEY = PublicKey("ssh-ed25519", "AAAAC3NzaC1lZDI1NTE5AAAAIAAA", "")
@@ -60,7 +60,7 @@ def test_who_is_enrolled_is_not_known_without_descriptors(tmp_path: Path) -> Non
 
 def _open_site(*, without_descriptors: bool) -> None:
     async def open_site() -> None:
-        record = cast(Record, None)
+        record = cast(LedgerAccess, None)
         site = Site("daily", ServerConfig(), record, Background(lambda: None))
         if without_descriptors:
             with no_descriptor_left():
@@ -86,7 +86,7 @@ def test_who_comes_while_a_configuration_is_read_waits_for_what_that_brings() ->
     """What was known before must not pass for what holds."""
 
     async def read_twice() -> list[BaseException | None]:
-        site = Site("daily", ServerConfig(), cast(Record, None), Background(lambda: None))
+        site = Site("daily", ServerConfig(), cast(LedgerAccess, None), Background(lambda: None))
         both = site.read_anew(), site.read_anew()
         return list(await asyncio.gather(*both, return_exceptions=True))
 
@@ -106,7 +106,7 @@ def test_a_configuration_that_takes_long_to_read_is_read_once(
             readings.append(began)  # and a minute is over
 
     async def read_twice() -> None:
-        site = Slow("daily", ServerConfig(), cast(Record, None), Background(lambda: None))
+        site = Slow("daily", ServerConfig(), cast(LedgerAccess, None), Background(lambda: None))
         await site.read_anew()
         await site.read_anew()
 

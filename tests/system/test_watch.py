@@ -23,10 +23,10 @@ from asyncamanda.errors import AsyncamandaError
 from asyncamanda.server.amanda.run import Run
 from asyncamanda.server.background.tasks import Background
 from asyncamanda.server.dispatch.coordinator import Desk
-from asyncamanda.server.dispatch.reach import Reach
+from asyncamanda.server.dispatch.reach import ClientReach
 from asyncamanda.server.dispatch.watchdog import Watchdog
 from asyncamanda.server.enrol.registry import Registry
-from asyncamanda.server.ledger.access import Record
+from asyncamanda.server.ledger.access import LedgerAccess
 from asyncamanda.server.relay.relay import Relay
 from asyncamanda.system.clock import now
 from asyncamanda.system.processes import has_session, read_process
@@ -62,7 +62,7 @@ def watch(run: Run, folder: Path, doing: Callable[[Watchdog], Awaitable[None]]) 
     said: list[str] = []
 
     async def do() -> None:
-        reach = Reach(Relay(SECOND), Registry(folder / "authorized_keys"), "daily")
+        reach = ClientReach(Relay(SECOND), Registry(folder / "authorized_keys"), "daily")
         await doing(Watchdog(run, POLICY, reach, said.append))
 
     asyncio.run(do())
@@ -216,8 +216,8 @@ def test_a_run_is_followed_by_one_desk_only(
     async def open_desk() -> None:
         background = Background(lambda: None)
         config = ServerConfig()
-        reach = Reach(Relay(SECOND), Registry(tmp_path / "authorized_keys"), "daily")
-        desk = Desk("daily", config, cast(Record, None), background, reach)
+        reach = ClientReach(Relay(SECOND), Registry(tmp_path / "authorized_keys"), "daily")
+        desk = Desk("daily", config, cast(LedgerAccess, None), background, reach)
         following = asyncio.create_task(desk.batches._follow(run))
         with pytest.raises(AsyncamandaError):  # there is no such configuration here
             await desk.opened

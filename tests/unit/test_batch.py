@@ -11,9 +11,9 @@ from asyncamanda.core.dispatch.batch import (
     BatchPolicy,
     Hold,
     Scene,
-    Start,
+    StartRun,
     Unserved,
-    Wait,
+    WaitForRun,
     choose_again,
     decide_batch,
     estimate_start,
@@ -34,21 +34,21 @@ TWO = {"laptop": LONG_AGO, "tower": LONG_AGO + SECOND}
 @pytest.mark.parametrize(
     ("scene", "decision"),
     [
-        (Scene({}), Wait(Hold.NOBODY)),
-        (Scene({}, present=["laptop"]), Wait(Hold.NOBODY)),
-        (Scene(ONE), Wait(Hold.NOBODY)),
-        (Scene(ONE, ["laptop"]), Start(("laptop",))),
-        (Scene(ONE, ["laptop"], runs=1), Start(("laptop",))),
-        (Scene(ONE, ["laptop"], busy=["laptop"], runs=1), Wait(Hold.RUNS)),
-        (Scene(ONE, busy=["laptop"], runs=1), Wait(Hold.RUNS)),
-        (Scene(ONE, ["laptop"], runs=2), Wait(Hold.RUNS)),
-        (Scene(ONE, ["laptop"], runs=3), Wait(Hold.RUNS)),
-        (Scene(ONE, ["laptop"], is_starting=True), Wait(Hold.STARTING)),
-        (Scene(ONE, ["laptop"], has_others=True), Wait(Hold.OTHERS)),
-        (Scene(ONE, ["laptop"], is_held_for_flush=True), Wait(Hold.FLUSH)),
+        (Scene({}), WaitForRun(Hold.NOBODY)),
+        (Scene({}, present=["laptop"]), WaitForRun(Hold.NOBODY)),
+        (Scene(ONE), WaitForRun(Hold.NOBODY)),
+        (Scene(ONE, ["laptop"]), StartRun(("laptop",))),
+        (Scene(ONE, ["laptop"], runs=1), StartRun(("laptop",))),
+        (Scene(ONE, ["laptop"], busy=["laptop"], runs=1), WaitForRun(Hold.RUNS)),
+        (Scene(ONE, busy=["laptop"], runs=1), WaitForRun(Hold.RUNS)),
+        (Scene(ONE, ["laptop"], runs=2), WaitForRun(Hold.RUNS)),
+        (Scene(ONE, ["laptop"], runs=3), WaitForRun(Hold.RUNS)),
+        (Scene(ONE, ["laptop"], is_starting=True), WaitForRun(Hold.STARTING)),
+        (Scene(ONE, ["laptop"], has_others=True), WaitForRun(Hold.OTHERS)),
+        (Scene(ONE, ["laptop"], is_held_for_flush=True), WaitForRun(Hold.FLUSH)),
     ],
 )
-def test_what_the_next_run_waits_for(scene: Scene, decision: Start | Wait) -> None:
+def test_what_the_next_run_waits_for(scene: Scene, decision: StartRun | WaitForRun) -> None:
     """It starts for who waits and is there, unless something stands in its way."""
     assert decide_batch(scene, POLICY, NOW) == decision
 
@@ -64,20 +64,22 @@ def test_what_the_next_run_waits_for(scene: Scene, decision: Start | Wait) -> No
 )
 def test_of_several_obstacles_the_longest_is_told(scene: Scene, hold: Hold) -> None:
     """And a window that is open is the least of them."""
-    assert decide_batch(scene, POLICY, NOW) == Wait(hold)
+    assert decide_batch(scene, POLICY, NOW) == WaitForRun(hold)
 
 
 @pytest.mark.parametrize(
     ("age", "decision"),
     [
-        (0 * SECOND, Wait(Hold.COLLECTING, NOW + WINDOW)),
-        (2 * SECOND, Wait(Hold.COLLECTING, NOW + SECOND)),
-        (WINDOW, Start(("laptop",))),
-        (-SECOND, Start(("laptop",))),
-        (-timedelta(days=400), Start(("laptop",))),
+        (0 * SECOND, WaitForRun(Hold.COLLECTING, NOW + WINDOW)),
+        (2 * SECOND, WaitForRun(Hold.COLLECTING, NOW + SECOND)),
+        (WINDOW, StartRun(("laptop",))),
+        (-SECOND, StartRun(("laptop",))),
+        (-timedelta(days=400), StartRun(("laptop",))),
     ],
 )
-def test_others_may_join_while_the_window_is_open(age: timedelta, decision: Start | Wait) -> None:
+def test_others_may_join_while_the_window_is_open(
+    age: timedelta, decision: StartRun | WaitForRun
+) -> None:
     """It opens with the request; one from the future, by a clock set back, waits for nothing."""
     assert decide_batch(Scene({"laptop": NOW - age}, ["laptop"]), POLICY, NOW) == decision
 
@@ -86,15 +88,15 @@ def test_the_oldest_that_is_there_opens_the_window() -> None:
     """Whoever joins later does not keep it open, and one that is away has not opened it."""
     submitted = {"away": LONG_AGO, "first": NOW - 2 * SECOND, "last": NOW}
     scene = Scene(submitted, ["last", "first"])
-    assert decide_batch(scene, POLICY, NOW) == Wait(Hold.COLLECTING, NOW + SECOND)
-    assert decide_batch(scene, POLICY, NOW + SECOND) == Start(("first", "last"))
+    assert decide_batch(scene, POLICY, NOW) == WaitForRun(Hold.COLLECTING, NOW + SECOND)
+    assert decide_batch(scene, POLICY, NOW + SECOND) == StartRun(("first", "last"))
 
 
 def test_a_run_is_for_all_who_are_there_in_the_order_of_their_requests() -> None:
     """Not for those who are away, nor for those whose host is in a run already."""
     submitted = {name: LONG_AGO - n * SECOND for n, name in enumerate(["d", "c", "b", "a"])}
     scene = Scene(submitted, present=["d", "c", "a"], busy=["c"], runs=1)
-    assert decide_batch(scene, POLICY, NOW) == Start(("a", "d"))
+    assert decide_batch(scene, POLICY, NOW) == StartRun(("a", "d"))
     assert ready_clients(scene) == ("a", "d")
 
 
@@ -109,21 +111,21 @@ MINUTE = timedelta(minutes=1)
 @pytest.mark.parametrize(
     ("wait", "begun", "mean", "estimate"),
     [
-        (Wait(Hold.COLLECTING, NOW + SECOND), [], None, SECOND),
-        (Wait(Hold.COLLECTING, NOW - SECOND), [], None, timedelta(0)),
-        (Wait(Hold.COLLECTING), [], None, timedelta(0)),
-        (Wait(Hold.STARTING), [NOW], MINUTE, SHORTEST_GUESS),
-        (Wait(Hold.RUNS), [NOW - 20 * SECOND, NOW - 50 * SECOND], MINUTE, 10 * SECOND),
-        (Wait(Hold.RUNS), [NOW - 3 * MINUTE], MINUTE, SHORTEST_GUESS),
-        (Wait(Hold.RUNS), [NOW], None, None),
-        (Wait(Hold.RUNS), [], MINUTE, None),
-        (Wait(Hold.OTHERS), [NOW], MINUTE, None),
-        (Wait(Hold.FLUSH), [NOW], MINUTE, None),
-        (Wait(Hold.NOBODY), [NOW], MINUTE, None),
+        (WaitForRun(Hold.COLLECTING, NOW + SECOND), [], None, SECOND),
+        (WaitForRun(Hold.COLLECTING, NOW - SECOND), [], None, timedelta(0)),
+        (WaitForRun(Hold.COLLECTING), [], None, timedelta(0)),
+        (WaitForRun(Hold.STARTING), [NOW], MINUTE, SHORTEST_GUESS),
+        (WaitForRun(Hold.RUNS), [NOW - 20 * SECOND, NOW - 50 * SECOND], MINUTE, 10 * SECOND),
+        (WaitForRun(Hold.RUNS), [NOW - 3 * MINUTE], MINUTE, SHORTEST_GUESS),
+        (WaitForRun(Hold.RUNS), [NOW], None, None),
+        (WaitForRun(Hold.RUNS), [], MINUTE, None),
+        (WaitForRun(Hold.OTHERS), [NOW], MINUTE, None),
+        (WaitForRun(Hold.FLUSH), [NOW], MINUTE, None),
+        (WaitForRun(Hold.NOBODY), [NOW], MINUTE, None),
     ],
 )
 def test_how_long_it_is_until_the_next_run(
-    wait: Wait, begun: list[datetime], mean: timedelta | None, estimate: timedelta | None
+    wait: WaitForRun, begun: list[datetime], mean: timedelta | None, estimate: timedelta | None
 ) -> None:
     """The run that began first ends first; where nobody can know, nothing is said."""
     assert estimate_start(wait, begun, mean, NOW) == estimate
@@ -132,15 +134,17 @@ def test_how_long_it_is_until_the_next_run(
 @pytest.mark.parametrize(
     ("scene", "decision"),
     [
-        (Scene(TWO, [*TWO], suspects=["laptop"]), Start(("tower",))),
-        (Scene(TWO, [*TWO], suspects=["tower"]), Start(("laptop",))),
-        (Scene(TWO, [*TWO], suspects=[*TWO]), Start(("laptop",))),
-        (Scene(TWO, ["laptop"], suspects=["laptop"]), Start(("laptop",))),
-        (Scene(TWO, ["tower"], ["laptop"], 1, suspects=[*TWO]), Wait(Hold.RUNS)),
-        (Scene({"tower": LONG_AGO}, ["tower"], ["nas"], 1, suspects=["nas"]), Start(("tower",))),
+        (Scene(TWO, [*TWO], suspects=["laptop"]), StartRun(("tower",))),
+        (Scene(TWO, [*TWO], suspects=["tower"]), StartRun(("laptop",))),
+        (Scene(TWO, [*TWO], suspects=[*TWO]), StartRun(("laptop",))),
+        (Scene(TWO, ["laptop"], suspects=["laptop"]), StartRun(("laptop",))),
+        (Scene(TWO, ["tower"], ["laptop"], 1, suspects=[*TWO]), WaitForRun(Hold.RUNS)),
+        (Scene({"tower": LONG_AGO}, ["tower"], ["nas"], 1, suspects=["nas"]), StartRun(("tower",))),
     ],
 )
-def test_who_cost_others_a_run_gets_one_of_its_own(scene: Scene, decision: Start | Wait) -> None:
+def test_who_cost_others_a_run_gets_one_of_its_own(
+    scene: Scene, decision: StartRun | WaitForRun
+) -> None:
     """Behind all others, and one such run at a time."""
     assert decide_batch(scene, POLICY, NOW) == decision
 

@@ -30,7 +30,7 @@ from asyncamanda.core.doctor.findings import (
     well,
 )
 from asyncamanda.core.doctor.keys import Key, judge_host_key, judge_key, parse_way
-from asyncamanda.core.doctor.rights import Kind, Seen, judge_secret
+from asyncamanda.core.doctor.rights import PathKind, Seen, judge_secret
 from asyncamanda.core.doctor.server import judge_clock, judge_disks, judge_error
 from asyncamanda.core.doctor.tar import Security, Tar, judge_tar
 from asyncamanda.core.doctor.upkeep import (
@@ -47,8 +47,8 @@ from asyncamanda.report.doctor import client_check_value, sum_up_client
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 OK, WARNING, BAD, ABSENT, SKIPPED = Health
-FILE = Seen("/k/id", Kind.FILE, "backup", 0o600, may_read=True, may_write=True)
-FOLDER = Seen("/k", Kind.FOLDER, "backup", 0o700, True, True, True)
+FILE = Seen("/k/id", PathKind.FILE, "backup", 0o600, may_read=True, may_write=True)
+FOLDER = Seen("/k", PathKind.FOLDER, "backup", 0o700, True, True, True)
 KEY = Key(FILE, FOLDER, is_open=True, said="ssh-ed25519 AAAA")
 WELCOME = Welcome(
     1, "asyncamanda 1", "laptop", "daily", NOW, timedelta(seconds=1), (), "idle", None
@@ -132,8 +132,8 @@ def test_groups_are_those_of_debians_package() -> None:
 
 def test_the_first_amandad_that_is_there_counts() -> None:
     """As the agent takes it, even if it is a bad one."""
-    nothing = Seen("/a", Kind.NOTHING, error="No such file or directory")
-    good = Seen("/b", Kind.FILE, "root", 0o755, may_execute=True)
+    nothing = Seen("/a", PathKind.NOTHING, error="No such file or directory")
+    good = Seen("/b", PathKind.FILE, "root", 0o755, may_execute=True)
     assert judge_installed([nothing, good], is_configured=False).found == "/b"
     assert (
         judge_installed(
@@ -178,19 +178,19 @@ def test_amandad_that_does_not_start_says_why(trial: Trial, words: str) -> None:
         ({"owner": "backup"}, BAD),
         ({"may_execute": False}, BAD),
         ({"is_nosuid": True}, BAD),
-        ({"kind": Kind.NOTHING}, BAD),
+        ({"kind": PathKind.NOTHING}, BAD),
     ],
 )
 def test_setuid_programs(change: dict[str, object], health: Health) -> None:
     """Root's, setuid, for the Amanda user's group alone, and where setuid counts."""
-    runtar = Seen("/runtar", Kind.FILE, "root", 0o4754, may_execute=True)
+    runtar = Seen("/runtar", PathKind.FILE, "root", 0o4754, may_execute=True)
     assert judge_programs([runtar, replace(runtar, **change)], "backup").health is health  # type: ignore[arg-type]
 
 
 TAR, REAL = "/bin/tar", "/usr/bin/tar"
-PROGRAM = Seen(TAR, Kind.FILE, "root", 0o755, may_read=True, may_execute=True)
-SECURITY = Seen("/etc/s", Kind.FILE, "root", 0o644, may_read=True)
-ETC = Seen("/etc", Kind.FOLDER, "root", 0o755)
+PROGRAM = Seen(TAR, PathKind.FILE, "root", 0o755, may_read=True, may_execute=True)
+SECURITY = Seen("/etc/s", PathKind.FILE, "root", 0o644, may_read=True)
+ETC = Seen("/etc", PathKind.FOLDER, "root", 0o755)
 BOTH = f"runtar:gnutar_path={REAL}\namgtar:gnutar_path={REAL}\n"
 
 
@@ -263,8 +263,8 @@ def test_amgtar_has_a_line_of_its_own() -> None:
         ({}, {"mode": 0o664}, {}, "chmod go-w /etc/s"),
         ({}, {"owner": "backup"}, {}, "chown root:root /etc/s"),
         ({}, {"mode": 0o600, "may_read": False}, {}, "chmod 644 /etc/s"),
-        ({}, {"kind": Kind.NOTHING}, {}, "--force-confmiss amanda-client"),
-        ({}, {"kind": Kind.FOLDER}, {}, "move it away"),
+        ({}, {"kind": PathKind.NOTHING}, {}, "--force-confmiss amanda-client"),
+        ({}, {"kind": PathKind.FOLDER}, {}, "move it away"),
         ({}, {}, {"mode": 0o777}, "chmod go-w /etc"),
         ({}, {}, {"owner": "backup"}, "chown root:root /etc"),
     ],
@@ -302,7 +302,7 @@ def test_amandates_that_is_locked_or_of_the_future() -> None:
 
 def test_logs_that_can_be_made_need_not_be_there() -> None:
     """Amanda makes them."""
-    missing = Seen("/l/amandad", Kind.NOTHING, error="No such file or directory")
+    missing = Seen("/l/amandad", PathKind.NOTHING, error="No such file or directory")
     assert judge_logs([(FOLDER, True), (missing, True)], "backup").health is OK
     assert judge_logs([(FOLDER, True), (missing, False)], "backup").health is BAD
     closed = replace(FOLDER, may_write=False)
@@ -365,7 +365,7 @@ def judged(*keys: Key, is_configured: bool = False, has_password: bool = False) 
 
 def test_one_good_key_is_enough() -> None:
     """Others that are missing or closed are passed over; one with bad rights is a fault."""
-    missing = replace(KEY, seen=Seen("/k/rsa", Kind.NOTHING, error="No such file or directory"))
+    missing = replace(KEY, seen=Seen("/k/rsa", PathKind.NOTHING, error="No such file or directory"))
     closed = replace(KEY, is_open=False, said="incorrect passphrase supplied")
     loose = replace(KEY, seen=replace(FILE, mode=0o644))
     assert judged(missing, closed, KEY).health is OK

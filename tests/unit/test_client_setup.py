@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 from asyncamanda.client.setup.clienttoml import check_present, render_client_toml
-from asyncamanda.client.setup.hostkey import Known, Place, choose_key, name_file, render_known
+from asyncamanda.client.setup.hostkey import (
+    KnownHostKey,
+    Place,
+    choose_key,
+    name_file,
+    render_known,
+)
 from asyncamanda.client.setup.keys import plan_via
 from asyncamanda.client.setup.options import Said, Wishes, read_wishes
 from asyncamanda.client.setup.probe import NotYet, Ready, wait_for
@@ -165,7 +171,7 @@ def test_a_client_toml_for_the_same_server_is_kept() -> None:
 PLACE = Place("amanda", 22, "amanda")
 ED25519 = PublicKey("ssh-ed25519", "AAAA")
 RSA = PublicKey("ssh-rsa", "BBBB")
-NOTHING = Known((), ())
+NOTHING = KnownHostKey((), ())
 
 
 def test_the_first_key_counts_unless_another_is_known_or_named() -> None:
@@ -173,21 +179,25 @@ def test_the_first_key_counts_unless_another_is_known_or_named() -> None:
     offered = (ED25519, RSA)
     assert choose_key(offered, NOTHING, PLACE, None) == (ED25519, False)
     assert choose_key(offered, NOTHING, PLACE, RSA.fingerprint) == (RSA, False)
-    assert choose_key(offered, Known((RSA,), ()), PLACE, None) == (RSA, True)
-    assert choose_key(offered, Known((RSA,), ()), PLACE, RSA.fingerprint) == (RSA, True)
+    assert choose_key(offered, KnownHostKey((RSA,), ()), PLACE, None) == (RSA, True)
+    assert choose_key(offered, KnownHostKey((RSA,), ()), PLACE, RSA.fingerprint) == (RSA, True)
 
 
 @pytest.mark.parametrize(
     ("known", "fingerprint", "reference"),
     [
         (NOTHING, FINGERPRINT, "wrong-fingerprint"),
-        (Known((ED25519,), ()), RSA.fingerprint, "wrong-fingerprint"),
-        (Known((PublicKey("ssh-ed25519", "CCCC"),), ()), ED25519.fingerprint, "host-key-changed"),
-        (Known((ED25519,), (RSA,)), None, "host-key-revoked"),
+        (KnownHostKey((ED25519,), ()), RSA.fingerprint, "wrong-fingerprint"),
+        (
+            KnownHostKey((PublicKey("ssh-ed25519", "CCCC"),), ()),
+            ED25519.fingerprint,
+            "host-key-changed",
+        ),
+        (KnownHostKey((ED25519,), (RSA,)), None, "host-key-revoked"),
     ],
 )
 def test_a_key_that_is_not_the_right_one_is_refused(
-    known: Known, fingerprint: str | None, reference: str
+    known: KnownHostKey, fingerprint: str | None, reference: str
 ) -> None:
     """A fingerprint makes good neither another key that is known nor a revoked one."""
     with pytest.raises(RefusedError) as caught:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from asyncamanda.client.start.settings import Moments, Plan
-from asyncamanda.client.state.assessment import Look
+from asyncamanda.client.state.assessment import Assessment
 from asyncamanda.client.state.summary import (
     FORMAT,
     LARGEST,
@@ -66,7 +66,7 @@ MEMORY = Memory(
 )
 
 
-def look(memory: Memory = MEMORY, plan: Plan = PLAN, disks: tuple[Disk, ...] = ()) -> Look:
+def look(memory: Memory = MEMORY, plan: Plan = PLAN, disks: tuple[Disk, ...] = ()) -> Assessment:
     """Return what is seen now."""
     is_direct = plan.command is not None
     decision = (
@@ -75,7 +75,7 @@ def look(memory: Memory = MEMORY, plan: Plan = PLAN, disks: tuple[Disk, ...] = (
         else decide_served(memory, plan.policy, (), NOW)
     )
     witness = Witness.AMANDATES if is_direct else Witness.SERVER
-    return Look(
+    return Assessment(
         now=NOW,
         memory=memory,
         damage=None,

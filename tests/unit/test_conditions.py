@@ -9,9 +9,9 @@ import pytest
 from asyncamanda.core.conditions.judge import (
     MAINS_ONLY,
     Condition,
+    ConditionFinding,
     Conditions,
     Deferred,
-    Finding,
     Go,
     Moment,
     decide_moment,
@@ -20,7 +20,7 @@ from asyncamanda.core.conditions.judge import (
     relaxes_at,
     survey_conditions,
 )
-from asyncamanda.core.conditions.surroundings import Kind, Network, Surroundings
+from asyncamanda.core.conditions.surroundings import LinkKind, Network, Surroundings
 from asyncamanda.core.conditions.windows import parse_window
 
 NOW = datetime(2026, 11, 23, 19, 15, tzinfo=UTC)  # a Monday, 20:15 in Berlin
@@ -29,10 +29,10 @@ HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 RECENT = NOW - DAY
 
-HOME = Network("Home", Kind.WIFI, "home-5g")
-PHONE = Network("wlan0", Kind.WIFI, "My Phone")
-DOCK = Network("enp0s31f6", Kind.ETHERNET)
-TUNNEL = Network("office", Kind.VPN)
+HOME = Network("Home", LinkKind.WIFI, "home-5g")
+PHONE = Network("wlan0", LinkKind.WIFI, "My Phone")
+DOCK = Network("enp0s31f6", LinkKind.ETHERNET)
+TUNNEL = Network("office", LinkKind.VPN)
 NOTHING_SET = Conditions(battery_from=None, is_metered_allowed=True)
 OFFICE_HOURS = replace(NOTHING_SET, windows=(parse_window("Mon..Fri 08:00-19:00"),))
 ALL = Conditions(
@@ -59,7 +59,7 @@ def decide(
     return decide_moment(surroundings, conditions, since, now, BERLIN)
 
 
-def named(findings: tuple[Finding, ...]) -> list[str]:
+def named(findings: tuple[ConditionFinding, ...]) -> list[str]:
     """Return the names of the conditions that found something."""
     return [finding.condition.value for finding in findings]
 
@@ -105,7 +105,7 @@ def on_battery(charge: float | None) -> Surroundings:
         (OFFICE, Surroundings(), "unknown"),
         (NO_PHONE, Surroundings(networks=(HOME,)), "go"),
         (NO_PHONE, Surroundings(networks=(HOME, PHONE)), "deferred"),
-        (NO_PHONE, Surroundings(networks=(Network("lte", Kind.WWAN),)), "deferred"),
+        (NO_PHONE, Surroundings(networks=(Network("lte", LinkKind.WWAN),)), "deferred"),
         (NO_PHONE, Surroundings(networks=()), "go"),
         (NO_PHONE, Surroundings(), "unknown"),
         (BOTH, Surroundings(networks=(DOCK,)), "go"),
@@ -300,7 +300,7 @@ def test_only_what_is_set_is_surveyed() -> None:
             "deferred, because the network is wlan0 (wifi My Phone) (allowed off* or HOME-?g)",
         ),
         (
-            Surroundings(networks=(Network("evil\x1b[2J\nx", Kind.OTHER),)),
+            Surroundings(networks=(Network("evil\x1b[2J\nx", LinkKind.OTHER),)),
             OFFICE,
             "deferred, because the network is evil\\x1b[2J\\x0ax (other) (allowed off* or HOME-?g)",
         ),

@@ -16,7 +16,7 @@ from asyncamanda.config.client import (
 )
 from asyncamanda.core.conditions.judge import MAINS_ONLY, Conditions, Pause
 from asyncamanda.core.conditions.windows import parse_window
-from asyncamanda.core.model import Policy, Watch
+from asyncamanda.core.model import DiskRule, Policy
 from asyncamanda.core.ssh.argv import ALLOWED as TARGETS
 from asyncamanda.core.ssh.argv import SshOptions, Target
 from asyncamanda.core.values.interval import ALLOWED as SPANS
@@ -97,7 +97,7 @@ def test_every_key_is_understood() -> None:
         key=Path("~/.ssh/amanda"),
         password_file=Path("/etc/asyncamanda/password"),
         amandates=Path("/etc/amandates"),
-        watch=Watch.NEWEST,
+        watch=DiskRule.NEWEST,
         disks=("/home", "/etc"),
         forget_after=28 * DAY,
         stale_after=3 * DAY,
@@ -139,7 +139,12 @@ def test_every_key_is_understood() -> None:
         relax_after=5 * DAY,
     )
     assert config.policy == Policy(
-        1.5 * DAY, Watch.NEWEST, ("/home", "/etc"), 28 * DAY, 3 * DAY, timedelta(minutes=30)
+        1.5 * DAY,
+        DiskRule.NEWEST,
+        ("/home", "/etc"),
+        28 * DAY,
+        3 * DAY,
+        timedelta(minutes=30),
     )
     assert config.ssh_options == SshOptions(
         "~/.ssh/amanda", timedelta(seconds=5), timedelta(minutes=1)

@@ -7,16 +7,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from asyncamanda.core.agent.due import (
+    BackupStanding,
     Disk,
     Due,
     NotDue,
-    Standing,
     decide_due,
     force_due,
     is_stale,
     survey_disks,
 )
-from asyncamanda.core.model import EPOCH, DumpRecord, Policy, Span, Watch
+from asyncamanda.core.model import EPOCH, DiskRule, DumpRecord, Policy, Span
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -24,7 +24,7 @@ DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
 FUTURE_AFTER = timedelta(minutes=5)
 DAILY = Policy(DAY)
-NEWEST = Policy(DAY, Watch.NEWEST)
+NEWEST = Policy(DAY, DiskRule.NEWEST)
 
 
 def row(name: str, ago: timedelta, level: int = 0) -> tuple[str, int, int]:
@@ -205,9 +205,9 @@ def test_watching_each_every_late_and_new_disk_is_wanted() -> None:
     assert decision.wanted == ("/late", "/never")
     assert decision.last_at == NOW - 2 * DAY
     assert [v.standing for v in decision.disks] == [
-        Standing.FRESH,
-        Standing.OVERDUE,
-        Standing.NEVER,
+        BackupStanding.FRESH,
+        BackupStanding.OVERDUE,
+        BackupStanding.NEVER,
     ]
 
 
@@ -241,35 +241,37 @@ def test_watching_each_the_oldest_of_the_last_dumps_decides() -> None:
 @pytest.mark.parametrize(
     ("behind", "standing"),
     [
-        (30 * DAY, Standing.OVERDUE),
-        (30 * DAY + SECOND, Standing.FORGOTTEN),
-        (300 * DAY, Standing.FORGOTTEN),
+        (30 * DAY, BackupStanding.OVERDUE),
+        (30 * DAY + SECOND, BackupStanding.FORGOTTEN),
+        (300 * DAY, BackupStanding.FORGOTTEN),
     ],
 )
-def test_a_disk_long_behind_the_others_is_forgotten(behind: timedelta, standing: Standing) -> None:
+def test_a_disk_long_behind_the_others_is_forgotten(
+    behind: timedelta, standing: BackupStanding
+) -> None:
     """It left the disklist, so that no backup would ever satisfy it."""
     decision = decide_due((disk("/", HOUR), disk("/gone", HOUR + behind)), DAILY, NOW)
     assert decision.disks[1].standing is standing
-    assert isinstance(decision, NotDue) is (standing is Standing.FORGOTTEN)
+    assert isinstance(decision, NotDue) is (standing is BackupStanding.FORGOTTEN)
 
 
 @pytest.mark.parametrize(
     ("claim", "standing"),
     [
-        (Disk("/gone", distrusted=dump("/gone", 40 * DAY)), Standing.FORGOTTEN),
-        (Disk("/gone", distrusted=dump("/gone", 2 * HOUR)), Standing.NEVER),
-        (Disk("/gone", in_future=dump("/gone", -DAY)), Standing.NEVER),
-        (Disk("/gone"), Standing.NEVER),
+        (Disk("/gone", distrusted=dump("/gone", 40 * DAY)), BackupStanding.FORGOTTEN),
+        (Disk("/gone", distrusted=dump("/gone", 2 * HOUR)), BackupStanding.NEVER),
+        (Disk("/gone", in_future=dump("/gone", -DAY)), BackupStanding.NEVER),
+        (Disk("/gone"), BackupStanding.NEVER),
     ],
 )
 def test_a_disk_whose_only_time_does_not_count_is_forgotten_by_that(
-    claim: Disk, standing: Standing
+    claim: Disk, standing: BackupStanding
 ) -> None:
     """A bad run long ago is no reason to wait for it for ever; one that is new is waited for."""
     decision = decide_due((disk("/", HOUR), claim), DAILY, NOW)
     assert decision.disks[1].standing is standing
     named = decide_due((disk("/", HOUR), claim), replace(DAILY, disks=("/", "/gone")), NOW)
-    assert named.disks[1].standing is Standing.NEVER
+    assert named.disks[1].standing is BackupStanding.NEVER
 
 
 def test_a_long_holiday_makes_no_disk_forgotten() -> None:
@@ -282,7 +284,7 @@ def test_a_long_holiday_makes_no_disk_forgotten() -> None:
 def test_the_newest_disk_is_never_forgotten() -> None:
     """It is behind no other, however short the patience."""
     decision = decide_due((disk("/", HOUR),), replace(DAILY, forget_after=timedelta(0)), NOW)
-    assert [v.standing for v in decision.disks] == [Standing.FRESH]
+    assert [v.standing for v in decision.disks] == [BackupStanding.FRESH]
 
 
 def test_a_disk_that_is_named_is_never_forgotten() -> None:

@@ -6,7 +6,7 @@ from asyncamanda.core.amanda.filters import (
     GZIP,
     Filters,
     FiltersRefused,
-    Step,
+    FilterStep,
     allowed_filters,
     list_steps,
 )
@@ -21,18 +21,18 @@ CRYPT = Filters("client best", "", "server", "/usr/sbin/amcrypt", "-x")
     ("filters", "steps"),
     [
         (PLAIN, []),
-        (FAST, [Step(GZIP)]),
-        (Filters("server best"), [Step(GZIP)]),
-        (ZSTD, [Step("/usr/bin/zstd", "-d")]),
-        (Filters("client custom", "/usr/bin/zstd"), [Step("/usr/bin/zstd", "-d")]),
-        (CRYPT, [Step("/usr/sbin/amcrypt", "-x"), Step(GZIP)]),
-        (Filters(encrypt="client", encrypt_program="/e"), [Step("/e", "")]),
+        (FAST, [FilterStep(GZIP)]),
+        (Filters("server best"), [FilterStep(GZIP)]),
+        (ZSTD, [FilterStep("/usr/bin/zstd", "-d")]),
+        (Filters("client custom", "/usr/bin/zstd"), [FilterStep("/usr/bin/zstd", "-d")]),
+        (CRYPT, [FilterStep("/usr/sbin/amcrypt", "-x"), FilterStep(GZIP)]),
+        (Filters(encrypt="client", encrypt_program="/e"), [FilterStep("/e", "")]),
         (Filters("server custom", "zstd", "server", "crypt", "-d"), []),
         (Filters("server custom", ""), []),
         (Filters("none", "/usr/bin/zstd", "none", "/e", "-d"), []),
     ],
 )
-def test_what_undoes_the_filters(filters: Filters, steps: list[Step]) -> None:
+def test_what_undoes_the_filters(filters: Filters, steps: list[FilterStep]) -> None:
     """Decrypt, then decompress; what is not in force, or has no whole path, is left out."""
     assert list(list_steps(filters)) == steps
 
@@ -42,21 +42,21 @@ def test_what_undoes_the_filters(filters: Filters, steps: list[Step]) -> None:
     [
         (None, None, (), ()),
         (CRYPT, ZSTD, (), ()),
-        (None, None, (), (Step(GZIP),)),
-        (PLAIN, PLAIN, (), (Step(GZIP),)),
-        (ZSTD, None, (), (Step("/usr/bin/zstd"),)),
-        (None, ZSTD, (), (Step("/usr/bin/zstd"),)),
-        (PLAIN, ZSTD, (), (Step("/usr/bin/zstd"),)),
-        (PLAIN, None, ("/usr/bin/zstd",), (Step("/usr/bin/zstd"),)),
-        (CRYPT, None, (), (Step("/usr/sbin/amcrypt", "-x"), Step(GZIP))),
-        (CRYPT, ZSTD, (), (Step("/usr/sbin/amcrypt", "-x"), Step("/usr/bin/zstd"))),
+        (None, None, (), (FilterStep(GZIP),)),
+        (PLAIN, PLAIN, (), (FilterStep(GZIP),)),
+        (ZSTD, None, (), (FilterStep("/usr/bin/zstd"),)),
+        (None, ZSTD, (), (FilterStep("/usr/bin/zstd"),)),
+        (PLAIN, ZSTD, (), (FilterStep("/usr/bin/zstd"),)),
+        (PLAIN, None, ("/usr/bin/zstd",), (FilterStep("/usr/bin/zstd"),)),
+        (CRYPT, None, (), (FilterStep("/usr/sbin/amcrypt", "-x"), FilterStep(GZIP))),
+        (CRYPT, ZSTD, (), (FilterStep("/usr/sbin/amcrypt", "-x"), FilterStep("/usr/bin/zstd"))),
     ],
 )
 def test_a_header_chooses_among_what_the_administrator_said(
     today: Filters | None,
     recorded: Filters | None,
     allow_list: tuple[str, ...],
-    wanted: tuple[Step, ...],
+    wanted: tuple[FilterStep, ...],
 ) -> None:
     """By today's dumptype, by the one the dump was made with, or by server.toml."""
     assert allowed_filters(today, recorded, allow_list, wanted) == wanted
@@ -69,28 +69,28 @@ OPTION = "it is not allowed with this option"
 @pytest.mark.parametrize(
     ("today", "recorded", "allow_list", "wanted", "bad", "words"),
     [
-        (None, None, (), [Step("/usr/bin/zstd")], 0, UNKNOWN),
-        (PLAIN, FAST, ("/usr/bin/xz",), [Step("/usr/bin/zstd")], 0, UNKNOWN),
-        (ZSTD, ZSTD, (), [Step(GZIP), Step("/tmp/x")], 1, UNKNOWN),  # noqa: S108 - only a name
-        (ZSTD, ZSTD, (), [Step("/usr/bin/zstd", "-c")], 0, OPTION),
-        (ZSTD, None, (), [Step("zstd")], 0, UNKNOWN),
-        (ZSTD, None, (), [Step("/usr/bin/../bin/zstd")], 0, UNKNOWN),
-        (ZSTD, None, (), [Step("/usr/bin/zstd ")], 0, UNKNOWN),
-        (CRYPT, None, (), [Step("/usr/sbin/amcrypt")], 0, OPTION),
-        (PLAIN, None, ("/usr/bin/gpg",), [Step("/usr/bin/gpg", "--run-this")], 0, OPTION),
-        (FAST, FAST, (), [Step("/usr/bin/gzip")], 0, UNKNOWN),
-        (FAST, FAST, (), [Step(GZIP, "")], 0, OPTION),
-        (FAST, FAST, (), [Step("")], 0, UNKNOWN),
-        (Filters("server custom", ""), None, (), [Step("")], 0, UNKNOWN),
-        (Filters("none", "/usr/bin/zstd"), None, (), [Step("/usr/bin/zstd")], 0, UNKNOWN),
-        (FAST, FAST, (), [Step(GZIP)] * 3, 2, "compressed once"),
+        (None, None, (), [FilterStep("/usr/bin/zstd")], 0, UNKNOWN),
+        (PLAIN, FAST, ("/usr/bin/xz",), [FilterStep("/usr/bin/zstd")], 0, UNKNOWN),
+        (ZSTD, ZSTD, (), [FilterStep(GZIP), FilterStep("/tmp/x")], 1, UNKNOWN),  # noqa: S108 - only a name
+        (ZSTD, ZSTD, (), [FilterStep("/usr/bin/zstd", "-c")], 0, OPTION),
+        (ZSTD, None, (), [FilterStep("zstd")], 0, UNKNOWN),
+        (ZSTD, None, (), [FilterStep("/usr/bin/../bin/zstd")], 0, UNKNOWN),
+        (ZSTD, None, (), [FilterStep("/usr/bin/zstd ")], 0, UNKNOWN),
+        (CRYPT, None, (), [FilterStep("/usr/sbin/amcrypt")], 0, OPTION),
+        (PLAIN, None, ("/usr/bin/gpg",), [FilterStep("/usr/bin/gpg", "--run-this")], 0, OPTION),
+        (FAST, FAST, (), [FilterStep("/usr/bin/gzip")], 0, UNKNOWN),
+        (FAST, FAST, (), [FilterStep(GZIP, "")], 0, OPTION),
+        (FAST, FAST, (), [FilterStep("")], 0, UNKNOWN),
+        (Filters("server custom", ""), None, (), [FilterStep("")], 0, UNKNOWN),
+        (Filters("none", "/usr/bin/zstd"), None, (), [FilterStep("/usr/bin/zstd")], 0, UNKNOWN),
+        (FAST, FAST, (), [FilterStep(GZIP)] * 3, 2, "compressed once"),
     ],
 )
 def test_a_header_never_names_a_program_of_its_own(
     today: Filters | None,
     recorded: Filters | None,
     allow_list: tuple[str, ...],
-    wanted: list[Step],
+    wanted: list[FilterStep],
     bad: int,
     words: str,
 ) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from asyncamanda.client.gate.gatefaults import (
-    Standing,
+    RequestStanding,
     explain_closed,
     explain_garbled,
     explain_lost,
@@ -77,13 +77,13 @@ def test_what_is_none_of_ours_is_shown_quoted() -> None:
 @pytest.mark.parametrize(
     ("standing", "reference", "words"),
     [
-        (Standing.UNASKED, "stopped", "stopped by SIGTERM before the server was asked"),
-        (Standing.WAITING, "withdrawn", "while the request waited; it was withdrawn"),
-        (Standing.RUNNING, "stopped", "stopped by SIGTERM; the run continues on amanda"),
+        (RequestStanding.UNASKED, "stopped", "stopped by SIGTERM before the server was asked"),
+        (RequestStanding.WAITING, "withdrawn", "while the request waited; it was withdrawn"),
+        (RequestStanding.RUNNING, "stopped", "stopped by SIGTERM; the run continues on amanda"),
     ],
 )
 def test_a_stop_says_what_becomes_of_the_request(
-    standing: Standing, reference: str, words: str
+    standing: RequestStanding, reference: str, words: str
 ) -> None:
     """Nothing, withdrawn, or that it goes on."""
     error = explain_stop("SIGTERM", standing, TARGET)
@@ -93,9 +93,12 @@ def test_a_stop_says_what_becomes_of_the_request(
 
 @pytest.mark.parametrize(
     ("standing", "words"),
-    [(Standing.WAITING, "the request is kept"), (Standing.RUNNING, "the run continues")],
+    [
+        (RequestStanding.WAITING, "the request is kept"),
+        (RequestStanding.RUNNING, "the run continues"),
+    ],
 )
-def test_a_line_that_is_lost_says_what_goes_on(standing: Standing, words: str) -> None:
+def test_a_line_that_is_lost_says_what_goes_on(standing: RequestStanding, words: str) -> None:
     """Somebody is to hear of it: it is not of every day."""
     error = explain_lost(Closed("it broke"), standing, TARGET)
     assert words in error.message
@@ -104,4 +107,6 @@ def test_a_line_that_is_lost_says_what_goes_on(standing: Standing, words: str) -
 
 def test_a_line_that_is_lost_before_anything_was_asked_is_of_every_day() -> None:
     """As a server that cannot be reached."""
-    assert isinstance(explain_lost(Closed("it broke"), Standing.UNASKED, TARGET), EverydayError)
+    assert isinstance(
+        explain_lost(Closed("it broke"), RequestStanding.UNASKED, TARGET), EverydayError
+    )

@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from asyncamanda.core.protocol import mux
-from asyncamanda.core.protocol.mux import Decoder, Packet, Reply, ReplyDecoder
+from asyncamanda.core.protocol.mux import MuxDecoder, Packet, Reply, ReplyDecoder
 
 # as mux.c of OpenSSH 9.2 builds them: mux_client_hello_exchange(), mux_client_request_alive() and
 # mux_client_request_session()
@@ -35,7 +35,7 @@ def session(
 
 def test_an_ssh_is_understood() -> None:
     """Its three packets, and the bytes that carry its descriptors."""
-    decoder = Decoder()
+    decoder = MuxDecoder()
     stream = HELLO + ALIVE_CHECK + session(b"/usr/lib/amanda/amandad -auth=ssh")
     assert decoder.feed(stream) == [
         Packet(mux.HELLO, 4),
@@ -51,7 +51,7 @@ def test_an_ssh_is_understood() -> None:
 
 def test_bytes_that_carry_descriptors_say_nothing() -> None:
     """Whatever they are, and though the next packet comes with them."""
-    decoder = Decoder()
+    decoder = MuxDecoder()
     assert decoder.feed(session(b"x") + b"\xff\xff") == [Packet(mux.NEW_SESSION, 1, "x")]
     assert decoder.feed(b"\xff" + HELLO) == [Packet(mux.HELLO, 4)]
     assert decoder.is_complete
@@ -60,22 +60,22 @@ def test_bytes_that_carry_descriptors_say_nothing() -> None:
 def test_a_command_is_taken_as_it_is() -> None:
     """Bytes that are no UTF-8, line ends, and none at all; the environment is nothing to us."""
     for command, said in [(b"", ""), (b"a\xe9\nb\0", "a\udce9\nb\0"), ("é".encode(), "é")]:
-        (found,) = Decoder().feed(session(command, environ=(b"LANG=C", b"LC_ALL=C")))
+        (found,) = MuxDecoder().feed(session(command, environ=(b"LANG=C", b"LC_ALL=C")))
         assert found == Packet(mux.NEW_SESSION, 1, said)
 
 
 @pytest.mark.parametrize(("terminal", "subsystem"), [(1, 0), (0, 1), (1, 1), (2, 0)])
 def test_a_terminal_and_a_subsystem_are_no_command(terminal: int, subsystem: int) -> None:
     """Whatever would run in it."""
-    (found,) = Decoder().feed(session(b"x", terminal=terminal, subsystem=subsystem))
+    (found,) = MuxDecoder().feed(session(b"x", terminal=terminal, subsystem=subsystem))
     assert found == Packet(mux.NEW_SESSION, 1)
 
 
 def test_a_request_that_is_not_known_is_still_told() -> None:
     """As for a forwarding: with its number, so that it can be answered."""
     stream = packet(0x10000006, 7, 1, rest=text(b"localhost"))
-    assert Decoder().feed(stream) == [Packet(0x10000006, 7)]
-    assert Decoder().feed(packet(1, 4, rest=text(b"ext") + text(b""))) == [Packet(mux.HELLO, 4)]
+    assert MuxDecoder().feed(stream) == [Packet(0x10000006, 7)]
+    assert MuxDecoder().feed(packet(1, 4, rest=text(b"ext") + text(b""))) == [Packet(mux.HELLO, 4)]
 
 
 WHOLE = session(b"x")[4:]
@@ -99,19 +99,19 @@ WHOLE = session(b"x")[4:]
 def test_what_is_no_packet_is_an_error(stream: bytes) -> None:
     """Too short, too long, or cut off within."""
     with pytest.raises(ValueError, match="packet"):
-        Decoder().feed(stream)
+        MuxDecoder().feed(stream)
 
 
 def test_a_packet_has_bounds() -> None:
     """The longest is understood."""
     longest = packet(mux.ALIVE_CHECK, 5, rest=bytes(mux.LARGEST - 8))
-    assert Decoder().feed(longest) == [Packet(mux.ALIVE_CHECK, 5)]
-    assert Decoder().feed(longest[:-1]) == []
+    assert MuxDecoder().feed(longest) == [Packet(mux.ALIVE_CHECK, 5)]
+    assert MuxDecoder().feed(longest[:-1]) == []
 
 
 def test_nobody_sends_packets_for_ever() -> None:
     """An ssh has three to send."""
-    decoder = Decoder()
+    decoder = MuxDecoder()
     assert len(decoder.feed(ALIVE_CHECK * mux.MOST_PACKETS)) == mux.MOST_PACKETS
     with pytest.raises(ValueError, match="too many"):
         decoder.feed(ALIVE_CHECK)

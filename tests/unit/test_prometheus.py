@@ -7,7 +7,7 @@ import pytest
 
 from asyncamanda.core.model import Outcome
 from asyncamanda.core.values.printable import printable_lines
-from asyncamanda.report.prometheus import Standing, render_prometheus
+from asyncamanda.report.prometheus import Metrics, render_prometheus
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -52,7 +52,7 @@ def parse(text: str) -> Samples:
 
 def test_how_the_backup_stands_is_in_it() -> None:
     """Each metric with its value; times are seconds since 1970."""
-    standing = Standing(
+    standing = Metrics(
         looked_at=NOW,
         confirmed={"/home": NOW - timedelta(hours=1), "/srv": NOW - timedelta(days=9)},
         is_stale=True,
@@ -75,7 +75,7 @@ def test_how_the_backup_stands_is_in_it() -> None:
 
 def test_what_is_not_known_is_left_out() -> None:
     """A metric without a sample would have a head without a body."""
-    text = render_prometheus(Standing(NOW, {}))
+    text = render_prometheus(Metrics(NOW, {}))
     assert "confirmed" not in text
     assert "attempt" not in text
     names = {name for name, _ in parse(text)}
@@ -91,13 +91,13 @@ def test_what_is_not_known_is_left_out() -> None:
 )
 def test_any_name_of_a_disk_comes_back(disk: str) -> None:
     """Quotes, backslashes and line breaks included; what else does not print is written out."""
-    found = parse(render_prometheus(Standing(NOW, {disk: NOW})))
+    found = parse(render_prometheus(Metrics(NOW, {disk: NOW})))
     name = printable_lines(disk)
     assert found["asyncamanda_last_confirmed_timestamp_seconds", name] == NOW.timestamp()
 
 
 def test_a_name_that_is_no_text_is_written_out() -> None:
     """One byte that is no UTF-8, and the exporter would drop the whole file."""
-    found = parse(render_prometheus(Standing(NOW, {"/caf\udce9": NOW, "/café": NOW})))
+    found = parse(render_prometheus(Metrics(NOW, {"/caf\udce9": NOW, "/café": NOW})))
     assert ("asyncamanda_last_confirmed_timestamp_seconds", "/caf\\udce9") in found
     assert ("asyncamanda_last_confirmed_timestamp_seconds", "/café") in found

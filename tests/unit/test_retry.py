@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from asyncamanda.core.agent.retry import fingerprint, plan_retry, retry_at, spread_offset
-from asyncamanda.core.conditions.surroundings import Kind, Network, Surroundings
+from asyncamanda.core.conditions.surroundings import LinkKind, Network, Surroundings
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
-HOME = Network("Home", Kind.WIFI, "home-5g")
-DOCK = Network("enp0s31f6", Kind.ETHERNET)
+HOME = Network("Home", LinkKind.WIFI, "home-5g")
+DOCK = Network("enp0s31f6", LinkKind.ETHERNET)
 HERE = Surroundings(
     is_on_battery=False, battery=80.0, is_metered=False, networks=(HOME, DOCK), load=0.5
 )
@@ -92,7 +92,7 @@ def test_the_fingerprint_tells_power_and_networks() -> None:
         (replace(HERE, networks=()), True),
         (replace(HERE, networks=None), True),
         (replace(HERE, networks=(replace(HOME, ssid="guest"), DOCK)), True),
-        (replace(HERE, networks=(replace(HOME, kind=Kind.WWAN), DOCK)), True),
+        (replace(HERE, networks=(replace(HOME, kind=LinkKind.WWAN), DOCK)), True),
     ],
 )
 def test_the_fingerprint_differs_where_a_wait_should_end(

@@ -13,8 +13,8 @@ from asyncamanda.core.schedule.cron import (
     CRON_FILE,
     DISPATCHER,
     POLKIT_RULE,
-    Kind,
-    Machine,
+    ScheduleKind,
+    ScheduleTarget,
     add_block,
     cut_block,
     is_ours,
@@ -27,12 +27,14 @@ from asyncamanda.core.schedule.systemd import Starts
 
 PROGRAM = "/opt/asyncamanda/bin/asyncamanda"
 STARTS = Starts((PROGRAM,), "backup", (), "/var/lib/asyncamanda/client/desktop.json")
-MACHINE = Machine("0f1e", True, True, True, True)
-BARE = Machine("0f1e", False, False, False, False)
+MACHINE = ScheduleTarget("0f1e", True, True, True, True)
+BARE = ScheduleTarget("0f1e", False, False, False, False)
 UNITS = [units.SERVICE_FILE, units.TIMER_FILE, units.NUDGE_FILE]
 
 
-def render(kind: Kind, starts: Starts = STARTS, machine: Machine = MACHINE) -> dict[str, str]:
+def render(
+    kind: ScheduleKind, starts: Starts = STARTS, machine: ScheduleTarget = MACHINE
+) -> dict[str, str]:
     """Return the texts of a schedule's files by their paths."""
     return {file.path: file.text for file in render_schedule(kind, starts, machine)}
 
@@ -40,14 +42,16 @@ def render(kind: Kind, starts: Starts = STARTS, machine: Machine = MACHINE) -> d
 @pytest.mark.parametrize(
     ("kind", "machine", "paths"),
     [
-        (Kind.SYSTEMD, MACHINE, [*UNITS, DISPATCHER, POLKIT_RULE]),
-        (Kind.SYSTEMD, BARE, UNITS),
-        (Kind.ANACRON, MACHINE, [ANACRONTAB, CRON_FILE, DISPATCHER, POLKIT_RULE]),
-        (Kind.ANACRON, BARE, [ANACRONTAB]),
-        (Kind.CRON, MACHINE, [CRON_FILE, DISPATCHER, POLKIT_RULE]),
+        (ScheduleKind.SYSTEMD, MACHINE, [*UNITS, DISPATCHER, POLKIT_RULE]),
+        (ScheduleKind.SYSTEMD, BARE, UNITS),
+        (ScheduleKind.ANACRON, MACHINE, [ANACRONTAB, CRON_FILE, DISPATCHER, POLKIT_RULE]),
+        (ScheduleKind.ANACRON, BARE, [ANACRONTAB]),
+        (ScheduleKind.CRON, MACHINE, [CRON_FILE, DISPATCHER, POLKIT_RULE]),
     ],
 )
-def test_each_kind_has_its_files(kind: Kind, machine: Machine, paths: list[str]) -> None:
+def test_each_kind_has_its_files(
+    kind: ScheduleKind, machine: ScheduleTarget, paths: list[str]
+) -> None:
     """What is not on the machine gets no file; each whole file says that it is ours."""
     files = render_schedule(kind, STARTS, machine)
     assert [file.path for file in files] == paths
@@ -57,8 +61,8 @@ def test_each_kind_has_its_files(kind: Kind, machine: Machine, paths: list[str])
     )
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_each_start_names_the_configuration(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", ScheduleKind)
+def test_each_start_names_the_configuration(kind: ScheduleKind) -> None:
     """Where another than the default is meant, so does each command, the desktops' too."""
     starts = replace(STARTS, options=("--config", "/srv/away.toml"))
     for text in render(kind, starts).values():
@@ -78,7 +82,7 @@ def settings(unit: str) -> dict[str, list[str]]:
 @pytest.mark.parametrize("path", [units.SERVICE_FILE, units.NUDGE_FILE])
 def test_a_unit_leaves_a_backup_what_it_needs(path: str) -> None:
     """Setuid programs work, nothing is hidden from tar, and nothing ends a long backup."""
-    unit = settings(render(Kind.SYSTEMD)[path])
+    unit = settings(render(ScheduleKind.SYSTEMD)[path])
     assert unit["ExecStart"][0].startswith("!/")
     assert unit["User"] == ["backup"]
     assert unit["TimeoutStartSec"] == ["infinity"]
@@ -95,7 +99,7 @@ def test_a_unit_leaves_a_backup_what_it_needs(path: str) -> None:
 def test_a_unit_may_write_where_the_configuration_says() -> None:
     """Each place once, Amanda's own among them."""
     starts = replace(STARTS, writable=("/srv/metrics", "/var/lib/amanda"))
-    unit = settings(render(Kind.SYSTEMD, starts)[units.SERVICE_FILE])
+    unit = settings(render(ScheduleKind.SYSTEMD, starts)[units.SERVICE_FILE])
     assert unit["ReadWritePaths"].count("-/var/lib/amanda") == 1
     assert "-/srv/metrics" in unit["ReadWritePaths"]
 
@@ -104,27 +108,29 @@ def test_cron_starts_four_times_an_hour_and_spreads_machines() -> None:
     """The same machine at the same minutes, others at others."""
     seen = set()
     for name in map(str, range(200)):
-        text = render(Kind.CRON, machine=replace(MACHINE, name=name))[CRON_FILE]
+        text = render(ScheduleKind.CRON, machine=replace(MACHINE, name=name))[CRON_FILE]
         minutes = [int(word) for word in text.splitlines()[-1].split()[0].split(",")]
         assert [minute - minutes[0] for minute in minutes] == [0, 15, 30, 45]
         assert minutes[-1] < 60
         seen.add(minutes[0])
     assert seen == {*range(15)}
-    assert render(Kind.CRON) == render(Kind.CRON)
+    assert render(ScheduleKind.CRON) == render(ScheduleKind.CRON)
 
 
 def test_the_rule_names_each_action_and_the_user() -> None:
     """What logind asks polkit about, for nobody else."""
-    rule = render(Kind.CRON, replace(STARTS, user="amandabackup"))[POLKIT_RULE]
+    rule = render(ScheduleKind.CRON, replace(STARTS, user="amandabackup"))[POLKIT_RULE]
     assert all(f'"{action}"' in rule for action in INHIBIT_ACTIONS)
     assert 'subject.user == "amandabackup"' in rule
 
 
 def test_what_is_run_after_it_was_written() -> None:
     """Only systemd has to be told, and without a running one links are all that is made."""
-    assert plan_enable(Kind.CRON, MACHINE) == plan_enable(Kind.ANACRON, MACHINE) == ()
-    assert plan_enable(Kind.SYSTEMD, MACHINE)[0] == ("systemctl", "daemon-reload")
-    (offline,) = plan_enable(Kind.SYSTEMD, BARE)
+    assert (
+        plan_enable(ScheduleKind.CRON, MACHINE) == plan_enable(ScheduleKind.ANACRON, MACHINE) == ()
+    )
+    assert plan_enable(ScheduleKind.SYSTEMD, MACHINE)[0] == ("systemctl", "daemon-reload")
+    (offline,) = plan_enable(ScheduleKind.SYSTEMD, BARE)
     assert offline == ("systemctl", "enable", units.TIMER, units.NUDGE)
 
 

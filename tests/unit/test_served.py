@@ -21,23 +21,23 @@ from asyncamanda.core.agent.by_gate import (
     shift_clock,
 )
 from asyncamanda.core.agent.due import (
+    BackupStanding,
     Disk,
     Due,
     NotDue,
-    Standing,
     Witness,
     force_due,
     is_all_parked,
 )
 from asyncamanda.core.model import (
     Attempt,
+    DiskRule,
     DleVerdict,
     DumpRecord,
     DumpState,
     Memory,
     Outcome,
     Policy,
-    Watch,
 )
 from asyncamanda.core.protocol.messages import DleState, Finished, Refused, Welcome
 
@@ -45,7 +45,7 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 RUN, OLDER_RUN = "20261123120000", "20261122030000"
-DAILY, NEWEST = Policy(DAY), Policy(DAY, Watch.NEWEST)
+DAILY, NEWEST = Policy(DAY), Policy(DAY, DiskRule.NEWEST)
 
 
 def dle(disk: str, ago: timedelta | None, level: int = 1) -> DleState:
@@ -230,8 +230,8 @@ def test_who_never_asked_is_due() -> None:
         ([], DAILY, ()),
         ([dle("/", HOUR), dle("/home", 2 * DAY)], Policy(DAY, disks=("/",)), None),
         ([dle("/", HOUR)], Policy(DAY, disks=("/", "/gone")), ("/gone",)),
-        ([dle("/", HOUR), dle("/home", 2 * DAY)], Policy(DAY, Watch.NEWEST), None),
-        ([dle("/", 2 * DAY), dle("/home", None)], Policy(DAY, Watch.NEWEST), ()),
+        ([dle("/", HOUR), dle("/home", 2 * DAY)], Policy(DAY, DiskRule.NEWEST), None),
+        ([dle("/", 2 * DAY), dle("/home", None)], Policy(DAY, DiskRule.NEWEST), ()),
     ],
 )
 def test_each_disk_of_the_server_is_judged_by_what_it_confirmed(
@@ -255,7 +255,7 @@ PARKED, PARKED_NEW = (replace(dle("/old", ago), is_parked=True) for ago in (90 *
         ([dle("/", 2 * DAY), PARKED], DAILY, ("/",)),
         ([dle("/", HOUR), PARKED], Policy(DAY, disks=("/", "/old")), None),
         ([dle("/", 2 * DAY), PARKED], Policy(DAY, disks=("/", "/old")), ("/",)),
-        ([dle("/", HOUR), PARKED], Policy(DAY, Watch.NEWEST), None),
+        ([dle("/", HOUR), PARKED], Policy(DAY, DiskRule.NEWEST), None),
         ([dle("/", 2 * DAY), replace(dle("/b", HOUR), is_parked=True)], NEWEST, ()),
         ([dle("/", HOUR), PARKED], Policy(DAY, disks=("/gone", "/old")), ("/gone",)),
     ],
@@ -315,7 +315,7 @@ def test_amandates_is_a_hint_and_decides_nothing(hint: datetime, is_news: bool) 
     decision = decide_served(memory, DAILY, hints, NOW)
     assert decision.wanted == ("/",)
     (verdict,) = decision.disks
-    assert verdict.standing is Standing.OVERDUE
+    assert verdict.standing is BackupStanding.OVERDUE
     assert verdict.disk.distrusted == (dump if is_news else None)
 
 

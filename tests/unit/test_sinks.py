@@ -26,7 +26,7 @@ from asyncamanda.report.json import render_event, render_json
 from asyncamanda.report.live import LiveView
 from asyncamanda.report.narrator import Narrator, write_line
 from asyncamanda.report.page import fold
-from asyncamanda.report.prometheus import Standing, render_prometheus
+from asyncamanda.report.prometheus import Metrics, render_prometheus
 from asyncamanda.report.stream import clean, styled
 from asyncamanda.report.table import print_glance, print_table
 from asyncamanda.server.background.tasks import write_log, write_trace
@@ -135,7 +135,7 @@ def test_what_is_told_or_kept_is_text(sink: str) -> None:
 
 def test_a_metric_s_label_is_text_and_its_escapes_are_escaped() -> None:
     """As the exporter reads it; a line's end is Prometheus' own."""
-    text = render_prometheus(Standing(NOW, {f"{NASTY}\n": NOW}))
+    text = render_prometheus(Metrics(NOW, {f"{NASTY}\n": NOW}))
     shown = SHOWN.replace("\\", "\\\\")
     assert f'{{disk="{shown}\\n"}}' in text
     assert all(line.isprintable() for line in text.split("\n"))

@@ -25,8 +25,8 @@ from asyncamanda.core.agent.starting import (
     Hindrance,
     Patience,
     Urge,
-    Wait,
     Waits,
+    WaitUntil,
     decide_start,
     heed_retry,
     survey_waits,
@@ -34,13 +34,13 @@ from asyncamanda.core.agent.starting import (
 from asyncamanda.core.model import (
     END_OF_TIME,
     Attempt,
+    DiskRule,
     DumpRecord,
     Memory,
     Outcome,
     Policy,
     Span,
     Started,
-    Watch,
 )
 
 NOW = datetime(2026, 11, 23, 0, 7, tzinfo=UTC)
@@ -96,7 +96,7 @@ class Client:
         self.amandates = dict.fromkeys(self.disks, OLD)
         self.policy = Policy(
             DAY,
-            watch=Watch.NEWEST if self.mode == "classic" else Watch.EACH,
+            watch=DiskRule.NEWEST if self.mode == "classic" else DiskRule.EACH,
             forget_after=90 * DAY,
         )
         self.patience = Patience(self.mode != "gate", HOUR, timedelta(0))
@@ -348,7 +348,7 @@ def test_what_a_start_that_is_due_waits_for(
     waits: Waits, urge: Urge, hindrance: Hindrance | None
 ) -> None:
     """A run that may go on keeps everybody waiting; the rest gives in to force."""
-    expected = None if hindrance is None else Wait(hindrance, AT)
+    expected = None if hindrance is None else WaitUntil(hindrance, AT)
     assert decide_start(DUE, waits, urge) == expected
     assert decide_start(NOT_DUE, waits, Urge()) is NOT_DUE
     if urge.is_forced:

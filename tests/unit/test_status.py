@@ -9,7 +9,7 @@ import pytest
 from asyncamanda.core.agent.due import Disk, Witness
 from asyncamanda.core.agent.summary import Summary, judge_summary
 from asyncamanda.core.amanda.amandates import Rejected
-from asyncamanda.core.model import Attempt, DumpRecord, Outcome, Policy, Watch
+from asyncamanda.core.model import Attempt, DiskRule, DumpRecord, Outcome, Policy
 from asyncamanda.report.json import render_json
 from asyncamanda.report.status import (
     advise,
@@ -24,7 +24,7 @@ from asyncamanda.report.text import format_time
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 DAILY = Policy(DAY)
-NEWEST = Policy(DAY, Watch.NEWEST)
+NEWEST = Policy(DAY, DiskRule.NEWEST)
 EARLY = DAY * 0.97
 
 

@@ -14,12 +14,12 @@ from asyncamanda.core.agent.summary import (
     judge_summary,
     summarize,
 )
-from asyncamanda.core.model import Attempt, DumpRecord, Outcome, Policy, Watch
+from asyncamanda.core.model import Attempt, DiskRule, DumpRecord, Outcome, Policy
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 DAILY = Policy(DAY)
-NEWEST = Policy(DAY, Watch.NEWEST)
+NEWEST = Policy(DAY, DiskRule.NEWEST)
 FAILURES = (Outcome.FAILED, Outcome.INCOMPLETE, Outcome.KILLED, Outcome.REFUSED)
 CUT = (Outcome.LOST, Outcome.INTERRUPTED, Outcome.UNSEEN, Outcome.PAUSED)
 VAIN = (Outcome.UNREACHABLE, Outcome.LATER, Outcome.STOPPED)

@@ -8,7 +8,7 @@ from asyncamanda.core.conditions.inhibit import INHIBIT_ACTIONS, format_what
 from asyncamanda.core.conditions.links import has_default_route, parse_link
 from asyncamanda.core.conditions.networkmanager import (
     ActiveConnection,
-    Reach,
+    Connectivity,
     is_unmanaged,
     parse_connection,
     parse_metered,
@@ -23,7 +23,7 @@ from asyncamanda.core.conditions.power import (
     parse_display_device,
     parse_on_battery,
 )
-from asyncamanda.core.conditions.surroundings import Kind, Network
+from asyncamanda.core.conditions.surroundings import LinkKind, Network
 
 Attributes = Mapping[str, str]
 ON, OFF = {"type": "Mains", "online": "1"}, {"type": "Mains", "online": "0"}
@@ -151,18 +151,18 @@ def test_guesses_about_the_cost_count(value: object, is_metered: bool | None) ->
 @pytest.mark.parametrize(
     ("state", "reach"),
     [
-        (0, Reach.UNKNOWN),
-        (10, Reach.WAITING),
-        (20, Reach.WAITING),
-        (40, Reach.WAITING),
-        (50, Reach.CONNECTED),
-        (70, Reach.CONNECTED),
-        ("70", Reach.UNKNOWN),
-        (True, Reach.UNKNOWN),
-        (None, Reach.UNKNOWN),
+        (0, Connectivity.UNKNOWN),
+        (10, Connectivity.WAITING),
+        (20, Connectivity.WAITING),
+        (40, Connectivity.WAITING),
+        (50, Connectivity.CONNECTED),
+        (70, Connectivity.CONNECTED),
+        ("70", Connectivity.UNKNOWN),
+        (True, Connectivity.UNKNOWN),
+        (None, Connectivity.UNKNOWN),
     ],
 )
-def test_a_network_is_there_from_a_local_one_on(state: object, reach: Reach) -> None:
+def test_a_network_is_there_from_a_local_one_on(state: object, reach: Connectivity) -> None:
     """The server may be in the same room."""
     assert parse_reach({"State": state}) is reach
 
@@ -170,19 +170,19 @@ def test_a_network_is_there_from_a_local_one_on(state: object, reach: Reach) -> 
 @pytest.mark.parametrize(
     ("sort", "kind"),
     [
-        ("802-11-wireless", Kind.WIFI),
-        ("802-3-ethernet", Kind.ETHERNET),
-        ("gsm", Kind.WWAN),
-        ("cdma", Kind.WWAN),
-        ("bluetooth", Kind.WWAN),
-        ("vpn", Kind.VPN),
-        ("wireguard", Kind.VPN),
-        ("tun", Kind.VPN),
-        ("infiniband", Kind.OTHER),
-        ("something-new", Kind.OTHER),
+        ("802-11-wireless", LinkKind.WIFI),
+        ("802-3-ethernet", LinkKind.ETHERNET),
+        ("gsm", LinkKind.WWAN),
+        ("cdma", LinkKind.WWAN),
+        ("bluetooth", LinkKind.WWAN),
+        ("vpn", LinkKind.VPN),
+        ("wireguard", LinkKind.VPN),
+        ("tun", LinkKind.VPN),
+        ("infiniband", LinkKind.OTHER),
+        ("something-new", LinkKind.OTHER),
     ],
 )
-def test_a_connection_has_a_kind(sort: str, kind: Kind) -> None:
+def test_a_connection_has_a_kind(sort: str, kind: LinkKind) -> None:
     """By NetworkManager's type of it."""
     properties = {"Id": "Office", "Type": sort, "State": 2, "Devices": ["/d/1", "/"]}
     assert parse_connection(properties) == ActiveConnection(Network("Office", kind), ("/d/1",))
@@ -214,7 +214,7 @@ def test_what_is_no_network_is_left_out(changed: dict[str, object]) -> None:
 def test_a_plugin_of_any_type_is_a_vpn() -> None:
     """The flag says it."""
     properties = {"Id": "x", "Type": "l2tp", "State": 2, "Vpn": True, "Devices": None}
-    assert parse_connection(properties) == ActiveConnection(Network("x", Kind.VPN), ())
+    assert parse_connection(properties) == ActiveConnection(Network("x", LinkKind.VPN), ())
 
 
 def test_a_wire_in_a_bridge_is_a_network() -> None:
@@ -270,23 +270,23 @@ def test_a_device_is_unmanaged_if_that_is_said() -> None:
 @pytest.mark.parametrize(
     ("name", "attributes", "entries", "kind"),
     [
-        ("enp3s0", wired(), {"device"}, Kind.ETHERNET),
-        ("eth0", wired(), set(), Kind.ETHERNET),  # in a container
-        ("enp3s0", wired(), {"device", "brport", "master"}, Kind.ETHERNET),
-        ("wlan0", wired(), {"device", "phy80211"}, Kind.WIFI),
-        ("wlan0", wired(), {"device", "wireless"}, Kind.WIFI),
-        ("wlan0", wired("wlan"), {"device"}, Kind.WIFI),
-        ("wwan0", wired("wwan", type="65534", operstate="unknown"), {"device"}, Kind.WWAN),
-        ("bnep0", wired("bluetooth"), set(), Kind.WWAN),
-        ("wg0", wired("wireguard", type="65534", operstate="unknown"), set(), Kind.VPN),
-        ("tun0", wired(type="65534", operstate="unknown"), {"tun_flags"}, Kind.VPN),
-        ("tap0", wired(), {"tun_flags"}, Kind.VPN),
-        ("ppp0", wired("ppp", type="512", operstate="unknown"), set(), Kind.OTHER),
-        ("bond0", wired("bond"), set(), Kind.OTHER),
+        ("enp3s0", wired(), {"device"}, LinkKind.ETHERNET),
+        ("eth0", wired(), set(), LinkKind.ETHERNET),  # in a container
+        ("enp3s0", wired(), {"device", "brport", "master"}, LinkKind.ETHERNET),
+        ("wlan0", wired(), {"device", "phy80211"}, LinkKind.WIFI),
+        ("wlan0", wired(), {"device", "wireless"}, LinkKind.WIFI),
+        ("wlan0", wired("wlan"), {"device"}, LinkKind.WIFI),
+        ("wwan0", wired("wwan", type="65534", operstate="unknown"), {"device"}, LinkKind.WWAN),
+        ("bnep0", wired("bluetooth"), set(), LinkKind.WWAN),
+        ("wg0", wired("wireguard", type="65534", operstate="unknown"), set(), LinkKind.VPN),
+        ("tun0", wired(type="65534", operstate="unknown"), {"tun_flags"}, LinkKind.VPN),
+        ("tap0", wired(), {"tun_flags"}, LinkKind.VPN),
+        ("ppp0", wired("ppp", type="512", operstate="unknown"), set(), LinkKind.OTHER),
+        ("bond0", wired("bond"), set(), LinkKind.OTHER),
     ],
 )
 def test_a_link_that_is_up_is_a_network(
-    name: str, attributes: Attributes, entries: set[str], kind: Kind
+    name: str, attributes: Attributes, entries: set[str], kind: LinkKind
 ) -> None:
     """Of the kind that its folder shows."""
     assert parse_link(name, attributes, entries) == Network(name, kind)

@@ -17,13 +17,13 @@ from asyncamanda.core.amanda.amandates import Rejected, parse_amandates
 from asyncamanda.core.model import (
     EPOCH,
     Attempt,
+    DiskRule,
     DleVerdict,
     DumpRecord,
     DumpState,
     Outcome,
     Policy,
     Span,
-    Watch,
 )
 from asyncamanda.core.protocol.messages import Queued, Running
 from asyncamanda.core.values.printable import printable
@@ -45,7 +45,7 @@ MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 DAILY = Policy(DAY)
-NEWEST = Policy(DAY, Watch.NEWEST)
+NEWEST = Policy(DAY, DiskRule.NEWEST)
 
 
 def disk(name: str, ago: timedelta, level: int = 0) -> Disk:

@@ -7,8 +7,8 @@ import pytest
 
 from asyncamanda.core.protocol.tickets import (
     Claim,
-    Finding,
     Machine,
+    MachineFinding,
     clean_host_name,
     decide_machine,
     describe_dispute,
@@ -36,34 +36,34 @@ OPEN = renew(DISPUTED)
     ("known", "ticket", "found"),
     [
         # nobody is known
-        (None, "", Finding.FIRST),
-        (None, NEWEST, Finding.UNKNOWN),
-        (None, "nonsense", Finding.UNKNOWN),
+        (None, "", MachineFinding.FIRST),
+        (None, NEWEST, MachineFinding.UNKNOWN),
+        (None, "nonsense", MachineFinding.UNKNOWN),
         # the same machine
-        (KNOWN, NEWEST, Finding.SAME),
-        (UNWRITTEN, NEWEST, Finding.SAME),
+        (KNOWN, NEWEST, MachineFinding.SAME),
+        (UNWRITTEN, NEWEST, MachineFinding.SAME),
         # a crash
-        (UNWRITTEN, BEFORE, Finding.CUT),
-        (KNOWN, "", Finding.LOST),
-        (UNWRITTEN, "", Finding.LOST),
+        (UNWRITTEN, BEFORE, MachineFinding.CUT),
+        (KNOWN, "", MachineFinding.LOST),
+        (UNWRITTEN, "", MachineFinding.LOST),
         # the ledger was put back to an earlier state
-        (KNOWN, NEWER, Finding.UNKNOWN),
-        (UNWRITTEN, NEWER, Finding.UNKNOWN),
+        (KNOWN, NEWER, MachineFinding.UNKNOWN),
+        (UNWRITTEN, NEWER, MachineFinding.UNKNOWN),
         # a second machine
-        (KNOWN, BEFORE, Finding.SECOND),
-        (KNOWN, OLD, Finding.SECOND),
-        (UNWRITTEN, OLD, Finding.SECOND),
-        (KNOWN, FORGED, Finding.SECOND),
-        (KNOWN, "nonsense", Finding.SECOND),
-        (KNOWN, f"{NUMBER + 9}-short", Finding.SECOND),
+        (KNOWN, BEFORE, MachineFinding.SECOND),
+        (KNOWN, OLD, MachineFinding.SECOND),
+        (UNWRITTEN, OLD, MachineFinding.SECOND),
+        (KNOWN, FORGED, MachineFinding.SECOND),
+        (KNOWN, "nonsense", MachineFinding.SECOND),
+        (KNOWN, f"{NUMBER + 9}-short", MachineFinding.SECOND),
         # until it is settled, either
-        *((DISPUTED, ticket, Finding.SECOND) for ticket in (NEWEST, BEFORE, OLD, NEWER, "")),
+        *((DISPUTED, ticket, MachineFinding.SECOND) for ticket in (NEWEST, BEFORE, OLD, NEWER, "")),
         # and then whoever comes
-        *((OPEN, ticket, Finding.FIRST) for ticket in (NEWEST, BEFORE, OLD, NEWER, "")),
+        *((OPEN, ticket, MachineFinding.FIRST) for ticket in (NEWEST, BEFORE, OLD, NEWER, "")),
     ],
 )
 def test_who_comes_is_told_by_the_ticket(
-    known: Machine | None, ticket: str, found: Finding
+    known: Machine | None, ticket: str, found: MachineFinding
 ) -> None:
     """Where no other line of the client is open, and where the one that is does not answer."""
     assert decide_machine(known, ticket) is found
@@ -73,18 +73,23 @@ def test_who_comes_is_told_by_the_ticket(
 @pytest.mark.parametrize(
     ("known", "ticket", "unasked", "found"),
     [
-        (KNOWN, NEWEST, Finding.SAME, Finding.SAME),  # killed, or on another network by now
-        (UNWRITTEN, BEFORE, Finding.ASK, Finding.SECOND),
-        (KNOWN, "", Finding.ASK, Finding.SECOND),
-        (KNOWN, NEWER, Finding.ASK, Finding.SECOND),
-        (KNOWN, OLD, Finding.SECOND, Finding.SECOND),
-        (DISPUTED, NEWEST, Finding.SECOND, Finding.SECOND),
-        (None, "", Finding.FIRST, Finding.FIRST),
-        (OPEN, OLD, Finding.FIRST, Finding.FIRST),
+        (
+            KNOWN,
+            NEWEST,
+            MachineFinding.SAME,
+            MachineFinding.SAME,
+        ),  # killed, or on another network by now
+        (UNWRITTEN, BEFORE, MachineFinding.ASK, MachineFinding.SECOND),
+        (KNOWN, "", MachineFinding.ASK, MachineFinding.SECOND),
+        (KNOWN, NEWER, MachineFinding.ASK, MachineFinding.SECOND),
+        (KNOWN, OLD, MachineFinding.SECOND, MachineFinding.SECOND),
+        (DISPUTED, NEWEST, MachineFinding.SECOND, MachineFinding.SECOND),
+        (None, "", MachineFinding.FIRST, MachineFinding.FIRST),
+        (OPEN, OLD, MachineFinding.FIRST, MachineFinding.FIRST),
     ],
 )
 def test_a_machine_that_lives_elsewhere_meanwhile_is_another(
-    known: Machine | None, ticket: str, unasked: Finding, found: Finding
+    known: Machine | None, ticket: str, unasked: MachineFinding, found: MachineFinding
 ) -> None:
     """Only where the ticket leaves it open, the other line is asked first."""
     assert decide_machine(known, ticket, is_elsewhere=None) is unasked
@@ -106,7 +111,7 @@ def test_a_client_that_writes_nothing_down_stays_the_same() -> None:
     for number in range(5):
         machine = come(machine, first, NOW + number * SECOND)
         notes.append(machine.noted)
-    assert notes == ["", *[Finding.CUT.value] * 4]
+    assert notes == ["", *[MachineFinding.CUT.value] * 4]
     assert come(machine, machine.ticket, NOW).noted == ""
 
 
@@ -116,18 +121,18 @@ def test_of_two_copies_the_second_is_found_out_whatever_was_lost() -> None:
         for known in (None, KNOWN, OPEN):
             for held in (NEWEST, NEWER, ""):
                 machine = replace(come(known, held, at), is_written=True)
-                assert decide_machine(machine, machine.ticket) is Finding.SAME
+                assert decide_machine(machine, machine.ticket) is MachineFinding.SAME
                 if held:
-                    assert decide_machine(machine, held) is Finding.SECOND
+                    assert decide_machine(machine, held) is MachineFinding.SECOND
 
 
 def test_who_has_the_key_alone_is_found_out_by_the_clients_next_start() -> None:
     """It has no ticket, and so is taken for the client, until that comes with its own."""
     for is_written in (True, False):
         thief = replace(come(KNOWN, "", NOW), is_written=is_written)
-        assert thief.noted == Finding.LOST.value
-        assert decide_machine(thief, KNOWN.ticket) is Finding.SECOND
-        assert decide_machine(dispute(thief, "larch", NOW), thief.ticket) is Finding.SECOND
+        assert thief.noted == MachineFinding.LOST.value
+        assert decide_machine(thief, KNOWN.ticket) is MachineFinding.SECOND
+        assert decide_machine(dispute(thief, "larch", NOW), thief.ticket) is MachineFinding.SECOND
 
 
 def test_a_ticket_is_later_than_all_before() -> None:

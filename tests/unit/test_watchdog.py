@@ -13,8 +13,8 @@ from asyncamanda.core.dispatch.watchdog import (
     EndPart,
     KillRun,
     Sight,
-    Watch,
     WatchPolicy,
+    WatchState,
     shift_time,
     watch_run,
 )
@@ -34,7 +34,7 @@ OTHER = DumpSight("tower", 0)
 
 def follow(*sights: tuple[int, Sight]) -> list[tuple[int, Act]]:
     """Return what is done, and when, if these are seen at these seconds."""
-    watch, done = Watch(), []
+    watch, done = WatchState(), []
     for second, sight in sights:
         watch, acts = watch_run(watch, sight, POLICY, second * SECOND)
         done += [(second, act) for act in acts]

@@ -2,7 +2,7 @@
 
 import argparse
 
-from asyncamanda.client.doctor.examination import Examination
+from asyncamanda.client.doctor.examination import ClientExamination
 from asyncamanda.commands.options import add_common
 from asyncamanda.core.doctor.findings import conclude
 from asyncamanda.errors import Exit
@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     Raises what Examination.checks() raises.
     """
     checks = []
-    for check in Examination(arguments.config, read_clock()).checks():
+    for check in ClientExamination(arguments.config, read_clock()).checks():
         checks.append(check)
         if not arguments.json:
             print("\n".join(render_check(check, CLIENT_HEAD)), flush=True)

@@ -12,7 +12,7 @@ from asyncamanda.client.moments.moment import await_turn, find_hindrance
 from asyncamanda.client.moments.stale_watch import tell_stale
 from asyncamanda.client.start.settings import Plan, plan_configured
 from asyncamanda.client.state import skip_note as note
-from asyncamanda.client.state.assessment import Look, look_around
+from asyncamanda.client.state.assessment import Assessment, look_around
 from asyncamanda.client.state.summary import show_standing
 from asyncamanda.commands.options import add_common
 from asyncamanda.core.agent.due import NotDue
@@ -139,7 +139,7 @@ def _check_and_run(plan: Plan, options: RunOptions) -> Exit:
 
 
 def _back_up(
-    plan: Plan, look: Look, narrator: Narrator, options: RunOptions, *, is_talkative: bool
+    plan: Plan, look: Assessment, narrator: Narrator, options: RunOptions, *, is_talkative: bool
 ) -> Exit:
     """Let the agent back up, and say how that went. Raises what run_plan() raises."""
     if options.nudged and plan.moments:
@@ -166,7 +166,7 @@ def _back_up(
     return Exit.OK
 
 
-def _say_not_due(look: Look, reason: str, options: RunOptions, *, is_talkative: bool) -> Exit:
+def _say_not_due(look: Assessment, reason: str, options: RunOptions, *, is_talkative: bool) -> Exit:
     if options.json:
         value = {"outcome": "not due", **decision_value(look.decision, look.rejected, reason)}
         print(_render_answer(value, options))
@@ -178,7 +178,7 @@ def _say_not_due(look: Look, reason: str, options: RunOptions, *, is_talkative: 
 
 
 def _say_deferred(
-    plan: Plan, look: Look, deferral: Deferral, options: RunOptions, *, is_talkative: bool
+    plan: Plan, look: Assessment, deferral: Deferral, options: RunOptions, *, is_talkative: bool
 ) -> Exit:
     """Say why the moment is not a good one. Raises StaleError if the last backup is too old."""
     why = explain_deferred(deferral.because)
@@ -201,7 +201,7 @@ def _render_answer(value: dict[str, object], options: RunOptions) -> str:
     return render_event("finished", value) if options.stream else render_json(value)
 
 
-def _rehearse(plan: Plan, look: Look, reason: str, options: RunOptions) -> Exit:
+def _rehearse(plan: Plan, look: Assessment, reason: str, options: RunOptions) -> Exit:
     if options.json:
         value = {"outcome": "dry run", **decision_value(look.decision, look.rejected, reason)}
         print(render_json(value))
@@ -238,14 +238,14 @@ def _say_result(attempt: Attempt, options: RunOptions) -> None:
         print_folded(describe_attempt(attempt))
 
 
-def _judge_held(plan: Plan, look: Look, error: HeldError) -> AsyncamandaError:
+def _judge_held(plan: Plan, look: Assessment, error: HeldError) -> AsyncamandaError:
     """Return what it comes to that another start holds the lock, told where that is news."""
     if error.is_excuse or not look.is_stale:
         return error
     return _stale_if(look, error, is_known=not tell_stale(plan, look, error.message))
 
 
-def _stale_if(look: Look, error: LaterError, *, is_known: bool = False) -> AsyncamandaError:
+def _stale_if(look: Assessment, error: LaterError, *, is_known: bool = False) -> AsyncamandaError:
     """Return `error`, or what polite waiting must not hide."""
     if not look.is_stale:
         return error

@@ -12,7 +12,7 @@ from asyncamanda.commands.asking import is_agreed
 from asyncamanda.commands.options import add_common
 from asyncamanda.commands.telling import tell
 from asyncamanda.config.client import candidate_files, load_client_config
-from asyncamanda.core.schedule.cron import Kind
+from asyncamanda.core.schedule.cron import ScheduleKind
 from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import Exit, RefusedError, UsageError
 from asyncamanda.report.json import render_json, time_value
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", choices=("install", "remove", "show"), help="what to do")
     parser.add_argument(
         "--kind",
-        choices=[*Kind],
+        choices=[*ScheduleKind],
         help="what starts the agent (default: systemd if it runs, else anacron, else cron)",
     )
     parser.add_argument("--dry-run", action="store_true", help="only show what would be done")
@@ -73,7 +73,7 @@ def _check(arguments: argparse.Namespace) -> None:
 def _install(arguments: argparse.Namespace) -> None:
     candidates = candidate_files(dict(os.environ), arguments.config)
     path, settings = load_client_config(candidates)
-    kind = Kind(arguments.kind) if arguments.kind else None
+    kind = ScheduleKind(arguments.kind) if arguments.kind else None
     plan = schedule.plan_install(kind, schedule.find_own_program(), settings, path)
     is_wanted = False
     if plan.is_needed:

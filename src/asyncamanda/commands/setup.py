@@ -13,7 +13,7 @@ from asyncamanda.client.schedule import install as schedule
 from asyncamanda.client.schedule.machine import choose_kind
 from asyncamanda.client.setup import clienttoml, hostkey
 from asyncamanda.client.setup import keys as setup
-from asyncamanda.client.setup.hostkey import Known, Offer, Place
+from asyncamanda.client.setup.hostkey import KnownHostKey, Offer, Place
 from asyncamanda.client.setup.options import DEFAULT_INTERVAL, Said, Wishes, read_wishes
 from asyncamanda.client.setup.probe import ask_standing
 from asyncamanda.commands.admission import OTHER_NAME, Applicant, be_let_in
@@ -32,7 +32,7 @@ from asyncamanda.errors import (
     UsageError,
 )
 from asyncamanda.system.clock import now as read_clock
-from asyncamanda.system.steps import Step, make_step, plan_link
+from asyncamanda.system.steps import SetupStep, make_step, plan_link
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -178,7 +178,7 @@ def _read_wishes(arguments: argparse.Namespace) -> Wishes:
     return read_wishes(said, os.path.exists)
 
 
-def _see_to(step: Step) -> None:
+def _see_to(step: SetupStep) -> None:
     """Make `step` so, and say whether that was needed."""
     if step.is_so():
         tell(f"already done: {step.what}")
@@ -190,7 +190,7 @@ def _see_to(step: Step) -> None:
 # -- the server's host key
 
 
-def _scan(place: Place, known: Known) -> Offer:
+def _scan(place: Place, known: KnownHostKey) -> Offer:
     """Return what the server offers, or what is `known` where it does not answer."""
     try:
         return hostkey.scan_keys(place)

@@ -1,8 +1,8 @@
 """What several commands print of a look."""
 
-from asyncamanda.client.state.assessment import Look
+from asyncamanda.client.state.assessment import Assessment
 from asyncamanda.core.agent.due import Due, Witness
-from asyncamanda.core.conditions.judge import Finding
+from asyncamanda.core.conditions.judge import ConditionFinding
 from asyncamanda.core.values.printable import printable
 from asyncamanda.report.page import print_folded
 from asyncamanda.report.table import print_table
@@ -15,7 +15,7 @@ from asyncamanda.report.text import (
 )
 
 
-def print_disks(look: Look) -> None:
+def print_disks(look: Assessment) -> None:
     """Print a row for each disk, if there is one."""
     if look.decision.disks:
         rows = [describe_disk(verdict, look.now) for verdict in look.decision.disks]
@@ -25,7 +25,7 @@ def print_disks(look: Look) -> None:
         print()
 
 
-def print_conditions(look: Look, findings: tuple[Finding, ...]) -> None:
+def print_conditions(look: Assessment, findings: tuple[ConditionFinding, ...]) -> None:
     """Print a row for each condition that is set, in the order in which they stop applying."""
     if findings:
         if not look.decision.disks:
@@ -35,7 +35,7 @@ def print_conditions(look: Look, findings: tuple[Finding, ...]) -> None:
         print()
 
 
-def print_oddities(look: Look) -> None:
+def print_oddities(look: Assessment) -> None:
     """Print a line for whatever is odd."""
     for oddity in explain_oddities(look.decision, look.rejected, look.witness):
         print_folded(f"amandates: {oddity}")
@@ -47,7 +47,7 @@ def print_oddities(look: Look) -> None:
         print_folded(f"memory: {explain_differences(look.differences)}")
 
 
-def print_waits(look: Look) -> None:
+def print_waits(look: Assessment) -> None:
     """Print a line for whatever keeps a run waiting."""
     for until, why in (
         (look.next_try_at, "the last run did not include it"),

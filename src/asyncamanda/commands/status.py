@@ -6,7 +6,7 @@ from datetime import datetime
 
 from asyncamanda.client.schedule.install import look_at_schedule
 from asyncamanda.client.start.settings import find_summary, may_remember, plan_configured
-from asyncamanda.client.state.assessment import Look, find_holder, look_around
+from asyncamanda.client.state.assessment import Assessment, find_holder, look_around
 from asyncamanda.client.state.summary import read_summary, summarize_look
 from asyncamanda.commands.options import add_common
 from asyncamanda.commands.show import print_oddities
@@ -37,7 +37,7 @@ class _Seen:
     """What is known; without a `look` it is what the agent's last start left for everybody."""
 
     summary: Summary
-    look: Look | None = None
+    look: Assessment | None = None
     holder: Holder | None = None
 
 

@@ -27,7 +27,7 @@ from asyncamanda.config.reader import (
 )
 from asyncamanda.core.conditions.judge import Conditions, Pause
 from asyncamanda.core.conditions.windows import Window
-from asyncamanda.core.model import Policy, Watch
+from asyncamanda.core.model import DiskRule, Policy
 from asyncamanda.core.ssh import argv as sshargv
 from asyncamanda.core.ssh.argv import SshOptions, Target, parse_target
 from asyncamanda.errors import ConfigurationError, NotYoursError
@@ -72,7 +72,7 @@ class ClientConfig:
     key: Path | None = None
     password_file: Path | None = None
     amandates: Path = Path("/var/lib/amanda/amandates")
-    watch: Watch = Watch.EACH
+    watch: DiskRule = DiskRule.EACH
     disks: tuple[str, ...] = ()
     forget_after: timedelta | None = None
     stale_after: timedelta | None = None
@@ -255,7 +255,7 @@ _CLIENT_KEYS: Keys = {
     "key": read_path,
     "password_file": read_path,
     "amandates": read_path,
-    "watch": one_of(Watch),
+    "watch": one_of(DiskRule),
     "disks": texts_like("a list of disks as the disklist names them", '["/home", "/etc"]'),
     "forget_after": read_span,
     "stale_after": read_span,

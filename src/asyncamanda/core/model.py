@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 
 
-class Watch(Enum):
+class DiskRule(Enum):
     """Which disks have to be fresh."""
 
     NEWEST = "newest"  # any disk's newest dump counts: the rule of the classic form
@@ -53,7 +53,7 @@ class Policy:
     """
 
     interval: timedelta
-    watch: Watch = Watch.EACH
+    watch: DiskRule = DiskRule.EACH
     disks: tuple[str, ...] = ()
     forget_after: timedelta = timedelta(days=30)
     stale_after: timedelta = timedelta(days=7)
@@ -208,7 +208,7 @@ class Memory:
 
 
 class DumpState(Enum):
-    """What became of one DLE in one run, by the server's word."""
+    """The result of one DLE in one run, according to the server."""
 
     STORED = "stored"  # on a volume
     HELD = "held"  # whole, in the holding disk
@@ -225,14 +225,14 @@ class DumpState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class DleVerdict:
-    """What became of one DLE in one run.
+    """The result of one DLE in one run.
 
     `timestamp` is the dump's, 14 digits in the server's local time: its run's, and an older
     one's where a run only brought a held dump to a volume. `level` is None where nobody
     said. `kilobytes` is the dump's size before compression. `has_begun` says that the client
     may have been at it, so that its snapshot may claim what the server does not have.
-    `has_failed_since`: the server has the dump, and a later attempt of the same run came to
-    nothing, so that the snapshot may claim more than that. `dumped_at` is when its run began, by
+    `has_failed_since`: the server has the dump, and a later attempt of the same run failed,
+    so that the snapshot may claim more than that. `dumped_at` is when its run began, by
     the server's clock and not by a timestamp; None where that is not known yet.
     """
 

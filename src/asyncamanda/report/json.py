@@ -6,7 +6,7 @@ from typing import assert_never
 
 from asyncamanda.core.agent.due import Decision, DiskVerdict, NotDue
 from asyncamanda.core.amanda.amandates import Rejected
-from asyncamanda.core.conditions.judge import Deferred, Finding
+from asyncamanda.core.conditions.judge import ConditionFinding, Deferred
 from asyncamanda.core.model import Attempt, DumpRecord
 from asyncamanda.core.protocol.messages import Progress, Queued, Running
 
@@ -98,7 +98,7 @@ def deferred_value(deferred: Deferred) -> dict[str, object]:
     }
 
 
-def finding_value(finding: Finding) -> dict[str, object]:
+def finding_value(finding: ConditionFinding) -> dict[str, object]:
     """Return what one condition finds."""
     return {
         "condition": finding.condition.value,

@@ -13,7 +13,7 @@ from asyncamanda.core.values.printable import printable_lines
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Metrics:
     """How the backup stands at `looked_at`.
 
     `confirmed` has each disk's last confirmed dump; the last attempt is None where there was none.
@@ -31,7 +31,7 @@ class Standing:
 _Sample = tuple[str, float]  # labels, as they are written, and the value
 
 
-def render_prometheus(standing: Standing) -> str:
+def render_prometheus(standing: Metrics) -> str:
     """Return the whole file."""
     return "".join(
         f"# HELP asyncamanda_{name} {words}\n# TYPE asyncamanda_{name} gauge\n"
@@ -41,7 +41,7 @@ def render_prometheus(standing: Standing) -> str:
     )
 
 
-def _metrics(standing: Standing) -> Iterator[tuple[str, str, list[_Sample]]]:
+def _metrics(standing: Metrics) -> Iterator[tuple[str, str, list[_Sample]]]:
     disks = {_label("disk", disk): at.timestamp() for disk, at in standing.confirmed.items()}
     attempted, outcome = standing.attempted_at, standing.outcome
     yield "last_confirmed_timestamp_seconds", "Start of the last confirmed dump.", [*disks.items()]

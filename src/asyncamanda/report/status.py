@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from asyncamanda.core.agent.due import DiskVerdict, Due, NotDue, Standing, Witness
+from asyncamanda.core.agent.due import BackupStanding, DiskVerdict, Due, NotDue, Witness
 from asyncamanda.core.agent.summary import State, Status, Summary, due_at, find_never
 from asyncamanda.core.amanda.amandates import Rejected
-from asyncamanda.core.model import Attempt, Outcome, Policy, Watch
+from asyncamanda.core.model import Attempt, DiskRule, Outcome, Policy
 from asyncamanda.core.values.interval import format_interval, format_rough
 from asyncamanda.core.values.printable import printable
 from asyncamanda.core.values.size import format_size
@@ -43,7 +43,11 @@ _AFTER = {
     Outcome.KILLED: "ask the server's administrator who ended it; the next start backs up again",
     Outcome.REFUSED: "`asyncamanda doctor`, as root, shows what is refused and how to fix it",
 }
-_ORDER = (Standing.NEVER, Standing.OVERDUE, Standing.FRESH)  # the worst first, then all others
+_ORDER = (
+    BackupStanding.NEVER,
+    BackupStanding.OVERDUE,
+    BackupStanding.FRESH,
+)  # the worst first, then all others
 
 
 def format_when(moment: datetime, now: datetime) -> str:
@@ -89,10 +93,10 @@ def _tell_well(summary: Summary, status: Status, now: datetime) -> str:
     assert decision.last_at  # or all would be parked
     age = format_rough(now - decision.last_at)
     following = f"the next is due {format_when(decision.until, now)}"
-    if summary.policy.watch is Watch.NEWEST:
+    if summary.policy.watch is DiskRule.NEWEST:
         return f"the newest backup is {age} old; {following}"
     confirms = " confirmed by the server" if summary.witness is Witness.SERVER else ""
-    is_all = all(verdict.standing is Standing.FRESH for verdict in decision.disks)
+    is_all = all(verdict.standing is BackupStanding.FRESH for verdict in decision.disks)
     every = "every disk" if is_all else "every required disk"
     return f"{every} has a backup{confirms}, the oldest {age} old; {following}"
 
@@ -102,7 +106,7 @@ def _tell_stale(summary: Summary, status: Status, now: datetime) -> str:
     if decision.last_at is None:
         return f"no backup since this client was set up {format_ago(summary.since, now)}"
     names = "any disk"
-    if policy.watch is Watch.EACH:
+    if policy.watch is DiskRule.EACH:
         names = name_disks(
             [v.disk.name for v in decision.disks if _is_behind(v, now - policy.stale_after)]
         )
@@ -113,9 +117,11 @@ def _tell_stale(summary: Summary, status: Status, now: datetime) -> str:
 def _is_behind(verdict: DiskVerdict, limit: datetime) -> bool:
     """Return whether a disk that is waited for has no backup since `limit`."""
     last = verdict.disk.last
-    if verdict.standing is Standing.NEVER:
+    if verdict.standing is BackupStanding.NEVER:
         return True
-    return verdict.standing is Standing.OVERDUE and last is not None and last.started_at < limit
+    return (
+        verdict.standing is BackupStanding.OVERDUE and last is not None and last.started_at < limit
+    )
 
 
 def _tell_failing(status: Status, now: datetime) -> str:
@@ -143,14 +149,14 @@ def _tell_overdue(policy: Policy, status: Status, now: datetime) -> str:
     last_at = status.decision.last_at
     assert last_at  # or there would be no backup known
     wanted, age = f"one is due every {format_interval(policy.interval)}", now - last_at
-    if policy.watch is Watch.NEWEST:
+    if policy.watch is DiskRule.NEWEST:
         return f"the newest backup is {format_rough(age)} old, and {wanted}"
     names = name_disks(_overdue(status))
     return f"{names} ({wanted}); the oldest backup is {format_rough(age)} old"
 
 
 def _overdue(status: Status) -> list[str]:
-    return [v.disk.name for v in status.decision.disks if v.standing is Standing.OVERDUE]
+    return [v.disk.name for v in status.decision.disks if v.standing is BackupStanding.OVERDUE]
 
 
 def _last_try(status: Status, now: datetime) -> str:
@@ -178,14 +184,14 @@ def describe_disks(status: Status, policy: Policy, now: datetime) -> list[str]:
     return [_describe_disk(verdict, policy, now) for verdict in verdicts]
 
 
-def _rank(standing: Standing) -> int:
+def _rank(standing: BackupStanding) -> int:
     return _ORDER.index(standing) if standing in _ORDER else len(_ORDER)
 
 
 def _describe_disk(verdict: DiskVerdict, policy: Policy, now: datetime) -> str:
     name, last = printable(verdict.disk.name), verdict.disk.last
     if last is None:
-        never = verdict.standing is Standing.NEVER
+        never = verdict.standing is BackupStanding.NEVER
         return f"{name}: {'no backup known' if never else verdict.standing.value}"
     parts = [f"level {last.level}" if last.level else "full"]
     if last.kilobytes:
@@ -193,9 +199,9 @@ def _describe_disk(verdict: DiskVerdict, policy: Policy, now: datetime) -> str:
     parts.append(format_ago(last.started_at, now))
     line = f"{name}: {', '.join(parts)}"
     if due := due_at(verdict, policy):
-        word = "next" if verdict.standing is Standing.FRESH else "due since"
+        word = "next" if verdict.standing is BackupStanding.FRESH else "due since"
         return f"{line}; {word} {format_when(due, now)}"
-    if verdict.standing in {Standing.FRESH, Standing.OVERDUE}:  # where any disk counts
+    if verdict.standing in {BackupStanding.FRESH, BackupStanding.OVERDUE}:  # where any disk counts
         return line
     return f"{line}; {verdict.standing.value}"
 

@@ -4,25 +4,25 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from asyncamanda.core.agent.due import (
+    BackupStanding,
     Decision,
     Disk,
     DiskVerdict,
     Due,
     NotDue,
-    Standing,
     Witness,
     is_all_parked,
 )
 from asyncamanda.core.amanda.amandates import Rejected
-from asyncamanda.core.conditions.judge import Finding
+from asyncamanda.core.conditions.judge import ConditionFinding
 from asyncamanda.core.model import (
     Attempt,
+    DiskRule,
     DleVerdict,
     DumpRecord,
     DumpState,
     Outcome,
     Policy,
-    Watch,
 )
 from asyncamanda.core.protocol.messages import Queued, Running
 from asyncamanda.core.values.interval import format_age, format_interval
@@ -54,7 +54,7 @@ def explain_decision(
     """Return the verdict with its reason, in one sentence; `witness` is by whose word it is."""
     if is_all_parked(decision):
         return _explain_parked(decision)
-    parked = [v.disk.name for v in decision.disks if v.standing is Standing.PARKED]
+    parked = [v.disk.name for v in decision.disks if v.standing is BackupStanding.PARKED]
     beside = f"; {PARKED}: {name_disks(parked)}" if parked else ""
     return _explain_decision(decision, policy, now, witness) + beside
 
@@ -76,7 +76,7 @@ def _explain_decision(decision: Decision, policy: Policy, now: datetime, witness
     if isinstance(decision, NotDue):
         assert decision.last_at  # else all is parked
         ago = format_age(now - decision.last_at)
-        newest = policy.watch is Watch.NEWEST
+        newest = policy.watch is DiskRule.NEWEST
         what = (
             f"the newest dump is {ago} old" if newest else f"no disk's backup is older than {ago}"
         )
@@ -89,11 +89,11 @@ def _explain_decision(decision: Decision, policy: Policy, now: datetime, witness
             Witness.AMANDATES: "due: never backed up: amandates lists no disk",
             Witness.SERVER: "due: the server's disklist has no disk of this client",
         }[witness]
-    if policy.watch is Watch.NEWEST and decision.last_at:
+    if policy.watch is DiskRule.NEWEST and decision.last_at:
         ago = format_age(now - decision.last_at)
         return f"due: the newest dump of any disk is {ago} old, and {wanted_every}"
-    never = [v.disk.name for v in decision.disks if v.standing is Standing.NEVER]
-    overdue = [v.disk.name for v in decision.disks if v.standing is Standing.OVERDUE]
+    never = [v.disk.name for v in decision.disks if v.standing is BackupStanding.NEVER]
+    overdue = [v.disk.name for v in decision.disks if v.standing is BackupStanding.OVERDUE]
     reasons = []
     if never:
         backup = "confirmed backup" if witness is Witness.SERVER else "backup that counts"
@@ -125,7 +125,7 @@ def explain_oddities(
         *_remark("dated in the future, no evidence of a backup", _dates(verdicts, "in_future")),
         *_remark(distrusted, _dates(verdicts, "distrusted")),
     ]
-    forgotten = [v.disk.name for v in verdicts if v.standing is Standing.FORGOTTEN]
+    forgotten = [v.disk.name for v in verdicts if v.standing is BackupStanding.FORGOTTEN]
     if forgotten:
         remarks.append(
             f"no longer required, much older than the other disks: {name_disks(forgotten)}"
@@ -167,7 +167,7 @@ def describe_disk(verdict: DiskVerdict, now: datetime) -> tuple[str, str, str, s
     )
 
 
-def describe_finding(finding: Finding, now: datetime) -> tuple[str, str, str, str]:
+def describe_finding(finding: ConditionFinding, now: datetime) -> tuple[str, str, str, str]:
     """Return a row: condition, what is found, whether it holds back, and when it gives in."""
     word = "fine"
     if finding.holds:

@@ -38,7 +38,7 @@ class Unavailable(Exception):  # noqa: N818 - an expected outcome, not an error
     """The bus, or what was asked for on it, is not there or does not answer: says why."""
 
 
-class Refused(Unavailable):
+class BusRefused(Unavailable):
     """The bus or the service answered with an error: `name` is D-Bus's for it."""
 
     def __init__(self, name: str, message: str) -> None:
@@ -122,7 +122,7 @@ class Bus:
                 continue  # a signal, or what came too late
             if answer.header.message_type is MessageType.error:
                 text = answer.body[0] if answer.body and isinstance(answer.body[0], str) else ""
-                raise Refused(str(fields.get(HeaderFields.error_name)), text)
+                raise BusRefused(str(fields.get(HeaderFields.error_name)), text)
             return tuple(answer.body)
 
     def _receive(self, until: float) -> Message:

@@ -23,7 +23,7 @@ LINK = Path("/usr/local/bin/asyncamanda")
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class SetupStep:
     """Something that is to be so: in words, whether it is, and how to make it so."""
 
     what: str
@@ -31,7 +31,7 @@ class Step:
     make: Callable[[], None]
 
 
-def make_step(step: Step) -> None:
+def make_step(step: SetupStep) -> None:
     """Make `step` so. Raises AsyncamandaError with what stood in the way."""
     try:
         step.make()
@@ -41,7 +41,7 @@ def make_step(step: Step) -> None:
         raise cannot(step, None)
 
 
-def cannot(step: Step, error: OSError | None) -> AsyncamandaError:
+def cannot(step: SetupStep, error: OSError | None) -> AsyncamandaError:
     """Return the error for a step that failed, or that changed nothing."""
     return RefusedError(
         "step-failed",
@@ -50,27 +50,27 @@ def cannot(step: Step, error: OSError | None) -> AsyncamandaError:
     )
 
 
-def plan_folder(path: Path, account: pwd.struct_passwd, mode: int) -> Step:
+def plan_folder(path: Path, account: pwd.struct_passwd, mode: int) -> SetupStep:
     """Return the step after which `path` is a folder of the account's, with this mode."""
-    return Step(
+    return SetupStep(
         f"{path} is a folder of {account.pw_name}'s, mode {mode:04o}",
         lambda: is_like(path, account, stat.S_IFDIR | mode),
         lambda: _make_folder(path, account, mode),
     )
 
 
-def plan_file(path: Path, account: pwd.struct_passwd, mode: int) -> Step:
+def plan_file(path: Path, account: pwd.struct_passwd, mode: int) -> SetupStep:
     """Return the step after which `path` is a file of the account's, with this mode."""
-    return Step(
+    return SetupStep(
         f"{path} is a file of {account.pw_name}'s, mode {mode:04o}",
         lambda: is_like(path, account, stat.S_IFREG | mode),
         lambda: _make_file(path, account, mode),
     )
 
 
-def plan_link(who: str) -> Step:
+def plan_link(who: str) -> SetupStep:
     """Return the step after which `who`, in words, finds this program."""
-    return Step(
+    return SetupStep(
         f"{who} finds asyncamanda: {LINK} leads to it",
         lambda: shutil.which("asyncamanda", path=SEARCHED) is not None,
         _link_program,

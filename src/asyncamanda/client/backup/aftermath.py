@@ -11,8 +11,8 @@ from asyncamanda.client.notify import channels as telling
 from asyncamanda.client.notify.channels import PingKind
 from asyncamanda.client.start.folders import make_folder
 from asyncamanda.client.start.settings import Plan
-from asyncamanda.client.state.assessment import LOCK_NAME, Look, look_around
-from asyncamanda.client.state.context import Start
+from asyncamanda.client.state.assessment import LOCK_NAME, Assessment, look_around
+from asyncamanda.client.state.context import StartContext
 from asyncamanda.client.state.memory import read_memory, write_memory
 from asyncamanda.client.state.summary import leave_attempt, show_standing
 from asyncamanda.core.agent.alerts import (
@@ -45,7 +45,7 @@ from asyncamanda.system.locks import Held, hold_lock
 class Aftermath:
     """What follows from one start's end; nothing here changes how that was."""
 
-    def __init__(self, start: Start) -> None:
+    def __init__(self, start: StartContext) -> None:
         self._plan = start.plan
         self._before = start.look
         self._narrator = start.narrator
@@ -88,7 +88,7 @@ class Aftermath:
         last = memory.attempts[-1:]
         return last[0] if last != self._before.memory.attempts[-1:] else None
 
-    def _plan_wait(self, look: Look, attempt: Attempt | None) -> Memory:
+    def _plan_wait(self, look: Assessment, attempt: Attempt | None) -> Memory:
         memory = look.memory
         is_settled = isinstance(look.decision, NotDue) and not look.is_contact_due
         if is_settled:
@@ -104,7 +104,7 @@ class Aftermath:
         seen = fingerprint(look_at_surroundings())
         return note_wait(memory, self._plan.moments, seen, self.deferred)
 
-    def _tell(self, look: Look, attempt: Attempt | None) -> dict[str, BackupState]:
+    def _tell(self, look: Assessment, attempt: Attempt | None) -> dict[str, BackupState]:
         """Tell whom it concerns; return what each channel was told by now."""
         failure = standing_failure(look.memory, look.decision)
         outcome = judge_outcome(attempt.outcome if attempt else None, look.decision, failure)
@@ -133,7 +133,7 @@ class Aftermath:
                 self._narrator.note(f"{each.channel} could not be notified: {each.problem}")
         return told
 
-    def _say_end(self, look: Look, attempt: Attempt | None, detail: str) -> None:
+    def _say_end(self, look: Assessment, attempt: Attempt | None, detail: str) -> None:
         """Say in the journal, and to the watchdog, how it ended, if it came to anything."""
         if attempt:
             write_journal(
@@ -154,7 +154,7 @@ class Aftermath:
         if sent and sent.problem:
             self._narrator.note(f"the ping failed: {sent.problem}")
 
-    def _choose_ping(self, look: Look, attempt: Attempt | None) -> PingKind | None:
+    def _choose_ping(self, look: Assessment, attempt: Attempt | None) -> PingKind | None:
         """Return what the watchdog is to hear of it, None for nothing."""
         if isinstance(self.error, NotStoredError) or (attempt and attempt.outcome in FAILURES):
             return PingKind.FAILURE

@@ -10,16 +10,16 @@ from asyncamanda.client.backup import by_gate as gate
 from asyncamanda.client.backup.aftermath import Aftermath
 from asyncamanda.client.moments.moment import Guard, judge_moment
 from asyncamanda.client.start.folders import make_folder, unwritable
-from asyncamanda.client.start.narrator import Narrator
+from asyncamanda.client.start.narrator import StartNarrator
 from asyncamanda.client.start.settings import Moments, Plan
-from asyncamanda.client.state.assessment import LOCK_NAME, Look, look_around
-from asyncamanda.client.state.context import Start
+from asyncamanda.client.state.assessment import LOCK_NAME, Assessment, look_around
+from asyncamanda.client.state.context import StartContext
 from asyncamanda.client.state.memory import set_aside, write_memory
 from asyncamanda.core.agent.due import NotDue, force_due
 from asyncamanda.core.agent.hanging import explain_state, is_excuse
 from asyncamanda.core.agent.remember import last_run, note_end
 from asyncamanda.core.agent.retry import fingerprint
-from asyncamanda.core.agent.starting import Hindrance, Urge, Wait, decide_start, heed_retry
+from asyncamanda.core.agent.starting import Hindrance, Urge, WaitUntil, decide_start, heed_retry
 from asyncamanda.core.conditions.judge import Deferred, Go, explain_deferred
 from asyncamanda.core.model import Attempt, Outcome
 from asyncamanda.core.values.interval import format_age
@@ -46,7 +46,7 @@ class Deferral:
     is_news: bool
 
 
-def back_up(plan: Plan, narrator: Narrator, urge: Urge) -> Attempt | NotDue | Deferral:
+def back_up(plan: Plan, narrator: StartNarrator, urge: Urge) -> Attempt | NotDue | Deferral:
     """Back up, if that is due or forced and the moment is good, and return how it went.
 
     Raises LaterError (running already, unreachable, put off by the server, the end not seen),
@@ -66,7 +66,7 @@ def back_up(plan: Plan, narrator: Narrator, urge: Urge) -> Attempt | NotDue | De
             )
         if look.differences:
             narrator.tell(explain_differences(look.differences))
-        start = Start(plan, look, narrator, stop)
+        start = StartContext(plan, look, narrator, stop)
         aftermath = Aftermath(start)
         try:
             return _decide(start, urge, aftermath)
@@ -77,13 +77,13 @@ def back_up(plan: Plan, narrator: Narrator, urge: Urge) -> Attempt | NotDue | De
             aftermath.settle()
 
 
-def _decide(start: Start, urge: Urge, aftermath: Aftermath) -> Attempt | NotDue | Deferral:
+def _decide(start: StartContext, urge: Urge, aftermath: Aftermath) -> Attempt | NotDue | Deferral:
     """Back up, unless something speaks against it."""
     plan, look = start.plan, start.look
     match decide_start(look.decision, look.waits, urge):
         case NotDue() as not_due:
             return _greet(start, not_due, urge) if look.is_contact_due else not_due
-        case Wait() as wait:
+        case WaitUntil() as wait:
             raise _explain_wait(plan, look, wait)
     if not urge.is_forced and (deferral := _find_hindrance(plan, look, urge, aftermath)):
         return deferral
@@ -95,7 +95,7 @@ def _decide(start: Start, urge: Urge, aftermath: Aftermath) -> Attempt | NotDue 
         return direct.back_up(replace(start, look=look), guard)
 
 
-def _greet(start: Start, decision: NotDue, urge: Urge) -> Attempt | NotDue:
+def _greet(start: StartContext, decision: NotDue, urge: Urge) -> Attempt | NotDue:
     """Hear what the gate's server says by now, and back up if that is due by it.
 
     Nothing is due by what is known, so a bad moment, and a server that cannot be reached or has no
@@ -114,14 +114,16 @@ def _greet(start: Start, decision: NotDue, urge: Urge) -> Attempt | NotDue:
         return after.decision
 
 
-def _is_good_moment(moments: Moments, look: Look, urge: Urge) -> bool:
+def _is_good_moment(moments: Moments, look: Assessment, urge: Urge) -> bool:
     """Return whether no condition, and no wait, speaks against greeting the server now."""
     surroundings, moment = judge_moment(moments, look)
     waits = look.retry_at and fingerprint(surroundings) == look.memory.seen and not urge.is_hasty
     return isinstance(moment, Go) and not waits
 
 
-def _find_hindrance(plan: Plan, look: Look, urge: Urge, aftermath: Aftermath) -> Deferral | None:
+def _find_hindrance(
+    plan: Plan, look: Assessment, urge: Urge, aftermath: Aftermath
+) -> Deferral | None:
     """Return why the moment is not a good one, remembered; None if it is.
 
     Raises EverydayError if the last attempt was unsuccessful lately, and nothing has changed since.
@@ -143,7 +145,7 @@ def _find_hindrance(plan: Plan, look: Look, urge: Urge, aftermath: Aftermath) ->
     return None
 
 
-def _waiting(plan: Plan, look: Look, until: datetime) -> EverydayError:
+def _waiting(plan: Plan, look: Assessment, until: datetime) -> EverydayError:
     last = look.memory.attempts[-1] if look.memory.attempts else None
     why = f"the last try ended with: {describe_attempt(last)}" if last else "tried recently"
     sooner = ", or when power or network changes" if plan.moments else ""
@@ -203,7 +205,7 @@ def _unsettled(last: Attempt | None, settles_at: datetime) -> LaterError:
     )
 
 
-def _explain_wait(plan: Plan, look: Look, wait: Wait) -> LaterError:
+def _explain_wait(plan: Plan, look: Assessment, wait: WaitUntil) -> LaterError:
     """Return the error for a start that is due, and that is not to be tried yet."""
     match wait.hindrance:
         case Hindrance.UNSETTLED:
@@ -220,7 +222,7 @@ def _explain_wait(plan: Plan, look: Look, wait: Wait) -> LaterError:
             assert_never(wait.hindrance)
 
 
-def _tried_lately(plan: Plan, look: Look, until: datetime) -> EverydayError:
+def _tried_lately(plan: Plan, look: Assessment, until: datetime) -> EverydayError:
     last = last_run(look.memory)
     assert last  # or nothing would have been tried
     named = name_disks(look.decision.wanted) or "any disk of this client"

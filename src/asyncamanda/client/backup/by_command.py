@@ -10,8 +10,8 @@ from asyncamanda import quick
 from asyncamanda.client.gate.faults import explain_not_connected
 from asyncamanda.client.moments.moment import Guard
 from asyncamanda.client.start.settings import Plan, find_password, warn_of_password
-from asyncamanda.client.state.assessment import Look, read_disks
-from asyncamanda.client.state.context import Start
+from asyncamanda.client.state.assessment import Assessment, read_disks
+from asyncamanda.client.state.context import StartContext
 from asyncamanda.client.state.memory import say_alive, write_memory
 from asyncamanda.core.agent.by_command import (
     BackedUp,
@@ -48,7 +48,7 @@ _WRITER = "sendbackup"  # Amanda's program that makes a dump at the client, and 
 class _Watcher:
     """What is done twice a second while the command runs: show, look, and say "I live"."""
 
-    def __init__(self, start: Start, started_at: datetime, guard: Guard) -> None:
+    def __init__(self, start: StartContext, started_at: datetime, guard: Guard) -> None:
         self._guard = guard
         self._plan = start.plan
         self._look = start.look
@@ -82,7 +82,7 @@ class _Watcher:
                 self._narrator.tell(f"amandates has {dump.disk} now (level {dump.level})")
 
 
-def back_up(start: Start, guard: Guard) -> Attempt:
+def back_up(start: StartContext, guard: Guard) -> Attempt:
     """Run the plan's command at the server, and return how that went.
 
     Raises what agent.back_up() raises.
@@ -106,7 +106,7 @@ def back_up(start: Start, guard: Guard) -> Attempt:
         raise error from None
 
 
-def _run(start: Start, connection: Connection, guard: Guard) -> Attempt:
+def _run(start: StartContext, connection: Connection, guard: Guard) -> Attempt:
     plan, look, narrator = start.plan, start.look, start.narrator
     assert plan.command  # or the gate would be asked
     started_at = read_clock()
@@ -131,7 +131,7 @@ def _run(start: Start, connection: Connection, guard: Guard) -> Attempt:
 
 
 def _judge(
-    plan: Plan, look: Look, started_at: datetime, end: CommandEnd, stop: StopRequest
+    plan: Plan, look: Assessment, started_at: datetime, end: CommandEnd, stop: StopRequest
 ) -> tuple[Attempt, AsyncamandaError | None]:
     """Return what is to be remembered of the run, and the error if it is no backup."""
     assert plan.command
@@ -155,7 +155,9 @@ def _judge(
             return bad, kind(reference, message, hint)
 
 
-def _find_moved(plan: Plan, look: Look, status: int, stop: StopRequest) -> tuple[DumpRecord, ...]:
+def _find_moved(
+    plan: Plan, look: Assessment, status: int, stop: StopRequest
+) -> tuple[DumpRecord, ...]:
     """Return which disks have moved forward in amandates.
 
     amgtar's dumps (APPLICATION) end at the server before the client writes amandates, so where

@@ -8,7 +8,7 @@ from typing import NoReturn, assert_never
 from asyncamanda.client.gate.faults import explain_not_connected
 from asyncamanda.client.gate.gatefaults import (
     KILLED,
-    Standing,
+    RequestStanding,
     explain_closed,
     explain_garbled,
     explain_lost,
@@ -18,12 +18,12 @@ from asyncamanda.client.gate.gatefaults import (
     explain_turned,
 )
 from asyncamanda.client.gate.handshake import make_hello
-from asyncamanda.client.gate.session import Closed, Garbled, Line
+from asyncamanda.client.gate.session import Closed, Garbled, GateSession
 from asyncamanda.client.gate.streams import Streams, ending
 from asyncamanda.client.moments.moment import Guard
 from asyncamanda.client.start.settings import find_password, warn_of_password
-from asyncamanda.client.state.attempts import Record
-from asyncamanda.client.state.context import Start
+from asyncamanda.client.state.attempts import AttemptRecord
+from asyncamanda.client.state.context import StartContext
 from asyncamanda.core.agent.by_command import NotBackedUp
 from asyncamanda.core.agent.by_gate import (
     conclude,
@@ -63,7 +63,7 @@ MOST_TIMES_ANEW = 20  # dispatchers that one line may wear out
 LONGEST_NAP = 1.0  # seconds: then the wall clock is looked at again
 
 
-def back_up(start: Start, guard: Guard, *, force: bool) -> Attempt | NotDue:
+def back_up(start: StartContext, guard: Guard, *, force: bool) -> Attempt | NotDue:
     """Ask the server's gate for a backup, and return how it went.
 
     NotDue if the server has one that this machine did not know of. A connection that breaks is
@@ -82,7 +82,7 @@ def back_up(start: Start, guard: Guard, *, force: bool) -> Attempt | NotDue:
                 connection.talk(ALLOWED) as session,
                 ending(Streams(connection, plan.amandad), start.narrator.tell) as streams,
             ):
-                result = asking.talk(Line(session, streams, stop))
+                result = asking.talk(GateSession(session, streams, stop))
         except NotConnected as failure:
             result = asking.bear_no_connection(failure)
         except LaterError as error:
@@ -98,7 +98,7 @@ def back_up(start: Start, guard: Guard, *, force: bool) -> Attempt | NotDue:
 class _Asking:
     """What one start is at with the server, over as many lines as it takes."""
 
-    def __init__(self, start: Start, guard: Guard, *, force: bool) -> None:
+    def __init__(self, start: StartContext, guard: Guard, *, force: bool) -> None:
         self._plan = start.plan
         self._narrator = start.narrator
         self._stop = start.stop
@@ -106,7 +106,7 @@ class _Asking:
         self._turned: Deferred | None = None
         self._is_forced = force
         self._wanted = start.look.decision.wanted
-        self._record = Record(start.plan.state, start.look.memory, start.narrator)
+        self._record = AttemptRecord(start.plan.state, start.look.memory, start.narrator)
         self._is_running = False
         self._is_skew_told = False
         self._break: Break | None = None
@@ -115,7 +115,7 @@ class _Asking:
 
     # -- one line
 
-    def talk(self, line: Line) -> Attempt | NotDue | Closed:
+    def talk(self, line: GateSession) -> Attempt | NotDue | Closed:
         """Talk to the end, and return what it is; Closed if the line is to be made anew.
 
         Raises the error for every other end, remembered by then.
@@ -146,23 +146,23 @@ class _Asking:
         turned = self._guard.tick()
         if turned is None or self._is_forced or self._turned:
             return
-        if self._guard.may_stop(turned) or self._standing is not Standing.RUNNING:
+        if self._guard.may_stop(turned) or self._standing is not RequestStanding.RUNNING:
             self._turned = turned
             self._stop.ask()
 
     def _decide(self) -> Decision:
         return decide_served(self._record.memory, self._plan.policy, (), read_clock())
 
-    def _greet(self, line: Line) -> None:
+    def _greet(self, line: GateSession) -> None:
         hello = make_hello(self._record.memory.ticket, is_watching=self._narrator.is_watching)
         line.greet(hello, max(WELCOME_WITHIN, self._plan.options.connect_timeout))
 
     def _hear_greeting(
-        self, line: Line, heard: Welcome | Again
+        self, line: GateSession, heard: Welcome | Again
     ) -> Attempt | NotDue | Closed | None:
         return self._welcomed(line, heard) if isinstance(heard, Welcome) else self._begin_anew(line)
 
-    def _begin_anew(self, line: Line) -> Closed | None:
+    def _begin_anew(self, line: GateSession) -> Closed | None:
         """Greet another dispatcher; Closed if there were too many on this line."""
         self._times_anew += 1
         if self._times_anew > MOST_TIMES_ANEW:
@@ -170,7 +170,7 @@ class _Asking:
         self._greet(line)
         return None
 
-    def _welcomed(self, line: Line, welcome: Welcome) -> Attempt | NotDue | None:
+    def _welcomed(self, line: GateSession, welcome: Welcome) -> Attempt | NotDue | None:
         """Heed what the server says; where it answers our Hello, go on from there."""
         now = read_clock()
         welcome, ahead = shift_clock(welcome, now)
@@ -191,7 +191,7 @@ class _Asking:
             return self._resume(line, welcome, started)
         return self._begin(line, welcome, now)
 
-    def _begin(self, line: Line, welcome: Welcome, now: datetime) -> NotDue | None:
+    def _begin(self, line: GateSession, welcome: Welcome, now: datetime) -> NotDue | None:
         """Ask for a backup, if one is due by what the server now says."""
         memory = self._record.memory = settle_unseen(self._record.memory, welcome)
         decision = decide_served(memory, self._plan.policy, (), now)
@@ -212,7 +212,9 @@ class _Asking:
         line.say(Submit(self._is_forced))
         return None
 
-    def _resume(self, line: Line, welcome: Welcome, started: Started) -> Attempt | NotDue | None:
+    def _resume(
+        self, line: GateSession, welcome: Welcome, started: Started
+    ) -> Attempt | NotDue | None:
         """Go on after a break: with the end of our run, if it has ended, or in its midst."""
         self._record.write()
         if end := find_end(welcome, started.run, started.started_at):
@@ -234,7 +236,7 @@ class _Asking:
             self._record.note_run(message.run)
         self._narrator.hear(message)
 
-    def _finish(self, line: Line, finished: Finished, started: Started) -> Attempt:
+    def _finish(self, line: GateSession, finished: Finished, started: Started) -> Attempt:
         """Judge the run, remember it, and return it. Raises NotStoredError if it is no backup."""
         self._narrator.hear(finished)
         memory = self._record.memory
@@ -252,7 +254,7 @@ class _Asking:
 
     # -- ends without a verdict
 
-    def _give_up(self, line: Line, heard: Later | Refused | Garbled | Stopped) -> NoReturn:
+    def _give_up(self, line: GateSession, heard: Later | Refused | Garbled | Stopped) -> NoReturn:
         """Raise the error that `heard` comes to, after remembering the attempt as that."""
         target = self._plan.target
         if isinstance(heard, Stopped):
@@ -273,14 +275,14 @@ class _Asking:
         # before its Welcome the server does not know of a run of ours
         self._record.fail(outcome, error, in_doubt=Outcome.LOST if line.is_greeting else outcome)
 
-    def _stop_here(self, line: Line | None, signal_name: str) -> NoReturn:
+    def _stop_here(self, line: GateSession | None, signal_name: str) -> NoReturn:
         """Leave; a request that only waits is withdrawn, if there is a `line` to say so."""
         standing, in_doubt = self._standing, Outcome.INTERRUPTED
-        if standing is Standing.WAITING and line and not line.is_greeting:
+        if standing is RequestStanding.WAITING and line and not line.is_greeting:
             line.leave()
             in_doubt = Outcome.STOPPED
-        elif standing is Standing.WAITING:
-            standing = Standing.RUNNING  # by the time that the server notices, it may
+        elif standing is RequestStanding.WAITING:
+            standing = RequestStanding.RUNNING  # by the time that the server notices, it may
         if self._turned:
             is_left = in_doubt is Outcome.INTERRUPTED
             error = explain_turned(self._turned, standing, self._plan.target)
@@ -290,12 +292,12 @@ class _Asking:
         self._record.fail(Outcome.STOPPED, error, in_doubt=in_doubt)
 
     @property
-    def _standing(self) -> Standing:
+    def _standing(self) -> RequestStanding:
         if self._record.started is None:
-            return Standing.UNASKED
-        return Standing.RUNNING if self._is_running else Standing.WAITING
+            return RequestStanding.UNASKED
+        return RequestStanding.RUNNING if self._is_running else RequestStanding.WAITING
 
-    def _close(self, line: Line, closed: Closed) -> Closed:
+    def _close(self, line: GateSession, closed: Closed) -> Closed:
         """Return how the line ended, if another may do better; else raise what it comes to."""
         if line.is_greeting and closed.status is not None and closed.status < KILLED:
             error = explain_closed(closed, self._plan.target)

@@ -10,12 +10,12 @@ from asyncamanda.client.doctor.case import Case, Places
 from asyncamanda.client.start.settings import plan_configured
 from asyncamanda.config.client import ClientConfig, candidate_files, load_client_config
 from asyncamanda.core.doctor.findings import NEEDS, Check, Health, find_cause, skip, well
-from asyncamanda.core.doctor.keys import Way
+from asyncamanda.core.doctor.keys import SshWay
 from asyncamanda.errors import AsyncamandaError, NotYoursError, RefusedError
 from asyncamanda.system.account import become_user, find_user
 
 
-class Examination:
+class ClientExamination:
     """The checks made so far, and what they found that others go on from."""
 
     def __init__(self, named: str | None, now: datetime) -> None:
@@ -27,7 +27,7 @@ class Examination:
         self._found: tuple[Path, ClientConfig] | None = None
         self._case: Case | None = None
         self._places: Places | None = None
-        self._way: Way | None = None
+        self._way: SshWay | None = None
         self._state_error: AsyncamandaError | None = None
 
     def checks(self) -> Iterator[Check]:

@@ -7,12 +7,12 @@ from asyncamanda.client.doctor.case import Case
 from asyncamanda.client.start.probing import ask, look_at
 from asyncamanda.core.doctor import keys
 from asyncamanda.core.doctor.findings import Check
-from asyncamanda.core.doctor.keys import Key, Way
-from asyncamanda.core.doctor.rights import Kind
+from asyncamanda.core.doctor.keys import Key, SshWay
+from asyncamanda.core.doctor.rights import PathKind
 from asyncamanda.core.ssh.argv import plan_master
 
 
-def ask_way(case: Case) -> tuple[Check, Way | None]:
+def ask_way(case: Case) -> tuple[Check, SshWay | None]:
     """Return whether ssh accepts its configuration, and where it goes as the agent starts it."""
     argv = plan_master(case.plan.target, case.plan.options, "none")
     told = ask([argv[0], "-G", *argv[1:]])
@@ -20,7 +20,7 @@ def ask_way(case: Case) -> tuple[Check, Way | None]:
     return check, keys.parse_way(told.stdout, case.plan.target.host) if told.status == 0 else None
 
 
-def check_key(case: Case, way: Way) -> Check:
+def check_key(case: Case, way: SshWay) -> Check:
     """Return whether a key is there that ssh can use."""
     configured = case.plan.options.key
     paths = [configured] if configured else [*way.keys]
@@ -32,7 +32,7 @@ def check_key(case: Case, way: Way) -> Check:
 
 def _look_at_key(path: Path) -> Key:
     seen, folder = look_at(path), look_at(path.parent)
-    if seen.kind is not Kind.FILE or not seen.may_read:
+    if seen.kind is not PathKind.FILE or not seen.may_read:
         return Key(seen, folder, is_open=False, said="")
     told = ask(["ssh-keygen", "-y", "-P", "", "-f", str(path)])
     if told.status == 0:
@@ -41,7 +41,7 @@ def _look_at_key(path: Path) -> Key:
     return Key(seen, folder, is_open=False, said=told.first_line, has_agent=has_agent)
 
 
-def check_host_key(case: Case, way: Way) -> Check:
+def check_host_key(case: Case, way: SshWay) -> Check:
     """Return whether the server's host key is pinned, in any file that ssh looks into."""
     lines: list[str] = []
     for path in way.known_hosts:

@@ -12,7 +12,7 @@ from asyncamanda.client.state.memory import FILE_NAME, read_memory
 from asyncamanda.core.agent.due import Due
 from asyncamanda.core.doctor import upkeep
 from asyncamanda.core.doctor.findings import Check, Health
-from asyncamanda.core.doctor.rights import Kind
+from asyncamanda.core.doctor.rights import PathKind
 from asyncamanda.core.schedule.cron import DISPATCHER, POLKIT_RULE
 from asyncamanda.report.text import explain_differences, sum_up
 
@@ -60,7 +60,7 @@ def _starts(path: Path) -> list[int]:
     """Return the lines that start the agent; cron passes over a file that is not root's alone."""
     seen = look_at(path)
     is_script = path.parent in _PARTS
-    if seen.kind is not Kind.FILE or seen.owner != "root" or seen.mode & 0o022:
+    if seen.kind is not PathKind.FILE or seen.owner != "root" or seen.mode & 0o022:
         return []
     return [] if is_script and not seen.mode & 0o100 else upkeep.find_starts(read_lines(path))
 

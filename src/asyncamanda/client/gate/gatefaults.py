@@ -40,7 +40,7 @@ _INSTALL = (
 )
 
 
-class Standing(Enum):
+class RequestStanding(Enum):
     """What a request is at."""
 
     UNASKED = "unasked"
@@ -113,20 +113,20 @@ def explain_put_off(later: Later, until: datetime, target: Target) -> Asyncamand
     )
 
 
-def explain_stop(signal_name: str, standing: Standing, target: Target) -> AsyncamandaError:
+def explain_stop(signal_name: str, standing: RequestStanding, target: Target) -> AsyncamandaError:
     """Return the error for a signal to stop, by what the request was at."""
     reference, words, hint = {
-        Standing.UNASKED: (
+        RequestStanding.UNASKED: (
             "stopped",
             " before the server was asked",
             "nothing runs on the server",
         ),
-        Standing.WAITING: (
+        RequestStanding.WAITING: (
             "withdrawn",
             " while the request waited; it was withdrawn",
             "nothing runs on the server; the next start asks again",
         ),
-        Standing.RUNNING: (
+        RequestStanding.RUNNING: (
             "stopped",
             f"; the run continues on {target.host}",
             "the next start joins it, or learns how it ended",
@@ -135,10 +135,10 @@ def explain_stop(signal_name: str, standing: Standing, target: Target) -> Asynca
     return LaterError(reference, f"stopped by {signal_name}{words}", hint)
 
 
-def explain_turned(turned: Deferred, standing: Standing, target: Target) -> AsyncamandaError:
+def explain_turned(turned: Deferred, standing: RequestStanding, target: Target) -> AsyncamandaError:
     """Return the error for conditions that are no longer met, before the backup was done."""
     why = explain_deferred(turned)
-    if standing is Standing.RUNNING:
+    if standing is RequestStanding.RUNNING:
         return EverydayError(
             "paused",
             f"{why}; the run at {target.host} was left",
@@ -148,11 +148,11 @@ def explain_turned(turned: Deferred, standing: Standing, target: Target) -> Asyn
     return EverydayError("deferred", why, "the next start checks again; --force asks anyway")
 
 
-def explain_lost(closed: Closed, standing: Standing, target: Target) -> AsyncamandaError:
+def explain_lost(closed: Closed, standing: RequestStanding, target: Target) -> AsyncamandaError:
     """Return the error for a connection that broke and could not be restored."""
-    if standing is Standing.UNASKED:
+    if standing is RequestStanding.UNASKED:
         return explain_closed(closed, target)
-    what = "run continues" if standing is Standing.RUNNING else "request is kept"
+    what = "run continues" if standing is RequestStanding.RUNNING else "request is kept"
     return LaterError(
         "connection-lost",
         f"{closed.words}, and reconnecting to {target.host} failed; the {what} on the server",

@@ -5,7 +5,7 @@ from contextlib import closing
 from datetime import timedelta
 
 from asyncamanda import __version__
-from asyncamanda.client.gate.session import Closed, Garbled, Line
+from asyncamanda.client.gate.session import Closed, Garbled, GateSession
 from asyncamanda.client.gate.streams import Streams
 from asyncamanda.client.start.settings import Plan
 from asyncamanda.client.state.memory import read_memory
@@ -36,7 +36,7 @@ def greet_gate(connection: Connection, plan: Plan, stop: StopRequest, within: ti
         connection.talk(ALLOWED) as session,
         closing(Streams(connection, plan.amandad)) as streams,
     ):
-        line = Line(session, streams, stop)
+        line = GateSession(session, streams, stop)
         line.greet(make_hello(memory.ticket, is_probe=True), within)
         for heard in line.listen(lambda: None):
             if isinstance(heard, Answer):

@@ -72,7 +72,7 @@ Heard = (
 )
 
 
-class Line:
+class GateSession:
     """One session with the gate, and the streams beside it."""
 
     def __init__(self, session: Session, streams: Streams, stop: StopRequest) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from asyncamanda.core.conditions.links import LINK_ATTRIBUTES, has_default_route, parse_link
 from asyncamanda.core.conditions.networkmanager import (
     ActiveConnection,
-    Reach,
+    Connectivity,
     is_unmanaged,
     parse_connection,
     parse_metered,
@@ -30,9 +30,9 @@ from asyncamanda.core.conditions.power import (
     parse_display_device,
     parse_on_battery,
 )
-from asyncamanda.core.conditions.surroundings import Kind, Network, Surroundings
+from asyncamanda.core.conditions.surroundings import LinkKind, Network, Surroundings
 from asyncamanda.system import clock
-from asyncamanda.system.bus import Bus, Refused, Unavailable, open_system_bus
+from asyncamanda.system.bus import Bus, BusRefused, Unavailable, open_system_bus
 
 _UPOWER, _UPOWER_PATH = "org.freedesktop.UPower", "/org/freedesktop/UPower"
 _NM, _NM_PATH = "org.freedesktop.NetworkManager", "/org/freedesktop/NetworkManager"
@@ -79,8 +79,8 @@ def await_network(seconds: float, kernel: Kernel | None = None) -> bool:
 def _has_network(kernel: Kernel) -> bool:
     with suppress(Unavailable), open_system_bus() as bus:
         reach = parse_reach(bus.properties(_NM, _NM_PATH, _NM))
-        if reach is not Reach.UNKNOWN:
-            return reach is Reach.CONNECTED
+        if reach is not Connectivity.UNKNOWN:
+            return reach is Connectivity.CONNECTED
     net = kernel.proc / "net"
     return has_default_route(_read(net / "route") or "", _read(net / "ipv6_route") or "")
 
@@ -133,14 +133,14 @@ def _look_at_networks(
 
 def _ask_for_networks(bus: Bus, paths: tuple[str, ...]) -> Iterator[Network]:
     for path in paths:
-        with suppress(Refused):  # it has just ended
+        with suppress(BusRefused):  # it has just ended
             connection = parse_connection(bus.properties(_NM, path, f"{_NM}.Connection.Active"))
             if connection is not None:
                 yield replace(connection.network, ssid=_ask_for_ssid(bus, connection))
 
 
 def _ask_for_ssid(bus: Bus, connection: ActiveConnection) -> str | None:
-    if connection.network.kind is not Kind.WIFI:
+    if connection.network.kind is not LinkKind.WIFI:
         return None
     with suppress(Unavailable):
         for device in connection.devices:

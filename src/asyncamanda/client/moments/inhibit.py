@@ -8,7 +8,7 @@ from functools import partial
 
 from asyncamanda.core.conditions.inhibit import MODES, format_what
 from asyncamanda.system import clock
-from asyncamanda.system.bus import Bus, Refused, Unavailable, open_system_bus
+from asyncamanda.system.bus import Bus, BusRefused, Unavailable, open_system_bus
 
 _SERVICE, _PATH = "org.freedesktop.login1", "/org/freedesktop/login1"
 _WHO, _WHY = "asyncamanda", "a backup is running"
@@ -60,7 +60,7 @@ def _ask_logind(with_lid: bool) -> tuple[int | None, str | None]:
     try:
         with open_system_bus(_SECONDS, with_descriptors=True) as bus:
             return _take_lock(bus, words), None
-    except Refused as error:
+    except BusRefused as error:
         if error.name in _DENIED:
             return None, "logind does not allow it to this account"
         return None, f"logind gave no lock: {error}"
@@ -75,7 +75,7 @@ def _take_lock(bus: Bus, words: tuple[str, str, str]) -> int:
     for mode in newer:
         try:
             return ask("ssss", (*words, mode), _SECONDS)
-        except Refused as error:
+        except BusRefused as error:
             if error.name != _UNKNOWN_MODE:
                 raise
     return ask("ssss", (*words, last), _SECONDS)

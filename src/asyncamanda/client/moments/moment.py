@@ -14,15 +14,15 @@ from asyncamanda.client.moments.inhibit import Inhibition, inhibited
 from asyncamanda.client.moments.stale_watch import Vigil
 from asyncamanda.client.notify import channels as telling
 from asyncamanda.client.notify.channels import PingKind
-from asyncamanda.client.start.narrator import Narrator
+from asyncamanda.client.start.narrator import StartNarrator
 from asyncamanda.client.start.settings import Moments
-from asyncamanda.client.state.assessment import Look
-from asyncamanda.client.state.context import Start
+from asyncamanda.client.state.assessment import Assessment
+from asyncamanda.client.state.context import StartContext
 from asyncamanda.core.agent.remember import note_try
 from asyncamanda.core.agent.retry import plan_retry, spread_offset
 from asyncamanda.core.conditions.judge import (
+    ConditionFinding,
     Deferred,
-    Finding,
     Go,
     Pause,
     decide_moment,
@@ -46,7 +46,7 @@ LOOK_EVERY = timedelta(seconds=5)
 WAITED_FOR = {Outcome.UNREACHABLE, Outcome.LATER, Outcome.REFUSED, Outcome.DEFERRED}
 
 
-def judge_moment(moments: Moments, look: Look) -> tuple[Surroundings, Go | Deferred]:
+def judge_moment(moments: Moments, look: Assessment) -> tuple[Surroundings, Go | Deferred]:
     """Return what this machine finds itself in, and whether that is good for a backup."""
     surroundings = look_at_surroundings()
     return surroundings, decide_moment(
@@ -54,19 +54,19 @@ def judge_moment(moments: Moments, look: Look) -> tuple[Surroundings, Go | Defer
     )
 
 
-def survey(moments: Moments, look: Look) -> tuple[Finding, ...]:
+def survey(moments: Moments, look: Assessment) -> tuple[ConditionFinding, ...]:
     """Return what each condition that is set finds now."""
     surroundings = look_at_surroundings()
     return survey_conditions(surroundings, moments.conditions, look.since, look.now, _zone())
 
 
-def find_hindrance(moments: Moments, look: Look) -> Deferred | None:
+def find_hindrance(moments: Moments, look: Assessment) -> Deferred | None:
     """Return why this is not a good moment for a backup, None if it is."""
     _, moment = judge_moment(moments, look)
     return moment if isinstance(moment, Deferred) else None
 
 
-def await_turn(moments: Moments, narrator: Narrator) -> None:
+def await_turn(moments: Moments, narrator: StartNarrator) -> None:
     """Return when a network is up and this machine's turn has come, if one comes.
 
     After resume the network needs a moment; and when a whole office opens its lids, the server
@@ -112,7 +112,7 @@ def note_wait(memory: Memory, moments: Moments, seen: str, why: Deferred | None)
 class Guard:
     """Looks after a run: keeps the machine awake, and says when conditions are no longer met."""
 
-    def __init__(self, start: Start) -> None:
+    def __init__(self, start: StartContext) -> None:
         self._moments = start.plan.moments
         self._notify = start.plan.notify
         self._ping: Thread | None = None

@@ -16,8 +16,8 @@ from threading import Thread
 
 from asyncamanda.client.notify import channels as telling
 from asyncamanda.client.start.settings import Plan
-from asyncamanda.client.state.assessment import Look
-from asyncamanda.client.state.context import Start
+from asyncamanda.client.state.assessment import Assessment
+from asyncamanda.client.state.context import StartContext
 from asyncamanda.client.state.summary import show_standing
 from asyncamanda.core.agent.alerts import HINT, Alert, AlertKind, word_alert
 from asyncamanda.core.agent.due import Decision, is_stale
@@ -37,7 +37,7 @@ TOLD_WITHIN = 12.0  # seconds: telling itself ends after ten
 class Vigil:
     """Tells once that the backup has become stale while its start waits."""
 
-    def __init__(self, start: Start) -> None:
+    def __init__(self, start: StartContext) -> None:
         self._start = start
         self._looked_at = start.look.now
         self._telling: Thread | None = None
@@ -66,7 +66,7 @@ class Vigil:
             self._telling.join(TOLD_WITHIN)
 
 
-def tell_stale(plan: Plan, look: Look, words: str) -> bool:
+def tell_stale(plan: Plan, look: Assessment, words: str) -> bool:
     """Tell whoever does not know it that the backup is stale; return whether that was news."""
     before = look.memory.told | read_told(plan.state)
 

@@ -8,14 +8,14 @@ from functools import partial
 from pathlib import Path
 
 from asyncamanda.client.notify import textfile, urls
-from asyncamanda.client.notify.sent import LIMIT, Channel, PingKind, Sent, Way, send_all
+from asyncamanda.client.notify.sent import LIMIT, Channel, PingKind, Sender, Sent, send_all
 from asyncamanda.config.client import NotifySettings
 from asyncamanda.core.agent.alerts import Alert, AlertKind, decide_alert, judge_state, one_line
 from asyncamanda.core.model import BackupState, Outcome
-from asyncamanda.report.prometheus import Standing
+from asyncamanda.report.prometheus import Metrics
 from asyncamanda.system.journal import JournalLine, Priority, write_journal
 
-__all__ = ["PingKind", "Sent", "Standing", "ping", "tell", "tell_change", "write_textfile"]
+__all__ = ["Metrics", "PingKind", "Sent", "ping", "tell", "tell_change", "write_textfile"]
 
 JOURNAL = "journal"  # which is told always
 MESSAGE_IDS = {  # for `journalctl MESSAGE_ID=...`; docs/guide.md names them
@@ -98,15 +98,15 @@ def ping(settings: NotifySettings, kind: PingKind, text: str, limit: float = LIM
     """Say `kind` to the watchdog; return how that went, None where none is configured."""
     if settings.ping is None:
         return None
-    (sent,) = send_all([Way("ping", partial(_ping, settings.ping, kind, text))], limit)
+    (sent,) = send_all([Sender("ping", partial(_ping, settings.ping, kind, text))], limit)
     return sent
 
 
-def write_textfile(settings: NotifySettings, standing: Standing) -> Sent | None:
+def write_textfile(settings: NotifySettings, standing: Metrics) -> Sent | None:
     """Write Prometheus' text file; return how that went, None where none is configured."""
     if settings.textfile is None:
         return None
-    way = Way("textfile", partial(textfile.write_standing, settings.textfile, standing))
+    way = Sender("textfile", partial(textfile.write_standing, settings.textfile, standing))
     (sent,) = send_all([way])
     return sent
 

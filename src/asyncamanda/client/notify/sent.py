@@ -44,20 +44,20 @@ class Channel:
     name: str
     send: Callable[[Alert, float], Sent]
 
-    def bind(self, alert: Alert) -> "Way":
+    def bind(self, alert: Alert) -> "Sender":
         """Return the way of this alert by this channel."""
-        return Way(self.name, partial(self.send, alert))
+        return Sender(self.name, partial(self.send, alert))
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Sender:
     """A channel, and what sends by it; `send` gets its time limit in seconds."""
 
     channel: str
     send: Callable[[float], Sent]
 
 
-def send_all(ways: Sequence[Way], limit: float = LIMIT) -> tuple[Sent, ...]:
+def send_all(ways: Sequence[Sender], limit: float = LIMIT) -> tuple[Sent, ...]:
     """Return how it went by each of `ways`, in their order, after `limit` seconds at most.
 
     Never raises. A way that hangs is left to itself; it does not keep the process from ending.
@@ -74,7 +74,7 @@ def send_all(ways: Sequence[Way], limit: float = LIMIT) -> tuple[Sent, ...]:
     return tuple(results)
 
 
-def _send(told: SimpleQueue[tuple[int, Sent]], number: int, way: Way, limit: float) -> None:
+def _send(told: SimpleQueue[tuple[int, Sent]], number: int, way: Sender, limit: float) -> None:
     try:
         sent = way.send(limit)
     except Exception as error:  # a foreign library's words may hold a secret, its name does not

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from asyncamanda.client.notify.sent import Sent
-from asyncamanda.report.prometheus import Standing, render_prometheus
+from asyncamanda.report.prometheus import Metrics, render_prometheus
 from asyncamanda.system.files import write_whole
 
 
-def write_standing(path: Path, standing: Standing, _limit: float) -> Sent:
+def write_standing(path: Path, standing: Metrics, _limit: float) -> Sent:
     """Replace the file, and return how that went."""
     path = path.expanduser()
     if path.suffix != ".prom":

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from asyncamanda.core.schedule import cron as schedule
-from asyncamanda.core.schedule.cron import Kind, Machine
+from asyncamanda.core.schedule.cron import ScheduleKind, ScheduleTarget
 from asyncamanda.errors import ConfigurationError
 
 BOOTED = Path("/run/systemd/system")  # sd_booted(3)
@@ -20,12 +20,12 @@ def find_program(name: str) -> str | None:
     return shutil.which(name, path=f"{path}:/usr/sbin:/sbin:/usr/bin:/bin")
 
 
-def look_at_machine() -> Machine:
+def look_at_machine() -> ScheduleTarget:
     """Return what of this machine matters for a schedule."""
     name = ""
     with suppress(OSError):
         name = Path("/etc/machine-id").read_text("utf-8").strip()
-    return Machine(
+    return ScheduleTarget(
         name=name or socket.gethostname(),
         has_cron=_has_cron(),
         has_network_manager=Path(schedule.DISPATCHER).parent.is_dir(),
@@ -34,19 +34,20 @@ def look_at_machine() -> Machine:
     )
 
 
-def choose_kind(wanted: Kind | None) -> Kind:
+def choose_kind(wanted: ScheduleKind | None) -> ScheduleKind:
     """Return who is to start the agent. Raises ConfigurationError if that is not here."""
     usable = {
-        Kind.SYSTEMD: find_program("systemctl") is not None,
-        Kind.ANACRON: Path(schedule.ANACRONTAB).exists() and find_program("anacron") is not None,
-        Kind.CRON: _has_cron(),
+        ScheduleKind.SYSTEMD: find_program("systemctl") is not None,
+        ScheduleKind.ANACRON: Path(schedule.ANACRONTAB).exists()
+        and find_program("anacron") is not None,
+        ScheduleKind.CRON: _has_cron(),
     }
     if wanted:
         candidates = [wanted]
     elif BOOTED.is_dir():
-        candidates = [Kind.SYSTEMD]
+        candidates = [ScheduleKind.SYSTEMD]
     else:
-        candidates = [Kind.ANACRON, Kind.CRON]
+        candidates = [ScheduleKind.ANACRON, ScheduleKind.CRON]
     for kind in candidates:
         if usable[kind]:
             return kind

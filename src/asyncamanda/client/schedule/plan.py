@@ -10,8 +10,8 @@ from pathlib import Path
 from asyncamanda.client.notify.handoff import FILE_NAME
 from asyncamanda.client.schedule.machine import choose_kind, look_at_machine
 from asyncamanda.client.schedule.record import (
-    Entry,
-    Record,
+    ScheduleRecord,
+    WrittenFile,
     check_ours,
     hash_text,
     read_own,
@@ -23,7 +23,7 @@ from asyncamanda.config.client import SYSTEM_FILE, ClientConfig
 from asyncamanda.core.amanda.client_conf import ARGV, parse_client_conf
 from asyncamanda.core.schedule import cron as schedule
 from asyncamanda.core.schedule import systemd as units
-from asyncamanda.core.schedule.cron import Kind, Machine, ScheduleFile
+from asyncamanda.core.schedule.cron import ScheduleFile, ScheduleKind, ScheduleTarget
 from asyncamanda.core.schedule.systemd import Starts
 from asyncamanda.errors import ConfigurationError, RefusedError
 from asyncamanda.system.account import find_user
@@ -49,13 +49,13 @@ class Change:
 class Installation:
     """What installing means: `kept` are files of an earlier kind that were changed by hand."""
 
-    kind: Kind
+    kind: ScheduleKind
     changes: tuple[Change, ...]
     kept: tuple[Path, ...]
     before: Commands
     commands: Commands
-    during: Record
-    afterwards: Record
+    during: ScheduleRecord
+    afterwards: ScheduleRecord
     is_needed: bool
 
 
@@ -67,11 +67,11 @@ class Removal:
     kept: tuple[Path, ...]
     before: Commands
     commands: Commands
-    afterwards: Record | None
+    afterwards: ScheduleRecord | None
 
 
 def plan_install(
-    kind: Kind | None, program: tuple[str, ...], settings: ClientConfig, config: Path
+    kind: ScheduleKind | None, program: tuple[str, ...], settings: ClientConfig, config: Path
 ) -> Installation:
     """Return what has to change; `config` is the file that `settings` is from.
 
@@ -84,8 +84,10 @@ def plan_install(
     paths = {Path(file.path) for file in files}
     old = [entry for entry in (record.entries if record else ()) if entry.path not in paths]
     gone, kept = _plan_removals(old, force=False)
-    entries = [Entry(Path(file.path), (hash_text(file.text),), file.is_block) for file in files]
-    afterwards = Record(chosen, (*entries, *kept), is_done=True)
+    entries = [
+        WrittenFile(Path(file.path), (hash_text(file.text),), file.is_block) for file in files
+    ]
+    afterwards = ScheduleRecord(chosen, (*entries, *kept), is_done=True)
     commands, disabling = schedule.plan_enable(chosen, machine), _plan_disable(gone, machine)
     return Installation(
         kind=chosen,
@@ -139,7 +141,7 @@ def _find_lists() -> Path | None:
     return Path(place) if done.returncode == 0 and place.startswith("/") else None
 
 
-def _plan_file(file: ScheduleFile, record: Record | None) -> Change | None:
+def _plan_file(file: ScheduleFile, record: ScheduleRecord | None) -> Change | None:
     path = Path(file.path)
     before, mode, after = read_place(path), file.mode, file.text
     if file.is_block:
@@ -176,8 +178,8 @@ def plan_removal(*, force: bool) -> Removal | None:
 
 
 def _plan_removals(
-    entries: Iterable[Entry], *, force: bool
-) -> tuple[tuple[Change, ...], tuple[Entry, ...]]:
+    entries: Iterable[WrittenFile], *, force: bool
+) -> tuple[tuple[Change, ...], tuple[WrittenFile, ...]]:
     """Return the changes that take `entries` away, and those entries that are kept."""
     changes, kept = [], []
     for entry in entries:
@@ -200,26 +202,26 @@ def _plan_removals(
     return tuple(changes), tuple(kept)
 
 
-def _plan_disable(changes: Iterable[Change], machine: Machine) -> Commands:
+def _plan_disable(changes: Iterable[Change], machine: ScheduleTarget) -> Commands:
     return schedule.plan_disable(tuple(str(change.path) for change in changes), machine)
 
 
-def _plan_reload(disabling: Commands, machine: Machine) -> Commands:
+def _plan_reload(disabling: Commands, machine: ScheduleTarget) -> Commands:
     """Return what systemd needs, to forget the units that were switched off."""
     return (("systemctl", "daemon-reload"),) if disabling and machine.is_booted_by_systemd else ()
 
 
-def _merge(old: Record | None, new: Record) -> Record:
+def _merge(old: ScheduleRecord | None, new: ScheduleRecord) -> ScheduleRecord:
     """Return the record of both: what may be found after a crash between the two."""
     merged = {entry.path: entry for entry in (old.entries if old else ())}
     for entry in new.entries:
         before = merged.get(entry.path, entry)
         sums = tuple(dict.fromkeys((*before.sums, *entry.sums)))
         merged[entry.path] = replace(entry, sums=sums)
-    return Record(new.kind, tuple(merged.values()), is_done=False)
+    return ScheduleRecord(new.kind, tuple(merged.values()), is_done=False)
 
 
-def _is_enabled(commands: Commands, machine: Machine) -> bool:
+def _is_enabled(commands: Commands, machine: ScheduleTarget) -> bool:
     """Return whether what `commands` would switch on is on."""
     if not commands:
         return True

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asyncamanda import quick
-from asyncamanda.core.schedule.cron import Kind, is_ours, read_block
+from asyncamanda.core.schedule.cron import ScheduleKind, is_ours, read_block
 from asyncamanda.core.values.foreign import parse_json
 from asyncamanda.errors import BadDataError, RefusedError
 from asyncamanda.system.files import sync_folder, write_whole
@@ -20,7 +20,7 @@ RECORD = Path(quick.SYSTEM_STATE, "schedule.json")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class WrittenFile:
     """A file that was or is being written: by its hashes, one, or more if a crash came between."""
 
     path: Path
@@ -29,14 +29,14 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class ScheduleRecord:
     """What was written; not `is_done` while it is being written or removed."""
 
-    kind: Kind
-    entries: tuple[Entry, ...]
+    kind: ScheduleKind
+    entries: tuple[WrittenFile, ...]
     is_done: bool
 
-    def find(self, path: Path) -> Entry | None:
+    def find(self, path: Path) -> WrittenFile | None:
         """Return the entry of the file `path`."""
         return next((entry for entry in self.entries if entry.path == path), None)
 
@@ -46,15 +46,15 @@ def hash_text(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def read_record() -> Record | None:
+def read_record() -> ScheduleRecord | None:
     """Return what was written, None if nothing was. Raises BadDataError if that makes no sense."""
     try:
         value = parse_json(RECORD.read_text("utf-8"))
         entries = tuple(
-            Entry(Path(entry["path"]), tuple(entry["sha256"]), bool(entry["block"]))
+            WrittenFile(Path(entry["path"]), tuple(entry["sha256"]), bool(entry["block"]))
             for entry in value["files"]
         )
-        return Record(Kind(value["kind"]), entries, bool(value["done"]))
+        return ScheduleRecord(ScheduleKind(value["kind"]), entries, bool(value["done"]))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -65,7 +65,7 @@ def read_record() -> Record | None:
         ) from error
 
 
-def write_record(record: Record) -> None:
+def write_record(record: ScheduleRecord) -> None:
     """Keep what is being written, or was. Raises OSError."""
     value = {
         "kind": record.kind,
@@ -110,7 +110,7 @@ def refuse_foreign(path: Path, why: str) -> RefusedError:
     )
 
 
-def read_own(entry: Entry) -> str | None:
+def read_own(entry: WrittenFile) -> str | None:
     """Return what is there of `entry`: the file's text or the block's; None if it is gone.
 
     Raises RefusedError if something else is there.
@@ -121,7 +121,7 @@ def read_own(entry: Entry) -> str | None:
     return read_block(text) if entry.is_block else text
 
 
-def check_ours(path: Path, text: str | None, record: Record | None) -> None:
+def check_ours(path: Path, text: str | None, record: ScheduleRecord | None) -> None:
     """Raise RefusedError if `text`, that of the file `path`, is neither marked nor recorded."""
     if text is None or is_ours(text):
         return

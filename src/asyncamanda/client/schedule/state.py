@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from asyncamanda.client.schedule.machine import BOOTED, find_program
-from asyncamanda.client.schedule.record import Entry, hash_text, read_own, read_record
+from asyncamanda.client.schedule.record import WrittenFile, hash_text, read_own, read_record
 from asyncamanda.core.schedule import cron as schedule
 from asyncamanda.core.schedule import systemd as units
-from asyncamanda.core.schedule.cron import Kind
+from asyncamanda.core.schedule.cron import ScheduleKind
 from asyncamanda.errors import AsyncamandaError
 from asyncamanda.system.processes import iterate_processes
 
@@ -25,7 +25,7 @@ class ScheduleStatus:
     are gone or were changed by hand.
     """
 
-    kind: Kind | None = None
+    kind: ScheduleKind | None = None
     is_installed: bool = False
     is_active: bool | None = None
     files: tuple[Path, ...] = ()
@@ -46,13 +46,13 @@ def look_at_schedule() -> ScheduleStatus:
             is_active=_is_active(record.kind, files),
             files=files,
             differs=tuple(entry.path for entry in record.entries if _differs(entry)),
-            next_at=_read_next() if record.kind is Kind.SYSTEMD else None,
+            next_at=_read_next() if record.kind is ScheduleKind.SYSTEMD else None,
         )
     except (AsyncamandaError, OSError):
         return ScheduleStatus()
 
 
-def _differs(entry: Entry) -> bool:
+def _differs(entry: WrittenFile) -> bool:
     try:
         own = read_own(entry)
     except AsyncamandaError:
@@ -60,8 +60,8 @@ def _differs(entry: Entry) -> bool:
     return own is None or hash_text(own) not in entry.sums
 
 
-def _is_active(kind: Kind, files: tuple[Path, ...]) -> bool | None:
-    if kind is Kind.SYSTEMD:
+def _is_active(kind: ScheduleKind, files: tuple[Path, ...]) -> bool | None:
+    if kind is ScheduleKind.SYSTEMD:
         said = _ask_systemd("is-active", units.TIMER)
         return None if said is None else said == "active"
     if Path(schedule.CRON_FILE) not in files:

@@ -10,7 +10,7 @@ from asyncamanda.config.client import SYSTEM_FILE, ClientConfig, load_client_con
 from asyncamanda.core.values.interval import parse_interval
 from asyncamanda.errors import ConfigurationError
 from asyncamanda.system.files import write_whole
-from asyncamanda.system.steps import Step
+from asyncamanda.system.steps import SetupStep
 
 MODE = 0o640
 _TEXT = """\
@@ -85,7 +85,9 @@ def _with_user(present: ClientConfig, wishes: Wishes) -> str:
     return str(server if server.user else replace(server, user=wishes.server.user))
 
 
-def plan_client_toml(wishes: Wishes, account: pwd.struct_passwd, *, is_replacing: bool) -> Step:
+def plan_client_toml(
+    wishes: Wishes, account: pwd.struct_passwd, *, is_replacing: bool
+) -> SetupStep:
     """Return the step after which there is a client.toml, or with `is_replacing` this one."""
     text = render_client_toml(wishes)
 
@@ -101,4 +103,4 @@ def plan_client_toml(wishes: Wishes, account: pwd.struct_passwd, *, is_replacing
             write_whole(old, SYSTEM_FILE.read_text("utf-8", "surrogateescape"), MODE)
         write_whole(SYSTEM_FILE, text, MODE, (0, account.pw_gid))
 
-    return Step(f"{SYSTEM_FILE} names the server {wishes.server}", is_so, make)
+    return SetupStep(f"{SYSTEM_FILE} names the server {wishes.server}", is_so, make)

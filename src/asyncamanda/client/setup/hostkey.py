@@ -31,7 +31,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownHostKey:
     """What is known of the server's host key: the keys, and those that are revoked."""
 
     keys: tuple[PublicKey, ...]
@@ -105,7 +105,7 @@ def _rank(key: PublicKey) -> int:
     return next((n for n, kind in enumerate(TYPES) if kind in key.key_type), len(TYPES))
 
 
-def find_known(place: Place, account: pwd.struct_passwd) -> Known:
+def find_known(place: Place, account: pwd.struct_passwd) -> KnownHostKey:
     """Return what the Amanda user's ssh knows of the server, by its files and the system's."""
     keys: list[PublicKey] = []
     revoked: list[PublicKey] = []
@@ -116,11 +116,11 @@ def find_known(place: Place, account: pwd.struct_passwd) -> Known:
                 revoked += _read_keys(line.removeprefix(_REVOKED))
             elif not line.startswith("@"):  # a certificate authority's key is none of the host's
                 keys += _read_keys(line)
-    return Known(tuple(keys), tuple(revoked))
+    return KnownHostKey(tuple(keys), tuple(revoked))
 
 
 def choose_key(
-    offered: Sequence[PublicKey], known: Known, place: Place, fingerprint: str | None
+    offered: Sequence[PublicKey], known: KnownHostKey, place: Place, fingerprint: str | None
 ) -> tuple[PublicKey, bool]:
     """Return the key that counts, and whether it is known already.
 

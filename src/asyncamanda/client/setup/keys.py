@@ -16,7 +16,7 @@ from asyncamanda.core.ssh.argv import Target
 from asyncamanda.core.ssh.publickey import PublicKey, parse_public_key
 from asyncamanda.errors import BadDataError, ConfigurationError, RefusedError
 from asyncamanda.system.account import ask_as, find_user, run_as
-from asyncamanda.system.steps import Step, plan_folder
+from asyncamanda.system.steps import SetupStep, plan_folder
 
 AMANDA_USER = "backup"  # as Debian's packages have it
 
@@ -63,12 +63,12 @@ def find_key_path(present: ClientConfig | None, account: pwd.struct_passwd) -> P
     return home / ".ssh" / "id_ed25519"
 
 
-def plan_key(path: Path, account: pwd.struct_passwd) -> list[Step]:
+def plan_key(path: Path, account: pwd.struct_passwd) -> list[SetupStep]:
     """Return the steps after which the Amanda user has a key."""
     ssh = Path(account.pw_dir, ".ssh")
     return [
         plan_folder(ssh, account, 0o700),
-        Step(
+        SetupStep(
             f"{account.pw_name} has a key of its own: {path}",
             lambda: _has_key(path, account),
             lambda: _make_key(path, account),
@@ -76,7 +76,7 @@ def plan_key(path: Path, account: pwd.struct_passwd) -> list[Step]:
     ]
 
 
-def plan_new_key(path: Path, account: pwd.struct_passwd, now: datetime) -> Step:
+def plan_new_key(path: Path, account: pwd.struct_passwd, now: datetime) -> SetupStep:
     """Return the step after which the Amanda user has another key; the one it had is kept."""
     aside = path.with_name(f"{path.name}.old-{now:%Y%m%dT%H%M%SZ}")
 
@@ -90,7 +90,7 @@ def plan_new_key(path: Path, account: pwd.struct_passwd, now: datetime) -> Step:
             )
         _make_key(path, account)
 
-    return Step(f"{account.pw_name} has a new key; the old one is {aside}", aside.exists, make)
+    return SetupStep(f"{account.pw_name} has a new key; the old one is {aside}", aside.exists, make)
 
 
 def _has_key(path: Path, account: pwd.struct_passwd) -> bool:
@@ -129,7 +129,9 @@ def read_key(path: Path, account: pwd.struct_passwd) -> PublicKey:
         ) from error
 
 
-def plan_pin(key: PublicKey, place: Place, account: pwd.struct_passwd, *, is_known: bool) -> Step:
+def plan_pin(
+    key: PublicKey, place: Place, account: pwd.struct_passwd, *, is_known: bool
+) -> SetupStep:
     """Return the step after which ssh knows the server's host key."""
     pinned = [is_known]
 
@@ -138,7 +140,7 @@ def plan_pin(key: PublicKey, place: Place, account: pwd.struct_passwd, *, is_kno
         pinned[0] = True
 
     what = f"{account.pw_name} knows the host key of {place.known_as}: {key.fingerprint}"
-    return Step(what, lambda: pinned[0], make)
+    return SetupStep(what, lambda: pinned[0], make)
 
 
 # -- at the server

@@ -6,7 +6,7 @@ from typing import Protocol
 from asyncamanda.core.protocol.messages import Finished, Progress, Queued, Running
 
 
-class Narrator(Protocol):
+class StartNarrator(Protocol):
     """Who hears what is going on."""
 
     @property

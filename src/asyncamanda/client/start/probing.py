@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from asyncamanda.core.doctor.rights import Kind, Seen
+from asyncamanda.core.doctor.rights import PathKind, Seen
 from asyncamanda.system.session import clean_line
 
 SECONDS = 10.0  # for a program that only looks something up, on a machine that may be busy
@@ -69,12 +69,12 @@ def look_at(path: Path) -> Seen:
         words = error.strerror or str(error)
         if isinstance(error, FileNotFoundError) and path.is_symlink():
             words = f"a link to {path.readlink()}, which does not exist"
-        return Seen(str(path), Kind.NOTHING, error=words)
-    kind = Kind.FILE if stat.S_ISREG(status.st_mode) else Kind.OTHER
+        return Seen(str(path), PathKind.NOTHING, error=words)
+    kind = PathKind.FILE if stat.S_ISREG(status.st_mode) else PathKind.OTHER
     flags = os.statvfs(path).f_flag
     return Seen(
         path=str(path),
-        kind=Kind.FOLDER if stat.S_ISDIR(status.st_mode) else kind,
+        kind=PathKind.FOLDER if stat.S_ISDIR(status.st_mode) else kind,
         owner=name_owner(status.st_uid),
         mode=stat.S_IMODE(status.st_mode),
         may_read=os.access(path, os.R_OK),

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from asyncamanda import quick
 from asyncamanda.client.start.folders import make_for_user, state_for, summary_for
-from asyncamanda.client.start.narrator import Narrator
+from asyncamanda.client.start.narrator import StartNarrator
 from asyncamanda.config import client as config
 from asyncamanda.core.agent.classic import ClassicArguments
 from asyncamanda.core.agent.starting import Patience
 from asyncamanda.core.conditions.judge import Conditions, Pause
-from asyncamanda.core.model import Policy, Watch
+from asyncamanda.core.model import DiskRule, Policy
 from asyncamanda.core.ssh import argv as sshargv
 from asyncamanda.core.ssh.argv import SshOptions, Target
 from asyncamanda.core.values import interval
@@ -100,7 +100,7 @@ def plan_classic(arguments: ClassicArguments) -> Plan:
         command=arguments.command,
         policy=Policy(
             interval=span,
-            watch=Watch.NEWEST,
+            watch=DiskRule.NEWEST,
             stale_after=config.default_stale_after(span),
         ),
         options=SshOptions(key=arguments.key),
@@ -230,7 +230,7 @@ def find_password(plan: Plan) -> Target:
     return replace(plan.target, password=password)
 
 
-def warn_of_password(plan: Plan, narrator: Narrator) -> None:
+def warn_of_password(plan: Plan, narrator: StartNarrator) -> None:
     """Say so, if the command line had a password in it."""
     if plan.target.password:
         narrator.tell(

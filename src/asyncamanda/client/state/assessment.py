@@ -32,7 +32,7 @@ LOCK_NAME = "lock"
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Assessment:
     """One look, at one time, with the verdict, which is by the word of `witness`.
 
     `damage` says what is wrong with the memory (None: nothing); `waits` what keeps a backup that
@@ -87,7 +87,7 @@ class Look:
 
 def look_around(
     plan: Plan, now: datetime, stop: StopRequest | None = None, *, with_hints: bool = False
-) -> Look:
+) -> Assessment:
     """Return what is to be seen at `now`. Changes nothing.
 
     While an agent runs, the command that it started is no run whose end nobody saw, and does
@@ -113,7 +113,7 @@ def look_around(
     else:
         disks, rejected = _read_hints(plan, now) if with_hints else ((), Rejected())
         decision = decide_served(memory, plan.policy, disks, now)
-    return Look(
+    return Assessment(
         now=now,
         memory=memory,
         damage=damage,

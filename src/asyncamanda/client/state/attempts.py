@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
-from asyncamanda.client.start.narrator import Narrator
+from asyncamanda.client.start.narrator import StartNarrator
 from asyncamanda.client.state.memory import say_alive, write_memory
 from asyncamanda.core.agent.remember import note_end, note_start
 from asyncamanda.core.model import Attempt, Memory, Outcome, Started
@@ -14,10 +14,10 @@ from asyncamanda.errors import AsyncamandaError
 from asyncamanda.system.clock import now as read_clock
 
 
-class Record:
+class AttemptRecord:
     """The memory while a start goes on. It is written wherever a crash may not forget."""
 
-    def __init__(self, folder: Path, memory: Memory, narrator: Narrator) -> None:
+    def __init__(self, folder: Path, memory: Memory, narrator: StartNarrator) -> None:
         self.memory = memory
         self._folder = folder
         self._narrator = narrator

@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass
 
-from asyncamanda.client.start.narrator import Narrator
+from asyncamanda.client.start.narrator import StartNarrator
 from asyncamanda.client.start.settings import Plan
-from asyncamanda.client.state.assessment import Look
+from asyncamanda.client.state.assessment import Assessment
 from asyncamanda.system.interrupts import StopRequest
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class StartContext:
     """What is to be done, what was seen, who hears of it, and who may stop it."""
 
     plan: Plan
-    look: Look
-    narrator: Narrator
+    look: Assessment
+    narrator: StartNarrator
     stop: StopRequest

@@ -16,7 +16,7 @@ from asyncamanda import quick
 from asyncamanda.client.start.probing import ask
 from asyncamanda.client.start.settings import Plan
 from asyncamanda.core.agent.peer import name_key, read_host_keys
-from asyncamanda.core.doctor.keys import Way, parse_way
+from asyncamanda.core.doctor.keys import SshWay, parse_way
 from asyncamanda.core.model import Peer
 from asyncamanda.core.ssh.argv import SshOptions, Target, plan_master
 
@@ -77,7 +77,7 @@ def _ask_ssh(target: Target, options: SshOptions) -> tuple[Peer, tuple[str, ...]
     return peer, glimpses
 
 
-def _ask_way(target: Target, options: SshOptions) -> Way | None:
+def _ask_way(target: Target, options: SshOptions) -> SshWay | None:
     """Return where ssh goes for the server, None if it does not say."""
     argv = plan_master(target, options, "none")
     told = ask([argv[0], "-G", *argv[1:]])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from asyncamanda import quick
 from asyncamanda.client.start.folders import make_folder
-from asyncamanda.client.state.assessment import Look
+from asyncamanda.client.state.assessment import Assessment
 from asyncamanda.core.agent.due import NotDue
 from asyncamanda.system.files import write_whole
 
@@ -14,7 +14,7 @@ KEPT_SECONDS = 30 * 86_400
 RACY = 2.0  # seconds: a file written this recently may change again without a trace
 
 
-def leave_note(look: Look, place: tuple[str, str] | None) -> None:
+def leave_note(look: Assessment, place: tuple[str, str] | None) -> None:
     """Leave a note at `place` (path and whose it is) that nothing is due, if that is certain.
 
     A note saves time and nothing else, so failing to leave one is no trouble.

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from asyncamanda.client.notify import channels as telling
-from asyncamanda.client.notify.channels import Standing
+from asyncamanda.client.notify.channels import Metrics
 from asyncamanda.client.start.settings import Plan
-from asyncamanda.client.state.assessment import Look
+from asyncamanda.client.state.assessment import Assessment
 from asyncamanda.core.agent.due import Disk, Due, Witness
 from asyncamanda.core.agent.starting import survey_waits
 from asyncamanda.core.agent.summary import Summary, summarize
-from asyncamanda.core.model import EPOCH, Attempt, DumpRecord, Outcome, Policy, Watch
+from asyncamanda.core.model import EPOCH, Attempt, DiskRule, DumpRecord, Outcome, Policy
 from asyncamanda.core.values.foreign import parse_json
 from asyncamanda.errors import BadDataError
 from asyncamanda.report.json import attempt_value, dump_value, time_value
@@ -37,7 +37,7 @@ MOST = 10**15  # of anything that is counted
 _UNDECODABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
-def summarize_look(plan: Plan, look: Look) -> Summary:
+def summarize_look(plan: Plan, look: Assessment) -> Summary:
     """Return what is to be known of what `look` saw."""
     verdicts = look.decision.disks
     policy = plan.policy
@@ -58,7 +58,7 @@ def summarize_look(plan: Plan, look: Look) -> Summary:
     )
 
 
-def leave_summary(plan: Plan, look: Look) -> None:
+def leave_summary(plan: Plan, look: Assessment) -> None:
     """Leave the summary of `look` for everybody.
 
     Failing to is no reason to fail: the old one stays, and says from when it is.
@@ -155,7 +155,7 @@ def decode_summary(raw: bytes) -> Summary:
         witness=Witness(value["witness"]),
         policy=Policy(
             interval=_span(value["interval"]),
-            watch=Watch(value["watch"]),
+            watch=DiskRule(value["watch"]),
             disks=tuple(_text(name) for name in value["waited_for"]),
             forget_after=_span(value["forget_after"]),
             stale_after=_span(value["stale_after"]),
@@ -244,18 +244,18 @@ def _time_or_none(value: object) -> datetime | None:
     return None if value is None else _time(value)
 
 
-def show_standing(plan: Plan, look: Look) -> None:
+def show_standing(plan: Plan, look: Assessment) -> None:
     """Write down how the backup stands: for everybody here, and for Prometheus if wanted."""
     leave_summary(plan, look)
     telling.write_textfile(plan.notify, _standing(look))
 
 
-def _standing(look: Look) -> Standing:
+def _standing(look: Assessment) -> Metrics:
     """Return what Prometheus is told."""
     disks = {v.disk.name: v.disk.last.started_at for v in look.decision.disks if v.disk.last}
     last = look.memory.attempts[-1] if look.memory.attempts else None
     is_due = isinstance(look.decision, Due)
-    return Standing(
+    return Metrics(
         looked_at=look.now,
         confirmed=disks,
         is_stale=look.is_stale,

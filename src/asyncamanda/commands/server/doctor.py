@@ -38,7 +38,7 @@ POLL = 0.5  # seconds
 GREETED_WITHIN = timedelta(seconds=5)  # a client that has a line already
 
 
-class Examination:
+class ServerExamination:
     """All checks of one client; `answer` is amcheck's, None as long as it was not run."""
 
     def __init__(
@@ -165,7 +165,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     known = sorted({entry.client for entry in enrolled})
     if client not in known:
         raise unknown_client(client, known)
-    examination = Examination(config, client, wait, enrolled)
+    examination = ServerExamination(config, client, wait, enrolled)
     checks = []
     for check in examination.checks():
         checks.append(check)
@@ -192,7 +192,7 @@ def _skipped(name: str, why: str) -> Check:
     return Check(name, Health.SKIPPED, why)
 
 
-def _value(client: str, examination: Examination, checks: list[Check]) -> dict[str, object]:
+def _value(client: str, examination: ServerExamination, checks: list[Check]) -> dict[str, object]:
     answer = examination.answer
     amcheck = None
     if answer is not None:

@@ -33,7 +33,7 @@ MOST = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class RunWithVerdicts:
     """A run, the results of its DLEs, and whether something of it is still running."""
 
     row: RunRow
@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     return Exit.OK
 
 
-def _read(arguments: argparse.Namespace) -> list[Known]:
+def _read(arguments: argparse.Namespace) -> list[RunWithVerdicts]:
     """Return what the ledger has of the runs that are meant, the oldest first."""
     ledger = open_ledger_to_read(load_as_amanda_user(arguments))
     if ledger is None:
@@ -101,7 +101,9 @@ def _read(arguments: argparse.Namespace) -> list[Known]:
         limit = arguments.count if timestamp is None else MOST
         rows = ledger.recent_runs(arguments.amanda_config, limit)
         return [
-            Known(row, ledger.verdicts_of(row.id), _is_alive(row), ledger.filters_of(row.id))
+            RunWithVerdicts(
+                row, ledger.verdicts_of(row.id), _is_alive(row), ledger.filters_of(row.id)
+            )
             for row in reversed(rows)
             if timestamp in {None, row.timestamp}
         ]
@@ -115,7 +117,7 @@ def _is_alive(row: RunRow) -> bool:
     return has_session(row.pid, row.pid_started)
 
 
-def _choose(found: list[Known], arguments: argparse.Namespace) -> Known:
+def _choose(found: list[RunWithVerdicts], arguments: argparse.Namespace) -> RunWithVerdicts:
     stamp = printable(arguments.timestamp)
     if not found:
         of = f" of {printable(arguments.amanda_config)}" if arguments.amanda_config else ""
@@ -134,7 +136,7 @@ def _choose(found: list[Known], arguments: argparse.Namespace) -> Known:
     return found[0]
 
 
-def _print_all(found: list[Known]) -> None:
+def _print_all(found: list[RunWithVerdicts]) -> None:
     """Print a table, or one for each Amanda configuration if there are several."""
     now = read_clock()
     names = sorted({known.row.amanda_config for known in found})
@@ -146,7 +148,7 @@ def _print_all(found: list[Known]) -> None:
         print_table(RUN_HEADS, rows)
 
 
-def _print_one(known: Known, arguments: argparse.Namespace) -> None:
+def _print_one(known: RunWithVerdicts, arguments: argparse.Namespace) -> None:
     run, verdicts = known.row, known.verdicts
     report = _read_report(run) if arguments.report else None
     if arguments.json:
@@ -164,7 +166,7 @@ def _print_one(known: Known, arguments: argparse.Namespace) -> None:
             print(printable(line))
 
 
-def _dle_values(known: Known) -> list[dict[str, object]]:
+def _dle_values(known: RunWithVerdicts) -> list[dict[str, object]]:
     return [
         dle_value(each, known.filters.get((each.host, each.disk, each.timestamp)))
         for each in known.verdicts

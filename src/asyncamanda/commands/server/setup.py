@@ -13,7 +13,7 @@ from asyncamanda.core.values.size import ALLOWED, format_size, parse_size
 from asyncamanda.errors import Exit, RefusedError, UsageError
 from asyncamanda.server.enrol.newconfig import LEAST_SIZE, NewConfig
 from asyncamanda.server.enrol.setup import find_missing_packages, plan_setup, warn_of_room
-from asyncamanda.system.steps import Step, make_step
+from asyncamanda.system.steps import SetupStep, make_step
 
 _UNASKED = "--yes makes these changes without asking, --dry-run only shows them"
 _PLAIN_PATH = re.compile(r"/[A-Za-z0-9_./-]+")  # amanda.conf takes it as it is
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     return Exit.OK
 
 
-def _make(steps: list[Step], arguments: argparse.Namespace) -> bool:
+def _make(steps: list[SetupStep], arguments: argparse.Namespace) -> bool:
     """Show the steps and make them; return whether they were wanted."""
     print("would make sure that" if arguments.dry_run else "will make sure that")
     for step in steps:

@@ -11,13 +11,13 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 
 from asyncamanda.core.amanda.amandates import Row
-from asyncamanda.core.model import EPOCH, DumpRecord, Policy, Span, Watch
+from asyncamanda.core.model import EPOCH, DiskRule, DumpRecord, Policy, Span
 
 TOLERANCE = 0.03  # of the interval: keeps a daily backup from drifting to every second day
 FUTURE_AFTER = timedelta(minutes=5)
 
 
-class Standing(Enum):
+class BackupStanding(Enum):
     """How one disk stands."""
 
     FRESH = "fresh"
@@ -27,7 +27,7 @@ class Standing(Enum):
     PARKED = "parked"  # left out by the server's configuration: never due, never failed
 
 
-_LEFT = {Standing.FORGOTTEN, Standing.PARKED}  # what nobody waits for
+_LEFT = {BackupStanding.FORGOTTEN, BackupStanding.PARKED}  # what nobody waits for
 
 
 class Witness(Enum):
@@ -59,7 +59,7 @@ class DiskVerdict:
     """How a disk stands, and until when (None: it is not waited for, or is due already)."""
 
     disk: Disk
-    standing: Standing
+    standing: BackupStanding
     fresh_until: datetime | None
 
 
@@ -94,7 +94,7 @@ Decision = Due | NotDue
 
 def is_all_parked(decision: Decision) -> bool:
     """Return whether the server leaves out every disk, so that nothing is backed up."""
-    return bool(decision.disks) and all(v.standing is Standing.PARKED for v in decision.disks)
+    return bool(decision.disks) and all(v.standing is BackupStanding.PARKED for v in decision.disks)
 
 
 def survey_disks(
@@ -180,7 +180,7 @@ def decide_due(disks: tuple[Disk, ...], policy: Policy, now: datetime) -> Decisi
     lasts = [disk.last.started_at for disk in disks if disk.last and not disk.is_parked]
     newest = max(lasts, default=None)
     verdicts = tuple(_stand(disk, newest, policy, now) for disk in disks)
-    if policy.watch is Watch.NEWEST:
+    if policy.watch is DiskRule.NEWEST:
         if newest is None:
             return Due(verdicts, (), None)
         until = newest + policy.interval * (1 - TOLERANCE)
@@ -197,23 +197,23 @@ def _stand(disk: Disk, newest: datetime | None, policy: Policy, now: datetime) -
     holiday every disk is six weeks old, and every one is still waited for.
     """
     if disk.is_parked:
-        return DiskVerdict(disk, Standing.PARKED, None)
+        return DiskVerdict(disk, BackupStanding.PARKED, None)
     claimed = _newest([dump for dump in (disk.last, disk.distrusted, disk.in_future) if dump])
     behind = newest - claimed.started_at if newest and claimed else timedelta(0)
     if not policy.disks and behind > policy.forget_after:
-        return DiskVerdict(disk, Standing.FORGOTTEN, None)
+        return DiskVerdict(disk, BackupStanding.FORGOTTEN, None)
     if disk.last is None:
-        return DiskVerdict(disk, Standing.NEVER, None)
+        return DiskVerdict(disk, BackupStanding.NEVER, None)
     last_at = disk.last.started_at
     until = last_at + policy.interval * (1 - TOLERANCE)
     if now >= until:
-        return DiskVerdict(disk, Standing.OVERDUE, None)
-    return DiskVerdict(disk, Standing.FRESH, until)
+        return DiskVerdict(disk, BackupStanding.OVERDUE, None)
+    return DiskVerdict(disk, BackupStanding.FRESH, until)
 
 
 def _decide_each(verdicts: tuple[DiskVerdict, ...], now: datetime) -> Decision:
     waited_for = [v for v in verdicts if v.standing not in _LEFT]
-    wanted = tuple(v.disk.name for v in waited_for if v.standing is not Standing.FRESH)
+    wanted = tuple(v.disk.name for v in waited_for if v.standing is not BackupStanding.FRESH)
     lasts = [v.disk.last.started_at for v in waited_for if v.disk.last]
     if not waited_for:  # all is parked: it is as old as what there is
         lasts = [max((v.disk.last.started_at for v in verdicts if v.disk.last), default=EPOCH)]
@@ -228,7 +228,7 @@ def _decide_each(verdicts: tuple[DiskVerdict, ...], now: datetime) -> Decision:
 def force_due(decision: Decision, policy: Policy) -> Due:
     """Return the verdict of one who wants a backup anyway: of each disk, if each is watched."""
     waited_for = [v.disk.name for v in decision.disks if v.standing not in _LEFT]
-    wanted = tuple(waited_for) if policy.watch is Watch.EACH else ()
+    wanted = tuple(waited_for) if policy.watch is DiskRule.EACH else ()
     return Due(decision.disks, wanted, decision.last_at)
 
 

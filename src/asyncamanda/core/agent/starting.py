@@ -76,7 +76,7 @@ class Hindrance(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class WaitUntil:
     """A backup is due, and is not to be tried before `until`."""
 
     hindrance: Hindrance
@@ -99,7 +99,7 @@ def survey_waits(
     )
 
 
-def decide_start(decision: Decision, waits: Waits, urge: Urge) -> NotDue | Wait | None:
+def decide_start(decision: Decision, waits: Waits, urge: Urge) -> NotDue | WaitUntil | None:
     """Return why there is nothing to do, or what is to be waited for; None for neither.
 
     Then the moment decides, and heed_retry().
@@ -107,13 +107,13 @@ def decide_start(decision: Decision, waits: Waits, urge: Urge) -> NotDue | Wait 
     if isinstance(decision, NotDue) and not urge.is_forced:
         return decision
     if waits.settles_at:
-        return Wait(Hindrance.UNSETTLED, waits.settles_at)
+        return WaitUntil(Hindrance.UNSETTLED, waits.settles_at)
     if urge.is_forced:
         return None
     if waits.next_try_at and not urge.is_typed:
-        return Wait(Hindrance.TRIED_LATELY, waits.next_try_at)
+        return WaitUntil(Hindrance.TRIED_LATELY, waits.next_try_at)
     if waits.come_back_at:
-        return Wait(Hindrance.PUT_OFF, waits.come_back_at)
+        return WaitUntil(Hindrance.PUT_OFF, waits.come_back_at)
     return None
 
 

@@ -13,11 +13,11 @@ from asyncamanda.core.agent.alerts import VERDICTS, standing_failure
 from asyncamanda.core.agent.by_gate import asked_every, come_back_at
 from asyncamanda.core.agent.due import (
     TOLERANCE,
+    BackupStanding,
     Decision,
     Disk,
     DiskVerdict,
     NotDue,
-    Standing,
     Witness,
     decide_due,
     is_all_parked,
@@ -25,7 +25,7 @@ from asyncamanda.core.agent.due import (
 )
 from asyncamanda.core.agent.remember import last_run, next_try_at, settles_at
 from asyncamanda.core.agent.retry import retry_at
-from asyncamanda.core.model import Attempt, Memory, Outcome, Policy, Watch
+from asyncamanda.core.model import Attempt, DiskRule, Memory, Outcome, Policy
 from asyncamanda.errors import Exit
 
 KEPT_DETAIL = 500  # characters of an attempt's
@@ -147,12 +147,12 @@ def _is_never(decision: Decision, policy: Policy) -> bool:
     """Return whether something that is waited for was never backed up."""
     if decision.last_at is None:
         return True
-    return policy.watch is Watch.EACH and bool(find_never(decision))
+    return policy.watch is DiskRule.EACH and bool(find_never(decision))
 
 
 def find_never(decision: Decision) -> tuple[str, ...]:
     """Return the disks that are waited for and have no backup."""
-    return tuple(v.disk.name for v in decision.disks if v.standing is Standing.NEVER)
+    return tuple(v.disk.name for v in decision.disks if v.standing is BackupStanding.NEVER)
 
 
 def _last_verdict(attempts: Iterable[Attempt]) -> Attempt | None:
@@ -161,9 +161,9 @@ def _last_verdict(attempts: Iterable[Attempt]) -> Attempt | None:
 
 def due_at(verdict: DiskVerdict, policy: Policy) -> datetime | None:
     """Return when this disk becomes or became due; None where no such time is known."""
-    if policy.watch is not Watch.EACH or verdict.disk.last is None:
+    if policy.watch is not DiskRule.EACH or verdict.disk.last is None:
         return None
-    if verdict.standing not in {Standing.FRESH, Standing.OVERDUE}:
+    if verdict.standing not in {BackupStanding.FRESH, BackupStanding.OVERDUE}:
         return None
     return verdict.disk.last.started_at + policy.interval * (1 - TOLERANCE)
 

@@ -31,7 +31,7 @@ class Filters:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class FilterStep:
     """A program that undoes a filter, and the option that tells it to."""
 
     program: str
@@ -42,37 +42,37 @@ class Step:
 class FiltersRefused:
     """The header asks for what may not run: which step that is, and why not."""
 
-    step: Step
+    step: FilterStep
     reason: str
 
 
-def list_steps(filters: Filters) -> Iterator[Step]:
+def list_steps(filters: Filters) -> Iterator[FilterStep]:
     """Yield what undoes `filters`, in that order.
 
     A program without its whole path is left out: which one it is would depend on the PATH.
     """
     if filters.encrypt != NONE and filters.encrypt_program.startswith("/"):
-        yield Step(filters.encrypt_program, filters.decrypt_option)
+        yield FilterStep(filters.encrypt_program, filters.decrypt_option)
     if filters.compress.endswith(" custom"):
         if filters.compress_program.startswith("/"):
-            yield Step(filters.compress_program)
+            yield FilterStep(filters.compress_program)
     elif filters.compress != NONE:
-        yield Step(GZIP)
+        yield FilterStep(GZIP)
 
 
 def allowed_filters(
     today: Filters | None,
     recorded: Filters | None,
     allow_list: Collection[str],
-    wanted: Sequence[Step],
-) -> tuple[Step, ...] | FiltersRefused:
+    wanted: Sequence[FilterStep],
+) -> tuple[FilterStep, ...] | FiltersRefused:
     """Return the steps that a header `wanted`, if all of them may run.
 
     A step may run if undoing the DLE's filters of `today` takes it, or those `recorded` when the
     dump was confirmed (None: not known), with that very option; or if its program is in
     `allow_list`, and the option is the usual one; or if it is Amanda's own gzip.
     """
-    known = {Step(GZIP), *map(Step, allow_list)}
+    known = {FilterStep(GZIP), *map(FilterStep, allow_list)}
     for filters in (today, recorded):
         if filters is not None:
             known |= {*list_steps(filters)}
@@ -86,7 +86,7 @@ def allowed_filters(
     return tuple(wanted)
 
 
-def _explain(step: Step, programs: Collection[str]) -> str:
+def _explain(step: FilterStep, programs: Collection[str]) -> str:
     if step.program in programs:
         return "the program is known, but it is not allowed with this option"
     return (

@@ -10,7 +10,7 @@ UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Reading:
     """What was found and wanted, in words; `holds`: it is a hindrance, None if that is unknown."""
 
     found: str
@@ -18,43 +18,43 @@ class Look:
     holds: bool | None
 
 
-def look_at_load(load: float | None, most: float) -> Look:
+def look_at_load(load: float | None, most: float) -> Reading:
     """Return how the load compares with the most that is allowed."""
     wanted = f"up to {most:g}"
     if load is None:
-        return Look(UNKNOWN, wanted, None)
-    return Look(f"{load:.2f}", wanted, load > most)
+        return Reading(UNKNOWN, wanted, None)
+    return Reading(f"{load:.2f}", wanted, load > most)
 
 
-def look_at_battery(is_on_battery: bool | None, charge: float | None, least: float) -> Look:
+def look_at_battery(is_on_battery: bool | None, charge: float | None, least: float) -> Reading:
     """Return how power compares with the least charge that is allowed: above 100, none is."""
     is_mains_only = least > 100
     wanted = "on mains only" if is_mains_only else f"from {least:g} %"
     if is_on_battery is None:
-        return Look(UNKNOWN, wanted, None)
+        return Reading(UNKNOWN, wanted, None)
     if not is_on_battery:
-        return Look("mains", wanted, False)
+        return Reading("mains", wanted, False)
     if charge is None:
-        return Look("battery at an unknown charge", wanted, is_mains_only or None)
+        return Reading("battery at an unknown charge", wanted, is_mains_only or None)
     # rounded down, lest it reads "at 30 % (allowed from 30 %)"
-    return Look(f"battery at {int(charge)} %", wanted, is_mains_only or charge < least)
+    return Reading(f"battery at {int(charge)} %", wanted, is_mains_only or charge < least)
 
 
 def look_at_networks(
     networks: tuple[Network, ...] | None, allowed: tuple[str, ...], refused: tuple[str, ...]
-) -> Look:
+) -> Reading:
     """Return how the networks compare with patterns of a name, an SSID or a kind."""
     wanted = printable(" or ".join(allowed) or "any")
     if refused:
         wanted += f", but not {printable(' or '.join(refused))}"
     if networks is None:
-        return Look(UNKNOWN, wanted, None)
+        return Reading(UNKNOWN, wanted, None)
     if not networks:
         # the connection will fail of itself, and say why
-        return Look("none", wanted, False)
+        return Reading("none", wanted, False)
     found = printable(" and ".join(map(_describe, networks)))
     is_allowed = not allowed or _is_any_like(networks, allowed)
-    return Look(found, wanted, not is_allowed or _is_any_like(networks, refused))
+    return Reading(found, wanted, not is_allowed or _is_any_like(networks, refused))
 
 
 def _describe(network: Network) -> str:
@@ -74,7 +74,7 @@ def _is_any_like(networks: tuple[Network, ...], patterns: tuple[str, ...]) -> bo
     return any(fnmatchcase(name, pattern.casefold()) for name in names for pattern in patterns)
 
 
-def look_at_metered(is_metered: bool | None) -> Look:
+def look_at_metered(is_metered: bool | None) -> Reading:
     """Return whether traffic costs money."""
     found = {None: UNKNOWN, True: "metered", False: "not metered"}[is_metered]
-    return Look(found, "not metered", is_metered)
+    return Reading(found, "not metered", is_metered)

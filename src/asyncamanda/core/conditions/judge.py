@@ -11,7 +11,7 @@ from enum import Enum
 
 from asyncamanda.core.conditions.findings import (
     UNKNOWN,
-    Look,
+    Reading,
     look_at_battery,
     look_at_load,
     look_at_metered,
@@ -70,7 +70,7 @@ class Conditions:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ConditionFinding:
     """What one condition found and wanted, in words.
 
     `holds`: it is a hindrance, unless `is_relaxed`: it is ignored. `relaxes_at` None: never.
@@ -90,7 +90,7 @@ class Finding:
 class Go:
     """A good moment; or good enough, as those that would hold it back have given in."""
 
-    relaxed: tuple[Finding, ...] = ()
+    relaxed: tuple[ConditionFinding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class Deferred:
     `is_by_clock`: time windows are all that holds it back.
     """
 
-    reasons: tuple[Finding, ...]
+    reasons: tuple[ConditionFinding, ...]
     until: datetime | None
     is_by_clock: bool
 
@@ -158,13 +158,13 @@ def survey_conditions(
     since: datetime,
     now: datetime,
     zone: tzinfo | None,
-) -> tuple[Finding, ...]:
+) -> tuple[ConditionFinding, ...]:
     """Return what each condition that is set finds, in the order in which they give in."""
     findings = _survey_surroundings(surroundings, conditions, since, now)
     if conditions.windows:
         wanted = " or ".join(map(format_window, conditions.windows))
         is_hindrance = not is_open(conditions.windows, now, zone)
-        look = Look(format_wall(now, zone), wanted, is_hindrance)
+        look = Reading(format_wall(now, zone), wanted, is_hindrance)
         findings.append(_find(Condition.WINDOWS, look, conditions, since, now))
     order = tuple(Condition)
     return tuple(sorted(findings, key=lambda finding: order.index(finding.condition)))
@@ -175,7 +175,7 @@ def explain_deferred(deferred: Deferred) -> str:
     return "deferred, because " + " and ".join(map(_explain, deferred.reasons))
 
 
-def _explain(finding: Finding) -> str:
+def _explain(finding: ConditionFinding) -> str:
     sentence = _UNKNOWN if finding.found == UNKNOWN else _HINDRANCE
     if finding.is_critical:
         return _CRITICAL.format(found=finding.found, wanted=finding.wanted)
@@ -198,7 +198,7 @@ _UNKNOWN = _HINDRANCE | {
 }
 
 
-def _judge(findings: Iterable[Finding], opening: datetime | None) -> Moment:
+def _judge(findings: Iterable[ConditionFinding], opening: datetime | None) -> Moment:
     hindrances = [finding for finding in findings if finding.holds]
     reasons = tuple(finding for finding in hindrances if not finding.is_relaxed)
     if not reasons:
@@ -209,7 +209,7 @@ def _judge(findings: Iterable[Finding], opening: datetime | None) -> Moment:
     return Deferred(reasons, until, all(each.condition is Condition.WINDOWS for each in reasons))
 
 
-def _ends_at(reason: Finding, opening: datetime | None) -> datetime | None:
+def _ends_at(reason: ConditionFinding, opening: datetime | None) -> datetime | None:
     times = [reason.relaxes_at]
     if reason.condition is Condition.WINDOWS:
         times.append(opening)
@@ -218,7 +218,7 @@ def _ends_at(reason: Finding, opening: datetime | None) -> datetime | None:
 
 def _survey_surroundings(
     surroundings: Surroundings, conditions: Conditions, since: datetime, now: datetime
-) -> list[Finding]:
+) -> list[ConditionFinding]:
     found = [
         _find(condition, look, conditions, since, now)
         for condition, look in _look_around(surroundings, conditions)
@@ -235,15 +235,17 @@ def is_critical(surroundings: Surroundings) -> bool:
     return surroundings.is_on_battery is True and charge is not None and charge <= CRITICAL
 
 
-def _find_critical(surroundings: Surroundings) -> Finding:
+def _find_critical(surroundings: Surroundings) -> ConditionFinding:
     look = look_at_battery(True, surroundings.battery, CRITICAL)
     wanted = f"above {CRITICAL:g} %"
-    return Finding(Condition.BATTERY, look.found, wanted, True, None, False, is_critical=True)
+    return ConditionFinding(
+        Condition.BATTERY, look.found, wanted, True, None, False, is_critical=True
+    )
 
 
 def _look_around(
     surroundings: Surroundings, conditions: Conditions
-) -> Iterator[tuple[Condition, Look]]:
+) -> Iterator[tuple[Condition, Reading]]:
     """Yield what each condition that is set, other than the windows, finds."""
     if conditions.max_load is not None:
         yield Condition.LOAD, look_at_load(surroundings.load, conditions.max_load)
@@ -258,10 +260,16 @@ def _look_around(
 
 
 def _find(
-    condition: Condition, look: Look, conditions: Conditions, since: datetime, now: datetime
-) -> Finding:
+    condition: Condition,
+    look: Reading,
+    conditions: Conditions,
+    since: datetime,
+    now: datetime,
+) -> ConditionFinding:
     holds = not conditions.is_unknown_allowed if look.holds is None else look.holds
     if since > now + FUTURE_AFTER:
         since = now - 2 * (conditions.relax_after or timedelta(0))
     at = relaxes_at(condition, conditions, since)
-    return Finding(condition, look.found, look.wanted, holds, at, at is not None and at <= now)
+    return ConditionFinding(
+        condition, look.found, look.wanted, holds, at, at is not None and at <= now
+    )

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
-from asyncamanda.core.conditions.surroundings import Kind, Network
+from asyncamanda.core.conditions.surroundings import LinkKind, Network
 
 LINK_ATTRIBUTES = ("operstate", "type", "flags", "uevent")
 
@@ -10,10 +10,10 @@ _ETHERNET, _LOOPBACK = "1", "772"  # ARPHRD_ETHER, ARPHRD_LOOPBACK
 _IFF_UP = 0x1
 _RTF_UP, _RTF_REJECT = 0x1, 0x200
 _KINDS = {
-    "bluetooth": Kind.WWAN,
-    "wireguard": Kind.VPN,
-    "wlan": Kind.WIFI,
-    "wwan": Kind.WWAN,
+    "bluetooth": LinkKind.WWAN,
+    "wireguard": LinkKind.VPN,
+    "wlan": LinkKind.WIFI,
+    "wwan": LinkKind.WWAN,
 }
 _INSIDE = frozenset({"bridge", "macvlan", "vrf", "vxlan"})
 # the kernel says of neither that it is one; what is renamed, as in a container, is its network
@@ -50,14 +50,14 @@ def _is_up(attributes: Mapping[str, str], *, is_quiet: bool) -> bool:
     return state == "up"
 
 
-def _find_kind(sort: str | None, device: str, entries: Collection[str]) -> Kind:
+def _find_kind(sort: str | None, device: str, entries: Collection[str]) -> LinkKind:
     if "wireless" in entries or "phy80211" in entries:
-        return Kind.WIFI
+        return LinkKind.WIFI
     if "tun_flags" in entries:
-        return Kind.VPN
+        return LinkKind.VPN
     if device:
-        return _KINDS.get(device, Kind.OTHER)
-    return Kind.ETHERNET if sort == _ETHERNET else Kind.OTHER
+        return _KINDS.get(device, LinkKind.OTHER)
+    return LinkKind.ETHERNET if sort == _ETHERNET else LinkKind.OTHER
 
 
 def _parse_uevent(text: str) -> dict[str, str]:

@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from asyncamanda.core.conditions.surroundings import Kind, Network
+from asyncamanda.core.conditions.surroundings import LinkKind, Network
 
 _KINDS = {
-    "802-11-wireless": Kind.WIFI,
-    "802-3-ethernet": Kind.ETHERNET,
-    "bluetooth": Kind.WWAN,  # a telephone's line, shared
-    "cdma": Kind.WWAN,
-    "gsm": Kind.WWAN,
-    "tun": Kind.VPN,
-    "vpn": Kind.VPN,
-    "wireguard": Kind.VPN,
+    "802-11-wireless": LinkKind.WIFI,
+    "802-3-ethernet": LinkKind.ETHERNET,
+    "bluetooth": LinkKind.WWAN,  # a telephone's line, shared
+    "cdma": LinkKind.WWAN,
+    "gsm": LinkKind.WWAN,
+    "tun": LinkKind.VPN,
+    "vpn": LinkKind.VPN,
+    "wireguard": LinkKind.VPN,
 }
 _INSIDE = frozenset(  # the host's own, for its containers and virtual machines
     {
@@ -35,7 +35,7 @@ _METERED = {1: True, 2: False, 3: True, 4: False}  # NMMetered: yes, no, guess-y
 _NO_OBJECT = "/"
 
 
-class Reach(Enum):
+class Connectivity(Enum):
     """How far NetworkManager has come."""
 
     CONNECTED = "connected"
@@ -51,12 +51,12 @@ class ActiveConnection:
     devices: tuple[str, ...]
 
 
-def parse_reach(properties: Mapping[str, object]) -> Reach:
+def parse_reach(properties: Mapping[str, object]) -> Connectivity:
     """Return whether there is a network; NMState is 50 with a local one, and more with others."""
     state = properties.get("State")
     if not isinstance(state, int) or isinstance(state, bool) or state <= 0:
-        return Reach.UNKNOWN
-    return Reach.CONNECTED if state >= 50 else Reach.WAITING
+        return Connectivity.UNKNOWN
+    return Connectivity.CONNECTED if state >= 50 else Connectivity.WAITING
 
 
 def parse_metered(properties: Mapping[str, object]) -> bool | None:
@@ -88,7 +88,7 @@ def parse_connection(properties: Mapping[str, object]) -> ActiveConnection | Non
     above = properties.get("Controller", properties.get("Master"))
     if sort == "tun" and parse_path(above) is not None:
         return None
-    kind = Kind.VPN if properties.get("Vpn") is True else _KINDS.get(sort, Kind.OTHER)
+    kind = LinkKind.VPN if properties.get("Vpn") is True else _KINDS.get(sort, LinkKind.OTHER)
     return ActiveConnection(Network(name, kind), parse_paths(properties.get("Devices")) or ())
 
 

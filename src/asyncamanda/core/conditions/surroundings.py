@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 
-class Kind(Enum):
+class LinkKind(Enum):
     """What sort of link a network is."""
 
     ETHERNET = "ethernet"
@@ -19,7 +19,7 @@ class Network:
     """A connection that is up: its name (NetworkManager's, else its device's), and its SSID."""
 
     name: str
-    kind: Kind
+    kind: LinkKind
     ssid: str | None = None
 
 

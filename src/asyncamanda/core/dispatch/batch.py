@@ -51,21 +51,21 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class StartRun:
     """Start one run for these clients, in the order of their requests."""
 
     clients: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class WaitForRun:
     """Start none yet. `until` is when the window closes; None where an event has to come."""
 
     hold: Hold
     until: datetime | None = None
 
 
-def decide_batch(scene: Scene, policy: BatchPolicy, now: datetime) -> Start | Wait:
+def decide_batch(scene: Scene, policy: BatchPolicy, now: datetime) -> StartRun | WaitForRun:
     """Return whether a run starts at `now`, and for whom: all who wait, are present and not busy.
 
     A request from the future (the clock was set back) waits no longer than the window.
@@ -73,7 +73,7 @@ def decide_batch(scene: Scene, policy: BatchPolicy, now: datetime) -> Start | Wa
     ready = ready_clients(scene)
     if not ready:
         is_busy = any(client in scene.busy for client in (*scene.submitted_at, *scene.suspects))
-        return Wait(Hold.RUNS if is_busy else Hold.NOBODY)
+        return WaitForRun(Hold.RUNS if is_busy else Hold.NOBODY)
     obstacles = {
         Hold.FLUSH: scene.is_held_for_flush,
         Hold.OTHERS: scene.has_others,
@@ -82,11 +82,11 @@ def decide_batch(scene: Scene, policy: BatchPolicy, now: datetime) -> Start | Wa
     }
     for hold, stands in obstacles.items():
         if stands:
-            return Wait(hold)
+            return WaitForRun(hold)
     closes_at = min(scene.submitted_at[client] for client in ready) + policy.window
     if now < closes_at <= now + policy.window:
-        return Wait(Hold.COLLECTING, closes_at)
-    return Start(ready)
+        return WaitForRun(Hold.COLLECTING, closes_at)
+    return StartRun(ready)
 
 
 def ready_clients(scene: Scene) -> tuple[str, ...]:
@@ -141,7 +141,7 @@ def in_order(submitted_at: Mapping[str, datetime]) -> list[str]:
 
 
 def estimate_start(
-    wait: Wait, begun_at: Collection[datetime], mean: timedelta | None, now: datetime
+    wait: WaitForRun, begun_at: Collection[datetime], mean: timedelta | None, now: datetime
 ) -> timedelta | None:
     """Return about how long it is until the next run starts; None where nobody can know.
 

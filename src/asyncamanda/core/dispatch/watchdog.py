@@ -128,7 +128,7 @@ class _Watched:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class WatchState:
     """What is remembered of a run from one look to the next: the last, and what moved before."""
 
     seen: Sight | None = None
@@ -145,8 +145,8 @@ def shift_time(before: timedelta, passed: timedelta) -> timedelta:
 
 
 def watch_run(
-    watch: Watch, sight: Sight, policy: WatchPolicy, now: timedelta
-) -> tuple[Watch, tuple[Act, ...]]:
+    watch: WatchState, sight: Sight, policy: WatchPolicy, now: timedelta
+) -> tuple[WatchState, tuple[Act, ...]]:
     """Return what to remember after a look at `now`, and what is to be done, in that order."""
     acts: list[Act] = []
     dumps = {}
@@ -232,7 +232,7 @@ def _act_on_dump(alarm: _Alarm, pid: int, dump: DumpSight) -> Act:
 # -- the run
 
 
-def _see_run(watch: Watch, sight: Sight, policy: WatchPolicy, now: timedelta) -> Watch:
+def _see_run(watch: WatchState, sight: Sight, policy: WatchPolicy, now: timedelta) -> WatchState:
     """Return a run as it is remembered, without an alarm if anything came of it since that."""
     if watch.seen is None or _has_stirred(watch.seen, sight):
         watch = replace(watch, marks=(), alarm=_Alarm(), blamed=())
@@ -255,8 +255,8 @@ def _has_stirred(seen: Sight, sight: Sight) -> bool:
 
 
 def _act_on_run(
-    watch: Watch, sight: Sight, policy: WatchPolicy, now: timedelta
-) -> tuple[Watch, tuple[Act, ...]]:
+    watch: WatchState, sight: Sight, policy: WatchPolicy, now: timedelta
+) -> tuple[WatchState, tuple[Act, ...]]:
     """Return what to remember and to do of a run of which nothing comes. Of its dumps see above."""
     alarm = watch.alarm
     if watch.bereft_since is not None and now - watch.bereft_since >= policy.step:

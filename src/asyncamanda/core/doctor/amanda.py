@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from asyncamanda.core.doctor.findings import Check, Health, well
-from asyncamanda.core.doctor.rights import OTHERS_WRITE, SETUID, Kind, Seen, quoted
+from asyncamanda.core.doctor.rights import OTHERS_WRITE, SETUID, PathKind, Seen, quoted
 
 INSTALL = "apt install amanda-client"
 REINSTALL = "apt install --reinstall amanda-common amanda-client"
@@ -48,7 +48,7 @@ def judge_user(user: str, groups: Collection[str], existing: Collection[str]) ->
 
 def judge_installed(candidates: Sequence[Seen], *, is_configured: bool) -> Check:
     """Return whether one of the candidates is an amandad that can be executed."""
-    there = next((seen for seen in candidates if seen.kind is not Kind.NOTHING), None)
+    there = next((seen for seen in candidates if seen.kind is not PathKind.NOTHING), None)
     why = "Amanda's requests start amandad here: without it nothing is backed up"
     if there is None:
         places = " or ".join(seen.path for seen in candidates)
@@ -60,7 +60,7 @@ def judge_installed(candidates: Sequence[Seen], *, is_configured: bool) -> Check
         found = f"{there.path} lies on a file system that is mounted noexec"
         mend = f"as root: mount -o remount,exec $(findmnt -no TARGET -T {quoted(there.path)})"
         return Check("amanda-client", Health.BAD, found, why, mend)
-    if there.kind is not Kind.FILE or not there.may_execute:
+    if there.kind is not PathKind.FILE or not there.may_execute:
         found = f"{there.path} ({there.kind.value}, mode {there.mode:04o}) cannot be executed"
         mend = f"as root: chmod 755 {quoted(there.path)}; or {REINSTALL}"
         return Check("amanda-client", Health.BAD, found, why, mend)
@@ -108,7 +108,7 @@ def judge_programs(programs: Sequence[Seen], user: str) -> Check:
 
 
 def _find_program_fault(seen: Seen, user: str) -> str:
-    if seen.kind is not Kind.FILE:
+    if seen.kind is not PathKind.FILE:
         return f"is missing ({seen.error})" if seen.error else f"is {seen.kind.value}"
     if seen.owner != "root" or not seen.mode & SETUID:
         return f"is {seen.owner}'s, mode {seen.mode:04o}: not root's with setuid"

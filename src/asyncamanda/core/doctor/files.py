@@ -7,7 +7,7 @@ from datetime import datetime
 from asyncamanda.core.agent.due import FUTURE_AFTER
 from asyncamanda.core.amanda.amandates import Rejected
 from asyncamanda.core.doctor.findings import Check, Health, well
-from asyncamanda.core.doctor.rights import Kind, Seen, judge_file, judge_folder, quoted
+from asyncamanda.core.doctor.rights import PathKind, Seen, judge_file, judge_folder, quoted
 from asyncamanda.core.values.size import format_size
 
 _AMANDATES = "without it Amanda does not know on which dump to build the next"
@@ -76,7 +76,7 @@ def judge_logs(folders: Sequence[tuple[Seen, bool]], user: str) -> Check:
     """
     why = "a program of Amanda's that cannot write its logs does not start"
     for seen, can_be_made in folders:
-        if seen.kind is Kind.NOTHING and can_be_made:
+        if seen.kind is PathKind.NOTHING and can_be_made:
             continue
         if fault := judge_folder("logs", seen, user, why):
             return fault
@@ -85,7 +85,7 @@ def judge_logs(folders: Sequence[tuple[Seen, bool]], user: str) -> Check:
 
 def judge_state(seen: Seen, user: str, *, can_be_made: bool) -> Check:
     """Return whether asyncamanda can remember."""
-    if seen.kind is Kind.NOTHING and can_be_made:
+    if seen.kind is PathKind.NOTHING and can_be_made:
         return well("state", f"{seen.path} is created at the first start")
     why = "without its memory asyncamanda could mistake an interrupted backup for a good one"
     return judge_folder("state", seen, user, why) or well("state", seen.path)

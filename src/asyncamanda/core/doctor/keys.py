@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from asyncamanda.core.doctor.findings import Check, Health, not_needed, well
-from asyncamanda.core.doctor.rights import OTHERS_READ, OTHERS_WRITE, Kind, Seen, quoted
+from asyncamanda.core.doctor.rights import OTHERS_READ, OTHERS_WRITE, PathKind, Seen, quoted
 from asyncamanda.errors import Exit
 
 _UNPINNED = ("none", "/dev/null")
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class SshWay:
     """Where ssh goes for the server, by its own word (`ssh -G`), and what it uses on the way.
 
     `known_as` is the server's name in known_hosts. `has_command`: a KnownHostsCommand is asked.
@@ -25,7 +25,7 @@ class Way:
     has_command: bool
 
 
-def parse_way(text: str, host: str) -> Way:
+def parse_way(text: str, host: str) -> SshWay:
     """Return what `ssh -G` printed; `host` is what it was asked for."""
     said: dict[str, list[str]] = {}
     for line in text.splitlines():
@@ -38,7 +38,7 @@ def parse_way(text: str, host: str) -> Way:
     if alias == "none":
         alias = name if port == 22 else f"[{name}]:{port}"
     files = f"{one.get('userknownhostsfile', '')} {one.get('globalknownhostsfile', '')}"
-    return Way(
+    return SshWay(
         host=name,
         port=port,
         known_as=alias,
@@ -79,7 +79,7 @@ class Key:
 
 def judge_key(keys: Sequence[Key], user: str, *, is_configured: bool, has_password: bool) -> Check:
     """Return whether there is a private key that ssh uses without asking anybody."""
-    there = [key for key in keys if key.seen.kind is not Kind.NOTHING]
+    there = [key for key in keys if key.seen.kind is not PathKind.NOTHING]
     if not there and has_password and not is_configured:
         return not_needed("key", "there is a password_file")
     if not there:
@@ -108,7 +108,7 @@ def _missing(keys: Sequence[Key], user: str, *, is_configured: bool) -> Check:
 def _find_fault(key: Key, user: str) -> Check | None:
     seen, path = key.seen, quoted(key.seen.path)
     owned = f"as root: chown {user} {path} && chmod 600 {path}"
-    if seen.kind is not Kind.FILE:
+    if seen.kind is not PathKind.FILE:
         found = f"{seen.path} is {seen.kind.value}"
         return Check("key", Health.BAD, found, "it is not a key", f"correct `key`, or move {path}")
     if seen.owner != user or not seen.may_read:
@@ -144,7 +144,7 @@ def _explain_closed(key: Key, user: str) -> Check:
 # -- the server's host key
 
 
-def judge_host_key(way: Way, lines: Sequence[str], user: str) -> Check:
+def judge_host_key(way: SshWay, lines: Sequence[str], user: str) -> Check:
     """Return whether the server's host key is known, by the `lines` of known_hosts that name it."""
     revoked = [line for line in lines if line.startswith("@revoked")]
     known = [line for line in lines if line not in revoked]

@@ -11,7 +11,7 @@ OTHERS_WRITE = 0o022
 SETUID = 0o4000
 
 
-class Kind(Enum):
+class PathKind(Enum):
     """What a path names."""
 
     FILE = "a file"
@@ -29,7 +29,7 @@ class Seen:
     """
 
     path: str
-    kind: Kind
+    kind: PathKind
     owner: str = ""
     mode: int = 0
     may_read: bool = False
@@ -42,13 +42,13 @@ class Seen:
 
 def judge_file(name: str, seen: Seen, user: str, why: str) -> Check | None:
     """Return what is wrong with a file that `user` has to read and write; None if nothing is."""
-    if seen.kind is Kind.NOTHING:
+    if seen.kind is PathKind.NOTHING:
         folder = seen.path.rpartition("/")[0]
         mend = f"as root: {plan_file(seen.path, user)}"
         if "denied" in seen.error:
             mend = f"as root: chown {user}: {quoted(folder)} && chmod u+rwx {quoted(folder)}"
         return Check(name, Health.BAD, f"{seen.path}: {seen.error}", why, mend)
-    if seen.kind is not Kind.FILE:
+    if seen.kind is not PathKind.FILE:
         mend = f"move it away; then as root: {plan_file(seen.path, user)}"
         return Check(name, Health.BAD, f"{seen.path} is {seen.kind.value}", why, mend)
     if not (seen.may_read and seen.may_write):
@@ -61,9 +61,9 @@ def judge_folder(name: str, seen: Seen, user: str, why: str) -> Check | None:
     """Return what is wrong with a folder that `user` has to write in; None if nothing is."""
     path = quoted(seen.path)
     make = f"install -d -o {user} -g {user} -m 770 {path}"
-    if seen.kind is Kind.NOTHING:
+    if seen.kind is PathKind.NOTHING:
         return Check(name, Health.BAD, f"{seen.path}: {seen.error}", why, f"as root: {make}")
-    if seen.kind is not Kind.FOLDER:
+    if seen.kind is not PathKind.FOLDER:
         mend = f"move it away; then as root: {make}"
         return Check(name, Health.BAD, f"{seen.path} is {seen.kind.value}", why, mend)
     if not (seen.may_read and seen.may_write and seen.may_execute):
@@ -77,7 +77,7 @@ def judge_secret(name: str, key: str, seen: Seen, user: str, lines: int) -> Chec
     path = quoted(seen.path)
     mend = f"as root: chown {user} {path} && chmod 600 {path}"
     why = f"asyncamanda uses no {key} that it cannot read, or that others can"
-    if seen.kind is not Kind.FILE:
+    if seen.kind is not PathKind.FILE:
         found = seen.error or f"is {seen.kind.value}"
         return Check(name, Health.BAD, f"{key} {seen.path}: {found}", why, f"make it; then {mend}")
     if seen.mode & OTHERS_READ or seen.owner not in {user, "root"} or not seen.may_read:

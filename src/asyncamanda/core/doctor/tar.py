@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from asyncamanda.core.doctor.findings import Check, Health, well
-from asyncamanda.core.doctor.rights import OTHERS_WRITE, Kind, Seen, quoted
+from asyncamanda.core.doctor.rights import OTHERS_WRITE, PathKind, Seen, quoted
 
 RUNTAR, AMGTAR = "runtar:gnutar_path", "amgtar:gnutar_path"
 _LOST = "as root: apt install --reinstall -o Dpkg::Options::=--force-confmiss amanda-client"
@@ -51,7 +51,7 @@ def _judge_program(tar: Tar) -> Check | None:
     path, seen = tar.seen.path, tar.seen
     why = "GNUTAR and amgtar dumps are made by it"
     mend = "as root: apt install --reinstall tar"
-    if seen.kind is not Kind.FILE or not seen.may_execute:
+    if seen.kind is not PathKind.FILE or not seen.may_execute:
         found = f"{path}: {seen.error or f'mode {seen.mode:04o}, cannot be executed'}"
         return Check("tar", Health.BAD, found, why, mend)
     if "GNU tar" not in tar.said:
@@ -67,9 +67,9 @@ def _judge_program(tar: Tar) -> Check | None:
 def _judge_trust(security: Security) -> Check | None:
     """Return why Amanda does not believe amanda-security.conf, None if it does."""
     seen = security.seen
-    if seen.kind is not Kind.FILE:
+    if seen.kind is not PathKind.FILE:
         found = f"{seen.path}: {seen.error or seen.kind.value}"
-        mend = _LOST if seen.kind is Kind.NOTHING else f"move it away; then {_LOST}"
+        mend = _LOST if seen.kind is PathKind.NOTHING else f"move it away; then {_LOST}"
         return Check("tar", Health.BAD, found, _WHY, mend)
     for place in (seen, *security.folders):
         if not _is_roots_alone(place):

@@ -86,7 +86,7 @@ class DleState:
     """A DLE's newest confirmed dump; `confirmed_at` is None where there never was one.
 
     `kilobytes` is the dump's size before compression, 0 where nobody said.
-    `is_parked` says that Amanda is told to leave the DLE out.
+    `is_parked`: Amanda is configured to leave the DLE out.
     """
 
     disk: str
@@ -99,7 +99,7 @@ class DleState:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A run has ended: what became of this client's DLEs in it.
+    """A run has ended: the results of this client's DLEs.
 
     `run` is amdump's timestamp, "" if it never had one.
     """
@@ -191,7 +191,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """The dispatcher was replaced: say Hello (and Submit) anew."""
+    """The dispatcher was replaced: say Hello (and Submit) again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +237,7 @@ def refuse_protocol(theirs: tuple[int, ...], ours: tuple[int, ...] = PROTOCOLS) 
     return Refused("protocol", message, hint, int(Exit.PROTOCOL))
 
 
-class Decoder(Generic[M]):
+class MessageDecoder(Generic[M]):
     """Bytes of one direction into its messages; client_decoder() and server_decoder() make one.
 
     It keeps at most one unfinished line.
@@ -294,14 +294,14 @@ class Decoder(Generic[M]):
         return read_record(kind, value) if kind else None
 
 
-def client_decoder() -> Decoder[ClientMessage]:
+def client_decoder() -> MessageDecoder[ClientMessage]:
     """Return a decoder for what one client sends."""
-    return Decoder(get_args(ClientMessage), LARGEST_FROM_CLIENT)
+    return MessageDecoder(get_args(ClientMessage), LARGEST_FROM_CLIENT)
 
 
-def server_decoder() -> Decoder[ServerMessage]:
+def server_decoder() -> MessageDecoder[ServerMessage]:
     """Return a decoder for what the server sends to one client."""
-    return Decoder(get_args(ServerMessage), LARGEST_FROM_SERVER)
+    return MessageDecoder(get_args(ServerMessage), LARGEST_FROM_SERVER)
 
 
 def _name(kind: type) -> str:

@@ -49,7 +49,7 @@ class Packet:
         return hash(repr(self))
 
 
-class Decoder:
+class MuxDecoder:
     """Bytes of one ssh into its packets."""
 
     def __init__(self) -> None:

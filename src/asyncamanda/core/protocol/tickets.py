@@ -53,7 +53,7 @@ class Claim(NamedTuple):
     host_name: str
 
 
-class Finding(Enum):
+class MachineFinding(Enum):
     """What a hello's ticket says of who comes; the value is what is said of it, for the diary."""
 
     SAME = ""
@@ -67,38 +67,42 @@ class Finding(Enum):
     @property
     def is_served(self) -> bool:
         """Whether who comes so is taken for the client."""
-        return self not in {Finding.SECOND, Finding.ASK}
+        return self not in {MachineFinding.SECOND, MachineFinding.ASK}
 
 
 def decide_machine(
     known: Machine | None, ticket: str, *, is_elsewhere: bool | None = False
-) -> Finding:
+) -> MachineFinding:
     """Return who it is that comes with `ticket`.
 
     `is_elsewhere` says whether a machine that is this client lives on another line meanwhile.
     None: there is such a line, and nobody has asked yet, which makes it ASK where it matters.
     """
     if known is None:
-        return Finding.UNKNOWN if ticket else Finding.FIRST
+        return MachineFinding.UNKNOWN if ticket else MachineFinding.FIRST
     if known.disputed_at:
-        return Finding.SECOND
+        return MachineFinding.SECOND
     if not known.ticket:
-        return Finding.FIRST
+        return MachineFinding.FIRST
     if ticket == known.ticket:
-        return Finding.SAME
+        return MachineFinding.SAME
     found = _explain_other(known, ticket)
     if is_elsewhere and found.is_served:
-        return Finding.SECOND
-    return Finding.ASK if is_elsewhere is None and found.is_served else found
+        return MachineFinding.SECOND
+    return MachineFinding.ASK if is_elsewhere is None and found.is_served else found
 
 
-def _explain_other(known: Machine, ticket: str) -> Finding:
+def _explain_other(known: Machine, ticket: str) -> MachineFinding:
     """Return what a ticket means that is not the newest one."""
     if not ticket:
-        return Finding.LOST
+        return MachineFinding.LOST
     if ticket == known.previous and not known.is_written:
-        return Finding.CUT
-    return Finding.UNKNOWN if read_number(ticket) > read_number(known.ticket) else Finding.SECOND
+        return MachineFinding.CUT
+    return (
+        MachineFinding.UNKNOWN
+        if read_number(ticket) > read_number(known.ticket)
+        else MachineFinding.SECOND
+    )
 
 
 def read_number(ticket: str) -> int:
@@ -114,7 +118,12 @@ def make_ticket(before: tuple[str, ...], at: datetime, random: str) -> str:
 
 
 def take_in(  # noqa: PLR0913, PLR0917 (all that a row is made of)
-    known: Machine | None, client: str, claim: Claim, finding: Finding, at: datetime, random: str
+    known: Machine | None,
+    client: str,
+    claim: Claim,
+    finding: MachineFinding,
+    at: datetime,
+    random: str,
 ) -> Machine:
     """Return the machine as the ledger has it once it is served, with its new ticket."""
     before = (claim.ticket, known.ticket if known else "")
@@ -134,7 +143,7 @@ def dispute(known: Machine, host_name: str, at: datetime) -> Machine:
     """Return the machine as the ledger has it once a second one has come; the first one counts."""
     if known.disputed_at:
         return known
-    noted = Finding.SECOND.value
+    noted = MachineFinding.SECOND.value
     return replace(known, disputed_at=at, other_host_name=host_name, noted=noted)
 
 

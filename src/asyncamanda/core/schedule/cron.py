@@ -26,7 +26,7 @@ _END = f"# end: {MARK}\n"
 _CRON_EVERY = 15  # minutes
 
 
-class Kind(StrEnum):
+class ScheduleKind(StrEnum):
     """Who starts the agent."""
 
     SYSTEMD = "systemd"
@@ -35,7 +35,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class ScheduleTarget:
     """What of a machine matters here: `name` is its id, the rest says what is on it."""
 
     name: str
@@ -55,24 +55,26 @@ class ScheduleFile:
     is_block: bool = False
 
 
-def render_schedule(kind: Kind, starts: Starts, machine: Machine) -> tuple[ScheduleFile, ...]:
+def render_schedule(
+    kind: ScheduleKind, starts: Starts, machine: ScheduleTarget
+) -> tuple[ScheduleFile, ...]:
     """Return the files that make `machine` start the agent."""
     return tuple(_files(kind, starts, machine))
 
 
-def _files(kind: Kind, starts: Starts, machine: Machine) -> Iterator[ScheduleFile]:
+def _files(kind: ScheduleKind, starts: Starts, machine: ScheduleTarget) -> Iterator[ScheduleFile]:
     match kind:
-        case Kind.SYSTEMD:
+        case ScheduleKind.SYSTEMD:
             yield ScheduleFile(units.SERVICE_FILE, units.render_service(starts))
             yield ScheduleFile(units.TIMER_FILE, units.render_timer())
             yield ScheduleFile(units.NUDGE_FILE, units.render_nudge(starts))
-        case Kind.ANACRON:
+        case ScheduleKind.ANACRON:
             yield ScheduleFile(ANACRONTAB, f"1 10 asyncamanda {_run(starts)}\n", is_block=True)
-    if kind is Kind.CRON or (kind is Kind.ANACRON and machine.has_cron):
+    if kind is ScheduleKind.CRON or (kind is ScheduleKind.ANACRON and machine.has_cron):
         yield ScheduleFile(CRON_FILE, _render_cron(starts, machine.name))
     if machine.has_network_manager:
         nudge = f"exec systemctl start --no-block {units.NUDGE}"
-        if kind is not Kind.SYSTEMD:
+        if kind is not ScheduleKind.SYSTEMD:
             command = shlex.join([*starts.program, "run", "--nudged", *starts.options])
             nudge = f"setsid {command} </dev/null >/dev/null 2>&1 &"
         yield ScheduleFile(DISPATCHER, _DISPATCHER.format(mark=MARK, nudge=nudge), 0o755)
@@ -128,9 +130,9 @@ polkit.addRule(function(action, subject) {{
 """
 
 
-def plan_enable(kind: Kind, machine: Machine) -> tuple[tuple[str, ...], ...]:
+def plan_enable(kind: ScheduleKind, machine: ScheduleTarget) -> tuple[tuple[str, ...], ...]:
     """Return the commands that switch on what was written."""
-    if kind is not Kind.SYSTEMD:
+    if kind is not ScheduleKind.SYSTEMD:
         return ()  # cron and anacron look by themselves
     if not machine.is_booted_by_systemd:  # an image that is being made: links are all it needs
         return (("systemctl", "enable", units.TIMER, units.NUDGE),)
@@ -141,7 +143,7 @@ def plan_enable(kind: Kind, machine: Machine) -> tuple[tuple[str, ...], ...]:
     )
 
 
-def plan_disable(present: tuple[str, ...], machine: Machine) -> tuple[tuple[str, ...], ...]:
+def plan_disable(present: tuple[str, ...], machine: ScheduleTarget) -> tuple[tuple[str, ...], ...]:
     """Return the commands that switch off what is in `present`, files that are still there.
 
     A backup that runs is left to its end.

@@ -27,7 +27,7 @@ _WORDS = {logging.WARNING: "warning: ", logging.ERROR: "error: "}
 _PRIORITIES = {logging.WARNING: Priority.WARNING, logging.ERROR: Priority.ERROR}
 
 
-class Line(logging.Formatter):
+class LogLine(logging.Formatter):
     """The time, a word for the level, and the text; only a trace has several lines, marked."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -107,7 +107,7 @@ def open_diary(file: Path | None) -> None:
         if SOCKET.exists():
             kinds.append(Journal())
     for kind in kinds:
-        kind.setFormatter(Line())
+        kind.setFormatter(LogLine())
     close_diary()
     LOG.addHandler(Folded(kinds))
     faulthandler.register(signal.SIGUSR1, file=sys.stderr.fileno(), all_threads=True)
@@ -128,7 +128,7 @@ def _is_journal(descriptor: int) -> bool:
 
 def _begin() -> None:
     handler = Stderr()
-    handler.setFormatter(Line())
+    handler.setFormatter(LogLine())
     LOG.addHandler(handler)
     LOG.setLevel(logging.INFO)
     LOG.propagate = False

@@ -17,7 +17,7 @@ from asyncamanda.server.amanda.commands import Settings
 from asyncamanda.server.amanda.own_disklist import ask_dles, write_own_list
 from asyncamanda.server.background.tasks import Background, Rhythm, write_log, write_trouble
 from asyncamanda.server.gate.ipc import STATE
-from asyncamanda.server.ledger.access import Record
+from asyncamanda.server.ledger.access import LedgerAccess
 from asyncamanda.system.clock import format_local_stamp
 from asyncamanda.system.clock import now as read_clock
 
@@ -32,7 +32,7 @@ class Site:
     """
 
     def __init__(
-        self, name: str, config: ServerConfig, record: Record, background: Background
+        self, name: str, config: ServerConfig, record: LedgerAccess, background: Background
     ) -> None:
         self.name = name
         self.config = config

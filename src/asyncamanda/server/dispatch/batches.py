@@ -24,10 +24,10 @@ from asyncamanda.server.amanda.run import Run
 from asyncamanda.server.background.threads import apart_at_last
 from asyncamanda.server.dispatch.amanda_config import Site
 from asyncamanda.server.dispatch.protections import Protections
-from asyncamanda.server.dispatch.queue import Entry, Queue
-from asyncamanda.server.dispatch.reach import Reach
+from asyncamanda.server.dispatch.queue import OpenRequest, Queue
+from asyncamanda.server.dispatch.reach import ClientReach
 from asyncamanda.server.dispatch.watchdog import Watchdog
-from asyncamanda.server.gate.session import Line
+from asyncamanda.server.gate.session import ClientSession
 from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.server.ledger.verdicts import Dle
 from asyncamanda.system.clock import format_local_stamp
@@ -46,7 +46,7 @@ class Batches:
     `needs_cleanup` says that one ended without its log's end.
     """
 
-    def __init__(self, site: Site, queue: Queue, reach: Reach) -> None:
+    def __init__(self, site: Site, queue: Queue, reach: ClientReach) -> None:
         self.runs: dict[int, Run] = {}
         self.suspects: set[str] = set()  # on whose account a run came to nothing
         self.needs_cleanup = False
@@ -277,7 +277,7 @@ class Batches:
                 await self._finish(entry, run, words)
         return is_waiting
 
-    async def _finish(self, entry: Entry, run: Run, words: Collection[DleVerdict]) -> None:
+    async def _finish(self, entry: OpenRequest, run: Run, words: Collection[DleVerdict]) -> None:
         """End a request: write that down, then tell its client, with the times that count now."""
         now = read_clock()
         await self._site.record.write(
@@ -291,11 +291,11 @@ class Batches:
         for line in list(entry.lines):
             await self._tell_end(line, end)
 
-    async def _tell_end(self, line: Line, end: Finished) -> None:
+    async def _tell_end(self, line: ClientSession, end: Finished) -> None:
         line.send(await self.welcome(line))
         line.finish(end)
 
-    def tell_missed_end(self, line: Line) -> bool:
+    def tell_missed_end(self, line: ClientSession) -> bool:
         """Tell the client of a run of its that ended since it was welcomed; return whether one did.
 
         It asks because it does not know, and would get a second run for nothing.
@@ -313,14 +313,14 @@ class Batches:
         words = self._served[client][1].verdicts if client in self._served else ()
         return bool(words) and all(map(_is_good, words))
 
-    def forget_missed_end(self, line: Line) -> None:
+    def forget_missed_end(self, line: ClientSession) -> None:
         """Take the client for told of how its last run ended: it wants another."""
         line.served = self._count_served(line.client)
 
     def _count_served(self, client: str) -> int:
         return self._served[client][0] if client in self._served else 0
 
-    async def welcome(self, line: Line) -> Welcome:
+    async def welcome(self, line: ClientSession) -> Welcome:
         """Return what a client is told first: how its DLEs stand, and its request."""
         site, client = self._site, line.client
         line.served = self._count_served(client)
@@ -407,7 +407,7 @@ class Batches:
 
     def _choose_again(
         self, run: Run, unserved: Collection[str], blamed: Collection[str]
-    ) -> list[Entry]:
+    ) -> list[OpenRequest]:
         """Return whose requests are queued again, though this run of theirs came to nothing."""
         entries = {
             entry.client: entry for entry in self._queue.of_run(run) if entry.client in unserved
@@ -420,7 +420,7 @@ class Batches:
         self.suspects |= find_suspects(found)
         return [entries[client] for client in choose_again(found)]
 
-    def _choose_forsaken(self, run: Run, unserved: Collection[str]) -> list[Entry]:
+    def _choose_forsaken(self, run: Run, unserved: Collection[str]) -> list[OpenRequest]:
         """Return who is queued again because Amanda's call may have found nobody; each once."""
         grace = self._site.config.grace
         entries = self._queue.of_run(run) if run.is_forsaken else []

@@ -14,7 +14,14 @@ from typing import Any
 
 from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.dispatch import batch
-from asyncamanda.core.dispatch.batch import BatchPolicy, Hold, Scene, Start, Wait, decide_batch
+from asyncamanda.core.dispatch.batch import (
+    BatchPolicy,
+    Hold,
+    Scene,
+    StartRun,
+    WaitForRun,
+    decide_batch,
+)
 from asyncamanda.core.dispatch.flush import FlushStep
 from asyncamanda.core.dispatch.records import RunRow
 from asyncamanda.core.dispatch.setback import Setback, bear_failure
@@ -27,10 +34,10 @@ from asyncamanda.server.background.threads import apart
 from asyncamanda.server.dispatch.amanda_config import Site
 from asyncamanda.server.dispatch.batches import Batches
 from asyncamanda.server.dispatch.flushes import Flushes
-from asyncamanda.server.dispatch.queue import Entry, Queue
-from asyncamanda.server.dispatch.reach import Reach
-from asyncamanda.server.gate.session import Line
-from asyncamanda.server.ledger.access import RETRY_SECONDS, Record
+from asyncamanda.server.dispatch.queue import OpenRequest, Queue
+from asyncamanda.server.dispatch.reach import ClientReach
+from asyncamanda.server.gate.session import ClientSession
+from asyncamanda.server.ledger.access import RETRY_SECONDS, LedgerAccess
 from asyncamanda.server.ledger.ledger import LedgerBusy
 from asyncamanda.server.ledger.log_import import take_in_all
 from asyncamanda.system.clock import now as read_clock
@@ -51,9 +58,9 @@ class Desk:
         self,
         name: str,
         config: ServerConfig,
-        record: Record,
+        record: LedgerAccess,
         background: Background,
-        reach: Reach,
+        reach: ClientReach,
     ) -> None:
         self.site = Site(name, config, record, background)
         self.queue = Queue(self.site, self._places)
@@ -98,7 +105,7 @@ class Desk:
                 await self._unless_bad(live, self.batches.adopt(live))
         for row in await site.record.read(lambda ledger: ledger.open_requests(site.name)):
             run = self.batches.runs.get(row.run_id or 0)
-            entry = Entry(row.client, row.submitted_at, row, run=run, machine=row.machine)
+            entry = OpenRequest(row.client, row.submitted_at, row, run=run, machine=row.machine)
             entry.left_at, entry.is_recalled = now, True
             self.queue.entries[row.client] = entry
         for run in list(self.batches.runs.values()):
@@ -150,7 +157,9 @@ class Desk:
 
     # -- talk
 
-    async def welcome(self, line: Line, receive: Callable[[], Awaitable[Refused | None]]) -> None:
+    async def welcome(
+        self, line: ClientSession, receive: Callable[[], Awaitable[Refused | None]]
+    ) -> None:
         """Tell a client how its DLEs stand, with all that has happened until now.
 
         Unless it may not be told: `receive` says so, once its DLEs are known.
@@ -166,7 +175,7 @@ class Desk:
             line.send(replace(message, ticket=line.ticket))
 
     async def _greet(
-        self, line: Line, receive: Callable[[], Awaitable[Refused | None]]
+        self, line: ClientSession, receive: Callable[[], Awaitable[Refused | None]]
     ) -> Welcome | Refused:
         await asyncio.shield(self.opened)
         if self._rhythm.is_due("logs", LOGS_EVERY, read_clock()):
@@ -175,7 +184,7 @@ class Desk:
             await self.site.read_anew()
         return await receive() or await self.batches.welcome(line)
 
-    def submit(self, line: Line) -> None:
+    def submit(self, line: ClientSession) -> None:
         """Take a client's request, unless it is served by now without knowing it."""
         if not line.is_open:
             return
@@ -185,7 +194,7 @@ class Desk:
         elif entry or not self.batches.tell_missed_end(line):
             self.queue.submit(line)
 
-    async def _submit_after(self, run: Run, line: Line) -> None:
+    async def _submit_after(self, run: Run, line: ClientSession) -> None:
         """Take the request of a client that came when its run was dead, and is being judged.
 
         It was not there when that failed, so the failure is not its end.
@@ -204,9 +213,9 @@ class Desk:
         now = read_clock()
         order = [entry.client for entry in self.queue.in_order()]
         decision = self._decide(now)
-        wait = decision if isinstance(decision, Wait) else Wait(Hold.STARTING)
+        wait = decision if isinstance(decision, WaitForRun) else WaitForRun(Hold.STARTING)
         if wait.hold is Hold.NOBODY:  # its request is just being written down
-            wait = Wait(Hold.COLLECTING, now + self.site.config.batch_window)
+            wait = WaitForRun(Hold.COLLECTING, now + self.site.config.batch_window)
         begun = [run.row.begun_at for run in self.batches.runs.values()]
         hindrance = self._find_hindrance(now)
         estimate = None
@@ -232,7 +241,7 @@ class Desk:
 
     # -- what comes next
 
-    def _decide(self, now: datetime) -> Start | Wait:
+    def _decide(self, now: datetime) -> StartRun | WaitForRun:
         scene = Scene(
             submitted_at=self.queue.waiting(),
             present=set(self.queue.present()),
@@ -285,7 +294,7 @@ class Desk:
             self._occupy(FLUSHING, self.flushes.run, now)
         elif self.queue.present():
             decision = self._decide(now)
-            if isinstance(decision, Start):
+            if isinstance(decision, StartRun):
                 self._occupy(STARTING, partial(self._start, decision.clients), now)
 
     async def _start(self, clients: tuple[str, ...]) -> None:
@@ -393,7 +402,7 @@ def refusal_of(error: AsyncamandaError) -> Refused:
     return Refused(error.reference, error.message, error.hint, int(error.exit))
 
 
-def _view_entry(entry: Entry, word: Queued) -> dict[str, object]:
+def _view_entry(entry: OpenRequest, word: Queued) -> dict[str, object]:
     estimate = word.estimate if entry.lines else None
     return {
         "client": entry.client,

@@ -42,15 +42,15 @@ from asyncamanda.server.background.tasks import (
 )
 from asyncamanda.server.background.upgrade import Code
 from asyncamanda.server.dispatch.coordinator import Desk, refusal_of
-from asyncamanda.server.dispatch.reach import Reach
+from asyncamanda.server.dispatch.reach import ClientReach
 from asyncamanda.server.dispatch.reception import Reception
 from asyncamanda.server.dispatch.takeon import take_on
 from asyncamanda.server.enrol.registry import Registry, relayed_clients
 from asyncamanda.server.gate import ipc as switchboard
 from asyncamanda.server.gate.ipc_server import close_all, peer_of, receive, send_all, send_exit
-from asyncamanda.server.gate.session import SERVED, Line
+from asyncamanda.server.gate.session import SERVED, ClientSession
 from asyncamanda.server.gate.stuck_dispatcher import ALIVE, MARK_SECONDS, mark_life
-from asyncamanda.server.ledger.access import Record
+from asyncamanda.server.ledger.access import LedgerAccess
 from asyncamanda.server.ledger.ledger import Ledger, LedgerBusy, LedgerUnavailable
 from asyncamanda.server.relay.relay import Relay
 from asyncamanda.system.clock import now as read_clock
@@ -81,11 +81,11 @@ class Dispatcher:
 
     def __init__(self, config: ServerConfig, ledger: Ledger, registry: Registry) -> None:
         self._config = config
-        self._record = Record(ledger)
+        self._record = LedgerAccess(ledger)
         self._registry = registry
         self._relay = Relay(config.grace)
         self._reception = Reception(self._record, self._lines_of)
-        self._lines: dict[Line, int] = {}  # with the processes of their gates
+        self._lines: dict[ClientSession, int] = {}  # with the processes of their gates
         self._buckets: dict[str, Bucket] = {}
         self._desks: dict[str, Desk] = {}
         self._faults: dict[str, str] = {}  # why a desk could not be opened when it last was tried
@@ -384,9 +384,9 @@ class Dispatcher:
 
     def _make_line(
         self, identity: Identity, gate: socket.socket, descriptors: tuple[int, int], attempt: str
-    ) -> Line:
+    ) -> ClientSession:
         per_second = self._config.limits.messages_per_second
-        return Line(
+        return ClientSession(
             identity,
             gate=gate,
             descriptors=descriptors,
@@ -397,7 +397,7 @@ class Dispatcher:
             on_end=self._end,
         )
 
-    def _admit(self, line: Line, gate_pid: int) -> None:
+    def _admit(self, line: ClientSession, gate_pid: int) -> None:
         """Let a line in, if its client may come in and has not too many already."""
         count = sum(other.client == line.client for other in self._lines)
         self._lines[line] = gate_pid
@@ -423,7 +423,7 @@ class Dispatcher:
             if line.is_resumed:
                 line.restart()
 
-    async def _begin_session(self, line: Line) -> None:
+    async def _begin_session(self, line: ClientSession) -> None:
         client, amanda_config = line.identity.client, line.identity.amanda_config
         line.session_id = await self._record.write(
             lambda ledger: ledger.begin_session(client, amanda_config, read_clock())
@@ -434,7 +434,7 @@ class Dispatcher:
     async def _end_session(self, number: int, why: str) -> None:
         await self._record.write(lambda ledger: ledger.end_session(number, read_clock(), why))
 
-    def _hear(self, line: Line, message: ClientMessage | BadLine) -> None:
+    def _hear(self, line: ClientSession, message: ClientMessage | BadLine) -> None:
         """Do what a client says."""
         desk = self._desk(line.identity.amanda_config)
         match message:
@@ -462,7 +462,7 @@ class Dispatcher:
             case Hello():
                 line.refuse(_not_understood("a second hello"))
 
-    async def _welcome(self, desk: Desk, line: Line, hello: Hello) -> None:
+    async def _welcome(self, desk: Desk, line: ClientSession, hello: Hello) -> None:
         """Greet a client, which Amanda may call from then on."""
 
         async def receive() -> Refused | None:
@@ -486,10 +486,10 @@ class Dispatcher:
             if line.ticket and not (entry and line in entry.lines):
                 line.refuse(refused)
 
-    def _lines_of(self, client: str) -> list[Line]:
+    def _lines_of(self, client: str) -> list[ClientSession]:
         return [line for line in self._lines if line.client == client]
 
-    def _submit(self, line: Line, desk: Desk) -> None:
+    def _submit(self, line: ClientSession, desk: Desk) -> None:
         if line.is_probe:
             line.refuse(_not_understood("a probe asks for no backup"))
             return
@@ -505,7 +505,7 @@ class Dispatcher:
                 return
         desk.submit(line)
 
-    def _end(self, line: Line, why: str) -> None:
+    def _end(self, line: ClientSession, why: str) -> None:
         """Note that a line has ended."""
         self._lines.pop(line, None)
         self._relay.leave(line, is_lost=why != SERVED)
@@ -531,7 +531,7 @@ class Dispatcher:
             desk.queue.withdraw(client, "revoked")
         return len(dropped)
 
-    def _may_be_in(self, line: Line) -> bool:
+    def _may_be_in(self, line: ClientSession) -> bool:
         with contextlib.suppress(LaterError):
             return self._registry.contains(line.identity)
         return True
@@ -539,7 +539,7 @@ class Dispatcher:
     def _desk(self, name: str) -> Desk:
         """Return the desk of an Amanda configuration, opened if it is not."""
         if name not in self._desks:
-            reach = Reach(self._relay, self._registry, name)
+            reach = ClientReach(self._relay, self._registry, name)
             self._desks[name] = Desk(name, self._config, self._record, self._background, reach)
         return self._desks[name]
 

@@ -10,7 +10,7 @@ from asyncamanda.core.protocol.messages import ALL_PARKED, Later, Queued, Refuse
 from asyncamanda.errors import Exit
 from asyncamanda.server.amanda.run import Run
 from asyncamanda.server.dispatch.amanda_config import Site
-from asyncamanda.server.gate.session import Line
+from asyncamanda.server.gate.session import ClientSession
 from asyncamanda.system.clock import now as read_clock
 
 AFTER_ANOTHER = timedelta(minutes=1)  # another machine's run may end soon
@@ -18,7 +18,7 @@ AFTER_TROUBLE = timedelta(minutes=1)
 
 
 @dataclass(slots=True)
-class Entry:
+class OpenRequest:
     """A request that is open: who asked, on which lines, and which run serves it.
 
     `row` is None as long as it is not in the ledger, which may be locked. `left_at` is when the
@@ -32,7 +32,7 @@ class Entry:
     client: str
     submitted_at: datetime
     row: RequestRow | None = None
-    lines: list[Line] = field(default_factory=list)
+    lines: list[ClientSession] = field(default_factory=list)
     run: Run | None = None
     left_at: datetime | None = None
     doubted_at: datetime | None = None
@@ -46,7 +46,7 @@ class Entry:
         is_awaited = self.is_recalled and self.left_at and read_clock() - self.left_at <= grace
         return bool(self.lines or is_awaited)
 
-    def is_of(self, line: Line) -> bool:
+    def is_of(self, line: ClientSession) -> bool:
         """Return whether the request is that of the machine at the line."""
         return self.machine is None or self.machine == line.machine
 
@@ -58,7 +58,7 @@ class Queue:
     """
 
     def __init__(self, site: Site, places: Callable[[], Mapping[str, Queued]]) -> None:
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, OpenRequest] = {}
         self._site = site
         self._places = places
 
@@ -76,22 +76,22 @@ class Queue:
             if entry.run is None and entry.row and _is_heard(entry)
         ]
 
-    def in_order(self) -> list[Entry]:
+    def in_order(self) -> list[OpenRequest]:
         """Return the waiting entries, the oldest request first."""
         return [self.entries[client] for client in in_order(self.waiting())]
 
-    def of_run(self, run: Run) -> list[Entry]:
+    def of_run(self, run: Run) -> list[OpenRequest]:
         """Return the entries that `run` serves and that are still open."""
         return [entry for entry in self.entries.values() if entry.run is run]
 
-    def find(self, line: Line) -> Entry | None:
+    def find(self, line: ClientSession) -> OpenRequest | None:
         """Return the request that is open of the machine at the line."""
         entry = self.entries.get(line.client)
         return entry if entry and entry.is_of(line) else None
 
     # -- coming and going
 
-    def submit(self, line: Line) -> None:
+    def submit(self, line: ClientSession) -> None:
         """Take a client's request, or let it join the one of its that there is."""
         site, entry = self._site, self.entries.get(line.client)
         if refused := self._find_nothing(line.client):
@@ -113,7 +113,7 @@ class Queue:
             # from the arrival, but a line that stood idle for long is not the first therefore
             since = max(line.opened_at, read_clock() - site.config.batch_window)
             machine = line.machine if line.is_relayed else None
-            entry = self.entries[line.client] = Entry(line.client, since, machine=machine)
+            entry = self.entries[line.client] = OpenRequest(line.client, since, machine=machine)
             site.background.start(self.write_down(entry))
         if line not in entry.lines:
             entry.lines.append(line)
@@ -152,7 +152,7 @@ class Queue:
         for entry in self.entries.values():
             entry.row = entry.row and rows.get(entry.row.id, entry.row)
 
-    async def write_down(self, entry: Entry) -> None:
+    async def write_down(self, entry: OpenRequest) -> None:
         """Write a request into the ledger; if it was withdrawn meanwhile, that too."""
         site = self._site
         row = await site.record.write(
@@ -183,7 +183,7 @@ class Queue:
             for line in lines:
                 line.refuse(refused)
 
-    def leave(self, line: Line, *, is_withdrawn: bool) -> None:
+    def leave(self, line: ClientSession, *, is_withdrawn: bool) -> None:
         """Note that a line has ended: its client may come back for a while, or withdraws."""
         entry = self.entries.get(line.client)
         if entry is None or line not in entry.lines:
@@ -205,7 +205,7 @@ class Queue:
                 self._site.record.write(lambda ledger: ledger.withdraw(row.id, read_clock(), why))
             )
 
-    def put_back(self, entry: Entry) -> None:
+    def put_back(self, entry: OpenRequest) -> None:
         """Let a request wait again, whose run came to nothing; the ledger knows of it."""
         entry.run, entry.times = None, entry.times + 1
         entry.row = entry.row and replace(entry.row, state=RequestState.QUEUED, run_id=None)
@@ -222,7 +222,7 @@ class Queue:
 
     # -- telling
 
-    def tell(self, entry: Entry, lines: Iterable[Line] | None = None) -> None:
+    def tell(self, entry: OpenRequest, lines: Iterable[ClientSession] | None = None) -> None:
         """Say how the request is kept, on all of its lines or on some."""
         run = entry.run
         if run is None:
@@ -244,12 +244,12 @@ class Queue:
                     line.send(word)
 
 
-def _is_kept_back(entry: Entry) -> bool:
+def _is_kept_back(entry: OpenRequest) -> bool:
     """Return whether all that a request waits for is to be written down: itself, or its end."""
     return not entry.run.is_alive() if entry.run else entry.row is None
 
 
-def _is_heard(entry: Entry) -> bool:
+def _is_heard(entry: OpenRequest) -> bool:
     doubted_at = entry.doubted_at
     return any(doubted_at is None or line.heard_at >= doubted_at for line in entry.lines)
 

@@ -8,7 +8,7 @@ from asyncamanda.server.relay.relay import Relay
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class ClientReach:
     """Whom Amanda reaches by the relay, and what goes on there."""
 
     relay: Relay

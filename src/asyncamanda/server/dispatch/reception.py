@@ -11,15 +11,15 @@ from functools import partial
 from asyncamanda.core.protocol.messages import Hello, Refused
 from asyncamanda.core.protocol.tickets import (
     Claim,
-    Finding,
     Machine,
+    MachineFinding,
     describe_dispute,
     refuse_second,
 )
 from asyncamanda.server.background.tasks import write_log
-from asyncamanda.server.gate.session import Line
+from asyncamanda.server.gate.session import ClientSession
 from asyncamanda.server.ledger import machines
-from asyncamanda.server.ledger.access import Record
+from asyncamanda.server.ledger.access import LedgerAccess
 from asyncamanda.server.ledger.machines import Received
 from asyncamanda.system.clock import now as read_clock
 
@@ -30,12 +30,14 @@ POLL = 0.05
 class Reception:
     """Receives hellos. `find_lines` returns the lines of a client, however far each has come."""
 
-    def __init__(self, record: Record, find_lines: Callable[[str], list[Line]]) -> None:
+    def __init__(
+        self, record: LedgerAccess, find_lines: Callable[[str], list[ClientSession]]
+    ) -> None:
         self._record = record
         self._find_lines = find_lines
 
     async def receive(
-        self, line: Line, hello: Hello, dles: tuple[str, Collection[str]]
+        self, line: ClientSession, hello: Hello, dles: tuple[str, Collection[str]]
     ) -> Refused | None:
         """Give the line's machine its ticket, and return None; or return why it is not served.
 
@@ -43,7 +45,7 @@ class Reception:
         """
         found = await self._judge(line, hello, dles)
         machine = found.machine
-        if found.finding is Finding.SECOND:
+        if found.finding is MachineFinding.SECOND:
             assert machine
             if found.is_news:
                 write_log(f"{line.client}: {describe_dispute(machine)}; neither is served now")
@@ -54,7 +56,9 @@ class Reception:
             _tell(found, machine)
         return None
 
-    async def _judge(self, line: Line, hello: Hello, dles: tuple[str, Collection[str]]) -> Received:
+    async def _judge(
+        self, line: ClientSession, hello: Hello, dles: tuple[str, Collection[str]]
+    ) -> Received:
         claim, client = Claim(hello.ticket, hello.host_name), line.client
         write = self._record.write
         if hello.is_probe:
@@ -75,11 +79,11 @@ class Reception:
                     dles=dles,
                 )
             )
-            if found.finding is not Finding.ASK:
+            if found.finding is not MachineFinding.ASK:
                 return found
             is_elsewhere = await _call_roll(others)
 
-    async def note_written(self, line: Line) -> None:
+    async def note_written(self, line: ClientSession) -> None:
         """Note that what came after the Welcome shows that its ticket is written down."""
         if line.ticket:
             await self._record.write(
@@ -87,7 +91,7 @@ class Reception:
             )
 
 
-async def _call_roll(lines: Collection[Line]) -> bool:
+async def _call_roll(lines: Collection[ClientSession]) -> bool:
     """Return whether one of `lines` says now that its machine lives."""
     asked_at = read_clock()
     for line in lines:
@@ -105,6 +109,6 @@ def _tell(found: Received, machine: Machine) -> None:
     """Write into the diary what is to be known of a machine that is served; each thing once."""
     if found.is_news and found.finding.value:
         write_log(f"{machine.client} {found.finding.value}; it is served")
-    if found.finding is Finding.FIRST and machine.lineage > 1:
+    if found.finding is MachineFinding.FIRST and machine.lineage > 1:
         name = machine.host_name or "one without a name"
         write_log(f"{machine.client} is {name} from now on; its next dumps are full ones")

@@ -23,8 +23,8 @@ from asyncamanda.core.dispatch.watchdog import (
     EndPart,
     KillRun,
     Sight,
-    Watch,
     WatchPolicy,
+    WatchState,
     shift_time,
     watch_run,
 )
@@ -32,7 +32,7 @@ from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.server.amanda import logs
 from asyncamanda.server.amanda.run import UNFINISHED, Run
 from asyncamanda.server.background.threads import apart_at_last
-from asyncamanda.server.dispatch.reach import Reach
+from asyncamanda.server.dispatch.reach import ClientReach
 from asyncamanda.system.processes import (
     Process,
     list_open_files,
@@ -65,13 +65,13 @@ class Watchdog:
 
     run: Run
     policy: WatchPolicy
-    reach: Reach
+    reach: ClientReach
     say: Callable[[str], None]
     reasons: dict[str, str] = field(default_factory=dict)
     blamed: set[str] = field(default_factory=set)
     silent: set[str] = field(default_factory=set)
     was_killed: bool = False
-    _watch: Watch = field(default_factory=Watch)
+    _watch: WatchState = field(default_factory=WatchState)
     _now: timedelta = timedelta(0)
     _looked_at: datetime | None = None
     _dumpers: set[str] = field(default_factory=set)  # all that were seen

@@ -21,7 +21,7 @@ from asyncamanda.server.enrol.registry import read_registry, relayed_clients
 from asyncamanda.server.gate import ipc as switchboard
 from asyncamanda.system.account import do_as, find_user
 from asyncamanda.system.files import open_folder, write_whole
-from asyncamanda.system.steps import Step, give, plan_file, plan_folder, plan_link
+from asyncamanda.system.steps import SetupStep, give, plan_file, plan_folder, plan_link
 
 SHELL = "/bin/sh"
 
@@ -76,7 +76,7 @@ def find_missing_packages() -> tuple[str, ...]:
     return tuple(package for path, package in PACKAGES.items() if not path.exists())
 
 
-def plan_setup(config: ServerConfig, new: NewConfig | None, *, is_default: bool) -> list[Step]:
+def plan_setup(config: ServerConfig, new: NewConfig | None, *, is_default: bool) -> list[SetupStep]:
     """Return every step, needed or not; `is_default`: the configuration is the system's.
 
     Raises ConfigurationError if there is no such account, and RefusedError if `new` would take
@@ -85,7 +85,7 @@ def plan_setup(config: ServerConfig, new: NewConfig | None, *, is_default: bool)
     account = find_user(config.user)
     ssh = Path(account.pw_dir, ".ssh")
     steps = [
-        Step(
+        SetupStep(
             f"the account {account.pw_name} has the shell {SHELL}, which sshd needs",
             lambda: Path(find_user(config.user).pw_shell).name not in {"nologin", "false"},
             lambda: _run("usermod", "--shell", SHELL, account.pw_name),
@@ -97,7 +97,7 @@ def plan_setup(config: ServerConfig, new: NewConfig | None, *, is_default: bool)
     ]
     if is_default:
         steps.append(
-            Step(
+            SetupStep(
                 f"{SERVER_FILE} shows every default",
                 SERVER_FILE.exists,
                 lambda: _write_new(SERVER_FILE, SERVER_TOML),
@@ -107,19 +107,19 @@ def plan_setup(config: ServerConfig, new: NewConfig | None, *, is_default: bool)
     return steps + (list(_plan_new_config(new, account)) if new else [])
 
 
-def _plan_aliases(ssh: Path, account: pwd.struct_passwd) -> Iterator[Step]:
+def _plan_aliases(ssh: Path, account: pwd.struct_passwd) -> Iterator[SetupStep]:
     """Yield the steps after which Amanda's ssh finds the clients that are connected."""
     config, registry = ssh / "config", ssh / "authorized_keys"
 
     def clients() -> tuple[str, ...]:
         return relayed_clients(read_registry(registry))
 
-    yield Step(
+    yield SetupStep(
         f"{ssh / aliases.ALIASES} has an alias for each client that is enrolled",
         lambda: _read(ssh / aliases.ALIASES) == aliases.render_aliases(clients()),
         lambda: do_as(account.pw_name, lambda: aliases.write_aliases(ssh, clients())),
     )
-    yield Step(
+    yield SetupStep(
         f"{config} begins with `{aliases.INCLUDE}`",
         lambda: aliases.is_included(_read(config)),
         lambda: do_as(account.pw_name, lambda: aliases.write_include(config)),
@@ -133,11 +133,11 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _plan_new_config(new: NewConfig, account: pwd.struct_passwd) -> Iterator[Step]:
+def _plan_new_config(new: NewConfig, account: pwd.struct_passwd) -> Iterator[SetupStep]:
     text = render_amanda_conf(new)
     _refuse_foreign(new, text, account)
     for path, content in ((new.folder / "amanda.conf", text), (new.folder / "disklist", DISKLIST)):
-        yield Step(
+        yield SetupStep(
             f"{path} exists", path.exists, functools.partial(_write_owned, path, content, account)
         )
     yield plan_folder(new.folder, account, 0o755)

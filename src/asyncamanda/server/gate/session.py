@@ -36,11 +36,11 @@ UNSENT_BYTES = 4 << 20  # a client that reads nothing is not waited for
 SERVED = "served"  # how a line ends that had its last word
 DRAIN_SECONDS = 5.0  # for the last words
 
-OnMessage = Callable[["Line", ClientMessage | BadLine], None]
-OnEnd = Callable[["Line", str], None]
+OnMessage = Callable[["ClientSession", ClientMessage | BadLine], None]
+OnEnd = Callable[["ClientSession", str], None]
 
 
-class Line:
+class ClientSession:
     """One line. `is_greeted` says that Hello was answered, `is_watching` that it wants Progress.
 
     `served` is how often its client had been served when it was last told how it stands.

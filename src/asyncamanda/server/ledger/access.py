@@ -28,7 +28,7 @@ BROKEN_FOR = timedelta(seconds=5)
 T = TypeVar("T")
 
 
-class Record:
+class LedgerAccess:
     """The open ledger. It can be exchanged, for somebody may take its file away or damage it."""
 
     def __init__(self, ledger: Ledger) -> None:

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, delete, insert, select, update
 from asyncamanda.core.dispatch.records import Protection, ProtectionKind
 from asyncamanda.core.protocol.tickets import (
     Claim,
-    Finding,
     Machine,
+    MachineFinding,
     decide_machine,
     dispute,
     renew,
@@ -34,7 +34,7 @@ class Received:
     `is_news`: that it was found so is not said yet.
     """
 
-    finding: Finding
+    finding: MachineFinding
     machine: Machine | None
     is_news: bool = False
 
@@ -58,9 +58,9 @@ def receive(  # noqa: PLR0913 (what a hello is judged by)
     with transaction(ledger.engine, is_writing=True) as connection:
         known = _read(connection, client)
         finding = decide_machine(known, claim.ticket, is_elsewhere=is_elsewhere)
-        if finding is Finding.ASK:
+        if finding is MachineFinding.ASK:
             return Received(finding, known)
-        if finding is Finding.SECOND:
+        if finding is MachineFinding.SECOND:
             assert known
             machine = dispute(known, claim.host_name, at)
         else:
@@ -76,7 +76,7 @@ def judge_probe(ledger: Ledger, client: str, claim: Claim, at: datetime) -> Rece
     with transaction(ledger.engine, is_writing=False) as connection:
         known = _read(connection, client)
     finding = decide_machine(known, claim.ticket)
-    if known and finding is Finding.SECOND:
+    if known and finding is MachineFinding.SECOND:
         known = dispute(known, claim.host_name, at)
     return Received(finding, known)
 

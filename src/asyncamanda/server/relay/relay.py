@@ -21,7 +21,7 @@ from asyncamanda.core.protocol.authority import TOKEN_DIGITS, Identity
 from asyncamanda.core.protocol.messages import Open, Shut
 from asyncamanda.server.background.tasks import Rhythm, write_log
 from asyncamanda.server.gate import ipc as switchboard
-from asyncamanda.server.gate.session import Line
+from asyncamanda.server.gate.session import ClientSession
 from asyncamanda.server.relay.open_streams import Carriers, Place
 from asyncamanda.server.relay.request import Call
 from asyncamanda.system.clock import now as read_clock
@@ -73,7 +73,7 @@ class Relay:
     def __init__(self, grace: timedelta) -> None:
         self._grace = grace
         self._posts: dict[str, _Post] = {}
-        self._lines: dict[Line, int | None] = {}  # with their connection: sshd's process
+        self._lines: dict[ClientSession, int | None] = {}  # with their connection: sshd's process
         self._limits: dict[Place, _Limit] = {}
         self._barred: dict[str, str] = {}  # clients that are not called, with the reasons
         self._carriers = Carriers(self._note_life)
@@ -112,16 +112,16 @@ class Relay:
             if client not in self._posts:
                 self._await(client).is_gone = True
 
-    def admit(self, line: Line, connection: int | None) -> None:
+    def admit(self, line: ClientSession, connection: int | None) -> None:
         """Take a line for a sign that its client is there; `connection` is its sshd's process."""
         self._lines[line] = connection
 
-    def arrive(self, line: Line) -> None:
+    def arrive(self, line: ClientSession) -> None:
         """Let Amanda call the client of a line, which was greeted."""
         post = self._await(line.client)
         post.lost_at, post.is_gone = None, False
 
-    def leave(self, line: Line, *, is_lost: bool) -> None:
+    def leave(self, line: ClientSession, *, is_lost: bool) -> None:
         """Note that a line has ended. A client that was lost is waited for."""
         if line not in self._lines:
             return
@@ -372,7 +372,7 @@ class Relay:
         """Watch over a stream that is joined, by this dispatcher or by another."""
         self._carriers.add(place, token, carrier, pid)
 
-    def shut(self, line: Line, message: Shut) -> None:
+    def shut(self, line: ClientSession, message: Shut) -> None:
         """Hear from a client that a stream has ended, or did not begin."""
         status, why = message.status, _explain(message)
         if self._carriers.tell_status(line.client, message.token, status, why):
@@ -385,7 +385,7 @@ class Relay:
                 self._fail(post, call, line, message)
                 return
 
-    def _fail(self, post: _Post, call: Call, line: Line, message: Shut) -> None:
+    def _fail(self, post: _Post, call: Call, line: ClientSession, message: Shut) -> None:
         """Bear that a client could not open a stream: one may have been too many for sshd."""
         call.forget_token()
         call.tries += 1

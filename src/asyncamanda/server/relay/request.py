@@ -20,7 +20,7 @@ from asyncamanda.server.background.tasks import write_log
 from asyncamanda.server.gate import ipc as switchboard
 from asyncamanda.server.gate.ipc_server import peer_of
 from asyncamanda.server.gate.refusal import LOOK_EVERY, REFUSED_WITHIN, Refusal
-from asyncamanda.server.gate.session import Line
+from asyncamanda.server.gate.session import ClientSession
 
 # what Amanda runs: amanda-facts, "The network"; tests/e2e/test_relay.py sees the real one do so
 AMANDAD = re.compile(r"(?:/[\w./+-]*/)?amandad -auth=ssh(?: amdump)?")
@@ -45,14 +45,14 @@ class Call:
         self.called_at = called_at
         self.is_ready = False
         self.token: str | None = None
-        self.line: Line | None = None
+        self.line: ClientSession | None = None
         self.asked_at: datetime | None = None
         self.tries = 0
         self.is_noted = False  # that it waits
         self.is_of_a_dump = False
         self._ssh = ssh
         self._on_ready, self._on_gone = on_ready, on_gone
-        self._decoder = mux.Decoder()
+        self._decoder = mux.MuxDecoder()
         self._descriptors: list[int] = []
         self._session: mux.Packet | None = None  # the request for one
         self._refusal: Refusal | None = None  # how it ends
@@ -66,7 +66,7 @@ class Call:
         """The process of the ssh."""
         return peer_of(self._ssh)[0]
 
-    def ask(self, token: str, line: Line, now: datetime) -> None:
+    def ask(self, token: str, line: ClientSession, now: datetime) -> None:
         """Note that the client is asked for a stream."""
         self.token, self.line, self.asked_at = token, line, now
 
