@@ -58,7 +58,7 @@ def knock(registry: Path, *words: str) -> list[list[str]]:
         theirs.setblocking(False)
         ours.settimeout(0.3)
         ours.send(pack(*words))
-        await dispatcher._hear_caller(theirs)
+        await dispatcher._listener.hear_caller(theirs)
         heard: list[list[str]] = []
         with ours:
             while heard[-1:] != [[""]]:

@@ -251,7 +251,7 @@ def test_a_dispatcher_whose_code_is_newer_on_the_disk_gives_way(gates: Gates) ->
     gate = gates.start(f"{COPY}/bin/python")
     gates.rig.until(lambda: "the dispatcher is ready" in gates.diary, "it serves")
     old = gates.dispatchers()
-    server.run(["find", COPY, "-name", "desk.py", "-exec", "touch", "{}", "+"])
+    server.run(["find", COPY, "-name", "coordinator.py", "-exec", "touch", "{}", "+"])
     gates.rig.until(lambda: "this dispatcher ends" in gates.diary, "it is seen", 60)
     gates.rig.until(lambda: gates.diary.count("is ready") == 2, "another one serves", 60)
     assert gates.dispatchers() != old

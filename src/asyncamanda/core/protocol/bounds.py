@@ -32,7 +32,7 @@ LONGEST_HEARTBEAT = timedelta(hours=1)
 LATEST = datetime(9999, 1, 1, tzinfo=UTC)  # room for any zone, and for clocks that differ
 MOST = 10**15  # of anything that is counted
 
-PHASES = ("estimating", "waiting", "dumping", "writing", "done", "failed")  # progress.py
+PHASES = ("estimating", "waiting", "dumping", "writing", "done", "failed")  # amstatus.py
 
 _KEBAB = re.compile(r"[a-z][a-z0-9-]{0,59}")
 _STAMP = re.compile(r"(?:[0-9]{8,14})?")  # in ASCII; older logs have no time of day

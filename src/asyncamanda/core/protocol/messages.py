@@ -289,7 +289,7 @@ class MessageDecoder(Generic[M]):
             raise ValueError("not JSON") from error
         name = value.get("type") if isinstance(value, dict) else None
         if not isinstance(name, str):
-            raise ValueError("no object with a type")  # noqa: TRY004 - as in wire.py
+            raise ValueError("no object with a type")  # noqa: TRY004 - as in codec.py
         kind = self._kinds.get(name)
         return read_record(kind, value) if kind else None
 

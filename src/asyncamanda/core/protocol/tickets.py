@@ -19,7 +19,7 @@ from asyncamanda.core.protocol.messages import Refused
 from asyncamanda.errors import Exit
 
 SECOND_MACHINE = "second-machine"  # by which either side knows that refusal
-LONGEST_HOST_NAME = 200  # characters, as wire.py reads them
+LONGEST_HOST_NAME = 200  # characters, as codec.py reads them
 _TICKET = re.compile(r"(?P<number>[0-9]{1,15})-[0-9a-f]{32}")
 
 

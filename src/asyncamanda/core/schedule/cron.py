@@ -1,6 +1,6 @@
 """What makes a machine start the agent by itself: the files that do, and how they are switched on.
 
-Of each kind of scheduler there is one. systemd's units are in units.py.
+Of each kind of scheduler there is one. systemd's units are in systemd.py.
 """
 
 import json

@@ -14,10 +14,9 @@ import resource
 import signal
 import socket
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from asyncamanda.config.server import ServerConfig
-from asyncamanda.core.dispatch.rate_limit import Allowance, Bucket, fill, take
+from asyncamanda.core.dispatch.rate_limit import Allowance
 from asyncamanda.core.dispatch.records import RequestRow, RunRow
 from asyncamanda.core.protocol.authority import Identity, check_amanda_config_name
 from asyncamanda.core.protocol.messages import (
@@ -41,20 +40,21 @@ from asyncamanda.server.background.tasks import (
     write_trouble,
 )
 from asyncamanda.server.background.upgrade import Code
-from asyncamanda.server.dispatch.coordinator import Desk, refusal_of
+from asyncamanda.server.dispatch.admission import Admission, find_connection
+from asyncamanda.server.dispatch.coordinator import Desk
+from asyncamanda.server.dispatch.listener import Listener
 from asyncamanda.server.dispatch.reach import ClientReach
 from asyncamanda.server.dispatch.reception import Reception
 from asyncamanda.server.dispatch.takeon import take_on
 from asyncamanda.server.enrol.registry import Registry, relayed_clients
 from asyncamanda.server.gate import ipc as switchboard
-from asyncamanda.server.gate.ipc_server import close_all, peer_of, receive, send_all, send_exit
-from asyncamanda.server.gate.session import SERVED, ClientSession
+from asyncamanda.server.gate.ipc_server import peer_of
+from asyncamanda.server.gate.session import ClientSession
 from asyncamanda.server.gate.stuck_dispatcher import ALIVE, MARK_SECONDS, mark_life
 from asyncamanda.server.ledger.access import LedgerAccess
 from asyncamanda.server.ledger.ledger import Ledger, LedgerBusy, LedgerUnavailable
 from asyncamanda.server.relay.relay import Relay
 from asyncamanda.system.clock import now as read_clock
-from asyncamanda.system.processes import find_ancestor
 
 TICK = 0.1  # seconds
 LONGEST_TICK = timedelta(seconds=2)  # more is sleep, or a step of the clock
@@ -63,15 +63,12 @@ MARK_EVERY = timedelta(seconds=MARK_SECONDS)
 CODE_EVERY = timedelta(seconds=10)
 LEDGER_EVERY = timedelta(seconds=2)
 LEDGER_PATIENCE = timedelta(milliseconds=200)  # everybody waits meanwhile, so it is tried again
-FIRST_WORD_SECONDS = 5.0
-BACKLOG = 512
 HOUR = timedelta(hours=1)
 SSHD = frozenset({"sshd", "sshd-session"})  # the latter since OpenSSH 9.8
 FORGET_EVERY = timedelta(days=1)
 ENROLLED_EVERY = timedelta(seconds=1)
 KEPT = timedelta(days=180)  # requests and sessions that are over; verdicts stay
 BURST_SECONDS = 10  # so many seconds' messages may come at once
-NO_DESCRIPTORS = "the server cannot open more file descriptors now"
 OPEN_TRIES, OPEN_AGAIN_SECONDS = 4, 1.0
 OPEN_SECONDS = 15.0  # after so many it is not tried again: a gate waits for forty
 
@@ -84,19 +81,18 @@ class Dispatcher:
         self._record = LedgerAccess(ledger)
         self._registry = registry
         self._relay = Relay(config.grace)
-        self._reception = Reception(self._record, self._lines_of)
-        self._lines: dict[ClientSession, int] = {}  # with the processes of their gates
-        self._buckets: dict[str, Bucket] = {}
         self._desks: dict[str, Desk] = {}
         self._faults: dict[str, str] = {}  # why a desk could not be opened when it last was tried
-        self._listener: socket.socket | None = None
-        self._inode: int | None = None
-        self._spare: int | None = None
         self._busy_at = self._ticked_at = self._steady = read_clock()
         self._rhythm = Rhythm()
         self._code, self._is_outdated = Code(), False
         self._stop = asyncio.Event()
         self._background = Background(self._give_up)
+        self._listener = Listener(self._background, self._hear_caller)
+        self._admission = Admission(
+            config.limits, registry, self._relay, self._record, self._background
+        )
+        self._reception = Reception(self._record, self._admission.of)
         self.has_failed = False
 
     def _give_up(self) -> None:
@@ -113,7 +109,7 @@ class Dispatcher:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._stop.set)
         live, requests = await self._record.unless_troubled(self._read_what_is_open())
-        self._listen()
+        self._listener.listen()
         awaited = {host for run in live for host in run.hosts}
         awaited |= {request.client for request in requests}
         self._relay.start(awaited & {*relayed_clients(self._registry.last_known())})
@@ -144,22 +140,19 @@ class Dispatcher:
 
     def _leave(self) -> None:
         """End without a word to anybody: runs go on, and gates fetch the next dispatcher."""
-        if self._is_listening():
-            Path(switchboard.socket_path()).unlink()
-        if self._listener:
-            self._listener.close()
+        self._listener.close()
         self._relay.close()
         write_log("the dispatcher ends")
 
     # -- what is done all the time
 
     def _tick(self, now: datetime) -> None:
-        if not self._is_listening():
-            self._listen()
+        if not self._listener.is_listening():
+            self._listener.listen()
         if self._rhythm.is_due("mark", MARK_EVERY, now):
             mark_life()
         if self._rhythm.is_due("beat", self._config.heartbeat / LOOKS, now):
-            for line in list(self._lines):
+            for line in list(self._admission.sessions):
                 line.beat(now)
         self._steady += min(max(now - self._ticked_at, timedelta(0)), LONGEST_TICK)
         self._ticked_at = now
@@ -179,7 +172,7 @@ class Dispatcher:
         To clients that are only connected then it is as if this one had died: gates fetch the next.
         """
         is_busy = self._relay.is_busy or not all(desk.is_idle for desk in self._desks.values())
-        if is_busy or self._lines:
+        if is_busy or self._admission.sessions:
             self._busy_at = now
         self._busy_at = min(self._busy_at, now)  # the clock may be set back
         if now - self._busy_at > self._config.idle_exit:
@@ -231,101 +224,28 @@ class Dispatcher:
         for desk in desks:
             desk.batches.go_on_as(taken.runs)
             desk.queue.go_on_as(taken.requests)
-        for line in self._lines:
+        for line in self._admission.sessions:
             line.session_id = None  # a number of the old one
         for desk in desks:
             await desk.refresh()
 
-    # -- the socket
+    # -- who connects
 
-    def _listen(self) -> None:
-        if self._listener:
-            asyncio.get_running_loop().remove_reader(self._listener)
-            self._listener.close()
-        switchboard.make_runtime_folder()
-        path = Path(switchboard.socket_path())
-        path.unlink(missing_ok=True)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        listener.setblocking(False)
-        listener.bind(str(path))
-        path.chmod(0o600)
-        listener.listen(BACKLOG)
-        self._listener, self._inode = listener, path.stat().st_ino
-        if self._spare is None:
-            self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        asyncio.get_running_loop().add_reader(listener, self._accept)
-
-    def _is_listening(self) -> bool:
-        """Return whether the socket is still in its place: somebody may have cleared the folder."""
-        try:
-            return Path(switchboard.socket_path()).stat().st_ino == self._inode
-        except OSError:
-            return False
-
-    def _accept(self) -> None:
-        assert self._listener
-        while True:
-            try:
-                caller, _ = self._listener.accept()
-            except BlockingIOError:
-                return
-            except OSError as error:  # no descriptors left
-                self._send_away(self._listener, error)
-                return
-            caller.setblocking(False)
-            self._background.start(self._hear_caller(caller))
-
-    def _send_away(self, listener: socket.socket, error: OSError) -> None:
-        """Tell a caller for whom there is no descriptor to come back; one is kept for that."""
-        write_log(f"a connection is rejected: {error.strerror}", logging.WARNING)
-        if self._spare is not None:
-            os.close(self._spare)
-            self._spare = None
-        with contextlib.suppress(OSError):
-            caller, _ = listener.accept()
-            caller.setblocking(False)
-            with contextlib.suppress(OSError):  # unread, it would hide what we say
-                caller.recv(switchboard.LARGEST)
-            send_exit(caller, Exit.LATER, NO_DESCRIPTORS)
-        with contextlib.suppress(OSError):
-            self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        if self._spare is None:  # somebody else has taken it
-            loop = asyncio.get_running_loop()
-            loop.remove_reader(listener)
-            loop.call_later(FIRST_WORD_SECONDS, self._listen_again, listener)
-
-    def _listen_again(self, listener: socket.socket) -> None:
-        if listener is self._listener:
-            asyncio.get_running_loop().add_reader(listener, self._accept)
-
-    async def _hear_caller(self, caller: socket.socket) -> None:
-        """Hear a caller's first word, and do it."""
-        try:
-            packet, descriptors = await asyncio.wait_for(receive(caller), FIRST_WORD_SECONDS)
-        except (OSError, TimeoutError):
-            caller.close()
-            return
-        pid, uid = peer_of(caller)
-        answer: object = {"error": "not for you"}
-        if uid in {0, os.geteuid()}:
-            match switchboard.unpack(packet):
-                case ["talk", client, amanda_config, attempt] if len(descriptors) == 2:
-                    ends = descriptors[0], descriptors[1]
-                    line = self._make_line(Identity(client, amanda_config), caller, ends, attempt)
-                    self._admit(line, pid)
-                    return
-                case [("attach" | "attached") as word, client, amanda_config, token]:
-                    self._carry(word, Identity(client, amanda_config), token, caller)
-                    return
-                case ["talk", *_]:  # without both descriptors: this process may have no more
-                    close_all(descriptors)
-                    send_exit(caller, Exit.LATER, NO_DESCRIPTORS)
-                    return
-                case words:
-                    answer = await self._answer(words)
-        close_all(descriptors)
-        with caller, contextlib.suppress(OSError):
-            await asyncio.wait_for(send_all(caller, answer), FIRST_WORD_SECONDS)
+    async def _hear_caller(
+        self, caller: socket.socket, words: list[str], descriptors: list[int]
+    ) -> object | None:
+        """Do what a caller's first word says; return the answer, None if the caller is kept."""
+        match words:
+            case ["talk", client, amanda_config, attempt] if len(descriptors) == 2:
+                ends = descriptors[0], descriptors[1]
+                line = self._make_line(Identity(client, amanda_config), caller, ends, attempt)
+                self._admission.admit(line, peer_of(caller)[0])
+                return None
+            case [("attach" | "attached") as word, client, amanda_config, token]:
+                self._carry(word, Identity(client, amanda_config), token, caller)
+                return None
+            case words:
+                return await self._answer(words)
 
     def _carry(self, word: str, identity: Identity, token: str, carrier: socket.socket) -> None:
         """Let a process carry a stream of its client's, or go on with one."""
@@ -351,7 +271,7 @@ class Dispatcher:
                 return {"dropped": self._drop(client)}
             case ["view"]:
                 desks = [desk.view() for desk in self._desks.values() if desk.is_open]
-                connected = sorted({line.client for line in self._lines})
+                connected = sorted({line.client for line in self._admission.sessions})
                 reachable = self._relay.reachable()
                 faults = [
                     {"amanda_config": name, "reason": why} for name, why in self._faults.items()
@@ -397,43 +317,6 @@ class Dispatcher:
             on_end=self._end,
         )
 
-    def _admit(self, line: ClientSession, gate_pid: int) -> None:
-        """Let a line in, if its client may come in and has not too many already."""
-        count = sum(other.client == line.client for other in self._lines)
-        self._lines[line] = gate_pid
-        try:
-            line.open()
-        except OSError as error:
-            line.drop(f"its descriptors cannot be used: {error}", Exit.LATER)
-            return
-        try:
-            is_enrolled = self._registry.contains(line.identity)
-            line.is_relayed = self._registry.is_relayed(line.identity)
-        except LaterError as error:
-            write_trouble(error)
-            line.refuse(refusal_of(error))
-            return
-        if not is_enrolled:
-            line.refuse(REVOKED)
-        elif count >= self._config.limits.sessions:
-            line.refuse(TOO_MANY)
-        else:
-            self._relay.admit(line, find_connection(gate_pid))
-            self._background.start(self._begin_session(line))
-            if line.is_resumed:
-                line.restart()
-
-    async def _begin_session(self, line: ClientSession) -> None:
-        client, amanda_config = line.identity.client, line.identity.amanda_config
-        line.session_id = await self._record.write(
-            lambda ledger: ledger.begin_session(client, amanda_config, read_clock())
-        )
-        if line not in self._lines:
-            await self._end_session(line.session_id, "left")
-
-    async def _end_session(self, number: int, why: str) -> None:
-        await self._record.write(lambda ledger: ledger.end_session(number, read_clock(), why))
-
     def _hear(self, line: ClientSession, message: ClientMessage | BadLine) -> None:
         """Do what a client says."""
         desk = self._desk(line.identity.amanda_config)
@@ -475,66 +358,41 @@ class Dispatcher:
             return refused
 
         await desk.welcome(line, receive)
-        if line.is_greeted and line in self._lines and line.is_relayed and not line.is_probe:
+        is_there = line.is_greeted and line in self._admission.sessions
+        if is_there and line.is_relayed and not line.is_probe:
             self._relay.arrive(line)
 
     def _turn_away(self, client: str, refused: Refused, desk: Desk) -> None:
         """Serve neither of a client's two machines; a dump that is under way goes on to its end."""
         desk.queue.withdraw(client, "two machines use its key")
         entry = desk.queue.entries.get(client)
-        for line in self._lines_of(client):
+        for line in self._admission.of(client):
             if line.ticket and not (entry and line in entry.lines):
                 line.refuse(refused)
-
-    def _lines_of(self, client: str) -> list[ClientSession]:
-        return [line for line in self._lines if line.client == client]
 
     def _submit(self, line: ClientSession, desk: Desk) -> None:
         if line.is_probe:
             line.refuse(_not_understood("a probe asks for no backup"))
             return
         self._background.start(self._reception.note_written(line))
-        now = read_clock()
-        if line.client not in desk.queue.entries:
-            per_hour = self._config.limits.requests_per_hour
-            allowance = Allowance(HOUR / per_hour, max(per_hour // 2, 1))
-            bucket = self._buckets.get(line.client) or fill(allowance, now)
-            self._buckets[line.client], wait = take(bucket, allowance, now)
-            if wait is not None:
-                line.finish(Later(wait, "this client has asked too often"), Exit.LATER)
-                return
+        is_new = line.client not in desk.queue.entries
+        if is_new and (wait := self._admission.count_request(line.client, read_clock())):
+            line.finish(Later(wait, "this client has asked too often"), Exit.LATER)
+            return
         desk.submit(line)
 
     def _end(self, line: ClientSession, why: str) -> None:
         """Note that a line has ended."""
-        self._lines.pop(line, None)
-        self._relay.leave(line, is_lost=why != SERVED)
+        self._admission.leave(line, why)
         if desk := self._desks.get(line.identity.amanda_config):
             desk.queue.leave(line, is_withdrawn=False)
-        if line.session_id is not None:
-            self._background.start(self._end_session(line.session_id, why))
 
     def _drop(self, client: str) -> int:
-        """End the lines of a client that was revoked or enrolled anew; return how many those were.
-
-        Its connection ends with them: sshd has let it in, and would let it begin another session.
-        """
-        self._relay.drop(client)
-        dropped = {line: pid for line, pid in self._lines.items() if line.client == client}
-        for line, gate_pid in dropped.items():
-            sshd = find_connection(gate_pid)
-            line.refuse(ENROLLED_ANEW if self._may_be_in(line) else REVOKED)
-            if sshd:
-                with contextlib.suppress(OSError):
-                    os.kill(sshd, signal.SIGTERM)
+        """End the sessions of a client that was revoked or enrolled again; return how many."""
+        count = self._admission.drop(client)
         for desk in self._desks.values():
             desk.queue.withdraw(client, "revoked")
-        return len(dropped)
-
-    def _may_be_in(self, line: ClientSession) -> bool:
-        with contextlib.suppress(LaterError):
-            return self._registry.contains(line.identity)
-        return True
+        return count
 
     def _desk(self, name: str) -> Desk:
         """Return the desk of an Amanda configuration, opened if it is not."""
@@ -542,11 +400,6 @@ class Dispatcher:
             reach = ClientReach(self._relay, self._registry, name)
             self._desks[name] = Desk(name, self._config, self._record, self._background, reach)
         return self._desks[name]
-
-
-def find_connection(gate_pid: int) -> int | None:
-    """Return the process of sshd's that a gate's connection is, None if that cannot be told."""
-    return find_ancestor(gate_pid, SSHD, os.geteuid())
 
 
 def open_ledger(config: ServerConfig) -> Ledger:
@@ -605,24 +458,6 @@ def _not_understood(reason: str) -> Refused:
     )
 
 
-REVOKED = Refused(
-    "revoked",
-    "this client is not enrolled on the server (any more)",
-    "ask its administrator: asyncamanda server enroll",
-    int(Exit.REFUSED),
-)
-ENROLLED_ANEW = Refused(
-    "enrolled-anew",
-    "this client was enrolled again on the server, which ended its connections",
-    "the next start connects again",
-    int(Exit.LATER),
-)
-TOO_MANY = Refused(
-    "too-many-sessions",
-    "this client is connected too many times at once",
-    "is another machine using its key? else the next start tries again",
-    int(Exit.LATER),
-)
 NO_HELLO = Refused(
     "no-hello",
     "the client did not begin with a hello",

@@ -83,7 +83,7 @@ class Watchdog:
     async def look(self, now: datetime) -> None:
         """Look at the run, if it is time to, and do what is to be done.
 
-        Its files are looked at apart (apart.py): their file system may hang.
+        Its files are looked at in a thread (threads.py): their file system may hang.
         """
         if self._looked_at is not None:
             passed = now - self._looked_at

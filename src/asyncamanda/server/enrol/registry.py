@@ -1,6 +1,6 @@
 """Who may connect: the Amanda user's authorized_keys is the registry, and nothing else is kept.
 
-What ssh needs to find the clients (aliases.py) is made from it at every change.
+What ssh needs to find the clients (ssh_aliases.py) is made from it at every change.
 A line of ours is known by its forced command. Every other line stays as it is, byte for byte.
 How a line is read: sshd(8), "AUTHORIZED_KEYS FILE FORMAT", and OpenSSH's auth2-pubkeyfile.c.
 """

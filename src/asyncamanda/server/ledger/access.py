@@ -78,7 +78,7 @@ class LedgerAccess:
         """Return what `action` returns, and keep nobody else waiting for it.
 
         A file answers at once. A server may not: it is asked apart, and not asked again before it
-        has answered, or was given up (ledgerfile.py): else things could be done twice.
+        has answered, or was given up (database.py): else things could be done twice.
         """
         ledger = self.ledger
         if not ledger.is_remote:

@@ -123,7 +123,7 @@ def _connect_postgresql(dialect: Any, _record: object, words: Any, settings: Any
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    # else a text that is damaged would end the reading of all rows (badrows.py)
+    # else a text that is damaged would end the reading of all rows (bad_rows.py)
     connection.text_factory = partial(str, encoding="utf-8", errors="replace")
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")

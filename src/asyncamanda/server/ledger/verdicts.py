@@ -119,7 +119,7 @@ def put_verdicts(connection: Connection, run: RunRow, words: Sequence[DleVerdict
 
 
 def _clear_place(connection: Connection, rows: Sequence[Row]) -> None:
-    """Remove what stands in the place of new rows: only what cannot be read (badrows.py)."""
+    """Remove what stands in the place of new rows: only what cannot be read (bad_rows.py)."""
     keys = ("amanda_config", "host", "disk", "timestamp")
     its = [{f"its_{key}": row[key] for key in keys} for row in rows]
     statement = delete(verdicts).where(
