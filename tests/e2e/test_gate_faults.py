@@ -164,7 +164,7 @@ def test_bad_rows_and_configurations_stop_nobody(office: Office) -> None:
     office.kill("server dispatch")
     office.server.run(["/opt/asyncamanda/bin/python", "-c", _SPOIL], user="backup")
     _serves_both(office)
-    assert office.diary.count("is set aside, because its row is invalid") == 3
+    assert office.diary.count("is set aside because its row is invalid") == 3
     assert "a row of the ledger's verdicts makes no sense" in office.diary
     assert "gone: cannot use the Amanda configuration gone" in office.diary
     assert office.diary.count("the dispatcher is ready") == 2

@@ -56,7 +56,7 @@ def test_what_is_parked_is_neither_due_nor_failed(lab_prefix: Path) -> None:
         _list_disks(office, docs="skipped", old="ignored")
         refused = office.backup("laptop", "--force")
         assert refused.returncode == 78
-        assert "told to leave out every disk of laptop" in " ".join(refused.stderr.split())
+        assert "configured to leave out every disk of laptop" in " ".join(refused.stderr.split())
         assert ask(laptop, "status").stdout.startswith("parked: nothing is backed up")
         plain = office.backup("laptop")
         assert (plain.returncode, plain.stderr) == (0, "")

@@ -261,7 +261,7 @@ def _schedule() -> None:
     installation = schedule.plan_install(None, program, settings, SYSTEM_FILE)
     if installation.is_needed:
         schedule.install(installation)
-    how = "done" if installation.is_needed else "already so"
+    how = "done" if installation.is_needed else "already done"
     tell(f"{how}: {installation.kind.value} starts `asyncamanda run`, which backs up when due")
     for path in installation.kept:
         tell(f"note: {path} was changed by hand, and is kept")
