@@ -228,7 +228,7 @@ def test_a_host_key_that_the_whole_machine_knows_is_accepted(fresh: Lab) -> None
     fresh.client.path("/etc/ssh/ssh_known_hosts").chmod(0o644)
     done = set_up(fresh, "amanda", "--wait", "1s")
     assert done.returncode == 75, done.stderr
-    assert "already done: backup knows the host key of amanda" in done.stdout
+    assert "unchanged: backup knows the host key of amanda" in done.stdout
     assert not fresh.client.path(KNOWN_HOSTS).exists()
 
 

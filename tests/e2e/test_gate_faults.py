@@ -165,7 +165,7 @@ def test_bad_rows_and_configurations_stop_nobody(office: Office) -> None:
     office.server.run(["/opt/asyncamanda/bin/python", "-c", _SPOIL], user="backup")
     _serves_both(office)
     assert office.diary.count("is set aside because its row is invalid") == 3
-    assert "a row of the ledger's verdicts makes no sense" in office.diary
+    assert "a row of the ledger's verdicts is invalid" in office.diary
     assert "gone: cannot use the Amanda configuration gone" in office.diary
     assert office.diary.count("the dispatcher is ready") == 2
 

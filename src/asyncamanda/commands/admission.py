@@ -51,7 +51,7 @@ def be_let_in(applicant: Applicant) -> None:
     if not (applicant.is_key_new and applicant.is_gentle):
         found = knock(applicant.account.pw_name)
         if _is_enough(applicant, found):
-            tell(f"already done: {_describe(found)}")
+            tell(f"unchanged: {_describe(found)}")
             return
     key = f"{applicant.key.key_type} {applicant.key.key} {applicant.key.comment}".strip()
     wishes = applicant.wishes

@@ -181,7 +181,7 @@ def _read_wishes(arguments: argparse.Namespace) -> Wishes:
 def _see_to(step: SetupStep) -> None:
     """Make `step` so, and say whether that was needed."""
     if step.is_so():
-        tell(f"already done: {step.what}")
+        tell(f"unchanged: {step.what}")
         return
     make_step(step)
     tell(f"done: {step.what}")
@@ -261,7 +261,7 @@ def _schedule() -> None:
     installation = schedule.plan_install(None, program, settings, SYSTEM_FILE)
     if installation.is_needed:
         schedule.install(installation)
-    how = "done" if installation.is_needed else "already done"
+    how = "done" if installation.is_needed else "unchanged"
     tell(f"{how}: {installation.kind.value} starts `asyncamanda run`, which backs up when due")
     for path in installation.kept:
         tell(f"note: {path} was changed by hand, and is kept")
