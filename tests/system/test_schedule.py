@@ -476,7 +476,7 @@ def test_a_block_in_anacrontab_that_was_changed_by_hand_is_kept(ground: Ground) 
 
 KILLED = """\
 import os, signal, sys
-import asyncamanda.client.schedule as schedule
+from asyncamanda.client.schedule import install as schedule
 from asyncamanda.cli import main
 left = int(sys.argv[1])
 def counted(step):

@@ -107,7 +107,7 @@ def run_of(connection: Connection, amanda_config: str, timestamp: str) -> RunRow
 
 
 def free_timestamp(connection: Connection, amanda_config: str, timestamp: str) -> None:
-    """Take a timestamp from a run that cannot be read (bad_rows.py), so that another may have it."""
+    """Take a timestamp from a run that cannot be read (bad_rows.py): another may have it."""
     is_it = (runs.c.amanda_config == amanda_config, runs.c.timestamp == timestamp)
     connection.execute(update(runs).where(*is_it).values(timestamp=None))
 

@@ -1,9 +1,9 @@
 """The relay: Amanda's way to a client that is connected, back through the client's connection.
 
 For each such client the dispatcher listens where Amanda's ssh looks for a shared connection (its
-ControlPath, ssh_aliases.py). It asks the client for a stream, and hands the call to the process that
-the client begins for it (attach.py). A client that has lost its connection is waited for: a call
-of a dump is held for `grace`, so that Amanda's retry finds the client again in the same run.
+ControlPath, ssh_aliases.py). It asks the client for a stream, and hands the call to the process
+that the client begins for it (attach.py). A client that has lost its connection is waited for: a
+call of a dump is held for `grace`, so that Amanda's retry finds the client again in the same run.
 
 Nothing that a client says names anything here but a token that it was given.
 """
