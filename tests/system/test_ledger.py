@@ -1026,7 +1026,7 @@ def test_a_run_whose_names_are_nested_too_deeply_is_set_aside(ledger: Ledger) ->
     spoil(ledger, "runs", "hosts", bad.id, DEEP)
     assert [run.id for run in ledger.live_runs()] == [good.id]
     (words,) = ledger.set_bad_rows_aside(NOON)
-    assert words.endswith("its row makes no sense: it is nested too deeply")
+    assert words.endswith("its row is invalid: it is nested too deeply")
 
 
 def test_a_dump_whose_filters_are_nested_too_deeply_has_none_recorded(ledger: Ledger) -> None:

@@ -162,7 +162,7 @@ from asyncamanda.server.amanda.commands import Settings
 from asyncamanda.server.background.tasks import Background
 from asyncamanda.server.dispatch.batches import Batches
 from asyncamanda.server.dispatch.queue import Queue
-from asyncamanda.server.dispatch.reach import Reach
+from asyncamanda.server.dispatch.reach import ClientReach
 from asyncamanda.server.enrol.registry import Registry
 from asyncamanda.server.relay.relay import Relay
 from asyncamanda.server.amanda.run import Run
@@ -179,7 +179,7 @@ run = Run(row, Settings("daily", logs, (holding,), 1), logs / "out", amdump, tim
 
 async def main():
     site = Site("daily", ServerConfig(), None, Background(lambda: None))
-    reach = Reach(Relay(site.config.grace), Registry(logs / "authorized_keys"), "daily")
+    reach = ClientReach(Relay(site.config.grace), Registry(logs / "authorized_keys"), "daily")
     following = asyncio.create_task(Batches(site, Queue(site, dict), reach)._follow(run))
     for _ in range(10):
         await asyncio.sleep(0.1)
