@@ -129,7 +129,7 @@ def _wait(condition: Callable[[], bool], server: AmandaServer) -> None:
 
 def _has_unjudged(server: AmandaServer) -> bool:
     view = parse_json(server.run(["asyncamanda", "server", "queue", "--json"]).stdout)
-    return any(desk["runs"] for desk in view["desks"])
+    return any(config["runs"] for config in view["configs"])
 
 
 def _type(host: Host, command: str, expected: int = 0) -> None:

@@ -121,7 +121,7 @@ class Office:
     def view(self) -> dict[str, Any]:
         """Return what `server queue` knows of the one Amanda configuration; nothing if idle."""
         view = json.loads(self.ask("server", "queue", "--json").stdout)
-        return dict(view["desks"][0]) if view["desks"] else {}
+        return dict(view["configs"][0]) if view["configs"] else {}
 
     def connected(self) -> list[str]:
         """Return the clients that are connected."""

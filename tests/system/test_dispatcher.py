@@ -25,7 +25,7 @@ from asyncamanda.server.amanda.commands import Settings
 from asyncamanda.server.amanda.run import Run
 from asyncamanda.server.background.tasks import Background
 from asyncamanda.server.dispatch import dispatcher as dispatcher_module
-from asyncamanda.server.dispatch.coordinator import Desk
+from asyncamanda.server.dispatch.coordinator import Coordinator
 from asyncamanda.server.dispatch.dispatcher import Dispatcher, open_ledger
 from asyncamanda.server.dispatch.queue import OpenRequest
 from asyncamanda.server.enrol.registry import Enrolled, Registry, enroll, revoke
@@ -134,28 +134,28 @@ def test_it_goes_on_with_whom_it_knows_while_nobody_can_read_who_is_enrolled(
         registry.contains(LAPTOP.identity)
 
 
-async def _take_in_nothing(_desk: Desk) -> None:
-    """Be a desk without Amanda."""
+async def _take_in_nothing(_coordinator: Coordinator) -> None:
+    """Be a coordinator without Amanda."""
 
 
 def test_a_run_keeps_its_number_when_the_ledger_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another one that starts meanwhile does not get it, nor does it take up others' requests."""
-    monkeypatch.setattr(Desk, "refresh", _take_in_nothing)
+    monkeypatch.setattr(Coordinator, "refresh", _take_in_nothing)
     config = ServerConfig(ledger=str(tmp_path / "ledger.sqlite"))
     settings = Settings("daily", tmp_path, (), 0)
 
     async def lose() -> tuple[list[RunRow], int, dict[int, Run], RequestRow | None]:
         dispatcher = Dispatcher(config, open_ledger(config), Registry(tmp_path / "keys"))
-        desk = dispatcher._desk("daily")
+        coordinator = dispatcher._coordinator("daily")
         record = dispatcher._record
         for client in ("tower", "larch", "laptop"):
-            entry = desk.queue.entries[client] = OpenRequest(client, now())
-            await desk.queue.write_down(entry)
+            entry = coordinator.queue.entries[client] = OpenRequest(client, now())
+            await coordinator.queue.write_down(entry)
         row = record.ledger.begin_run(RunKind.BATCH, "daily", ["laptop"], [3], now())
         run = Run(row, settings, tmp_path / "out")
-        desk.batches.runs[row.id] = desk.queue.entries["laptop"].run = run
+        coordinator.batches.runs[row.id] = coordinator.queue.entries["laptop"].run = run
         for name in ("", "-wal", "-shm"):
             Path(f"{config.ledger}{name}").unlink()
         record.is_damaged = True
@@ -170,7 +170,7 @@ def test_a_run_keeps_its_number_when_the_ledger_is_lost(
             await asyncio.sleep(0)
         other = await starting
         await replacing
-        live, runs = record.ledger.live_runs(), dict(desk.batches.runs)
+        live, runs = record.ledger.live_runs(), dict(coordinator.batches.runs)
         last = record.ledger.last_request("tower")
         dispatcher.close()
         return live, other.id, runs, last

@@ -22,7 +22,7 @@ from asyncamanda.core.dispatch.watchdog import WatchPolicy
 from asyncamanda.errors import AsyncamandaError
 from asyncamanda.server.amanda.run import Run
 from asyncamanda.server.background.tasks import Background
-from asyncamanda.server.dispatch.coordinator import Desk
+from asyncamanda.server.dispatch.coordinator import Coordinator
 from asyncamanda.server.dispatch.reach import ClientReach
 from asyncamanda.server.dispatch.watchdog import Watchdog
 from asyncamanda.server.enrol.registry import Registry
@@ -209,7 +209,7 @@ def test_a_holding_disk_that_hangs_holds_up_nobody_but_its_run(tmp_path: Path) -
 def test_a_run_is_followed_by_one_desk_only(
     sessions: list["subprocess.Popen[bytes]"], tmp_path: Path
 ) -> None:
-    """A desk that cannot be opened lets go of the runs that it took over: the next one has them."""
+    """One that cannot be opened lets go of the runs that it took over: the next one has them."""
     leader, _ = sessions
     run = make_run(leader, AmandaFiles(tmp_path))
 
@@ -217,10 +217,10 @@ def test_a_run_is_followed_by_one_desk_only(
         background = Background(lambda: None)
         config = ServerConfig()
         reach = ClientReach(Relay(SECOND), Registry(tmp_path / "authorized_keys"), "daily")
-        desk = Desk("daily", config, cast(LedgerAccess, None), background, reach)
-        following = asyncio.create_task(desk.batches._follow(run))
+        coordinator = Coordinator("daily", config, cast(LedgerAccess, None), background, reach)
+        following = asyncio.create_task(coordinator.batches._follow(run))
         with pytest.raises(AsyncamandaError):  # there is no such configuration here
-            await desk.opened
+            await coordinator.opened
         await asyncio.wait_for(following, 20)
 
     asyncio.run(open_desk())

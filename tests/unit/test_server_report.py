@@ -14,11 +14,11 @@ from asyncamanda.report.server import (
     DLE_HEADS,
     QUEUE_HEADS,
     RUN_HEADS,
-    DeskView,
+    ConfigView,
     LiveRun,
     WaitingClient,
+    describe_config,
     describe_connected,
-    describe_desk,
     describe_dle,
     describe_outcome,
     describe_run,
@@ -66,16 +66,16 @@ def waiting(
     return WaitingClient("laptop", NOW - 5 * MINUTE, is_present, 2, reason, estimate)
 
 
-def desk(
+def config(
     *runs: LiveRun,
     clients: tuple[WaitingClient, ...] = (),
     has_others: bool = False,
     due: datetime | None = None,
     held: int = 0,
     capacity: int = 500 * 10**9,
-) -> DeskView:
+) -> ConfigView:
     """Return what goes on."""
-    return DeskView("daily", clients, runs, has_others, held, capacity, due)
+    return ConfigView("daily", clients, runs, has_others, held, capacity, due)
 
 
 def live(clients: tuple[str, ...], unfinished: tuple[str, ...]) -> LiveRun:
@@ -85,8 +85,8 @@ def live(clients: tuple[str, ...], unfinished: tuple[str, ...]) -> LiveRun:
 
 def test_a_configuration_that_is_of_no_use_is_named() -> None:
     """Below the line on the whole, with the reason; what is not printable is written out."""
-    broken = replace(desk(), fault="cannot use the Amanda configuration daily: line 3\x1b")
-    assert describe_desk(broken, NOW)[1] == (
+    broken = replace(config(), fault="cannot use the Amanda configuration daily: line 3\x1b")
+    assert describe_config(broken, NOW)[1] == (
         "  no run is started: cannot use the Amanda configuration daily: line 3\\x1b"
     )
 
@@ -95,10 +95,10 @@ def test_a_configuration_that_is_of_no_use_is_named() -> None:
     ("reason", "words"),
     [
         ("collecting", "others to join"),
-        ("starting", "another's start"),
-        ("runs", "a run's end"),
-        ("others", "others' run"),
-        ("flush", "a flush's end"),
+        ("starting", "another run to start"),
+        ("runs", "a run to end"),
+        ("others", "a run that others started"),
+        ("flush", "a flush to end"),
         ("of a \x1bnewer kind", "of a \\x1bnewer kind"),
     ],
 )
@@ -125,22 +125,22 @@ def test_what_nobody_can_know_is_not_told() -> None:
     ("view", "lines"),
     [
         (
-            desk(),
+            config(),
             [
                 "daily: no run in progress, no client waiting",
                 "0 % of 500 GB filled; no flush is due",
             ],
         ),
         (
-            desk(clients=(waiting(),), held=10**9, capacity=0),
+            config(clients=(waiting(),), held=10**9, capacity=0),
             ["daily: no run in progress, 1 client waiting", "1 GB held; no flush is due"],
         ),
         (
-            desk(clients=(waiting(), waiting()), has_others=True),
+            config(clients=(waiting(), waiting()), has_others=True),
             ["daily: 1 run in progress, 2 clients waiting", "a run that somebody else started"],
         ),
         (
-            desk(live(("a", "b", "c"), ("b",)), has_others=True),
+            config(live(("a", "b", "c"), ("b",)), has_others=True),
             [
                 "daily: 2 runs in progress, no client waiting",
                 f"batch {STAMP}, 5m so far\n",
@@ -148,19 +148,22 @@ def test_what_nobody_can_know_is_not_told() -> None:
                 "not done yet: b",
             ],
         ),
-        (desk(live(("a", "b"), ("b", "a"))), ["5m so far; none is done yet", "clients: a, b"]),
-        (desk(live(("a", "b"), ())), ["5m so far; all are done"]),
-        (desk(LiveRun(None, "flush", (), NOW, ())), ["flush, 0s so far"]),
         (
-            desk(due=NOW - MINUTE, held=377 * 10**9),
+            config(live(("a", "b"), ("b", "a"))),
+            ["5m so far; none is done yet", "clients: a, b"],
+        ),
+        (config(live(("a", "b"), ())), ["5m so far; all are done"]),
+        (config(LiveRun(None, "flush", (), NOW, ())), ["flush, 0s so far"]),
+        (
+            config(due=NOW - MINUTE, held=377 * 10**9),
             ["75 % of 500 GB filled; a flush has been due for 1m"],
         ),
-        (desk(due=NOW + MINUTE), ["a flush has been due for 0s"]),  # the clock was set back
+        (config(due=NOW + MINUTE), ["a flush has been due for 0s"]),  # the clock was set back
     ],
 )
-def test_what_goes_on_in_a_few_lines(view: DeskView, lines: list[str]) -> None:
+def test_what_goes_on_in_a_few_lines(view: ConfigView, lines: list[str]) -> None:
     """The whole first, then each run, then the holding disk."""
-    text = "\n".join(describe_desk(view, NOW))
+    text = "\n".join(describe_config(view, NOW))
     positions = [text.find(line) for line in lines]
     assert positions[0] >= 0
     assert positions == sorted(positions)
@@ -168,8 +171,8 @@ def test_what_goes_on_in_a_few_lines(view: DeskView, lines: list[str]) -> None:
 
 def test_what_goes_on_fits_into_80_columns() -> None:
     """However many clients a run has, and however many are connected."""
-    view = desk(live(MANY, MANY[1:]), live(MANY, MANY), due=NOW, held=10**12, capacity=3 * 10**12)
-    lines = [*describe_desk(view, NOW), describe_connected(MANY)]
+    view = config(live(MANY, MANY[1:]), live(MANY, MANY), due=NOW, held=10**12, capacity=3 * 10**12)
+    lines = [*describe_config(view, NOW), describe_connected(MANY)]
     assert max(map(len, lines)) <= 80
     assert sum(line.endswith(" more") for line in lines) == 4
 
@@ -189,7 +192,7 @@ def test_who_is_connected_is_a_line(clients: tuple[str, ...], line: str) -> None
 
 ANSWER: dict[str, Any] = {
     "connected": ["laptop", "tablet"],
-    "desks": [
+    "configs": [
         {
             "amanda_config": "daily",
             "waiting": [
@@ -225,7 +228,7 @@ def test_the_dispatchers_answer_is_read() -> None:
     connected, (view,) = parse_view(ANSWER)
     assert connected == ["laptop", "tablet"]
     half = timedelta(seconds=0.5)
-    assert view == DeskView(
+    assert view == ConfigView(
         "daily",
         (waiting(estimate=MINUTE),),
         (LiveRun(None, "batch", ("tablet",), NOW - 5 * MINUTE + half, ("tablet",)),),
@@ -234,11 +237,11 @@ def test_the_dispatchers_answer_is_read() -> None:
         100,
         None,
     )
-    due = ANSWER["desks"][0] | {"flush_due_since": "2026-11-24T12:00:00+00:00", "waiting": []}
-    assert parse_view(ANSWER | {"desks": [due]})[1][0].flush_due_since == NOW
+    due = ANSWER["configs"][0] | {"flush_due_since": "2026-11-24T12:00:00+00:00", "waiting": []}
+    assert parse_view(ANSWER | {"configs": [due]})[1][0].flush_due_since == NOW
 
 
-@pytest.mark.parametrize("answer", [{}, {"connected": []}, {"connected": 1, "desks": []}])
+@pytest.mark.parametrize("answer", [{}, {"connected": []}, {"connected": 1, "configs": []}])
 def test_another_answer_is_none(answer: dict[str, Any]) -> None:
     """It says so, and does not pass for an empty queue."""
     with pytest.raises((KeyError, TypeError, ValueError)):

@@ -14,6 +14,7 @@ from asyncamanda.core.agent.due import (
     survey_disks,
 )
 from asyncamanda.core.amanda.amandates import Rejected, parse_amandates
+from asyncamanda.core.dispatch.batch import Hold
 from asyncamanda.core.model import (
     EPOCH,
     Attempt,
@@ -28,6 +29,7 @@ from asyncamanda.core.model import (
 from asyncamanda.core.protocol.messages import Queued, Running
 from asyncamanda.core.values.printable import printable
 from asyncamanda.report.text import (
+    WAITS_FOR,
     describe_attempt,
     describe_disk,
     describe_queued,
@@ -307,7 +309,9 @@ def test_the_state_is_told_at_one_glance(decision: Decision, stale: bool, words:
 @pytest.mark.parametrize(
     ("queued", "words"),
     [
-        (Queued(1, 1, None, "collecting"), "queued: 1 of 1 (others may join)"),
+        (Queued(1, 1, None, "collecting"), "queued: 1 of 1 (waits for others to join)"),
+        (Queued(1, 1, None, "starting"), "queued: 1 of 1 (waits for another run to start)"),
+        (Queued(1, 1, None, "no room in /x"), "queued: 1 of 1 (no room in /x)"),
         (
             Queued(2, 5, timedelta(minutes=3, seconds=0.4), "runs"),
             "queued: 2 of 5, starts in about 3m (waits for a run to end)",
@@ -316,7 +320,7 @@ def test_the_state_is_told_at_one_glance(decision: Decision, stale: bool, words:
             Queued(2, 5, timedelta(0), "flush"),
             "queued: 2 of 5, starts in about 1s (waits for a flush to end)",
         ),
-        (Queued(9, 9, None, "others"), "queued: 9 of 9 (waits for those before it)"),
+        (Queued(9, 9, None, "others"), "queued: 9 of 9 (waits for a run that others started)"),
         (Queued(1, 1, None, "new\x1b"), "queued: 1 of 1 (new\\x1b)"),
     ],
 )
@@ -354,3 +358,8 @@ def test_a_verdict_is_one_line(state: DumpState, reason: str, words: str) -> Non
     """Where the dump is, or why there is none."""
     verdict = DleVerdict("laptop", "/\n", "20261123120000", state, 1, reason)
     assert describe_verdict(verdict) == words
+
+
+def test_each_thing_that_is_waited_for_has_words() -> None:
+    """Else a client would be shown a name of the code's; nobody is told of `nobody`."""
+    assert WAITS_FOR.keys() == {hold.value for hold in Hold} - {Hold.NOBODY.value}

@@ -12,7 +12,7 @@ from asyncamanda.core.values.interval import format_age, format_interval
 from asyncamanda.core.values.printable import printable
 from asyncamanda.core.values.size import format_size
 from asyncamanda.report.json import time_value
-from asyncamanda.report.text import format_time
+from asyncamanda.report.text import WAITS_FOR, format_time
 
 WIDTH = 60  # characters for names in a line, so that it fits into 80 columns
 CELL = 20  # ... and in a table's cell
@@ -49,7 +49,7 @@ class LiveRun:
 
 
 @dataclass(frozen=True, slots=True)
-class DeskView:
+class ConfigView:
     """What goes on for one Amanda configuration.
 
     `has_others`: a run that is not the dispatcher's goes on. `held` of `capacity` bytes of the
@@ -80,32 +80,24 @@ def fold_names(names: Sequence[str], width: int = WIDTH) -> str:
 
 # -- what goes on
 
-_WAITS_FOR = {
-    "collecting": "others to join",
-    "starting": "another's start",
-    "runs": "a run's end",
-    "others": "others' run",
-    "flush": "a flush's end",
-}
 
-
-def describe_desk(desk: DeskView, now: datetime) -> list[str]:
+def describe_config(config: ConfigView, now: datetime) -> list[str]:
     """Return a line on the whole, then one or two for each run, and one for the holding disk.
 
     Who waits is only counted; each has a row of its own.
     """
-    runs = len(desk.runs) + desk.has_others
+    runs = len(config.runs) + config.has_others
     going = _count(runs, "run in progress", "runs in progress") if runs else "no run in progress"
-    waiting = len(desk.waiting)
+    waiting = len(config.waiting)
     queue = _count(waiting, "client waiting", "clients waiting") if waiting else "no client waiting"
-    lines = [f"{printable(desk.amanda_config)}: {going}, {queue}"]
-    if desk.fault:
-        lines.append(f"  no run is started: {printable(desk.fault)}")
-    for run in desk.runs:
+    lines = [f"{printable(config.amanda_config)}: {going}, {queue}"]
+    if config.fault:
+        lines.append(f"  no run is started: {printable(config.fault)}")
+    for run in config.runs:
         lines += _describe_live_run(run, now)
-    if desk.has_others:
+    if config.has_others:
         lines.append("  a run that somebody else started")
-    lines.append(f"  {_describe_holding(desk, now)}")
+    lines.append(f"  {_describe_holding(config, now)}")
     return lines
 
 
@@ -124,12 +116,12 @@ def _describe_live_run(run: LiveRun, now: datetime) -> list[str]:
     return lines
 
 
-def _describe_holding(desk: DeskView, now: datetime) -> str:
-    held = f"{format_size(desk.held)} held"
-    if desk.capacity:
-        filled = 100 * desk.held / desk.capacity
-        held = f"{filled:.0f} % of {format_size(desk.capacity)} filled"
-    since = desk.flush_due_since
+def _describe_holding(config: ConfigView, now: datetime) -> str:
+    held = f"{format_size(config.held)} held"
+    if config.capacity:
+        filled = 100 * config.held / config.capacity
+        held = f"{filled:.0f} % of {format_size(config.capacity)} filled"
+    since = config.flush_due_since
     due = f"a flush has been due for {format_age(now - since)}" if since else "no flush is due"
     return f"holding disk: {held}; {due}"
 
@@ -137,7 +129,7 @@ def _describe_holding(desk: DeskView, now: datetime) -> str:
 def describe_waiting(waiting: WaitingClient, now: datetime) -> tuple[str, ...]:
     """Return a row of QUEUE_HEADS. A client that is away waits for nothing but its return."""
     estimate = waiting.estimate if waiting.is_present else None
-    waits_for = _WAITS_FOR.get(waiting.waits_for, printable(waiting.waits_for))
+    waits_for = WAITS_FOR.get(waiting.waits_for, printable(waiting.waits_for))
     return (
         str(waiting.place),
         printable(waiting.client),

@@ -211,17 +211,19 @@ def sum_up(
     return f"{word}: {reason}"
 
 
-_WAITS_FOR = {
-    "collecting": "others may join",
-    "runs": "waits for a run to end",
-    "flush": "waits for a flush to end",
-    "others": "waits for those before it",
+WAITS_FOR = {  # by what the server says; core/dispatch/batch.py::Hold has them all
+    "collecting": "others to join",
+    "starting": "another run to start",
+    "runs": "a run to end",
+    "others": "a run that others started",
+    "flush": "a flush to end",
 }
 
 
 def describe_queued(queued: Queued) -> str:
     """Return a request's place, when its run starts if that is known, and what it waits for."""
-    waits_for = _WAITS_FOR.get(queued.reason, printable(queued.reason))
+    known = WAITS_FOR.get(queued.reason)
+    waits_for = f"waits for {known}" if known else printable(queued.reason)
     soon = ""
     if queued.estimate is not None:
         soon = f", starts in about {format_interval(max(queued.estimate, timedelta(seconds=1)))}"

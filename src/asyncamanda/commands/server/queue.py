@@ -15,11 +15,11 @@ from asyncamanda.errors import Exit
 from asyncamanda.report.json import render_json
 from asyncamanda.report.server import (
     QUEUE_HEADS,
-    DeskView,
+    ConfigView,
     LiveRun,
     WaitingClient,
+    describe_config,
     describe_connected,
-    describe_desk,
     describe_waiting,
 )
 from asyncamanda.report.table import print_table
@@ -36,55 +36,57 @@ def run(arguments: argparse.Namespace) -> Exit:
     config = load_as_amanda_user(arguments)
     answer = ask_dispatcher(config.user, "view")
     if arguments.json:
-        print(render_json(answer or {"connected": [], "reachable": [], "desks": [], "faults": []}))
+        print(
+            render_json(answer or {"connected": [], "reachable": [], "configs": [], "faults": []})
+        )
         return Exit.OK
     if answer is None:
         print("no dispatcher is running, so no client is waiting")
         return Exit.OK
     try:
-        connected, desks = parse_view(answer)
+        connected, configs = parse_view(answer)
         faults = [str(fault["reason"]) for fault in answer.get("faults", [])]
     except (KeyError, TypeError, ValueError) as error:
         raise not_understood() from error
     for fault in faults:
         print(printable(fault))
-    _show(connected, desks, read_clock())
+    _show(connected, configs, read_clock())
     return Exit.OK
 
 
-def _show(connected: list[str], desks: list[DeskView], now: datetime) -> None:
-    if not desks:
+def _show(connected: list[str], configs: list[ConfigView], now: datetime) -> None:
+    if not configs:
         print("no client is waiting and nothing is running")
-    for desk in desks:
-        for line in describe_desk(desk, now):
+    for config in configs:
+        for line in describe_config(config, now):
             print(line)
-        if desk.waiting:
+        if config.waiting:
             print()
-            print_table(QUEUE_HEADS, [describe_waiting(one, now) for one in desk.waiting])
+            print_table(QUEUE_HEADS, [describe_waiting(one, now) for one in config.waiting])
         print()
     print(describe_connected(connected))
 
 
-def parse_view(answer: dict[str, Any]) -> tuple[list[str], list[DeskView]]:
+def parse_view(answer: dict[str, Any]) -> tuple[list[str], list[ConfigView]]:
     """Return who is connected, and the state of each Amanda configuration.
 
     `answer` is the dispatcher's to "view". Raises KeyError, TypeError or ValueError if it is not.
     """
     connected = [str(client) for client in answer["connected"]]
-    return connected, [_parse_desk(desk) for desk in answer["desks"]]
+    return connected, [_parse_config(config) for config in answer["configs"]]
 
 
-def _parse_desk(desk: dict[str, Any]) -> DeskView:
-    since = desk["flush_due_since"]
-    return DeskView(
-        amanda_config=str(desk["amanda_config"]),
-        waiting=tuple(_parse_waiting(one) for one in desk["waiting"]),
-        runs=tuple(_parse_run(one) for one in desk["runs"]),
-        has_others=bool(desk["others"]),
-        held=int(desk["held_bytes"]),
-        capacity=int(desk["holding_bytes"]),
+def _parse_config(config: dict[str, Any]) -> ConfigView:
+    since = config["flush_due_since"]
+    return ConfigView(
+        amanda_config=str(config["amanda_config"]),
+        waiting=tuple(_parse_waiting(one) for one in config["waiting"]),
+        runs=tuple(_parse_run(one) for one in config["runs"]),
+        has_others=bool(config["others"]),
+        held=int(config["held_bytes"]),
+        capacity=int(config["holding_bytes"]),
         flush_due_since=None if since is None else datetime.fromisoformat(since),
-        fault=str(desk.get("fault") or ""),
+        fault=str(config.get("fault") or ""),
     )
 
 

@@ -135,7 +135,8 @@ class Welcome:
 class Queued:
     """The request waits: its place from 1, how long to the run's start if that is known.
 
-    `reason` is what is waited for: "collecting", "runs", "flush" or "others".
+    `reason` is what is waited for: "collecting", "starting", "runs", "flush" or "others", or in
+    words what keeps the server from starting a run.
     """
 
     place: int

@@ -213,7 +213,7 @@ class Batches:
             await self._end(run, watchdog)
 
     def let_go(self) -> None:
-        """Follow no run any more: another desk takes them over."""
+        """Follow no run any more: another coordinator takes them over."""
         self._has_let_go = True
 
     def open_rows(self) -> list[RunRow]:

@@ -1,4 +1,4 @@
-"""One Amanda configuration's desk: its queue, its runs and its flushes, and what comes next.
+"""One Amanda configuration's coordinator: its queue, its runs and its flushes, and what comes next.
 
 Decisions are core's (batch.py, flush.py); here is when they are asked for, and what follows.
 """
@@ -51,8 +51,8 @@ LOGS_EVERY = timedelta(seconds=1)
 TIDYING, FLUSHING, STARTING = "tidying up", "a flush", "a start"
 
 
-class Desk:
-    """The desk of one Amanda configuration, open as soon as `opened` is done."""
+class Coordinator:
+    """The coordinator of one Amanda configuration, open as soon as `opened` is done."""
 
     def __init__(
         self,
@@ -78,9 +78,9 @@ class Desk:
     # -- opening
 
     async def _open(self) -> None:
-        """Open the desk. Whatever is wrong with its configuration is no other one's affair.
+        """Open it. Whatever is wrong with its configuration is no other one's affair.
 
-        Raises AsyncamandaError, which tells it; the next desk takes over what this one had.
+        Raises AsyncamandaError, which tells it; the next one takes over what this one had.
         """
         try:
             await self._take_up()
@@ -136,17 +136,17 @@ class Desk:
 
     @property
     def is_open(self) -> bool:
-        """Whether the desk is ready to work."""
+        """Whether it is ready to work."""
         return self.opened.done() and not self.has_failed
 
     @property
     def has_failed(self) -> bool:
-        """Whether the desk could not be opened, as when the Amanda configuration is wrong."""
+        """Whether it could not be opened, as when the Amanda configuration is wrong."""
         return self.fault is not None
 
     @property
     def fault(self) -> BaseException | None:
-        """Why the desk could not be opened; None if it is open, or still being opened."""
+        """Why it could not be opened; None if it is open, or still being opened."""
         return self.opened.exception() if self.opened.done() else None
 
     @property

@@ -41,7 +41,7 @@ from asyncamanda.server.background.tasks import (
 )
 from asyncamanda.server.background.upgrade import Code
 from asyncamanda.server.dispatch.admission import Admission, find_connection
-from asyncamanda.server.dispatch.coordinator import Desk
+from asyncamanda.server.dispatch.coordinator import Coordinator
 from asyncamanda.server.dispatch.listener import Listener
 from asyncamanda.server.dispatch.reach import ClientReach
 from asyncamanda.server.dispatch.reception import Reception
@@ -74,15 +74,15 @@ OPEN_SECONDS = 15.0  # after so many it is not tried again: a gate waits for for
 
 
 class Dispatcher:
-    """Owns the socket, the lines, and a desk for each Amanda configuration."""
+    """Owns the socket, the lines, and a coordinator for each Amanda configuration."""
 
     def __init__(self, config: ServerConfig, ledger: Ledger, registry: Registry) -> None:
         self._config = config
         self._record = LedgerAccess(ledger)
         self._registry = registry
         self._relay = Relay(config.grace)
-        self._desks: dict[str, Desk] = {}
-        self._faults: dict[str, str] = {}  # why a desk could not be opened when it last was tried
+        self._coordinators: dict[str, Coordinator] = {}
+        self._faults: dict[str, str] = {}  # why one could not be opened when it last was tried
         self._busy_at = self._ticked_at = self._steady = read_clock()
         self._rhythm = Rhythm()
         self._code, self._is_outdated = Code(), False
@@ -115,7 +115,7 @@ class Dispatcher:
         self._relay.start(awaited & {*relayed_clients(self._registry.last_known())})
         self._expect_enrolled(read_clock())
         for name in [run.amanda_config for run in live] + [one.amanda_config for one in requests]:
-            self._desk(name)
+            self._coordinator(name)
         write_log("the dispatcher is ready")
         try:
             while not self._stop.is_set():
@@ -164,14 +164,16 @@ class Dispatcher:
             self._background.start(self._record.write(lambda ledger: ledger.forget(now - KEPT)))
         self._rest(now)
         if not self._stop.is_set():  # else nothing is begun any more
-            self._pump_desks()
+            self._pump_coordinators()
 
     def _rest(self, now: datetime) -> None:
         """End when nothing has been to do for a while, or for newer code when nothing is just now.
 
         To clients that are only connected then it is as if this one had died: gates fetch the next.
         """
-        is_busy = self._relay.is_busy or not all(desk.is_idle for desk in self._desks.values())
+        is_busy = self._relay.is_busy or not all(
+            coordinator.is_idle for coordinator in self._coordinators.values()
+        )
         if is_busy or self._admission.sessions:
             self._busy_at = now
         self._busy_at = min(self._busy_at, now)  # the clock may be set back
@@ -183,16 +185,16 @@ class Dispatcher:
             write_log("asyncamanda was updated: this dispatcher ends, and a new one takes over")
             self._stop.set()
 
-    def _pump_desks(self) -> None:
-        for name, desk in list(self._desks.items()):
-            if desk.fault:
-                del self._desks[name]  # the next client tries anew
-                self._faults[name] = str(desk.fault)
-                write_log(f"{name}: {desk.fault}", logging.WARNING)
+    def _pump_coordinators(self) -> None:
+        for name, coordinator in list(self._coordinators.items()):
+            if coordinator.fault:
+                del self._coordinators[name]  # the next client tries anew
+                self._faults[name] = str(coordinator.fault)
+                write_log(f"{name}: {coordinator.fault}", logging.WARNING)
             else:
-                if desk.is_open:
+                if coordinator.is_open:
                     self._faults.pop(name, None)
-                desk.pump()
+                coordinator.pump()
 
     def _expect_enrolled(self, now: datetime) -> None:
         if self._rhythm.is_due("enrolled", ENROLLED_EVERY, now):
@@ -207,12 +209,12 @@ class Dispatcher:
         except LedgerUnavailable as error:
             write_log(error.message)
             return
-        desks = list(self._desks.values())
+        coordinators = list(self._coordinators.values())
         try:
             taken = take_on(
                 fresh,
-                [row for desk in desks for row in desk.batches.open_rows()],
-                [row for desk in desks for row in desk.queue.open_rows()],
+                [row for coordinator in coordinators for row in coordinator.batches.open_rows()],
+                [row for coordinator in coordinators for row in coordinator.queue.open_rows()],
             )
         except (LedgerUnavailable, LedgerBusy) as error:
             fresh.close()
@@ -221,13 +223,13 @@ class Dispatcher:
         write_log("the ledger was lost; a new one is made from Amanda's logs")
         self._record.ledger.close()
         self._record.ledger, self._record.is_damaged = fresh, False
-        for desk in desks:
-            desk.batches.go_on_as(taken.runs)
-            desk.queue.go_on_as(taken.requests)
+        for coordinator in coordinators:
+            coordinator.batches.go_on_as(taken.runs)
+            coordinator.queue.go_on_as(taken.requests)
         for line in self._admission.sessions:
             line.session_id = None  # a number of the old one
-        for desk in desks:
-            await desk.refresh()
+        for coordinator in coordinators:
+            await coordinator.refresh()
 
     # -- who connects
 
@@ -270,13 +272,17 @@ class Dispatcher:
             case ["drop", client]:
                 return {"dropped": self._drop(client)}
             case ["view"]:
-                desks = [desk.view() for desk in self._desks.values() if desk.is_open]
+                coordinators = [
+                    coordinator.view()
+                    for coordinator in self._coordinators.values()
+                    if coordinator.is_open
+                ]
                 connected = sorted({line.client for line in self._admission.sessions})
                 reachable = self._relay.reachable()
                 faults = [
                     {"amanda_config": name, "reason": why} for name, why in self._faults.items()
                 ]
-                view = {"connected": connected, "reachable": reachable, "desks": desks}
+                view = {"connected": connected, "reachable": reachable, "configs": coordinators}
                 return {**view, "faults": faults}
             case ["flush", name]:
                 return await self._flush(name)
@@ -290,13 +296,13 @@ class Dispatcher:
             check_amanda_config_name(name)
         except ValueError as error:
             return {"error": str(error)}
-        desk = self._desk(name)
-        if desk.fault:
-            return {"fault": str(desk.fault)}
-        if not desk.is_open:
+        coordinator = self._coordinator(name)
+        if coordinator.fault:
+            return {"fault": str(coordinator.fault)}
+        if not coordinator.is_open:
             return {"flush": "opening"}
         try:
-            return {"flush": "asked for" if await desk.flushes.ask() else "nothing is held"}
+            return {"flush": "asked for" if await coordinator.flushes.ask() else "nothing is held"}
         except LaterError as error:
             return {"fault": error.message}
 
@@ -319,7 +325,7 @@ class Dispatcher:
 
     def _hear(self, line: ClientSession, message: ClientMessage | BadLine) -> None:
         """Do what a client says."""
-        desk = self._desk(line.identity.amanda_config)
+        coordinator = self._coordinator(line.identity.amanda_config)
         match message:
             case Hello() if not line.has_said_hello:
                 line.has_said_hello = True
@@ -327,79 +333,84 @@ class Dispatcher:
                     line.refuse(refuse_protocol(message.protocols))
                     return
                 line.is_watching, line.is_probe = message.is_watching, message.is_probe
-                self._background.start(self._welcome(desk, line, message))
+                self._background.start(self._welcome(coordinator, line, message))
             case Shut() if line.is_greeted or line.is_resumed:
                 self._relay.shut(line, message)
             case _ if not line.is_greeted:
                 if not line.is_resumed:
                     line.refuse(NO_HELLO)
             case Submit():
-                self._submit(line, desk)
+                self._submit(line, coordinator)
             case Bye():
                 self._background.start(self._reception.note_written(line))
                 self._relay.leave(line, is_lost=False)
-                desk.queue.leave(line, is_withdrawn=True)
+                coordinator.queue.leave(line, is_withdrawn=True)
                 line.drop("left", Exit.OK)
             case BadLine(reason):
                 line.refuse(_not_understood(reason))
             case Hello():
                 line.refuse(_not_understood("a second hello"))
 
-    async def _welcome(self, desk: Desk, line: ClientSession, hello: Hello) -> None:
+    async def _welcome(self, coordinator: Coordinator, line: ClientSession, hello: Hello) -> None:
         """Greet a client, which Amanda may call from then on."""
 
         async def receive() -> Refused | None:
             if not line.is_open:  # it has left meanwhile, and would not hear of its ticket
                 return None
-            dles = line.identity.amanda_config, [dle.disk for dle in desk.site.dles(line.client)]
+            dles = (
+                line.identity.amanda_config,
+                [dle.disk for dle in coordinator.site.dles(line.client)],
+            )
             refused = await self._reception.receive(line, hello, dles)
             if refused and not hello.is_probe:
-                self._turn_away(line.client, refused, desk)
+                self._turn_away(line.client, refused, coordinator)
             return refused
 
-        await desk.welcome(line, receive)
+        await coordinator.welcome(line, receive)
         is_there = line.is_greeted and line in self._admission.sessions
         if is_there and line.is_relayed and not line.is_probe:
             self._relay.arrive(line)
 
-    def _turn_away(self, client: str, refused: Refused, desk: Desk) -> None:
+    def _turn_away(self, client: str, refused: Refused, coordinator: Coordinator) -> None:
         """Serve neither of a client's two machines; a dump that is under way goes on to its end."""
-        desk.queue.withdraw(client, "two machines use its key")
-        entry = desk.queue.entries.get(client)
+        coordinator.queue.withdraw(client, "two machines use its key")
+        entry = coordinator.queue.entries.get(client)
         for line in self._admission.of(client):
             if line.ticket and not (entry and line in entry.lines):
                 line.refuse(refused)
 
-    def _submit(self, line: ClientSession, desk: Desk) -> None:
+    def _submit(self, line: ClientSession, coordinator: Coordinator) -> None:
         if line.is_probe:
             line.refuse(_not_understood("a probe asks for no backup"))
             return
         self._background.start(self._reception.note_written(line))
-        is_new = line.client not in desk.queue.entries
+        is_new = line.client not in coordinator.queue.entries
         if is_new and (wait := self._admission.count_request(line.client, read_clock())):
             line.finish(Later(wait, "this client has asked too often"), Exit.LATER)
             return
-        desk.submit(line)
+        coordinator.submit(line)
 
     def _end(self, line: ClientSession, why: str) -> None:
         """Note that a line has ended."""
         self._admission.leave(line, why)
-        if desk := self._desks.get(line.identity.amanda_config):
-            desk.queue.leave(line, is_withdrawn=False)
+        if coordinator := self._coordinators.get(line.identity.amanda_config):
+            coordinator.queue.leave(line, is_withdrawn=False)
 
     def _drop(self, client: str) -> int:
         """End the sessions of a client that was revoked or enrolled again; return how many."""
         count = self._admission.drop(client)
-        for desk in self._desks.values():
-            desk.queue.withdraw(client, "revoked")
+        for coordinator in self._coordinators.values():
+            coordinator.queue.withdraw(client, "revoked")
         return count
 
-    def _desk(self, name: str) -> Desk:
-        """Return the desk of an Amanda configuration, opened if it is not."""
-        if name not in self._desks:
+    def _coordinator(self, name: str) -> Coordinator:
+        """Return the coordinator of an Amanda configuration, opened if it is not."""
+        if name not in self._coordinators:
             reach = ClientReach(self._relay, self._registry, name)
-            self._desks[name] = Desk(name, self._config, self._record, self._background, reach)
-        return self._desks[name]
+            self._coordinators[name] = Coordinator(
+                name, self._config, self._record, self._background, reach
+            )
+        return self._coordinators[name]
 
 
 def open_ledger(config: ServerConfig) -> Ledger:

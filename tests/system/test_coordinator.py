@@ -1,4 +1,4 @@
-"""A desk that cannot go on says why to those who wait, and does not try again and again.
+"""A coordinator that cannot go on says why to those who wait, and does not try again and again.
 
 Its ledger, its queue and its clients' lines are real; Amanda is not there.
 """
@@ -29,7 +29,7 @@ from asyncamanda.server.amanda.run import Run
 from asyncamanda.server.background.tasks import Background
 from asyncamanda.server.dispatch.amanda_config import Site
 from asyncamanda.server.dispatch.batches import Batches
-from asyncamanda.server.dispatch.coordinator import Desk
+from asyncamanda.server.dispatch.coordinator import Coordinator
 from asyncamanda.server.dispatch.flushes import Flushes
 from asyncamanda.server.dispatch.reach import ClientReach
 from asyncamanda.server.enrol.registry import Registry
@@ -44,7 +44,7 @@ SECOND = timedelta(seconds=1)
 FULL = "cannot be used: database or disk is full"
 
 
-TAKE_UP = Desk._take_up
+TAKE_UP = Coordinator._take_up
 STAMP = "20261124010000"
 DEAD_PLANNER = f"""\
 INFO amdump amdump pid 28
@@ -58,7 +58,7 @@ Play = Callable[[Callable[["Office"], Awaitable[None]]], None]
 
 
 class Office:
-    """A desk of `daily`, open, and its clients."""
+    """A coordinator of `daily`, open, and its clients."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -67,9 +67,11 @@ class Office:
         background = Background(self._note_bug)
         config = ServerConfig(batch_window=0.01 * SECOND)
         reach = ClientReach(Relay(SECOND), Registry(folder / "authorized_keys"), "daily")
-        self.desk = Desk("daily", config, LedgerAccess(self.ledger), background, reach)
-        self.desk.site.reports = folder / "reports"
-        self.desk.site._settings = Settings("daily", folder, (), 0)
+        self.coordinator = Coordinator(
+            "daily", config, LedgerAccess(self.ledger), background, reach
+        )
+        self.coordinator.site.reports = folder / "reports"
+        self.coordinator.site._settings = Settings("daily", folder, (), 0)
         self.ends: dict[ClientSession, tuple[int, int, socket.socket]] = {}
         self.heard: dict[str, list[dict[str, Any]]] = {}
 
@@ -78,7 +80,7 @@ class Office:
 
     def come(self, client: str) -> ClientSession:
         """Let a client connect that answers whatever it is asked."""
-        self.desk.site._dles[client, "/home"] = Dle(client, "/home")
+        self.coordinator.site._dles[client, "/home"] = Dle(client, "/home")
         reads, server_writes = os.pipe()
         server_reads, writes = os.pipe()
         gate, kept = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -90,7 +92,7 @@ class Office:
             heartbeat=timedelta(seconds=60),
             messages=Allowance(SECOND / 100, 1000),
             on_message=lambda _line, _message: None,
-            on_end=lambda ended, _why: self.desk.queue.leave(ended, is_withdrawn=False),
+            on_end=lambda ended, _why: self.coordinator.queue.leave(ended, is_withdrawn=False),
         )
         line.open()
         self.ends[line] = reads, writes, kept
@@ -115,7 +117,7 @@ class Office:
         while not is_done():
             assert loop.time() < until, self.heard
             assert not self.is_broken
-            self.desk.pump()
+            self.coordinator.pump()
             await asyncio.sleep(0.02)
 
     def fill(self) -> None:
@@ -149,8 +151,8 @@ async def _nothing(*_: object) -> None:
 
 @pytest.fixture
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
-    """Lend what lets a story happen at a desk whose Amanda finds everything in order."""
-    monkeypatch.setattr(Desk, "_take_up", _nothing)
+    """Lend what lets a story happen at a coordinator whose Amanda finds everything in order."""
+    monkeypatch.setattr(Coordinator, "_take_up", _nothing)
     monkeypatch.setattr(Site, "_read", _nothing)
     monkeypatch.setattr(Batches, "find_others", _nothing)  # this machine may have some
     monkeypatch.setattr(record_module, "BROKEN_FOR", 0.2 * SECOND)
@@ -158,7 +160,7 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
     def go(story: Callable[[Office], Awaitable[None]]) -> None:
         async def happen() -> None:
             office = Office(tmp_path)
-            await office.desk.opened
+            await office.coordinator.opened
             try:
                 await asyncio.wait_for(story(office), 30)
             finally:
@@ -174,7 +176,7 @@ def test_who_is_to_be_in_a_run_that_cannot_be_written_down_is_told_why(play: Pla
     """With its place, which it keeps; and it is told when that is over."""
 
     async def story(office: Office) -> None:
-        line, queue = office.come("laptop"), office.desk.queue
+        line, queue = office.come("laptop"), office.coordinator.queue
         queue.submit(line)
         await office.pump(lambda: queue.entries["laptop"].row)
         office.fill()
@@ -193,17 +195,19 @@ def test_whose_end_cannot_be_written_down_is_put_off(play: Play) -> None:
     """Its run is over; it comes back, and is told then."""
 
     async def story(office: Office) -> None:
-        line, queue = office.come("laptop"), office.desk.queue
+        line, queue = office.come("laptop"), office.coordinator.queue
         queue.submit(line)
         entry = queue.entries["laptop"]
         while not entry.row:
             await asyncio.sleep(0.01)
         row = RunRow(7, "daily", RunKind.BATCH, ("laptop",), now(), pid=2**22 + 1, boot_id="past")
-        run = Run(row, office.desk.site.settings, office.folder / "out", is_of_this_boot=False)
-        entry.run = office.desk.batches.runs[7] = run
+        run = Run(
+            row, office.coordinator.site.settings, office.folder / "out", is_of_this_boot=False
+        )
+        entry.run = office.coordinator.batches.runs[7] = run
         office.fill()
         writing = asyncio.create_task(
-            office.desk.site.record.write(
+            office.coordinator.site.record.write(
                 lambda ledger: ledger.begin_run(RunKind.BATCH, "daily", ["x" * 9999], [], now())
             )
         )
@@ -234,14 +238,14 @@ def test_tidying_up_that_fails_is_tried_less_and_less_and_said_once(
     monkeypatch.setattr(Flushes, "clear_keepers", clear)
 
     async def story(office: Office) -> None:
-        office.desk.batches.needs_cleanup = True
+        office.coordinator.batches.needs_cleanup = True
         line = office.come("laptop")
-        office.desk.queue.submit(line)
+        office.coordinator.queue.submit(line)
         await office.pump(lambda: tries == 3)
         heard = office.heard["laptop"]
         await office.pump(lambda: heard[-1]["reason"] == "the holding disk hangs")
         assert tries == 3
-        assert office.desk._setbacks["tidying up"].times == 3
+        assert office.coordinator._setbacks["tidying up"].times == 3
 
     play(story)
     assert capsys.readouterr().err.count("the holding disk hangs") == 1
@@ -251,22 +255,22 @@ def test_whose_planner_died_while_no_dispatcher_lived_waits_again(play: Play) ->
     """Nobody knows yet who is there; who comes is in the next run, and is told of no failure."""
 
     async def story(office: Office) -> None:
-        desk, ledger = office.desk, office.ledger
+        coordinator, ledger = office.coordinator, office.ledger
         (office.folder / f"log.{STAMP}.0").write_text(DEAD_PLANNER)
         ids = [ledger.open_request(name, "daily", now()).id for name in ("laptop", "tower")]
         row = ledger.begin_run(RunKind.BATCH, "daily", ["laptop", "tower"], ids, now())
         ledger.note_run(row.id, pid=2**22 + 1, pid_started=1, boot_id="past", timestamp=STAMP)
         for name in ("laptop", "tower"):
-            desk.site._dles[name, "/home"] = Dle(name, "/home")
-        await TAKE_UP(desk)
+            coordinator.site._dles[name, "/home"] = Dle(name, "/home")
+        await TAKE_UP(coordinator)
         assert [run.id for run in ledger.live_runs()] == []
         assert [request.id for request in ledger.open_requests()] == ids
         line = office.come("laptop")
-        welcome = await desk.batches.welcome(line)
+        welcome = await coordinator.batches.welcome(line)
         assert (welcome.standing, welcome.last) == ("queued", None)
-        desk.queue.submit(line)
-        assert desk.queue.present() == ["laptop"]
-        assert desk.queue.entries["laptop"].times == 1
+        coordinator.queue.submit(line)
+        assert coordinator.queue.present() == ["laptop"]
+        assert coordinator.queue.entries["laptop"].times == 1
 
     play(story)
 
@@ -275,13 +279,13 @@ def test_who_does_not_come_back_after_its_planner_died_is_forgotten(play: Play) 
     """After `grace`, as everybody who was lost."""
 
     async def story(office: Office) -> None:
-        desk, ledger = office.desk, office.ledger
+        coordinator, ledger = office.coordinator, office.ledger
         ledger.open_request("tower", "daily", now())
-        await TAKE_UP(desk)
-        entry = desk.queue.entries["tower"]
-        assert entry.may_be_there(desk.site.config.grace)
-        entry.left_at = now() - desk.site.config.grace - SECOND
-        assert not entry.may_be_there(desk.site.config.grace)
+        await TAKE_UP(coordinator)
+        entry = coordinator.queue.entries["tower"]
+        assert entry.may_be_there(coordinator.site.config.grace)
+        entry.left_at = now() - coordinator.site.config.grace - SECOND
+        assert not entry.may_be_there(coordinator.site.config.grace)
         await office.pump(lambda: not ledger.open_requests())
         last = ledger.last_request("tower")
         assert last
