@@ -22,7 +22,7 @@ PROTOCOL, REFUSED, LATER = 76, 77, 75
 BURST = 100  # messages at once, by default
 MEGABYTE = 1 << 20
 
-SUBMIT = encode(Submit(is_forced=True)).decode()
+SUBMIT = encode(Submit()).decode()
 BYE = encode(Bye()).decode()
 PING = encode(Ping()).decode()
 

@@ -83,8 +83,7 @@ FROM_CLIENT: list[tuple[ClientMessage, str]] = [
         '{"type":"hello","protocols":[1,2],"software":"asyncamanda 0.1.0","is_watching":true,'
         '"ticket":"7-0a","host_name":"a host","is_probe":false}',
     ),
-    (Submit(), '{"type":"submit","is_forced":false}'),
-    (Submit(is_forced=True), '{"type":"submit","is_forced":true}'),
+    (Submit(), '{"type":"submit"}'),
     (Ping(), '{"type":"ping"}'),
     (Pong(), '{"type":"pong"}'),
     (Bye(), '{"type":"bye"}'),
@@ -255,10 +254,10 @@ NO_TOKENS = [
         ("{}", "no object with a type"),
         ('{"type":null}', "no object with a type"),
         ('{"type":["bye"]}', "no object with a type"),
-        ('{"type":"submit"}', "is_forced is missing"),
-        ('{"type":"submit","is_forced":null}', "is_forced: neither true nor false"),
-        ('{"type":"submit","is_forced":1}', "is_forced: neither true nor false"),
-        ('{"type":"submit","is_forced":"true"}', "is_forced: neither true nor false"),
+        *(
+            (HELLO.replace("false}", f"{value}}}"), "is_probe: neither true nor false")
+            for value in ("null", "1", '"true"')
+        ),
         (HELLO.replace("[1]", "1"), "protocols: no list"),
         (HELLO.replace("[1]", '"1"'), "protocols: no list"),
         (HELLO.replace("[1]", "{}"), "protocols: no list"),

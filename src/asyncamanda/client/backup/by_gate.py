@@ -209,7 +209,7 @@ class _Asking:
             "running": f"joining the run with {welcome.client} that is already in progress",
         }
         self._narrator.tell(f"connected to {self._plan.target}; {words[welcome.standing]}")
-        line.say(Submit(self._is_forced))
+        line.say(Submit())
         return None
 
     def _resume(
@@ -226,7 +226,7 @@ class _Asking:
             line.leave()
             return decision
         self._narrator.note(f"connected to {self._plan.target} again")
-        line.say(Submit(self._is_forced))
+        line.say(Submit())
         return None
 
     def _follow(self, message: Queued | Running | Progress) -> None:

@@ -49,8 +49,6 @@ class Hello:
 class Submit:
     """The client wants a backup; this joins the request or run of its that there is."""
 
-    is_forced: bool = False
-
 
 @dataclass(frozen=True, slots=True)
 class Bye:
