@@ -112,6 +112,8 @@ def test_trickle(office: Office) -> None:
 def test_stopped_chunker(office: Office) -> None:
     """It does not even end when it is told to, so the run is killed."""
     laptop, tower = start_both(office)
+    whole = Path(office.server.path(HOLDING))
+    wait_until("the tower's dump is whole", lambda: any(whole.glob("*/tower._srv_docs.0")), 60)
     office.server.run(["pkill", "-STOP", "-f", "/chunker"])
     office.client("laptop").heal()
     ((code, words),) = ends([laptop])
