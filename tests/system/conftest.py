@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -372,6 +373,9 @@ class Rig:
 
     def reset(self) -> None:
         """End what a test left running, and forget what it wrote."""
+        for host in (self.laptop, self.server):
+            if host.clock_offset:  # as a test has left it
+                host.clock_offset = timedelta(0)
         self.end_agents()
         self.server.heal()
         self.laptop.heal()

@@ -204,9 +204,10 @@ def test_a_dispatcher_that_hangs_is_replaced_before_streams_are_given_up(gates: 
     server.run(["rm", keys])
     server.run(["mkfifo", keys])
     begun = time.monotonic()
-    gates.rig.until(
-        lambda: f"(pid {old}, state S) did not answer" in gates.diary, "it is killed", 60
-    )
+    try:
+        gates.rig.until(lambda: f"(pid {old}, state S) did not answer" in gates.diary, "killed", 60)
+    except pytest.fail.Exception as error:
+        raise AssertionError(f"{error}\n{gates.dispatchers()}\n{gates.diary}") from error
     server.run(["rm", keys])
     server.write(keys, before, owner="backup", mode=0o600)
     gates.rig.until(lambda: gates.diary.count("the dispatcher is ready") == 2, "it serves", 60)
