@@ -177,7 +177,7 @@ def test_who_is_to_be_in_a_run_that_cannot_be_written_down_is_told_why(play: Pla
 
     async def story(office: Office) -> None:
         line, queue = office.come("laptop"), office.coordinator.queue
-        queue.submit(line)
+        office.coordinator.messenger.submit(line)
         await office.pump(lambda: queue.entries["laptop"].row)
         office.fill()
         heard = office.heard["laptop"]
@@ -196,7 +196,7 @@ def test_whose_end_cannot_be_written_down_is_put_off(play: Play) -> None:
 
     async def story(office: Office) -> None:
         line, queue = office.come("laptop"), office.coordinator.queue
-        queue.submit(line)
+        office.coordinator.messenger.submit(line)
         entry = queue.entries["laptop"]
         while not entry.row:
             await asyncio.sleep(0.01)
@@ -240,7 +240,7 @@ def test_tidying_up_that_fails_is_tried_less_and_less_and_said_once(
     async def story(office: Office) -> None:
         office.coordinator.batches.needs_cleanup = True
         line = office.come("laptop")
-        office.coordinator.queue.submit(line)
+        office.coordinator.messenger.submit(line)
         await office.pump(lambda: tries == 3)
         heard = office.heard["laptop"]
         await office.pump(lambda: heard[-1]["reason"] == "the holding disk hangs")
@@ -266,9 +266,9 @@ def test_whose_planner_died_while_no_dispatcher_lived_waits_again(play: Play) ->
         assert [run.id for run in ledger.live_runs()] == []
         assert [request.id for request in ledger.open_requests()] == ids
         line = office.come("laptop")
-        welcome = await coordinator.batches.welcome(line)
+        welcome = await coordinator.messenger.welcome(line)
         assert (welcome.standing, welcome.last) == ("queued", None)
-        coordinator.queue.submit(line)
+        coordinator.messenger.submit(line)
         assert coordinator.queue.present() == ["laptop"]
         assert coordinator.queue.entries["laptop"].times == 1
 

@@ -161,6 +161,7 @@ from asyncamanda.server.background import threads as apart
 from asyncamanda.server.amanda.commands import Settings
 from asyncamanda.server.background.tasks import Background
 from asyncamanda.server.dispatch.batches import Batches
+from asyncamanda.server.dispatch.messenger import Messenger
 from asyncamanda.server.dispatch.queue import Queue
 from asyncamanda.server.dispatch.reach import ClientReach
 from asyncamanda.server.enrol.registry import Registry
@@ -180,7 +181,9 @@ run = Run(row, Settings("daily", logs, (holding,), 1), logs / "out", amdump, tim
 async def main():
     site = Site("daily", ServerConfig(), None, Background(lambda: None))
     reach = ClientReach(Relay(site.config.grace), Registry(logs / "authorized_keys"), "daily")
-    following = asyncio.create_task(Batches(site, Queue(site, dict), reach)._follow(run))
+    queue = Queue(site)
+    batches = Batches(site, queue, reach, Messenger(site, queue, dict))
+    following = asyncio.create_task(batches._follow(run))
     for _ in range(10):
         await asyncio.sleep(0.1)
     print("others are served" if not following.done() else following.result(), flush=True)

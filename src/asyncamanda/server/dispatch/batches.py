@@ -7,15 +7,13 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from asyncamanda import __version__
-from asyncamanda.core.amanda.amstatus import parse_amstatus
 from asyncamanda.core.amanda.disklist import order_hosts
 from asyncamanda.core.amanda.filters import Filters
 from asyncamanda.core.amanda.runlog import RunLog
 from asyncamanda.core.dispatch.batch import Unserved, choose_again, find_suspects
 from asyncamanda.core.dispatch.records import RunEnd, RunKind, RunRow, summarise_verdicts
 from asyncamanda.core.model import DleVerdict, DumpState
-from asyncamanda.core.protocol.messages import PROTOCOLS, Finished, Progress, Welcome
+from asyncamanda.core.protocol.messages import Finished
 from asyncamanda.core.values.printable import printable_lines
 from asyncamanda.errors import LaterError
 from asyncamanda.server.amanda import commands as amanda
@@ -23,11 +21,11 @@ from asyncamanda.server.amanda import run as runs
 from asyncamanda.server.amanda.run import Run
 from asyncamanda.server.background.threads import apart_at_last
 from asyncamanda.server.dispatch.amanda_config import Site
+from asyncamanda.server.dispatch.messenger import Messenger, is_good
 from asyncamanda.server.dispatch.protections import Protections
 from asyncamanda.server.dispatch.queue import OpenRequest, Queue
 from asyncamanda.server.dispatch.reach import ClientReach
 from asyncamanda.server.dispatch.watchdog import Watchdog
-from asyncamanda.server.gate.session import ClientSession
 from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.server.ledger.verdicts import Dle
 from asyncamanda.system.clock import format_local_stamp
@@ -46,19 +44,17 @@ class Batches:
     `needs_cleanup` says that one ended without its log's end.
     """
 
-    def __init__(self, site: Site, queue: Queue, reach: ClientReach) -> None:
+    def __init__(self, site: Site, queue: Queue, reach: ClientReach, messenger: Messenger) -> None:
         self.runs: dict[int, Run] = {}
         self.suspects: set[str] = set()  # on whose account a run came to nothing
         self.needs_cleanup = False
         self._starting: list[Run] = []
-        self._is_showing = False
         self._has_let_go = False
         self._protections = Protections(site)
-        # how often, how the last time, and which machine
-        self._served: dict[str, tuple[int, Finished, int | None]] = {}
         self._site = site
         self._queue = queue
         self._reach = reach
+        self._messenger = messenger
 
     def busy(self) -> set[str]:
         """Return the clients whose host is in a run: none may be in two."""
@@ -74,7 +70,7 @@ class Batches:
     async def start(self, clients: tuple[str, ...]) -> None:
         """Start one run for those of `clients` who are there; return when another may start."""
         await self._site.read_anew()
-        clients = tuple(client for client in clients if self._queue.keep(client))
+        clients = tuple(client for client in clients if self._messenger.keep(client))
         failed = await self._protections.make(clients)
         clients = tuple(client for client in clients if client not in failed)
         if not clients:
@@ -92,7 +88,7 @@ class Batches:
         run = await self.launch(RunKind.BATCH, self._plan, clients, ids)
         for entry in entries:
             entry.run = run
-            self._queue.tell(entry)
+            self._messenger.tell(entry)
         await runs.wait_rooted(run, self._site.config.start_within)
         await self._note_timestamp(run)
 
@@ -185,7 +181,7 @@ class Batches:
             return
         await self._site.record.write(lambda ledger: ledger.note_run(run.row.id, timestamp=stamp))
         for entry in self._queue.of_run(run):
-            self._queue.tell(entry)
+            self._messenger.tell(entry)
 
     # -- take over
 
@@ -286,85 +282,7 @@ class Batches:
             )
         )
         self._queue.entries.pop(entry.client, None)
-        end = Finished(run.timestamp or "", now, tuple(words))
-        self._served[entry.client] = self._count_served(entry.client) + 1, end, entry.machine
-        for line in list(entry.lines):
-            await self._tell_end(line, end)
-
-    async def _tell_end(self, line: ClientSession, end: Finished) -> None:
-        line.send(await self.welcome(line))
-        line.finish(end)
-
-    def tell_missed_end(self, line: ClientSession) -> bool:
-        """Tell the client of a run of its that ended since it was welcomed; return whether one did.
-
-        It asks because it does not know, and would get a second run for nothing.
-        """
-        if self._count_served(line.client) <= line.served:
-            return False
-        _, end, machine = self._served[line.client]
-        if machine not in {None, line.machine}:
-            return False
-        self._site.background.start(self._tell_end(line, end))
-        return True
-
-    def has_served_well(self, client: str) -> bool:
-        """Return whether the client's last run brought all that it was to bring."""
-        words = self._served[client][1].verdicts if client in self._served else ()
-        return bool(words) and all(map(_is_good, words))
-
-    def forget_missed_end(self, line: ClientSession) -> None:
-        """Take the client for told of how its last run ended: it wants another."""
-        line.served = self._count_served(line.client)
-
-    def _count_served(self, client: str) -> int:
-        return self._served[client][0] if client in self._served else 0
-
-    async def welcome(self, line: ClientSession) -> Welcome:
-        """Return what a client is told first: how its DLEs stand, and its request."""
-        site, client = self._site, line.client
-        line.served = self._count_served(client)
-        entry = self._queue.find(line)
-        is_running = entry is not None and entry.run is not None and entry.run.is_alive()
-        standing = "idle" if entry is None else "running" if is_running else "queued"
-        return Welcome(
-            protocol=max(PROTOCOLS),
-            software=f"asyncamanda {__version__}",
-            client=client,
-            amanda_config=site.name,
-            now=read_clock(),
-            heartbeat=site.config.heartbeat,
-            dles=await site.dle_states(client, line.machine),
-            standing=standing,
-            last=await site.last_of(client, line.machine),
-        )
-
-    async def show_progress(self) -> None:
-        """Tell whoever watches how far the dumps are, unless that is just being found out."""
-        if self._is_showing:
-            return
-        self._is_showing = True
-        try:
-            await self._show_progress()
-        finally:
-            self._is_showing = False
-
-    async def _show_progress(self) -> None:
-        for run in list(self.runs.values()):
-            lines = [
-                line
-                for entry in self._queue.of_run(run)
-                for line in entry.lines
-                if line.is_watching
-            ]
-            trace = run.trace_path
-            if lines and trace:
-                argv = ["amstatus", self._site.name, "--file", str(trace)]
-                rows = parse_amstatus((await amanda.ask(argv)).stdout, run.timestamp or "")
-                for line in lines:
-                    own = tuple(row for row in rows if row.host == line.client)
-                    if own:
-                        line.send(Progress(run.timestamp or "", own))
+        await self._messenger.end(entry, Finished(run.timestamp or "", now, tuple(words)))
 
     # -- end
 
@@ -379,7 +297,7 @@ class Batches:
         unserved = {
             client
             for client in run.clients
-            if not all(map(_is_good, _own_words(end.verdicts, client, stamp)))
+            if not all(map(is_good, _own_words(end.verdicts, client, stamp)))
         }
         if watchdog.was_killed or not is_planned:
             again = self._choose_again(run, unserved, watchdog.blamed)
@@ -398,6 +316,7 @@ class Batches:
         site.log(f"{run.row.kind.value} {run.row.id} ({run.timestamp}) ended: {_sum_up(end)}")
         for entry in again:
             self._queue.put_back(entry)
+            self._messenger.tell(entry)
         for entry in self._queue.of_run(run):
             words = _own_words(end.verdicts, entry.client, stamp)
             words = await site.disown_baseless(entry.client, words, entry.machine)
@@ -447,7 +366,7 @@ class Batches:
             end = replace(end, verdicts=_missing(run, disks, end))
         if run.output.exists() and not run.output.stat().st_size:
             run.output.unlink()
-        is_well = end.is_clean and all(map(_is_good, end.verdicts))
+        is_well = end.is_clean and all(map(is_good, end.verdicts))
         is_planned = log is None or log.is_planned
         log_path = None if is_well else await apart_at_last(what, lambda: run.log_path)
         if log_path is None:
@@ -483,10 +402,6 @@ def _own_words(
 ) -> tuple[DleVerdict, ...]:
     """Return what a run says of the dumps that it made of one client."""
     return tuple(v for v in verdicts if v.host == client and v.timestamp == timestamp)
-
-
-def _is_good(verdict: DleVerdict) -> bool:
-    return verdict.state.is_confirmed or verdict.state is DumpState.SKIPPED
 
 
 def _missing(run: Run, disks: Mapping[str, list[str]], end: RunEnd) -> tuple[DleVerdict, ...]:

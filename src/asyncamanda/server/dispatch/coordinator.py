@@ -34,6 +34,7 @@ from asyncamanda.server.background.threads import apart
 from asyncamanda.server.dispatch.amanda_config import Site
 from asyncamanda.server.dispatch.batches import Batches
 from asyncamanda.server.dispatch.flushes import Flushes
+from asyncamanda.server.dispatch.messenger import Messenger
 from asyncamanda.server.dispatch.queue import OpenRequest, Queue
 from asyncamanda.server.dispatch.reach import ClientReach
 from asyncamanda.server.gate.session import ClientSession
@@ -63,8 +64,9 @@ class Coordinator:
         reach: ClientReach,
     ) -> None:
         self.site = Site(name, config, record, background)
-        self.queue = Queue(self.site, self._places)
-        self.batches = Batches(self.site, self.queue, reach)
+        self.queue = Queue(self.site)
+        self.messenger = Messenger(self.site, self.queue, self._places)
+        self.batches = Batches(self.site, self.queue, reach, self.messenger)
         self.flushes = Flushes(self.site, self.batches, lambda: bool(self.queue.present()))
         self.opened = asyncio.get_running_loop().create_task(self._open())
         self._rhythm = Rhythm()
@@ -130,6 +132,7 @@ class Coordinator:
             run = self.batches.runs.pop(row.id, None)
             for entry in self.queue.of_run(run) if run else ():
                 self.queue.put_back(entry)
+                self.messenger.tell(entry)
             await self.site.record.write(
                 lambda ledger: ledger.abandon_run(row.id, read_clock(), why)
             )
@@ -182,7 +185,7 @@ class Coordinator:
             await self.refresh()
         async with self._intake:  # that another client's hello began
             await self.site.read_anew()
-        return await receive() or await self.batches.welcome(line)
+        return await receive() or await self.messenger.welcome(line)
 
     def submit(self, line: ClientSession) -> None:
         """Take a client's request, unless it is served by now without knowing it."""
@@ -191,8 +194,8 @@ class Coordinator:
         entry = self.queue.entries.get(line.client)
         if entry and entry.run and not entry.run.is_alive():
             self.site.background.start(self._submit_after(entry.run, line))
-        elif entry or not self.batches.tell_missed_end(line):
-            self.queue.submit(line)
+        elif entry or not self.messenger.tell_missed_end(line):
+            self.messenger.submit(line)
 
     async def _submit_after(self, run: Run, line: ClientSession) -> None:
         """Take the request of a client that came when its run was dead, and is being judged.
@@ -203,10 +206,10 @@ class Coordinator:
             await asyncio.sleep(POLL)
         if not line.is_open:
             return
-        if self.batches.has_served_well(line.client) and self.batches.tell_missed_end(line):
+        if self.messenger.has_served_well(line.client) and self.messenger.tell_missed_end(line):
             return
-        self.batches.forget_missed_end(line)
-        self.queue.submit(line)
+        self.messenger.forget_missed_end(line)
+        self.messenger.submit(line)
 
     def _places(self) -> dict[str, Queued]:
         """Return where in the queue each client is that waits, and for what."""
@@ -263,16 +266,16 @@ class Coordinator:
         self.queue.forget_absent(now)
         trouble = self.site.record.find_lasting_trouble(now)
         if trouble and self._rhythm.is_due("put off", TELL_EVERY, now):
-            self.queue.put_off(trouble.message)
+            self.messenger.put_off(trouble.message)
         if self._rhythm.is_due("configuration", CONFIG_EVERY, now):
             self.site.background.start(self._look_at_configuration())
         if self.site.fault:
-            self.queue.refuse_waiting(refusal_of(self.site.fault))
+            self.messenger.refuse_waiting(refusal_of(self.site.fault))
             return  # Amanda would do nothing by it
         if self._rhythm.is_due("tell", TELL_EVERY, now):
-            self.queue.tell_changes()
+            self.messenger.tell_changes()
         if self._rhythm.is_due("progress", PROGRESS_EVERY, now):
-            self.site.background.start(self.batches.show_progress())
+            self.site.background.start(self.messenger.show_progress(self.batches.runs.values()))
         if self._is_work_due() and self._rhythm.is_due("others", OTHERS_EVERY, now):
             self.site.background.start(self._look_for_others())
         if not self._is_occupied:

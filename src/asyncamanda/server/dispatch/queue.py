@@ -1,12 +1,12 @@
-"""Who asked for a backup and is not served yet, on which lines, and what they are told."""
+"""Who asked for a backup and is not served yet, and on which sessions."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from asyncamanda.core.dispatch.batch import in_order
 from asyncamanda.core.dispatch.records import RequestRow, RequestState
-from asyncamanda.core.protocol.messages import ALL_PARKED, Later, Queued, Refused, Running
+from asyncamanda.core.protocol.messages import ALL_PARKED, Later, Queued, Refused
 from asyncamanda.errors import Exit
 from asyncamanda.server.amanda.run import Run
 from asyncamanda.server.dispatch.amanda_config import Site
@@ -14,7 +14,6 @@ from asyncamanda.server.gate.session import ClientSession
 from asyncamanda.system.clock import now as read_clock
 
 AFTER_ANOTHER = timedelta(minutes=1)  # another machine's run may end soon
-AFTER_TROUBLE = timedelta(minutes=1)
 
 
 @dataclass(slots=True)
@@ -52,15 +51,11 @@ class OpenRequest:
 
 
 class Queue:
-    """The open requests of one Amanda configuration, one a client.
+    """The open requests of one Amanda configuration, one a client. It tells nobody anything."""
 
-    `places` tells where in the queue each client is that waits.
-    """
-
-    def __init__(self, site: Site, places: Callable[[], Mapping[str, Queued]]) -> None:
+    def __init__(self, site: Site) -> None:
         self.entries: dict[str, OpenRequest] = {}
         self._site = site
-        self._places = places
 
     # -- who waits
 
@@ -91,25 +86,20 @@ class Queue:
 
     # -- coming and going
 
-    def submit(self, line: ClientSession) -> None:
-        """Take a client's request, or let it join the one of its that there is."""
+    def submit(self, line: ClientSession) -> OpenRequest | Refused | Later:
+        """Return a client's request, new or the one of its that there is; or why it has none."""
         site, entry = self._site, self.entries.get(line.client)
-        if refused := self._find_nothing(line.client):
-            line.refuse(refused)
-            return
+        if refused := self.find_nothing(line.client):
+            return refused
         if entry and not entry.is_of(line):
             self.withdraw(line.client, "another machine is now this client")
             entry = None
         if entry is None and line.client in self.entries:
             reason = "a run with the previous machine of this client is still in progress"
-            line.finish(Later(AFTER_ANOTHER, reason), Exit.LATER)
-            return
+            return Later(AFTER_ANOTHER, reason)
         if entry is None:
             if len(self.entries) >= site.config.max_waiting:
-                line.finish(
-                    Later(site.config.come_back, "too many clients are waiting"), Exit.LATER
-                )
-                return
+                return Later(site.config.come_back, "too many clients are waiting")
             # from the arrival, but a line that stood idle for long is not the first therefore
             since = max(line.opened_at, read_clock() - site.config.batch_window)
             machine = line.machine if line.is_relayed else None
@@ -118,24 +108,25 @@ class Queue:
         if line not in entry.lines:
             entry.lines.append(line)
         entry.left_at, entry.is_recalled = None, False
-        self.tell(entry, [line])
+        return entry
 
-    def _find_nothing(self, client: str) -> Refused | None:
+    def find_nothing(self, client: str) -> Refused | None:
         """Return what a client is told of which nothing is to be dumped; None if something is."""
         site = self._site
         if site.disks(client):
             return None
         return (_all_parked if site.dles(client) else _no_dle)(client, site.name)
 
-    def keep(self, client: str) -> bool:
-        """Return whether a client that waits has something to be dumped; if not, send it away."""
-        refused = self._find_nothing(client)
-        if refused and (entry := self.entries.get(client)):
-            lines = list(entry.lines)
-            self.withdraw(client, refused.reference)
-            for line in lines:
-                line.refuse(refused)
-        return refused is None
+    def kept_back(self) -> list[OpenRequest]:
+        """Return those who are there, and wait only for what is to be written down.
+
+        Who is to be in the next run keeps its place.
+        """
+        return [one for one in self.entries.values() if one.lines and _is_kept_back(one)]
+
+    def there(self) -> list[OpenRequest]:
+        """Return those who are there, and in no run."""
+        return [one for one in self.entries.values() if one.run is None and one.lines]
 
     def open_rows(self) -> list[RequestRow]:
         """Return the requests that are written down, as a ledger has them."""
@@ -164,25 +155,6 @@ class Queue:
         if self.entries.get(entry.client) is not entry:
             await site.record.write(lambda ledger: ledger.withdraw(row.id, read_clock(), "left"))
 
-    def put_off(self, reason: str) -> None:
-        """Let those come back whose request, or its end, cannot be written down, and say why.
-
-        Who is to be in the next run keeps its place, and is told by tell_changes().
-        """
-        for entry in [one for one in self.entries.values() if one.lines and _is_kept_back(one)]:
-            lines = list(entry.lines)
-            self.withdraw(entry.client, "put off")
-            for line in lines:
-                line.finish(Later(AFTER_TROUBLE, reason), Exit.LATER)
-
-    def refuse_waiting(self, refused: Refused) -> None:
-        """Send away whoever is there and waits, and say why; runs go on."""
-        for entry in [one for one in self.entries.values() if one.run is None and one.lines]:
-            lines = list(entry.lines)
-            self.withdraw(entry.client, refused.reference)
-            for line in lines:
-                line.refuse(refused)
-
     def leave(self, line: ClientSession, *, is_withdrawn: bool) -> None:
         """Note that a line has ended: its client may come back for a while, or withdraws."""
         entry = self.entries.get(line.client)
@@ -209,7 +181,6 @@ class Queue:
         """Let a request wait again, whose run came to nothing; the ledger knows of it."""
         entry.run, entry.times = None, entry.times + 1
         entry.row = entry.row and replace(entry.row, state=RequestState.QUEUED, run_id=None)
-        self.tell(entry)
 
     def forget_absent(self, now: datetime) -> None:
         """Withdraw the requests of clients that have been away for too long."""
@@ -219,29 +190,6 @@ class Queue:
             entry.left_at = min(entry.left_at, now)  # the clock may be set back
             if now - entry.left_at > self._site.config.grace:
                 self.withdraw(entry.client, "left")
-
-    # -- telling
-
-    def tell(self, entry: OpenRequest, lines: Iterable[ClientSession] | None = None) -> None:
-        """Say how the request is kept, on all of its lines or on some."""
-        run = entry.run
-        if run is None:
-            entry.told = self._places()[entry.client]
-        for line in list(entry.lines if lines is None else lines):
-            if run:
-                line.send(Running(run.timestamp or "", run.row.begun_at, len(run.clients)))
-            elif entry.told:
-                line.send(entry.told)
-
-    def tell_changes(self) -> None:
-        """Tell every client that waits whose place, or what it waits for, has changed."""
-        for client, word in self._places().items():
-            entry = self.entries[client]
-            told = entry.told and replace(entry.told, estimate=word.estimate)
-            if entry.lines and told != word:
-                entry.told = word
-                for line in list(entry.lines):
-                    line.send(word)
 
 
 def _is_kept_back(entry: OpenRequest) -> bool:
