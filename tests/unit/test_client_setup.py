@@ -218,7 +218,9 @@ READY = Ready("laptop", "daily", ("/home",))
 DENIED = NotYet("no", is_denied=True)
 
 
-def wait(answers: Iterator[Ready | NotYet], seconds: float) -> tuple[list[Ready | NotYet], float]:
+def wait(
+    answers: Iterator[Ready | NotYet], seconds: float, *, is_gentle: bool = False
+) -> tuple[list[Ready | NotYet], float]:
     """Return what was found, and how long that took."""
     slept: list[float] = []
     found = wait_for(
@@ -227,7 +229,8 @@ def wait(answers: Iterator[Ready | NotYet], seconds: float) -> tuple[list[Ready 
         lambda: NOW + timedelta(seconds=sum(slept)),
         NOW + timedelta(seconds=seconds),
         slept.append,
-        lambda knocks, _: plan_nap(knocks, 0.5, is_gentle=False),
+        lambda knocks, _: plan_nap(knocks, 0.5, is_gentle=is_gentle),
+        is_gentle=is_gentle,
     )
     return list(found), sum(slept)
 
@@ -245,6 +248,17 @@ def test_it_gives_up_in_time_and_never_hurries() -> None:
     assert found[-1] == DENIED
     assert 100 <= took <= 110
     assert 10 <= len(found) <= 20
+
+
+@pytest.mark.parametrize(
+    ("seconds", "knocks", "took"), [(5, 1, 5), (90, 1, 40), (100, 2, 100), (600, 10, 580)]
+)
+def test_where_failures_count_none_is_added_at_the_end(
+    seconds: float, knocks: int, took: float
+) -> None:
+    """Machines that began together would all knock in that moment, and sshd shut them out."""
+    found, passed = wait(iter([DENIED] * 1000), seconds, is_gentle=True)
+    assert (len(found), passed) == (knocks, took)
 
 
 # -- the disklist

@@ -120,6 +120,7 @@ def _wait(applicant: Applicant) -> Ready:
         read_clock() + span,
         time.sleep,
         partial(_plan_nap, applicant),
+        is_gentle=applicant.is_gentle,
     ):
         words = _why_not_yet(applicant, found)
         if words not in {told, ""}:

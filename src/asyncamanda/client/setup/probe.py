@@ -90,16 +90,21 @@ def wait_for(  # noqa: PLR0913, PLR0917 - all that is outside
     until: datetime,
     nap: Callable[[float], None],
     plan: Callable[[int, bool], float],
+    *,
+    is_gentle: bool,
 ) -> Iterator[Ready | NotYet]:
     """Yield what each knock finds; the last is Ready and enough, or what it was `until` then.
 
     Each comes after the nap that `plan` wants: of how many there were, and whether the last one was
-    shut out. A clock that is set back ends it as well.
+    shut out. A clock that is set back ends it as well. Where the server punishes (`is_gentle`) the
+    last one is the last that was planned: those that began together would all knock at `until`.
     """
     began, knocks, is_shut_out = now(), 0, False
     while True:
-        seconds = plan(knocks, is_shut_out)
-        nap(max(0.0, min(seconds, (until - now()).total_seconds())))
+        seconds, left = plan(knocks, is_shut_out), (until - now()).total_seconds()
+        if is_gentle and knocks and seconds > left:
+            return
+        nap(max(0.0, min(seconds, left)))
         answer = knocking()
         yield answer
         if (isinstance(answer, Ready) and is_enough(answer)) or not began <= now() < until:
