@@ -91,9 +91,9 @@ def write_log(text: str, level: int = logging.INFO) -> None:
     LOG.log(level, "%s", printable(text))
 
 
-def write_trouble(error: AsyncamandaError) -> None:
-    """Write what is wrong, and what to do, to the diary."""
-    write_log(f"{error.message} (hint: {error.hint})", logging.WARNING)
+def write_trouble(error: AsyncamandaError, before: str = "") -> None:
+    """Write what is wrong, and what to do, to the diary, with other words `before` it."""
+    write_log(f"{before}{error.message} (hint: {error.hint})", logging.WARNING)
 
 
 def write_trace() -> None:

@@ -10,9 +10,8 @@ from asyncamanda.core.dispatch.rate_limit import Allowance, Bucket, fill, take
 from asyncamanda.core.protocol.messages import Refused
 from asyncamanda.errors import Exit, LaterError
 from asyncamanda.server.background.tasks import Background, write_trouble
-from asyncamanda.server.dispatch.coordinator import refusal_of
 from asyncamanda.server.enrol.registry import Registry
-from asyncamanda.server.gate.session import SERVED, ClientSession
+from asyncamanda.server.gate.session import SERVED, ClientSession, refusal_of
 from asyncamanda.server.ledger.access import LedgerAccess
 from asyncamanda.server.relay.relay import Relay
 from asyncamanda.system.clock import now as read_clock

@@ -4,7 +4,6 @@ Decisions are core's (batch.py, flush.py); here is when they are asked for, and 
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
@@ -29,7 +28,7 @@ from asyncamanda.core.protocol.messages import Queued, Refused, Welcome
 from asyncamanda.errors import AsyncamandaError, LaterError
 from asyncamanda.server.amanda import commands as amanda
 from asyncamanda.server.amanda.run import POLL, Run
-from asyncamanda.server.background.tasks import Background, Rhythm, write_log, write_trace
+from asyncamanda.server.background.tasks import Background, Rhythm, write_trace, write_trouble
 from asyncamanda.server.background.threads import apart
 from asyncamanda.server.dispatch.amanda_config import Site
 from asyncamanda.server.dispatch.batches import Batches
@@ -37,7 +36,7 @@ from asyncamanda.server.dispatch.flushes import Flushes
 from asyncamanda.server.dispatch.messenger import Messenger
 from asyncamanda.server.dispatch.queue import OpenRequest, Queue
 from asyncamanda.server.dispatch.reach import ClientReach
-from asyncamanda.server.gate.session import ClientSession
+from asyncamanda.server.gate.session import ClientSession, refusal_of
 from asyncamanda.server.ledger.access import RETRY_SECONDS, LedgerAccess
 from asyncamanda.server.ledger.ledger import LedgerBusy
 from asyncamanda.server.ledger.log_import import take_in_all
@@ -320,11 +319,7 @@ class Coordinator:
                 failed = bear_failure(before, error.message, read_clock())
                 self._setbacks[what], is_news = failed
                 if is_news:
-                    said = f"{error.message} (hint: {error.hint})"
-                    write_log(
-                        f"{self.site.name}: {what} fails, and is tried again: {said}",
-                        logging.WARNING,
-                    )
+                    write_trouble(error, f"{self.site.name}: {what} fails, and is tried again: ")
             else:
                 self._setbacks.pop(what, None)
             finally:
@@ -398,11 +393,6 @@ class Coordinator:
             "holding_bytes": flushes.holding.capacity,
             "flush_due_since": flushes.history.due_since and flushes.history.due_since.isoformat(),
         }
-
-
-def refusal_of(error: AsyncamandaError) -> Refused:
-    """Return the error as a client is told it."""
-    return Refused(error.reference, error.message, error.hint, int(error.exit))
 
 
 def _view_entry(entry: OpenRequest, word: Queued) -> dict[str, object]:

@@ -66,9 +66,7 @@ class Messenger:
     def put_off(self, reason: str) -> None:
         """Let those come back whose request, or its end, cannot be written down, and say why."""
         for entry in self._queue.kept_back():
-            lines = list(entry.lines)
-            self._queue.withdraw(entry.client, "put off")
-            for line in lines:
+            for line in self._withdraw(entry, "put off"):
                 line.finish(Later(AFTER_TROUBLE, reason), Exit.LATER)
 
     def refuse_waiting(self, refused: Refused) -> None:
@@ -77,10 +75,13 @@ class Messenger:
             self._refuse(entry, refused)
 
     def _refuse(self, entry: OpenRequest, refused: Refused) -> None:
-        lines = list(entry.lines)
-        self._queue.withdraw(entry.client, refused.reference)
-        for line in lines:
+        for line in self._withdraw(entry, refused.reference):
             line.refuse(refused)
+
+    def _withdraw(self, entry: OpenRequest, why: str) -> list[ClientSession]:
+        """Forget a request; return the lines on which its client is to be told."""
+        self._queue.withdraw(entry.client, why)
+        return list(entry.lines)
 
     # -- the place
 

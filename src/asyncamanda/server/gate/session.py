@@ -26,7 +26,7 @@ from asyncamanda.core.protocol.messages import (
     ServerMessage,
     client_decoder,
 )
-from asyncamanda.errors import Exit
+from asyncamanda.errors import AsyncamandaError, Exit
 from asyncamanda.server.background.tasks import write_log
 from asyncamanda.server.gate.ipc import pack
 from asyncamanda.system.clock import now as read_clock
@@ -247,6 +247,11 @@ class ClientSession:
         self._loop.remove_writer(self._writer)
         if self._exit is not None:
             self.drop(SERVED, self._exit)
+
+
+def refusal_of(error: AsyncamandaError) -> Refused:
+    """Return the error as a client is told it."""
+    return Refused(error.reference, error.message, error.hint, int(error.exit))
 
 
 TOO_FAST = Refused(
