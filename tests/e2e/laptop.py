@@ -4,8 +4,10 @@ import json
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from asyncamanda.core.amanda.header import HEADER_BYTES
 from lab import Client, Lab
 
 ASYNCAMANDA = "/usr/local/bin/asyncamanda"
@@ -63,3 +65,12 @@ def wait_until(what: str, condition: Callable[[], bool], seconds: float = 60) ->
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds} s for: {what}"
         time.sleep(0.02)
+
+
+def wait_for_bytes(holding: Path, host: str) -> None:
+    """Return when some of a host's dump is in the holding disk, behind its header."""
+
+    def has_come() -> bool:
+        return any(path.stat().st_size > HEADER_BYTES for path in holding.glob(f"*/{host}.*.tmp"))
+
+    wait_until("bytes come", has_come)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.laptop import ASYNCAMANDA, Run, wait_until
+from tests.e2e.laptop import ASYNCAMANDA, Run, wait_for_bytes, wait_until
 
 from asyncamanda.core.amanda.runlog import RunLog, parse_run_log
 from asyncamanda.core.model import DumpState
@@ -20,7 +20,6 @@ LOGDIR = "/var/lib/amanda/daily/log"
 HOLDING = "/srv/amanda/holding"
 DISK = "/srv/docs"
 SLOW = 1_000_000  # bits a second, of a laptop whose dump takes a while
-BLANKS = 32_768  # bytes of a held dump's header
 # what tests turn down; the rest is as users have it
 PATIENT = {"retry_within": "0.001s", "on_battery": "allow"}  # of the agent's
 SETTINGS = {"batch_window": "0.5s", "heartbeat": "2s"}
@@ -221,10 +220,5 @@ def start_both(office: Office) -> list["subprocess.Popen[str]"]:
     """Start both agents, for one run; return when the laptop's dump has begun to come."""
     agents = [office.start(name) for name in ("laptop", "tower")]
     office.wait_for_dump("laptop")
-    holding = Path(office.server.path(HOLDING))
-
-    def has_come() -> bool:
-        return any(path.stat().st_size > BLANKS for path in holding.glob("*/laptop.*.tmp"))
-
-    wait_until("bytes come", has_come)
+    wait_for_bytes(Path(office.server.path(HOLDING)), "laptop")
     return agents

@@ -2,7 +2,7 @@
 
 import random
 
-from tests.e2e.laptop import COMMAND, ask, configure, wait_until
+from tests.e2e.laptop import COMMAND, ask, configure, wait_for_bytes
 
 from asyncamanda.core.amanda.amandates import parse_amandates
 from asyncamanda.core.amanda.client_conf import ARGV, parse_client_conf
@@ -276,11 +276,7 @@ def test_a_cut_dump_in_the_holding_disk_is_partial(bare_lab: Lab) -> None:
     argv = ["amdump", "daily", "--no-taper", "--exact-match", "laptop"]
     dump = server.start(argv, user="backup")
     holding = server.path("/srv/amanda/holding")
-
-    def has_come() -> bool:
-        return any(path.stat().st_size > HEADER_BYTES for path in holding.glob("*/laptop.*.tmp"))
-
-    wait_until("bytes come", has_come, 60)
+    wait_for_bytes(holding, "laptop")
     client.cut()
     with server.hung_amdump_freed():
         dump.communicate(timeout=120)
