@@ -55,6 +55,34 @@ def test_long_estimate_and_long_dump_bear_ten_runs_beside_them(lab_prefix: Path)
         assert set(office.confirmed()) == {(name, DISK) for name in names}
 
 
+def test_held_dumps_cost_nobody_a_dump(lab_prefix: Path) -> None:
+    """A driver takes the DLE of each held dump that it sees for its own, and marks its next one."""
+    with open_office(lab_prefix, "dumper", "pc0") as office:
+        office.fill(files=4, bytes_each=100_000)
+        office.set_up({"max_runs": 4, "batch_window": "0.1s"})
+        assert [code for code, _ in ends([office.start(n) for n in ("dumper", "pc0")])] == [0, 0]
+        office.client("dumper").add_tree(DISK, files=4, bytes_each=1_500_000)
+        office.client("dumper").slow(400_000)
+        long_dump = office.start("dumper", "--force")
+        office.wait_for_dump("dumper")
+        # what says of its holding directory that its run is alive may be gone at any moment
+        live = [*Path(office.server.path(HOLDING)).glob("*/dumper.*.tmp")]
+        assert len(live) == 1
+        gone = f"while :; do rm -f {HOLDING}/{live[0].parent.name}/pid; sleep 0.01; done"
+        thief = office.server.start(["sh", "-c", gone])
+        assert [code for code, _ in ends([office.start("pc0", "--force")])] == [0], office.diary
+        assert live[0].exists()
+        assert not list(Path(office.server.path(HOLDING)).glob("*/.asyncamanda.hidden"))
+        left = ["grep", "-rl", "hides these dumps", HOLDING]
+        assert office.server.run(left, check=False).stdout == ""
+        office.client("dumper").heal()
+        assert [code for code, _ in ends([long_dump])] == [0], office.diary
+        thief.kill()
+        office.ask("server", "flush", "daily")
+        wait_until("all is flushed", lambda: not office.held(), 60)
+        assert office.server.restore("dumper", DISK) == office.client("dumper").tree(DISK)
+
+
 def test_dump_bears_runs_of_others_beside_it(lab_prefix: Path) -> None:
     """Each driver removes what keeps others off a live run's folder; one that ends clears it."""
     with open_office(lab_prefix, "dumper", "pc0") as office:

@@ -27,7 +27,6 @@ _NO_THRESHOLDS = ("-oflush-threshold-dumped=0", "-oflush-threshold-scheduled=0",
 ACK_WAIT = timedelta(seconds=10)
 SPARE_TRIES = 3  # as Amanda has it by default
 SLACK_SECONDS = 2.0  # by which a process's beginning and a file's time may be off
-KEEPER = ".asyncamanda"  # a file of ours in a run's holding directory: see run.py
 
 # the programs of a run, whose presence means that something writes to the holding disk or a
 # volume. ps shows amdump and others as `perl /usr/sbin/amdump CONFIG ...`, and dumpers by number

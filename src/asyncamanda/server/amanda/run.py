@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from asyncamanda.core.amanda.runlog import RunLog, parse_run_log
@@ -23,7 +24,15 @@ from asyncamanda.core.amanda.witness import UNREADABLE, Dump, RunFacts
 from asyncamanda.core.dispatch.records import RunEnd, RunRow
 from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.server.amanda import logs
-from asyncamanda.server.amanda.commands import KEEPER, Settings, is_worker
+from asyncamanda.server.amanda.commands import Settings, is_worker
+from asyncamanda.server.amanda.hiding import (
+    KEEPER,
+    OWNER,
+    UNFINISHED,
+    hide_dumps,
+    is_written,
+    show_dumps,
+)
 from asyncamanda.server.amanda.witnesses import weigh_log
 from asyncamanda.server.background.threads import apart_at_last
 from asyncamanda.system.clock import list_local_stamp, parse_local_stamp
@@ -38,8 +47,6 @@ from asyncamanda.system.processes import (
 
 POLL_START = 0.02  # seconds, until the keeper is in its place
 POLL = 0.25  # seconds, while it goes on
-UNFINISHED = ".tmp"  # how a dump's name ends while it is written
-OWNER = "pid"  # in a holding directory: the process whose dumps are written there
 KEPT_WORDS = 500  # characters of what amdump itself printed
 
 
@@ -54,6 +61,7 @@ class Run:
     timestamp: str | None = None
     log_name: str | None = None
     logs_before: frozenset[str] = frozenset()
+    folders_before: tuple[Path, ...] = ()
     exit_status: int | None = None
     _log_size: int = -1
     is_led: bool = True
@@ -150,6 +158,14 @@ class Run:
             self.logs_before |= {self.log_name}
         self.log_name = self.timestamp = None
 
+    def is_rooted(self) -> bool:
+        """Return whether its keeper is in its place by now; until then no other run may start.
+
+        Nor does its driver see the dumps that were there before.
+        """
+        hide_dumps(self.folders_before)
+        return self.find_log() and self.place_keeper()
+
     def place_keeper(self) -> bool:
         """Put a file into the run's holding directories; return whether there is one.
 
@@ -177,7 +193,7 @@ class Run:
             self._is_handed_on = self.place_keeper()
         for folder in self.folders():
             with suppress(OSError):
-                if any(path.name.endswith(UNFINISHED) for path in folder.iterdir()):
+                if is_written(folder):
                     os.link(folder / KEEPER, folder / OWNER)
 
     def _find_owner(self) -> int:
@@ -299,11 +315,14 @@ async def wait_rooted(run: Run, within: timedelta) -> bool:
     loop = asyncio.get_running_loop()
     until = loop.time() + within.total_seconds()
     what = f"{run.settings.name}: the log and holding disk of a run"
-    while not await apart_at_last(what, lambda: run.find_log() and run.place_keeper()):
-        if not run.is_alive() or loop.time() > until:
-            return False
-        await asyncio.sleep(POLL_START)
-    return True
+    try:
+        while not await apart_at_last(what, run.is_rooted):
+            if not run.is_alive() or loop.time() > until:
+                return False
+            await asyncio.sleep(POLL_START)
+        return True
+    finally:
+        await apart_at_last(what, partial(show_dumps, run.folders_before))
 
 
 def list_logs(logdir: Path) -> frozenset[str]:
@@ -348,4 +367,5 @@ def held_bytes(settings: Settings) -> tuple[int, datetime | None]:
 
 
 def _is_dump(path: Path) -> bool:
-    return path.name not in {KEEPER, OWNER} and not path.name.endswith(UNFINISHED)
+    is_ours = path.name == OWNER or path.name.startswith(KEEPER)
+    return not is_ours and not path.name.endswith(UNFINISHED)

@@ -20,6 +20,7 @@ from asyncamanda.errors import LaterError
 from asyncamanda.server.amanda import commands as amanda
 from asyncamanda.server.amanda import logs
 from asyncamanda.server.amanda import run as runs
+from asyncamanda.server.amanda.hiding import list_directories, show_dumps
 from asyncamanda.server.background.threads import apart
 from asyncamanda.server.dispatch.amanda_config import Site
 from asyncamanda.server.dispatch.batches import Batches
@@ -121,6 +122,7 @@ class Flushes:
         await apart(f"{self._site.name}: its holding disk's files", self._clear_keepers)
 
     def _clear_keepers(self) -> None:
+        show_dumps(list_directories(self._site.settings.holding))
         for place in self._site.settings.holding:
             with suppress(OSError):  # of a place that is not there, or closed: runs will say so
                 runs.remove_keepers(folder for folder in place.iterdir() if folder.is_dir())

@@ -30,7 +30,8 @@ from asyncamanda.core.dispatch.watchdog import (
 )
 from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.server.amanda import logs
-from asyncamanda.server.amanda.run import UNFINISHED, Run
+from asyncamanda.server.amanda.hiding import UNFINISHED
+from asyncamanda.server.amanda.run import Run
 from asyncamanda.server.background.threads import apart_at_last
 from asyncamanda.server.dispatch.reach import ClientReach
 from asyncamanda.system.processes import (

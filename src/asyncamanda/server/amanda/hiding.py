@@ -1,0 +1,68 @@
+"""Held dumps, hidden from the driver of a run while it starts.
+
+A driver takes the DLE of each dump that it finds in the holding disk for one of its own, whatever
+its disklist has (search_holding_disk() in find.c of Amanda 3.5.1). When it ends, it would mark the
+dumps of these that another run writes just then (own_disklist.py). It leaves out a directory
+whose `pid` names a process that lives, and removes that file: so each gets one before the start,
+and again until the driver has looked. `amadmin find` leaves these dumps out for that long.
+"""
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+OWNER = "pid"  # in a holding directory: the process whose dumps are written there
+KEEPER = ".asyncamanda"  # a file of ours there, while a run goes on: see run.py
+UNFINISHED = ".tmp"  # how a dump's name ends while it is written
+_MARK = "asyncamanda hides these dumps while a run starts"  # Amanda reads the number before it
+_FRESH = ".asyncamanda.hidden"
+
+
+def list_directories(places: Iterable[Path]) -> list[Path]:
+    """Return the holding directories of all runs; what cannot be read is left out."""
+    found = []
+    for place in places:
+        with suppress(OSError):
+            found += [folder for folder in place.iterdir() if folder.name.isdigit()]
+    return found
+
+
+def hide_dumps(folders: Iterable[Path]) -> None:
+    """Let the next driver that starts see none of the dumps in these directories.
+
+    What cannot be written there stays as it is.
+    """
+    for folder in folders:
+        with suppress(OSError):
+            _hide(folder)
+
+
+def _hide(folder: Path) -> None:
+    owner, fresh = folder / OWNER, folder / _FRESH
+    if owner.exists():
+        return
+    try:
+        os.link(folder / KEEPER, owner)  # of a run of ours that is alive
+    except FileNotFoundError:
+        fresh.write_text(f"{os.getpid()} {_MARK}\n", "ascii")
+        fresh.replace(owner)
+
+
+def show_dumps(folders: Iterable[Path]) -> None:
+    """Take back what hide_dumps() has put there, by whichever dispatcher.
+
+    Where a run of ours writes a dump its word stays.
+    """
+    for folder in folders:
+        with suppress(OSError):
+            (folder / _FRESH).unlink(missing_ok=True)  # of a dispatcher that was killed
+            owner = folder / OWNER
+            is_hidden = _MARK in owner.read_text("ascii", "replace")
+            if is_hidden or ((folder / KEEPER).exists() and not is_written(folder)):
+                owner.unlink()
+
+
+def is_written(folder: Path) -> bool:
+    """Return whether a dump in this holding directory has no end yet."""
+    return any(path.name.endswith(UNFINISHED) for path in folder.iterdir())
