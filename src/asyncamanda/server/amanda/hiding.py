@@ -20,7 +20,10 @@ _FRESH = ".asyncamanda.hidden"
 
 
 def list_directories(places: Iterable[Path]) -> list[Path]:
-    """Return the holding directories of all runs; what cannot be read is left out."""
+    """Return the holding directories of all runs.
+
+    A holding disk that is not there, or closed, has none: runs will say so.
+    """
     found = []
     for place in places:
         with suppress(OSError):

@@ -1,8 +1,9 @@
 """A disklist for one run alone, with the DLEs of its own clients and no others.
 
 Amanda's driver, when it ends, takes each unfinished dump in another live run's holding directory
-for one that was broken off, and marks it as partial: but only that of a DLE that its disklist has
-(docs/design/0010; tests/e2e/test_side_by_side.py shows it).
+for one that was broken off, and marks it as partial: but only that of a DLE that its disklist has,
+or of which it saw an older dump when it started (hiding.py; docs/design/0010;
+tests/e2e/test_side_by_side.py shows both).
 """
 
 import asyncio

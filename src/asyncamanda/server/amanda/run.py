@@ -10,9 +10,9 @@ see it where the dispatcher died.
 import asyncio
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,7 @@ from asyncamanda.server.amanda.hiding import (
     UNFINISHED,
     hide_dumps,
     is_written,
+    list_directories,
     show_dumps,
 )
 from asyncamanda.server.amanda.witnesses import weigh_log
@@ -61,7 +62,7 @@ class Run:
     timestamp: str | None = None
     log_name: str | None = None
     logs_before: frozenset[str] = frozenset()
-    folders_before: tuple[Path, ...] = ()
+    hidden: list[Path] = field(default_factory=list)
     exit_status: int | None = None
     _log_size: int = -1
     is_led: bool = True
@@ -158,12 +159,14 @@ class Run:
             self.logs_before |= {self.log_name}
         self.log_name = self.timestamp = None
 
-    def is_rooted(self) -> bool:
-        """Return whether its keeper is in its place by now; until then no other run may start.
+    def hide_held(self) -> None:
+        """Let its driver, which has not begun yet, see none of the dumps that are held."""
+        self.hidden = list_directories(self.settings.holding)
+        hide_dumps(self.hidden)
 
-        Nor does its driver see the dumps that were there before.
-        """
-        hide_dumps(self.folders_before)
+    def is_rooted(self) -> bool:
+        """Return whether its keeper is in its place by now; until then hide again what is held."""
+        hide_dumps(self.hidden)
         return self.find_log() and self.place_keeper()
 
     def place_keeper(self) -> bool:
@@ -203,7 +206,7 @@ class Run:
 
     def remove_keeper(self) -> None:
         """Take the file away again, and the directory if nothing is in it."""
-        remove_keepers(iter(self.folders()))
+        remove_keepers(self.folders())
 
     def folders(self) -> list[Path]:
         """Return its holding directories, as far as it has them."""
@@ -315,14 +318,12 @@ async def wait_rooted(run: Run, within: timedelta) -> bool:
     loop = asyncio.get_running_loop()
     until = loop.time() + within.total_seconds()
     what = f"{run.settings.name}: the log and holding disk of a run"
-    try:
-        while not await apart_at_last(what, run.is_rooted):
-            if not run.is_alive() or loop.time() > until:
-                return False
-            await asyncio.sleep(POLL_START)
-        return True
-    finally:
-        await apart_at_last(what, partial(show_dumps, run.folders_before))
+    while not (is_rooted := await apart_at_last(what, run.is_rooted)):
+        if not run.is_alive() or loop.time() > until:
+            break
+        await asyncio.sleep(POLL_START)
+    await apart_at_last(what, partial(show_dumps, run.hidden))
+    return is_rooted
 
 
 def list_logs(logdir: Path) -> frozenset[str]:
@@ -341,7 +342,7 @@ def _first_line(logdir: Path, name: str) -> str:
     return ""
 
 
-def remove_keepers(folders: Iterator[Path]) -> None:
+def remove_keepers(folders: Iterable[Path]) -> None:
     """Take our files out of these holding directories, and remove those that are empty then."""
     for folder in folders:
         with suppress(OSError):

@@ -18,7 +18,6 @@ from asyncamanda.core.values.printable import printable_lines
 from asyncamanda.errors import LaterError
 from asyncamanda.server.amanda import commands as amanda
 from asyncamanda.server.amanda import run as runs
-from asyncamanda.server.amanda.hiding import hide_dumps, list_directories
 from asyncamanda.server.amanda.run import Run
 from asyncamanda.server.background.threads import apart_at_last
 from asyncamanda.server.dispatch.amanda_config import Site
@@ -112,17 +111,7 @@ class Batches:
         row = await site.record.write(
             lambda ledger: ledger.begin_run(kind, site.name, clients, ids, read_clock())
         )
-        places = site.settings.holding if kind is RunKind.BATCH else ()
-        held = await apart_at_last(
-            f"{site.name}: its holding disk's files", partial(list_directories, places)
-        )
-        run = Run(
-            row,
-            site.settings,
-            site.output_path(row.id),
-            logs_before=before,
-            folders_before=tuple(held),
-        )
+        run = Run(row, site.settings, site.output_path(row.id), logs_before=before)
         self._starting.append(run)
         try:
             await self._launch(run, plan)
@@ -157,9 +146,8 @@ class Batches:
                 run.row.id, pid=process.pid, pid_started=started, boot_id=boot_id
             )
         )
-        await apart_at_last(
-            f"{site.name}: its holding disk's files", partial(hide_dumps, run.folders_before)
-        )
+        if row.kind is RunKind.BATCH:
+            await apart_at_last(f"{site.name}: its holding disk's files", run.hide_held)
         amanda.release(process)
         site.log(f"{row.kind.value} {row.id} starts: {' '.join(argv)}")
         self.runs[run.row.id] = run

@@ -122,10 +122,9 @@ class Flushes:
         await apart(f"{self._site.name}: its holding disk's files", self._clear_keepers)
 
     def _clear_keepers(self) -> None:
-        show_dumps(list_directories(self._site.settings.holding))
-        for place in self._site.settings.holding:
-            with suppress(OSError):  # of a place that is not there, or closed: runs will say so
-                runs.remove_keepers(folder for folder in place.iterdir() if folder.is_dir())
+        folders = list_directories(self._site.settings.holding)
+        show_dumps(folders)
+        runs.remove_keepers(folders)
 
     async def is_left_unclean(self) -> bool:
         """Return whether the newest run's log has no end. Nothing runs while this is asked."""
