@@ -64,6 +64,7 @@ def test_what_a_killed_dispatcher_has_left_is_taken_away(tmp_path: Path) -> None
     hide_dumps([folder])
     (folder / OWNER).rename(folder / ".asyncamanda.hidden")
     show_dumps([folder])
+    assert names(folder) == {"dump"}
     hide_dumps([folder])
     show_dumps([folder])
     assert names(folder) == {"dump"}
