@@ -27,10 +27,10 @@ import pytest
 from asyncamanda.core.protocol import mux
 from asyncamanda.core.protocol.authority import Identity
 from asyncamanda.core.protocol.messages import Open, Shut
-from asyncamanda.server.gate import ipc as switchboard
+from asyncamanda.server.gate import ipc
 from asyncamanda.server.gate.session import ClientSession
 from asyncamanda.server.relay import relay as relay_module
-from asyncamanda.server.relay import request as call_module
+from asyncamanda.server.relay import request as request_module
 from asyncamanda.server.relay.relay import Relay
 from asyncamanda.server.relay.request import SESSION
 from asyncamanda.system.clock import now
@@ -107,9 +107,9 @@ class Carrier:
             self._take()
 
     def _take(self) -> None:
-        packet, descriptors, _, _ = socket.recv_fds(self.end, switchboard.LARGEST, 8)
+        packet, descriptors, _, _ = socket.recv_fds(self.end, ipc.LARGEST, 8)
         self.descriptors += descriptors
-        words = switchboard.unpack(packet)
+        words = ipc.unpack(packet)
         if words == ["well"]:
             self._wells += 1
         else:
@@ -205,7 +205,7 @@ class Ground:
 
     def path(self, client: str = "laptop") -> Path:
         """Return where a client is called."""
-        return Path(switchboard.relay_path(client))
+        return Path(ipc.relay_path(client))
 
     def call(
         self, *words: str, client: str = "laptop", starter: tuple[str, ...] = ()
@@ -293,7 +293,7 @@ def lend_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Lend a folder for the sockets, which would be this machine's own; its path is short."""
     with tempfile.TemporaryDirectory() as state:
         for name in ("relay_path", "relay_folder", "make_runtime_folder"):
-            monkeypatch.setattr(getattr(switchboard, name), "__defaults__", (state,))
+            monkeypatch.setattr(getattr(ipc, name), "__defaults__", (state,))
         yield state
 
 
@@ -310,7 +310,7 @@ def lend_ground(
         return said
 
     with lend_state(monkeypatch) as state:
-        monkeypatch.setattr(call_module, "REFUSED_WITHIN", 0)  # nobody here waits for an answer
+        monkeypatch.setattr(request_module, "REFUSED_WITHIN", 0)  # nobody here waits for an answer
         ground = Ground(state, log)
         monkeypatch.setattr(relay_module, "is_of_a_dump", lambda _ssh: ground.are_dumps)
         try:

@@ -24,7 +24,7 @@ from tests.system import watching
 
 from asyncamanda.core.amanda.packets import ACK, NAK, REP, REQ, end, packet
 from asyncamanda.core.protocol import mux
-from asyncamanda.server.gate import ipc as switchboard
+from asyncamanda.server.gate import ipc
 
 TOKEN = "0123456789abcdef" * 2
 SESSION = 7  # any number
@@ -88,7 +88,7 @@ class Ground:
 
     def __init__(self, state: Path) -> None:
         self.state = state
-        switchboard.make_runtime_folder(f"{state}/server")
+        ipc.make_runtime_folder(f"{state}/server")
         self.listener: socket.socket | None = None
         self.listen()
         from_amanda, self.amanda_writes = os.pipe()
@@ -101,7 +101,7 @@ class Ground:
 
     def listen(self) -> None:
         """Be the dispatcher, or the next one."""
-        path = Path(switchboard.socket_path(f"{self.state}/server"))
+        path = Path(ipc.socket_path(f"{self.state}/server"))
         path.unlink(missing_ok=True)
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.listener.bind(str(path))
@@ -131,7 +131,7 @@ class Ground:
         caller, _ = self.listener.accept()
         self._kept.append(caller)
         caller.settimeout(10)
-        return caller, switchboard.unpack(caller.recv(switchboard.LARGEST))
+        return caller, ipc.unpack(caller.recv(ipc.LARGEST))
 
     def go(self, settings: str = "", *, is_dump: bool = True) -> socket.socket:
         """Start the gate and give it a call of Amanda's; return the dispatcher's end.
@@ -141,7 +141,7 @@ class Ground:
         self.start(settings=settings)
         carrier, words = self.accept()
         assert words == HELLO
-        socket.send_fds(carrier, [switchboard.pack("go", str(SESSION))], self._passed)
+        socket.send_fds(carrier, [ipc.pack("go", str(SESSION))], self._passed)
         self._let_go()
         if is_dump:
             self.ask(packet(1, REQ, "SERVICE sendbackup\n"))
@@ -265,7 +265,7 @@ def test_both_directions_arrive_whole(ground: Ground) -> None:
     reader.join(10)
     assert heard == [down]
     assert not ground.is_over()  # nobody has said how amandad ended
-    carrier.send(switchboard.pack("status", "0", "why"))
+    carrier.send(ipc.pack("status", "0", "why"))
     assert ground.wait() == 0
     assert ground.last_word() == mux.exit_message(SESSION, 0)
     for writer in writers:
@@ -284,7 +284,7 @@ def test_the_end_of_amandas_input_goes_on_to_the_client(ground: Ground) -> None:
     assert os.read(ground.amanda_reads, 100) == b"answer"
     ground.end_client()
     assert read_all(ground.amanda_reads) == b""
-    carrier.send(switchboard.pack("status", "3", "why"))
+    carrier.send(ipc.pack("status", "3", "why"))
     assert ground.wait() == 3
 
 
@@ -296,7 +296,7 @@ def test_the_end_of_amandads_output_goes_on_to_amanda(ground: Ground) -> None:
     assert read_all(ground.amanda_reads, 2) == b"last"
     os.write(ground.amanda_writes, b"more")
     assert os.read(ground.client_reads, 100) == b"more"
-    carrier.send(switchboard.pack("status", "0", "why"))
+    carrier.send(ipc.pack("status", "0", "why"))
     assert ground.wait() == 0
 
 
@@ -323,7 +323,7 @@ def test_a_client_that_reads_no_more_ends_what_amanda_writes(ground: Ground) -> 
 def test_amandads_status_is_the_gates_and_amandas(ground: Ground, status: int) -> None:
     """Though it comes before the last bytes do."""
     carrier = ground.go()
-    carrier.send(switchboard.pack("status", str(status), "why"))
+    carrier.send(ipc.pack("status", str(status), "why"))
     os.write(ground.client_writes, b"the end")
     ground.end_client()
     assert read_all(ground.amanda_reads) == b"the end"
@@ -344,7 +344,7 @@ def test_without_a_status_it_ends_with_ssh_s_own(ground: Ground) -> None:
 def test_with_a_status_and_no_end_it_ends(ground: Ground) -> None:
     """What amandad started may hold its output open for ever."""
     carrier = ground.go("LAST_BYTES_SECONDS=0.3 STATUS_SECONDS=0 LOOK_EVERY=0.05")
-    carrier.send(switchboard.pack("status", "0", "why"))
+    carrier.send(ipc.pack("status", "0", "why"))
     began_at = time.monotonic()
     assert ground.wait(2) == 0
     assert time.monotonic() - began_at >= 0.25
@@ -353,7 +353,7 @@ def test_with_a_status_and_no_end_it_ends(ground: Ground) -> None:
 def test_with_a_status_every_byte_that_comes_is_waited_for_anew(ground: Ground) -> None:
     """On a slow way the last bytes may come long after it, with gaps between."""
     carrier = ground.go("LAST_BYTES_SECONDS=0.5 STATUS_SECONDS=0 LOOK_EVERY=0.05")
-    carrier.send(switchboard.pack("status", "0", "why"))
+    carrier.send(ipc.pack("status", "0", "why"))
     for _ in range(4):
         time.sleep(0.25)
         os.write(ground.client_writes, b"x")
@@ -367,7 +367,7 @@ def test_what_has_come_is_not_cut_off_because_amanda_is_slow(ground: Ground) -> 
     data = os.urandom(1 << 18)
     write_later(ground.client_writes, data)
     ground.end_client()
-    carrier.send(switchboard.pack("status", "0", "why"))
+    carrier.send(ipc.pack("status", "0", "why"))
     time.sleep(0.7)
     assert read_all(ground.amanda_reads) == data
     assert ground.wait() == 0
@@ -378,7 +378,7 @@ def test_stop_ends_it_at_once(ground: Ground) -> None:
     carrier = ground.go()
     os.write(ground.client_writes, b"half")
     assert os.read(ground.amanda_reads, 100) == b"half"
-    carrier.send(switchboard.pack("stop", "why"))
+    carrier.send(ipc.pack("stop", "why"))
     assert read_all(ground.amanda_reads, 1) == b""
     assert ground.last_word() == mux.exit_message(SESSION, 255)
     assert ground.wait(1) == 255
@@ -392,7 +392,7 @@ def test_stop_ends_it_though_amanda_does_not_read(ground: Ground) -> None:
     write_later(ground.client_writes, os.urandom(1 << 20))
     write_later(ground.amanda_writes, os.urandom(1 << 20))
     time.sleep(0.2)
-    carrier.send(switchboard.pack("stop", "why"))
+    carrier.send(ipc.pack("stop", "why"))
     assert ground.wait(1) == 255
 
 
@@ -413,7 +413,7 @@ def test_what_amandas_ssh_says_is_passed_over(ground: Ground) -> None:
     os.write(ground.client_writes, b"x")
     assert os.read(ground.amanda_reads, 100) == b"x"
     ground.end_client()
-    carrier.send(switchboard.pack("status", "0", "why"))
+    carrier.send(ipc.pack("status", "0", "why"))
     assert ground.wait() == 0
 
 
@@ -434,7 +434,7 @@ def test_it_outlives_the_dispatcher_and_finds_the_next_one(ground: Ground) -> No
     os.write(ground.client_writes, b"three")
     assert os.read(ground.amanda_reads, 100) == b"three"
     ground.end_client()
-    following.send(switchboard.pack("status", "9", "why"))
+    following.send(ipc.pack("status", "9", "why"))
     assert ground.wait() == 9
     assert ground.last_word() == mux.exit_message(SESSION, 9)
 
@@ -446,7 +446,7 @@ def test_the_next_dispatcher_can_stop_it(ground: Ground) -> None:
         carrier.close()
         carrier, words = ground.accept()
         assert words[0] == "attached"
-    carrier.send(switchboard.pack("stop", "why"))
+    carrier.send(ipc.pack("stop", "why"))
     assert ground.wait(1) == 255
 
 
@@ -484,7 +484,7 @@ def test_as_long_as_the_client_is_vouched_for_it_goes_on(ground: Ground) -> None
     """Though no byte comes; and what the dispatcher says ends nothing but its silence does."""
     carrier = ground.go("UNWATCHED_SECONDS=0.4 LOOK_EVERY=0.05")
     for _ in range(8):
-        carrier.send(switchboard.pack("well"))
+        carrier.send(ipc.pack("well"))
         time.sleep(0.15)
         assert not ground.is_over()
     assert ground.wait(2) == 255
@@ -496,7 +496,7 @@ def test_the_next_dispatcher_vouches_for_the_client(ground: Ground) -> None:
     carrier.close()
     following, _ = ground.accept()
     time.sleep(0.3)
-    following.send(switchboard.pack("well"))
+    following.send(ipc.pack("well"))
     time.sleep(0.45)
     assert not ground.is_over()
     assert ground.wait(2) == 255
@@ -518,7 +518,7 @@ def test_dispatchers_that_end_before_they_vouch_keep_nothing_alive(ground: Groun
 def test_a_pause_of_the_whole_machine_ends_nothing(ground: Ground) -> None:
     """The dispatcher could vouch for nobody meanwhile."""
     carrier = ground.go("UNWATCHED_SECONDS=0.5 LOOK_EVERY=0.05")
-    carrier.send(switchboard.pack("well"))
+    carrier.send(ipc.pack("well"))
     assert ground.gate
     time.sleep(0.1)
     ground.gate.send_signal(signal.SIGSTOP)
@@ -534,7 +534,7 @@ def test_a_dispatcher_that_is_too_busy_to_be_called_holds_up_no_data(ground: Gro
     carrier = ground.go("LOOK_EVERY=0.02")
     assert ground.listener
     ground.listener.listen(0)
-    path = switchboard.socket_path(f"{ground.state}/server")
+    path = ipc.socket_path(f"{ground.state}/server")
     waiting = []
     for _ in range(3):
         caller = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -574,7 +574,7 @@ def test_while_bytes_come_from_the_client_it_says_that_it_lives(ground: Ground) 
     assert not is_readable(carrier, 0.2)
     for _ in range(2):
         os.write(ground.client_writes, b"x")
-        assert switchboard.unpack(carrier.recv(switchboard.LARGEST)) == ["alive"]
+        assert ipc.unpack(carrier.recv(ipc.LARGEST)) == ["alive"]
         assert not is_readable(carrier, 0.15)
 
 
@@ -584,7 +584,7 @@ def test_a_token_that_is_refused_is_the_end(ground: Ground) -> None:
     os.write(ground.client_writes, b"secret")
     carrier, words = ground.accept()
     assert words == HELLO
-    carrier.send(switchboard.pack("no", "no stream of this client's is waited for"))
+    carrier.send(ipc.pack("no", "no stream of this client's is waited for"))
     assert ground.wait() == 77
     assert read_all(ground.client_errors) == (
         b"asyncamanda gate: no stream of this client's is waited for\n"
@@ -659,7 +659,7 @@ def test_what_is_open_is_refused_before_amandas_ssh_ends(ground: Ground) -> None
     carrier = ground.go(is_dump=False)
     ground.ask(ASKED)
     ground.answer(packet(3, ACK, ""))
-    carrier.send(switchboard.pack("stop", "laptop vanished\n\x1b[2J"))
+    carrier.send(ipc.pack("stop", "laptop vanished\n\x1b[2J"))
     told = refusal(r"laptop vanished\x0a\x1b[2J")
     assert read_some(ground.amanda_reads, len(told)) == told
     assert not is_readable(ground.ssh)
@@ -673,7 +673,7 @@ def test_what_amanda_asks_too_late_is_refused_as_well(ground: Ground) -> None:
     carrier = ground.go(is_dump=False)
     ground.ask(ASKED)
     ground.answer(ANSWER)
-    carrier.send(switchboard.pack("stop", "gone"))
+    carrier.send(ipc.pack("stop", "gone"))
     os.write(ground.amanda_writes, packet(4, REQ, "SERVICE sendsize\n"))
     told = refusal("gone", 4)
     assert read_some(ground.amanda_reads, len(told)) == told
@@ -708,7 +708,7 @@ def test_amandads_end_is_the_reason(ground: Ground) -> None:
     carrier = ground.go(is_dump=False)
     ground.ask(ASKED)
     ground.end_client()
-    carrier.send(switchboard.pack("status", "137", "amandad ended with status 137"))
+    carrier.send(ipc.pack("status", "137", "amandad ended with status 137"))
     told = refusal("amandad ended with status 137")
     assert read_some(ground.amanda_reads, len(told)) == told
     ground.end_amanda()
@@ -719,7 +719,7 @@ def test_nothing_is_refused_in_the_middle_of_a_dump(ground: Ground) -> None:
     """Its data may be cut anywhere, and Amanda sees an end."""
     carrier = ground.go()
     ground.answer(end(499_999, 100) + b"half")
-    carrier.send(switchboard.pack("stop", "gone"))
+    carrier.send(ipc.pack("stop", "gone"))
     assert read_all(ground.amanda_reads, 1) == b""
     assert ground.wait(1) == 255
 
@@ -735,5 +735,5 @@ def test_an_answer_of_any_size_goes_on_in_small_pieces(ground: Ground) -> None:
     writer.join(10)
     ground.end_client()
     ground.end_amanda()
-    carrier.send(switchboard.pack("status", "0", ""))
+    carrier.send(ipc.pack("status", "0", ""))
     assert ground.wait() == 0

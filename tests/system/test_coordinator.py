@@ -34,7 +34,7 @@ from asyncamanda.server.dispatch.flushes import Flushes
 from asyncamanda.server.dispatch.reach import ClientReach
 from asyncamanda.server.enrol.registry import Registry
 from asyncamanda.server.gate.session import ClientSession
-from asyncamanda.server.ledger import access as record_module
+from asyncamanda.server.ledger import access as access_module
 from asyncamanda.server.ledger.access import LedgerAccess
 from asyncamanda.server.ledger.ledger import Ledger, LedgerUnavailable
 from asyncamanda.server.relay.relay import Relay
@@ -155,7 +155,7 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
     monkeypatch.setattr(Coordinator, "_take_up", _nothing)
     monkeypatch.setattr(Site, "_read", _nothing)
     monkeypatch.setattr(Batches, "find_others", _nothing)  # this machine may have some
-    monkeypatch.setattr(record_module, "BROKEN_FOR", 0.2 * SECOND)
+    monkeypatch.setattr(access_module, "BROKEN_FOR", 0.2 * SECOND)
 
     def go(story: Callable[[Office], Awaitable[None]]) -> None:
         async def happen() -> None:

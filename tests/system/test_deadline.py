@@ -18,8 +18,8 @@ from sqlalchemy.engine import make_url
 from asyncamanda.core.dispatch.records import RequestRow
 from asyncamanda.errors import LaterError
 from asyncamanda.server.background.deadline import bind, deadline
-from asyncamanda.server.ledger import access as record_module
-from asyncamanda.server.ledger import database as ledgerfile
+from asyncamanda.server.ledger import access as access_module
+from asyncamanda.server.ledger import database
 from asyncamanda.server.ledger.access import LedgerAccess
 from asyncamanda.server.ledger.database import plan_connection, transaction
 from asyncamanda.server.ledger.ledger import Ledger, LedgerBusy, LedgerUnavailable
@@ -74,9 +74,9 @@ def test_a_server_that_does_not_answer_holds_up_nobody(
 ) -> None:
     """Who waits for it is told why; what was asked of it is done once, when it answers."""
     monkeypatch.setattr(Ledger, "is_remote", True)
-    monkeypatch.setattr(record_module, "SILENT_SECONDS", 0.1)
-    monkeypatch.setattr(record_module, "BROKEN_FOR", 0.2 * SECOND)
-    monkeypatch.setattr(record_module, "WAITED", 0.2 * SECOND)
+    monkeypatch.setattr(access_module, "SILENT_SECONDS", 0.1)
+    monkeypatch.setattr(access_module, "BROKEN_FOR", 0.2 * SECOND)
+    monkeypatch.setattr(access_module, "WAITED", 0.2 * SECOND)
     ledger = Ledger.open(str(tmp_path / "ledger.sqlite"), SECOND)
     answers, tries = threading.Event(), 0
 
@@ -140,7 +140,7 @@ def stuck_ledger(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Ledger]:
     """Lend a ledger that does not answer: another program has the file, or the way falls silent."""
-    monkeypatch.setattr(ledgerfile, "ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr(database, "ANSWER_SECONDS", 1.0)
     if request.param == FILE:
         path = str(tmp_path / "ledger.sqlite")
         ledger, other = (Ledger.open(path, SECOND / 5) for _ in range(2))

@@ -29,7 +29,7 @@ from asyncamanda.server.dispatch.coordinator import Coordinator
 from asyncamanda.server.dispatch.dispatcher import Dispatcher, open_ledger
 from asyncamanda.server.dispatch.queue import OpenRequest
 from asyncamanda.server.enrol.registry import Enrolled, Registry, enroll, revoke
-from asyncamanda.server.gate import ipc as switchboard
+from asyncamanda.server.gate import ipc
 from asyncamanda.server.gate.ipc import LARGEST, pack, relay_folder, unpack
 from asyncamanda.server.ledger.ledger import Ledger, LedgerUnavailable
 from asyncamanda.system.clock import now
@@ -39,7 +39,7 @@ from asyncamanda.system.clock import now
 def _state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keep this machine's own state folder out of it."""
     for name in ("socket_path", "relay_folder", "relay_path", "make_runtime_folder"):
-        function = getattr(switchboard, name)
+        function = getattr(ipc, name)
         *others, _ = function.__defaults__
         monkeypatch.setattr(function, "__defaults__", (*others, str(tmp_path / "state")))
 

@@ -17,7 +17,7 @@ from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.protocol.authority import Identity
 from asyncamanda.core.ssh.publickey import PublicKey
 from asyncamanda.errors import LaterError, RefusedError
-from asyncamanda.server.enrol import ssh_aliases as aliases
+from asyncamanda.server.enrol import ssh_aliases
 from asyncamanda.server.enrol.registry import Enrolled, Registry, enroll, read_registry, revoke
 
 if TYPE_CHECKING:
@@ -318,7 +318,7 @@ def test_the_registry_is_not_read_when_nothing_changed(tmp_path: Path) -> None:
 
 def test_ssh_finds_who_is_enrolled(tmp_path: Path) -> None:
     """The aliases beside the file follow each change: without those whom Amanda reaches itself."""
-    path, beside = tmp_path / "authorized_keys", tmp_path / aliases.ALIASES
+    path, beside = tmp_path / "authorized_keys", tmp_path / ssh_aliases.ALIASES
 
     def hosts() -> list[str]:
         text = beside.read_text()
@@ -329,7 +329,7 @@ def test_ssh_finds_who_is_enrolled(tmp_path: Path) -> None:
     assert beside.stat().st_mode & 0o777 == 0o600
     assert enroll(path, BEN)
     assert hosts() == ["ana", "ben"]
-    assert beside.read_text() == aliases.render_aliases(["ana", "ben"])
+    assert beside.read_text() == ssh_aliases.render_aliases(["ana", "ben"])
     assert enroll(path, replace(ANA, is_direct=True))
     assert hosts() == ["ben"]
     assert enroll(path, ANA)
@@ -342,7 +342,7 @@ def test_ssh_finds_who_is_enrolled(tmp_path: Path) -> None:
 
 def test_aliases_that_were_lost_come_back_with_the_next_change(tmp_path: Path) -> None:
     """Or by enrolling anew who is enrolled already; a file that is right is not written."""
-    path, beside = tmp_path / "authorized_keys", tmp_path / aliases.ALIASES
+    path, beside = tmp_path / "authorized_keys", tmp_path / ssh_aliases.ALIASES
     enroll(path, ANA)
     text, written = beside.read_text(), beside.stat()
     assert not enroll(path, ANA)
@@ -358,7 +358,7 @@ def test_aliases_that_were_lost_come_back_with_the_next_change(tmp_path: Path) -
 def test_aliases_that_cannot_be_written_are_told(tmp_path: Path) -> None:
     """Amanda would not reach the client."""
     path = tmp_path / "authorized_keys"
-    (tmp_path / aliases.ALIASES).mkdir()
+    (tmp_path / ssh_aliases.ALIASES).mkdir()
     with pytest.raises(RefusedError):
         enroll(path, ANA)
     assert read_registry(path) == ()  # it would come in, and be taken for one that is away
@@ -366,7 +366,7 @@ def test_aliases_that_cannot_be_written_are_told(tmp_path: Path) -> None:
 
 def test_a_client_is_revoked_though_the_aliases_cannot_be_written(tmp_path: Path) -> None:
     """It is told, but the key is out first."""
-    path, beside = tmp_path / "authorized_keys", tmp_path / aliases.ALIASES
+    path, beside = tmp_path / "authorized_keys", tmp_path / ssh_aliases.ALIASES
     enroll(path, ANA)
     beside.unlink()
     beside.mkdir()
@@ -379,7 +379,7 @@ def test_sessions_end_though_the_aliases_cannot_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor does a key that cannot be taken out leave them; who is revoked has nothing any more."""
-    path, beside, ended = tmp_path / "authorized_keys", tmp_path / aliases.ALIASES, []
+    path, beside, ended = tmp_path / "authorized_keys", tmp_path / ssh_aliases.ALIASES, []
 
     def end_sessions(client: str) -> int:
         assert read_registry(path) == ()

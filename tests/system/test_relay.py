@@ -27,9 +27,9 @@ from tests.system.watching import count_descriptors
 
 from asyncamanda.core.amanda.packets import NAK, REQ, packet
 from asyncamanda.core.protocol.authority import Identity
-from asyncamanda.server.gate import ipc as switchboard
+from asyncamanda.server.gate import ipc
 from asyncamanda.server.relay import relay as relay_module
-from asyncamanda.server.relay import request as call_module
+from asyncamanda.server.relay import request as request_module
 from asyncamanda.server.relay.relay import SESSIONS, is_of_a_dump
 from asyncamanda.server.relay.request import SESSION
 
@@ -396,7 +396,7 @@ def test_what_amanda_asks_a_little_later_is_refused_as_well(
     ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Until it has closed its side; whoever is killed meanwhile leaves nothing."""
-    monkeypatch.setattr(call_module, "REFUSED_WITHIN", 600)
+    monkeypatch.setattr(request_module, "REFUSED_WITHIN", 600)
     line = ground.arrive()
     listening = count_descriptors()
     ssh, killed = ground.call(), ground.call()
@@ -440,7 +440,7 @@ def test_a_client_of_the_last_dispatchers_is_not_waited_for_for_ever(ground: Gro
 
 def test_sockets_that_the_last_dispatcher_left_are_cleared_away(ground: Ground) -> None:
     """Else ssh would take a client for one that is there, and slow to answer."""
-    switchboard.make_runtime_folder()
+    ipc.make_runtime_folder()
     for client in ("laptop", "tablet"):
         with socket.socket(socket.AF_UNIX) as dead:
             dead.bind(str(ground.path(client)))

@@ -20,8 +20,8 @@ import pytest
 from tests.system.conftest import PYTHON
 
 from asyncamanda.core.model import Outcome
-from asyncamanda.core.schedule import systemd as units
-from asyncamanda.core.schedule.cron import ANACRONTAB, CRON_FILE, DISPATCHER, POLKIT_RULE
+from asyncamanda.core.schedule import systemd
+from asyncamanda.core.schedule.schedule import ANACRONTAB, CRON_FILE, DISPATCHER, POLKIT_RULE
 
 if TYPE_CHECKING:
     from tests.system.conftest import Done, Rig
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 FAKES = "/srv/fakes"
 CALLS = "/srv/systemctl.calls"
 RECORD = "/var/lib/asyncamanda/schedule.json"
-UNITS = (units.SERVICE_FILE, units.TIMER_FILE, units.NUDGE_FILE)
+UNITS = (systemd.SERVICE_FILE, systemd.TIMER_FILE, systemd.NUDGE_FILE)
 # it is asked for what the last `enable` and `disable` made of it
 SYSTEMCTL = f"""\
 #!/bin/sh
@@ -47,7 +47,7 @@ case "$verb" in
 esac
 """
 
-_DROPPED = ",".join(["-all", *(f"+{name[4:].lower()}" for name in units.CAPABILITIES)])
+_DROPPED = ",".join(["-all", *(f"+{name[4:].lower()}" for name in systemd.CAPABILITIES)])
 _MOUNT = """\
 mount -t proc -o hidepid=invisible proc /proc
 for place in /etc /usr /home /root; do
@@ -181,7 +181,7 @@ def test_the_units_may_write_where_amanda_keeps_its_snapshots(ground: Ground) ->
             ground.rig.laptop.remove(path)
         else:
             ground.write(path, before)
-    for unit in (units.SERVICE_FILE, units.NUDGE_FILE):
+    for unit in (systemd.SERVICE_FILE, systemd.NUDGE_FILE):
         assert "ReadWritePaths=-/srv/lists\n" in ground.rig.laptop.read(unit)
 
 
@@ -433,7 +433,7 @@ def test_a_file_that_is_not_ours_is_left_alone(ground: Ground, path: str) -> Non
 
 def test_a_masked_unit_is_left_alone(ground: Ground) -> None:
     """Who masked it does not want it."""
-    mask = ground.rig.laptop.path(units.SERVICE_FILE)
+    mask = ground.rig.laptop.path(systemd.SERVICE_FILE)
     mask.symlink_to("/dev/null")
     done = ground.schedule("install", "--kind", "systemd", "--yes")
     assert done.exit == 77
@@ -476,7 +476,7 @@ def test_a_block_in_anacrontab_that_was_changed_by_hand_is_kept(ground: Ground) 
 
 KILLED = """\
 import os, signal, sys
-from asyncamanda.client.schedule import install as schedule
+from asyncamanda.client.schedule import install
 from asyncamanda.cli import main
 left = int(sys.argv[1])
 def counted(step):
@@ -487,7 +487,7 @@ def counted(step):
         step(*words)
     return take
 for name in ("_apply", "write_record", "forget_record"):
-    setattr(schedule, name, counted(getattr(schedule, name)))
+    setattr(install, name, counted(getattr(install, name)))
 main(sys.argv[2:])
 """
 RECORDS_AND_FILES = 1 + 5 + 1  # what installing writes
@@ -554,13 +554,13 @@ def test_a_half_installed_schedule_can_be_removed(ground: Ground) -> None:
     assert ground.etc() == before
 
 
-@pytest.mark.parametrize("unit", [units.TIMER, units.NUDGE])
+@pytest.mark.parametrize("unit", [systemd.TIMER, systemd.NUDGE])
 def test_a_unit_that_somebody_switched_off_is_switched_on(ground: Ground, unit: str) -> None:
     """Installing again is how to get it back, whichever it is."""
     ground.boot_systemd()
     assert ground.schedule("install", "--yes").exit == 0
     ground.rig.laptop.remove(f"/srv/on/{unit}")
-    assert ground.schedule("show", "--json").json["active"] is (unit != units.TIMER)
+    assert ground.schedule("show", "--json").json["active"] is (unit != systemd.TIMER)
     assert ground.schedule("install", "--yes").exit == 0
     assert ground.rig.laptop.path(f"/srv/on/{unit}").exists()
     assert ground.schedule("show", "--json").json["active"] is True

@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.system import desktop as ground
+from tests.system import desktop as desktop_module
 from tests.system.desktop import Desktop
 from tests.system.watching import count_descriptors, until
 
 from asyncamanda.client.moments.environment import Kernel, await_network, look_at_surroundings
 from asyncamanda.core.conditions.surroundings import LinkKind, Network, Surroundings
-from asyncamanda.system import bus as system_bus
+from asyncamanda.system import bus as bus_module
 from asyncamanda.system.bus import LOOK_SECONDS, BusRefused, Unavailable, open_system_bus
 
-NM, NM_PATH = ground.NM, ground.NM_PATH
-UPOWER, UPOWER_PATH = ground.UPOWER, ground.UPOWER_PATH
+NM, NM_PATH = desktop_module.NM, desktop_module.NM_PATH
+UPOWER, UPOWER_PATH = desktop_module.UPOWER, desktop_module.UPOWER_PATH
 ROUTE = "Iface\tDestination\n"
 DEFAULT_ROUTE = f"{ROUTE}eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"
 QUICK = 0.5  # seconds
@@ -113,7 +113,7 @@ def test_without_upower_the_kernel_is_asked(desktop: Desktop, kernel: Kernel) ->
 
 def test_an_upower_that_hangs_takes_a_second_and_no_more(desktop: Desktop, kernel: Kernel) -> None:
     """The rest is known."""
-    desktop.connect("Office", metered=ground.METERED_NO)
+    desktop.connect("Office", metered=desktop_module.METERED_NO)
     with desktop.hanging("upower"):
         found = look(kernel, within=1.5)
     assert power(found) == (True, 17)
@@ -127,7 +127,7 @@ def test_half_of_upower_is_made_up_for(desktop: Desktop, kernel: Kernel) -> None
     assert power(look(kernel)) == (True, 17)
     desktop.stop_services("upower")
     desktop.start_services("upower")
-    desktop.mock(UPOWER, UPOWER_PATH, "RemoveObject", "s", (ground.DISPLAY_DEVICE,))
+    desktop.mock(UPOWER, UPOWER_PATH, "RemoveObject", "s", (desktop_module.DISPLAY_DEVICE,))
     try:
         assert power(look(kernel)) == (False, 17)
     finally:
@@ -141,11 +141,11 @@ def test_half_of_upower_is_made_up_for(desktop: Desktop, kernel: Kernel) -> None
 @pytest.mark.parametrize(
     ("metered", "is_metered"),
     [
-        (ground.METERED_UNKNOWN, None),
-        (ground.METERED_YES, True),
-        (ground.METERED_NO, False),
-        (ground.METERED_GUESS_YES, True),
-        (ground.METERED_GUESS_NO, False),
+        (desktop_module.METERED_UNKNOWN, None),
+        (desktop_module.METERED_YES, True),
+        (desktop_module.METERED_NO, False),
+        (desktop_module.METERED_GUESS_YES, True),
+        (desktop_module.METERED_GUESS_NO, False),
     ],
 )
 def test_paid_traffic_is_known(
@@ -229,7 +229,7 @@ def test_half_of_networkmanager_is_made_up_for(
     desktop: Desktop, kernel: Kernel, broken: tuple[str, Any]
 ) -> None:
     """What it says of the cost stands; its networks are the kernel's, if they are no paths."""
-    desktop.set_metered(ground.METERED_YES)
+    desktop.set_metered(desktop_module.METERED_YES)
     desktop.set_properties(NM, NM_PATH, NM, {"ActiveConnections": broken})
     try:
         found = look(kernel)
@@ -443,7 +443,7 @@ def test_a_strange_bus_is_no_trouble(
 ) -> None:
     """It is waited for as long as for a call, when it is let in once more; all else is known."""
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/bus")
-    monkeypatch.setattr(system_bus, "CALL_SECONDS", 0.3)
+    monkeypatch.setattr(bus_module, "CALL_SECONDS", 0.3)
     with serving(tmp_path / "bus", behave):
         begun = time.monotonic()
         found = look_at_surroundings(kernel)
@@ -551,13 +551,13 @@ def test_a_network_that_is_there_is_not_waited_for(desktop: Desktop, kernel: Ker
 def test_a_network_that_comes_up_is_waited_for(desktop: Desktop, kernel: Kernel) -> None:
     """As after resume; a route from before counts for nothing."""
     write(kernel.proc / "net", route=DEFAULT_ROUTE)
-    desktop.set_state(ground.CONNECTING)
+    desktop.set_state(desktop_module.CONNECTING)
     answers: list[bool] = []
     waiting = threading.Thread(target=lambda: answers.append(await_network(10, kernel)))
     waiting.start()
     time.sleep(0.6)
     assert waiting.is_alive()
-    desktop.set_state(ground.CONNECTED)
+    desktop.set_state(desktop_module.CONNECTED)
     until(lambda: answers, "the wait ends", 1)
     waiting.join()
     assert answers == [True]
@@ -565,7 +565,7 @@ def test_a_network_that_comes_up_is_waited_for(desktop: Desktop, kernel: Kernel)
 
 def test_waiting_has_an_end(desktop: Desktop, kernel: Kernel) -> None:
     """Where no network comes."""
-    desktop.set_state(ground.DISCONNECTED)
+    desktop.set_state(desktop_module.DISCONNECTED)
     begun = time.monotonic()
     assert not await_network(0.6, kernel)
     assert 0.55 < time.monotonic() - begun < 0.6 + QUICK

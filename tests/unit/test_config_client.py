@@ -17,9 +17,9 @@ from asyncamanda.config.client import (
 from asyncamanda.core.conditions.judge import MAINS_ONLY, Conditions, Pause
 from asyncamanda.core.conditions.windows import parse_window
 from asyncamanda.core.model import DiskRule, Policy
-from asyncamanda.core.ssh.argv import ALLOWED as TARGETS
+from asyncamanda.core.ssh import argv
 from asyncamanda.core.ssh.argv import SshOptions, Target
-from asyncamanda.core.values.interval import ALLOWED as SPANS
+from asyncamanda.core.values import interval
 from asyncamanda.errors import ConfigurationError
 
 OFFICE_AND_NIGHT = (parse_window("Mon..Fri 08:00-19:00"), parse_window("22:00-06:00"))
@@ -176,7 +176,7 @@ def test_without_a_command_the_gate_is_meant() -> None:
     config = parse_client_config('server = "backup@server"\n', "client.toml")
     assert config == ClientConfig(Target("server", "backup"), None)
     assert config.reconnect_for == timedelta(minutes=2)
-    assert mistakes_in("")[1:] == [f"  server: missing; allowed: {TARGETS}"]
+    assert mistakes_in("")[1:] == [f"  server: missing; allowed: {argv.ALLOWED}"]
 
 
 @pytest.mark.parametrize(
@@ -210,15 +210,16 @@ def test_all_mistakes_are_told_at_once() -> None:
     assert sorted(mistakes_in(text)) == sorted(
         [
             "client.toml has 9 mistakes",
-            f"  server: found '-host'; allowed: {TARGETS} (a host's name does not begin with '-')",
-            f"  interval: found 'daily'; allowed: {SPANS} (not a span of time)",
+            f"  server: found '-host'; allowed: {argv.ALLOWED} "
+            "(a host's name does not begin with '-')",
+            f"  interval: found 'daily'; allowed: {interval.ALLOWED} (not a span of time)",
             '  watch: found \'both\'; allowed: "newest" or "each"',
             "  disks: found '/home'; allowed: a list of disks as the disklist names them, "
             '["/home", "/etc"]',
             '  key: found something else; allowed: a file\'s whole path, "/..." or "~/..."',
             "  pasword_file: unknown key; did you mean password_file?",
             f"  zzz: unknown key; allowed: {keys}",
-            f"  ssh.keepalive: found 0; allowed: {SPANS} (not above zero)",
+            f"  ssh.keepalive: found 0; allowed: {interval.ALLOWED} (not above zero)",
             "  ssh.timeout: unknown key; did you mean connect_timeout?",
         ]
     )

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from tests.unit.test_served import NOW, RUN, dle, finished, said, welcome
+from tests.unit.test_by_gate import NOW, RUN, dle, finished, said, welcome
 
 from asyncamanda.core.agent.by_gate import (
     come_back_at,

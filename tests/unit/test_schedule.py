@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from asyncamanda.core.conditions.inhibit import INHIBIT_ACTIONS
-from asyncamanda.core.schedule import systemd as units
-from asyncamanda.core.schedule.cron import (
+from asyncamanda.core.schedule import systemd
+from asyncamanda.core.schedule.schedule import (
     ANACRONTAB,
     CRON_FILE,
     DISPATCHER,
@@ -29,7 +29,7 @@ PROGRAM = "/opt/asyncamanda/bin/asyncamanda"
 STARTS = Starts((PROGRAM,), "backup", (), "/var/lib/asyncamanda/client/desktop.json")
 MACHINE = ScheduleTarget("0f1e", True, True, True, True)
 BARE = ScheduleTarget("0f1e", False, False, False, False)
-UNITS = [units.SERVICE_FILE, units.TIMER_FILE, units.NUDGE_FILE]
+UNITS = [systemd.SERVICE_FILE, systemd.TIMER_FILE, systemd.NUDGE_FILE]
 
 
 def render(
@@ -79,7 +79,7 @@ def settings(unit: str) -> dict[str, list[str]]:
     return found
 
 
-@pytest.mark.parametrize("path", [units.SERVICE_FILE, units.NUDGE_FILE])
+@pytest.mark.parametrize("path", [systemd.SERVICE_FILE, systemd.NUDGE_FILE])
 def test_a_unit_leaves_a_backup_what_it_needs(path: str) -> None:
     """Setuid programs work, nothing is hidden from tar, and nothing ends a long backup."""
     unit = settings(render(ScheduleKind.SYSTEMD)[path])
@@ -92,14 +92,14 @@ def test_a_unit_leaves_a_backup_what_it_needs(path: str) -> None:
     assert not hiding & {*unit}
     assert unit["ProtectHome"] == ["read-only"]
     kept = set(" ".join(unit["CapabilityBoundingSet"]).split())
-    assert kept == {*units.CAPABILITIES}
+    assert kept == {*systemd.CAPABILITIES}
     assert "-/tmp" in unit["ReadWritePaths"]
 
 
 def test_a_unit_may_write_where_the_configuration_says() -> None:
     """Each place once, Amanda's own among them."""
     starts = replace(STARTS, writable=("/srv/metrics", "/var/lib/amanda"))
-    unit = settings(render(ScheduleKind.SYSTEMD, starts)[units.SERVICE_FILE])
+    unit = settings(render(ScheduleKind.SYSTEMD, starts)[systemd.SERVICE_FILE])
     assert unit["ReadWritePaths"].count("-/var/lib/amanda") == 1
     assert "-/srv/metrics" in unit["ReadWritePaths"]
 
@@ -131,17 +131,17 @@ def test_what_is_run_after_it_was_written() -> None:
     )
     assert plan_enable(ScheduleKind.SYSTEMD, MACHINE)[0] == ("systemctl", "daemon-reload")
     (offline,) = plan_enable(ScheduleKind.SYSTEMD, BARE)
-    assert offline == ("systemctl", "enable", units.TIMER, units.NUDGE)
+    assert offline == ("systemctl", "enable", systemd.TIMER, systemd.NUDGE)
 
 
 def test_removing_never_ends_a_backup_that_runs() -> None:
     """Only the timer is stopped; and what is gone is not named, which systemctl would refuse."""
-    commands = plan_disable((units.TIMER_FILE, units.NUDGE_FILE), MACHINE)
+    commands = plan_disable((systemd.TIMER_FILE, systemd.NUDGE_FILE), MACHINE)
     assert commands == (
-        ("systemctl", "disable", "--now", units.TIMER),
-        ("systemctl", "disable", units.NUDGE),
+        ("systemctl", "disable", "--now", systemd.TIMER),
+        ("systemctl", "disable", systemd.NUDGE),
     )
-    assert plan_disable((units.NUDGE_FILE,), BARE) == (("systemctl", "disable", units.NUDGE),)
+    assert plan_disable((systemd.NUDGE_FILE,), BARE) == (("systemctl", "disable", systemd.NUDGE),)
     assert plan_disable((CRON_FILE,), MACHINE) == ()
 
 
@@ -181,6 +181,6 @@ def test_lines_after_a_block_stay() -> None:
 
 def test_a_mark_counts_near_the_top_only() -> None:
     """A file that merely cites it is somebody else's."""
-    assert is_ours(f"#!/bin/sh\n# {units.MARK}\n")
-    assert not is_ours("\n" * 3 + units.MARK)
+    assert is_ours(f"#!/bin/sh\n# {systemd.MARK}\n")
+    assert not is_ours("\n" * 3 + systemd.MARK)
     assert not is_ours("")

@@ -11,7 +11,7 @@ from asyncamanda.client.backup.agent import Deferral
 from asyncamanda.client.moments.moment import await_turn, find_hindrance
 from asyncamanda.client.moments.stale_watch import tell_stale
 from asyncamanda.client.start.settings import Plan, plan_configured
-from asyncamanda.client.state import skip_note as note
+from asyncamanda.client.state import skip_note
 from asyncamanda.client.state.assessment import Assessment, look_around
 from asyncamanda.client.state.summary import show_standing
 from asyncamanda.commands.options import add_common
@@ -127,7 +127,7 @@ def _check_and_run(plan: Plan, options: RunOptions) -> Exit:
     if isinstance(look.decision, NotDue) and is_over and not options.force:
         if not options.dry_run:
             show_standing(plan, look)
-            note.leave_note(look, options.note_place)
+            skip_note.leave_note(look, options.note_place)
         return _say_not_due(look, reason, options, is_talkative=is_talkative)
     if is_talkative:
         for oddity in explain_oddities(look.decision, look.rejected, look.witness):

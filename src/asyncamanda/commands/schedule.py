@@ -6,13 +6,13 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from asyncamanda.client.schedule import install as schedule
+from asyncamanda.client.schedule import install
 from asyncamanda.client.schedule.install import Change, Installation, Removal, ScheduleStatus
 from asyncamanda.commands.asking import is_agreed
 from asyncamanda.commands.options import add_common
 from asyncamanda.commands.telling import tell
 from asyncamanda.config.client import candidate_files, load_client_config
-from asyncamanda.core.schedule.cron import ScheduleKind
+from asyncamanda.core.schedule.schedule import ScheduleKind
 from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import Exit, RefusedError, UsageError
 from asyncamanda.report.json import render_json, time_value
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     """
     _check(arguments)
     if arguments.what == "show":
-        _show(schedule.look_at_schedule(), as_json=arguments.json)
+        _show(install.look_at_schedule(), as_json=arguments.json)
         return Exit.OK
     if os.geteuid() != 0:
         raise RefusedError(
@@ -74,14 +74,14 @@ def _install(arguments: argparse.Namespace) -> None:
     candidates = candidate_files(dict(os.environ), arguments.config)
     path, settings = load_client_config(candidates)
     kind = ScheduleKind(arguments.kind) if arguments.kind else None
-    plan = schedule.plan_install(kind, schedule.find_own_program(), settings, path)
+    plan = install.plan_install(kind, install.find_own_program(), settings, path)
     is_wanted = False
     if plan.is_needed:
         is_wanted = _show_plan(plan, arguments)
     elif not arguments.json:
         tell(f"nothing to change: {plan.kind} starts the agent")
     if is_wanted:
-        schedule.install(plan)
+        install.install(plan)
     if arguments.json:
         print(render_json({"kind": plan.kind, **_plan_value(plan, is_done=is_wanted)}))
     elif is_wanted:
@@ -89,14 +89,14 @@ def _install(arguments: argparse.Namespace) -> None:
 
 
 def _remove(arguments: argparse.Namespace) -> None:
-    plan = schedule.plan_removal(force=arguments.force)
+    plan = install.plan_removal(force=arguments.force)
     is_wanted = False
     if plan:
         is_wanted = _show_plan(plan, arguments)
     elif not arguments.json:
         print("nothing to remove")
     if plan and is_wanted:
-        schedule.remove(plan)
+        install.remove(plan)
     if arguments.json:
         print(render_json(_plan_value(plan, is_done=is_wanted)))
     elif plan and is_wanted:

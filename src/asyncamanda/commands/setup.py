@@ -9,10 +9,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from asyncamanda.client.schedule import install as schedule
+from asyncamanda.client.schedule import install
 from asyncamanda.client.schedule.machine import choose_kind
-from asyncamanda.client.setup import clienttoml, hostkey
-from asyncamanda.client.setup import keys as setup
+from asyncamanda.client.setup import clienttoml, hostkey, keys
 from asyncamanda.client.setup.hostkey import KnownHostKey, Offer, Place
 from asyncamanda.client.setup.options import DEFAULT_INTERVAL, Said, Wishes, read_wishes
 from asyncamanda.client.setup.probe import ask_standing
@@ -109,18 +108,18 @@ def _run(arguments: argparse.Namespace) -> Exit:
     wishes = _read_wishes(arguments)
     present = None if arguments.replace else clienttoml.read_present()
     note = clienttoml.check_present(present, wishes) if present else ""
-    account = setup.find_account(present)
+    account = keys.find_account(present)
     if not arguments.no_schedule:
         _check_schedule()
     is_asking = is_terminal() and not arguments.yes
     place = hostkey.find_place(wishes.server, account)
     offer = _scan(place, hostkey.find_known(place, account))
     host_key, is_known = _settle_host_key(wishes, place, account, offer, is_asking=is_asking)
-    path = setup.find_key_path(present, account)
+    path = keys.find_key_path(present, account)
     steps = [
         plan_link("your shell"),
-        *setup.plan_key(path, account),
-        setup.plan_pin(host_key, place, account, is_known=is_known),
+        *keys.plan_key(path, account),
+        keys.plan_pin(host_key, place, account, is_known=is_known),
         clienttoml.plan_client_toml(wishes, account, is_replacing=arguments.replace),
     ]
     is_key_new = not path.exists()
@@ -132,7 +131,7 @@ def _run(arguments: argparse.Namespace) -> Exit:
         wishes=wishes,
         account=account,
         is_named=arguments.name is not None,
-        key=setup.read_key(path, account),
+        key=keys.read_key(path, account),
         pinned=(host_key, place.known_as),
         is_watched=is_terminal(),
         is_key_new=is_key_new,
@@ -159,8 +158,8 @@ def _be_let_in(applicant: Applicant, path: Path, *, is_new_key: bool, is_asking:
             is_new_key = is_agreed("Is this machine the copy? Make a new key for it?", "")
         if not is_new_key:
             raise
-        _see_to(setup.plan_new_key(path, applicant.account, read_clock()))
-        key = setup.read_key(path, applicant.account)
+        _see_to(keys.plan_new_key(path, applicant.account, read_clock()))
+        key = keys.read_key(path, applicant.account)
         be_let_in(replace(applicant, key=key, is_key_new=True))
 
 
@@ -242,7 +241,7 @@ def _confirm(key: PublicKey) -> None:
 
 def _check_schedule() -> None:
     """Raise ConfigurationError if nothing on this machine could start the agent."""
-    schedule.find_own_program()
+    install.find_own_program()
     try:
         choose_kind(None)
     except ConfigurationError as error:
@@ -257,10 +256,10 @@ def _schedule() -> None:
     """Let something start the agent from now on, and say whether that was needed."""
     settings = clienttoml.read_present()
     assert settings
-    program = schedule.find_own_program()
-    installation = schedule.plan_install(None, program, settings, SYSTEM_FILE)
+    program = install.find_own_program()
+    installation = install.plan_install(None, program, settings, SYSTEM_FILE)
     if installation.is_needed:
-        schedule.install(installation)
+        install.install(installation)
     how = "done" if installation.is_needed else "unchanged"
     tell(f"{how}: {installation.kind.value} starts `asyncamanda run`, which backs up when due")
     for path in installation.kept:

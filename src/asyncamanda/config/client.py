@@ -28,7 +28,7 @@ from asyncamanda.config.reader import (
 from asyncamanda.core.conditions.judge import Conditions, Pause
 from asyncamanda.core.conditions.windows import Window
 from asyncamanda.core.model import DiskRule, Policy
-from asyncamanda.core.ssh import argv as sshargv
+from asyncamanda.core.ssh import argv
 from asyncamanda.core.ssh.argv import SshOptions, Target, parse_target
 from asyncamanda.errors import ConfigurationError, NotYoursError
 
@@ -208,7 +208,7 @@ def parse_client_config(text: str, name: str) -> ClientConfig:
     mistakes: list[str] = []
     values = read_table(table, _CLIENT_KEYS, mistakes)
     if "server" not in table:
-        mistakes.append(f"server: missing; allowed: {sshargv.ALLOWED}")
+        mistakes.append(f"server: missing; allowed: {argv.ALLOWED}")
     if "ssh" in values:
         values["ssh"] = SshSettings(**values["ssh"])
     if "notify" in values:
@@ -241,11 +241,11 @@ def _contradictions(config: ClientConfig) -> Iterator[tuple[set[str], str]]:
 
 def _read_target(value: object) -> Target:
     if not isinstance(value, str):
-        raise Wrong(value, sshargv.ALLOWED)
+        raise Wrong(value, argv.ALLOWED)
     try:
         return parse_target(value)
     except ValueError as error:
-        raise Wrong(value, f"{sshargv.ALLOWED} ({error})") from error
+        raise Wrong(value, f"{argv.ALLOWED} ({error})") from error
 
 
 _CLIENT_KEYS: Keys = {

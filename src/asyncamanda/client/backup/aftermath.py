@@ -7,7 +7,7 @@ from dataclasses import replace
 from asyncamanda.client.moments.environment import look_at_surroundings
 from asyncamanda.client.moments.moment import WAITED_FOR, note_wait
 from asyncamanda.client.moments.stale_watch import forget_told, read_told
-from asyncamanda.client.notify import channels as telling
+from asyncamanda.client.notify import channels
 from asyncamanda.client.notify.channels import PingKind
 from asyncamanda.client.start.folders import make_folder
 from asyncamanda.client.start.settings import Plan
@@ -120,7 +120,7 @@ class Aftermath:
                 HINT if kind.is_alarm else "",
             )
 
-        told, sent = telling.tell_change(
+        told, sent = channels.tell_change(
             self._plan.notify,
             look.memory.told | read_told(self._plan.state),
             outcome=outcome,
@@ -150,7 +150,7 @@ class Aftermath:
             self.error.is_told = True
             detail = self.error.message
         detail = detail or "another run has made the backup"
-        sent = telling.ping(self._plan.notify, kind, detail) if kind else None
+        sent = channels.ping(self._plan.notify, kind, detail) if kind else None
         if sent and sent.problem:
             self._narrator.note(f"the ping failed: {sent.problem}")
 
@@ -184,7 +184,7 @@ def report_trouble(plan: Plan, error: AsyncamandaError) -> None:
             outcome=error.reference,
         )
     )
-    telling.ping(plan.notify, PingKind.FAILURE, error.message)
+    channels.ping(plan.notify, PingKind.FAILURE, error.message)
     with suppress(AsyncamandaError, Held, OSError):
         make_folder(plan.state)
         with hold_lock(plan.state / LOCK_NAME, read_clock()):
@@ -201,7 +201,7 @@ def _tell_trouble(plan: Plan, error: AsyncamandaError) -> None:
     memory = note_end(note_unseen_end(memory), attempt)
     write_memory(plan.state, memory)
     leave_attempt(plan, attempt)
-    told, _ = telling.tell_change(
+    told, _ = channels.tell_change(
         plan.notify,
         memory.told,
         outcome=attempt.outcome,

@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
-from asyncamanda.client.backup import by_command as direct
-from asyncamanda.client.backup import by_gate as gate
+from asyncamanda.client.backup import by_command, by_gate
 from asyncamanda.client.backup.aftermath import Aftermath
 from asyncamanda.client.moments.moment import Guard, judge_moment
 from asyncamanda.client.start.folders import make_folder, unwritable
@@ -89,10 +88,10 @@ def _decide(start: StartContext, urge: Urge, aftermath: Aftermath) -> Attempt | 
         return deferral
     with Guard(start) as guard:
         if plan.command is None:
-            return gate.back_up(start, guard, force=urge.is_forced)
+            return by_gate.back_up(start, guard, force=urge.is_forced)
         if urge.is_forced:
             look = replace(look, decision=force_due(look.decision, plan.policy))
-        return direct.back_up(replace(start, look=look), guard)
+        return by_command.back_up(replace(start, look=look), guard)
 
 
 def _greet(start: StartContext, decision: NotDue, urge: Urge) -> Attempt | NotDue:
@@ -106,7 +105,7 @@ def _greet(start: StartContext, decision: NotDue, urge: Urge) -> Attempt | NotDu
         return decision
     try:
         with Guard(start) as guard:
-            return gate.back_up(start, guard, force=False)
+            return by_gate.back_up(start, guard, force=False)
     except LaterError:
         after = look_around(plan, read_clock(), start.stop)
         if start.stop.signal or not isinstance(after.decision, NotDue):

@@ -13,7 +13,7 @@ from asyncamanda.core.agent.due import Due
 from asyncamanda.core.doctor import upkeep
 from asyncamanda.core.doctor.findings import Check, Health
 from asyncamanda.core.doctor.rights import PathKind
-from asyncamanda.core.schedule.cron import DISPATCHER, POLKIT_RULE
+from asyncamanda.core.schedule.schedule import DISPATCHER, POLKIT_RULE
 from asyncamanda.report.text import explain_differences, sum_up
 
 _TABLES = (Path("/etc/crontab"), Path("/etc/anacrontab"))

@@ -12,7 +12,7 @@ from typing import Self
 from asyncamanda.client.moments.environment import await_network, look_at_surroundings
 from asyncamanda.client.moments.inhibit import Inhibition, inhibited
 from asyncamanda.client.moments.stale_watch import Vigil
-from asyncamanda.client.notify import channels as telling
+from asyncamanda.client.notify import channels
 from asyncamanda.client.notify.channels import PingKind
 from asyncamanda.client.start.narrator import StartNarrator
 from asyncamanda.client.start.settings import Moments
@@ -178,4 +178,4 @@ class Guard:
             self._ping.join(PING_WITHIN)
 
     def _say_start(self) -> None:
-        telling.ping(self._notify, PingKind.START, "a backup begins", PING_WITHIN)
+        channels.ping(self._notify, PingKind.START, "a backup begins", PING_WITHIN)

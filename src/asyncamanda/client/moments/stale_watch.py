@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from threading import Thread
 
-from asyncamanda.client.notify import channels as telling
+from asyncamanda.client.notify import channels
 from asyncamanda.client.start.settings import Plan
 from asyncamanda.client.state.assessment import Assessment
 from asyncamanda.client.state.context import StartContext
@@ -74,7 +74,7 @@ def tell_stale(plan: Plan, look: Assessment, words: str) -> bool:
         last_at = look.decision.last_at
         return word_alert(kind, socket.gethostname(), look.now, last_at, words, HINT)
 
-    told, sent = telling.tell_change(
+    told, sent = channels.tell_change(
         plan.notify, before, outcome=None, is_stale=True, word=word, state_folder=plan.state
     )
     if told != before:

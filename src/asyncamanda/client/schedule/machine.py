@@ -7,8 +7,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from asyncamanda.core.schedule import cron as schedule
-from asyncamanda.core.schedule.cron import ScheduleKind, ScheduleTarget
+from asyncamanda.core.schedule import schedule
+from asyncamanda.core.schedule.schedule import ScheduleKind, ScheduleTarget
 from asyncamanda.errors import ConfigurationError
 
 BOOTED = Path("/run/systemd/system")  # sd_booted(3)

@@ -21,9 +21,8 @@ from asyncamanda.client.schedule.record import (
 from asyncamanda.client.start.settings import find_handoff
 from asyncamanda.config.client import SYSTEM_FILE, ClientConfig
 from asyncamanda.core.amanda.client_conf import ARGV, parse_client_conf
-from asyncamanda.core.schedule import cron as schedule
-from asyncamanda.core.schedule import systemd as units
-from asyncamanda.core.schedule.cron import ScheduleFile, ScheduleKind, ScheduleTarget
+from asyncamanda.core.schedule import schedule, systemd
+from asyncamanda.core.schedule.schedule import ScheduleFile, ScheduleKind, ScheduleTarget
 from asyncamanda.core.schedule.systemd import Starts
 from asyncamanda.errors import ConfigurationError, RefusedError
 from asyncamanda.system.account import find_user
@@ -226,9 +225,9 @@ def _is_enabled(commands: Commands, machine: ScheduleTarget) -> bool:
     if not commands:
         return True
     # one at a time: of several, is-enabled is content with one (systemctl(1))
-    wanted = [("is-enabled", units.TIMER), ("is-enabled", units.NUDGE)]
+    wanted = [("is-enabled", systemd.TIMER), ("is-enabled", systemd.NUDGE)]
     if machine.is_booted_by_systemd:
-        wanted.append(("is-active", units.TIMER))
+        wanted.append(("is-active", systemd.TIMER))
     asked = (["systemctl", verb, "--quiet", unit] for verb, unit in wanted)
     return all(
         subprocess.run(argv, capture_output=True, check=False).returncode == 0 for argv in asked

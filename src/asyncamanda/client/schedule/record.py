@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asyncamanda import quick
-from asyncamanda.core.schedule.cron import ScheduleKind, is_ours, read_block
+from asyncamanda.core.schedule.schedule import ScheduleKind, is_ours, read_block
 from asyncamanda.core.values.foreign import parse_json
 from asyncamanda.errors import BadDataError, RefusedError
 from asyncamanda.system.files import sync_folder, write_whole

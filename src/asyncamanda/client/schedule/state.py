@@ -7,9 +7,8 @@ from pathlib import Path
 
 from asyncamanda.client.schedule.machine import BOOTED, find_program
 from asyncamanda.client.schedule.record import WrittenFile, hash_text, read_own, read_record
-from asyncamanda.core.schedule import cron as schedule
-from asyncamanda.core.schedule import systemd as units
-from asyncamanda.core.schedule.cron import ScheduleKind
+from asyncamanda.core.schedule import schedule, systemd
+from asyncamanda.core.schedule.schedule import ScheduleKind
 from asyncamanda.errors import AsyncamandaError
 from asyncamanda.system.processes import iterate_processes
 
@@ -62,7 +61,7 @@ def _differs(entry: WrittenFile) -> bool:
 
 def _is_active(kind: ScheduleKind, files: tuple[Path, ...]) -> bool | None:
     if kind is ScheduleKind.SYSTEMD:
-        said = _ask_systemd("is-active", units.TIMER)
+        said = _ask_systemd("is-active", systemd.TIMER)
         return None if said is None else said == "active"
     if Path(schedule.CRON_FILE) not in files:
         return None  # anacron is no daemon
@@ -71,7 +70,7 @@ def _is_active(kind: ScheduleKind, files: tuple[Path, ...]) -> bool | None:
 
 def _read_next() -> datetime | None:
     said = _ask_systemd(
-        "show", units.TIMER, "--property=NextElapseUSecRealtime", "--value", "--timestamp=unix"
+        "show", systemd.TIMER, "--property=NextElapseUSecRealtime", "--value", "--timestamp=unix"
     )
     try:
         return datetime.fromtimestamp(int((said or "").removeprefix("@")), UTC)

@@ -12,19 +12,27 @@ from pathlib import Path
 from asyncamanda import quick
 from asyncamanda.client.start.folders import make_for_user, state_for, summary_for
 from asyncamanda.client.start.narrator import StartNarrator
-from asyncamanda.config import client as config
+from asyncamanda.config.client import (
+    SYSTEM_FILE,
+    NotifySettings,
+    candidate_files,
+    default_stale_after,
+    is_own,
+    load_client_config,
+    refuse_others,
+)
 from asyncamanda.core.agent.classic import ClassicArguments
 from asyncamanda.core.agent.starting import Patience
 from asyncamanda.core.conditions.judge import Conditions, Pause
 from asyncamanda.core.model import DiskRule, Policy
-from asyncamanda.core.ssh import argv as sshargv
+from asyncamanda.core.ssh import argv
 from asyncamanda.core.ssh.argv import SshOptions, Target
 from asyncamanda.core.values import interval
 from asyncamanda.errors import ConfigurationError, RefusedError, UsageError
 from asyncamanda.system.account import become_user, find_user
 
 RETRY_WITHIN = timedelta(hours=1)  # in the classic form
-NOBODY = config.NotifySettings(desktop=False)  # whom the classic form tells
+NOBODY = NotifySettings(desktop=False)  # whom the classic form tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +73,7 @@ class Plan:
     reconnect_for: timedelta = timedelta(minutes=2)
     amandad: Path | None = None
     moments: Moments | None = None
-    notify: config.NotifySettings = NOBODY
+    notify: NotifySettings = NOBODY
     summary: Path | None = None
 
     @property
@@ -91,9 +99,9 @@ def plan_classic(arguments: ClassicArguments) -> Plan:
             f"allowed: {interval.ALLOWED}",
         ) from error
     try:
-        target = sshargv.parse_target(arguments.host)
+        target = argv.parse_target(arguments.host)
     except ValueError as error:
-        raise UsageError("bad-host", f"--host: {error}", f"allowed: {sshargv.ALLOWED}") from error
+        raise UsageError("bad-host", f"--host: {error}", f"allowed: {argv.ALLOWED}") from error
     identity = repr((str(target), arguments.command, os.path.abspath(arguments.amandates)))  # noqa: PTH100
     return Plan(
         target=target,
@@ -101,7 +109,7 @@ def plan_classic(arguments: ClassicArguments) -> Plan:
         policy=Policy(
             interval=span,
             watch=DiskRule.NEWEST,
-            stale_after=config.default_stale_after(span),
+            stale_after=default_stale_after(span),
         ),
         options=SshOptions(key=arguments.key),
         amandates=Path(arguments.amandates).absolute(),
@@ -116,8 +124,8 @@ def plan_configured(named: str | None, *, to_write: bool = False) -> Plan:
     NotYoursError if this user may not read the file or the agent's memory, or (`to_write`) may
     not write the memory.
     """
-    candidates = config.candidate_files(dict(os.environ), named)
-    path, settings = config.load_client_config(candidates)
+    candidates = candidate_files(dict(os.environ), named)
+    path, settings = load_client_config(candidates)
     state = state_for(path)
     if os.geteuid() == 0:
         make_for_user(state, settings.user)
@@ -153,7 +161,7 @@ def find_handoff(named: str | None) -> tuple[Path, int]:
 
     This process stays root's. Raises ConfigurationError as plan_configured() does.
     """
-    path, settings = config.load_client_config(config.candidate_files(dict(os.environ), named))
+    path, settings = load_client_config(candidate_files(dict(os.environ), named))
     return state_for(path), find_user(settings.user).pw_uid
 
 
@@ -162,18 +170,18 @@ def find_summary(named: str | None) -> Path | None:
 
     That is the one which this user may not read: None if it is this user's own.
     """
-    for path in config.candidate_files(dict(os.environ), named):
-        if config.is_own(path):
+    for path in candidate_files(dict(os.environ), named):
+        if is_own(path):
             return None
         with suppress(OSError):  # in a home that is somebody else's
             if path.exists():
                 return summary_for(path)
-    return summary_for(config.SYSTEM_FILE)
+    return summary_for(SYSTEM_FILE)
 
 
 def may_remember(named: str | None) -> bool:
     """Return whether this process may write what the configuration's starts remember."""
-    for path in config.candidate_files(dict(os.environ), named):
+    for path in candidate_files(dict(os.environ), named):
         with suppress(OSError):  # in a home that is somebody else's
             if path.exists():
                 return os.access(state_for(path), os.W_OK)
@@ -196,7 +204,7 @@ def _refuse_closed(folder: Path, wanted: int) -> None:
     except OSError:  # what lies above it is closed
         pass
     if not os.access(folder, wanted):
-        raise config.refuse_others(folder)
+        raise refuse_others(folder)
 
 
 def _expand(path: Path | None) -> str | None:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from asyncamanda.client.notify import channels as telling
+from asyncamanda.client.notify import channels
 from asyncamanda.client.notify.channels import Metrics
 from asyncamanda.client.start.settings import Plan
 from asyncamanda.client.state.assessment import Assessment
@@ -247,7 +247,7 @@ def _time_or_none(value: object) -> datetime | None:
 def show_standing(plan: Plan, look: Assessment) -> None:
     """Write down how the backup stands: for everybody here, and for Prometheus if wanted."""
     leave_summary(plan, look)
-    telling.write_textfile(plan.notify, _standing(look))
+    channels.write_textfile(plan.notify, _standing(look))
 
 
 def _standing(look: Assessment) -> Metrics:

@@ -9,7 +9,7 @@ from asyncamanda.errors import AsyncamandaError, Exit, LaterError, RefusedError
 from asyncamanda.server.background.log import close_diary, open_diary
 from asyncamanda.server.background.tasks import write_trouble
 from asyncamanda.server.enrol.registry import Registry, registry_path
-from asyncamanda.server.gate import ipc as switchboard
+from asyncamanda.server.gate import ipc
 from asyncamanda.server.gate.start_dispatcher import HELD
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.locks import Held, hold_lock
@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     Raises LaterError if another dispatcher runs; one that a gate started just ends then. Such a one
     says on stdout, to the gate, why it ends.
     """
-    open_diary(Path(switchboard.STATE, "dispatcher.log") if arguments.on_demand else None)
+    open_diary(Path(ipc.STATE, "dispatcher.log") if arguments.on_demand else None)
     try:
         return _serve(arguments)
     except AsyncamandaError as error:
@@ -55,7 +55,7 @@ def _serve(arguments: argparse.Namespace) -> Exit:
 def _lock(stack: ExitStack, *, is_on_demand: bool) -> bool:
     """Lock out other dispatchers until `stack` ends; return False if a wanted one is running."""
     try:
-        lock = hold_lock(Path(switchboard.STATE, "dispatcher.lock"), read_clock())
+        lock = hold_lock(Path(ipc.STATE, "dispatcher.lock"), read_clock())
         stack.enter_context(lock)
     except Held as held:
         if is_on_demand:
@@ -68,7 +68,7 @@ def _lock(stack: ExitStack, *, is_on_demand: bool) -> bool:
     except OSError as error:
         raise RefusedError(
             "state-not-writable",
-            f"{switchboard.STATE} cannot be used: {error.strerror}",
+            f"{ipc.STATE} cannot be used: {error.strerror}",
             "as root, `asyncamanda server setup` creates it",
         ) from error
     return True

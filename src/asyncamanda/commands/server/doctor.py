@@ -29,7 +29,7 @@ from asyncamanda.report.doctor import (
 )
 from asyncamanda.report.json import render_json
 from asyncamanda.report.narrator import write_line
-from asyncamanda.server.amanda import commands as amanda
+from asyncamanda.server.amanda import commands
 from asyncamanda.server.enrol import doctor
 from asyncamanda.server.enrol.registry import Enrolled, read_registry, registry_path
 from asyncamanda.system.clock import now as read_clock
@@ -50,7 +50,7 @@ class ServerExamination:
         self._wait = wait
         self._enrolled = enrolled
         self.own = [entry for entry in enrolled if entry.client == client]
-        self.answer: amanda.Answer | None = None
+        self.answer: commands.Answer | None = None
 
     def checks(self) -> Iterator[Check]:
         """Yield each check as soon as it is made. Raises what options.ask_dispatcher() raises."""
@@ -84,7 +84,7 @@ class ServerExamination:
             yield _skipped("amcheck", "not run: the client is not connected")
         else:
             patience = doctor.patience(self._config.grace)
-            self.answer = asyncio.run(amanda.ask(doctor.plan_amcheck(entry), patience))
+            self.answer = asyncio.run(commands.ask(doctor.plan_amcheck(entry), patience))
             yield doctor.check_answer(client, self.answer)
 
     def _read_machine(self) -> Machine | None:

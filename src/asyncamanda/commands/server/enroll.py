@@ -21,7 +21,7 @@ from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import Exit, RefusedError, UsageError
 from asyncamanda.report.json import render_json
 from asyncamanda.report.text import name_disks
-from asyncamanda.server.amanda import commands as amanda
+from asyncamanda.server.amanda import commands
 from asyncamanda.server.enrol.disklist import (
     DUMPTYPE,
     add_dles,
@@ -172,7 +172,7 @@ def _find_disks(entry: Enrolled) -> tuple[list[str], str]:
     """Return the client's disks in the disklist, and what is wrong with them, if anything."""
     argv = ["amadmin", entry.amanda_config, "dles"]
     try:
-        answer = asyncio.run(amanda.ask(argv))
+        answer = asyncio.run(commands.ask(argv))
     except OSError as error:
         return [], f"{argv[0]} cannot be run: {error.strerror}"
     if answer.status != 0:

@@ -24,7 +24,7 @@ from asyncamanda.errors import (
 )
 from asyncamanda.report.json import render_json
 from asyncamanda.server.enrol.newconfig import AMANDA_FOLDER
-from asyncamanda.server.gate import ipc as switchboard
+from asyncamanda.server.gate import ipc
 from asyncamanda.server.gate.start_dispatcher import NoDispatcher, fetch_dispatcher
 from asyncamanda.system.clock import now as read_clock
 
@@ -96,7 +96,7 @@ def _ask_for_flush(name: str, config: ServerConfig) -> str:
             raise LaterError(
                 "amanda-config-not-opened",
                 f"the dispatcher has not opened {name} within {OPENS_WITHIN.seconds} s",
-                f"{switchboard.STATE}/dispatcher.log says why; does `amcheck -s {name}` pass?",
+                f"{ipc.STATE}/dispatcher.log says why; does `amcheck -s {name}` pass?",
             )
         time.sleep(POLL)
 
@@ -105,17 +105,17 @@ def _start_dispatcher(config: ServerConfig) -> None:
     try:
         line = fetch_dispatcher()
     except PermissionError as error:
-        raise refuse_stranger(switchboard.STATE, config.user) from error
+        raise refuse_stranger(ipc.STATE, config.user) from error
     except OSError as error:
         raise RefusedError(
             "state-not-writable",
-            f"{switchboard.STATE} cannot be used: {error.strerror}",
+            f"{ipc.STATE} cannot be used: {error.strerror}",
             "as root, `asyncamanda server setup` creates it",
         ) from error
     except NoDispatcher as error:
         raise LaterError(
             "dispatcher-not-started",
             error.reason,
-            f"{switchboard.STATE}/dispatcher.log may say more",
+            f"{ipc.STATE}/dispatcher.log may say more",
         ) from error
     line.close()

@@ -14,7 +14,7 @@ from asyncamanda.core.values.foreign import parse_json
 from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import BadDataError, LaterError, ProtocolError, RefusedError
 from asyncamanda.report.narrator import write_line
-from asyncamanda.server.gate import ipc as switchboard
+from asyncamanda.server.gate import ipc
 from asyncamanda.system.account import become_user
 
 if TYPE_CHECKING:
@@ -78,15 +78,15 @@ def ask_dispatcher(user: str, *words: str) -> dict[str, Any] | None:
     does not answer, ProtocolError if its answer is invalid.
     """
     try:
-        text = switchboard.ask_dispatcher(*words)
+        text = ipc.ask_dispatcher(*words)
         answer = None if text is None else parse_json(text)
     except PermissionError as error:
-        raise refuse_stranger(switchboard.STATE, user) from error
+        raise refuse_stranger(ipc.STATE, user) from error
     except OSError as error:
         raise LaterError(
             "dispatcher-silent",
             f"the dispatcher does not answer: {error}",
-            f"{switchboard.STATE}/dispatcher.log may say why; try again in a moment",
+            f"{ipc.STATE}/dispatcher.log may say why; try again in a moment",
         ) from error
     except ValueError as error:
         raise not_understood() from error
@@ -148,7 +148,7 @@ def end_sessions(client: str) -> int:
     If that fails, a warning says so.
     """
     try:
-        answer = switchboard.ask_dispatcher("drop", client)
+        answer = ipc.ask_dispatcher("drop", client)
         ended = parse_json(answer)["dropped"] if answer else 0
     except (OSError, ValueError, KeyError) as error:
         warn(f"the dispatcher did not end the connections of {client}: {error}")

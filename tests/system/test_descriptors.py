@@ -19,7 +19,7 @@ from asyncamanda.core.protocol.authority import Identity
 from asyncamanda.core.ssh.publickey import PublicKey
 from asyncamanda.errors import ConfigurationError, LaterError
 from asyncamanda.server.background.tasks import Background
-from asyncamanda.server.dispatch import amanda_config as site_module
+from asyncamanda.server.dispatch import amanda_config as amanda_config_module
 from asyncamanda.server.dispatch.amanda_config import Site
 from asyncamanda.server.enrol.registry import Enrolled, Registry, enroll
 from asyncamanda.server.ledger.access import LedgerAccess
@@ -99,7 +99,7 @@ def test_a_configuration_that_takes_long_to_read_is_read_once(
     """A hello asks for it several times; a disklist of a megabyte took longer than that lasts."""
     readings: list[datetime] = []
     began = now()
-    monkeypatch.setattr(site_module, "read_clock", lambda: began + len(readings) * MINUTE)
+    monkeypatch.setattr(amanda_config_module, "read_clock", lambda: began + len(readings) * MINUTE)
 
     class Slow(Site):
         async def _read(self) -> None:

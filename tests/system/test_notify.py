@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.system.desktops import notify_table
 
-from asyncamanda.client.notify import channels as telling
-from asyncamanda.client.notify import mail
+from asyncamanda.client.notify import channels, mail
 from asyncamanda.client.notify.channels import Metrics, PingKind, Sent
 from asyncamanda.config.client import NotifySettings
 from asyncamanda.core.agent.alerts import AlertKind, word_alert
@@ -103,8 +102,8 @@ def set_sendmail(folder: Path, body: str) -> None:
 
 def tell(settings: NotifySettings, folder: Path, limit: float = 10) -> dict[str, Sent]:
     """Tell of a failure; return how it went by channel, the journal's aside."""
-    sent = telling.tell(settings, FAILED, folder, limit=limit)
-    return {one.channel: one for one in sent if one.channel != telling.JOURNAL}
+    sent = channels.tell(settings, FAILED, folder, limit=limit)
+    return {one.channel: one for one in sent if one.channel != channels.JOURNAL}
 
 
 def by_mail(to: str = "me@example.com") -> NotifySettings:
@@ -254,7 +253,7 @@ def test_a_file_of_urls_that_is_none(tmp_path: Path) -> None:
 def test_a_watchdog_hears_how_it_goes(receiver: Receiver, kind: PingKind, path: str) -> None:
     """With a short text; a name and a password in the URL go in a header."""
     url = receiver.url("/key?create=1", login="me:hunter%32@")
-    sent = telling.ping(NotifySettings(ping=url), kind, "went\udce9 é")
+    sent = channels.ping(NotifySettings(ping=url), kind, "went\udce9 é")
     assert sent == Sent("ping")
     ((method, called, headers, body),) = receiver.calls
     assert (method, called, body) == ("POST", path, "went\\udce9 é".encode())
@@ -270,7 +269,7 @@ def test_a_watchdog_that_says_no_is_a_problem(
 ) -> None:
     """The number is told, the URL is not."""
     receiver.status = status
-    sent = telling.ping(NotifySettings(ping=receiver.url(f"/{SECRET}")), PingKind.SUCCESS, "")
+    sent = channels.ping(NotifySettings(ping=receiver.url(f"/{SECRET}")), PingKind.SUCCESS, "")
     assert sent == Sent("ping", f"the server answered with {status}", is_mistake)
 
 
@@ -286,7 +285,7 @@ def test_a_watchdog_that_says_no_is_a_problem(
 )
 def test_a_watchdog_that_is_not_there_is_a_problem(url: str, words: str) -> None:
     """Whatever is wrong with its URL, which is a secret."""
-    sent = telling.ping(NotifySettings(ping=url), PingKind.FAILURE, "")
+    sent = channels.ping(NotifySettings(ping=url), PingKind.FAILURE, "")
     assert sent
     assert words in str(sent.problem)
     assert SECRET not in repr(sent)
@@ -294,7 +293,7 @@ def test_a_watchdog_that_is_not_there_is_a_problem(url: str, words: str) -> None
 
 def test_without_a_watchdog_nobody_is_pinged() -> None:
     """That is no problem."""
-    assert telling.ping(NotifySettings(), PingKind.START, "") is None
+    assert channels.ping(NotifySettings(), PingKind.START, "") is None
 
 
 # -- the time that it takes
@@ -309,7 +308,7 @@ def test_channels_that_hang_have_one_time_limit_together(
     urls = (receiver.url("/a", "json"), receiver.url("/b", "json"))
     began = time.monotonic()
     sent = tell(NotifySettings(desktop=False, mail="root", urls=urls), tmp_path, SHORT)
-    ping = telling.ping(NotifySettings(ping=receiver.url("/c")), PingKind.START, "", SHORT)
+    ping = channels.ping(NotifySettings(ping=receiver.url("/c")), PingKind.START, "", SHORT)
     assert time.monotonic() - began < 2 * (SHORT + 1) + 1
     assert sent["mail"] == Sent("mail")
     assert sent["json"].problem == sent["json 2"].problem == "no end within 0.5 seconds"
@@ -335,7 +334,7 @@ def test_a_channel_that_could_not_be_told_is_told_by_the_next_start(
         (200, Outcome.BACKED_UP),
     ):
         receiver.status = status
-        told, _ = telling.tell_change(
+        told, _ = channels.tell_change(
             settings,
             told,
             outcome=outcome,
@@ -362,7 +361,7 @@ def test_the_text_file_is_replaced_whole(tmp_path: Path) -> None:
     path = tmp_path / "asyncamanda.prom"
     path.write_text("old\n")
     standing = Metrics(NOW, {"/home": NOW})
-    assert telling.write_textfile(NotifySettings(textfile=path), standing) == Sent("textfile")
+    assert channels.write_textfile(NotifySettings(textfile=path), standing) == Sent("textfile")
     assert f'{{disk="/home"}} {NOW.timestamp()!r}\n' in path.read_text()
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
@@ -374,10 +373,10 @@ def test_a_text_file_that_nobody_would_read_is_a_problem(tmp_path: Path) -> None
         (tmp_path / "asyncamanda.txt", "*.prom"),
         (tmp_path / "none" / "a.prom", "No such file"),
     ):
-        sent = telling.write_textfile(NotifySettings(textfile=path), Metrics(NOW, {}))
+        sent = channels.write_textfile(NotifySettings(textfile=path), Metrics(NOW, {}))
         assert sent
         assert (sent.is_mistake, words in str(sent.problem)) == (True, True)
-    assert telling.write_textfile(NotifySettings(), Metrics(NOW, {})) is None
+    assert channels.write_textfile(NotifySettings(), Metrics(NOW, {})) is None
 
 
 # -- the command

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event
 
 from asyncamanda.errors import LaterError
-from asyncamanda.server.ledger import access as record_module
+from asyncamanda.server.ledger import access as access_module
 from asyncamanda.server.ledger.access import LedgerAccess
 from asyncamanda.server.ledger.ledger import Ledger
 
@@ -69,8 +69,8 @@ def test_who_waits_for_room_is_told_after_a_while(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With SQLite's own words; and what was not written is not there."""
-    monkeypatch.setattr(record_module, "BROKEN_FOR", timedelta(seconds=0.1))
-    monkeypatch.setattr(record_module, "WAITED", timedelta(seconds=0.1))
+    monkeypatch.setattr(access_module, "BROKEN_FOR", timedelta(seconds=0.1))
+    monkeypatch.setattr(access_module, "WAITED", timedelta(seconds=0.1))
     fill(ledger)
 
     async def wait() -> None:

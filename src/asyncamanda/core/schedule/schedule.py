@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from asyncamanda.core.conditions.inhibit import INHIBIT_ACTIONS
-from asyncamanda.core.schedule import systemd as units
+from asyncamanda.core.schedule import systemd
 from asyncamanda.core.schedule.systemd import MARK, Starts
 
 ANACRONTAB = "/etc/anacrontab"
@@ -65,15 +65,15 @@ def render_schedule(
 def _files(kind: ScheduleKind, starts: Starts, machine: ScheduleTarget) -> Iterator[ScheduleFile]:
     match kind:
         case ScheduleKind.SYSTEMD:
-            yield ScheduleFile(units.SERVICE_FILE, units.render_service(starts))
-            yield ScheduleFile(units.TIMER_FILE, units.render_timer())
-            yield ScheduleFile(units.NUDGE_FILE, units.render_nudge(starts))
+            yield ScheduleFile(systemd.SERVICE_FILE, systemd.render_service(starts))
+            yield ScheduleFile(systemd.TIMER_FILE, systemd.render_timer())
+            yield ScheduleFile(systemd.NUDGE_FILE, systemd.render_nudge(starts))
         case ScheduleKind.ANACRON:
             yield ScheduleFile(ANACRONTAB, f"1 10 asyncamanda {_run(starts)}\n", is_block=True)
     if kind is ScheduleKind.CRON or (kind is ScheduleKind.ANACRON and machine.has_cron):
         yield ScheduleFile(CRON_FILE, _render_cron(starts, machine.name))
     if machine.has_network_manager:
-        nudge = f"exec systemctl start --no-block {units.NUDGE}"
+        nudge = f"exec systemctl start --no-block {systemd.NUDGE}"
         if kind is not ScheduleKind.SYSTEMD:
             command = shlex.join([*starts.program, "run", "--nudged", *starts.options])
             nudge = f"setsid {command} </dev/null >/dev/null 2>&1 &"
@@ -85,7 +85,7 @@ def _files(kind: ScheduleKind, starts: Starts, machine: ScheduleTarget) -> Itera
 def _run(starts: Starts) -> str:
     """Return the shell's command: a run, and then what it left for desktops."""
     run = shlex.join([*starts.program, "run", *starts.options])
-    return f"{run}; {units.render_desktop_hook(starts)}"
+    return f"{run}; {systemd.render_desktop_hook(starts)}"
 
 
 def _render_cron(starts: Starts, machine: str) -> str:
@@ -135,11 +135,11 @@ def plan_enable(kind: ScheduleKind, machine: ScheduleTarget) -> tuple[tuple[str,
     if kind is not ScheduleKind.SYSTEMD:
         return ()  # cron and anacron look by themselves
     if not machine.is_booted_by_systemd:  # an image that is being made: links are all it needs
-        return (("systemctl", "enable", units.TIMER, units.NUDGE),)
+        return (("systemctl", "enable", systemd.TIMER, systemd.NUDGE),)
     return (
         ("systemctl", "daemon-reload"),
-        ("systemctl", "enable", units.NUDGE),
-        ("systemctl", "enable", "--now", units.TIMER),
+        ("systemctl", "enable", systemd.NUDGE),
+        ("systemctl", "enable", "--now", systemd.TIMER),
     )
 
 
@@ -150,10 +150,10 @@ def plan_disable(present: tuple[str, ...], machine: ScheduleTarget) -> tuple[tup
     """
     now = ("--now",) if machine.is_booted_by_systemd else ()
     commands = []
-    if units.TIMER_FILE in present:
-        commands.append(("systemctl", "disable", *now, units.TIMER))
-    if units.NUDGE_FILE in present:
-        commands.append(("systemctl", "disable", units.NUDGE))
+    if systemd.TIMER_FILE in present:
+        commands.append(("systemctl", "disable", *now, systemd.TIMER))
+    if systemd.NUDGE_FILE in present:
+        commands.append(("systemctl", "disable", systemd.NUDGE))
     return tuple(commands)
 
 

@@ -17,7 +17,7 @@ from tests.system.amandafiles import AmandaFiles
 from asyncamanda.core.amanda.runlog import RunLog, parse_run_log
 from asyncamanda.core.dispatch.records import ProtectionKind, RunEnd, RunKind, RunRow
 from asyncamanda.core.model import DleVerdict, DumpState
-from asyncamanda.server.ledger import log_import as intake
+from asyncamanda.server.ledger import log_import
 from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.server.ledger.log_import import scan_logs, take_in_all
 from asyncamanda.system.clock import parse_local_stamp
@@ -136,7 +136,7 @@ def test_a_log_that_nobody_can_take_in_is_set_aside(
             raise ZeroDivisionError("a bug")
         return parse_run_log(text, *more)
 
-    monkeypatch.setattr(intake, "parse_run_log", stumble)
+    monkeypatch.setattr(log_import, "parse_run_log", stumble)
     aside: set[str] = set()
     said = [list(take_in_all(ledger, files.settings, gone, NEW_YEAR, aside=aside)) for _ in "12"]
     assert "is set aside because it cannot be imported: ZeroDivisionError('a bug')" in said[0][0]

@@ -157,7 +157,7 @@ import asyncio, subprocess, sys
 from pathlib import Path
 from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.dispatch.records import RunKind, RunRow
-from asyncamanda.server.background import threads as apart
+from asyncamanda.server.background import threads
 from asyncamanda.server.amanda.commands import Settings
 from asyncamanda.server.background.tasks import Background
 from asyncamanda.server.dispatch.batches import Batches
@@ -171,7 +171,7 @@ from asyncamanda.server.dispatch.amanda_config import Site
 from asyncamanda.system.clock import now
 from asyncamanda.system.processes import read_process
 
-apart.WITHIN = 0.2
+threads.WITHIN = 0.2
 logs, holding, stamp = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 amdump = subprocess.Popen(["cat"], stdin=subprocess.PIPE, start_new_session=True)
 started = read_process(amdump.pid).started

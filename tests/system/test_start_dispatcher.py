@@ -238,9 +238,9 @@ def test_a_dispatcher_that_works_is_left_alone(gates: Gates) -> None:
 
 
 END_STUCK = """
-from asyncamanda.server.gate import stuck_dispatcher as stuck
-stuck.is_still = lambda: True
-print(repr(stuck.end_stuck()))
+from asyncamanda.server.gate import stuck_dispatcher
+stuck_dispatcher.is_still = lambda: True
+print(repr(stuck_dispatcher.end_stuck()))
 """
 
 

@@ -18,7 +18,7 @@ from tests.system.relays import (
 )
 from tests.system.watching import count_descriptors
 
-from asyncamanda.server.gate import ipc as switchboard
+from asyncamanda.server.gate import ipc
 from asyncamanda.server.relay.open_streams import STOPPED_WITHIN, VOUCH_EVERY
 
 
@@ -189,7 +189,7 @@ def test_a_client_that_is_not_greeted_yet_is_told_its_streams_life(ground: Groun
     """Its hello may stand behind megabytes of dump."""
     line = ground.admit()
     stream = ground.take_over()
-    stream.end.send(switchboard.pack("alive"))
+    stream.end.send(ipc.pack("alive"))
     ground.until(lambda: line.lives, "the line is taken for heard")
 
 
@@ -199,7 +199,7 @@ def test_bytes_of_a_stream_are_a_sign_of_life(ground: Ground) -> None:
     elsewhere, tablet = ground.arrive(connection=OTHER_SSHD), ground.arrive(TABLET)
     line.on_life = lambda: ground.leave(line, is_lost=True)
     stream = ground.take_over()
-    stream.end.send(switchboard.pack("alive"))
+    stream.end.send(ipc.pack("alive"))
     ground.until(lambda: older.lives, "the line is taken for heard")
     assert (line.lives, older.lives, elsewhere.lives, tablet.lives) == (1, 1, 0, 0)
     assert ground.relay.is_busy

@@ -15,7 +15,7 @@ import pytest
 from asyncamanda.errors import LaterError
 from asyncamanda.server.amanda.commands import Settings
 from asyncamanda.server.amanda.run import held_bytes
-from asyncamanda.server.background import threads as apart_module
+from asyncamanda.server.background import threads
 from asyncamanda.server.background.threads import apart, apart_at_last
 
 T = TypeVar("T")
@@ -23,8 +23,8 @@ T = TypeVar("T")
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(apart_module, "WITHIN", 0.2)
-    monkeypatch.setattr(apart_module, "AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr(threads, "WITHIN", 0.2)
+    monkeypatch.setattr(threads, "AGAIN_SECONDS", 0.05)
 
 
 def run(doing: Coroutine[Any, Any, T]) -> T:
@@ -63,11 +63,11 @@ def test_what_hangs_is_given_up_named_and_not_asked_again() -> None:
 HANGING = """
 import asyncio, sys, time
 from asyncamanda.errors import LaterError
-from asyncamanda.server.background import threads as apart
-apart.WITHIN = 0.2
+from asyncamanda.server.background import threads
+threads.WITHIN = 0.2
 async def main():
     try:
-        await apart.apart("x", lambda: time.sleep(60))
+        await threads.apart("x", lambda: time.sleep(60))
     except LaterError:
         print("given up", flush=True)
 asyncio.run(main())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncamanda.server.gate import ipc as switchboard
+from asyncamanda.server.gate import ipc
 from asyncamanda.server.gate.ipc import ask_dispatcher, call_dispatcher, pack, unpack
 
 NOBODY = 65534
@@ -20,7 +20,7 @@ NOBODY = 65534
 @pytest.fixture
 def state(tmp_path: Path) -> str:
     """A state folder with a place for the socket."""
-    switchboard.make_runtime_folder(str(tmp_path))
+    ipc.make_runtime_folder(str(tmp_path))
     return str(tmp_path)
 
 
@@ -28,13 +28,13 @@ def state(tmp_path: Path) -> str:
 def dispatcher(state: str, answer: Callable[[socket.socket, list[str]], None]) -> Iterator[None]:
     """Have somebody listen, for one caller."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-        listener.bind(switchboard.socket_path(state))
+        listener.bind(ipc.socket_path(state))
         listener.listen()
 
         def serve() -> None:
             caller, _ = listener.accept()
             with caller:
-                answer(caller, unpack(caller.recv(switchboard.LARGEST)))
+                answer(caller, unpack(caller.recv(ipc.LARGEST)))
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
@@ -44,7 +44,7 @@ def dispatcher(state: str, answer: Callable[[socket.socket, list[str]], None]) -
 
 def test_the_folder_is_the_owners_alone(state: str) -> None:
     """And it may be there already."""
-    switchboard.make_runtime_folder(state)
+    ipc.make_runtime_folder(state)
     assert Path(state, "run").stat().st_mode & 0o777 == 0o700
 
 
@@ -59,14 +59,14 @@ def test_where_nobody_listens_there_is_no_answer(state: str) -> None:
     assert ask_dispatcher("view", state=state) is None
     assert ask_dispatcher("view", state=f"{state}/missing") is None
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as dead:
-        dead.bind(switchboard.socket_path(state))
-    assert Path(switchboard.socket_path(state)).exists()
+        dead.bind(ipc.socket_path(state))
+    assert Path(ipc.socket_path(state)).exists()
     assert call_dispatcher(state) is None
 
 
 def test_a_long_answer_is_heard_to_its_end(state: str) -> None:
     """In as many packets as it takes, though a character is cut in two."""
-    text = "é" * 3 * switchboard.LARGEST
+    text = "é" * 3 * ipc.LARGEST
 
     def answer(caller: socket.socket, words: list[str]) -> None:
         raw = f"{' '.join(words)} {text}".encode()
@@ -81,7 +81,7 @@ def test_a_dispatcher_that_says_nothing_is_not_waited_for(
     state: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may hang; whoever asks is told."""
-    monkeypatch.setattr(switchboard, "ANSWER_WITHIN", 0.2)
+    monkeypatch.setattr(ipc, "ANSWER_WITHIN", 0.2)
     asked = threading.Event()
 
     def hang(_caller: socket.socket, _words: list[str]) -> None:
@@ -96,7 +96,7 @@ def test_a_dispatcher_that_says_nothing_is_not_waited_for(
 def test_a_stranger_is_told_that_the_folder_is_closed(tmp_path: Path) -> None:
     """Which is not the same as that nobody listens."""
     state = tmp_path / "server"
-    switchboard.make_runtime_folder(str(state))
+    ipc.make_runtime_folder(str(state))
     source = (
         "import os, sys\n"
         "from asyncamanda.server.gate.ipc import ask_dispatcher\n"
