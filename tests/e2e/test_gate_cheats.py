@@ -482,7 +482,7 @@ def test_victim_is_served_whatever_the_thief_does(office: Office, thief: Thief) 
 
 # -- at the server itself
 
-_KNOCK = f"""
+_PROBE = f"""
 import socket, sys
 with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as caller:
     caller.connect("{SOCKET}")
@@ -513,8 +513,8 @@ def test_other_users_of_the_server_reach_nothing(office: Office, stranger: list[
     assert gate.returncode == LATER
     assert json.loads(gate.stdout)["type"] == "later"
     assert "Permission denied" in gate.stderr
-    knock = office.server.run([*stranger, "python3", "-c", _KNOCK], check=False)
-    assert knock.stderr.endswith("PermissionError: [Errno 13] Permission denied\n")
+    probe = office.server.run([*stranger, "python3", "-c", _PROBE], check=False)
+    assert probe.stderr.endswith("PermissionError: [Errno 13] Permission denied\n")
     assert victim.end(BYE)[0] == 0
 
 
@@ -527,9 +527,9 @@ def test_dispatcher_does_not_trust_the_folder_alone(office: Office) -> None:
         assert found.stdout == f"backup {mode}\n"
     office.server.run(["chmod", "0777", *opened])
     try:
-        argv = [*_STRANGERS["another user"], "python3", "-c", _KNOCK]
-        knock = office.server.run(argv, check=False)
-        assert json.loads(knock.stdout) == {"error": "not for you"}
+        argv = [*_STRANGERS["another user"], "python3", "-c", _PROBE]
+        probe = office.server.run(argv, check=False)
+        assert json.loads(probe.stdout) == {"error": "not for you"}
         assert office.connected() == ["victim"]
     finally:
         for place, mode in opened.items():

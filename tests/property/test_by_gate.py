@@ -9,7 +9,7 @@ from tests.property.strategies import NOW, few_names, levels, moments, policies
 
 from asyncamanda.core.agent.by_command import BackedUp
 from asyncamanda.core.agent.by_gate import (
-    decide_served,
+    decide_by_gate,
     heed_welcome,
     judge_finished,
     shift_clock,
@@ -63,7 +63,7 @@ def test_nothing_is_fresh_that_the_server_has_not_confirmed(
 ) -> None:
     """Whatever was remembered before, each disk that is fresh has its word."""
     before = Memory(since=NOW, confirmed={"/": DumpRecord("/", 0, NOW)})
-    decision = decide_served(heed_welcome(before, welcome(states, NOW), NOW), policy, (), NOW)
+    decision = decide_by_gate(heed_welcome(before, welcome(states, NOW), NOW), policy, (), NOW)
     said = {dle.disk: dle.confirmed_at for dle in states}
     for verdict in decision.disks:
         if verdict.fresh_until:
@@ -81,7 +81,7 @@ def test_what_is_parked_is_never_due(
     """Nor wanted, nor fresh; and it changes nothing for the others."""
     parked = {dle.disk for dle in states if dle.is_parked}
     memory = heed_welcome(Memory(since=NOW), welcome(states, NOW), NOW)
-    decision = decide_served(memory, policy, (), now)
+    decision = decide_by_gate(memory, policy, (), now)
     forced = force_due(decision, policy)
     assert not parked & {*decision.wanted, *forced.wanted}
     for verdict in decision.disks:
@@ -90,7 +90,7 @@ def test_what_is_parked_is_never_due(
     others = tuple(dle for dle in states if not dle.is_parked)
     if others and not parked & {*policy.disks}:
         without = heed_welcome(Memory(since=NOW), welcome(others, NOW), NOW)
-        alone = decide_served(without, policy, (), now)
+        alone = decide_by_gate(without, policy, (), now)
         assert (type(alone), alone.wanted) == (type(decision), decision.wanted)
         assert alone.last_at == decision.last_at
 
@@ -102,7 +102,7 @@ def test_amandates_never_changes_the_verdict(
     """It is shown, and no more."""
     memory = heed_welcome(Memory(since=NOW), welcome(states, NOW), NOW - timedelta(hours=1))
     hints = tuple(Disk(name, DumpRecord(name, 0, at)) for name, at in hinted)
-    plain, shown = (decide_served(memory, policy, each, NOW) for each in ((), hints))
+    plain, shown = (decide_by_gate(memory, policy, each, NOW) for each in ((), hints))
     assert (type(plain), plain.wanted) == (type(shown), shown.wanted)
     assert [v.standing for v in plain.disks] == [v.standing for v in shown.disks]
 
@@ -122,7 +122,7 @@ def test_a_clock_that_is_off_changes_no_verdict(
     assert shifted.dles == states
     ours = heed_welcome(Memory(since=NOW), welcome(states, NOW), NOW)
     theirs = heed_welcome(Memory(since=NOW), shifted, NOW)
-    assert decide_served(theirs, policy, (), NOW) == decide_served(ours, policy, (), NOW)
+    assert decide_by_gate(theirs, policy, (), NOW) == decide_by_gate(ours, policy, (), NOW)
 
 
 @given(st.lists(few_names, max_size=3, unique=True).map(tuple), ends)
@@ -160,4 +160,4 @@ def test_reconnecting_ends(patience: int, steps: list[int]) -> None:
 @given(policies)
 def test_who_never_asked_asks(policy: Policy) -> None:
     """Whatever is wanted."""
-    assert isinstance(decide_served(Memory(since=NOW), policy, (), NOW), Due)
+    assert isinstance(decide_by_gate(Memory(since=NOW), policy, (), NOW), Due)

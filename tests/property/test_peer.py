@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.property.strategies import NOW, memories, peers, policies, texts
 
-from asyncamanda.core.agent.by_gate import come_back_at, contact_at, decide_served
+from asyncamanda.core.agent.by_gate import come_back_at, contact_at, decide_by_gate
 from asyncamanda.core.agent.due import Due
 from asyncamanda.core.agent.peer import be_named, own
 from asyncamanda.core.model import Memory, Peer, Policy
@@ -19,7 +19,7 @@ def test_what_another_said_is_never_fresh(memory: Memory, peer: Peer, policy: Po
     owned, differences = own(memory, peer, NOW)
     assert owned.peer
     if memory.peer and differences:
-        assert isinstance(decide_served(owned, policy, (), NOW), Due)
+        assert isinstance(decide_by_gate(owned, policy, (), NOW), Due)
         assert contact_at(owned, NOW) <= NOW
         assert come_back_at(owned, NOW) is None
         assert (owned.attempts, owned.confirmed, owned.dles) == ((), {}, None)

@@ -20,7 +20,7 @@ from asyncamanda.core.agent.by_command import NotBackedUp
 from asyncamanda.core.agent.by_gate import (
     come_back_at,
     conclude,
-    decide_served,
+    decide_by_gate,
     find_end,
     find_witness,
     heed_welcome,
@@ -156,7 +156,7 @@ def assert_shown(*words: str) -> None:
 def show(memory: Memory, policy: Policy, now: datetime) -> None:
     """Render all that a start shows of its memory, for people and for programs."""
     witness = find_witness(memory)
-    decision = decide_served(memory, policy, (), now)
+    decision = decide_by_gate(memory, policy, (), now)
     stale = is_stale(decision, memory.since, policy, now)
     assert_shown(
         explain_decision(decision, policy, now, witness),
@@ -206,7 +206,7 @@ def test_any_welcome_is_heeded_remembered_and_shown(
 
 def finish(memory: Memory, end: Finished, policy: Policy) -> None:
     """Judge a run, remember it and show it."""
-    decision = decide_served(memory, policy, (), NOW)
+    decision = decide_by_gate(memory, policy, (), NOW)
     for wanted in (decision.wanted, (), tuple(memory.dles or ())):
         verdict = judge_finished(wanted, end, memory.confirmed)
         attempt = conclude(verdict, NOW, NOW, end.run)

@@ -49,7 +49,7 @@ KEY = PublicKey("ssh-ed25519", "AAAAC3NzaC1lZDI1NTE5AAAAIAAA", "")
 LAPTOP = Enrolled("laptop", "daily", KEY)
 
 
-def knock(registry: Path, *words: str) -> list[list[str]]:
+def probe(registry: Path, *words: str) -> list[list[str]]:
     """Return what the dispatcher says to a process that says `words`, to the end or a pause."""
 
     async def talk() -> list[list[str]]:
@@ -76,7 +76,7 @@ def test_a_stream_of_another_dispatchers_goes_on(tmp_path: Path) -> None:
     """It is vouched for, to begin with."""
     keys = tmp_path / "authorized_keys"
     enroll(keys, LAPTOP)
-    assert knock(keys, "attached", "laptop", "daily", TOKEN) == [["well"]]
+    assert probe(keys, "attached", "laptop", "daily", TOKEN) == [["well"]]
 
 
 def test_a_token_that_nobody_gave_ends_a_process(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_token_that_nobody_gave_ends_a_process(tmp_path: Path) -> None:
     keys = tmp_path / "authorized_keys"
     enroll(keys, LAPTOP)
     why = ["no", "no stream of this client's is waited for"]
-    assert knock(keys, "attach", "laptop", "daily", TOKEN) == [why, [""]]
+    assert probe(keys, "attach", "laptop", "daily", TOKEN) == [why, [""]]
 
 
 def _revoke(keys: Path) -> None:
@@ -107,7 +107,7 @@ def test_who_may_not_come_in_any_more_carries_nothing(
     keys = tmp_path / "authorized_keys"
     enroll(keys, LAPTOP)
     change(keys)
-    assert knock(keys, word, *identity, TOKEN) == [["stop"], [""]]
+    assert probe(keys, word, *identity, TOKEN) == [["stop"], [""]]
 
 
 def test_it_goes_on_with_whom_it_knows_while_nobody_can_read_who_is_enrolled(

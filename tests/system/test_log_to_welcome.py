@@ -19,7 +19,7 @@ from tests.system.amandafiles import AmandaFiles
 
 from asyncamanda.client.state.memory import decode_memory, encode_memory
 from asyncamanda.core.agent.by_gate import (
-    decide_served,
+    decide_by_gate,
     heed_welcome,
     settle_unseen,
     shift_clock,
@@ -150,5 +150,5 @@ def _tell(ledger: Ledger, name: str, disks: list[str]) -> None:
     memory = settle_unseen(heed_welcome(Memory(since=NOW), heard, NOW), heard)
     assert decode_memory(encode_memory(memory)) == memory
     assert set(memory.confirmed) == set(confirmed)
-    decision = decide_served(memory, Policy(timedelta(days=1)), (), NOW)
+    decision = decide_by_gate(memory, Policy(timedelta(days=1)), (), NOW)
     assert {verdict.disk.name for verdict in decision.disks} == set(disks)

@@ -90,7 +90,7 @@ def test_nobody_can_read_the_password_meanwhile(rig: Rig) -> None:
     seen: set[str] = set()
     is_over = threading.Event()
 
-    def look() -> None:
+    def assessment() -> None:
         secret = SECRET.encode()
         while not is_over.is_set():
             for one in rig.processes(rig.laptop):
@@ -101,7 +101,7 @@ def test_nobody_can_read_the_password_meanwhile(rig: Rig) -> None:
                 if secret in one.environ:
                     found.add(f"environment of {line}")
 
-    watcher = threading.Thread(target=look)
+    watcher = threading.Thread(target=assessment)
     agent = rig.classic("hold; dump /home", f"carol:{SECRET}@amanda")
     watcher.start()
     try:

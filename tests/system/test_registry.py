@@ -75,7 +75,7 @@ class Desk:
         """Enroll a client for the lab's Amanda configuration."""
         return self.run("enroll", client, "--amanda-config", "daily", "--key", key, *more, **how)
 
-    def knock(self, *words: str, key: str = KEY) -> Run:
+    def probe(self, *words: str, key: str = KEY) -> Run:
         """Have the laptop connect with the key `key` alone."""
         options = ["-i", key, "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"]
         argv = ["ssh", *options, *words]
@@ -109,18 +109,18 @@ def telling(desk: Desk) -> Iterator[Desk]:
 def test_an_enrolled_key_reaches_the_gate_and_nothing_else(telling: Desk) -> None:
     """Whatever it asks for, and by whichever of ssh's ways; before, and once revoked, it cannot."""
     host = "backup@amanda"
-    assert telling.knock(host, "true").returncode == 255
+    assert telling.probe(host, "true").returncode == 255
     assert telling.enroll("phone", telling.phone).returncode == 0
     told = "gate --client phone --amanda-config daily"
     for asked in ("asyncamanda gate", "sh -c 'touch /srv/stage/mine'", "gate --client x", ""):
-        knocked = telling.knock(host, *([asked] if asked else []))
-        assert (knocked.returncode, knocked.stdout) == (0, f"{told} | {asked}\n")
+        probed = telling.probe(host, *([asked] if asked else []))
+        assert (probed.returncode, probed.stdout) == (0, f"{told} | {asked}\n")
     assert not telling.rig.has("mine")
-    assert "PTY allocation request failed" in telling.knock("-tt", host).stderr
-    assert telling.knock("-W", "localhost:22", host).returncode == 255
-    assert telling.knock("-s", host, "sftp").stdout == f"{told} | internal-sftp\n"
+    assert "PTY allocation request failed" in telling.probe("-tt", host).stderr
+    assert telling.probe("-W", "localhost:22", host).returncode == 255
+    assert telling.probe("-s", host, "sftp").stdout == f"{told} | internal-sftp\n"
     assert telling.run("revoke", "phone").returncode == 0
-    assert "Permission denied" in telling.knock(host, "true").stderr
+    assert "Permission denied" in telling.probe(host, "true").stderr
 
 
 def test_the_file_stays_the_amanda_users_and_nothing_lies_beside_it(desk: Desk) -> None:
@@ -139,7 +139,7 @@ def test_the_file_stays_the_amanda_users_and_nothing_lies_beside_it(desk: Desk) 
         assert desk.text == foreign + b"\n"
         server.path(KEYS).write_bytes(foreign)
     assert sorted(path.name for path in server.path(KEYS).parent.iterdir()) == beside
-    assert desk.knock("backup@amanda", "true", key="/var/backups/.ssh/id_ed25519").returncode == 0
+    assert desk.probe("backup@amanda", "true", key="/var/backups/.ssh/id_ed25519").returncode == 0
 
 
 def test_a_key_comes_as_a_word_a_file_or_by_stdin(desk: Desk) -> None:
@@ -191,7 +191,7 @@ def test_what_does_not_fit_is_refused(desk: Desk) -> None:
     again = desk.enroll("phone", other, "--json")
     assert (again.returncode, answer(again)["error"]) == (77, "enrolled-already")
     assert answer(desk.enroll("phone", other, "--replace", "--json"))["outcome"] == "replaced"
-    assert desk.knock("backup@amanda", "true").returncode == 255
+    assert desk.probe("backup@amanda", "true").returncode == 255
     missing = desk.run("revoke", "phones", "--json")
     assert (missing.returncode, answer(missing)["error"]) == (65, "no-such-client")
     assert "did you mean phone?" in answer(missing)["hint"]

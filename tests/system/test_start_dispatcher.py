@@ -52,7 +52,7 @@ class Gates:
         lines = stdout.splitlines()
         return gate.returncode, json.loads(lines[-1]) if lines else None, stderr
 
-    def knock(self) -> tuple[Any, float]:
+    def probe(self) -> tuple[Any, float]:
         """Return what a client is told that comes now, and after how long."""
         begun = time.monotonic()
         code, said, stderr = self.end(self.start())
@@ -145,7 +145,7 @@ def test_a_server_that_cannot_work_says_why(gates: Gates, trouble: str) -> None:
     """Within seconds; the dispatcher has ended, and its diary has it once for each try."""
     spoil, why = TROUBLES[trouble]
     spoil(gates)
-    said, seconds = gates.knock()
+    said, seconds = gates.probe()
     assert (said["type"], said["after"]) == ("later", 60)
     assert why in said["reason"]
     assert seconds < SOON
@@ -166,7 +166,7 @@ def test_gates_that_wait_together_share_the_reason(gates: Gates) -> None:
 def test_a_reason_holds_no_longer_than_the_trouble(gates: Gates) -> None:
     """Who comes after it was mended finds a dispatcher."""
     spoil_toml(gates)
-    gates.knock()
+    gates.probe()
     gates.configure("")
     gate = gates.start()
     gates.rig.until(lambda: "the dispatcher is ready" in gates.diary, "it serves")

@@ -69,7 +69,7 @@ def write(folder: Path, **files: str) -> None:
         (folder / name).write_text(f"{text}\n")
 
 
-def look(kernel: Kernel, within: float = QUICK) -> Surroundings:
+def assessment(kernel: Kernel, within: float = QUICK) -> Surroundings:
     """Return what is found, in time and with no descriptor left behind; load apart."""
     before, begun = count_descriptors(), time.monotonic()
     found = look_at_surroundings(kernel)
@@ -90,13 +90,13 @@ def power(found: Surroundings) -> tuple[bool | None, float | None]:
 
 def test_mains_and_battery_are_told_apart(desktop: Desktop, kernel: Kernel) -> None:
     """With the level, as it changes; the kernel's word does not count."""
-    assert power(look(kernel)) == (False, 100)
+    assert power(assessment(kernel)) == (False, 100)
     desktop.unplug(42.5)
-    assert power(look(kernel)) == (True, 42.5)
+    assert power(assessment(kernel)) == (True, 42.5)
     desktop.plug_in(43)
-    assert power(look(kernel)) == (False, 43)
+    assert power(assessment(kernel)) == (False, 43)
     desktop.plug_in(None)
-    assert power(look(kernel)) == (False, None)
+    assert power(assessment(kernel)) == (False, None)
 
 
 def test_without_upower_the_kernel_is_asked(desktop: Desktop, kernel: Kernel) -> None:
@@ -104,7 +104,7 @@ def test_without_upower_the_kernel_is_asked(desktop: Desktop, kernel: Kernel) ->
     desktop.connect("Office")
     desktop.stop_services("upower")
     try:
-        found = look(kernel)
+        found = assessment(kernel)
     finally:
         desktop.start_services("upower")
     assert power(found) == (True, 17)
@@ -115,7 +115,7 @@ def test_an_upower_that_hangs_takes_a_second_and_no_more(desktop: Desktop, kerne
     """The rest is known."""
     desktop.connect("Office", metered=desktop_module.METERED_NO)
     with desktop.hanging("upower"):
-        found = look(kernel, within=1.5)
+        found = assessment(kernel, within=1.5)
     assert power(found) == (True, 17)
     assert found.is_metered is False
     assert found.networks == (Network("Office", LinkKind.ETHERNET),)
@@ -124,12 +124,12 @@ def test_an_upower_that_hangs_takes_a_second_and_no_more(desktop: Desktop, kerne
 def test_half_of_upower_is_made_up_for(desktop: Desktop, kernel: Kernel) -> None:
     """Whichever half it is."""
     desktop.set_properties(UPOWER, UPOWER_PATH, UPOWER, {"OnBattery": ("s", "perhaps")})
-    assert power(look(kernel)) == (True, 17)
+    assert power(assessment(kernel)) == (True, 17)
     desktop.stop_services("upower")
     desktop.start_services("upower")
     desktop.mock(UPOWER, UPOWER_PATH, "RemoveObject", "s", (desktop_module.DISPLAY_DEVICE,))
     try:
-        assert power(look(kernel)) == (False, 17)
+        assert power(assessment(kernel)) == (False, 17)
     finally:
         desktop.stop_services("upower")
         desktop.start_services("upower")
@@ -153,7 +153,7 @@ def test_paid_traffic_is_known(
 ) -> None:
     """Also where NetworkManager only guesses."""
     desktop.connect("Telephone", metered=metered)
-    assert look(kernel).is_metered is is_metered
+    assert assessment(kernel).is_metered is is_metered
 
 
 @pytest.mark.parametrize("kind", [LinkKind.ETHERNET, LinkKind.WWAN, LinkKind.VPN, LinkKind.OTHER])
@@ -162,7 +162,7 @@ def test_a_connection_is_named_by_its_kind(
 ) -> None:
     """And by the name that its user gave it."""
     desktop.connect("Büro", kind)
-    assert look(kernel).networks == (Network("Büro", kind),)
+    assert assessment(kernel).networks == (Network("Büro", kind),)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_wifi_has_an_ssid(
 ) -> None:
     """In UTF-8 or not, or none."""
     desktop.connect("University", LinkKind.WIFI, ssid=ssid)
-    assert look(kernel).networks == (Network("University", LinkKind.WIFI, text),)
+    assert assessment(kernel).networks == (Network("University", LinkKind.WIFI, text),)
 
 
 def test_several_networks_are_all_told(desktop: Desktop, kernel: Kernel) -> None:
@@ -182,7 +182,7 @@ def test_several_networks_are_all_told(desktop: Desktop, kernel: Kernel) -> None
     desktop.connect("Office", LinkKind.VPN, Type=("s", "vpn"), Vpn=("b", True))
     desktop.connect("docker0", Type=("s", "bridge"))
     desktop.connect("Wired", State=("u", 1))
-    assert look(kernel).networks == (
+    assert assessment(kernel).networks == (
         Network("Home", LinkKind.WIFI, "home"),
         Network("Office", LinkKind.VPN),
     )
@@ -192,18 +192,18 @@ def test_no_network_is_none(desktop: Desktop, kernel: Kernel) -> None:
     """The kernel has a link that is up, of which NetworkManager knows nothing."""
     desktop.connect("Office")
     desktop.disconnect()
-    assert look(kernel).networks == ()
+    assert assessment(kernel).networks == ()
 
 
 def test_links_that_are_not_networkmanagers_count(desktop: Desktop, kernel: Kernel) -> None:
     """As ifupdown's on Debian, if NetworkManager has none itself."""
     desktop.add_device("enp3s0", is_managed=False)
     try:
-        assert look(kernel).networks == KERNELS_NETWORKS
+        assert assessment(kernel).networks == KERNELS_NETWORKS
         desktop.set_properties(
             NM, f"{NM_PATH}/Devices/enp3s0", f"{NM}.Device", {"Managed": ("b", True)}
         )
-        assert look(kernel).networks == ()
+        assert assessment(kernel).networks == ()
     finally:
         desktop.stop_services("networkmanager")
         desktop.start_services("networkmanager")
@@ -214,14 +214,14 @@ def test_a_connection_that_has_just_ended_is_passed_over(desktop: Desktop, kerne
     desktop.connect("Office")
     paths = [f"{NM_PATH}/ActiveConnection/gone", *desktop.active]
     desktop.set_properties(NM, NM_PATH, NM, {"ActiveConnections": ("ao", paths)})
-    assert look(kernel).networks == (Network("Office", LinkKind.ETHERNET),)
+    assert assessment(kernel).networks == (Network("Office", LinkKind.ETHERNET),)
 
 
 def test_wifi_without_its_device_is_wifi(desktop: Desktop, kernel: Kernel) -> None:
     """Its SSID is unknown."""
     gone = ("ao", [f"{NM_PATH}/Devices/gone"])
     desktop.connect("Home", LinkKind.WIFI, ssid=b"home", Devices=gone)
-    assert look(kernel).networks == (Network("Home", LinkKind.WIFI),)
+    assert assessment(kernel).networks == (Network("Home", LinkKind.WIFI),)
 
 
 @pytest.mark.parametrize("broken", [("s", "all"), ("u", 7), ("as", ["not a path"])])
@@ -232,7 +232,7 @@ def test_half_of_networkmanager_is_made_up_for(
     desktop.set_metered(desktop_module.METERED_YES)
     desktop.set_properties(NM, NM_PATH, NM, {"ActiveConnections": broken})
     try:
-        found = look(kernel)
+        found = assessment(kernel)
     finally:
         desktop.stop_services("networkmanager")
         desktop.start_services("networkmanager")
@@ -244,7 +244,7 @@ def test_without_networkmanager_the_kernel_is_asked(desktop: Desktop, kernel: Ke
     """Who pays is unknown then."""
     desktop.stop_services("networkmanager")
     try:
-        found = look(kernel)
+        found = assessment(kernel)
     finally:
         desktop.start_services("networkmanager")
     assert found.is_metered is None
@@ -255,7 +255,7 @@ def test_without_networkmanager_the_kernel_is_asked(desktop: Desktop, kernel: Ke
 def test_a_networkmanager_that_hangs_is_like_none(desktop: Desktop, kernel: Kernel) -> None:
     """After a second."""
     with desktop.hanging("networkmanager"):
-        found = look(kernel, within=1.5)
+        found = assessment(kernel, within=1.5)
     assert found.is_metered is None
     assert found.networks == KERNELS_NETWORKS
     assert power(found) == (False, 100)
@@ -264,7 +264,7 @@ def test_a_networkmanager_that_hangs_is_like_none(desktop: Desktop, kernel: Kern
 def test_two_services_that_hang_take_two_seconds(desktop: Desktop, kernel: Kernel) -> None:
     """And no more."""
     with desktop.hanging("networkmanager"), desktop.hanging("upower"):
-        found = look(kernel, within=LOOK_SECONDS + QUICK)
+        found = assessment(kernel, within=LOOK_SECONDS + QUICK)
     assert power(found) == (True, 17)
     assert found.networks == KERNELS_NETWORKS
 
@@ -297,7 +297,7 @@ def test_a_bus_that_is_not_there_is_no_trouble(
 ) -> None:
     """Whatever the address is worth."""
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address)
-    assert of_the_kernel(look(kernel))
+    assert of_the_kernel(assessment(kernel))
 
 
 def test_of_two_addresses_the_second_may_do(
@@ -306,7 +306,7 @@ def test_of_two_addresses_the_second_may_do(
     """An address may be a list."""
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path=/nonexistent;{desktop.address}")
     desktop.unplug(61)
-    assert power(look(kernel)) == (True, 61)
+    assert power(assessment(kernel)) == (True, 61)
 
 
 def test_a_dead_bus_is_no_trouble(
@@ -316,13 +316,13 @@ def test_a_dead_bus_is_no_trouble(
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(tmp_path / "left"))
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/left")
-    assert of_the_kernel(look(kernel))
+    assert of_the_kernel(assessment(kernel))
 
 
 def test_a_bus_that_stops_is_no_trouble(desktop: Desktop, kernel: Kernel) -> None:
     """The kernel takes the connection for it, and then nothing comes."""
     with desktop.hanging("bus"):
-        found = look(kernel, within=1 + QUICK)
+        found = assessment(kernel, within=1 + QUICK)
     assert of_the_kernel(found)
 
 
@@ -481,7 +481,7 @@ def test_nothing_at_all_is_known_and_no_trouble(
 ) -> None:
     """Neither bus nor kernel; the load is the system's."""
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent/socket")
-    found = look(Kernel(tmp_path / "none", tmp_path / "none"))
+    found = assessment(Kernel(tmp_path / "none", tmp_path / "none"))
     assert found == Surroundings(load=found.load)
 
 

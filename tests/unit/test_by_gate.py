@@ -11,7 +11,7 @@ from asyncamanda.core.agent.by_gate import (
     come_back_at,
     conclude,
     contact_at,
-    decide_served,
+    decide_by_gate,
     find_end,
     find_witness,
     heed_refusal,
@@ -205,7 +205,7 @@ def test_times_beyond_the_calendar_stop_nobody(year: int) -> None:
     for now in (odd, NOW + 2 * HOUR, NOW - 2 * HOUR):
         shifted, _ = shift_clock(welcome(*states, now=now, last=Finished("", odd, ())), NOW)
         memory = heed_welcome(Memory(since=NOW), shifted, NOW)
-        decide_served(memory, DAILY, (), NOW)
+        decide_by_gate(memory, DAILY, (), NOW)
     assert set(heed_welcome(Memory(since=NOW), welcome(*states), NOW).confirmed) == {"/b"}
 
 
@@ -216,7 +216,7 @@ def test_who_never_asked_is_due() -> None:
     """Whatever amandates or an earlier direct mode knew."""
     memory = Memory(since=NOW, confirmed={"/": DumpRecord("/", 0, NOW - HOUR)})
     hints = (Disk("/", DumpRecord("/", 0, NOW - HOUR)),)
-    assert decide_served(memory, DAILY, hints, NOW) == Due((), (), None)
+    assert decide_by_gate(memory, DAILY, hints, NOW) == Due((), (), None)
     assert find_witness(memory) is Witness.NOBODY
     assert find_witness(asked()) is Witness.SERVER
 
@@ -238,7 +238,7 @@ def test_each_disk_of_the_server_is_judged_by_what_it_confirmed(
     dles: list[DleState], policy: Policy, wanted: tuple[str, ...] | None
 ) -> None:
     """`disks` and `watch` mean what they mean in direct mode; None: nothing is due."""
-    decision = decide_served(asked(*dles), policy, (), NOW)
+    decision = decide_by_gate(asked(*dles), policy, (), NOW)
     assert isinstance(decision, NotDue if wanted is None else Due)
     assert decision.wanted == (wanted or ())
 
@@ -264,7 +264,7 @@ def test_a_disk_that_is_parked_is_not_waited_for(
     dles: list[DleState], policy: Policy, wanted: tuple[str, ...] | None
 ) -> None:
     """However old its last backup is; and a new one of it makes up for no other."""
-    decision = decide_served(asked(*dles), policy, (), NOW)
+    decision = decide_by_gate(asked(*dles), policy, (), NOW)
     assert isinstance(decision, NotDue if wanted is None else Due)
     assert decision.wanted == (wanted or ())
     assert not is_all_parked(decision)
@@ -274,31 +274,31 @@ def test_a_client_all_of_whose_disks_are_parked_asks_once_in_an_interval() -> No
     """Nothing is due but to hear whether they still are; a run is not asked for."""
     for dles, last_at in (([PARKED, PARKED_NEW], NOW - 90 * DAY), ([PARKED_NEW], None)):
         memory = asked(*dles, ago=timedelta(0))
-        decision = decide_served(memory, DAILY, (), NOW)
+        decision = decide_by_gate(memory, DAILY, (), NOW)
         assert decision == NotDue(decision.disks, NOW + DAY * 0.97, last_at)
         assert is_all_parked(decision)
-        assert isinstance(decide_served(memory, DAILY, (), NOW + DAY * 0.97), Due)
-        assert decide_served(memory, DAILY, (), NOW + DAY).wanted == ()
+        assert isinstance(decide_by_gate(memory, DAILY, (), NOW + DAY * 0.97), Due)
+        assert decide_by_gate(memory, DAILY, (), NOW + DAY).wanted == ()
         assert force_due(decision, DAILY).wanted == ()
-    later = decide_served(memory, DAILY, (), NOW - HOUR)  # the clock was wrong
+    later = decide_by_gate(memory, DAILY, (), NOW - HOUR)  # the clock was wrong
     assert isinstance(later, Due)
 
 
 def test_nothing_is_not_all_parked() -> None:
     """A client without a disk is no client whose disks are parked."""
-    assert not is_all_parked(decide_served(asked(), DAILY, (), NOW))
+    assert not is_all_parked(decide_by_gate(asked(), DAILY, (), NOW))
 
 
 def test_a_disk_that_the_server_has_is_never_forgotten() -> None:
     """It fails for months beside others that go well: that must not turn into silence."""
-    decision = decide_served(asked(dle("/", HOUR), dle("/bad", 90 * DAY)), DAILY, (), NOW)
+    decision = decide_by_gate(asked(dle("/", HOUR), dle("/bad", 90 * DAY)), DAILY, (), NOW)
     assert decision.wanted == ("/bad",)
 
 
 @pytest.mark.parametrize(("ahead", "counts"), [(4 * MINUTE, True), (6 * MINUTE, False)])
 def test_a_confirmed_time_in_the_future_does_not_count(ahead: timedelta, counts: bool) -> None:
     """This clock was wrong when the server was asked; so it is asked again."""
-    decision = decide_served(asked(dle("/", -ahead)), DAILY, (), NOW)
+    decision = decide_by_gate(asked(dle("/", -ahead)), DAILY, (), NOW)
     assert isinstance(decision, NotDue) is counts
     assert (decision.disks[0].disk.in_future is None) is counts
 
@@ -312,7 +312,7 @@ def test_amandates_is_a_hint_and_decides_nothing(hint: datetime, is_news: bool) 
     memory = asked(dle("/", 2 * DAY), ago=HOUR)
     dump = DumpRecord("/", 0, hint)
     hints = (Disk("/", dump), Disk("/elsewhere", dump))
-    decision = decide_served(memory, DAILY, hints, NOW)
+    decision = decide_by_gate(memory, DAILY, hints, NOW)
     assert decision.wanted == ("/",)
     (verdict,) = decision.disks
     assert verdict.standing is BackupStanding.OVERDUE
@@ -567,16 +567,16 @@ def test_a_ticket_is_kept_until_another_comes() -> None:
 def test_where_two_machines_are_the_client_a_backup_is_due_until_it_is_welcome() -> None:
     """What the server has may be the other's. Any other no leaves all as it was."""
     served = heed_welcome(Memory(NOW), welcome(dle("/", HOUR)), NOW)
-    assert isinstance(decide_served(served, DAILY, (), NOW), NotDue)
+    assert isinstance(decide_by_gate(served, DAILY, (), NOW), NotDue)
     other = heed_refusal(served, Refused("too-many-sessions", "", "", 75))
     assert other == served
     doubted = heed_refusal(served, Refused("second-machine", "", "", 77))
-    due = decide_served(doubted, DAILY, (), NOW)
+    due = decide_by_gate(doubted, DAILY, (), NOW)
     assert isinstance(due, Due)
     assert (due.wanted, due.last_at) == (("/",), NOW - HOUR)
-    assert decide_served(heed_refusal(doubted, Refused("x", "", "", 77)), DAILY, (), NOW) == due
+    assert decide_by_gate(heed_refusal(doubted, Refused("x", "", "", 77)), DAILY, (), NOW) == due
     again = heed_welcome(doubted, welcome(dle("/", HOUR)), NOW)
-    assert isinstance(decide_served(again, DAILY, (), NOW), NotDue)
+    assert isinstance(decide_by_gate(again, DAILY, (), NOW), NotDue)
 
 
 def test_a_dump_that_is_not_confirmed_to_this_machine_is_none_of_its_backups() -> None:

@@ -18,7 +18,7 @@ from asyncamanda.client.setup.hostkey import (
     render_known,
 )
 from asyncamanda.client.setup.keys import plan_via
-from asyncamanda.client.setup.options import Said, Wishes, read_wishes
+from asyncamanda.client.setup.options import Said, SetupOptions, read_options
 from asyncamanda.client.setup.probe import NotYet, Ready, wait_for
 from asyncamanda.config.client import ClientConfig, parse_client_config
 from asyncamanda.core.ssh.argv import Target
@@ -37,9 +37,9 @@ GOOD = Said("amanda.example.com", "laptop")
 FINGERPRINT = "SHA256:" + "aB3+/" * 8 + "abc"
 
 
-def read(said: Said) -> Wishes:
-    """Return the wishes on a machine that has /home and "/srv/a b"."""
-    return read_wishes(said, {"/home", "/srv/a b"}.__contains__)
+def read(said: Said) -> SetupOptions:
+    """Return the options on a machine that has /home and "/srv/a b"."""
+    return read_options(said, {"/home", "/srv/a b"}.__contains__)
 
 
 # -- the arguments
@@ -47,18 +47,18 @@ def read(said: Said) -> Wishes:
 
 def test_what_is_not_said_is_the_usual() -> None:
     """The user at the server, too."""
-    wishes = read(GOOD)
-    assert wishes.server == Target("amanda.example.com", user="backup")
-    assert (wishes.disks, wishes.interval, wishes.via, wishes.wait) == ((), None, None, None)
+    options = read(GOOD)
+    assert options.server == Target("amanda.example.com", user="backup")
+    assert (options.disks, options.interval, options.via, options.wait) == ((), None, None, None)
 
 
 def test_what_is_said_counts() -> None:
     """A disk that is named twice is one."""
     disks = ("/home", "/srv/a b", "/home")
-    wishes = read(replace(GOOD, server="me@[::1]:2222", disks=disks, via="root@x", wait="5m"))
-    assert wishes.server == Target("::1", user="me", port=2222)
-    assert wishes.disks == ("/home", "/srv/a b")
-    assert (wishes.via, wishes.wait) == (Target("x", user="root"), timedelta(minutes=5))
+    options = read(replace(GOOD, server="me@[::1]:2222", disks=disks, via="root@x", wait="5m"))
+    assert options.server == Target("::1", user="me", port=2222)
+    assert options.disks == ("/home", "/srv/a b")
+    assert (options.via, options.wait) == (Target("x", user="root"), timedelta(minutes=5))
 
 
 @pytest.mark.parametrize(
@@ -131,8 +131,8 @@ def test_an_administrators_login_is_one_argv() -> None:
 
 def test_the_client_toml_says_what_is_wanted() -> None:
     """And nothing else: every other key has its default."""
-    wishes = read(replace(GOOD, server="[fe80::1%eth0]:22", interval="1d 12h"))
-    config = parse_client_config(render_client_toml(wishes), "x")
+    options = read(replace(GOOD, server="[fe80::1%eth0]:22", interval="1d 12h"))
+    config = parse_client_config(render_client_toml(options), "x")
     assert config == ClientConfig(
         Target("fe80::1%eth0", user="backup", port=22), interval=timedelta(hours=36)
     )
@@ -229,7 +229,7 @@ def wait(
         lambda: NOW + timedelta(seconds=sum(slept)),
         NOW + timedelta(seconds=seconds),
         slept.append,
-        lambda knocks, _: plan_nap(knocks, 0.5, is_gentle=is_gentle),
+        lambda probes, _: plan_nap(probes, 0.5, is_gentle=is_gentle),
         is_gentle=is_gentle,
     )
     return list(found), sum(slept)
@@ -243,7 +243,7 @@ def test_it_waits_until_the_gate_serves_what_is_wanted() -> None:
 
 
 def test_it_gives_up_in_time_and_never_hurries() -> None:
-    """There is a last knock after the time; the naps grow to ten seconds."""
+    """There is a last probe after the time; the naps grow to ten seconds."""
     found, took = wait(iter([DENIED] * 1000), 100)
     assert found[-1] == DENIED
     assert 100 <= took <= 110
@@ -251,14 +251,14 @@ def test_it_gives_up_in_time_and_never_hurries() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "knocks", "took"), [(5, 1, 5), (90, 1, 40), (100, 2, 100), (600, 10, 580)]
+    ("seconds", "probes", "took"), [(5, 1, 5), (90, 1, 40), (100, 2, 100), (600, 10, 580)]
 )
 def test_where_failures_count_none_is_added_at_the_end(
-    seconds: float, knocks: int, took: float
+    seconds: float, probes: int, took: float
 ) -> None:
-    """Machines that began together would all knock in that moment, and sshd shut them out."""
+    """Machines that began together would all probe in that moment, and sshd shut them out."""
     found, passed = wait(iter([DENIED] * 1000), seconds, is_gentle=True)
-    assert (len(found), passed) == (knocks, took)
+    assert (len(found), passed) == (probes, took)
 
 
 # -- the disklist

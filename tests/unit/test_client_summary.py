@@ -15,9 +15,9 @@ from asyncamanda.client.state.summary import (
     LATEST,
     decode_summary,
     encode_summary,
-    summarize_look,
+    summarize_assessment,
 )
-from asyncamanda.core.agent.by_gate import decide_served
+from asyncamanda.core.agent.by_gate import decide_by_gate
 from asyncamanda.core.agent.due import Disk, Witness, decide_due
 from asyncamanda.core.agent.starting import Waits
 from asyncamanda.core.agent.summary import judge_summary, summarize
@@ -66,15 +66,17 @@ MEMORY = Memory(
 )
 
 
-def look(memory: Memory = MEMORY, plan: Plan = PLAN, disks: tuple[Disk, ...] = ()) -> Assessment:
+def assessment(
+    memory: Memory = MEMORY, plan: Plan = PLAN, disks: tuple[Disk, ...] = ()
+) -> Assessment:
     """Return what is seen now."""
-    is_direct = plan.command is not None
+    is_by_command = plan.command is not None
     decision = (
         decide_due(disks, plan.policy, NOW)
-        if is_direct
-        else decide_served(memory, plan.policy, (), NOW)
+        if is_by_command
+        else decide_by_gate(memory, plan.policy, (), NOW)
     )
-    witness = Witness.AMANDATES if is_direct else Witness.SERVER
+    witness = Witness.AMANDATES if is_by_command else Witness.SERVER
     return Assessment(
         now=NOW,
         memory=memory,
@@ -93,7 +95,7 @@ def look(memory: Memory = MEMORY, plan: Plan = PLAN, disks: tuple[Disk, ...] = (
 
 def test_what_is_left_for_everybody_has_no_secret() -> None:
     """Of plan and memory only what is named here goes into it."""
-    text = encode_summary(summarize(summarize_look(PLAN, look())))
+    text = encode_summary(summarize(summarize_assessment(PLAN, assessment())))
     assert SECRET not in text
     assert "amanda" not in text  # the server's name
     assert text.isascii()
@@ -115,7 +117,7 @@ def test_what_is_left_for_everybody_has_no_secret() -> None:
 
 def test_what_is_left_is_read_back() -> None:
     """To the microsecond, and whatever a disk is called."""
-    left = summarize(summarize_look(PLAN, look()))
+    left = summarize(summarize_assessment(PLAN, assessment()))
     assert decode_summary(encode_summary(left).encode()) == left
     assert [disk.last for disk in left.disks] == [None, DUMP]
     assert left.retry_within == PLAN.policy.interval
@@ -128,13 +130,13 @@ def test_it_is_judged_as_the_agent_would(later: timedelta) -> None:
     """By the gate every disk of the server's is waited for; else those behind are forgotten."""
     old = DumpRecord("/old", 0, NOW - 40 * DAY)
     memory = replace(MEMORY, confirmed={DUMP.disk: DUMP, "/old": old}, dles=(DUMP.disk, "/old"))
-    left = decode_summary(encode_summary(summarize_look(PLAN, look(memory))).encode())
+    left = decode_summary(encode_summary(summarize_assessment(PLAN, assessment(memory))).encode())
     status = judge_summary(left, NOW + later)
-    assert status.decision == decide_served(memory, PLAN.policy, (), NOW + later)
+    assert status.decision == decide_by_gate(memory, PLAN.policy, (), NOW + later)
     direct = replace(PLAN, command="amdump")
     disks = (Disk(DUMP.disk, DUMP), Disk("/old", old))
     left = decode_summary(
-        encode_summary(summarize_look(direct, look(memory, direct, disks))).encode()
+        encode_summary(summarize_assessment(direct, assessment(memory, direct, disks))).encode()
     )
     assert judge_summary(left, NOW + later).decision == decide_due(disks, PLAN.policy, NOW + later)
 
@@ -143,14 +145,14 @@ def test_a_dump_of_a_far_future_is_written_as_one() -> None:
     """What a wrong clock left in amandates keeps nobody from reading the rest."""
     odd = DumpRecord("/", 0, datetime(9999, 12, 31, tzinfo=UTC))
     direct = replace(PLAN, command="amdump")
-    left = summarize_look(direct, look(plan=direct, disks=(Disk("/", in_future=odd),)))
+    left = summarize_assessment(direct, assessment(plan=direct, disks=(Disk("/", in_future=odd),)))
     (disk,) = decode_summary(encode_summary(left).encode()).disks
     assert disk.in_future == replace(odd, started_at=LATEST)
 
 
 def changed(**values: object) -> bytes:
     """Return a summary's text with these values in the place of its own."""
-    left = json.loads(encode_summary(summarize_look(PLAN, look())))
+    left = json.loads(encode_summary(summarize_assessment(PLAN, assessment())))
     return json.dumps(left | values).encode()
 
 

@@ -283,21 +283,21 @@ def test_what_somebody_else_may_change_is_not_believed(
 # -- files
 
 
-@pytest.mark.parametrize(("is_direct", "health"), [(True, BAD), (False, WARNING)])
-def test_amandates_of_another_place(is_direct: bool, health: Health) -> None:
+@pytest.mark.parametrize(("is_by_command", "health"), [(True, BAD), (False, WARNING)])
+def test_amandates_of_another_place(is_by_command: bool, health: Health) -> None:
     """In direct mode it is the witness; by the gate a hint."""
     content = Content(1, Rejected(), None)
-    check = judge_amandates("/a", "/b", content, NOW, is_direct=is_direct)
+    check = judge_amandates("/a", "/b", content, NOW, is_by_command=is_by_command)
     assert (check.health, check.mend) == (health, 'in client.toml: amandates = "/a"')
 
 
 def test_amandates_that_is_locked_or_of_the_future() -> None:
     """Five minutes ahead are borne."""
     locked = Content(0, Rejected(), None, "it is locked")
-    assert judge_amandates("/a", "/a", locked, NOW, is_direct=False).health is BAD
+    assert judge_amandates("/a", "/a", locked, NOW, is_by_command=False).health is BAD
     for ahead, health in ((4, OK), (6, WARNING)):
         content = Content(1, Rejected(), ("/home", NOW + timedelta(minutes=ahead)))
-        assert judge_amandates("/a", "/a", content, NOW, is_direct=True).health is health
+        assert judge_amandates("/a", "/a", content, NOW, is_by_command=True).health is health
 
 
 def test_logs_that_can_be_made_need_not_be_there() -> None:

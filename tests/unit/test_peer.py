@@ -9,7 +9,7 @@ from tests.unit.test_by_gate import NOW, RUN, dle, finished, said, welcome
 from asyncamanda.core.agent.by_gate import (
     come_back_at,
     contact_at,
-    decide_served,
+    decide_by_gate,
     heed_welcome,
     settle_unseen,
 )
@@ -164,7 +164,7 @@ def test_nothing_that_another_said_decides_anything(other: Peer, words: str) -> 
     """The server counts as never asked: it is due, nothing waits, and the history is there."""
     memory, differences = own(FULL, other, NOW)
     assert differences == (words,)
-    assert decide_served(memory, DAILY, (), NOW) == Due((), (), None)
+    assert decide_by_gate(memory, DAILY, (), NOW) == Due((), (), None)
     assert (memory.confirmed, memory.dles, memory.asked_at) == ({}, None, None)
     assert (memory.tries, memory.retry_at, memory.seen) == (0, None, "")
     assert contact_at(memory, NOW) <= NOW
@@ -243,7 +243,7 @@ def test_who_moves_is_not_stale_at_once_and_not_spared_for_ever() -> None:
         at = NOW + number * 2 * DAY
         memory, _ = own(memory, replace(PEER, address=str(number)), at)
         assert memory.since == NOW
-        decision = decide_served(memory, policy, (), at)
+        decision = decide_by_gate(memory, policy, (), at)
         assert is_stale(decision, memory.since, policy, at) is (at > NOW + 7 * DAY)
 
 

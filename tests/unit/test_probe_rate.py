@@ -1,4 +1,4 @@
-"""How often a set-up knocks: four of them behind one address shut nobody out."""
+"""How often a set-up probes: four of them behind one address shut nobody out."""
 
 import random
 
@@ -30,18 +30,18 @@ def test_who_punishes_is_known_by_the_greeting(banner: str, is_punishing: bool) 
 
 
 @pytest.mark.parametrize(
-    ("knocks", "is_shut_out", "naps"),
+    ("probes", "is_shut_out", "naps"),
     [(0, False, (10, 70)), (1, False, (60, 60)), (99, False, (60, 60)), (3, True, (60, 120))],
 )
-def test_a_gentle_set_up_knocks_once_a_minute(
-    knocks: int, is_shut_out: bool, naps: tuple[float, float]
+def test_a_gentle_set_up_probes_once_a_minute(
+    probes: int, is_shut_out: bool, naps: tuple[float, float]
 ) -> None:
     """At a moment of its own."""
-    found = [plan_nap(knocks, x, is_gentle=True, is_shut_out=is_shut_out) for x in (0.0, 1.0)]
+    found = [plan_nap(probes, x, is_gentle=True, is_shut_out=is_shut_out) for x in (0.0, 1.0)]
     assert tuple(found) == naps
 
 
-def test_where_nobody_is_punished_it_knocks_soon_and_then_less_often() -> None:
+def test_where_nobody_is_punished_it_probes_soon_and_then_less_often() -> None:
     """Ten seconds are the longest."""
     naps = [plan_nap(n, 0.7, is_gentle=False) for n in range(1000)]
     assert naps[:3] == [0.5, 0.75, 1.125]
@@ -55,14 +55,14 @@ def count_penalties(seed: int, machines: int) -> int:
     chances = [random.Random(f"{seed} {n}").random() for n in range(machines)]  # noqa: S311
     due = [(n / machines, chance, -1) for n, chance in enumerate(chances)]
     while due:
-        at, chance, knocks = min(due)
-        due.remove((at, chance, knocks))
-        cost = FAILED_LOGIN if knocks >= 0 else KEY_TYPES * NO_LOGIN
+        at, chance, probes = min(due)
+        due.remove((at, chance, probes))
+        cost = FAILED_LOGIN if probes >= 0 else KEY_TYPES * NO_LOGIN
         owed_until = max(owed_until, at) + cost
         penalties += owed_until - at > SHUT_ABOVE
-        then = at + plan_nap(knocks + 1, chance, is_gentle=True)
+        then = at + plan_nap(probes + 1, chance, is_gentle=True)
         if then < TEN_MINUTES:
-            due.append((then, chance, knocks + 1))
+            due.append((then, chance, probes + 1))
     return penalties
 
 
@@ -74,10 +74,10 @@ def test_four_set_ups_behind_one_address_hardly_ever_shut_it_out(
     assert sum(count_penalties(seed, machines) > 0 for seed in range(1000)) <= seldom
 
 
-def test_knocking_as_before_shut_it_out_at_once() -> None:
+def test_probing_as_before_shut_it_out_at_once() -> None:
     """One alone did: ten seconds were the longest pause, and the first half a second."""
     owed, at = KEY_TYPES * NO_LOGIN, 0.0
-    for knocks in range(4):
-        nap = plan_nap(knocks, 0.5, is_gentle=False)
+    for probes in range(4):
+        nap = plan_nap(probes, 0.5, is_gentle=False)
         at, owed = at + nap, max(owed - nap, 0) + FAILED_LOGIN
     assert owed > SHUT_ABOVE

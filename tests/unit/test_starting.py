@@ -10,7 +10,7 @@ from itertools import cycle, pairwise
 import pytest
 
 from asyncamanda.core.agent.by_command import find_moved, judge_run
-from asyncamanda.core.agent.by_gate import conclude, decide_served
+from asyncamanda.core.agent.by_gate import conclude, decide_by_gate
 from asyncamanda.core.agent.due import Disk, Due, NotDue, decide_due, survey_disks
 from asyncamanda.core.agent.remember import (
     forget_tries,
@@ -106,7 +106,7 @@ class Client:
     def decide(self, now: datetime) -> Due | NotDue:
         """Return whether a backup is due."""
         if self.mode == "gate":
-            return decide_served(self.memory, self.policy, (), now)
+            return decide_by_gate(self.memory, self.policy, (), now)
         return decide_due(self._survey(now), self.policy, now)
 
     def _survey(self, now: datetime) -> tuple[Disk, ...]:

@@ -8,8 +8,8 @@ from datetime import timedelta
 from functools import partial
 
 from asyncamanda.client.setup.keys import is_root_at, run_via
-from asyncamanda.client.setup.options import Wishes
-from asyncamanda.client.setup.probe import NotYet, Ready, knock, wait_for
+from asyncamanda.client.setup.options import SetupOptions
+from asyncamanda.client.setup.probe import NotYet, Ready, probe, wait_for
 from asyncamanda.commands.telling import again, tell
 from asyncamanda.core.ssh.enrolling import Enrolling, render_enroll
 from asyncamanda.core.ssh.probe_rate import plan_nap
@@ -32,7 +32,7 @@ class Applicant:
     know the key yet. `is_gentle`: the server punishes an address for failed logins.
     """
 
-    wishes: Wishes
+    options: SetupOptions
     account: pwd.struct_passwd
     is_named: bool
     key: PublicKey
@@ -46,17 +46,17 @@ def be_let_in(applicant: Applicant) -> None:
     """Return when the gate answers this machine, with the disks that are wanted.
 
     Raises LaterError if that takes too long, RefusedError where the enrolling fails,
-    ConfigurationError if the server knows this machine by another name, and what knock() raises.
+    ConfigurationError if the server knows this machine by another name, and what probe() raises.
     """
     if not (applicant.is_key_new and applicant.is_gentle):
-        found = knock(applicant.account.pw_name)
+        found = probe(applicant.account.pw_name)
         if _is_enough(applicant, found):
             tell(f"unchanged: {_describe(found)}")
             return
     key = f"{applicant.key.key_type} {applicant.key.key} {applicant.key.comment}".strip()
-    wishes = applicant.wishes
-    enrolling = Enrolling(wishes.name, key, wishes.disks, wishes.amanda_config)
-    if wishes.via:
+    options = applicant.options
+    enrolling = Enrolling(options.name, key, options.disks, options.amanda_config)
+    if options.via:
         _enroll_via(applicant, enrolling)
     else:
         tell("To admit this machine, the server's administrator runs this command there:")
@@ -73,19 +73,19 @@ def _describe(found: Ready | NotYet) -> str:
 def _is_enough(applicant: Applicant, found: Ready | NotYet) -> bool:
     if not isinstance(found, Ready):
         return False
-    if applicant.is_named and found.client != applicant.wishes.name:
+    if applicant.is_named and found.client != applicant.options.name:
         raise ConfigurationError(
             OTHER_NAME,
-            f"the server knows this key as {found.client}, not as {applicant.wishes.name}",
+            f"the server knows this key as {found.client}, not as {applicant.options.name}",
             f"--name {found.client}; or --new-key, if this machine is a copy of that one; or "
             f"first, there: asyncamanda server revoke {found.client}",
         )
-    return set(applicant.wishes.disks) <= set(found.disks)
+    return set(applicant.options.disks) <= set(found.disks)
 
 
 def _enroll_via(applicant: Applicant, enrolling: Enrolling) -> None:
     """Run the enrolling at the server. Raises RefusedError with what it ended with."""
-    via = applicant.wishes.via
+    via = applicant.options.via
     assert via
     command = render_enroll(enrolling, is_root=is_root_at(via))
     tell(f"Enrolling on the server, as {via}:")
@@ -107,14 +107,14 @@ def _enroll_via(applicant: Applicant, enrolling: Enrolling) -> None:
 def _wait(applicant: Applicant) -> Ready:
     """Return the gate's answer, once it is positive. Raises LaterError if that takes too long."""
     usual = WAIT_WATCHED if applicant.is_watched else WAIT_UNWATCHED
-    span = applicant.wishes.wait or usual
+    span = applicant.options.wait or usual
     told, found = "", None
-    if applicant.is_gentle and not applicant.wishes.via:
+    if applicant.is_gentle and not applicant.options.via:
         tell(
             "the server is asked only once a minute: more often, its sshd would block this address"
         )
     for found in wait_for(
-        lambda: knock(applicant.account.pw_name),
+        lambda: probe(applicant.account.pw_name),
         lambda ready: _is_enough(applicant, ready),
         read_clock,
         read_clock() + span,
@@ -136,20 +136,20 @@ def _wait(applicant: Applicant) -> Ready:
     )
 
 
-def _plan_nap(applicant: Applicant, knocks: int, is_shut_out: bool) -> float:
+def _plan_nap(applicant: Applicant, probes: int, is_shut_out: bool) -> float:
     """Return how long to wait before the next probe: none for a machine that was just enrolled."""
-    if knocks == 0 and (applicant.wishes.via or not applicant.is_gentle):
+    if probes == 0 and (applicant.options.via or not applicant.is_gentle):
         return 0.0
     if not applicant.is_gentle:
-        knocks -= 1
+        probes -= 1
     chance = random.random()  # noqa: S311 - no secret
-    return plan_nap(knocks, chance, is_gentle=applicant.is_gentle, is_shut_out=is_shut_out)
+    return plan_nap(probes, chance, is_gentle=applicant.is_gentle, is_shut_out=is_shut_out)
 
 
 def _why_not_yet(applicant: Applicant, found: Ready | NotYet) -> str:
     if isinstance(found, NotYet):
         return f"{found.words}{' yet' if found.is_denied else ''}"
-    missing = sorted(set(applicant.wishes.disks) - set(found.disks))
+    missing = sorted(set(applicant.options.disks) - set(found.disks))
     if not missing:
         return ""
     return (

@@ -4,7 +4,7 @@ import argparse
 
 from asyncamanda.client.moments.moment import survey
 from asyncamanda.client.start.settings import plan_configured
-from asyncamanda.client.state.assessment import look_around
+from asyncamanda.client.state.assessment import assess
 from asyncamanda.commands.options import add_common
 from asyncamanda.commands.show import print_conditions, print_disks, print_oddities, print_waits
 from asyncamanda.errors import Exit
@@ -22,16 +22,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> Exit:
     """Print the verdict, its reason and its evidence."""
     plan = plan_configured(arguments.config)
-    look = look_around(plan, read_clock(), with_hints=True)
-    reason = explain_decision(look.decision, plan.policy, look.now, look.witness)
-    findings = survey(plan.moments, look) if plan.moments else ()
+    assessment = assess(plan, read_clock(), with_hints=True)
+    reason = explain_decision(assessment.decision, plan.policy, assessment.now, assessment.witness)
+    findings = survey(plan.moments, assessment) if plan.moments else ()
     if arguments.json:
-        value = decision_value(look.decision, look.rejected, reason)
+        value = decision_value(assessment.decision, assessment.rejected, reason)
         print(render_json(value | {"conditions": [finding_value(each) for each in findings]}))
         return Exit.OK
     print_folded(reason)
-    print_disks(look)
-    print_conditions(look, findings)
-    print_oddities(look)
-    print_waits(look)
+    print_disks(assessment)
+    print_conditions(assessment, findings)
+    print_oddities(assessment)
+    print_waits(assessment)
     return Exit.OK

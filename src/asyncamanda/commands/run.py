@@ -12,7 +12,7 @@ from asyncamanda.client.moments.moment import await_turn, find_hindrance
 from asyncamanda.client.moments.stale_watch import tell_stale
 from asyncamanda.client.start.settings import Plan, plan_configured
 from asyncamanda.client.state import skip_note
-from asyncamanda.client.state.assessment import Assessment, look_around
+from asyncamanda.client.state.assessment import Assessment, assess
 from asyncamanda.client.state.summary import show_standing
 from asyncamanda.commands.options import add_common
 from asyncamanda.core.agent.due import NotDue
@@ -120,26 +120,33 @@ def _check_and_run(plan: Plan, options: RunOptions) -> Exit:
         is_talkative=is_talkative,
         is_streaming=options.stream,
     )
-    look = look_around(plan, now)
-    reason = explain_decision(look.decision, plan.policy, now, look.witness)
+    assessment = assess(plan, now)
+    reason = explain_decision(assessment.decision, plan.policy, now, assessment.witness)
     # what people were told of is over, perhaps, and so is a wait
-    is_over = not (look.memory.told or look.memory.tries or look.is_contact_due)
-    if isinstance(look.decision, NotDue) and is_over and not options.force:
+    is_over = not (assessment.memory.told or assessment.memory.tries or assessment.is_contact_due)
+    if isinstance(assessment.decision, NotDue) and is_over and not options.force:
         if not options.dry_run:
-            show_standing(plan, look)
-            skip_note.leave_note(look, options.note_place)
-        return _say_not_due(look, reason, options, is_talkative=is_talkative)
+            show_standing(plan, assessment)
+            skip_note.leave_note(assessment, options.note_place)
+        return _say_not_due(assessment, reason, options, is_talkative=is_talkative)
     if is_talkative:
-        for oddity in explain_oddities(look.decision, look.rejected, look.witness):
+        for oddity in explain_oddities(
+            assessment.decision, assessment.rejected, assessment.witness
+        ):
             narrator.tell(f"amandates: {oddity}")
     if options.dry_run:
-        return _rehearse(plan, look, reason, options)
+        return _rehearse(plan, assessment, reason, options)
     narrator.note(reason)
-    return _back_up(plan, look, narrator, options, is_talkative=is_talkative)
+    return _back_up(plan, assessment, narrator, options, is_talkative=is_talkative)
 
 
 def _back_up(
-    plan: Plan, look: Assessment, narrator: Narrator, options: RunOptions, *, is_talkative: bool
+    plan: Plan,
+    assessment: Assessment,
+    narrator: Narrator,
+    options: RunOptions,
+    *,
+    is_talkative: bool,
 ) -> Exit:
     """Let the agent back up, and say how that went. Raises what run_plan() raises."""
     if options.nudged and plan.moments:
@@ -150,45 +157,61 @@ def _back_up(
             result = agent.back_up(plan, narrator, urge)
     except LaterError as error:
         if plan.command is None:  # the server may have said how old the last backup is
-            look = look_around(plan, read_clock())
+            assessment = assess(plan, read_clock())
         if isinstance(error, HeldError):
-            raise _judge_held(plan, look, error) from error
-        raise _stale_if(look, error) from error
+            raise _judge_held(plan, assessment, error) from error
+        raise _stale_if(assessment, error) from error
     if isinstance(result, Deferral):
-        return _say_deferred(plan, look, result, options, is_talkative=is_talkative)
+        return _say_deferred(plan, assessment, result, options, is_talkative=is_talkative)
     if isinstance(result, NotDue):  # another start was quicker, or a run of the server's own
         if plan.command is None:
-            look = look_around(plan, look.now)
-        look = replace(look, decision=result)
-        reason = explain_decision(result, plan.policy, look.now, look.witness)
-        return _say_not_due(look, reason, options, is_talkative=is_talkative)
+            assessment = assess(plan, assessment.now)
+        assessment = replace(assessment, decision=result)
+        reason = explain_decision(result, plan.policy, assessment.now, assessment.witness)
+        return _say_not_due(assessment, reason, options, is_talkative=is_talkative)
     _say_result(result, options)
     return Exit.OK
 
 
-def _say_not_due(look: Assessment, reason: str, options: RunOptions, *, is_talkative: bool) -> Exit:
+def _say_not_due(
+    assessment: Assessment, reason: str, options: RunOptions, *, is_talkative: bool
+) -> Exit:
     if options.json:
-        value = {"outcome": "not due", **decision_value(look.decision, look.rejected, reason)}
+        value = {
+            "outcome": "not due",
+            **decision_value(assessment.decision, assessment.rejected, reason),
+        }
         print(_render_answer(value, options))
     elif is_talkative:
         print_folded(reason)
-        for oddity in explain_oddities(look.decision, look.rejected, look.witness):
+        for oddity in explain_oddities(
+            assessment.decision, assessment.rejected, assessment.witness
+        ):
             print_folded(oddity, "  ")
     return Exit.OK
 
 
 def _say_deferred(
-    plan: Plan, look: Assessment, deferral: Deferral, options: RunOptions, *, is_talkative: bool
+    plan: Plan,
+    assessment: Assessment,
+    deferral: Deferral,
+    options: RunOptions,
+    *,
+    is_talkative: bool,
 ) -> Exit:
     """Say why the moment is not a good one. Raises StaleError if the last backup is too old."""
     why = explain_deferred(deferral.because)
     hint = "`asyncamanda check` shows each condition; --force backs up anyway"
-    if look.is_stale:
-        raise _stale_if(look, LaterError("deferred" if deferral.is_news else "waits", why, hint))
+    if assessment.is_stale:
+        raise _stale_if(
+            assessment, LaterError("deferred" if deferral.is_news else "waits", why, hint)
+        )
     if options.json:
         value = {"outcome": "deferred", **deferred_value(deferral.because)}
-        reason = explain_decision(look.decision, plan.policy, look.now, look.witness)
-        value |= decision_value(look.decision, look.rejected, reason)
+        reason = explain_decision(
+            assessment.decision, plan.policy, assessment.now, assessment.witness
+        )
+        value |= decision_value(assessment.decision, assessment.rejected, reason)
         print(_render_answer(value, options))
     elif is_talkative:
         print_folded(why)
@@ -201,28 +224,38 @@ def _render_answer(value: dict[str, object], options: RunOptions) -> str:
     return render_event("finished", value) if options.stream else render_json(value)
 
 
-def _rehearse(plan: Plan, look: Assessment, reason: str, options: RunOptions) -> Exit:
+def _rehearse(plan: Plan, assessment: Assessment, reason: str, options: RunOptions) -> Exit:
     if options.json:
-        value = {"outcome": "dry run", **decision_value(look.decision, look.rejected, reason)}
+        value = {
+            "outcome": "dry run",
+            **decision_value(assessment.decision, assessment.rejected, reason),
+        }
         print(render_json(value))
         return Exit.OK
     print_folded(reason)
-    if isinstance(look.decision, NotDue) and not options.force:
-        if look.is_contact_due:
+    if isinstance(assessment.decision, NotDue) and not options.force:
+        if assessment.is_contact_due:
             print_folded(
                 f"would contact {plan.target} for the daily check, and back up if it has a new disk"
             )
         return Exit.OK
     is_wanted_now = options.force or sys.stderr.isatty()  # see Urge
-    if look.settles_at:
-        print(f"would wait until {format_time(look.settles_at)}: a run may still be in progress")
-    elif look.next_try_at and not is_wanted_now:
-        print(f"would wait until {format_time(look.next_try_at)}: the last run did not include it")
-    elif look.come_back_at and not options.force:
-        print(f"would wait until {format_time(look.come_back_at)}: the server said so")
-    elif look.retry_at and not is_wanted_now:
-        print(f"would wait until {format_time(look.retry_at)}: the last attempt was unsuccessful")
-    elif plan.moments and not options.force and (hindrance := find_hindrance(plan.moments, look)):
+    if assessment.settles_at:
+        until = format_time(assessment.settles_at)
+        print(f"would wait until {until}: a run may still be in progress")
+    elif assessment.next_try_at and not is_wanted_now:
+        until = format_time(assessment.next_try_at)
+        print(f"would wait until {until}: the last run did not include it")
+    elif assessment.come_back_at and not options.force:
+        print(f"would wait until {format_time(assessment.come_back_at)}: the server said so")
+    elif assessment.retry_at and not is_wanted_now:
+        until = format_time(assessment.retry_at)
+        print(f"would wait until {until}: the last attempt was unsuccessful")
+    elif (
+        plan.moments
+        and not options.force
+        and (hindrance := find_hindrance(plan.moments, assessment))
+    ):
         print(f"would wait: {explain_deferred(hindrance)}")
     elif plan.command is None:
         print(f"would connect to {plan.target} and ask for a backup")
@@ -238,21 +271,23 @@ def _say_result(attempt: Attempt, options: RunOptions) -> None:
         print_folded(describe_attempt(attempt))
 
 
-def _judge_held(plan: Plan, look: Assessment, error: HeldError) -> AsyncamandaError:
+def _judge_held(plan: Plan, assessment: Assessment, error: HeldError) -> AsyncamandaError:
     """Return what it comes to that another start holds the lock, told where that is news."""
-    if error.is_excuse or not look.is_stale:
+    if error.is_excuse or not assessment.is_stale:
         return error
-    return _stale_if(look, error, is_known=not tell_stale(plan, look, error.message))
+    return _stale_if(assessment, error, is_known=not tell_stale(plan, assessment, error.message))
 
 
-def _stale_if(look: Assessment, error: LaterError, *, is_known: bool = False) -> AsyncamandaError:
+def _stale_if(
+    assessment: Assessment, error: LaterError, *, is_known: bool = False
+) -> AsyncamandaError:
     """Return `error`, or what polite waiting must not hide."""
-    if not look.is_stale:
+    if not assessment.is_stale:
         return error
-    age = format_age(look.now - look.since)
+    age = format_age(assessment.now - assessment.since)
     words = (
         f"the last backup is {age} old"
-        if look.decision.last_at
+        if assessment.decision.last_at
         else f"no backup since this client was set up {age} ago"
     )
     kind = StaleWaitError if error.reference in WAITING or is_known else StaleError

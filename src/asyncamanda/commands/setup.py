@@ -13,7 +13,7 @@ from asyncamanda.client.schedule import install
 from asyncamanda.client.schedule.machine import choose_kind
 from asyncamanda.client.setup import clienttoml, hostkey, keys
 from asyncamanda.client.setup.hostkey import KnownHostKey, Offer, Place
-from asyncamanda.client.setup.options import DEFAULT_INTERVAL, Said, Wishes, read_wishes
+from asyncamanda.client.setup.options import DEFAULT_INTERVAL, Said, SetupOptions, read_options
 from asyncamanda.client.setup.probe import ask_standing
 from asyncamanda.commands.admission import OTHER_NAME, Applicant, be_let_in
 from asyncamanda.commands.asking import ask, is_agreed, is_not_refused, is_terminal
@@ -105,22 +105,22 @@ def run(arguments: argparse.Namespace) -> Exit:
 def _run(arguments: argparse.Namespace) -> Exit:
     if os.geteuid() != 0:
         raise RefusedError("not-root", "setup changes files of root", "run it as root")
-    wishes = _read_wishes(arguments)
+    options = _read_options(arguments)
     present = None if arguments.replace else clienttoml.read_present()
-    note = clienttoml.check_present(present, wishes) if present else ""
+    note = clienttoml.check_present(present, options) if present else ""
     account = keys.find_account(present)
     if not arguments.no_schedule:
         _check_schedule()
     is_asking = is_terminal() and not arguments.yes
-    place = hostkey.find_place(wishes.server, account)
+    place = hostkey.find_place(options.server, account)
     offer = _scan(place, hostkey.find_known(place, account))
-    host_key, is_known = _settle_host_key(wishes, place, account, offer, is_asking=is_asking)
+    host_key, is_known = _settle_host_key(options, place, account, offer, is_asking=is_asking)
     path = keys.find_key_path(present, account)
     steps = [
         plan_link("your shell"),
         *keys.plan_key(path, account),
         keys.plan_pin(host_key, place, account, is_known=is_known),
-        clienttoml.plan_client_toml(wishes, account, is_replacing=arguments.replace),
+        clienttoml.plan_client_toml(options, account, is_replacing=arguments.replace),
     ]
     is_key_new = not path.exists()
     for step in steps:
@@ -128,7 +128,7 @@ def _run(arguments: argparse.Namespace) -> Exit:
     if note:
         tell(f"note: {note}")
     applicant = Applicant(
-        wishes=wishes,
+        options=options,
         account=account,
         is_named=arguments.name is not None,
         key=keys.read_key(path, account),
@@ -163,7 +163,7 @@ def _be_let_in(applicant: Applicant, path: Path, *, is_new_key: bool, is_asking:
         be_let_in(replace(applicant, key=key, is_key_new=True))
 
 
-def _read_wishes(arguments: argparse.Namespace) -> Wishes:
+def _read_options(arguments: argparse.Namespace) -> SetupOptions:
     said = Said(
         server=arguments.server,
         name=arguments.name or socket.gethostname(),
@@ -174,7 +174,7 @@ def _read_wishes(arguments: argparse.Namespace) -> Wishes:
         via=arguments.via,
         wait=arguments.wait,
     )
-    return read_wishes(said, os.path.exists)
+    return read_options(said, os.path.exists)
 
 
 def _see_to(step: SetupStep) -> None:
@@ -200,12 +200,17 @@ def _scan(place: Place, known: KnownHostKey) -> Offer:
 
 
 def _settle_host_key(
-    wishes: Wishes, place: Place, account: pwd.struct_passwd, offer: Offer, *, is_asking: bool
+    options: SetupOptions,
+    place: Place,
+    account: pwd.struct_passwd,
+    offer: Offer,
+    *,
+    is_asking: bool,
 ) -> tuple[PublicKey, bool]:
     """Return the server's host key, which is known or was confirmed, and whether it is known."""
     known = hostkey.find_known(place, account)
-    key, is_known = hostkey.choose_key(offer.keys, known, place, wishes.fingerprint)
-    if is_known or wishes.fingerprint:
+    key, is_known = hostkey.choose_key(offer.keys, known, place, options.fingerprint)
+    if is_known or options.fingerprint:
         return key, is_known
     shown = hostkey.show_key(key, place)
     how = f"ssh-keygen -lf {hostkey.name_file(key)}"

@@ -15,47 +15,47 @@ from asyncamanda.report.text import (
 )
 
 
-def print_disks(look: Assessment) -> None:
+def print_disks(assessment: Assessment) -> None:
     """Print a row for each disk, if there is one."""
-    if look.decision.disks:
-        rows = [describe_disk(verdict, look.now) for verdict in look.decision.disks]
+    if assessment.decision.disks:
+        rows = [describe_disk(verdict, assessment.now) for verdict in assessment.decision.disks]
         print()
-        last = "last dump" if look.witness is Witness.AMANDATES else "last confirmed"
+        last = "last dump" if assessment.witness is Witness.AMANDATES else "last confirmed"
         print_table(("disk", "state", last, "age"), rows)
         print()
 
 
-def print_conditions(look: Assessment, findings: tuple[ConditionFinding, ...]) -> None:
+def print_conditions(assessment: Assessment, findings: tuple[ConditionFinding, ...]) -> None:
     """Print a row for each condition that is set, in the order in which they stop applying."""
     if findings:
-        if not look.decision.disks:
+        if not assessment.decision.disks:
             print()
-        rows = [describe_finding(finding, look.now) for finding in findings]
+        rows = [describe_finding(finding, assessment.now) for finding in findings]
         print_table(("condition", "found", "verdict", "ignored from"), rows)
         print()
 
 
-def print_oddities(look: Assessment) -> None:
+def print_oddities(assessment: Assessment) -> None:
     """Print a line for whatever is odd."""
-    for oddity in explain_oddities(look.decision, look.rejected, look.witness):
+    for oddity in explain_oddities(assessment.decision, assessment.rejected, assessment.witness):
         print_folded(f"amandates: {oddity}")
-    for line in look.rejected.lines[1:]:
+    for line in assessment.rejected.lines[1:]:
         print_folded(f"  line {line.number}: {line.fault}: {printable(line.text)}")
-    if look.damage:
-        print_folded(f"memory: {look.damage}")
-    if look.differences:
-        print_folded(f"memory: {explain_differences(look.differences)}")
+    if assessment.damage:
+        print_folded(f"memory: {assessment.damage}")
+    if assessment.differences:
+        print_folded(f"memory: {explain_differences(assessment.differences)}")
 
 
-def print_waits(look: Assessment) -> None:
+def print_waits(assessment: Assessment) -> None:
     """Print a line for whatever keeps a run waiting."""
     for until, why in (
-        (look.next_try_at, "the last run did not include it"),
-        (look.settles_at, "a run may still be in progress"),
-        (look.come_back_at, "the server said so"),
+        (assessment.next_try_at, "the last run did not include it"),
+        (assessment.settles_at, "a run may still be in progress"),
+        (assessment.come_back_at, "the server said so"),
     ):
         if until:
             print_folded(f"waiting until {format_time(until)}: {why}")
-    if look.retry_at and isinstance(look.decision, Due):
-        when = format_time(look.retry_at)
+    if assessment.retry_at and isinstance(assessment.decision, Due):
+        when = format_time(assessment.retry_at)
         print_folded(f"next try: at the first start after {when}, or when power or network changes")

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from asyncamanda.client.schedule.install import look_at_schedule
 from asyncamanda.client.start.settings import find_summary, may_remember, plan_configured
-from asyncamanda.client.state.assessment import Assessment, find_holder, look_around
-from asyncamanda.client.state.summary import read_summary, summarize_look
+from asyncamanda.client.state.assessment import Assessment, assess, find_holder
+from asyncamanda.client.state.summary import read_summary, summarize_assessment
 from asyncamanda.commands.options import add_common
 from asyncamanda.commands.show import print_oddities
 from asyncamanda.core.agent.due import Witness
@@ -37,7 +37,7 @@ class _Seen:
     """What is known; without a `look` it is what the agent's last start left for everybody."""
 
     summary: Summary
-    look: Assessment | None = None
+    assessment: Assessment | None = None
     holder: Holder | None = None
 
 
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> Exit:
     """Print the state of the backup, a current run, and the result of the last attempt.
 
-    Raises what plan_configured(), look_around() and read_summary() raise, but for NotYoursError
+    Raises what plan_configured(), assess() and read_summary() raise, but for NotYoursError
     where there is a summary.
     """
     now = read_clock()
@@ -68,8 +68,8 @@ def _look(config: str | None, now: datetime) -> _Seen:
     """Return what this user may know."""
     try:
         plan = plan_configured(config)
-        look = look_around(plan, now, with_hints=True)
-        return _Seen(summarize_look(plan, look), look, find_holder(plan))
+        assessment = assess(plan, now, with_hints=True)
+        return _Seen(summarize_assessment(plan, assessment), assessment, find_holder(plan))
     except NotYoursError as error:
         place = None if may_remember(config) else find_summary(config)
         if place is None:  # what this user's own starts cannot read is what is wrong
@@ -85,12 +85,12 @@ def _look(config: str | None, now: datetime) -> _Seen:
 
 
 def _print_worst(seen: _Seen, status: Status, now: datetime) -> None:
-    if seen.look and seen.look.damage:
-        print_folded(f"memory: {seen.look.damage}; what was known of backups is lost with it")
+    if seen.assessment and seen.assessment.damage:
+        print_folded(f"memory: {seen.assessment.damage}; what was known of backups is lost with it")
     print_glance(tell_state(seen.summary, status, now))
     if advice := advise(status):
         print_folded(f"what to do: {advice}", "  ")
-    if seen.look is None:
+    if seen.assessment is None:
         written_at = seen.summary.written_at
         print_folded(
             f"as of the agent's last start, {format_ago(written_at, now)}, "
@@ -114,8 +114,8 @@ def _print_rest(seen: _Seen, status: Status, next_start_at: datetime | None, now
         print(f"next start by the timer: {format_when(next_start_at, now)}")
     if summary.witness is Witness.SERVER and summary.asked_at:
         print(f"the server was last asked {format_ago(summary.asked_at, now)}")
-    if seen.look:
-        print_oddities(replace(seen.look, damage=None))  # which was told first
+    if seen.assessment:
+        print_oddities(replace(seen.assessment, damage=None))  # which was told first
     else:
         for oddity in explain_oddities(status.decision, Rejected(), summary.witness):
             print_folded(f"amandates: {oddity}")
@@ -124,11 +124,11 @@ def _print_rest(seen: _Seen, status: Status, next_start_at: datetime | None, now
 def _value(
     seen: _Seen, status: Status, next_start_at: datetime | None, now: datetime
 ) -> dict[str, object]:
-    rejected = seen.look.rejected if seen.look else Rejected()
+    rejected = seen.assessment.rejected if seen.assessment else Rejected()
     holder = seen.holder
     return {
         **status_value(seen.summary, status, rejected, now),
         "running": holder and {"pid": holder.pid, "since": time_value(holder.since)},
         "next_start_at": time_value(next_start_at),
-        "written_at": None if seen.look else time_value(seen.summary.written_at),
+        "written_at": None if seen.assessment else time_value(seen.summary.written_at),
     }

@@ -11,7 +11,7 @@ from asyncamanda.client.notify import channels
 from asyncamanda.client.notify.channels import PingKind
 from asyncamanda.client.start.folders import make_folder
 from asyncamanda.client.start.settings import Plan
-from asyncamanda.client.state.assessment import LOCK_NAME, Assessment, look_around
+from asyncamanda.client.state.assessment import LOCK_NAME, Assessment, assess
 from asyncamanda.client.state.context import StartContext
 from asyncamanda.client.state.memory import read_memory, write_memory
 from asyncamanda.client.state.summary import leave_attempt, show_standing
@@ -47,7 +47,7 @@ class Aftermath:
 
     def __init__(self, start: StartContext) -> None:
         self._plan = start.plan
-        self._before = start.look
+        self._before = start.assessment
         self._narrator = start.narrator
         self._stop = start.stop
         self.deferred: Deferred | None = None
@@ -60,15 +60,15 @@ class Aftermath:
         is, would be told at each start.
         """
         with suppress(AsyncamandaError):  # amandates that cannot be read; the start has said so
-            look = look_around(self._plan, read_clock(), self._stop)
-            attempt = self._own_attempt(look.memory)
-            memory = self._plan_wait(look, attempt)
+            assessment = assess(self._plan, read_clock(), self._stop)
+            attempt = self._own_attempt(assessment.memory)
+            memory = self._plan_wait(assessment, attempt)
             is_lasting = self._write(memory)
             detail = describe_attempt(attempt) if attempt else ""
-            self._say_end(look, attempt, detail)
-            show_standing(self._plan, replace(look, memory=memory))
+            self._say_end(assessment, attempt, detail)
+            show_standing(self._plan, replace(assessment, memory=memory))
             if is_lasting:
-                told = self._tell(look, attempt)
+                told = self._tell(assessment, attempt)
                 if told != memory.told:
                     is_lasting = self._write(replace(memory, told=told))
                 if is_lasting:
@@ -88,9 +88,9 @@ class Aftermath:
         last = memory.attempts[-1:]
         return last[0] if last != self._before.memory.attempts[-1:] else None
 
-    def _plan_wait(self, look: Assessment, attempt: Attempt | None) -> Memory:
-        memory = look.memory
-        is_settled = isinstance(look.decision, NotDue) and not look.is_contact_due
+    def _plan_wait(self, assessment: Assessment, attempt: Attempt | None) -> Memory:
+        memory = assessment.memory
+        is_settled = isinstance(assessment.decision, NotDue) and not assessment.is_contact_due
         if is_settled:
             return forget_tries(memory)
         if self._plan.moments is None or attempt is None:
@@ -104,27 +104,27 @@ class Aftermath:
         seen = fingerprint(look_at_surroundings())
         return note_wait(memory, self._plan.moments, seen, self.deferred)
 
-    def _tell(self, look: Assessment, attempt: Attempt | None) -> dict[str, BackupState]:
+    def _tell(self, assessment: Assessment, attempt: Attempt | None) -> dict[str, BackupState]:
         """Tell whom it concerns; return what each channel was told by now."""
-        failure = standing_failure(look.memory, look.decision)
-        outcome = judge_outcome(attempt.outcome if attempt else None, look.decision, failure)
+        failure = standing_failure(assessment.memory, assessment.decision)
+        outcome = judge_outcome(attempt.outcome if attempt else None, assessment.decision, failure)
 
         def word(kind: AlertKind) -> Alert:
             why = failure if kind is AlertKind.FAILED else attempt
             return word_alert(
                 kind,
                 socket.gethostname(),
-                look.now,
-                look.decision.last_at,
+                assessment.now,
+                assessment.decision.last_at,
                 describe_attempt(why) if why else "",
                 HINT if kind.is_alarm else "",
             )
 
         told, sent = channels.tell_change(
             self._plan.notify,
-            look.memory.told | read_told(self._plan.state),
+            assessment.memory.told | read_told(self._plan.state),
             outcome=outcome,
-            is_stale=look.is_stale,
+            is_stale=assessment.is_stale,
             word=word,
             state_folder=self._plan.state,
         )
@@ -133,7 +133,7 @@ class Aftermath:
                 self._narrator.note(f"{each.channel} could not be notified: {each.problem}")
         return told
 
-    def _say_end(self, look: Assessment, attempt: Attempt | None, detail: str) -> None:
+    def _say_end(self, assessment: Assessment, attempt: Attempt | None, detail: str) -> None:
         """Say in the journal, and to the watchdog, how it ended, if it came to anything."""
         if attempt:
             write_journal(
@@ -145,7 +145,7 @@ class Aftermath:
                     outcome=attempt.outcome.value,
                 )
             )
-        kind = self._choose_ping(look, attempt)
+        kind = self._choose_ping(assessment, attempt)
         if kind is PingKind.FAILURE and self.error:
             self.error.is_told = True
             detail = self.error.message
@@ -154,16 +154,18 @@ class Aftermath:
         if sent and sent.problem:
             self._narrator.note(f"the ping failed: {sent.problem}")
 
-    def _choose_ping(self, look: Assessment, attempt: Attempt | None) -> PingKind | None:
+    def _choose_ping(self, assessment: Assessment, attempt: Attempt | None) -> PingKind | None:
         """Return what the watchdog is to hear of it, None for nothing."""
         if isinstance(self.error, NotStoredError) or (attempt and attempt.outcome in FAILURES):
             return PingKind.FAILURE
-        if standing_failure(look.memory, look.decision) or is_all_parked(look.decision):
+        if standing_failure(assessment.memory, assessment.decision) or is_all_parked(
+            assessment.decision
+        ):
             return None
         if attempt and attempt.outcome in WAITED_FOR:
             return None  # though nothing was due, the server was to be greeted
         is_over = self._before.memory.told or not isinstance(self._before.decision, NotDue)
-        is_well = isinstance(look.decision, NotDue) and (attempt or is_over)
+        is_well = isinstance(assessment.decision, NotDue) and (attempt or is_over)
         return PingKind.SUCCESS if is_well else None
 
 

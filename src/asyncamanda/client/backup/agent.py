@@ -11,7 +11,7 @@ from asyncamanda.client.moments.moment import Guard, judge_moment
 from asyncamanda.client.start.folders import make_folder, unwritable
 from asyncamanda.client.start.narrator import StartNarrator
 from asyncamanda.client.start.settings import Moments, Plan
-from asyncamanda.client.state.assessment import LOCK_NAME, Assessment, look_around
+from asyncamanda.client.state.assessment import LOCK_NAME, Assessment, assess
 from asyncamanda.client.state.context import StartContext
 from asyncamanda.client.state.memory import set_aside, write_memory
 from asyncamanda.core.agent.due import NotDue, force_due
@@ -55,17 +55,16 @@ def back_up(plan: Plan, narrator: StartNarrator, urge: Urge) -> Attempt | NotDue
     with ExitStack() as stack:
         _lock(stack, plan)
         stop = stack.enter_context(catch_stop())
-        look = look_around(plan, read_clock(), stop)
-        if look.damage:
-            aside = set_aside(plan.state, look.memory, look.now)
+        assessment = assess(plan, read_clock(), stop)
+        if assessment.damage:
+            aside = set_aside(plan.state, assessment.memory, assessment.now)
             narrator.tell(
-                f"warning: {look.damage}; it was moved to {aside.name}. The result of the last "
-                f"backup is lost with it, so a new one is due"
-                ""
+                f"warning: {assessment.damage}; it was moved to {aside.name}. "
+                "The result of the last backup is lost with it, so a new one is due"
             )
-        if look.differences:
-            narrator.tell(explain_differences(look.differences))
-        start = StartContext(plan, look, narrator, stop)
+        if assessment.differences:
+            narrator.tell(explain_differences(assessment.differences))
+        start = StartContext(plan, assessment, narrator, stop)
         aftermath = Aftermath(start)
         try:
             return _decide(start, urge, aftermath)
@@ -78,20 +77,20 @@ def back_up(plan: Plan, narrator: StartNarrator, urge: Urge) -> Attempt | NotDue
 
 def _decide(start: StartContext, urge: Urge, aftermath: Aftermath) -> Attempt | NotDue | Deferral:
     """Back up, unless something speaks against it."""
-    plan, look = start.plan, start.look
-    match decide_start(look.decision, look.waits, urge):
+    plan, assessment = start.plan, start.assessment
+    match decide_start(assessment.decision, assessment.waits, urge):
         case NotDue() as not_due:
-            return _greet(start, not_due, urge) if look.is_contact_due else not_due
+            return _greet(start, not_due, urge) if assessment.is_contact_due else not_due
         case WaitUntil() as wait:
-            raise _explain_wait(plan, look, wait)
-    if not urge.is_forced and (deferral := _find_hindrance(plan, look, urge, aftermath)):
+            raise _explain_wait(plan, assessment, wait)
+    if not urge.is_forced and (deferral := _find_hindrance(plan, assessment, urge, aftermath)):
         return deferral
     with Guard(start) as guard:
         if plan.command is None:
             return by_gate.back_up(start, guard, force=urge.is_forced)
         if urge.is_forced:
-            look = replace(look, decision=force_due(look.decision, plan.policy))
-        return by_command.back_up(replace(start, look=look), guard)
+            assessment = replace(assessment, decision=force_due(assessment.decision, plan.policy))
+        return by_command.back_up(replace(start, assessment=assessment), guard)
 
 
 def _greet(start: StartContext, decision: NotDue, urge: Urge) -> Attempt | NotDue:
@@ -100,52 +99,60 @@ def _greet(start: StartContext, decision: NotDue, urge: Urge) -> Attempt | NotDu
     Nothing is due by what is known, so a bad moment, and a server that cannot be reached or has no
     time, concern nobody. Raises what back_up() raises of all else.
     """
-    plan, look = start.plan, start.look
-    if look.come_back_at or (plan.moments and not _is_good_moment(plan.moments, look, urge)):
+    plan, assessment = start.plan, start.assessment
+    if assessment.come_back_at or (
+        plan.moments and not _is_good_moment(plan.moments, assessment, urge)
+    ):
         return decision
     try:
         with Guard(start) as guard:
             return by_gate.back_up(start, guard, force=False)
     except LaterError:
-        after = look_around(plan, read_clock(), start.stop)
+        after = assess(plan, read_clock(), start.stop)
         if start.stop.signal or not isinstance(after.decision, NotDue):
             raise
         return after.decision
 
 
-def _is_good_moment(moments: Moments, look: Assessment, urge: Urge) -> bool:
+def _is_good_moment(moments: Moments, assessment: Assessment, urge: Urge) -> bool:
     """Return whether no condition, and no wait, speaks against greeting the server now."""
-    surroundings, moment = judge_moment(moments, look)
-    waits = look.retry_at and fingerprint(surroundings) == look.memory.seen and not urge.is_hasty
+    surroundings, moment = judge_moment(moments, assessment)
+    waits = (
+        assessment.retry_at
+        and fingerprint(surroundings) == assessment.memory.seen
+        and not urge.is_hasty
+    )
     return isinstance(moment, Go) and not waits
 
 
 def _find_hindrance(
-    plan: Plan, look: Assessment, urge: Urge, aftermath: Aftermath
+    plan: Plan, assessment: Assessment, urge: Urge, aftermath: Aftermath
 ) -> Deferral | None:
     """Return why the moment is not a good one, remembered; None if it is.
 
     Raises EverydayError if the last attempt was unsuccessful lately, and nothing has changed since.
     """
     if plan.moments is None:  # the classic form takes any moment, and looks at none
-        if waits_until := heed_retry(look.waits, look.memory, "", urge):
-            raise _waiting(plan, look, waits_until)
+        if waits_until := heed_retry(assessment.waits, assessment.memory, "", urge):
+            raise _waiting(plan, assessment, waits_until)
         return None
-    surroundings, moment = judge_moment(plan.moments, look)
-    waits_until = heed_retry(look.waits, look.memory, fingerprint(surroundings), urge)
+    surroundings, moment = judge_moment(plan.moments, assessment)
+    waits_until = heed_retry(assessment.waits, assessment.memory, fingerprint(surroundings), urge)
     if isinstance(moment, Deferred):
         if waits_until is None:
-            attempt = Attempt(look.now, look.now, Outcome.DEFERRED, explain_deferred(moment))
+            attempt = Attempt(
+                assessment.now, assessment.now, Outcome.DEFERRED, explain_deferred(moment)
+            )
             aftermath.deferred = moment
-            write_memory(plan.state, note_end(look.memory, attempt))
+            write_memory(plan.state, note_end(assessment.memory, attempt))
         return Deferral(moment, is_news=waits_until is None)
     if waits_until:
-        raise _waiting(plan, look, waits_until)
+        raise _waiting(plan, assessment, waits_until)
     return None
 
 
-def _waiting(plan: Plan, look: Assessment, until: datetime) -> EverydayError:
-    last = look.memory.attempts[-1] if look.memory.attempts else None
+def _waiting(plan: Plan, assessment: Assessment, until: datetime) -> EverydayError:
+    last = assessment.memory.attempts[-1] if assessment.memory.attempts else None
     why = f"the last try ended with: {describe_attempt(last)}" if last else "tried recently"
     sooner = ", or when power or network changes" if plan.moments else ""
     words = f"{why}; the next try is at {format_time(until)}{sooner}"
@@ -204,11 +211,11 @@ def _unsettled(last: Attempt | None, settles_at: datetime) -> LaterError:
     )
 
 
-def _explain_wait(plan: Plan, look: Assessment, wait: WaitUntil) -> LaterError:
+def _explain_wait(plan: Plan, assessment: Assessment, wait: WaitUntil) -> LaterError:
     """Return the error for a start that is due, and that is not to be tried yet."""
     match wait.hindrance:
         case Hindrance.UNSETTLED:
-            return _unsettled(last_run(look.memory), wait.until)
+            return _unsettled(last_run(assessment.memory), wait.until)
         case Hindrance.PUT_OFF:
             return EverydayError(
                 "come-back",
@@ -216,15 +223,15 @@ def _explain_wait(plan: Plan, look: Assessment, wait: WaitUntil) -> LaterError:
                 "the first start after that asks again; --force asks now",
             )
         case Hindrance.TRIED_LATELY:
-            return _tried_lately(plan, look, wait.until)
+            return _tried_lately(plan, assessment, wait.until)
         case _:
             assert_never(wait.hindrance)
 
 
-def _tried_lately(plan: Plan, look: Assessment, until: datetime) -> EverydayError:
-    last = last_run(look.memory)
+def _tried_lately(plan: Plan, assessment: Assessment, until: datetime) -> EverydayError:
+    last = last_run(assessment.memory)
     assert last  # or nothing would have been tried
-    named = name_disks(look.decision.wanted) or "any disk of this client"
+    named = name_disks(assessment.decision.wanted) or "any disk of this client"
     did = f"succeeded but did not dump {named}"
     if last.outcome is Outcome.DOUBTFUL:
         did = "is doubtful: a dump failed, and it is not known of which client"

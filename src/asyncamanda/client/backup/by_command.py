@@ -51,8 +51,8 @@ class _Watcher:
     def __init__(self, start: StartContext, started_at: datetime, guard: Guard) -> None:
         self._guard = guard
         self._plan = start.plan
-        self._look = start.look
-        self._memory = start.look.memory
+        self._look = start.assessment
+        self._memory = start.assessment.memory
         self._started_at = started_at
         self._narrator = start.narrator
         self._looked_at = started_at
@@ -100,27 +100,27 @@ def back_up(start: StartContext, guard: Guard) -> Attempt:
         outcome, error = explain_not_connected(failure.fault, plan.target)
         attempt = Attempt(started_at, read_clock(), outcome, error.message)
         try:
-            write_memory(plan.state, note_end(start.look.memory, attempt))
+            write_memory(plan.state, note_end(start.assessment.memory, attempt))
         except AsyncamandaError as trouble:
             narrator.tell(f"warning: {trouble.message}")
         raise error from None
 
 
 def _run(start: StartContext, connection: Connection, guard: Guard) -> Attempt:
-    plan, look, narrator = start.plan, start.look, start.narrator
+    plan, assessment, narrator = start.plan, start.assessment, start.narrator
     assert plan.command  # or the gate would be asked
     started_at = read_clock()
     started = Started(started_at, started_at, os.getpid())
-    look = replace(look, memory=note_start(look.memory, started))
-    write_memory(plan.state, look.memory)
-    watcher = _Watcher(replace(start, look=look), started_at, guard)
+    assessment = replace(assessment, memory=note_start(assessment.memory, started))
+    write_memory(plan.state, assessment.memory)
+    watcher = _Watcher(replace(start, assessment=assessment), started_at, guard)
     guard.begin()
     end = connection.run(
         plan.command, lambda line: narrator.tell(f"the server says: {line}"), watcher.tick
     )
-    attempt, error = _judge(plan, look, started_at, end, start.stop)
+    attempt, error = _judge(plan, assessment, started_at, end, start.stop)
     try:
-        write_memory(plan.state, note_end(look.memory, attempt))
+        write_memory(plan.state, note_end(assessment.memory, attempt))
     except AsyncamandaError as trouble:  # then the next start finds a run whose end nobody saw
         if error is None:
             raise
@@ -131,7 +131,7 @@ def _run(start: StartContext, connection: Connection, guard: Guard) -> Attempt:
 
 
 def _judge(
-    plan: Plan, look: Assessment, started_at: datetime, end: CommandEnd, stop: StopRequest
+    plan: Plan, assessment: Assessment, started_at: datetime, end: CommandEnd, stop: StopRequest
 ) -> tuple[Attempt, AsyncamandaError | None]:
     """Return what is to be remembered of the run, and the error if it is no backup."""
     assert plan.command
@@ -139,11 +139,11 @@ def _judge(
     if not isinstance(end, Ended):
         return _judge_unseen(plan, started_at, ended_at, end)
     try:
-        moved = _find_moved(plan, look, end.status, stop)
+        moved = _find_moved(plan, assessment, end.status, stop)
     except AsyncamandaError as error:
         words = f"ended with {explain_status(plan.command, end.status)}, but {error.message}"
         return Attempt(started_at, ended_at, Outcome.FAILED, words, end.status), error
-    match judge_run(plan.command, end.status, look.decision.wanted, moved):
+    match judge_run(plan.command, end.status, assessment.decision.wanted, moved):
         case BackedUp(dumps, remark):
             good = Attempt(started_at, ended_at, Outcome.BACKED_UP, remark, end.status, dumps)
             return good, None
@@ -156,7 +156,7 @@ def _judge(
 
 
 def _find_moved(
-    plan: Plan, look: Assessment, status: int, stop: StopRequest
+    plan: Plan, assessment: Assessment, status: int, stop: StopRequest
 ) -> tuple[DumpRecord, ...]:
     """Return which disks have moved forward in amandates.
 
@@ -168,12 +168,12 @@ def _find_moved(
     began_at = read_clock()
     while True:
         now = read_clock()
-        after, _ = read_disks(plan.amandates, look.memory, now, stop=stop)
-        moved = find_moved(look.disks, after)
+        after, _ = read_disks(plan.amandates, assessment.memory, now, stop=stop)
+        moved = find_moved(assessment.disks, after)
         is_over = not began_at <= now < began_at + MOVES_WITHIN or stop.signal
         if is_over or not may_move(plan.command, status):
             return moved
-        if has_moved(look.decision.wanted, moved) and not _is_dumping():
+        if has_moved(assessment.decision.wanted, moved) and not _is_dumping():
             return moved
         select.select([stop], [], [], LOOK_AGAIN_EVERY)
 

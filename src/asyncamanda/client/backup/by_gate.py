@@ -27,7 +27,7 @@ from asyncamanda.client.state.context import StartContext
 from asyncamanda.core.agent.by_command import NotBackedUp
 from asyncamanda.core.agent.by_gate import (
     conclude,
-    decide_served,
+    decide_by_gate,
     find_end,
     heed_refusal,
     heed_welcome,
@@ -105,8 +105,8 @@ class _Asking:
         self._guard = guard
         self._turned: Deferred | None = None
         self._is_forced = force
-        self._wanted = start.look.decision.wanted
-        self._record = AttemptRecord(start.plan.state, start.look.memory, start.narrator)
+        self._wanted = start.assessment.decision.wanted
+        self._record = AttemptRecord(start.plan.state, start.assessment.memory, start.narrator)
         self._is_running = False
         self._is_skew_told = False
         self._break: Break | None = None
@@ -151,7 +151,7 @@ class _Asking:
             self._stop.ask()
 
     def _decide(self) -> Decision:
-        return decide_served(self._record.memory, self._plan.policy, (), read_clock())
+        return decide_by_gate(self._record.memory, self._plan.policy, (), read_clock())
 
     def _greet(self, line: GateSession) -> None:
         hello = make_hello(self._record.memory.ticket, is_watching=self._narrator.is_watching)
@@ -194,7 +194,7 @@ class _Asking:
     def _begin(self, line: GateSession, welcome: Welcome, now: datetime) -> NotDue | None:
         """Ask for a backup, if one is due by what the server now says."""
         memory = self._record.memory = settle_unseen(self._record.memory, welcome)
-        decision = decide_served(memory, self._plan.policy, (), now)
+        decision = decide_by_gate(memory, self._plan.policy, (), now)
         if isinstance(decision, NotDue) and not self._is_forced:
             self._record.write()
             line.leave()
@@ -219,7 +219,7 @@ class _Asking:
         self._record.write()
         if end := find_end(welcome, started.run, started.started_at):
             return self._finish(line, end, started)
-        decision = decide_served(self._record.memory, self._plan.policy, (), read_clock())
+        decision = decide_by_gate(self._record.memory, self._plan.policy, (), read_clock())
         if welcome.standing == "idle" and isinstance(decision, NotDue) and not self._is_forced:
             detail = "the connection broke; the server has all backups that are due"
             self._record.end(self._record.attempt(Outcome.LOST, detail))

@@ -15,7 +15,7 @@ class Case:
     user: str
 
     @property
-    def is_direct(self) -> bool:
+    def is_by_command(self) -> bool:
         """Whether nothing of ours is on the server."""
         return self.plan.command is not None
 

@@ -121,7 +121,7 @@ class ClientExamination:
 
     def _needs(self, name: str) -> tuple[str, ...]:
         """Return what has to be well before `name`; in direct mode amandates is the witness."""
-        if name == "backup" and self._case and self._case.is_direct:
+        if name == "backup" and self._case and self._case.is_by_command:
             return (*NEEDS[name], "amandates")
         return NEEDS[name]
 

@@ -26,7 +26,9 @@ def check_amandates(case: Case, places: Places, now: datetime) -> Check:
         return fault
     configured = str(case.plan.amandates)
     content = _read_amandates(path)
-    return files.judge_amandates(str(path), configured, content, now, is_direct=case.is_direct)
+    return files.judge_amandates(
+        str(path), configured, content, now, is_by_command=case.is_by_command
+    )
 
 
 def _read_amandates(path: Path) -> files.Content:

@@ -104,7 +104,7 @@ def _bear(fault: ConnectFault | None, case: Case) -> Iterator[Check]:
 
 
 def _ask_gate(connection: Connection, case: Case, stop: StopRequest) -> Iterator[Check]:
-    if case.is_direct:
+    if case.is_by_command:
         yield from (not_needed(name, "there is a `command`") for name in ("gate", "disks", "clock"))
         return
     if holder := find_holder(case.plan):

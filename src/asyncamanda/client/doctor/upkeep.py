@@ -7,7 +7,7 @@ from pathlib import Path
 from asyncamanda.client.doctor.case import Case
 from asyncamanda.client.schedule.install import look_at_schedule
 from asyncamanda.client.start.probing import ask, look_at, read_lines
-from asyncamanda.client.state.assessment import look_around
+from asyncamanda.client.state.assessment import assess
 from asyncamanda.client.state.memory import FILE_NAME, read_memory
 from asyncamanda.core.agent.due import Due
 from asyncamanda.core.doctor import upkeep
@@ -74,21 +74,25 @@ def check_memory(case: Case, now: datetime) -> Check:
 
 
 def check_backup(case: Case, now: datetime) -> Check:
-    """Return how old the last confirmed backup is. Raises what look_around() raises."""
-    look = look_around(case.plan, now)
-    if look.damage:
+    """Return how old the last confirmed backup is. Raises what assess() raises."""
+    assessment = assess(case.plan, now)
+    if assessment.damage:
         return Check("backup", Health.SKIPPED, "not known: the memory is damaged")
-    if look.differences and not look.is_stale and not case.is_direct:
+    if assessment.differences and not assessment.is_stale and not case.is_by_command:
         # had the gate been reached, its word would be there by now
         return Check(
-            "backup", Health.SKIPPED, f"not known: {explain_differences(look.differences)}"
+            "backup", Health.SKIPPED, f"not known: {explain_differences(assessment.differences)}"
         )
     policy = case.plan.policy
     summary = sum_up(
-        look.decision, policy, is_stale=look.is_stale, now=look.now, witness=look.witness
+        assessment.decision,
+        policy,
+        is_stale=assessment.is_stale,
+        now=assessment.now,
+        witness=assessment.witness,
     )
     return upkeep.judge_backup(
         summary,
-        is_due=isinstance(look.decision, Due),
-        is_stale=look.is_stale,
+        is_due=isinstance(assessment.decision, Due),
+        is_stale=assessment.is_stale,
     )

@@ -46,23 +46,25 @@ LOOK_EVERY = timedelta(seconds=5)
 WAITED_FOR = {Outcome.UNREACHABLE, Outcome.LATER, Outcome.REFUSED, Outcome.DEFERRED}
 
 
-def judge_moment(moments: Moments, look: Assessment) -> tuple[Surroundings, Go | Deferred]:
+def judge_moment(moments: Moments, assessment: Assessment) -> tuple[Surroundings, Go | Deferred]:
     """Return what this machine finds itself in, and whether that is good for a backup."""
     surroundings = look_at_surroundings()
     return surroundings, decide_moment(
-        surroundings, moments.conditions, look.since, look.now, _zone()
+        surroundings, moments.conditions, assessment.since, assessment.now, _zone()
     )
 
 
-def survey(moments: Moments, look: Assessment) -> tuple[ConditionFinding, ...]:
+def survey(moments: Moments, assessment: Assessment) -> tuple[ConditionFinding, ...]:
     """Return what each condition that is set finds now."""
     surroundings = look_at_surroundings()
-    return survey_conditions(surroundings, moments.conditions, look.since, look.now, _zone())
+    return survey_conditions(
+        surroundings, moments.conditions, assessment.since, assessment.now, _zone()
+    )
 
 
-def find_hindrance(moments: Moments, look: Assessment) -> Deferred | None:
+def find_hindrance(moments: Moments, assessment: Assessment) -> Deferred | None:
     """Return why this is not a good moment for a backup, None if it is."""
-    _, moment = judge_moment(moments, look)
+    _, moment = judge_moment(moments, assessment)
     return moment if isinstance(moment, Deferred) else None
 
 
@@ -116,7 +118,7 @@ class Guard:
         self._moments = start.plan.moments
         self._notify = start.plan.notify
         self._ping: Thread | None = None
-        self._since = start.look.since
+        self._since = start.assessment.since
         self._narrator = start.narrator
         self._stack = ExitStack()
         self._inhibited: Inhibition | None = None

@@ -39,23 +39,23 @@ class Vigil:
 
     def __init__(self, start: StartContext) -> None:
         self._start = start
-        self._looked_at = start.look.now
+        self._looked_at = start.assessment.now
         self._telling: Thread | None = None
 
     def tick(self, decide: Callable[[], Decision]) -> None:
         """Look whether it is time; to be called often. `decide` is what would be due now."""
-        look, policy = self._start.look, self._start.plan.policy
+        assessment, policy = self._start.assessment, self._start.plan.policy
         now = read_clock()
         if self._telling or timedelta() <= now - self._looked_at < LOOK_EVERY:
             return
         self._looked_at = now
-        decision, since = decide(), look.memory.since
+        decision, since = decide(), assessment.memory.since
         stale_at = (decision.last_at or since) + policy.stale_after
-        if now < tells_at(stale_at, look.now) or not is_stale(decision, since, policy, now):
+        if now < tells_at(stale_at, assessment.now) or not is_stale(decision, since, policy, now):
             return
-        words = f"the start of {format_time(look.now)} (pid {os.getpid()}) still waits"
+        words = f"the start of {format_time(assessment.now)} (pid {os.getpid()}) still waits"
         self._start.narrator.tell(f"warning: the backup is stale, and {words}")
-        stale = replace(look, now=now, decision=decision, is_stale=True)
+        stale = replace(assessment, now=now, decision=decision, is_stale=True)
         self._telling = Thread(target=tell_stale, args=(self._start.plan, stale, words))
         self._telling.daemon = True  # the server is not kept waiting
         self._telling.start()
@@ -66,13 +66,13 @@ class Vigil:
             self._telling.join(TOLD_WITHIN)
 
 
-def tell_stale(plan: Plan, look: Assessment, words: str) -> bool:
+def tell_stale(plan: Plan, assessment: Assessment, words: str) -> bool:
     """Tell whoever does not know it that the backup is stale; return whether that was news."""
-    before = look.memory.told | read_told(plan.state)
+    before = assessment.memory.told | read_told(plan.state)
 
     def word(kind: AlertKind) -> Alert:
-        last_at = look.decision.last_at
-        return word_alert(kind, socket.gethostname(), look.now, last_at, words, HINT)
+        last_at = assessment.decision.last_at
+        return word_alert(kind, socket.gethostname(), assessment.now, last_at, words, HINT)
 
     told, sent = channels.tell_change(
         plan.notify, before, outcome=None, is_stale=True, word=word, state_folder=plan.state
@@ -81,7 +81,7 @@ def tell_stale(plan: Plan, look: Assessment, words: str) -> bool:
         text = json.dumps({channel: state.value for channel, state in told.items()})
         with suppress(OSError):
             write_whole(plan.state / FILE_NAME, text, 0o600)
-    show_standing(plan, look)
+    show_standing(plan, assessment)
     return any(each.problem is None for each in sent)
 
 

@@ -5,7 +5,7 @@ import os
 import pwd
 from dataclasses import replace
 
-from asyncamanda.client.setup.options import DEFAULT_INTERVAL, Wishes
+from asyncamanda.client.setup.options import DEFAULT_INTERVAL, SetupOptions
 from asyncamanda.config.client import SYSTEM_FILE, ClientConfig, load_client_config
 from asyncamanda.core.values.interval import parse_interval
 from asyncamanda.errors import ConfigurationError
@@ -40,11 +40,11 @@ interval = {interval}
 """
 
 
-def render_client_toml(wishes: Wishes) -> str:
+def render_client_toml(options: SetupOptions) -> str:
     """Return the text of a client.toml that asks the gate, with the most useful keys shown."""
     return _TEXT.format(
-        server=json.dumps(str(wishes.server)),
-        interval=json.dumps(wishes.interval or DEFAULT_INTERVAL),
+        server=json.dumps(str(options.server)),
+        interval=json.dumps(options.interval or DEFAULT_INTERVAL),
     )
 
 
@@ -58,13 +58,13 @@ def read_present() -> ClientConfig | None:
     return load_client_config((SYSTEM_FILE,))[1]
 
 
-def check_present(present: ClientConfig, wishes: Wishes) -> str:
+def check_present(present: ClientConfig, options: SetupOptions) -> str:
     """Return what is worth a note about a client.toml that is kept; "" for nothing.
 
     Raises ConfigurationError if it is for another server, or for direct mode.
     """
     kept = "--replace writes a new one, and keeps this one as client.toml.old"
-    if (there := _with_user(present, wishes)) != str(wishes.server):
+    if (there := _with_user(present, options)) != str(options.server):
         raise ConfigurationError(
             "other-server", f"{SYSTEM_FILE} exists, for the server {there}", kept
         )
@@ -74,22 +74,22 @@ def check_present(present: ClientConfig, wishes: Wishes) -> str:
             f"{SYSTEM_FILE} has a `command`: this client works without the server's gate",
             kept,
         )
-    if wishes.interval and parse_interval(wishes.interval) != present.interval:
+    if options.interval and parse_interval(options.interval) != present.interval:
         return f"{SYSTEM_FILE} is kept as it is, with its own interval; change it there"
     return ""
 
 
-def _with_user(present: ClientConfig, wishes: Wishes) -> str:
+def _with_user(present: ClientConfig, options: SetupOptions) -> str:
     """Return the server that the file names, with the user that it leaves to ssh's settings."""
     server = present.server
-    return str(server if server.user else replace(server, user=wishes.server.user))
+    return str(server if server.user else replace(server, user=options.server.user))
 
 
 def plan_client_toml(
-    wishes: Wishes, account: pwd.struct_passwd, *, is_replacing: bool
+    options: SetupOptions, account: pwd.struct_passwd, *, is_replacing: bool
 ) -> SetupStep:
     """Return the step after which there is a client.toml, or with `is_replacing` this one."""
-    text = render_client_toml(wishes)
+    text = render_client_toml(options)
 
     def is_so() -> bool:
         if not is_replacing:
@@ -103,4 +103,4 @@ def plan_client_toml(
             write_whole(old, SYSTEM_FILE.read_text("utf-8", "surrogateescape"), MODE)
         write_whole(SYSTEM_FILE, text, MODE, (0, account.pw_gid))
 
-    return SetupStep(f"{SYSTEM_FILE} names the server {wishes.server}", is_so, make)
+    return SetupStep(f"{SYSTEM_FILE} names the server {options.server}", is_so, make)

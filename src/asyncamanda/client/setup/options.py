@@ -33,7 +33,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class SetupOptions:
     """What is wanted, in values.
 
     `interval` is as it was said, so that client.toml has the user's own words; None for the usual.
@@ -49,7 +49,7 @@ class Wishes:
     wait: timedelta | None
 
 
-def read_wishes(said: Said, is_there: Callable[[str], bool]) -> Wishes:
+def read_options(said: Said, is_there: Callable[[str], bool]) -> SetupOptions:
     """Return what `said` means; `is_there` says whether a disk is on this machine.
 
     Raises UsageError with all mistakes at once.
@@ -65,7 +65,7 @@ def read_wishes(said: Said, is_there: Callable[[str], bool]) -> Wishes:
             mistakes.append(f"{option}: {error}")
             return None
 
-    wishes = Wishes(
+    options = SetupOptions(
         server=read("SERVER", said.server, _read_server) or Target("unknown"),
         name=read("--name", said.name, _checked(check_client_name)) or "",
         amanda_config=read(
@@ -80,7 +80,7 @@ def read_wishes(said: Said, is_there: Callable[[str], bool]) -> Wishes:
     mistakes += _wrong_disks(said.disks, is_there)
     if mistakes:
         raise UsageError("usage", "\n".join(mistakes), "asyncamanda setup --help lists the options")
-    return wishes
+    return options
 
 
 def _checked(check: Callable[[str], object]) -> Callable[[str], str]:

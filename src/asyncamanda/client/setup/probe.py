@@ -1,4 +1,4 @@
-"""Knocking at the server's gate: does it know this machine's key, and as whom?"""
+"""Probe the server's gate: does it know this machine's key, and as whom?"""
 
 import json
 import tempfile
@@ -14,7 +14,7 @@ from asyncamanda.client.gate.handshake import Answer, greet_gate
 from asyncamanda.client.gate.session import Closed, Garbled
 from asyncamanda.client.start.folders import prepare_state
 from asyncamanda.client.start.settings import Plan, find_password, plan_configured
-from asyncamanda.client.state.assessment import look_around
+from asyncamanda.client.state.assessment import assess
 from asyncamanda.client.state.takeover import take_over
 from asyncamanda.config.client import SYSTEM_FILE
 from asyncamanda.core.agent.due import Due
@@ -52,14 +52,14 @@ class NotYet:
     is_shut_out: bool = False
 
 
-def knock(user: str) -> Ready | NotYet:
+def probe(user: str) -> Ready | NotYet:
     """Return what the gate that client.toml names says to the Amanda user's key, as root.
 
     What it says is remembered. Raises the error for what waiting does not mend: a wrong host key,
     or a wrong program.
     """
     prepare_state(SYSTEM_FILE, user)
-    answer = parse_json(ask_as(user, _knock_as_user))
+    answer = parse_json(ask_as(user, _probe_as_user))
     match answer.pop("kind"):
         case "ready":
             return Ready(answer["client"], answer["amanda_config"], tuple(answer["disks"]))
@@ -72,19 +72,19 @@ def knock(user: str) -> Ready | NotYet:
 
 def ask_standing(user: str) -> tuple[bool, str]:
     """Return whether a backup is due by what is remembered, and why, in a sentence."""
-    is_due, reason = parse_json(ask_as(user, _look_as_user))
+    is_due, reason = parse_json(ask_as(user, _assess_as_user))
     return bool(is_due), str(reason)
 
 
-def _look_as_user() -> str:
+def _assess_as_user() -> str:
     plan = plan_configured(str(SYSTEM_FILE))
-    look = look_around(plan, read_clock())
-    reason = explain_decision(look.decision, plan.policy, look.now, look.witness)
-    return json.dumps([isinstance(look.decision, Due), reason])
+    assessment = assess(plan, read_clock())
+    reason = explain_decision(assessment.decision, plan.policy, assessment.now, assessment.witness)
+    return json.dumps([isinstance(assessment.decision, Due), reason])
 
 
 def wait_for(  # noqa: PLR0913, PLR0917 - all that is outside
-    knocking: Callable[[], Ready | NotYet],
+    ask: Callable[[], Ready | NotYet],
     is_enough: Callable[[Ready], bool],
     now: Callable[[], datetime],
     until: datetime,
@@ -93,29 +93,29 @@ def wait_for(  # noqa: PLR0913, PLR0917 - all that is outside
     *,
     is_gentle: bool,
 ) -> Iterator[Ready | NotYet]:
-    """Yield what each knock finds; the last is Ready and enough, or what it was `until` then.
+    """Yield what each probe finds; the last is Ready and enough, or what it was `until` then.
 
     Each comes after the nap that `plan` wants: of how many there were, and whether the last one was
     shut out. A clock that is set back ends it as well. Where the server punishes (`is_gentle`) the
-    last one is the last that was planned: those that began together would all knock at `until`.
+    last one is the last that was planned: those that began together would all probe at `until`.
     """
-    began, knocks, is_shut_out = now(), 0, False
+    began, probes, is_shut_out = now(), 0, False
     while True:
-        seconds, left = plan(knocks, is_shut_out), (until - now()).total_seconds()
-        if is_gentle and knocks and seconds > left:
+        seconds, left = plan(probes, is_shut_out), (until - now()).total_seconds()
+        if is_gentle and probes and seconds > left:
             return
         nap(max(0.0, min(seconds, left)))
-        answer = knocking()
+        answer = ask()
         yield answer
         if (isinstance(answer, Ready) and is_enough(answer)) or not began <= now() < until:
             return
-        knocks += 1
+        probes += 1
         is_shut_out = isinstance(answer, NotYet) and answer.is_shut_out
 
 
-def _knock_as_user() -> str:
+def _probe_as_user() -> str:
     try:
-        return _encode(_knock(plan_configured(str(SYSTEM_FILE))))
+        return _encode(_probe(plan_configured(str(SYSTEM_FILE))))
     except AsyncamandaError as error:
         value = {"reference": error.reference, "message": error.message, "hint": error.hint}
         return json.dumps({"kind": "error", "exit": int(error.exit), **value})
@@ -126,7 +126,7 @@ def _encode(answer: Ready | NotYet) -> str:
     return json.dumps({"kind": kind, **asdict(answer)})
 
 
-def _knock(plan: Plan) -> Ready | NotYet:
+def _probe(plan: Plan) -> Ready | NotYet:
     target = find_password(plan)
     # an agent that runs at the same time has its sockets elsewhere
     with tempfile.TemporaryDirectory(prefix="asyncamanda-") as folder, catch_stop() as stop:

@@ -79,10 +79,10 @@ class Plan:
     @property
     def patience(self) -> Patience:
         """How long a start waits after one that came to nothing."""
-        is_direct = self.command is not None
+        is_by_command = self.command is not None
         if self.moments is None:
-            return Patience(is_direct, RETRY_WITHIN)
-        return Patience(is_direct, self.moments.retry_within, self.moments.spread)
+            return Patience(is_by_command, RETRY_WITHIN)
+        return Patience(is_by_command, self.moments.retry_within, self.moments.spread)
 
 
 def plan_classic(arguments: ClassicArguments) -> Plan:

@@ -8,7 +8,7 @@ from asyncamanda import quick
 from asyncamanda.client.start.settings import Plan
 from asyncamanda.client.state.memory import FILE_NAME, read_memory
 from asyncamanda.client.state.peer import find_peer
-from asyncamanda.core.agent.by_gate import contact_at, decide_served, find_witness
+from asyncamanda.core.agent.by_gate import contact_at, decide_by_gate, find_witness
 from asyncamanda.core.agent.due import (
     Decision,
     Disk,
@@ -85,7 +85,7 @@ class Assessment:
         return self.waits.last_at
 
 
-def look_around(
+def assess(
     plan: Plan, now: datetime, stop: StopRequest | None = None, *, with_hints: bool = False
 ) -> Assessment:
     """Return what is to be seen at `now`. Changes nothing.
@@ -97,8 +97,12 @@ def look_around(
 
     Raises BadDataError, RefusedError or LaterError if amandates decides and cannot be read.
     """
-    is_direct = plan.command is not None
-    rests_on = (*plan.depends_on, *([plan.amandates] if is_direct else []), plan.state / FILE_NAME)
+    is_by_command = plan.command is not None
+    rests_on = (
+        *plan.depends_on,
+        *([plan.amandates] if is_by_command else []),
+        plan.state / FILE_NAME,
+    )
     glimpses = [quick.glimpse(str(path)) for path in rests_on]
     is_running = stop is None and find_holder(plan) is not None
     memory, damage = read_memory(plan.state, now)
@@ -107,12 +111,12 @@ def look_around(
     memory = doubt_running(memory) if is_running else note_unseen_end(memory)
     peer, seen = find_peer(plan, memory.peer)
     memory, differences = own(memory, peer, now)
-    if is_direct:
+    if is_by_command:
         disks, rejected = read_disks(plan.amandates, memory, now, stop=stop)
         decision = decide_due(disks, plan.policy, now)
     else:
         disks, rejected = _read_hints(plan, now) if with_hints else ((), Rejected())
-        decision = decide_served(memory, plan.policy, disks, now)
+        decision = decide_by_gate(memory, plan.policy, disks, now)
     return Assessment(
         now=now,
         memory=memory,
@@ -120,10 +124,10 @@ def look_around(
         disks=disks,
         rejected=rejected,
         decision=decision,
-        witness=Witness.AMANDATES if is_direct else find_witness(memory),
+        witness=Witness.AMANDATES if is_by_command else find_witness(memory),
         is_stale=is_stale(decision, memory.since, plan.policy, now),
         waits=survey_waits(memory, decision, plan.policy, plan.patience, now),
-        contact_at=None if is_direct else contact_at(memory, now),
+        contact_at=None if is_by_command else contact_at(memory, now),
         differences=differences,
         glimpses=[*glimpses, *seen],
     )

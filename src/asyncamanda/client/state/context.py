@@ -13,6 +13,6 @@ class StartContext:
     """What is to be done, what was seen, who hears of it, and who may stop it."""
 
     plan: Plan
-    look: Assessment
+    assessment: Assessment
     narrator: StartNarrator
     stop: StopRequest

@@ -14,25 +14,27 @@ KEPT_SECONDS = 30 * 86_400
 RACY = 2.0  # seconds: a file written this recently may change again without a trace
 
 
-def leave_note(look: Assessment, place: tuple[str, str] | None) -> None:
+def leave_note(assessment: Assessment, place: tuple[str, str] | None) -> None:
     """Leave a note at `place` (path and whose it is) that nothing is due, if that is certain.
 
     A note saves time and nothing else, so failing to leave one is no trouble.
     """
-    if place is None or look.damage or look.memory.started:
+    if place is None or assessment.damage or assessment.memory.started:
         return
-    if not isinstance(look.decision, NotDue):
+    if not isinstance(assessment.decision, NotDue):
         return
-    made_at = look.now.timestamp()
-    if any(_is_racy(glimpse.partition("=")[2], made_at) for glimpse in look.glimpses):
+    made_at = assessment.now.timestamp()
+    if any(_is_racy(glimpse.partition("=")[2], made_at) for glimpse in assessment.glimpses):
         return
     path, identity = place
-    ends = [look.decision.until, *([look.contact_at] if look.contact_at else [])]
+    ends = [assessment.decision.until, *([assessment.contact_at] if assessment.contact_at else [])]
     until = min(ends).timestamp()
     with contextlib.suppress(OSError):
         make_folder(Path(path).parent)
         _clear_old_notes(Path(path).parent, made_at)
-        write_whole(Path(path), quick.render_note(identity, made_at, until, look.glimpses), 0o600)
+        write_whole(
+            Path(path), quick.render_note(identity, made_at, until, assessment.glimpses), 0o600
+        )
 
 
 def _clear_old_notes(folder: Path, now: float) -> None:

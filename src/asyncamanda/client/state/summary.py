@@ -37,28 +37,30 @@ MOST = 10**15  # of anything that is counted
 _UNDECODABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
-def summarize_look(plan: Plan, look: Assessment) -> Summary:
+def summarize_assessment(plan: Plan, assessment: Assessment) -> Summary:
     """Return what is to be known of what `look` saw."""
-    verdicts = look.decision.disks
+    verdicts = assessment.decision.disks
     policy = plan.policy
     if plan.command is None:  # what the server has is waited for, however long
         policy = replace(policy, disks=tuple(verdict.disk.name for verdict in verdicts))
     patience = plan.patience
     return Summary(
-        written_at=look.now,
-        since=look.memory.since,
-        witness=look.witness,
+        written_at=assessment.now,
+        since=assessment.memory.since,
+        witness=assessment.witness,
         policy=policy,
         disks=tuple(verdict.disk for verdict in verdicts),
-        attempts=look.memory.attempts,
-        asked_at=look.memory.asked_at,
-        not_before=look.memory.not_before,
-        retry_at=survey_waits(look.memory, look.decision, plan.policy, patience, look.now).last_at,
+        attempts=assessment.memory.attempts,
+        asked_at=assessment.memory.asked_at,
+        not_before=assessment.memory.not_before,
+        retry_at=survey_waits(
+            assessment.memory, assessment.decision, plan.policy, patience, assessment.now
+        ).last_at,
         retry_within=max(patience.retry_within + patience.spread, plan.policy.interval),
     )
 
 
-def leave_summary(plan: Plan, look: Assessment) -> None:
+def leave_summary(plan: Plan, assessment: Assessment) -> None:
     """Leave the summary of `look` for everybody.
 
     Failing to is no reason to fail: the old one stays, and says from when it is.
@@ -66,7 +68,7 @@ def leave_summary(plan: Plan, look: Assessment) -> None:
     if plan.summary is None:
         return
     with suppress(OSError):
-        write_whole(plan.summary, encode_summary(summarize(summarize_look(plan, look))))
+        write_whole(plan.summary, encode_summary(summarize(summarize_assessment(plan, assessment))))
 
 
 def leave_attempt(plan: Plan, attempt: Attempt) -> None:
@@ -244,21 +246,21 @@ def _time_or_none(value: object) -> datetime | None:
     return None if value is None else _time(value)
 
 
-def show_standing(plan: Plan, look: Assessment) -> None:
+def show_standing(plan: Plan, assessment: Assessment) -> None:
     """Write down how the backup stands: for everybody here, and for Prometheus if wanted."""
-    leave_summary(plan, look)
-    channels.write_textfile(plan.notify, _standing(look))
+    leave_summary(plan, assessment)
+    channels.write_textfile(plan.notify, _standing(assessment))
 
 
-def _standing(look: Assessment) -> Metrics:
+def _standing(assessment: Assessment) -> Metrics:
     """Return what Prometheus is told."""
-    disks = {v.disk.name: v.disk.last.started_at for v in look.decision.disks if v.disk.last}
-    last = look.memory.attempts[-1] if look.memory.attempts else None
-    is_due = isinstance(look.decision, Due)
+    disks = {v.disk.name: v.disk.last.started_at for v in assessment.decision.disks if v.disk.last}
+    last = assessment.memory.attempts[-1] if assessment.memory.attempts else None
+    is_due = isinstance(assessment.decision, Due)
     return Metrics(
-        looked_at=look.now,
+        looked_at=assessment.now,
         confirmed=disks,
-        is_stale=look.is_stale,
+        is_stale=assessment.is_stale,
         is_overdue=is_due,
         is_deferred=is_due and last is not None and last.outcome is Outcome.DEFERRED,
         attempted_at=last.ended_at if last else None,

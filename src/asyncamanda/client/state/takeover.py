@@ -2,7 +2,7 @@
 
 from asyncamanda.client.start.folders import make_folder
 from asyncamanda.client.start.settings import Plan
-from asyncamanda.client.state.assessment import LOCK_NAME, look_around
+from asyncamanda.client.state.assessment import LOCK_NAME, assess
 from asyncamanda.client.state.memory import write_memory
 from asyncamanda.core.agent.by_gate import heed_welcome, settle_unseen, shift_clock
 from asyncamanda.core.protocol.messages import Welcome
@@ -22,11 +22,13 @@ def take_over(plan: Plan, welcome: Welcome, stop: StopRequest) -> bool:
         make_folder(plan.state)
         with hold_lock(plan.state / LOCK_NAME, read_clock()):
             now = read_clock()
-            look = look_around(plan, now, stop)
-            if look.damage:
+            assessment = assess(plan, now, stop)
+            if assessment.damage:
                 return False
             said, _ = shift_clock(welcome, now)
-            write_memory(plan.state, settle_unseen(heed_welcome(look.memory, said, now), said))
+            write_memory(
+                plan.state, settle_unseen(heed_welcome(assessment.memory, said, now), said)
+            )
     except (Held, OSError, AsyncamandaError):
         return False
     return True

@@ -166,7 +166,9 @@ def find_witness(memory: Memory) -> Witness:
     return Witness.NOBODY if memory.dles is None else Witness.SERVER
 
 
-def decide_served(memory: Memory, policy: Policy, hints: Iterable[Disk], now: datetime) -> Decision:
+def decide_by_gate(
+    memory: Memory, policy: Policy, hints: Iterable[Disk], now: datetime
+) -> Decision:
     """Return whether a backup is due, by what the server has confirmed.
 
     It is due if the server was never asked, and if it doubts who this is. What the server has in
@@ -174,7 +176,7 @@ def decide_served(memory: Memory, policy: Policy, hints: Iterable[Disk], now: da
     Where all of it is, nothing is due but to ask again, once in an interval. `hints` are the disks
     of amandates, which decide nothing.
     """
-    disks = survey_served(memory, hints, now)
+    disks = survey_by_gate(memory, hints, now)
     waited_for = policy.disks or tuple(disk.name for disk in disks)
     decision = decide_due(disks, replace(policy, disks=waited_for), now)
     if memory.is_doubted:
@@ -187,7 +189,7 @@ def decide_served(memory: Memory, policy: Policy, hints: Iterable[Disk], now: da
     return decision
 
 
-def survey_served(memory: Memory, hints: Iterable[Disk], now: datetime) -> tuple[Disk, ...]:
+def survey_by_gate(memory: Memory, hints: Iterable[Disk], now: datetime) -> tuple[Disk, ...]:
     """Return each disk that the server has for this client, by name.
 
     A dump that amandates has is a hint, and stands as `distrusted`, if it is newer than the

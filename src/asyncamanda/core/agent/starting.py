@@ -27,7 +27,7 @@ class Patience:
     after runs go up to the interval. `spread` is by how much longer a wait may be.
     """
 
-    is_direct: bool
+    is_by_command: bool
     retry_within: timedelta
     spread: timedelta = timedelta(0)
 
@@ -88,12 +88,12 @@ def survey_waits(
 ) -> Waits:
     """Return all that a start at `now` may have to wait for."""
     longest = patience.retry_within + patience.spread
-    if not patience.is_direct:
+    if not patience.is_by_command:
         policy = replace(policy, interval=asked_every(policy.interval))
     return Waits(
-        settles_at=settles_at(memory, policy.settle, now) if patience.is_direct else None,
+        settles_at=settles_at(memory, policy.settle, now) if patience.is_by_command else None,
         next_try_at=next_try_at(memory, decision.wanted, policy.interval, now),
-        come_back_at=None if patience.is_direct else come_back_at(memory, now),
+        come_back_at=None if patience.is_by_command else come_back_at(memory, now),
         retry_at=retry_at(memory.retry_at, now, longest),
         run_again_at=_run_again_at(memory, decision, policy, patience, now),
     )
@@ -143,7 +143,7 @@ def _run_again_at(
     if not bad:
         return None
     last = bad[-1]
-    if not patience.is_direct and not {d.disk for d in last.dumps}.isdisjoint(decision.wanted):
+    if not patience.is_by_command and not {d.disk for d in last.dumps}.isdisjoint(decision.wanted):
         return None  # the server has that disk of it, and now it is due again
     longest = _longest_wait(last, len(bad), policy, patience)
     half = longest / 2
@@ -158,7 +158,7 @@ def _longest_wait(last: Attempt, runs: int, policy: Policy, patience: Patience) 
     """Return how long to wait at most after so many `runs` that came to nothing."""
     # no longer than a good backup is fresh, so that a daily start never skips a day
     first, within = min(FIRST, patience.retry_within), policy.interval * (1 - TOLERANCE)
-    if patience.is_direct:
+    if patience.is_by_command:
         first = patience.retry_within
     elif not last.outcome.is_settled:
         # the next start joins that run, or hears of its end: so the first comes at once

@@ -102,18 +102,18 @@ def judge_summary(summary: Summary, now: datetime) -> Status:
         not_before=summary.not_before,
     )
     failure = standing_failure(memory, decision)
-    is_direct = summary.witness is Witness.AMANDATES
+    is_by_command = summary.witness is Witness.AMANDATES
     within = summary.retry_within
-    tried_every = policy.interval if is_direct else asked_every(policy.interval)
+    tried_every = policy.interval if is_by_command else asked_every(policy.interval)
     return Status(
         state=_find_state(summary, decision, failure, now),
         decision=decision,
         failure=failure,
         last=attempts[-1] if attempts else None,
         last_run=last_run(memory),
-        settles_at=settles_at(memory, policy.settle, now) if is_direct else None,
+        settles_at=settles_at(memory, policy.settle, now) if is_by_command else None,
         next_try_at=next_try_at(memory, decision.wanted, tried_every, now),
-        come_back_at=None if is_direct else come_back_at(memory, now),
+        come_back_at=None if is_by_command else come_back_at(memory, now),
         retry_at=None if within is None else retry_at(summary.retry_at, now, within),
     )
 

@@ -159,7 +159,7 @@ class _Reader:
     is_doubtful: bool = False
     has_planned: bool = False
     is_early: bool = True  # no client can have said anything yet
-    wishes: Counter[Key] = field(default_factory=Counter)
+    wanted: Counter[Key] = field(default_factory=Counter)
     dumps: dict[Key, Dump] = field(default_factory=dict)
     flushed: dict[tuple[str, str, str], DleVerdict | None] = field(default_factory=dict)
     is_finished: bool = False
@@ -217,7 +217,7 @@ class _Reader:
         """Take in a DLE that is to be dumped; amflush's are only to be flushed."""
         if program in {"planner", "ambackupd"} and (found := _DISK.fullmatch(rest)):
             host, disk = unquote(found[1]), unquote(found[2])
-            self.wishes[host, disk] += 1
+            self.wanted[host, disk] += 1
             if self.is_early:
                 self.hosts.add(host)
 
@@ -299,7 +299,7 @@ class _Reader:
         to flush: where there are as many flushed dumps of a DLE as lines, it was not to be dumped.
         """
         flushed = Counter((host, disk) for host, disk, _ in self.flushed)
-        for key, count in self.wishes.items():
+        for key, count in self.wanted.items():
             if key in self.dumps or count > flushed[key]:
                 yield key
 

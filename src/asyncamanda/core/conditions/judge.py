@@ -164,8 +164,8 @@ def survey_conditions(
     if conditions.windows:
         wanted = " or ".join(map(format_window, conditions.windows))
         is_hindrance = not is_open(conditions.windows, now, zone)
-        look = Reading(format_wall(now, zone), wanted, is_hindrance)
-        findings.append(_find(Condition.WINDOWS, look, conditions, since, now))
+        assessment = Reading(format_wall(now, zone), wanted, is_hindrance)
+        findings.append(_find(Condition.WINDOWS, assessment, conditions, since, now))
     order = tuple(Condition)
     return tuple(sorted(findings, key=lambda finding: order.index(finding.condition)))
 
@@ -220,8 +220,8 @@ def _survey_surroundings(
     surroundings: Surroundings, conditions: Conditions, since: datetime, now: datetime
 ) -> list[ConditionFinding]:
     found = [
-        _find(condition, look, conditions, since, now)
-        for condition, look in _look_around(surroundings, conditions)
+        _find(condition, assessment, conditions, since, now)
+        for condition, assessment in _look_around(surroundings, conditions)
     ]
     if not is_critical(surroundings):
         return found
@@ -236,10 +236,10 @@ def is_critical(surroundings: Surroundings) -> bool:
 
 
 def _find_critical(surroundings: Surroundings) -> ConditionFinding:
-    look = look_at_battery(True, surroundings.battery, CRITICAL)
+    assessment = look_at_battery(True, surroundings.battery, CRITICAL)
     wanted = f"above {CRITICAL:g} %"
     return ConditionFinding(
-        Condition.BATTERY, look.found, wanted, True, None, False, is_critical=True
+        Condition.BATTERY, assessment.found, wanted, True, None, False, is_critical=True
     )
 
 
@@ -261,15 +261,15 @@ def _look_around(
 
 def _find(
     condition: Condition,
-    look: Reading,
+    assessment: Reading,
     conditions: Conditions,
     since: datetime,
     now: datetime,
 ) -> ConditionFinding:
-    holds = not conditions.is_unknown_allowed if look.holds is None else look.holds
+    holds = not conditions.is_unknown_allowed if assessment.holds is None else assessment.holds
     if since > now + FUTURE_AFTER:
         since = now - 2 * (conditions.relax_after or timedelta(0))
     at = relaxes_at(condition, conditions, since)
     return ConditionFinding(
-        condition, look.found, look.wanted, holds, at, at is not None and at <= now
+        condition, assessment.found, assessment.wanted, holds, at, at is not None and at <= now
     )

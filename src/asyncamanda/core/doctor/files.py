@@ -29,7 +29,7 @@ def judge_amandates_file(seen: Seen, user: str) -> Check | None:
 
 
 def judge_amandates(
-    path: str, configured: str, content: Content, now: datetime, *, is_direct: bool
+    path: str, configured: str, content: Content, now: datetime, *, is_by_command: bool
 ) -> Check:
     """Return whether amandates makes sense, and is the file that client.toml names.
 
@@ -39,7 +39,7 @@ def judge_amandates(
         found, mend = f"{path}: {content.error}", f"fuser -v {quoted(path)} names who uses it"
         return Check("amandates", Health.BAD, found, _AMANDATES, mend)
     if configured != path:
-        health = Health.BAD if is_direct else Health.WARNING
+        health = Health.BAD if is_by_command else Health.WARNING
         found = f"client.toml names {configured}, and Amanda writes {path}"
         why = "asyncamanda looks for this machine's dumps where Amanda does not record them"
         mend = f'in client.toml: amandates = "{path}"'

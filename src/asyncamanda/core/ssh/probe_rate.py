@@ -2,14 +2,14 @@
 
 Since 9.8 sshd counts by address (PerSourcePenalties; seen with 10.0): a login that fails costs 5 s,
 a connection without one 1 s, and above 15 s owed the address is shut out until it has run down. An
-office is one address. So each machine knocks at moments of its own, and rarely enough for four.
+office is one address. So each machine probes at moments of its own, and rarely enough for four.
 """
 
 import re
 
 PUNISHING_FROM = (9, 8)
 QUIET = 10.0  # seconds in which what the first look at the host key has cost runs down
-PERIOD = 60.0  # seconds between two knocks; four machines owe 20 in it
+PERIOD = 60.0  # seconds between two probes; four machines owe 20 in it
 SHUT_OUT = 60.0  # seconds; what is owed has run down by then
 BRISK_FIRST, BRISK_LONGEST, GROWTH = 0.5, 10.0, 1.5  # seconds, where nobody is punished
 
@@ -22,14 +22,14 @@ def punishes(banner: str) -> bool:
     return not found or (int(found[1]), int(found[2])) >= PUNISHING_FROM
 
 
-def plan_nap(knocks: int, chance: float, *, is_gentle: bool, is_shut_out: bool = False) -> float:
-    """Return how long to wait, in seconds, before the next knock, after so many of this set-up's.
+def plan_nap(probes: int, chance: float, *, is_gentle: bool, is_shut_out: bool = False) -> float:
+    """Return how long to wait, in seconds, before the next probe, after so many of this set-up's.
 
     `chance`, from 0 to 1, is this machine's own: it spreads those that began together, and those
     that were shut out together. `is_gentle`: the server punishes().
     """
     if not is_gentle:
-        return float(min(BRISK_FIRST * GROWTH ** min(knocks, 20), BRISK_LONGEST))
+        return float(min(BRISK_FIRST * GROWTH ** min(probes, 20), BRISK_LONGEST))
     if is_shut_out:
         return SHUT_OUT + PERIOD * chance
-    return QUIET + PERIOD * chance if knocks == 0 else PERIOD
+    return QUIET + PERIOD * chance if probes == 0 else PERIOD
