@@ -11,10 +11,10 @@ from asyncamanda.core.agent.by_command import BackedUp
 from asyncamanda.core.agent.by_gate import (
     decide_by_gate,
     heed_welcome,
-    judge_finished,
     shift_clock,
 )
 from asyncamanda.core.agent.due import BackupStanding, Disk, Due, NotDue, force_due
+from asyncamanda.core.agent.finished import judge_finished
 from asyncamanda.core.agent.reconnect import plan_reconnect
 from asyncamanda.core.model import (
     DiskRule,

@@ -33,12 +33,11 @@ from asyncamanda.core.protocol.messages import (
     Shut,
     Submit,
     Welcome,
-    choose_protocol,
     client_decoder,
     encode,
-    refuse_protocol,
     server_decoder,
 )
+from asyncamanda.core.protocol.versions import choose_protocol, refuse_protocol
 
 counts = st.integers(0, 10**9)
 places = st.integers(1, 10**9)

@@ -19,16 +19,15 @@ from asyncamanda.core.agent.alerts import AlertKind, render_body, render_subject
 from asyncamanda.core.agent.by_command import NotBackedUp
 from asyncamanda.core.agent.by_gate import (
     come_back_at,
-    conclude,
     decide_by_gate,
     find_end,
     find_witness,
     heed_welcome,
-    judge_finished,
     settle_unseen,
     shift_clock,
 )
 from asyncamanda.core.agent.due import is_stale
+from asyncamanda.core.agent.finished import conclude, judge_finished
 from asyncamanda.core.agent.remember import (
     next_try_at,
     note_end,

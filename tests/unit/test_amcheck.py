@@ -5,8 +5,14 @@ import string
 
 import pytest
 
-from asyncamanda.core.amanda.amcheck import UNKNOWN, Trouble, explain_lines, interpret_amcheck
-from asyncamanda.core.amanda.amcheck_lines import MEANINGS, Meaning
+from asyncamanda.core.amanda.amcheck import (
+    MEANINGS,
+    UNKNOWN,
+    Trouble,
+    explain_lines,
+    interpret_amcheck,
+)
+from asyncamanda.core.amanda.amcheck_lines import Meaning
 
 HEAD = "Amanda Backup Client Hosts Check\n--------------------------------\n"
 WELL = "Client check: 1 host checked in 2.065 seconds.  0 problems found.\n"

@@ -7,16 +7,13 @@ import pytest
 
 from asyncamanda.core.agent.by_command import BackedUp, NotBackedUp
 from asyncamanda.core.agent.by_gate import (
-    NAMED,
     come_back_at,
-    conclude,
     contact_at,
     decide_by_gate,
     find_end,
     find_witness,
     heed_refusal,
     heed_welcome,
-    judge_finished,
     settle_unseen,
     shift_clock,
 )
@@ -29,6 +26,7 @@ from asyncamanda.core.agent.due import (
     force_due,
     is_all_parked,
 )
+from asyncamanda.core.agent.finished import NAMED, conclude, judge_finished
 from asyncamanda.core.model import (
     Attempt,
     DiskRule,

@@ -33,12 +33,11 @@ from asyncamanda.core.protocol.messages import (
     Shut,
     Submit,
     Welcome,
-    choose_protocol,
     client_decoder,
     encode,
-    refuse_protocol,
     server_decoder,
 )
+from asyncamanda.core.protocol.versions import choose_protocol, refuse_protocol
 
 NOW = datetime(2026, 11, 24, 15, 15, 4, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

@@ -10,8 +10,9 @@ from itertools import cycle, pairwise
 import pytest
 
 from asyncamanda.core.agent.by_command import find_moved, judge_run
-from asyncamanda.core.agent.by_gate import conclude, decide_by_gate
+from asyncamanda.core.agent.by_gate import decide_by_gate
 from asyncamanda.core.agent.due import Disk, Due, NotDue, decide_due, survey_disks
+from asyncamanda.core.agent.finished import conclude
 from asyncamanda.core.agent.remember import (
     forget_tries,
     note_bad_run,

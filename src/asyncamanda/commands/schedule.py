@@ -10,7 +10,7 @@ from asyncamanda.client.schedule import install
 from asyncamanda.client.schedule.install import Change, Installation, Removal, ScheduleStatus
 from asyncamanda.commands.asking import is_agreed
 from asyncamanda.commands.options import add_common
-from asyncamanda.commands.telling import tell
+from asyncamanda.commands.printing import tell
 from asyncamanda.config.client import candidate_files, load_client_config
 from asyncamanda.core.schedule.schedule import ScheduleKind
 from asyncamanda.core.values.printable import printable

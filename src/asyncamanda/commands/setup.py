@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import pwd
 import socket
 import subprocess
 import sys
@@ -12,23 +11,21 @@ from pathlib import Path
 from asyncamanda.client.schedule import install
 from asyncamanda.client.schedule.machine import choose_kind
 from asyncamanda.client.setup import clienttoml, hostkey, keys
-from asyncamanda.client.setup.hostkey import KnownHostKey, Offer, Place
 from asyncamanda.client.setup.options import DEFAULT_INTERVAL, Said, SetupOptions, read_options
 from asyncamanda.client.setup.probe import ask_standing
-from asyncamanda.commands.admission import OTHER_NAME, Applicant, be_let_in
-from asyncamanda.commands.asking import ask, is_agreed, is_not_refused, is_terminal
-from asyncamanda.commands.telling import again, tell
+from asyncamanda.commands.asking import is_agreed, is_not_refused, is_terminal
+from asyncamanda.commands.confirming import scan, settle_host_key
+from asyncamanda.commands.enrolment import OTHER_NAME, Applicant, get_enrolled
+from asyncamanda.commands.printing import again, tell
 from asyncamanda.config.client import SYSTEM_FILE
 from asyncamanda.core.protocol.tickets import SECOND_MACHINE
 from asyncamanda.core.ssh.probe_rate import punishes
-from asyncamanda.core.ssh.publickey import PublicKey
 from asyncamanda.errors import (
     AsyncamandaError,
     ConfigurationError,
     Exit,
     LaterError,
     RefusedError,
-    UsageError,
 )
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.steps import SetupStep, make_step, plan_link
@@ -113,8 +110,8 @@ def _run(arguments: argparse.Namespace) -> Exit:
         _check_schedule()
     is_asking = is_terminal() and not arguments.yes
     place = hostkey.find_place(options.server, account)
-    offer = _scan(place, hostkey.find_known(place, account))
-    host_key, is_known = _settle_host_key(options, place, account, offer, is_asking=is_asking)
+    offer = scan(place, hostkey.find_known(place, account))
+    host_key, is_known = settle_host_key(options, place, account, offer, is_asking=is_asking)
     path = keys.find_key_path(present, account)
     steps = [
         plan_link("your shell"),
@@ -137,19 +134,19 @@ def _run(arguments: argparse.Namespace) -> Exit:
         is_key_new=is_key_new,
         is_gentle=punishes(offer.banner),
     )
-    _be_let_in(applicant, path, is_new_key=arguments.new_key, is_asking=is_asking)
+    _get_enrolled(applicant, path, is_new_key=arguments.new_key, is_asking=is_asking)
     if not arguments.no_schedule:
         _schedule()
     return _back_up_first(arguments, account.pw_name, is_asking=is_asking)
 
 
-def _be_let_in(applicant: Applicant, path: Path, *, is_new_key: bool, is_asking: bool) -> None:
+def _get_enrolled(applicant: Applicant, path: Path, *, is_new_key: bool, is_asking: bool) -> None:
     """Get enrolled; with a new key, if this one is of another machine and that is agreed to.
 
-    Raises what be_let_in() raises.
+    Raises what get_enrolled() raises.
     """
     try:
-        be_let_in(applicant)
+        get_enrolled(applicant)
     except AsyncamandaError as error:
         if error.reference not in {SECOND_MACHINE, OTHER_NAME}:
             raise
@@ -160,7 +157,7 @@ def _be_let_in(applicant: Applicant, path: Path, *, is_new_key: bool, is_asking:
             raise
         _see_to(keys.plan_new_key(path, applicant.account, read_clock()))
         key = keys.read_key(path, applicant.account)
-        be_let_in(replace(applicant, key=key, is_key_new=True))
+        get_enrolled(replace(applicant, key=key, is_key_new=True))
 
 
 def _read_options(arguments: argparse.Namespace) -> SetupOptions:
@@ -184,61 +181,6 @@ def _see_to(step: SetupStep) -> None:
         return
     make_step(step)
     tell(f"done: {step.what}")
-
-
-# -- the server's host key
-
-
-def _scan(place: Place, known: KnownHostKey) -> Offer:
-    """Return what the server offers, or what is `known` where it does not answer."""
-    try:
-        return hostkey.scan_keys(place)
-    except LaterError:
-        if not known.keys:
-            raise
-        return Offer(known.keys, "")  # ssh compares it, as soon as the server is back
-
-
-def _settle_host_key(
-    options: SetupOptions,
-    place: Place,
-    account: pwd.struct_passwd,
-    offer: Offer,
-    *,
-    is_asking: bool,
-) -> tuple[PublicKey, bool]:
-    """Return the server's host key, which is known or was confirmed, and whether it is known."""
-    known = hostkey.find_known(place, account)
-    key, is_known = hostkey.choose_key(offer.keys, known, place, options.fingerprint)
-    if is_known or options.fingerprint:
-        return key, is_known
-    shown = hostkey.show_key(key, place)
-    how = f"ssh-keygen -lf {hostkey.name_file(key)}"
-    if not is_asking:
-        raise UsageError(
-            "nobody-to-ask",
-            f"the host key of {place.host} is not known here, and there is no terminal to ask "
-            f"on: {shown}",
-            f"compare it with what `{how}` prints on the server, and add --fingerprint "
-            f"{key.fingerprint}",
-        )
-    print(f"The host key of {place.host} is\n  {shown}")
-    print(f"The server's administrator can display it with\n  {how}", flush=True)
-    _confirm(key)
-    return key, False
-
-
-def _confirm(key: PublicKey) -> None:
-    """Return when the key is confirmed. Raises RefusedError if it is not."""
-    answer = ask("Is it the same? Type yes, or the fingerprint itself:")
-    while answer not in {"yes", "no", key.fingerprint}:
-        answer = ask("Please type yes, no, or the fingerprint:")
-    if answer == "no":
-        raise RefusedError(
-            "host-key-not-confirmed",
-            "the host key was not confirmed, and nothing was changed",
-            "compare it with what the server's administrator sees",
-        )
 
 
 # -- what follows

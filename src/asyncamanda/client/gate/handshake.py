@@ -33,14 +33,14 @@ def greet_gate(connection: Connection, plan: Plan, stop: StopRequest, within: ti
     """
     memory, _ = read_memory(plan.state, read_clock())
     with (
-        connection.talk(ALLOWED) as session,
+        connection.talk(ALLOWED) as ssh_session,
         closing(Streams(connection, plan.amandad)) as streams,
     ):
-        line = GateSession(session, streams, stop)
-        line.greet(make_hello(memory.ticket, is_probe=True), within)
-        for heard in line.listen(lambda: None):
+        session = GateSession(ssh_session, streams, stop)
+        session.greet(make_hello(memory.ticket, is_probe=True), within)
+        for heard in session.listen(lambda: None):
             if isinstance(heard, Answer):
                 if isinstance(heard, Welcome | Refused | Later):
-                    line.leave()
+                    session.leave()
                 return heard
     raise AssertionError("the last event of a session is how it ended")

@@ -46,7 +46,7 @@ class NotBackedUp:
     outcome: Outcome = Outcome.FAILED
 
 
-DirectVerdict = BackedUp | NotBackedUp
+RunVerdict = BackedUp | NotBackedUp
 
 
 def find_moved(before: Iterable[Disk], after: Iterable[Disk]) -> tuple[DumpRecord, ...]:
@@ -132,7 +132,7 @@ def names_one_client(command: str) -> bool:
 
 def judge_run(
     command: str, status: int, wanted: tuple[str, ...], moved: tuple[DumpRecord, ...]
-) -> DirectVerdict:
+) -> RunVerdict:
     """Return what a run that ended with `status` is worth; no disks `wanted` means any."""
     words = explain_status(command, status)
     if status >= KILLED:

@@ -9,7 +9,8 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from asyncamanda.core.amanda.amcheck_lines import MEANINGS
+from asyncamanda.core.amanda.amcheck_lines import CLIENT_LINES
+from asyncamanda.core.amanda.amcheck_server_lines import SERVER_LINES
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Trouble:
     is_absence: bool = False
 
 
+MEANINGS = (*CLIENT_LINES, *SERVER_LINES)  # the first that matches counts
 UNKNOWN = "asyncamanda does not know this message"
 
 _KNOWN = tuple((re.compile(meaning.pattern), meaning) for meaning in MEANINGS)

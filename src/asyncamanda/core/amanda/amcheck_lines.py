@@ -26,12 +26,11 @@ class Meaning:
     is_absence: bool = False
 
 
-_REINSTALL = "on {client}: apt install --reinstall amanda-common amanda-client"
-_DUMPTYPE = "on the server: correct the dumptype in amanda.conf"
-_START = "on {client}: asyncamanda run --force"
+REINSTALL = "on {client}: apt install --reinstall amanda-common amanda-client"
+DUMPTYPE = "on the server: correct the dumptype in amanda.conf"
 
 # the first that matches counts
-MEANINGS = (
+CLIENT_LINES = (
     # -- in_one_go: the disks
     Meaning(
         r"Could not access (?P<disk>.+) \((?P<place>.+)\): No such file or directory",
@@ -48,7 +47,7 @@ MEANINGS = (
         r"can not access '(?P<place>.+?)(?:/\.)?': Permission denied",
         "the client's Amanda user cannot get to {place}, and the dumptype's program does not run "
         "as root",
-        f"{_REINSTALL} (amgtar belongs to root and is setuid); or use the application amgtar",
+        f"{REINSTALL} (amgtar belongs to root and is setuid); or use the application amgtar",
     ),
     Meaning(
         r"Can't open (?P<kind>exclude|include) file '(?P<file>.+)': .*",
@@ -90,7 +89,7 @@ MEANINGS = (
     Meaning(
         r"FORMAT ERROR IN REQUEST PACKET.*",
         "the client does not understand a dumptype",
-        f"{_DUMPTYPE}: which program, and which application?",
+        f"{DUMPTYPE}: which program, and which application?",
     ),
     Meaning(
         r"(?P<program>/.+) is not (?:owned by|SUID) root",
@@ -121,7 +120,7 @@ MEANINGS = (
     Meaning(
         r"can not execute '(?P<program>.+)': .*",
         "the client's Amanda user may not start this program",
-        f"{_REINSTALL}, or chmod a+x {{program}}",
+        f"{REINSTALL}, or chmod a+x {{program}}",
     ),
     Meaning(
         r"security file '(?P<file>.+)' do not allow to run '(?P<program>.+)' as root for "
@@ -160,151 +159,11 @@ MEANINGS = (
     Meaning(
         r"execute access to '(?P<program>.+)' denied",
         "this program of Amanda's is missing on the client, or its user may not start it",
-        _REINSTALL,
+        REINSTALL,
     ),
     Meaning(
         r"'(?P<file>/.*/amanda-client\.conf)', line (?P<line>\d+): .*",
         "the client's own Amanda configuration has a mistake, and so it does nothing",
         "on {client}: correct line {line} of {file}",
-    ),
-    # -- at_the_server; the first three also of amadmin's
-    Meaning(
-        r"""["'](?P<file>/.+)["'], line (?P<line>\d+): .*""",
-        "the server's Amanda configuration has a mistake, and so nothing is backed up at all",
-        "on the server: correct line {line} of {file}",
-    ),
-    Meaning(
-        r"""must be executed as the ['"](?P<wanted>.+)['"] user instead of .*""",
-        "the dumpuser of amanda.conf is not the user that asyncamanda takes for Amanda's",
-        "on the server: let dumpuser in amanda.conf and user in /etc/asyncamanda/server.toml agree",
-    ),
-    Meaning(
-        r"errors processing config file",
-        "the server's Amanda configuration has a mistake",
-        "on the server: amadmin CONFIG disklist says where",
-        is_echo=True,
-    ),
-    Meaning(
-        r"Argument '.+' matches neither a host nor a disk\.",
-        "the disklist has no disk of this client",
-        "on the server: add a line to the disklist, such as {client} /home roaming",
-    ),
-    Meaning(
-        r"All disks on host '.+' are ignored or have strategy \"skip\"\.",
-        "each of the client's dumptypes is set to be left out",
-        f'{_DUMPTYPE}: no ignore, and no strategy "skip"',
-    ),
-    Meaning(
-        r"Could not find security driver '(?P<auth>.+)' for host .*",
-        "there is no such auth, so Amanda never contacts the client",
-        f'{_DUMPTYPE}: auth "ssh"',
-    ),
-    Meaning(
-        r"Multiple DLE's for host .+ use different auth methods",
-        "Amanda uses one auth for all disks of a client",
-        'on the server: auth "ssh" in each of the dumptypes that the disklist has for {client}',
-    ),
-    Meaning(
-        r"selfcheck request failed: resolve_hostname\(.+\): .*",
-        "Amanda looked for the client's name in the network, as with every auth but ssh",
-        f'{_DUMPTYPE}: auth "ssh"; or give a client that Amanda can reach by itself a name there',
-    ),
-    Meaning(
-        r"selfcheck request failed: .*is not local",
-        'auth "local" is for the server\'s own disks',
-        f'{_DUMPTYPE}: auth "ssh"',
-    ),
-    # -- on_the_way
-    # our own words: server/amanda/commands.py
-    Meaning(
-        r"amcheck took longer than .*",
-        "the client is connected, and does not answer",
-        "try again; on {client}: is it asleep, or its network very slow?",
-        is_absence=True,
-    ),
-    Meaning(
-        r"asyncamanda: (?:\S+ (?:is not connected.*|has left|does not open a stream|vanished: .*)"
-        r"|the dispatcher is gone, .*|asyncamanda's dispatcher ends)",
-        "the client's agent is not connected (any more), or its connection has just broken",
-        _START,
-        is_absence=True,
-    ),
-    Meaning(
-        r"asyncamanda: \S+ is not enrolled any more",
-        "its key was revoked, or replaced, while Amanda asked it",
-        "asyncamanda server clients",
-    ),
-    Meaning(
-        r"asyncamanda: \S+: what it sent is not Amanda's: .*",
-        "the client is connected, and something else than Amanda's amandad answers",
-        "on {client}: is amandad Amanda's own? " + _REINSTALL.partition(": ")[2],
-    ),
-    Meaning(
-        r"asyncamanda: there is no (?P<places>/.+) here: is amanda-client installed\?",
-        "the client is connected, and has no Amanda client",
-        "on {client}: apt install amanda-client; or name its amandad in client.toml: "
-        'amandad = "/..."',
-    ),
-    Meaning(
-        r"asyncamanda: .*(?:failed to execute (?P<program>/\S+)|(?P<path>/\S+) cannot be started)"
-        r": .*",
-        "the client is connected, and cannot start its amandad",
-        _REINSTALL,
-    ),
-    Meaning(
-        r'asyncamanda: amandad: .*Cannot create debug file "(?P<place>/var/log/amanda|/[^/"]+).+',
-        "the client is connected, and its amandad may not write its logs, without which it does "
-        "nothing",
-        "on {client}: chown -R backup:backup {place}",
-    ),
-    Meaning(
-        r"asyncamanda: amandad ended with status \d+",
-        "the client is connected, and its amandad ended without output",
-        "on {client}: is amandad Amanda's own? " + _REINSTALL.partition(": ")[2],
-    ),
-    # test_direct_client_needs_no_relay
-    Meaning(
-        r"Host key verification failed\.",
-        "the server's Amanda user does not know this client's host key",
-        "as the Amanda user, once: ssh {client} true",
-    ),
-    # Amanda's own ssh, of a client that it reaches by itself
-    Meaning(
-        r"ssh: connect to host \S+ port \d+: Connection refused",
-        "no sshd listens at the address that {client} has for the server",
-        "on {client}: apt install openssh-server; or correct its address on the server",
-    ),
-    Meaning(
-        r"ssh: connect to host \S+ port \d+: .*|Timeout, server \S+ not responding\.",
-        "it is off or away",
-        "try again when it is on; as the Amanda user here, this has to work: ssh {client} true",
-        is_absence=True,
-    ),
-    Meaning(
-        r"ssh: Could not resolve hostname \S+: .*",
-        "the server knows no address of {client}; if its name exists only while it is on, it is "
-        "off or away",
-        "on the server: give {client} an address in /etc/hosts or DNS, or a HostName in the Amanda "
-        "user's ~/.ssh/config",
-    ),
-    Meaning(
-        r"\S+: Permission denied \(.*\)\.",
-        "the client does not let the server's Amanda user in",
-        "on {client}: add that user's public key to the Amanda user's ~/.ssh/authorized_keys, and "
-        "give it a shell",
-    ),
-    # -- on_the_way
-    Meaning(
-        r"selfcheck request failed: .*",
-        "Amanda's request ended before the client's Amanda answered",
-        "try again; the client's newest files in /var/log/amanda/client may say why",
-        is_echo=True,
-    ),
-    Meaning(
-        r"kex_exchange_identification: .*|banner exchange: .*|Connection (?:closed|reset) by .*|"
-        r"Connection to \S+ closed by remote host\.|client_loop: send disconnect: .*",
-        "ssh got no answer",
-        _START,
-        is_echo=True,
     ),
 )

@@ -20,7 +20,6 @@ from typing import Generic, NoReturn, TypeVar, get_args
 from asyncamanda.core.model import DleProgress, DleVerdict, DumpState
 from asyncamanda.core.protocol.codec import fit_record, read_record, write_record, write_value
 from asyncamanda.core.values.foreign import parse_json
-from asyncamanda.errors import Exit
 
 PROTOCOLS: tuple[int, ...] = (1,)
 ALL_PARKED = "all-parked"  # the reference of a Refused: Amanda is told to leave out every disk
@@ -216,24 +215,6 @@ def encode(message: ClientMessage | ServerMessage) -> bytes:
     value = {"type": _name(type(message)), **write_record(fit_record(message))}
     line = json.dumps(value, default=write_value, separators=(",", ":"), allow_nan=False)
     return line.encode("ascii") + b"\n"
-
-
-def choose_protocol(theirs: tuple[int, ...], ours: tuple[int, ...] = PROTOCOLS) -> int | None:
-    """Return the highest protocol that both speak, None if there is none."""
-    return max(set(theirs) & set(ours), default=None)
-
-
-def refuse_protocol(theirs: tuple[int, ...], ours: tuple[int, ...] = PROTOCOLS) -> Refused:
-    """Return the server's answer to a client that speaks none of `ours`: who has to update."""
-    newest = max(theirs, default=0)
-    spoken = f"the client speaks protocol {newest} at most, the server {max(ours)}"
-    if newest > max(ours):
-        message = f"the server's asyncamanda is too old for this client's: {spoken}"
-        hint = "ask the server's administrator to update asyncamanda there"
-    else:
-        message = f"this client's asyncamanda is too old for the server's: {spoken}"
-        hint = "update asyncamanda on this client"
-    return Refused("protocol", message, hint, int(Exit.PROTOCOL))
 
 
 class MessageDecoder(Generic[M]):

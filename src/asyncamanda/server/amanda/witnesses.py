@@ -13,7 +13,8 @@ from pathlib import Path
 
 from asyncamanda.core.amanda.curinfo import parse_curinfo, sanitise_name
 from asyncamanda.core.amanda.header import HEADER_BYTES, DumpHeader, FileKind, parse_header
-from asyncamanda.core.amanda.runlog import Place, RunLog
+from asyncamanda.core.amanda.runlog import RunLog
+from asyncamanda.core.amanda.runlog_reader import Place
 from asyncamanda.core.amanda.witness import Dump, Evidence, RunFacts, weigh
 from asyncamanda.core.model import DleVerdict
 from asyncamanda.server.amanda.commands import Settings

@@ -28,9 +28,8 @@ from asyncamanda.core.protocol.messages import (
     Refused,
     Shut,
     Submit,
-    choose_protocol,
-    refuse_protocol,
 )
+from asyncamanda.core.protocol.versions import choose_protocol, refuse_protocol
 from asyncamanda.errors import Exit, LaterError
 from asyncamanda.server.background.tasks import (
     Background,

@@ -10,7 +10,7 @@ from functools import partial
 from asyncamanda.client.setup.keys import is_root_at, run_via
 from asyncamanda.client.setup.options import SetupOptions
 from asyncamanda.client.setup.probe import NotYet, Ready, probe, wait_for
-from asyncamanda.commands.telling import again, tell
+from asyncamanda.commands.printing import again, tell
 from asyncamanda.core.ssh.enrolling import Enrolling, render_enroll
 from asyncamanda.core.ssh.probe_rate import plan_nap
 from asyncamanda.core.ssh.publickey import PublicKey
@@ -42,7 +42,7 @@ class Applicant:
     is_gentle: bool = True
 
 
-def be_let_in(applicant: Applicant) -> None:
+def get_enrolled(applicant: Applicant) -> None:
     """Return when the gate answers this machine, with the disks that are wanted.
 
     Raises LaterError if that takes too long, RefusedError where the enrolling fails,
