@@ -40,7 +40,7 @@ from asyncamanda.server.ledger.ledger import (
     LedgerDamaged,
     LedgerUnavailable,
 )
-from asyncamanda.server.ledger.schema import METADATA
+from asyncamanda.server.ledger.schema import FORMAT, METADATA
 
 FILE = "a SQLite file"
 DATABASES = (FILE, *filter(None, [os.environ.get("ASYNCAMANDA_TEST_DATABASE")]))
@@ -851,15 +851,23 @@ def test_a_place_that_cannot_be_used_is_named_with_the_reason(
     assert caught.value.hint
 
 
-def test_a_ledger_of_a_later_format_is_left_alone(tmp_path: Path) -> None:
-    """An older asyncamanda would misread it."""
+@pytest.mark.parametrize(
+    ("by", "hint"),
+    [
+        (1, "install the newer asyncamanda again"),
+        (-1, "install the older asyncamanda again, or move this ledger away"),
+    ],
+)
+def test_a_ledger_of_another_format_is_left_alone(tmp_path: Path, by: int, hint: str) -> None:
+    """This asyncamanda would misread it; which one reads it depends on which is older."""
     open_file(tmp_path).close()
     other = sqlite3.connect(tmp_path / "ledger.sqlite")
-    other.execute("UPDATE ledger SET format = 99")
+    other.execute("UPDATE ledger SET format = ?", (FORMAT + by,))
     other.commit()
     other.close()
-    with pytest.raises(LedgerUnavailable, match="another asyncamanda"):
+    with pytest.raises(LedgerUnavailable, match="another asyncamanda") as caught:
         open_file(tmp_path)
+    assert hint in caught.value.hint
     assert list(tmp_path.glob("*.damaged-*")) == []
 
 

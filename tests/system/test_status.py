@@ -283,3 +283,17 @@ def test_a_start_that_finds_nothing_due_leaves_word_when_it_looks(private: Rig) 
     )
     private.laptop.remove(SUMMARY)
     assert not is_left()
+
+
+@pytest.mark.parametrize(
+    "words", [["check"], ["status"], ["history"], ["run", "--dry-run"]], ids=" ".join
+)
+def test_who_only_asks_makes_nothing(rig: Rig, words: list[str]) -> None:
+    """Not even root: the first start of the agent makes the folders."""
+    rig.configure()
+    everything = rig.laptop.path("/var/lib/asyncamanda")
+    assert not everything.exists()
+    assert rig.run(*words).exit == 0
+    assert not everything.exists()
+    assert rig.run("run").exit == 0
+    assert everything.exists()

@@ -104,7 +104,7 @@ class ClientExamination:
     def _become(self, path: Path, settings: ClientConfig) -> None:
         """Be the Amanda user, with a plan; what stood in the way of its folder is kept."""
         try:
-            plan = plan_configured(str(path))
+            plan = plan_configured(str(path), to_write=True)
         except AsyncamandaError as error:
             self._state_error = error
             if os.geteuid() == 0:

@@ -118,17 +118,19 @@ def plan_classic(arguments: ClassicArguments) -> Plan:
 
 
 def plan_configured(named: str | None, *, to_write: bool = False) -> Plan:
-    """Return the plan of the configuration file, and be the Amanda user if root started this.
+    """Return the plan of the configuration file, and become the Amanda user if root started this.
 
-    Raises ConfigurationError for every mistake in the file, and if there is none. Raises
-    NotYoursError if this user may not read the file or the agent's memory, or (`to_write`) may
-    not write the memory.
+    With `to_write` root makes the folder of the agent's memory for that user; otherwise nothing
+    is changed. Raises ConfigurationError for every mistake in the file, and if there is none.
+    Raises NotYoursError if this user may not read the file or the agent's memory, or (`to_write`)
+    may not write the memory.
     """
     candidates = candidate_files(dict(os.environ), named)
     path, settings = load_client_config(candidates)
     state = state_for(path)
     if os.geteuid() == 0:
-        make_for_user(state, settings.user)
+        if to_write:
+            make_for_user(state, settings.user)
         become_user(settings.user)
     elif not _is_this(settings.user):
         _refuse_closed(state, os.R_OK | os.X_OK | (os.W_OK if to_write else 0))

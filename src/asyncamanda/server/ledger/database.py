@@ -225,8 +225,18 @@ def prepare(engine: Engine, *, is_owner: bool) -> None:
             raise LedgerUnavailable(
                 "ledger-format",
                 f"{engine.url.database} was made by another asyncamanda (format {found})",
-                f"this one reads format {FORMAT}: install the newer one again",
+                f"this one reads format {FORMAT}: {_explain_format(found)}",
             )
+
+
+def _explain_format(found: object) -> str:
+    """Return what to do about a ledger of the format `found`, which is not this program's."""
+    if isinstance(found, int) and found > FORMAT:
+        return "install the newer asyncamanda again"
+    return (
+        "install the older asyncamanda again, or move this ledger away: the dispatcher then makes "
+        "a new one, and reads Amanda's logs into it"
+    )
 
 
 def _check_pages(connection: Connection) -> None:
