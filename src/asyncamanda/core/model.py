@@ -258,7 +258,7 @@ class DleVerdict:
 
 @dataclass(frozen=True, slots=True)
 class DleProgress:
-    """How far one DLE's dump is in a run that goes on; sizes in KiB, `total` as estimated."""
+    """How far one DLE's dump is in a run in progress; `total_kilobytes` is the estimate."""
 
     host: str
     disk: str

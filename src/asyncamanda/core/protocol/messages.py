@@ -5,8 +5,9 @@ in UTC, spans are seconds, and everything is ASCII, so that a name that is no UT
 surrogate, PEP 383) survives as its escape.
 
 The client begins with Hello, which keeps its keys for ever; the server answers with Welcome
-in the highest protocol that both speak, or with Refused. Within a protocol either side may
-add message types and keys: who does not know them passes over them.
+in the highest protocol that both speak, or with Refused. A reader skips message types and keys
+that it does not know, but requires every key that it does: so within a protocol a side may add
+what only it sends, and what the other side has to send needs a new protocol.
 
 Nothing that a client can send names a client, a configuration, a path or a command: who it
 is comes from its key (authority.py).
