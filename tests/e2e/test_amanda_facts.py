@@ -2,9 +2,9 @@
 
 import random
 
+from tests.amandates import parse_amandates
 from tests.e2e.laptop import COMMAND, ask, configure, wait_for_bytes
 
-from asyncamanda.core.amanda.amandates import parse_amandates
 from asyncamanda.core.amanda.client_conf import ARGV, parse_client_conf
 from asyncamanda.core.amanda.config import parse_config
 from asyncamanda.core.amanda.curinfo import TapedLevel, parse_curinfo, sanitise_name

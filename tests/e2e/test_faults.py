@@ -6,9 +6,9 @@ import subprocess
 import time
 from typing import Any
 
+from tests.amandates import parse_amandates
 from tests.e2e.laptop import ASYNCAMANDA, ask, ask_json, furnish, outcomes, wait_settled, wait_until
 
-from asyncamanda.core.amanda.amandates import parse_amandates
 from lab import Client, Lab
 
 CONF = "/etc/amanda/daily/amanda.conf"

@@ -2,14 +2,13 @@
 
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.amandates import parse_amandates, render_amandates
 from tests.property.strategies import amandates_texts, disk_names, near_lines, records
 
 from asyncamanda.core.amanda.amandates import (
     KEPT_REJECTED,
     Rejected,
     iterate_rows,
-    parse_amandates,
-    render_amandates,
 )
 from asyncamanda.core.amanda.quoting import quote, unquote
 from asyncamanda.core.model import DumpRecord

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from tests.amandates import parse_amandates, render_amandates
 
 from asyncamanda.core.amanda.amandates import (
     KEPT_REJECTED,
@@ -11,8 +12,6 @@ from asyncamanda.core.amanda.amandates import (
     Rejected,
     Row,
     iterate_rows,
-    parse_amandates,
-    render_amandates,
 )
 from asyncamanda.core.model import DumpRecord
 

@@ -3,8 +3,10 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+from tests.amandates import parse_amandates
+
 from asyncamanda.core.agent.due import Disk, decide_due
-from asyncamanda.core.amanda.amandates import Rejected, parse_amandates
+from asyncamanda.core.amanda.amandates import Rejected
 from asyncamanda.core.model import Attempt, DleProgress, DumpRecord, Outcome, Policy
 from asyncamanda.core.protocol.messages import Progress, Queued, Running
 from asyncamanda.report.json import (

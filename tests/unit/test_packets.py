@@ -41,9 +41,8 @@ def test_what_is_open_is_refused_once() -> None:
     talk = asked(NOOP, SENDSIZE)
     assert talk.refuse("gone") == packet(1, NAK, REFUSAL) + packet(2, NAK, REFUSAL)
     assert talk.refuse("gone") == b""
-    assert not talk.is_waited_for
     talk.hear_amanda(packet(2, REQ, SENDSIZE))
-    assert talk.is_waited_for
+    assert talk.refuse("gone") == packet(2, NAK, REFUSAL)
 
 
 @pytest.mark.parametrize("kind", [REP, NAK])
@@ -60,7 +59,7 @@ def test_what_is_half_answered_is_open(kind: int) -> None:
     """Amanda waits for the rest of it."""
     talk = asked(SENDSIZE)
     talk.hear_client(packet(1, kind, "/srv 0 SIZE 10\n"))
-    assert talk.is_waited_for
+    assert talk.refuse("gone") == packet(1, NAK, REFUSAL)
 
 
 def test_what_amanda_has_given_up_is_open_no_more() -> None:
@@ -78,7 +77,7 @@ def test_an_end_without_an_answer_is_a_refusal() -> None:
         1, NAK, "ERROR asyncamanda: the client's amandad ended the request without an answer\n"
     )
     assert given == refusal + end(1) + end(2)
-    assert not talk.is_waited_for
+    assert talk.refuse("gone") == b""
 
 
 def test_half_an_answer_never_reaches_amanda() -> None:
@@ -119,7 +118,7 @@ def test_a_client_that_says_something_else_is_told_of() -> None:
     assert talk.hear_client(ack + b"bash:\x1b \n amandad: not found\n") == ack
     assert talk.fault == r"what it sent is not Amanda's: b'bash:\x1b \n'"
     assert talk.hear_client(packet(1, REP, "")) == b""
-    assert talk.is_waited_for
+    assert talk.refuse("gone") == packet(1, NAK, REFUSAL)
 
 
 def test_a_packet_as_large_as_amanda_takes_is_passed_on() -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.amandates import parse_amandates
 
 from asyncamanda.core.agent.due import (
     Decision,
@@ -13,7 +14,7 @@ from asyncamanda.core.agent.due import (
     decide_due,
     survey_disks,
 )
-from asyncamanda.core.amanda.amandates import Rejected, parse_amandates
+from asyncamanda.core.amanda.amandates import Rejected
 from asyncamanda.core.dispatch.batch import Hold
 from asyncamanda.core.model import (
     EPOCH,

@@ -11,10 +11,9 @@ line, and takes whole blocks of plain lines with one pattern.
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
-from asyncamanda.core.amanda.quoting import quote, unquote
-from asyncamanda.core.model import DumpRecord, RejectedLine
+from asyncamanda.core.amanda.quoting import unquote
+from asyncamanda.core.model import RejectedLine
 
 LEVELS = 400
 LATEST_SECOND = 253_402_300_799  # the end of the year 9999, the last that datetime knows
@@ -78,21 +77,3 @@ def _read_line(line: str) -> Row | str:
     if not 0 <= seconds <= LATEST_SECOND:
         return f"time {seconds} is not within 0 to {LATEST_SECOND}"
     return unquote(name[1]), level, seconds
-
-
-def parse_amandates(text: str) -> tuple[list[DumpRecord], Rejected]:
-    """Return every record of a short `text`, never-dumped ones included, and what was skipped."""
-    rejected = Rejected()
-    records = [
-        DumpRecord(disk, level, datetime.fromtimestamp(seconds, UTC))
-        for disk, level, seconds in iterate_rows([text], rejected)
-    ]
-    return records, rejected
-
-
-def render_amandates(records: Iterable[DumpRecord]) -> str:
-    """Return the text that Amanda would write for `records`, in their order."""
-    return "".join(
-        f"{quote(record.disk)} {record.level} {int(record.started_at.timestamp())}\n"
-        for record in records
-    )

@@ -35,11 +35,6 @@ class Conversation:
         self._pieces: list[bytes] = []
         self._open: dict[int, bool] = {}  # handles, and whether streams may follow the answer
 
-    @property
-    def is_waited_for(self) -> bool:
-        """Whether Amanda waits for an answer."""
-        return bool(self._open)
-
     def hear_amanda(self, received: bytes) -> None:
         """Note what Amanda asks. What is not understood ends it: Amanda's are not to be held up."""
         if self.is_over:

@@ -88,9 +88,7 @@ class ConditionFinding:
 
 @dataclass(frozen=True, slots=True)
 class Go:
-    """A good moment; or good enough, as those that would hold it back have given in."""
-
-    relaxed: tuple[ConditionFinding, ...] = ()
+    """A good moment, or good enough: conditions that are not met are ignored by now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,10 +197,9 @@ _UNKNOWN = _HINDRANCE | {
 
 
 def _judge(findings: Iterable[ConditionFinding], opening: datetime | None) -> Moment:
-    hindrances = [finding for finding in findings if finding.holds]
-    reasons = tuple(finding for finding in hindrances if not finding.is_relaxed)
+    reasons = tuple(each for each in findings if each.holds and not each.is_relaxed)
     if not reasons:
-        return Go(tuple(hindrances))
+        return Go()
     ends = [_ends_at(reason, opening) for reason in reasons]
     known = [end for end in ends if end is not None]
     until = max(known) if len(known) == len(ends) else None
