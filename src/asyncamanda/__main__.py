@@ -1,4 +1,4 @@
-"""The door: out again at once when nothing is due, else on to the command line."""
+"""The entry point: end at once when nothing is due, otherwise run the command line."""
 
 import sys
 

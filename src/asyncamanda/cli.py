@@ -60,7 +60,7 @@ def main(argv: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except OSError:  # whoever asked has gone, which does not change the answer
+        except OSError:  # the reader has gone, which does not change the answer
             silence(stream)
     return code
 
@@ -81,7 +81,7 @@ def _run(argv: list[str]) -> int:
     except AsyncamandaError as error:
         _print_error(error, argv)
         return error.exit
-    except BrokenPipeError:  # whoever asked has heard enough
+    except BrokenPipeError:  # the reader has closed the pipe
         return Exit.OK
     except KeyboardInterrupt:
         return Exit.LATER
@@ -129,7 +129,7 @@ def make_parser(argv: list[str]) -> argparse.ArgumentParser:
 def _add_commands(
     parser: argparse.ArgumentParser, table: Mapping[str, str], package: str, words: list[str]
 ) -> None:
-    """Let `parser` know the commands of `table`; the first of `words` names the one asked for."""
+    """Add the commands of `table` to `parser`; the first of `words` names the one asked for."""
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
     for name, text in table.items():
         command = commands.add_parser(

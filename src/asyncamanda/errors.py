@@ -33,9 +33,9 @@ class Exit(IntEnum):
 class AsyncamandaError(Exception):
     """An end that the user should hear of.
 
-    `reference` is a stable kebab-case name of the kind of trouble, `message` says what is
-    wrong, `hint` says what to do next, `exit` is the code that the process ends with. `is_told`
-    says that the watchdog has heard of it already.
+    `reference` is a stable kebab-case name of the kind of trouble, `message` says what is wrong,
+    `hint` says what to do next, `exit` is the code that the process ends with. `is_told` says that
+    the watchdog was told already.
     """
 
     exit: Exit = Exit.INTERNAL
@@ -55,7 +55,7 @@ class UsageError(AsyncamandaError):
 
 
 class BadDataError(AsyncamandaError):
-    """A file that was read makes no sense, or cannot be read."""
+    """A file that was read is invalid, or cannot be read."""
 
     exit = Exit.DATA
 
@@ -73,7 +73,7 @@ class ProtocolError(AsyncamandaError):
 
 
 class EverydayError(LaterError):
-    """The same, and so much of every day that nobody is to be told who does not watch."""
+    """The same, and so ordinary that it is reported on a terminal only."""
 
 
 class HeldError(EverydayError):
@@ -83,13 +83,13 @@ class HeldError(EverydayError):
 
 
 class RefusedError(AsyncamandaError):
-    """Somebody said no: a server, a host key check, the file system."""
+    """Something was refused: by a server, a host key check, the file system."""
 
     exit = Exit.REFUSED
 
 
 class NotYoursError(RefusedError):
-    """What was asked for is only for root and the Amanda user to look at."""
+    """What was asked for is only for root and the Amanda user to see."""
 
 
 class ConfigurationError(AsyncamandaError):
@@ -111,4 +111,4 @@ class StaleError(AsyncamandaError):
 
 
 class StaleWaitError(StaleError, EverydayError):
-    """The same where nothing was tried, so that nobody is told again who does not watch."""
+    """The same where nothing was tried, so that it is reported again on a terminal only."""

@@ -1,9 +1,9 @@
 """The quick way out: a scheduled start that finds nothing to do ends here.
 
-When a full check finds nothing due it leaves a note: until when, and what it saw of each
-file that the verdict rests on. A later start with the same arguments that finds all of them
-untouched, and the clock between the note's making and its end, need not look again. All else
-leads to the full check: so the note may be stale or damaged, and never wrong.
+When a full check finds nothing due it leaves a note: until when, and what it saw of each file that
+the verdict rests on. A later start with the same arguments that finds all of them untouched, and
+the clock between the note's making and its end, need not check again. All else leads to the full
+check: so the note may be stale or damaged, but never wrong.
 
 This runs before nearly everything, so it imports next to nothing.
 """
@@ -15,7 +15,7 @@ from binascii import crc32
 from asyncamanda import __version__
 
 SYSTEM_STATE = "/var/lib/asyncamanda"
-LARGEST = 16_384  # bytes; no note of ours comes near
+LARGEST = 16_384  # bytes; no note comes near
 
 
 def is_nothing_due(argv: list[str]) -> bool:
@@ -66,9 +66,9 @@ def place_note(argv: list[str]) -> tuple[str, str] | None:
     Whose: this version, user, folder, environment and arguments.
     """
     if not argv or {"--json", "-v", "--verbose"} & {*argv}:
-        return None  # these want an answer every time
+        return None  # these need an answer every time
     if any(":" in word.rpartition("@")[0] for word in argv):
-        return None  # there may be a password in it, which nothing of ours writes down
+        return None  # there may be a password in it, which asyncamanda never writes down
     try:
         folder = os.getcwd()  # noqa: PTH109 - pathlib takes longer than all the rest
     except OSError:
@@ -105,7 +105,7 @@ def render_note(identity: str, made_at: float, until: float, seen: list[str]) ->
 
 
 def glimpse(path: str) -> str:
-    """Return what a look from outside tells of `path`: which file it is, its size and times."""
+    """Return what stat() shows of `path`: which file it is, its size and times."""
     try:
         status = os.stat(path)  # noqa: PTH116 - pathlib takes longer than all the rest
     except OSError as error:

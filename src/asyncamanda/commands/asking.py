@@ -11,7 +11,7 @@ def is_terminal() -> bool:
 
 
 def ask(question: str) -> str:
-    """Return what is typed to `question`, "" for nothing. Raises EOFError when nobody is left."""
+    """Return what is typed to `question`, "" for nothing. Raises EOFError at the input's end."""
     print(question, end=" ", flush=True)
     line = sys.stdin.readline()
     if not line:

@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> Exit:
         sent = _show_on_desktops(arguments.config)
         if arguments.json or is_watched():  # else cron would send a mail each time
             _print_sent(sent, as_json=arguments.json)
-        return Exit.OK  # who does not see it now sees it the next time
+        return Exit.OK  # a user who does not see it now sees it the next time
     sent = _try_all(arguments.config)
     _print_sent(sent, as_json=arguments.json)
     return judge_sent(sent)

@@ -54,7 +54,7 @@ WAITING = {"waits", "come-back", "tried-lately"}  # nothing was tried: no reason
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """How a run goes: whatever is due, after a network came up, as a rehearsal, and what it says.
+    """The options of a run: forced, after a network came up, as a dry run, and its output.
 
     `stream`: its JSON is an event a line, as they come.
     """
@@ -122,7 +122,7 @@ def _check_and_run(plan: Plan, options: RunOptions) -> Exit:
     )
     assessment = assess(plan, now)
     reason = explain_decision(assessment.decision, plan.policy, now, assessment.witness)
-    # what people were told of is over, perhaps, and so is a wait
+    # what people were notified about may be over, and so may a wait
     is_over = not (assessment.memory.told or assessment.memory.tries or assessment.is_contact_due)
     if isinstance(assessment.decision, NotDue) and is_over and not options.force:
         if not options.dry_run:
@@ -272,7 +272,7 @@ def _say_result(attempt: Attempt, options: RunOptions) -> None:
 
 
 def _judge_held(plan: Plan, assessment: Assessment, error: HeldError) -> AsyncamandaError:
-    """Return what it comes to that another start holds the lock, told where that is news."""
+    """Return the exit code for a lock that another start holds; say so where that is news."""
     if error.is_excuse or not assessment.is_stale:
         return error
     return _stale_if(assessment, error, is_known=not tell_stale(plan, assessment, error.message))

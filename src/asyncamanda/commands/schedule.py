@@ -159,7 +159,7 @@ def _plan_value(plan: Installation | Removal | None, *, is_done: bool) -> dict[s
     }
 
 
-# -- how it stands
+# -- its state
 
 
 def _show(status: ScheduleStatus, *, as_json: bool) -> None:

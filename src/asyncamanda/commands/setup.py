@@ -225,7 +225,7 @@ def _follow(argv: list[str], environ: dict[str, str]) -> int:
 
 def _back_up_first(arguments: argparse.Namespace, user: str, *, is_asking: bool) -> Exit:
     """Make the first backup, if that is wanted; return how it ended."""
-    # whoever says so wants one, due or not; where nobody is asked the server's word decides
+    # --backup wants one, due or not; where nobody is asked the server's report decides
     is_forced = arguments.backup is True
     if arguments.backup is None and is_asking:
         is_forced = _wants_backup(user)

@@ -1,4 +1,4 @@
-"""What several commands print of a look."""
+"""What several commands print of an assessment."""
 
 from asyncamanda.client.state.assessment import Assessment
 from asyncamanda.core.agent.due import Due, Witness

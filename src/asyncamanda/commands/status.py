@@ -34,7 +34,7 @@ from asyncamanda.system.locks import Holder
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What is known; without a `look` it is what the agent's last start left for everybody."""
+    """What is known; without an `assessment` it is what the agent's last start published."""
 
     summary: Summary
     assessment: Assessment | None = None
@@ -102,7 +102,7 @@ def _print_worst(seen: _Seen, status: Status, now: datetime) -> None:
 
 
 def _print_rest(seen: _Seen, status: Status, next_start_at: datetime | None, now: datetime) -> None:
-    """Print a line for each disk, and what else is to be known."""
+    """Print a line for each disk, and whatever else matters."""
     summary, last = seen.summary, status.last
     for line in describe_disks(status, summary.policy, now):
         print_folded(line)

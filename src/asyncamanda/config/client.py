@@ -125,9 +125,9 @@ class ClientConfig:
 
     @property
     def _relax_after(self) -> timedelta | None:
-        """Return when the first condition gives in; None for never.
+        """Return when the first condition is ignored; None for never.
 
-        Where it is not said, so that the last one has before the backup is stale.
+        Where it is not set, early enough for the last one to be ignored before the backup is stale.
         """
         if self.relax_after is not None:
             return None if self.relax_after == NEVER else self.relax_after
@@ -191,7 +191,7 @@ def is_own(path: Path) -> bool:
 
 
 def refuse_others(path: Path) -> NotYoursError:
-    """Return the error for whoever may not look at `path`."""
+    """Return the error for a user who may not read `path`."""
     return NotYoursError(
         "not-yours",
         f"only root and the Amanda user (backup) can do this: {path} is readable only by them",

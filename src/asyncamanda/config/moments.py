@@ -21,7 +21,7 @@ LARGEST_LOAD = 10_000
 
 
 def _read_battery(value: object) -> float | None:
-    """Return from how many per cent on a backup may run on battery; None for always."""
+    """Return from how many percent on a backup may run on battery; None for always."""
     if value == "allow":
         return None
     if value == "refuse":

@@ -1,4 +1,4 @@
-"""What both configuration files have in common: reading them, and telling every mistake at once.
+"""What both configuration files have in common: reading them, and reporting every mistake.
 
 A file's keys are a table: for each key the function that makes a value of what stands there, or a
 further such table. A function raises Wrong for what is not allowed.
@@ -50,7 +50,7 @@ def read_file(path: Path) -> str | None:
 def parse_toml(text: str, name: str) -> dict[str, object]:
     """Return the table that `text` is; `name` is its file's.
 
-    Raises ConfigurationError, with the place of the slip, if it is none.
+    Raises ConfigurationError, with the place of the mistake, if it is not TOML.
     """
     try:
         return tomllib.loads(text)

@@ -51,10 +51,9 @@ class Restore:
 class ServerConfig:
     """The server's configuration.
 
-    `ledger` is a file's path or a database's URL. `grace` is how
-    long a request outlives its client's line, `come_back` how long a client at least stays
-    away that is sent away because `max_waiting` wait already, and `start_within` how long an
-    amdump may take to begin its log.
+    `ledger` is a file's path or a database's URL. `grace` is how long a request outlives its
+    client's session, `come_back` how long a client at least stays away that is refused because
+    `max_waiting` wait already, and `start_within` how long an amdump may take to begin its log.
     """
 
     user: str = "backup"

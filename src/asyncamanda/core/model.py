@@ -16,7 +16,7 @@ class DiskRule(Enum):
 class DumpRecord:
     """One dump of one disk, known by its start, as amandates has it.
 
-    `kilobytes` is its size before compression, by the server's word; 0 where nobody said.
+    `kilobytes` is its size before compression, according to the server; 0 where nobody said.
     """
 
     disk: str
@@ -103,7 +103,7 @@ class Outcome(Enum):
 
 
 class BackupState(Enum):
-    """What people are told of: only a change of it is worth a word."""
+    """The states that people are notified about: only a change is news."""
 
     WELL = "well"
     FAILED = "failed"
@@ -133,8 +133,8 @@ class Attempt:
 class Started:
     """A command that was started at the server, and whose end is not recorded yet.
 
-    `alive_at` is when the agent, whose process `pid` was, last said that it lives. `run` is as
-    in an Attempt.
+    `alive_at` is when the agent, whose process `pid` was, last recorded that it is alive. `run` is
+    as in an Attempt.
     """
 
     started_at: datetime
@@ -145,12 +145,12 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Whose word a memory holds: of which server, and for which client.
+    """What a memory is about: which server, and which client.
 
     `address` is the server's as configured, `host_keys` are the fingerprints by which this machine
     knows it, `keys` those of this machine's own keys, and `name` is this machine's. `command` and
-    `amandates` are direct mode's, "" by the gate, which says in its Welcome what `client` this is,
-    and of which `amanda_config`: "" until then.
+    `amandates` are direct mode's, "" by gate, where the server says in its Welcome what `client`
+    this is, and of which `amanda_config`: "" until then.
 
     `files` are what host keys, keys and name were read from, and `digest` is of what they held.
     """
@@ -172,20 +172,20 @@ class Memory:
     """What the agent remembers from one start to the next.
 
     `confirmed` is the newest dump of each disk from a run that was judged good; in gate mode,
-    by the server's word. `distrusted` are the times in which amandates may have lied.
+    according to the server. `distrusted` are the times in which amandates may have lied.
 
-    `tries` counts the attempts in a row that came to nothing, `retry_at` is when the next one is
-    to be, unless the surroundings differ from those `seen` then. `told` is what each channel was
-    last told of the state of the backup, nothing where that is well.
+    `tries` counts the unsuccessful attempts in a row, `retry_at` is when the next one is to be,
+    unless the surroundings differ from those `seen` then. `told` is what each channel was last told
+    of the state of the backup, nothing where that is well.
 
-    In gate mode `dles` are the disks that the server has for this client, None until it was
-    asked, and `parked` those of them that it is told to leave out; `asked_at` is when it last
-    said so; `not_before` is when it said to come back; `ticket` is what it will know this machine
-    by (tickets.py), "" for nothing; `is_doubted` says that it knows of another machine that is this
+    In gate mode `dles` are the disks that the server has for this client, None until it was asked,
+    and `parked` those that it is configured to leave out; `asked_at` is when it last said so;
+    `not_before` is when it said to come back; `ticket` is what it will know this machine by
+    (tickets.py), "" for nothing; `is_doubted` says that it knows of another machine that is this
     client, so that what it said may be the other's.
 
-    `peer` is whose word all this is, None while nobody was spoken with. `past` are the attempts
-    at other servers, or as other clients: they are shown, and nothing follows from them.
+    `peer` is which server and client this is about, None while no server was asked. `past` are the
+    attempts at other servers, or as other clients: they are shown, and nothing follows from them.
     """
 
     since: datetime

@@ -48,7 +48,7 @@ def event_value(message: Queued | Running | Progress) -> dict[str, object]:
 
 
 def decision_value(decision: Decision, rejected: Rejected, reason: str) -> dict[str, object]:
-    """Return a verdict: is it due, why, until when not, and how each disk stands."""
+    """Return a verdict: is it due, why, until when not, and the state of each disk."""
     return {
         "due": not isinstance(decision, NotDue),
         "reason": reason,

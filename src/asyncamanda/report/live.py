@@ -1,4 +1,4 @@
-"""What lives on a terminal while a run goes on: a line, and a bar for each disk. By rich.
+"""What a terminal shows while a run goes on: a line, and a bar for each disk. By rich.
 
 Loaded only where it is shown.
 """
@@ -30,7 +30,7 @@ WIDEST_DISK = 22  # characters; so that 80 columns have room for a bar
 
 
 class LiveView:
-    """The line that lives, and the bars below it; made by open_view()."""
+    """The status line, and the bars below it; made by open_view()."""
 
     def __init__(self, live: Live, spinner: Spinner, bars: Progress) -> None:
         self._live = live
@@ -43,7 +43,7 @@ class LiveView:
         self._spinner.update(text=Text(printable(text)))
 
     def show_dles(self, dles: tuple[DleProgress, ...]) -> None:
-        """Show how far each disk is; a size that is not known yet has a bar that swings."""
+        """Show how far each disk is; where the size is not known yet the bar moves to and fro."""
         for dle in dles:
             if dle.disk not in self._of_disk:
                 name = printable(dle.disk)

@@ -22,11 +22,11 @@ class _View(Protocol):
 
 
 class Narrator:
-    """Writes the diary to stderr; each line names the client and the run.
+    """Writes the log to stderr; each line names the client and the run.
 
-    Where nobody watches (cron), only what belongs in every diary is written, so that a mail
-    means something. `is_streaming`: what the gate's server says is written to stdout as well,
-    each message as a line of JSON.
+    Without a terminal (cron), only what belongs in every log is written, so that a mail means
+    something. `is_streaming`: what the gate's server says is written to stdout as well, each
+    message as a line of JSON.
     """
 
     def __init__(
@@ -44,14 +44,14 @@ class Narrator:
         return self._view is not None or self._is_streaming
 
     def note(self, text: str) -> None:
-        """Write a line that matters only to somebody who watches."""
+        """Write a line that matters only on a terminal."""
         if self._view:
             self._view.update(text)
         elif self._is_talkative:
             self.tell(text)
 
     def tell(self, text: str) -> None:
-        """Write a line that belongs in every diary."""
+        """Write a line that belongs in every log."""
         write_line(sys.stderr, f"{self._head}: {printable(text)}")
 
     def show_run(self, started_at: datetime, now: datetime, noted: int) -> None:
@@ -64,7 +64,7 @@ class Narrator:
             self._view.update(f"the command is running on the server · {elapsed}{disks}")
 
     def hear(self, message: Queued | Running | Progress | Finished) -> None:
-        """Show what the gate's server says; where nothing lives, a line for each change."""
+        """Show what the gate's server says; without a live view, a line for each change."""
         if self._is_streaming and not isinstance(message, Finished):
             name = type(message).__name__.lower()
             write_line(sys.stdout, render_event(name, event_value(message)))
@@ -88,7 +88,7 @@ class Narrator:
 
     @contextlib.contextmanager
     def live(self) -> Iterator[None]:
-        """Show what lives, until the end of the block, if stderr is a terminal."""
+        """Show the live view, until the end of the block, if stderr is a terminal."""
         if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
             yield
             return
@@ -103,7 +103,7 @@ class Narrator:
 
 
 def write_line(stream: TextIO, line: str) -> None:
-    """Write `line`, if anybody can still be told: what is done does not depend on that.
+    """Write `line`, if that is still possible: what is done does not depend on it.
 
     It may have several lines; what else does not print is written out.
     """
@@ -114,7 +114,7 @@ def write_line(stream: TextIO, line: str) -> None:
 
 
 def silence(stream: TextIO) -> None:
-    """Let what is still to be written to `stream` go nowhere, without a complaint at the end."""
+    """Let what is still to be written to `stream` go nowhere, without an error at the end."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

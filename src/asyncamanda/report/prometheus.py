@@ -1,4 +1,4 @@
-"""How the backup stands, as a text file for Prometheus' node exporter.
+"""The state of the backup, as a text file for Prometheus' node exporter.
 
 prometheus.io/docs/instrumenting/exposition_formats; the exporter drops a file whole if one line
 of it is wrong.
@@ -14,7 +14,7 @@ from asyncamanda.core.values.printable import printable_lines
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """How the backup stands at `looked_at`.
+    """The state of the backup at `looked_at`.
 
     `confirmed` has each disk's last confirmed dump; the last attempt is None where there was none.
     """

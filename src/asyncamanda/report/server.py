@@ -1,4 +1,4 @@
-"""What goes on at the server, and what became of its runs: in words, as rows, as JSON's values."""
+"""What goes on at the server, and the results of its runs: in words, as rows, as JSON's values."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -26,7 +26,7 @@ DLE_HEADS = ("client", "disk", "level", "size", "outcome")
 class WaitingClient:
     """A client that waits: its place from 1, and what for, by the name that the dispatcher uses.
 
-    `estimate` is how long it is until its run starts, None where nobody can know.
+    `estimate` is how long it is until its run starts, None where that cannot be known.
     """
 
     client: str
@@ -50,11 +50,11 @@ class LiveRun:
 
 @dataclass(frozen=True, slots=True)
 class ConfigView:
-    """What goes on for one Amanda configuration.
+    """The state of one Amanda configuration.
 
     `has_others`: a run that is not the dispatcher's goes on. `held` of `capacity` bytes of the
     holding disk are in use. `flush_due_since` is None where no flush is due. `fault` is why the
-    configuration is of no use now, "" if it is in order.
+    configuration cannot be used now, "" if it can.
     """
 
     amanda_config: str
@@ -158,7 +158,7 @@ _KINDS = {
 
 
 def describe_outcome(run: RunRow, verdicts: Iterable[DleVerdict], *, is_alive: bool) -> str:
-    """Return in a few words what became of a run's dumps, and whether more may come.
+    """Return in a few words the result of a run's dumps, and whether more may come.
 
     `is_alive` says whether something of it runs still.
     """
@@ -190,7 +190,7 @@ def describe_run(
 def introduce_run(
     run: RunRow, verdicts: Collection[DleVerdict], now: datetime, *, is_alive: bool
 ) -> list[str]:
-    """Return what is to be told of a run before its DLEs: whose it is, when, how it went."""
+    """Return what is shown of a run before its DLEs: whose it is, when, how it went."""
     clients = f" for {fold_names(run.hosts, WIDTH - 25)}" if run.hosts else ""
     took = format_age((run.ended_at or now) - run.begun_at)
     times = f"begun {format_time(run.begun_at)}, {'took' if run.ended_at else 'for'} {took}"
@@ -253,7 +253,7 @@ def run_value(run: RunRow, verdicts: Iterable[DleVerdict]) -> dict[str, object]:
 
 
 def dle_value(verdict: DleVerdict, filters: Filters | None = None) -> dict[str, object]:
-    """Return what became of a DLE; `run` is the timestamp of the run that made the dump.
+    """Return the result of a DLE; `run` is the timestamp of the run that made the dump.
 
     `filters` are what it went through, None where that is not recorded.
     """

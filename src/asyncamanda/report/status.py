@@ -1,4 +1,4 @@
-"""How the backup stands, for people: the worst first, what to do, and a line for each disk."""
+"""The state of the backup, for people: the worst first, what to do, and a line for each disk."""
 
 from datetime import datetime
 
@@ -160,7 +160,7 @@ def _overdue(status: Status) -> list[str]:
 
 
 def _last_try(status: Status, now: datetime) -> str:
-    """Return how the last attempt went, for the end of a sentence, where it was no backup."""
+    """Return the last attempt's result, for the end of a sentence, where it was not a backup."""
     last = status.last
     if last is None or last.outcome is Outcome.BACKED_UP:
         return ""

@@ -1,4 +1,4 @@
-"""The way out for all that is printed: what others wrote steers no terminal and ends no line."""
+"""The stream for all that is printed: text of others controls no terminal and ends no line."""
 
 from collections.abc import Iterable
 from typing import TextIO, cast

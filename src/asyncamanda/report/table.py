@@ -7,7 +7,7 @@ from asyncamanda.core.values.printable import printable
 from asyncamanda.report.page import fold
 from asyncamanda.report.stream import styled
 
-STYLES = {  # on light and dark alike
+STYLES = {  # on light and dark backgrounds
     "all well": "green",
     "deferred": "bold",
     "overdue": "bold",

@@ -51,7 +51,7 @@ def _listed(words: Sequence[str]) -> str:
 def explain_decision(
     decision: Decision, policy: Policy, now: datetime, witness: Witness = Witness.AMANDATES
 ) -> str:
-    """Return the verdict with its reason, in one sentence; `witness` is by whose word it is."""
+    """Return the verdict with its reason, in one sentence; `witness` is who reports it."""
     if is_all_parked(decision):
         return _explain_parked(decision)
     parked = [v.disk.name for v in decision.disks if v.standing is BackupStanding.PARKED]
@@ -60,7 +60,7 @@ def explain_decision(
 
 
 def _explain_parked(decision: Decision) -> str:
-    """Return what is to be said where nothing of this client is backed up."""
+    """Return the sentence for a client of which nothing is backed up."""
     every = name_disks([v.disk.name for v in decision.disks])
     if isinstance(decision, NotDue):
         again = format_time(decision.until)
@@ -155,7 +155,7 @@ def _remark(words: str, named: Sequence[str]) -> list[str]:
 
 
 def describe_disk(verdict: DiskVerdict, now: datetime) -> tuple[str, str, str, str]:
-    """Return a row: disk, how it stands, its last dump with its level, and its age."""
+    """Return a row: disk, its state, its last dump with its level, and its age."""
     disk: Disk = verdict.disk
     if disk.last is None:
         return printable(disk.name), verdict.standing.value, "-", "-"
@@ -168,7 +168,7 @@ def describe_disk(verdict: DiskVerdict, now: datetime) -> tuple[str, str, str, s
 
 
 def describe_finding(finding: ConditionFinding, now: datetime) -> tuple[str, str, str, str]:
-    """Return a row: condition, what is found, whether it holds back, and when it gives in."""
+    """Return a row: condition, what is found, whether it prevents a backup, when it is ignored."""
     word = "fine"
     if finding.holds:
         word = "is ignored" if finding.is_relaxed else "not met"
@@ -238,7 +238,7 @@ def describe_running(running: Running) -> str:
 
 
 def describe_verdict(verdict: DleVerdict) -> str:
-    """Return what became of a disk."""
+    """Return the result for a disk."""
     where = {
         DumpState.STORED: "dumped, and on a volume",
         DumpState.HELD: "dumped, and in the holding disk",

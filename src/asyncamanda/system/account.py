@@ -1,4 +1,4 @@
-"""Whose process this is."""
+"""The user of this process, and other users' processes."""
 
 import contextlib
 import errno
@@ -15,7 +15,7 @@ from asyncamanda.errors import ConfigurationError
 
 
 def become_user(name: str) -> None:
-    """Make this process, now root's, wholly that of the user `name`, groups and HOME included.
+    """Make this process, now root's, one of the user `name`, groups and HOME included.
 
     Raises ConfigurationError if there is no such user.
     """
@@ -101,7 +101,7 @@ def _answer(user: str, asking: Callable[[], str], writer: int, signals: Iterable
 
 
 def run_as(account: pwd.struct_passwd, argv: Sequence[str]) -> "subprocess.CompletedProcess[str]":
-    """Run a program as the account to its end, with nothing of root's around it."""
+    """Run a program as the account to its end, without root's environment."""
     return subprocess.run(
         argv,
         stdin=subprocess.DEVNULL,

@@ -56,7 +56,7 @@ class Askpass:
         self._allowed.set()
 
     def close(self) -> None:
-        """Answer no more."""
+        """Stop answering."""
         self._allowed.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)

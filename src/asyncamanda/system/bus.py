@@ -1,4 +1,4 @@
-"""The system bus, asked synchronously and never for long.
+"""The system bus, queried synchronously and never for long.
 
 The messages are jeepney's. Its own connection is not used: it waits for the bus's first reply
 without a limit, and leaves received descriptors to every child.
@@ -143,7 +143,7 @@ class Bus:
 def open_system_bus(
     seconds: float = LOOK_SECONDS, *, with_descriptors: bool = False
 ) -> Iterator[Bus]:
-    """Lend the system bus, for `seconds` in all; what is asked later is not answered.
+    """Yield the system bus, for `seconds` in all; what is asked later is not answered.
 
     `with_descriptors`: methods may return them. Raises Unavailable if there is no bus.
     """
@@ -156,7 +156,7 @@ def open_system_bus(
 def open_bus(
     address: str, seconds: float = LOOK_SECONDS, *, with_descriptors: bool = False
 ) -> Iterator[Bus]:
-    """Lend the bus at `address`, which may be a user's own, as open_system_bus() does."""
+    """Yield the bus at `address`, which may be a user's own, as open_system_bus() does."""
     give_up_at = time.monotonic() + seconds
     line = _connect(address, min(give_up_at, time.monotonic() + CALL_SECONDS), with_descriptors)
     with line:

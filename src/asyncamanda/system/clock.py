@@ -1,6 +1,6 @@
-"""The wall clock, read at the edge and handed on as a value.
+"""The wall clock, read at the edge and passed on as a value.
 
-Waiting goes by it too: the monotonic clock stands still while a machine sleeps.
+Waiting uses it too: the monotonic clock stops while a machine sleeps.
 """
 
 import os

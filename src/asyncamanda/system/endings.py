@@ -1,4 +1,4 @@
-"""Ending the programs that we started: within a known time, or by name.
+"""Ending the programs that asyncamanda started: within a known time; else they are named.
 
 KILL does not end what waits in the kernel for a disk or a file system that does not answer (state
 D): whoever waited for such a program would hang with it.
@@ -58,14 +58,14 @@ def is_ended(process: "subprocess.Popen[bytes]", seconds: float) -> bool:
 
 
 def list_session(leader: int) -> list[Process]:
-    """Return what is alive of the session that a program of ours led, that itself left out."""
+    """Return the living processes of the session that a program led, but for the program itself."""
     return [one for one in iterate_processes() if one.session == leader and one.pid != leader]
 
 
 def find_stuck(left: Collection[Process]) -> int | None:
     """Return one of these processes that waits in the kernel all the time, None if none does.
 
-    Whoever works with a disk does so now and then, but not whenever it is looked at.
+    A process that works with a disk waits now and then, but not at every check.
     """
     give_up_at = time.monotonic() + STUCK_AFTER
     while left := [process for process in left if _is_waiting(process)]:

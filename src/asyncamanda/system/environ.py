@@ -1,8 +1,8 @@
-"""At the server the environment of whoever started us decides nothing.
+"""At the server the environment of whoever started this program decides nothing.
 
-Amanda's names for its runs are local times of the machine, and Amanda gets a clean environment of
-ours. A TZ in the ssh session's (from /etc/environment, say) would shift every time that is read,
-and a PYTHONPATH would choose what is loaded. The gate imports this, so it imports next to nothing.
+Amanda's names for its runs are local times of the machine, and Amanda gets a clean environment. A
+TZ in the ssh session's (from /etc/environment, say) would shift every time that is read, and a
+PYTHONPATH would choose what is loaded. The gate imports this, so it imports next to nothing.
 """
 
 import os
@@ -19,10 +19,10 @@ sys.exit(main())
 
 
 def shed_environ(argv: list[str]) -> None:
-    """Go on without TZ and PYTHON*, before any time is read and anything more is loaded.
+    """Continue without TZ and PYTHON*, before any time is read and anything more is loaded.
 
-    Where Python was told something, this process begins anew, as `argv` says, without that. The
-    first line of a script cannot say it (pip writes that line anew, without options).
+    Where the environment has such settings, this process starts again, as `argv` says, without
+    them. The first line of a script cannot say it (pip rewrites that line without options).
     """
     if not sys.flags.isolated and any(name.startswith("PYTHON") for name in os.environ):
         kept = {name: os.environ[name] for name in os.environ if not name.startswith("PYTHON")}
@@ -36,8 +36,8 @@ def shed_environ(argv: list[str]) -> None:
 
 
 def clean_environ() -> dict[str, str]:
-    """Return all that a process of this account needs to be told, wherever this one comes from."""
-    import pwd  # noqa: PLC0415 - a gate that finds a dispatcher needs it not
+    """Return the environment that a process of this account needs, whatever this one has."""
+    import pwd  # noqa: PLC0415 - a gate that finds a dispatcher does not need it
 
     account = pwd.getpwuid(os.geteuid())
     return {

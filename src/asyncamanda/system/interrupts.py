@@ -1,4 +1,4 @@
-"""Being told to stop: noticed where the program waits, so that nothing is cut in half."""
+"""Signals to stop: noticed where the program waits, so that nothing is cut in half."""
 
 import contextlib
 import signal
@@ -22,7 +22,7 @@ class StopRequest:
         return self._reader.fileno()
 
     def close(self) -> None:
-        """Let go of the descriptors."""
+        """Close the descriptors."""
         self._reader.close()
         self._writer.close()
 

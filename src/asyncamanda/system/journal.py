@@ -16,7 +16,7 @@ from asyncamanda.core.values.printable import printable_lines
 
 SOCKET = Path("/run/systemd/journal/socket")
 LONGEST = 16_384  # bytes of one field: a datagram has room for all of them
-PATIENCE = 1.0  # seconds: a journal that does not listen holds nobody up
+PATIENCE = 1.0  # seconds: a journal that does not listen delays nobody
 
 
 class Priority(IntEnum):

@@ -34,8 +34,8 @@ class Held(Exception):  # noqa: N818 - an expected outcome, not an error
 def hold_lock(path: Path, now: datetime) -> Iterator[None]:
     """Hold the lock on `path`, with this process and `now` written in it.
 
-    The lock is flock's: the kernel ends it with the process, and a child does not inherit it.
-    The file is its user's alone (0600): whoever can open it can hold the lock, for ever.
+    The lock is flock's: the kernel ends it with the process, and a child does not inherit it. The
+    file is its user's alone (0600): whoever can open it can hold the lock, forever.
 
     Raises Held if somebody else has it, and OSError if `path` cannot be opened or written.
     """
@@ -53,14 +53,14 @@ def hold_lock(path: Path, now: datetime) -> Iterator[None]:
 
 
 def _close_to_others(descriptor: int) -> None:
-    """Mend the mode of a lock that an older version, or a loose umask, has left open."""
+    """Fix the mode of a lock that an older version, or a loose umask, has left open."""
     status = os.fstat(descriptor)
     if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) != PRIVATE:
         os.fchmod(descriptor, PRIVATE)
 
 
 def _lock(descriptor: int) -> None:
-    """Take the lock, or raise Held. Who merely looks, by read_holder(), has it for a moment."""
+    """Take the lock, or raise Held. read_holder() has it for a moment, too."""
     for _ in range(LOOKS):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

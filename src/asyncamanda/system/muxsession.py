@@ -54,7 +54,7 @@ class MuxSession:
         return self.status is not None
 
     def close(self) -> None:
-        """Let go of the session: the master ends what is left of it, which counts as cut."""
+        """Release the session: the master ends what is left of it, which counts as cut."""
         self._master.close()
         if self.status is None:
             self.status = CUT

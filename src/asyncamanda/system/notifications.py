@@ -7,7 +7,7 @@ from asyncamanda.system.bus import Unavailable, open_bus
 
 NAME = "org.freedesktop.Notifications"
 PATH = "/org/freedesktop/Notifications"
-NORMAL, CRITICAL = 1, 2  # urgency: a critical one stays until somebody puts it away
+NORMAL, CRITICAL = 1, 2  # urgency: a critical one stays until the user closes it
 AS_THE_DESKTOP_LIKES = -1  # how long it is shown
 
 

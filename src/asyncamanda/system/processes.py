@@ -1,4 +1,4 @@
-"""Processes as /proc shows them: who lives, in which session, and what it was started as.
+"""Processes as /proc shows them: which are alive, in which session, and what it was started as.
 
 proc(5): in /proc/PID/stat the fields after the name are state, parent, group, session, ...; the
 20th of them is the start time in ticks since boot.
@@ -16,7 +16,7 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process that is no zombie: its session's leader is the process `session`.
+    """A process that is not a zombie: its session's leader is the process `session`.
 
     `started` is when it began, in ticks since this boot: with it a number is never mistaken for
     that of another process.
@@ -60,7 +60,7 @@ def describe_process(pid: int) -> Description | None:
 
 
 def iterate_processes() -> Iterator[Process]:
-    """Yield every process that is to be seen and is no zombie."""
+    """Yield every process that is to be seen and is not a zombie."""
     for name in os.listdir(PROC):  # noqa: PTH208 - pathlib takes thrice as long, many times a run
         if name.isdigit() and (process := read_process(int(name))):
             yield process

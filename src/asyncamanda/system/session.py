@@ -1,4 +1,4 @@
-"""A command at the server that is talked with: bytes in, bytes out, its last words apart."""
+"""A command at the server, with bytes in and out; what it prints to stderr is kept apart."""
 
 import contextlib
 import os
@@ -106,6 +106,6 @@ class Session:
 
 
 def clean_line(line: bytes) -> str:
-    """Return `line` for a terminal or a log: no control characters, of bearable length."""
+    """Return `line` for a terminal or a log: no control characters, not too long."""
     text = line[-KEPT_LINE:].decode("utf-8", "replace")
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text.rstrip())

@@ -1,8 +1,7 @@
 """Bytes from one descriptor to another by splice(2): they never come into this process.
 
 One of the two has to be a pipe. Nothing here blocks. What is heard on the way is copied, until
-nobody wants to hear it any more. It is imported by each stream's process, so it imports next to
-nothing.
+nobody needs it any more. It is imported by each stream's process, so it imports next to nothing.
 """
 
 import errno
@@ -26,8 +25,8 @@ _GONE = POLLERR | POLLHUP | POLLNVAL
 class Flow:
     """Bytes in one direction, from `source` to `sink`, until either is at its end.
 
-    `is_over` then, and the flow has closed neither: whoever made it passes the end on. `hear` is
-    given each piece that comes, and returns what of it goes on, until it is None.
+    `is_over` then, and the flow has closed neither: its maker passes the end on. `hear` is given
+    each piece that comes, and returns what of it goes on, until it is None.
     """
 
     __slots__ = (
@@ -123,7 +122,7 @@ class Flow:
             self._is_wide = _widen(self.source) and _widen(self.sink)
 
     def _copy(self) -> None:
-        """Read a piece, or write of what was read, which waits for poll's word on the sink."""
+        """Read a piece, or write of what was read, as far as poll reports the sink ready."""
         if self._unwritten:
             self._unwritten = self._unwritten[os.write(self.sink, self._unwritten[:COPIED]) :]
         else:

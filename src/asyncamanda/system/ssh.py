@@ -34,7 +34,7 @@ _DIES_WITH_US = ("setpriv", "--pdeathsig", "TERM", "--")
 
 
 class NotConnected(Exception):  # noqa: N818 - an expected outcome, not an error
-    """The connection did not come about, or (`fault` None) a signal stopped the attempt."""
+    """The connection failed, or (`fault` None) a signal stopped the attempt."""
 
     def __init__(self, fault: ConnectFault | None) -> None:
         super().__init__(fault.line if fault else "stopped")
@@ -185,8 +185,8 @@ def connect(
         )
     with contextlib.ExitStack() as stack:
         try:
-            # A master removes its socket when it ends, which after a kill of ours may be late: so
-            # no two have the same name.
+            # A master removes its socket when it ends, which after we killed it may be late: so no
+            # two have the same name.
             path = stack.enter_context(_private_folder(base)) / secrets.token_hex(NAME_BYTES)
             master = _start_master(stack, target, options, path)
         except OSError as error:

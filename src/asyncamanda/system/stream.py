@@ -76,7 +76,7 @@ class Stream:
         """Return how the stream ended, as soon as either side has; None if it goes on."""
         is_over, status = self._session.hear(), self._program.poll()
         for said in (self._program_says, self._session_says):
-            said.hear()  # else whoever says much would wait
+            said.hear()  # else a program that prints much would wait
         if status is not None and not self._session.is_refused:  # else it has read an end at once
             return StreamEnd(_as_shell(status), self._program_says.first_line())
         if is_over:
@@ -103,7 +103,7 @@ class Stream:
         return list_session(self._program.pid)
 
     def close(self) -> int | None:
-        """Let go of both; return the program's number if it goes on though it was killed."""
+        """Release both; return the program's number if it goes on though it was killed."""
         self._session.close()
         is_over = is_ended(self._program, KILLED_WITHIN)
         for number in (self._program_ends, self._program_says.number, self._session_says.number):
@@ -117,7 +117,7 @@ def join(argv: Sequence[str], environ: Mapping[str, str], master: str, command: 
     Raises OSError, and then nothing runs. The program leads a session of its own, so that no signal
     from a terminal reaches it.
     """
-    ends: list[int] = []  # of the two sides; ours are closed when they are started
+    ends: list[int] = []  # of the two sides; this process closes its own when they are started
     try:
         to_server, from_program = pair = os.pipe()
         ends += pair

@@ -1,1 +1,1 @@
-"""One backup, from the lock to what is told of it afterwards."""
+"""One backup, from the lock to the notifications afterwards."""

@@ -1,4 +1,4 @@
-"""What a start leaves behind when it has ended: when to try again, and who hears of it."""
+"""What follows when a start has ended: when to try again, and who is notified."""
 
 import socket
 from contextlib import suppress
@@ -43,7 +43,7 @@ from asyncamanda.system.locks import Held, hold_lock
 
 
 class Aftermath:
-    """What follows from one start's end; nothing here changes how that was."""
+    """What follows from one start's end; nothing here changes its outcome."""
 
     def __init__(self, start: StartContext) -> None:
         self._plan = start.plan
@@ -54,10 +54,10 @@ class Aftermath:
         self.error: AsyncamandaError | None = None  # which may not have been remembered
 
     def settle(self) -> None:
-        """Remember when the next try is, and tell whom it concerns. Raises nothing of ours.
+        """Remember when the next try is, and notify whom it concerns. Raises no AsyncamandaError.
 
-        Where nothing can be remembered only the watchdog and the journal are told: whoever else
-        is, would be told at each start.
+        Where nothing can be remembered only the watchdog and the journal are told: others would be
+        notified at each start.
         """
         with suppress(AsyncamandaError):  # amandates that cannot be read; the start has said so
             assessment = assess(self._plan, read_clock(), self._stop)
@@ -105,7 +105,7 @@ class Aftermath:
         return note_wait(memory, self._plan.moments, seen, self.deferred)
 
     def _tell(self, assessment: Assessment, attempt: Attempt | None) -> dict[str, BackupState]:
-        """Tell whom it concerns; return what each channel was told by now."""
+        """Notify whom it concerns; return what each channel was told by now."""
         failure = standing_failure(assessment.memory, assessment.decision)
         outcome = judge_outcome(attempt.outcome if attempt else None, assessment.decision, failure)
 
@@ -134,7 +134,7 @@ class Aftermath:
         return told
 
     def _say_end(self, assessment: Assessment, attempt: Attempt | None, detail: str) -> None:
-        """Say in the journal, and to the watchdog, how it ended, if it came to anything."""
+        """Tell the journal and the watchdog how it ended, if anything was attempted."""
         if attempt:
             write_journal(
                 JournalLine(
@@ -155,7 +155,7 @@ class Aftermath:
             self._narrator.note(f"the ping failed: {sent.problem}")
 
     def _choose_ping(self, assessment: Assessment, attempt: Attempt | None) -> PingKind | None:
-        """Return what the watchdog is to hear of it, None for nothing."""
+        """Return what the watchdog is told, None for nothing."""
         if isinstance(self.error, NotStoredError) or (attempt and attempt.outcome in FAILURES):
             return PingKind.FAILURE
         if standing_failure(assessment.memory, assessment.decision) or is_all_parked(
@@ -174,9 +174,9 @@ def _is_alike(memory: Memory, attempt: Attempt) -> bool:
 
 
 def report_trouble(plan: Plan, error: AsyncamandaError) -> None:
-    """Tell of what keeps every start from backing up, until it is mended: people once.
+    """Report what keeps every start from backing up, until it is fixed: to people once.
 
-    It may be that nothing can be remembered: so whoever would be told at each start is not.
+    It may be that nothing can be remembered: so those who would be notified at each start are not.
     """
     write_journal(
         JournalLine(
@@ -194,7 +194,7 @@ def report_trouble(plan: Plan, error: AsyncamandaError) -> None:
 
 
 def _tell_trouble(plan: Plan, error: AsyncamandaError) -> None:
-    """Remember `error` as a refusal, and tell whom it concerns. Raises what write_memory() does."""
+    """Remember `error` as a refusal, and notify people. Raises what write_memory() raises."""
     now = read_clock()
     memory, damage = read_memory(plan.state, now)
     if damage:  # the next start that gets further sets it aside

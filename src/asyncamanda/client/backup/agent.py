@@ -1,4 +1,4 @@
-"""One start of the agent: lock, look, decide, and back up by whichever way the plan says."""
+"""One start of the agent: lock, assess, decide, and back up in the way that the plan says."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -94,10 +94,10 @@ def _decide(start: StartContext, urge: Urge, aftermath: Aftermath) -> Attempt | 
 
 
 def _greet(start: StartContext, decision: NotDue, urge: Urge) -> Attempt | NotDue:
-    """Hear what the gate's server says by now, and back up if that is due by it.
+    """Ask the gate's server for its state, and back up if that shows that a backup is due.
 
-    Nothing is due by what is known, so a bad moment, and a server that cannot be reached or has no
-    time, concern nobody. Raises what back_up() raises of all else.
+    Nothing is due by what is known, so a bad moment, or a server that cannot be reached or is busy,
+    is not reported. Raises what back_up() raises of all else.
     """
     plan, assessment = start.plan, start.assessment
     if assessment.come_back_at or (
@@ -132,7 +132,7 @@ def _find_hindrance(
 
     Raises EverydayError if the last attempt was unsuccessful lately, and nothing has changed since.
     """
-    if plan.moments is None:  # the classic form takes any moment, and looks at none
+    if plan.moments is None:  # the classic form has no conditions
         if waits_until := heed_retry(assessment.waits, assessment.memory, "", urge):
             raise _waiting(plan, assessment, waits_until)
         return None
@@ -160,7 +160,7 @@ def _waiting(plan: Plan, assessment: Assessment, until: datetime) -> EverydayErr
 
 
 def _now_hint(plan: Plan) -> str:
-    """Return how to try at once. The classic form knows no --force."""
+    """Return how to try at once. The classic form has no --force."""
     return "--force tries at once" if plan.moments else "run on a terminal, it tries at once"
 
 

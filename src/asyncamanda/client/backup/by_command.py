@@ -1,4 +1,4 @@
-"""Direct mode: connect, run the command, judge by its status and by amandates."""
+"""By command: connect, run the command, judge by its status and by amandates."""
 
 import os
 import select
@@ -46,7 +46,7 @@ _WRITER = "sendbackup"  # Amanda's program that makes a dump at the client, and 
 
 
 class _Watcher:
-    """What is done twice a second while the command runs: show, look, and say "I live"."""
+    """What is done twice a second while the command runs: show progress, check, record "alive"."""
 
     def __init__(self, start: StartContext, started_at: datetime, guard: Guard) -> None:
         self._guard = guard
@@ -62,12 +62,12 @@ class _Watcher:
     def tick(self) -> None:
         now = read_clock()
         self._guard.vigil.tick(lambda: self._look.decision)
-        self._guard.tick()  # who leaves does not stop an amdump, so it goes on to its end
+        self._guard.tick()  # leaving does not stop an amdump, so it goes on to its end
         self._memory = say_alive(self._plan.state, self._memory, now)
         glimpse = quick.glimpse(str(self._plan.amandates))
         if glimpse != self._glimpse and now - self._looked_at >= LOOK_EVERY:
             self._looked_at = now
-            with suppress(AsyncamandaError):  # it is being written; the next look comes soon
+            with suppress(AsyncamandaError):  # it is being written; the next check comes soon
                 after, _ = read_disks(
                     self._plan.amandates, self._look.memory, now, lock_within=timedelta(0)
                 )
@@ -108,7 +108,7 @@ def back_up(start: StartContext, guard: Guard) -> Attempt:
 
 def _run(start: StartContext, connection: Connection, guard: Guard) -> Attempt:
     plan, assessment, narrator = start.plan, start.assessment, start.narrator
-    assert plan.command  # or the gate would be asked
+    assert plan.command  # without a command the gate would be asked
     started_at = read_clock()
     started = Started(started_at, started_at, os.getpid())
     assessment = replace(assessment, memory=note_start(assessment.memory, started))
@@ -133,7 +133,7 @@ def _run(start: StartContext, connection: Connection, guard: Guard) -> Attempt:
 def _judge(
     plan: Plan, assessment: Assessment, started_at: datetime, end: CommandEnd, stop: StopRequest
 ) -> tuple[Attempt, AsyncamandaError | None]:
-    """Return what is to be remembered of the run, and the error if it is no backup."""
+    """Return what is to be remembered of the run, and the error if it was not a backup."""
     assert plan.command
     ended_at = read_clock()
     if not isinstance(end, Ended):
@@ -149,7 +149,7 @@ def _judge(
             return good, None
         case NotBackedUp(reference, message, hint, dumps, outcome):
             bad = Attempt(started_at, ended_at, outcome, message, end.status, dumps)
-            # what is no failure of ours gets loud once the backup is stale
+            # a failure of another client is reported once the backup is stale
             is_ours = outcome not in {Outcome.DOUBTFUL, Outcome.NOBODY}
             kind = NotStoredError if is_ours else LaterError
             return bad, kind(reference, message, hint)
@@ -160,9 +160,9 @@ def _find_moved(
 ) -> tuple[DumpRecord, ...]:
     """Return which disks have moved forward in amandates.
 
-    amgtar's dumps (APPLICATION) end at the server before the client writes amandates, so where
-    one that is wanted has not moved we look again, for a while. So we do while Amanda's client
-    is at work: in a first run nobody knows what is to come.
+    amgtar's dumps (APPLICATION) end at the server before the client writes amandates, so where a
+    wanted one has not moved this checks again, for a while. So it does while Amanda's client is at
+    work: in a first run nobody knows what is to come.
     """
     assert plan.command
     began_at = read_clock()
@@ -179,7 +179,7 @@ def _find_moved(
 
 
 def _is_dumping() -> bool:
-    """Return whether Amanda's client makes a dump: what it ends with is amandates."""
+    """Return whether Amanda's client makes a dump, at whose end it writes amandates."""
     return any(process.name == _WRITER for process in iterate_processes())
 
 

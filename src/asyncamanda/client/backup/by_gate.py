@@ -20,7 +20,7 @@ from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.endings import CANNOT_BE_ENDED
 from asyncamanda.system.ssh import NotConnected, connect
 
-LONGEST_NAP = 1.0  # seconds: then the wall clock is looked at again
+LONGEST_NAP = 1.0  # seconds: then the wall clock is read again
 
 
 def back_up(start: StartContext, guard: Guard, *, force: bool) -> Attempt | NotDue:

@@ -1,4 +1,4 @@
-"""Gate mode's request: what the agent says to the server, and what it makes of the answers."""
+"""Gate mode's request: what the agent says to the server, and how it handles the answers."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -73,7 +73,7 @@ class BackupRequest:
     # -- one session
 
     def talk(self, session: GateSession) -> Attempt | NotDue | Closed:
-        """Talk to the end, and return what it is; Closed if another session is needed.
+        """Talk to the end, and return the result; Closed if another session is needed.
 
         Raises the error for every other end, remembered by then.
         """
@@ -97,7 +97,7 @@ class BackupRequest:
         raise AssertionError("the last event of a session is how it ended")
 
     def _tick(self) -> None:
-        """Say that we live; leave if conditions are no longer met and the run may be left."""
+        """Record that this start is alive; leave if conditions are no longer met and it may."""
         self._record.say_alive()
         self._guard.vigil.tick(self._decide)
         turned = self._guard.tick()
@@ -130,7 +130,7 @@ class BackupRequest:
         return None
 
     def _welcomed(self, session: GateSession, welcome: Welcome) -> Attempt | NotDue | None:
-        """Heed what the server says; where it answers our Hello, go on from there."""
+        """Remember what the server says; where it answers the Hello, go on from there."""
         now = read_clock()
         welcome, ahead = shift_clock(welcome, now)
         if ahead and not self._is_skew_told:
@@ -174,7 +174,7 @@ class BackupRequest:
     def _resume(
         self, session: GateSession, welcome: Welcome, started: Started
     ) -> Attempt | NotDue | None:
-        """Go on after a break: with the end of our run, if it has ended, or in its midst."""
+        """Go on after a break: with the end of the run, if it has ended, or in the middle of it."""
         self._record.write()
         if end := find_end(welcome, started.run, started.started_at):
             return self._finish(session, end, started)
@@ -216,7 +216,7 @@ class BackupRequest:
     def _give_up(
         self, session: GateSession, heard: Later | Refused | Garbled | Stopped
     ) -> NoReturn:
-        """Raise the error that `heard` comes to, after remembering the attempt as that."""
+        """Raise the error that follows from `heard`, after remembering the attempt as that."""
         target = self._plan.target
         if isinstance(heard, Stopped):
             self.stop_here(session, heard.signal_name)
@@ -233,7 +233,7 @@ class BackupRequest:
             until = read_clock() + heard.after
             self._record.memory = replace(self._record.memory, not_before=until)
             outcome, error = Outcome.LATER, explain_put_off(heard, until, target)
-        # before its Welcome the server does not know of a run of ours
+        # before its Welcome the server does not know about this client's run
         self._record.fail(outcome, error, in_doubt=Outcome.LOST if session.is_greeting else outcome)
 
     def stop_here(self, session: GateSession | None, signal_name: str) -> NoReturn:

@@ -1,1 +1,1 @@
-"""What a client's backup needs on the client, looked at one after the other."""
+"""What a client's backup needs on the client, checked one after the other."""

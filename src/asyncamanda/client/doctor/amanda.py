@@ -31,7 +31,7 @@ def check_installed(case: Case) -> Check:
 
 
 def check_started(case: Case) -> Check:
-    """Return whether amandad starts, as it does when Amanda calls, with nothing to read."""
+    """Return whether amandad starts, as it does for Amanda, with nothing to read."""
     path = next(path for path in case.amandads if os.access(path, os.F_OK))
     told = ask([str(path), "-auth=ssh", "amdump"], ENVIRON, START_SECONDS)
     trial = amanda.Trial(
@@ -65,7 +65,7 @@ def check_tar(places: Places) -> Check:
 
 
 def _read_security() -> tar.Security:
-    """Return what this user sees of amanda-security.conf; Amanda does not look at `/` itself."""
+    """Return what this user sees of amanda-security.conf; Amanda does not check `/` itself."""
     *folders, _ = Path(os.path.realpath(SECURITY)).parents
     text = "".join(read_lines(SECURITY))
     return tar.Security(look_at(SECURITY), tuple(map(look_at, folders)), text)

@@ -9,14 +9,14 @@ from asyncamanda.client.start.settings import Plan
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What the agent would work on, and the Amanda user, whose this process is."""
+    """What the agent would work on, and the Amanda user, to whom this process belongs."""
 
     plan: Plan
     user: str
 
     @property
     def is_by_command(self) -> bool:
-        """Whether nothing of ours is on the server."""
+        """Whether asyncamanda is not on the server."""
         return self.plan.command is not None
 
     @property
@@ -27,7 +27,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where Amanda keeps things on this client, by its own word."""
+    """Where Amanda keeps things on this client, by its own account."""
 
     amandates: Path
     gnutar_lists: Path

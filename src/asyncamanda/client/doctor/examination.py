@@ -16,7 +16,7 @@ from asyncamanda.system.account import become_user, find_user
 
 
 class ClientExamination:
-    """The checks made so far, and what they found that others go on from."""
+    """The checks made so far, and what they found that others need."""
 
     def __init__(self, named: str | None, now: datetime) -> None:
         """`named` is the configuration's file, None for the usual ones."""
@@ -102,7 +102,7 @@ class ClientExamination:
         return amanda.check_user(settings.user)
 
     def _become(self, path: Path, settings: ClientConfig) -> None:
-        """Be the Amanda user, with a plan; what stood in the way of its folder is kept."""
+        """Become the Amanda user, with a plan; the error that its folder caused is kept."""
         try:
             plan = plan_configured(str(path), to_write=True)
         except AsyncamandaError as error:
@@ -120,7 +120,7 @@ class ClientExamination:
         return self._case
 
     def _needs(self, name: str) -> tuple[str, ...]:
-        """Return what has to be well before `name`; in direct mode amandates is the witness."""
+        """Return what has to be well before `name`; by command amandates is the witness."""
         if name == "backup" and self._case and self._case.is_by_command:
             return (*NEEDS[name], "amandates")
         return NEEDS[name]
@@ -158,7 +158,7 @@ class ClientExamination:
         return makers[name]() if name in makers else self._make_further(name)
 
     def _make_further(self, name: str) -> Check:
-        """Make a check that goes on from what Amanda, or ssh, says of itself."""
+        """Make a check that uses what Amanda, or ssh, says about itself."""
         case, places, way = self._as_user, self._places, self._way
         if way and name in {"key", "host-key"}:
             return keys.check_key(case, way) if name == "key" else keys.check_host_key(case, way)

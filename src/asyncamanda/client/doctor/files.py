@@ -16,11 +16,11 @@ from asyncamanda.errors import AsyncamandaError
 from asyncamanda.system.files import open_shared
 
 LOCK_WITHIN = timedelta(seconds=1)
-_TEMPORARY = Path("/tmp")  # noqa: S108 - only looked at
+_TEMPORARY = Path("/tmp")  # noqa: S108 - only examined
 
 
 def check_amandates(case: Case, places: Places, now: datetime) -> Check:
-    """Return whether Amanda's own amandates can be written, and what is in it makes sense."""
+    """Return whether Amanda's own amandates can be written, and whether its content is valid."""
     path = places.amandates
     if fault := files.judge_amandates_file(look_at(path), case.user):
         return fault

@@ -1,4 +1,4 @@
-"""The server, called as the agent calls it, and left politely."""
+"""The server, contacted as the agent contacts it, and left politely."""
 
 import tempfile
 from collections.abc import Iterator
@@ -85,7 +85,7 @@ def _limit(stop: StopRequest) -> Iterator[None]:
 
 
 def _bear(fault: ConnectFault | None, case: Case) -> Iterator[Check]:
-    """Yield what became of the connection."""
+    """Yield the checks of the connection."""
     host = case.plan.target.host
     if fault is None:
         words = f"{host} has not answered within {GIVE_UP:g} seconds"
@@ -108,7 +108,7 @@ def _ask_gate(connection: Connection, case: Case, stop: StopRequest) -> Iterator
         yield from (not_needed(name, "there is a `command`") for name in ("gate", "disks", "clock"))
         return
     if holder := find_holder(case.plan):
-        # Amanda's calls for this client would come to the line that is newest
+        # Amanda's requests for this client would go to the newest session
         pid = f" (pid {holder.pid})" if holder.pid else ""
         words = f"not asked while an agent{pid} is connected to it"
         yield from (Check(name, Health.SKIPPED, words) for name in ("gate", "disks", "clock"))

@@ -1,4 +1,4 @@
-"""Each way for a connection not to come about: what it means, and what to do."""
+"""Each way for a connection to fail: what it means, and what to do."""
 
 from asyncamanda.core.model import Outcome
 from asyncamanda.core.ssh.argv import Target
@@ -96,7 +96,7 @@ def explain_fault(fault: ConnectFault, target: Target) -> AsyncamandaError:
 def explain_not_connected(
     fault: ConnectFault | None, target: Target
 ) -> tuple[Outcome, AsyncamandaError]:
-    """Return what an attempt that did not connect comes to; no `fault`: a signal stopped it."""
+    """Return outcome and error of a failed connection; no `fault`: a signal stopped the attempt."""
     if fault is None:
         error: AsyncamandaError = LaterError(
             "stopped", "stopped before the command was started", "nothing runs on the server"

@@ -41,7 +41,7 @@ _INSTALL = (
 
 
 class RequestStanding(Enum):
-    """What a request is at."""
+    """The state of a request."""
 
     UNASKED = "unasked"
     WAITING = "waiting"
@@ -49,13 +49,13 @@ class RequestStanding(Enum):
 
 
 def explain_refused(refused: Refused) -> AsyncamandaError:
-    """Return the error for the server's no, of the kind that its exit code names."""
+    """Return the error for a refusal, of the kind that its exit code names."""
     kind = _BY_EXIT.get(refused.exit, RefusedError)
     return kind(refused.reference, refused.message, refused.hint)
 
 
 def explain_garbled(garbled: Garbled, target: Target) -> AsyncamandaError:
-    """Return the error for an answer that is none of the gate's."""
+    """Return the error for an answer that is not the gate's."""
     return ProtocolError(
         "no-gate",
         f"{target.host} sent an unexpected reply (not asyncamanda's gate: {garbled.reason}): "
@@ -66,7 +66,7 @@ def explain_garbled(garbled: Garbled, target: Target) -> AsyncamandaError:
 
 
 def explain_closed(closed: Closed, target: Target) -> AsyncamandaError:
-    """Return the error for a line that ended before the server answered."""
+    """Return the error for a session that ended before the server answered."""
     host, said = target.host, " / ".join(closed.said)
     if closed.status is None:
         words = f" (ssh: {said})" if said else ""
@@ -114,7 +114,7 @@ def explain_put_off(later: Later, until: datetime, target: Target) -> Asyncamand
 
 
 def explain_stop(signal_name: str, standing: RequestStanding, target: Target) -> AsyncamandaError:
-    """Return the error for a signal to stop, by what the request was at."""
+    """Return the error for a signal to stop, by the state of the request."""
     reference, words, hint = {
         RequestStanding.UNASKED: (
             "stopped",

@@ -1,4 +1,4 @@
-"""Hello to the gate; and one word with it: who does it say that we are?"""
+"""The hello to the gate; and a probe: how does it receive this machine?"""
 
 import socket
 from contextlib import closing
@@ -20,14 +20,14 @@ Answer = Welcome | Refused | Later | Garbled | Closed | Stopped
 
 
 def make_hello(ticket: str, *, is_watching: bool = False, is_probe: bool = False) -> Hello:
-    """Return this machine's first word to the gate, with the `ticket` that it had from it."""
+    """Return this machine's first message to the gate, with the `ticket` that it got from it."""
     host_name = clean_host_name(socket.gethostname())
     software = f"asyncamanda {__version__}"
     return Hello(PROTOCOLS, software, is_watching, ticket, host_name, is_probe)
 
 
 def greet_gate(connection: Connection, plan: Plan, stop: StopRequest, within: timedelta) -> Answer:
-    """Return the first word that answers our Hello, and leave; Closed if none came `within`.
+    """Return the first answer to a probing Hello, and leave; Closed if none came `within`.
 
     Nothing is asked of the server, and the machine's ticket stays what it is.
     """

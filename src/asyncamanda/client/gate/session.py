@@ -1,4 +1,4 @@
-"""The line to the gate: messages over a session, and whether the other side still lives."""
+"""The session with the gate: its messages, and whether the other side still answers."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -34,12 +34,12 @@ from asyncamanda.system.ssh import Stopped
 TICK = 0.5  # seconds
 LOOKS = 3  # in a beat, at least
 SHORTEST_BEAT = timedelta(seconds=0.1)
-KEPT_TEXT = 800  # bytes of a line that may be nonsense
+KEPT_TEXT = 800  # bytes of a line that may be invalid
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The line is no more: why, the gate's exit status, and what it printed to stderr.
+    """The session has ended: why, the gate's exit status, and what it printed to stderr.
 
     The status is None where the connection broke, or the other side fell silent.
     """
@@ -51,7 +51,7 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Garbled:
-    """The other side sent a line that is none of the gate's."""
+    """The other side sent a line that is not one of the gate's messages."""
 
     text: str
     reason: str
@@ -98,7 +98,7 @@ class GateSession:
     def greet(self, hello: Hello, within: timedelta) -> None:
         """Say Hello; the Welcome has to come `within` that.
 
-        A Hello that is said anew before it, and Pings, prolong nothing.
+        Neither a second Hello before it nor Pings prolong that time.
         """
         self.say(hello)
         self._answer_within = within
@@ -106,7 +106,7 @@ class GateSession:
         self._pulse = None
 
     def welcome(self, every: timedelta) -> None:
-        """Take the greeting for answered; from now on a silent line is asked `every` so often."""
+        """Note that the greeting is answered; from now on a silent server is asked so often."""
         self._greeted_at = None
         every = max(every, SHORTEST_BEAT)
         self._pulse = start_pulse(every, read_clock())
@@ -118,7 +118,7 @@ class GateSession:
         self._session.finish()
 
     def listen(self, on_tick: Callable[[], None]) -> Iterator[Heard]:
-        """Yield what the other side says, its Pings answered, and last how the line ended.
+        """Yield what the other side says, its Pings answered, and last how the session ended.
 
         Streams begin and end meanwhile, as it asks for. `on_tick` is called several times a second.
         """
@@ -137,7 +137,7 @@ class GateSession:
         yield Stopped(self._stop.signal.name)
 
     def _look(self, now: datetime) -> Closed | None:
-        """Look after the other side; return the line's end if it has been silent for too long."""
+        """Check on the other side; return the session's end if it has been silent for too long."""
         if self._greeted_at:
             self._greeted_at = min(self._greeted_at, now)  # the clock may have been set back
             if now - self._greeted_at < self._answer_within:
@@ -168,7 +168,7 @@ class GateSession:
                 self._unfinished = b""
 
     def _answer(self, message: Ping | Pong | Open) -> None:
-        """Do what nobody else has to know of."""
+        """Handle what concerns only this session."""
         if isinstance(message, Open):
             if failed := self._streams.open(message.token):
                 self.say(failed)

@@ -1,6 +1,6 @@
-"""Amanda's calls, at the client: each is a local amandad joined to a session of its own.
+"""Amanda's streams, at the client: each is a local amandad joined to an ssh session of its own.
 
-What runs is fixed here, and nothing that the server says is part of it. A call ends as it would
+What runs is fixed here, and nothing that the server says is part of it. A stream ends as it would
 with sshd: amandad reads the end of its input, and what it has started finishes or meets a closed
 pipe.
 """
@@ -26,7 +26,7 @@ AMANDADS = tuple(
     Path(folder, "amandad")
     for folder in ("/usr/lib/amanda", "/usr/libexec/amanda", "/usr/lib64/amanda")
 )
-# amandad takes the wish to speak through its own input for sshd's only with this, and uses it for
+# amandad accepts to speak through its own input, as with sshd, only with this, and uses it for
 # nothing but a name (amanda-facts, "The network")
 ENVIRON = {
     "SSH_CONNECTION": "127.0.0.1 1 127.0.0.1 22",

@@ -1,6 +1,6 @@
-"""What this machine finds itself in: asked of UPower and NetworkManager, else of the kernel.
+"""The machine's surroundings: asked of UPower and NetworkManager, else of the kernel.
 
-A look starts nothing, takes two seconds at most, and whatever cannot be known is None.
+Asking starts nothing, takes two seconds at most, and whatever cannot be known is None.
 """
 
 import os
@@ -41,14 +41,14 @@ _AWAIT_EVERY = 0.25  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """Where the kernel tells what it knows."""
+    """Where the kernel shows what it knows."""
 
     sys: Path = Path("/sys")
     proc: Path = Path("/proc")
 
 
 def look_at_surroundings(kernel: Kernel | None = None) -> Surroundings:
-    """Return what the machine finds itself in now; None for what cannot be known."""
+    """Return the machine's surroundings now; None for what cannot be known."""
     kernel = kernel or Kernel()
     with ExitStack() as stack:
         bus = None
@@ -126,7 +126,7 @@ def _look_at_networks(
             if paths:
                 return is_metered, tuple(_ask_for_networks(bus, paths))
             if paths is not None:
-                # ifupdown's links are none of NetworkManager's, on Debian
+                # on Debian NetworkManager does not manage ifupdown's links
                 return is_metered, _read_networks(kernel, lambda name: _is_unmanaged(bus, name))
     return is_metered, _read_networks(kernel)
 

@@ -29,7 +29,7 @@ class Inhibition:
         self.problem = problem
 
     def tick(self) -> None:
-        """Let go if the time is over, by the wall clock; to be called a few times a second."""
+        """Release the lock if the time is over (wall clock); to be called a few times a second."""
         if clock.now() >= self._until:
             self.let_go()
 
@@ -42,10 +42,10 @@ class Inhibition:
 
 @contextmanager
 def inhibited(for_at_most: timedelta, *, with_lid: bool) -> Iterator[Inhibition]:
-    """Keep the machine from sleeping, and (`with_lid`) from heeding its lid.
+    """Keep the machine from sleeping, and (`with_lid`) from reacting to its lid.
 
-    It ends with the block, after `for_at_most` (see tick), and with this process. Where it is
-    not to be had, the block runs all the same.
+    It ends with the block, after `for_at_most` (see tick), and with this process. Where that cannot
+    be had, the block runs anyway.
     """
     descriptor, problem = _ask_logind(with_lid)
     lock = Inhibition(descriptor, problem, clock.now() + for_at_most)

@@ -1,4 +1,4 @@
-"""Is this a good moment? Looked at when a start begins, and again while its run goes on."""
+"""Is this a good moment? Judged when a start begins, and again while its run goes on."""
 
 import random
 import socket
@@ -38,7 +38,7 @@ from asyncamanda.system.clock import now as read_clock
 MACHINE_ID = Path("/etc/machine-id")
 NETWORK_WITHIN = 60.0  # seconds
 PING_WITHIN = 10.0  # seconds
-LONGEST_NAP = 1.0  # seconds: then the wall clock is looked at again
+LONGEST_NAP = 1.0  # seconds: then the wall clock is read again
 LOOK_EVERY = timedelta(seconds=5)
 
 # after these, which reached no run, the next try waits; after runs core/agent/starting.py says
@@ -47,7 +47,7 @@ WAITED_FOR = {Outcome.UNREACHABLE, Outcome.LATER, Outcome.REFUSED, Outcome.DEFER
 
 
 def judge_moment(moments: Moments, assessment: Assessment) -> tuple[Surroundings, Go | Deferred]:
-    """Return what this machine finds itself in, and whether that is good for a backup."""
+    """Return this machine's surroundings, and whether they are good for a backup."""
     surroundings = look_at_surroundings()
     return surroundings, decide_moment(
         surroundings, moments.conditions, assessment.since, assessment.now, _zone()
@@ -98,10 +98,10 @@ def own_offset(spread: timedelta) -> timedelta:
 
 
 def note_wait(memory: Memory, moments: Moments, seen: str, why: Deferred | None) -> Memory:
-    """Return `memory` with the time of the next try, after one that came to nothing.
+    """Return `memory` with the time of the next try, after an unsuccessful one.
 
-    `why` it was deferred, if it was: then this machine's turn after that is over by the clock
-    ends the wait, and where time windows are all that is in the way nothing else does.
+    `why` it was deferred, if it was: then the wait ends at this machine's turn after that is over
+    by the clock, and where only time windows are in the way nothing else ends it.
     """
     now = read_clock()
     at = now + plan_retry(memory.tries, moments.retry_within, random.random())  # noqa: S311
@@ -112,7 +112,7 @@ def note_wait(memory: Memory, moments: Moments, seen: str, why: Deferred | None)
 
 
 class Guard:
-    """Looks after a run: keeps the machine awake, and says when conditions are no longer met."""
+    """Guards a run: keeps the machine awake, and reports when conditions are no longer met."""
 
     def __init__(self, start: StartContext) -> None:
         self._moments = start.plan.moments
@@ -127,7 +127,7 @@ class Guard:
         self.vigil = Vigil(start)
 
     def may_stop(self, turned: Deferred) -> bool:
-        """Return whether a run is to be left, now that the moment has `turned` bad."""
+        """Return whether a run is to be left, now that the conditions `turned` are not met."""
         is_wanted = self._moments is not None and self._moments.pause is Pause.STOP
         return is_wanted or turned.is_critical
 

@@ -1,7 +1,7 @@
-"""That a backup is stale is told while a start still waits, or hangs: by it, and by those after it.
+"""A stale backup is reported while a start still waits, or hangs: by it, and by later starts.
 
-Who does not hold the lock writes no memory: what was told meanwhile lies beside it, until the next
-start that ends takes it over.
+A start that does not hold the lock writes no memory: what was reported meanwhile is kept beside it,
+until the next start that ends takes it over.
 """
 
 import json
@@ -31,11 +31,11 @@ from asyncamanda.system.files import write_whole
 FILE_NAME = "told.json"
 LARGEST = 65536  # bytes
 LOOK_EVERY = timedelta(seconds=5)
-TOLD_WITHIN = 12.0  # seconds: telling itself ends after ten
+TOLD_WITHIN = 12.0  # seconds: notifying ends after ten by itself
 
 
 class Vigil:
-    """Tells once that the backup has become stale while its start waits."""
+    """Reports once that the backup has become stale while its start waits."""
 
     def __init__(self, start: StartContext) -> None:
         self._start = start
@@ -43,7 +43,7 @@ class Vigil:
         self._telling: Thread | None = None
 
     def tick(self, decide: Callable[[], Decision]) -> None:
-        """Look whether it is time; to be called often. `decide` is what would be due now."""
+        """Check whether it is time; to be called often. `decide` is what would be due now."""
         assessment, policy = self._start.assessment, self._start.plan.policy
         now = read_clock()
         if self._telling or timedelta() <= now - self._looked_at < LOOK_EVERY:
@@ -61,13 +61,13 @@ class Vigil:
         self._telling.start()
 
     def close(self) -> None:
-        """Return when all that was begun is told."""
+        """Return when all notifications that were begun are sent."""
         if self._telling:
             self._telling.join(TOLD_WITHIN)
 
 
 def tell_stale(plan: Plan, assessment: Assessment, words: str) -> bool:
-    """Tell whoever does not know it that the backup is stale; return whether that was news."""
+    """Notify those who do not know yet that the backup is stale; return whether that was news."""
     before = assessment.memory.told | read_told(plan.state)
 
     def word(kind: AlertKind) -> Alert:
@@ -86,7 +86,7 @@ def tell_stale(plan: Plan, assessment: Assessment, words: str) -> bool:
 
 
 def read_told(folder: Path) -> dict[str, BackupState]:
-    """Return what was told beside the memory; nothing where that makes no sense."""
+    """Return what people were told, as kept beside the memory; nothing where that is invalid."""
     try:
         descriptor = os.open(folder / FILE_NAME, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         with open(descriptor, encoding="utf-8") as file:  # noqa: PTH123 - a descriptor
@@ -97,6 +97,6 @@ def read_told(folder: Path) -> dict[str, BackupState]:
 
 
 def forget_told(folder: Path) -> None:
-    """Let go of what the memory has by now."""
+    """Remove what is in the memory by now."""
     with suppress(OSError):
         (folder / FILE_NAME).unlink(missing_ok=True)

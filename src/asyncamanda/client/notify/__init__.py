@@ -1,1 +1,1 @@
-"""Telling people and watchdogs."""
+"""Notifying people and watchdogs."""

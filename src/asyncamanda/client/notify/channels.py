@@ -1,4 +1,4 @@
-"""Telling people and watchdogs how the backup goes: the one place that the agent calls.
+"""Notifying people and watchdogs of the backup: the one place that the agent calls.
 
 None of these raises, and each ends after some ten seconds, whatever the network does.
 """
@@ -17,7 +17,7 @@ from asyncamanda.system.journal import JournalLine, Priority, write_journal
 
 __all__ = ["Metrics", "PingKind", "Sent", "ping", "tell", "tell_change", "write_textfile"]
 
-JOURNAL = "journal"  # which is told always
+JOURNAL = "journal"  # which always gets it
 MESSAGE_IDS = {  # for `journalctl MESSAGE_ID=...`; docs/guide.md names them
     AlertKind.FAILED: "1a01a4aa39464e87bfa4457cec53e605",
     AlertKind.STALE: "1bf22bc5818d45dd892a300d1ab34644",
@@ -29,7 +29,7 @@ MESSAGE_IDS = {  # for `journalctl MESSAGE_ID=...`; docs/guide.md names them
 def tell(
     settings: NotifySettings, alert: Alert, state_folder: Path, limit: float = LIMIT
 ) -> tuple[Sent, ...]:
-    """Tell `alert` by every channel that is configured; return how it went by each.
+    """Send `alert` by every channel that is configured; return the result of each.
 
     The journal, where there is one, is a channel as well.
     """
@@ -48,8 +48,8 @@ def tell_change(  # noqa: PLR0913 - by keyword only
 ) -> tuple[dict[str, BackupState], tuple[Sent, ...]]:
     """Tell each channel what it does not know yet, after an attempt with `outcome`.
 
-    Returns what each was `told` by now, nothing where that is well, and how it went. A channel
-    that could not be reached is told by the next start.
+    Returns what each was `told` by now, nothing where that is well, and the results. A channel that
+    could not be reached is told by the next start.
     """
     channels, problems = _list_channels(settings, state_folder)
     now_is, ways = {}, []
@@ -95,7 +95,7 @@ def _write_alert(alert: Alert, _: float) -> Sent:
 
 
 def ping(settings: NotifySettings, kind: PingKind, text: str, limit: float = LIMIT) -> Sent | None:
-    """Say `kind` to the watchdog; return how that went, None where none is configured."""
+    """Send `kind` to the watchdog; return the result, None where none is configured."""
     if settings.ping is None:
         return None
     (sent,) = send_all([Sender("ping", partial(_ping, settings.ping, kind, text))], limit)
@@ -103,7 +103,7 @@ def ping(settings: NotifySettings, kind: PingKind, text: str, limit: float = LIM
 
 
 def write_textfile(settings: NotifySettings, standing: Metrics) -> Sent | None:
-    """Write Prometheus' text file; return how that went, None where none is configured."""
+    """Write Prometheus' text file; return the result, None where none is configured."""
     if settings.textfile is None:
         return None
     way = Sender("textfile", partial(textfile.write_standing, settings.textfile, standing))
@@ -111,7 +111,7 @@ def write_textfile(settings: NotifySettings, standing: Metrics) -> Sent | None:
     return sent
 
 
-# what these load takes longer than a whole start that has nothing to tell
+# loading these takes longer than a whole start without a notification
 
 
 def _mail(to: str, alert: Alert, limit: float) -> Sent:

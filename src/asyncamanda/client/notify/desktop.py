@@ -1,4 +1,4 @@
-"""The desktop: told at once from within its session, else by way of root."""
+"""The desktop: notified at once from within its session, otherwise by way of root."""
 
 import os
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ _ICONS = {
 
 
 def send_desktop(alert: Alert, state_folder: Path, limit: float) -> Sent:
-    """Show `alert` to the user whose process this is; leave a system account's to root."""
+    """Show `alert` to this process's user; leave a system account's to root."""
     uid = os.geteuid()
     if uid < FIRST_USER:
         return _leave(alert, state_folder)

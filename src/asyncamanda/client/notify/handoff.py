@@ -1,7 +1,7 @@
 """Alerts left for root, who can reach a user's desktop where the Amanda user cannot.
 
-The Amanda user owns the file and its folder, so root follows no link there, reads a bounded
-length of it, and believes nothing but its shape.
+The Amanda user owns the file and its folder, so root follows no link there, reads a bounded length
+of it, and trusts only its shape.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ _UNDECODABLE = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
 
 
 def leave_alert(folder: Path, alert: Alert) -> None:
-    """Leave `alert` for root, in the place of an older one of its kind. Raises OSError."""
+    """Leave `alert` for root, replacing an older one of its kind. Raises OSError."""
     with open_handoff(folder, os.geteuid()) as handoff:
         before = handoff.alerts if handoff else ()
     kept = [old for old in before if old.kind is not alert.kind]
@@ -54,9 +54,9 @@ class Handoff:
 
 @contextlib.contextmanager
 def open_handoff(folder: Path, owner: int) -> Iterator[Handoff | None]:
-    """Lend what is left in `folder` by the user `owner` or root; None if there is nothing.
+    """Yield what is left in `folder` by the user `owner` or root; None if there is nothing.
 
-    A file that makes no sense, or is not theirs, is one without alerts. Raises OSError if it
+    A file that is invalid, or is not theirs, counts as one without alerts. Raises OSError if it
     cannot be read for another reason.
     """
     with contextlib.ExitStack() as stack:

@@ -24,7 +24,7 @@ TOOK, REFUSED, BROKE = 0, 1, 2  # what a child that shows something ends with
 
 
 def show_left(folder: Path, owner: int, now: datetime) -> tuple[Sent, ...]:
-    """Return how it went with each who is logged in, nothing where nothing waits.
+    """Return how it went for each user who is logged in, nothing where nothing waits.
 
     What somebody saw is removed, and what is no news any more; else it waits for the next time.
     """
@@ -44,7 +44,7 @@ def show_left(folder: Path, owner: int, now: datetime) -> tuple[Sent, ...]:
 def find_desktops() -> list[pwd.struct_passwd]:
     """Return the people who are logged in and whose session has a bus."""
     uids = find_logged_in()
-    if uids is None:  # no logind: whoever has a bus
+    if uids is None:  # no logind: everyone who has a bus
         names = RUNTIME.iterdir() if RUNTIME.is_dir() else ()
         uids = {int(path.name) for path in names if path.name.isdigit()}
     found = []
@@ -84,7 +84,7 @@ def _start_child(person: pwd.struct_passwd, alerts: Sequence[Alert]) -> int:
         become_user(person.pw_name)
         status = _show_as_user(person.pw_uid, alerts)
     finally:
-        os._exit(status)  # nothing of the parent's is to be run or flushed here
+        os._exit(status)  # nothing of the parent process is to be run or flushed here
 
 
 def _show_as_user(uid: int, alerts: Sequence[Alert]) -> int:

@@ -20,7 +20,7 @@ LONGEST_COMPLAINT = 200
 
 
 def send_mail(to: str, alert: Alert, limit: float) -> Sent:
-    """Hand a mail to sendmail, and return how that went; whether it arrives nobody knows."""
+    """Pass a mail to sendmail, and return the result; whether it arrives is not known."""
     program = find_sendmail()
     if program is None:
         return Sent(
@@ -31,7 +31,7 @@ def send_mail(to: str, alert: Alert, limit: float) -> Sent:
     with tempfile.TemporaryFile() as text, tempfile.TemporaryFile() as said:
         text.write(message)
         text.seek(0)
-        # files instead of pipes: whatever sendmail leaves running keeps nobody waiting
+        # files instead of pipes: whatever sendmail leaves running does not delay this
         child = subprocess.Popen(
             [program, "-i", to], stdin=text, stdout=said, stderr=said, start_new_session=True
         )

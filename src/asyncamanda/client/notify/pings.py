@@ -1,4 +1,4 @@
-"""Pings to a watchdog of the healthchecks kind, which alarms when they stay away.
+"""Pings to a watchdog of the healthchecks kind, which raises an alarm when they do not come.
 
 healthchecks.io/docs/http_api: URL/start, URL, URL/fail, each a POST with a short text. The URL is
 all that it takes to ping, so it is a secret.
@@ -19,7 +19,7 @@ LONGEST_TEXT = 10_000  # bytes: what healthchecks keeps of it
 
 
 def send_ping(url: str, kind: PingKind, text: str, limit: float) -> Sent:
-    """Say `kind` to the watchdog, and return how that went."""
+    """Send `kind` to the watchdog, and return the result."""
     try:
         parts = urlsplit(ping_url(url, kind))
         with urlopen(_request(parts, ping_body(text)), timeout=limit):  # noqa: S310 - http(s), by the reader
@@ -48,7 +48,7 @@ def ping_body(text: str) -> bytes:
 
 
 def _request(parts: SplitResult, body: bytes) -> Request:
-    """Return the call; a name and password in the URL go where urllib does not put them."""
+    """Return the HTTP request; a name and password in the URL go where urllib does not put them."""
     login, _, place = parts.netloc.rpartition("@")
     headers = {"User-Agent": f"asyncamanda/{__version__}", "Content-Type": "text/plain"}
     if login:

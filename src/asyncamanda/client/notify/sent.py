@@ -25,10 +25,10 @@ class PingKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """How it went by one channel: `problem` is None where it went well.
+    """The result of one channel: `problem` is None where it went well.
 
     `is_mistake` says that trying again will not help, since the configuration or this machine has
-    to change. `remark` is what else there is to know.
+    to change. `remark` is any further remark.
     """
 
     channel: str
@@ -39,7 +39,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """Whom to tell: `send` gets the alert, and its time limit in seconds."""
+    """A channel for alerts: `send` gets the alert, and its time limit in seconds."""
 
     name: str
     send: Callable[[Alert, float], Sent]
@@ -58,7 +58,7 @@ class Sender:
 
 
 def send_all(ways: Sequence[Sender], limit: float = LIMIT) -> tuple[Sent, ...]:
-    """Return how it went by each of `ways`, in their order, after `limit` seconds at most.
+    """Return the result of each of `ways`, in their order, after `limit` seconds at most.
 
     Never raises. A way that hangs is left to itself; it does not keep the process from ending.
     """
@@ -77,6 +77,6 @@ def send_all(ways: Sequence[Sender], limit: float = LIMIT) -> tuple[Sent, ...]:
 def _send(told: SimpleQueue[tuple[int, Sent]], number: int, way: Sender, limit: float) -> None:
     try:
         sent = way.send(limit)
-    except Exception as error:  # a foreign library's words may hold a secret, its name does not
+    except Exception as error:  # its message may hold a secret, its name does not
         sent = Sent(way.channel, f"it failed: {type(error).__name__}")
     told.put((number, sent))

@@ -8,7 +8,7 @@ from asyncamanda.system.files import write_whole
 
 
 def write_standing(path: Path, standing: Metrics, _limit: float) -> Sent:
-    """Replace the file, and return how that went."""
+    """Replace the file, and return the result."""
     path = path.expanduser()
     if path.suffix != ".prom":
         return Sent("textfile", "the exporter reads only *.prom files: rename it", is_mistake=True)

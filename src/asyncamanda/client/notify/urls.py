@@ -41,7 +41,7 @@ def list_channels(settings: NotifySettings) -> tuple[list[Channel], list[Sent]]:
 
 
 def read_urls(path: Path) -> list[str]:
-    """Return the URLs in the file, one a line; those after a # are none.
+    """Return the URLs in the file, one a line; those after a # do not count.
 
     Raises OSError if it cannot be read, ValueError if others can read it, or it is too large.
     """

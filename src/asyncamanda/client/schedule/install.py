@@ -1,4 +1,4 @@
-"""Let a machine start the agent by itself: look, plan, show, and only then change."""
+"""Let a machine start the agent: look, plan, show, and only then change."""
 
 import subprocess
 from collections.abc import Iterable
@@ -33,7 +33,7 @@ __all__ = [
 def install(installation: Installation) -> None:
     """Change what was planned. After a crash the same again completes it.
 
-    Raises RefusedError with what stood in the way.
+    Raises RefusedError with what prevented it.
     """
     try:
         write_record(installation.during)
@@ -46,7 +46,7 @@ def install(installation: Installation) -> None:
 def remove(removal: Removal) -> None:
     """Take away what was planned. After a crash the same again completes it.
 
-    Raises RefusedError with what stood in the way.
+    Raises RefusedError with what prevented it.
     """
     try:
         _change(removal.before, removal.changes, removal.commands)

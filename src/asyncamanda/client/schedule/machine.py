@@ -15,7 +15,7 @@ BOOTED = Path("/run/systemd/system")  # sd_booted(3)
 
 
 def find_program(name: str) -> str | None:
-    """Return where a program of root's is, None if it is not on this machine."""
+    """Return where a system program is, None if it is not on this machine."""
     path = os.environ.get("PATH", os.defpath)
     return shutil.which(name, path=f"{path}:/usr/sbin:/sbin:/usr/bin:/bin")
 

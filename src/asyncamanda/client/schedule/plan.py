@@ -29,7 +29,7 @@ from asyncamanda.system.account import find_user
 
 MAIL_PLACES = (Path("/var/spool"), Path("/var/mail"), Path("/var/log"))  # an MTA's
 PATIENCE = 10  # seconds, with a program of Amanda's
-_PLAIN = re.compile(r"[\w./+,@=-]+")  # neither systemd, cron nor a shell makes more of it
+_PLAIN = re.compile(r"[\w./+,@=-]+")  # these mean nothing special to systemd, cron or a shell
 
 Commands = tuple[tuple[str, ...], ...]
 
@@ -74,8 +74,8 @@ def plan_install(
 ) -> Installation:
     """Return what has to change; `config` is the file that `settings` is from.
 
-    Raises ConfigurationError for what is missing here, RefusedError for a file that is not ours,
-    and BadDataError if the record of what was written makes no sense.
+    Raises ConfigurationError for what is missing here, RefusedError for a file that is not
+    asyncamanda's, and BadDataError if the record of what was written is invalid.
     """
     chosen, machine, record = choose_kind(kind), look_at_machine(), read_record()
     files = schedule.render_schedule(chosen, _plan_starts(program, settings, config), machine)
@@ -131,7 +131,7 @@ def _plan_starts(program: tuple[str, ...], settings: ClientConfig, config: Path)
 
 
 def _find_lists() -> Path | None:
-    """Return where GNU tar's snapshots lie, by Amanda's own word; None if it says nothing."""
+    """Return where GNU tar's snapshots are, according to Amanda; None if it does not say."""
     try:
         done = subprocess.run(ARGV, capture_output=True, text=True, check=False, timeout=PATIENCE)
     except (OSError, subprocess.SubprocessError):
@@ -158,8 +158,8 @@ def _plan_file(file: ScheduleFile, record: ScheduleRecord | None) -> Change | No
 def plan_removal(*, force: bool) -> Removal | None:
     """Return what has to change, so that nothing is left; None if nothing is there.
 
-    What was changed by hand is kept, unless `force`. Raises RefusedError if something else is in
-    the place of a file, and BadDataError if the record of what was written makes no sense.
+    What was changed by hand is kept, unless `force`. Raises RefusedError if something else is where
+    a file belongs, and BadDataError if the record of what was written is invalid.
     """
     record, machine = read_record(), look_at_machine()
     if record is None:

@@ -1,4 +1,4 @@
-"""What the schedule consists of: root's record of exactly what was written, and where it stands.
+"""What the schedule consists of: root's record of exactly what was written, and where.
 
 The record is written before the files, so that whatever a crash leaves is in it.
 """
@@ -47,7 +47,7 @@ def hash_text(text: str) -> str:
 
 
 def read_record() -> ScheduleRecord | None:
-    """Return what was written, None if nothing was. Raises BadDataError if that makes no sense."""
+    """Return what was written, None if nothing was. Raises BadDataError if that is invalid."""
     try:
         value = parse_json(RECORD.read_text("utf-8"))
         entries = tuple(
@@ -102,7 +102,7 @@ def read_place(path: Path) -> str | None:
 
 
 def refuse_foreign(path: Path, why: str) -> RefusedError:
-    """Return the error for a place in which something is that is not ours."""
+    """Return the error for a place that has something which is not asyncamanda's."""
     return RefusedError(
         "not-ours",
         f"{path} {why}, and it is left as it is",

@@ -1,4 +1,4 @@
-"""How the schedule stands, for whoever asks: nothing here fails."""
+"""The state of the schedule, for whoever asks: nothing here fails."""
 
 import subprocess
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ CRONS = {"cron", "crond"}
 
 @dataclass(frozen=True, slots=True)
 class ScheduleStatus:
-    """What starts the agent: `kind` is None if nothing of ours does.
+    """What starts the agent: `kind` is None if asyncamanda installed nothing.
 
-    `is_active` is None where nobody says so, as `next_at`; `differs` are those of `files` that
+    `is_active` and `next_at` are None where that is not known; `differs` are those of `files` that
     are gone or were changed by hand.
     """
 
@@ -33,7 +33,7 @@ class ScheduleStatus:
 
 
 def look_at_schedule() -> ScheduleStatus:
-    """Return how the schedule stands; a record that cannot be read counts as none."""
+    """Return the state of the schedule; a record that cannot be read counts as none."""
     try:
         record = read_record()
         if record is None:

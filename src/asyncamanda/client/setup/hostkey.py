@@ -23,7 +23,7 @@ _REVOKED = "@revoked"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where ssh finds the server, its configuration heeded, and under what name it is known."""
+    """Where ssh finds the server, with its configuration, and under what name it is known."""
 
     host: str
     port: int
@@ -114,7 +114,7 @@ def find_known(place: Place, account: pwd.struct_passwd) -> KnownHostKey:
         for line in found.splitlines():
             if line.startswith(_REVOKED):
                 revoked += _read_keys(line.removeprefix(_REVOKED))
-            elif not line.startswith("@"):  # a certificate authority's key is none of the host's
+            elif not line.startswith("@"):  # a certificate authority's key is not the host's
                 keys += _read_keys(line)
     return KnownHostKey(tuple(keys), tuple(revoked))
 
@@ -124,7 +124,8 @@ def choose_key(
 ) -> tuple[PublicKey, bool]:
     """Return the key that counts, and whether it is known already.
 
-    Raises RefusedError if another one is known, this one is revoked, or `fingerprint` is of none.
+    Raises RefusedError if another one is known, this one is revoked, or no key has the
+    `fingerprint`.
     """
     if any(key.key == bad.key for key in offered for bad in known.revoked):
         raise RefusedError(

@@ -114,7 +114,7 @@ def _make_key(path: Path, account: pwd.struct_passwd) -> None:
 def read_key(path: Path, account: pwd.struct_passwd) -> PublicKey:
     """Return the public half of the key, whose private half is there as well.
 
-    Raises BadDataError if there is none, or it makes no sense.
+    Raises BadDataError if there is none, or it is invalid.
     """
 
     def read() -> str:
@@ -149,7 +149,7 @@ def plan_pin(
 def plan_via(via: Target, command: str, known: Sequence[str], *, is_watched: bool) -> list[str]:
     """Return the argv that runs `command` at the server, as an administrator.
 
-    `known` are the files of known hosts. Where nobody watches, ssh asks nothing.
+    `known` are the files of known hosts. Without a terminal ssh asks nothing.
     """
     files = " ".join(f'"{name}"' for name in known)
     way = ["-t"] if is_watched else ["-T", "-o", "BatchMode=yes"]

@@ -10,7 +10,7 @@ from asyncamanda.core.ssh.argv import Target, parse_target
 from asyncamanda.core.values import interval
 from asyncamanda.errors import UsageError
 
-GATE_USER = "backup"  # whom clients log in as, where nobody says otherwise
+GATE_USER = "backup"  # the user that clients log in as by default
 DEFAULT_INTERVAL = "24h"
 FINGERPRINT = 'as ssh-keygen -lf prints it: "SHA256:" and 43 characters'
 _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
@@ -20,7 +20,7 @@ _Read = TypeVar("_Read")
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What stood in the command line, as it stood there; None or () is what did not."""
+    """The command line's arguments, as they were given; None or () for those that were not."""
 
     server: str
     name: str
@@ -34,9 +34,10 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class SetupOptions:
-    """What is wanted, in values.
+    """The options, as values.
 
-    `interval` is as it was said, so that client.toml has the user's own words; None for the usual.
+    `interval` is as it was given, so that client.toml shows it in the user's way; None for the
+    default.
     """
 
     server: Target

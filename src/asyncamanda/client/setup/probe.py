@@ -42,7 +42,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class NotYet:
-    """The gate does not serve yet: why. `is_denied`: it was reached, and the key is not known.
+    """The gate does not accept this machine yet: why. `is_denied`: it does not know the key.
 
     `is_shut_out`: it closed the connection before the login.
     """
@@ -55,8 +55,8 @@ class NotYet:
 def probe(user: str) -> Ready | NotYet:
     """Return what the gate that client.toml names says to the Amanda user's key, as root.
 
-    What it says is remembered. Raises the error for what waiting does not mend: a wrong host key,
-    or a wrong program.
+    What it says is remembered. Raises the error for what waiting does not fix: a wrong host key, or
+    a wrong program.
     """
     prepare_state(SYSTEM_FILE, user)
     answer = parse_json(ask_as(user, _probe_as_user))
@@ -83,7 +83,7 @@ def _assess_as_user() -> str:
     return json.dumps([isinstance(assessment.decision, Due), reason])
 
 
-def wait_for(  # noqa: PLR0913, PLR0917 - all that is outside
+def wait_for(  # noqa: PLR0913, PLR0917 - all of the outside world
     ask: Callable[[], Ready | NotYet],
     is_enough: Callable[[Ready], bool],
     now: Callable[[], datetime],
@@ -138,7 +138,7 @@ def _probe(plan: Plan) -> Ready | NotYet:
 
 
 def _judge(heard: Answer, plan: Plan, stop: StopRequest) -> Ready | NotYet:
-    """Return what the gate's word comes to. Raises its errors."""
+    """Return what follows from the gate's answer. Raises its errors."""
     match heard:
         case Welcome():
             take_over(plan, heard, stop)

@@ -93,7 +93,7 @@ def make_for_user(state: Path, user: str) -> None:
                 stack.callback(os.close, place)
     except OSError as error:
         raise unwritable(state, error) from error
-    with suppress(OSError):  # a backup does without it
+    with suppress(OSError):  # a backup does not need it
         _prepare_public(account)
 
 

@@ -1,4 +1,4 @@
-"""Who hears what the agent does: what it expects of them."""
+"""The interface for reports on what the agent does."""
 
 from datetime import datetime
 from typing import Protocol
@@ -7,20 +7,20 @@ from asyncamanda.core.protocol.messages import Finished, Progress, Queued, Runni
 
 
 class StartNarrator(Protocol):
-    """Who hears what is going on."""
+    """Something that reports what is going on."""
 
     @property
     def is_watching(self) -> bool:
         """Whether somebody wants to see each step of a run."""
 
     def note(self, text: str) -> None:
-        """Hear of something that matters only to somebody who watches."""
+        """Report something that matters only on a terminal."""
 
     def tell(self, text: str) -> None:
-        """Hear of something that belongs in every diary."""
+        """Report something that belongs in every log."""
 
     def show_run(self, started_at: datetime, now: datetime, noted: int) -> None:
-        """Hear that the command still runs, and how many disks it has noted in amandates."""
+        """Report that the command still runs, and how many disks it has noted in amandates."""
 
     def hear(self, message: Queued | Running | Progress | Finished) -> None:
-        """Hear what the gate's server says of the request, or of its run."""
+        """Report what the gate's server says of the request, or of its run."""

@@ -1,4 +1,4 @@
-"""Looking at paths and asking programs, as the user that this process is, and not for long."""
+"""Examining paths and asking programs, as this process's user, and not for long."""
 
 import contextlib
 import os
@@ -30,7 +30,7 @@ class Told:
 
     @property
     def first_line(self) -> str:
-        """The first line that tells something, of what it printed as complaints, or at all."""
+        """The first line that is not blank, of stderr or else of stdout."""
         return next((line for line in _lines(self.stderr) or _lines(self.stdout)), self.fault)
 
 

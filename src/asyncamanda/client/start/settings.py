@@ -32,15 +32,15 @@ from asyncamanda.errors import ConfigurationError, RefusedError, UsageError
 from asyncamanda.system.account import become_user, find_user
 
 RETRY_WITHIN = timedelta(hours=1)  # in the classic form
-NOBODY = NotifySettings(desktop=False)  # whom the classic form tells
+NOBODY = NotifySettings(desktop=False)  # whom the classic form notifies
 
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """What moments are good for a backup, and what becomes of one in which they turn bad.
+    """What moments are good for a backup, and what happens when conditions are no longer met.
 
-    `retry_within` is the longest wait between tries that come to nothing, `spread` the time over
-    which clients are spread that could all begin at once.
+    `retry_within` is the longest wait between unsuccessful tries, `spread` the time over which
+    clients are spread that could all begin at once.
     """
 
     conditions: Conditions
@@ -55,11 +55,11 @@ class Moments:
 class Plan:
     """What one start of the agent works on; without a `command` the server's gate is asked.
 
-    `state` is the folder of its memory; `depends_on` are the files, amandates and memory
-    aside, whose change could change a verdict. `reconnect_for` is how long a broken connection
-    to the gate is tried anew, and `amandad` the program that Amanda's calls get, None for
-    the usual one. `moments` is None in the classic form, which takes any. `summary` is the file
-    that tells everybody on this machine how the backup stands; None for a user's own backups.
+    `state` is the folder of its memory; `depends_on` are the files, amandates and memory aside,
+    whose change could change a verdict. `reconnect_for` is how long a broken connection to the gate
+    is tried again, and `amandad` the program that serves Amanda's streams, None for the usual one.
+    `moments` is None in the classic form, which takes any. `summary` is the file that shows
+    everybody on this machine the state of the backup; None for a user's own backups.
     """
 
     target: Target
@@ -78,7 +78,7 @@ class Plan:
 
     @property
     def patience(self) -> Patience:
-        """How long a start waits after one that came to nothing."""
+        """How long a start waits after an unsuccessful one."""
         is_by_command = self.command is not None
         if self.moments is None:
             return Patience(is_by_command, RETRY_WITHIN)
@@ -88,7 +88,7 @@ class Plan:
 def plan_classic(arguments: ClassicArguments) -> Plan:
     """Return the plan that the command line of 2014 asks for: any disk's newest dump counts.
 
-    Raises UsageError if a value makes no sense.
+    Raises UsageError if a value is invalid.
     """
     try:
         span = interval.parse_interval(arguments.interval)
@@ -168,7 +168,7 @@ def find_handoff(named: str | None) -> tuple[Path, int]:
 
 
 def find_summary(named: str | None) -> Path | None:
-    """Return where everybody reads how the backups of the configuration stand.
+    """Return where everybody reads the state of the configuration's backups.
 
     That is the one which this user may not read: None if it is this user's own.
     """
@@ -191,7 +191,7 @@ def may_remember(named: str | None) -> bool:
 
 
 def _is_this(user: str) -> bool:
-    """Return whether this process is that user's; whatever is wrong is then told as it is."""
+    """Return whether this process is that user's; other errors are then reported as they are."""
     with suppress(KeyError):
         return pwd.getpwnam(user).pw_uid == os.geteuid()
     return False

@@ -1,4 +1,4 @@
-"""What the agent sees when it looks: its memory, amandates, and what follows from them."""
+"""The agent's assessment: its memory, amandates, and what follows from them."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -33,12 +33,12 @@ LOCK_NAME = "lock"
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """One look, at one time, with the verdict, which is by the word of `witness`.
+    """An assessment at one time, with the decision, which relies on `witness`.
 
-    `damage` says what is wrong with the memory (None: nothing); `waits` what keeps a backup that
-    is due from being made; `contact_at` when the gate's server is to be greeted though nothing is
-    due; `differences` what makes this another server or client than was remembered, in words; and
-    `glimpses` what the verdict rests on.
+    `damage` says what is wrong with the memory (None: nothing); `waits` what keeps a backup that is
+    due from being made; `contact_at` when the gate's server is to be greeted though nothing is due;
+    `differences` what makes this another server or client than was remembered, in words; and
+    `glimpses` the state of the files that the decision rests on.
     """
 
     now: datetime
@@ -81,19 +81,19 @@ class Assessment:
 
     @property
     def retry_at(self) -> datetime | None:
-        """When what came to nothing is tried again."""
+        """When an unsuccessful attempt is repeated."""
         return self.waits.last_at
 
 
 def assess(
     plan: Plan, now: datetime, stop: StopRequest | None = None, *, with_hints: bool = False
 ) -> Assessment:
-    """Return what is to be seen at `now`. Changes nothing.
+    """Return the assessment at `now`. Changes nothing.
 
-    While an agent runs, the command that it started is no run whose end nobody saw, and does
-    not count yet. Who looks while holding the lock knows that none runs, and passes `stop`.
+    While an agent runs, the command that it started is not a run whose end nobody saw, and does not
+    count yet. Who holds the lock knows that no agent runs, and passes `stop`.
 
-    In gate mode the server's word decides, and amandates is read only `with_hints`.
+    In gate mode the server's report decides, and amandates is read only `with_hints`.
 
     Raises BadDataError, RefusedError or LaterError if amandates decides and cannot be read.
     """
@@ -106,7 +106,7 @@ def assess(
     glimpses = [quick.glimpse(str(path)) for path in rests_on]
     is_running = stop is None and find_holder(plan) is not None
     memory, damage = read_memory(plan.state, now)
-    # looked at twice, since it may have begun or ended while the memory was read
+    # checked twice, since it may have begun or ended while the memory was read
     is_running = is_running or (stop is None and find_holder(plan) is not None)
     memory = doubt_running(memory) if is_running else note_unseen_end(memory)
     peer, seen = find_peer(plan, memory.peer)

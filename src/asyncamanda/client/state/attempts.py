@@ -38,17 +38,17 @@ class AttemptRecord:
         self.write()
 
     def note_run(self, run: str) -> None:
-        """Write down which run serves us, once that is known."""
+        """Write down which run serves this client, once that is known."""
         if self.started and run and run != self.started.run:
             self.memory = replace(self.memory, started=replace(self.started, run=run))
             self.write()
 
     def say_alive(self) -> None:
-        """Write down once a minute that we live."""
+        """Write down once a minute that this start is alive."""
         self.memory = say_alive(self._folder, self.memory, read_clock())
 
     def end(self, attempt: Attempt, error: AsyncamandaError | None = None) -> None:
-        """Write down how the attempt ended. Raises `error`, if there is one, whatever else."""
+        """Write down how the attempt ended. Raises `error`, if there is one, in any case."""
         self.memory = note_end(self.memory, attempt)
         try:
             self.write()
@@ -64,7 +64,7 @@ class AttemptRecord:
     ) -> NoReturn:
         """Raise `error`, after writing down an attempt without a verdict.
 
-        Its outcome is `in_doubt` if a run of ours may go on at the server.
+        Its outcome is `in_doubt` if this client's run may go on at the server.
         """
         self.end(self.attempt(in_doubt if self.started else outcome, error.message), error)
         raise error

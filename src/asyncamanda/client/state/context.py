@@ -10,7 +10,7 @@ from asyncamanda.system.interrupts import StopRequest
 
 @dataclass(frozen=True, slots=True)
 class StartContext:
-    """What is to be done, what was seen, who hears of it, and who may stop it."""
+    """The plan, the assessment, the narrator, and the request to stop."""
 
     plan: Plan
     assessment: Assessment

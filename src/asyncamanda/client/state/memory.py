@@ -60,10 +60,10 @@ def read_memory(folder: Path, now: datetime) -> tuple[Memory, str | None]:
 
 
 def set_aside(folder: Path, memory: Memory, now: datetime) -> Path:
-    """Replace a damaged memory by `memory`, and keep it beside that, to be looked at.
+    """Replace a damaged memory by `memory`, and keep it beside that, for inspection.
 
     Returns its new name. It stays in its place until the new one is there: without either,
-    amandates would be believed. Raises LaterError or RefusedError, as write_memory() does.
+    amandates would be trusted. Raises LaterError or RefusedError, as write_memory() does.
     """
     path = folder / FILE_NAME
     aside = path.with_name(f"{FILE_NAME}.damaged-{now:%Y%m%dT%H%M%SZ}")
@@ -91,7 +91,7 @@ def write_memory(folder: Path, memory: Memory) -> None:
 
 
 def say_alive(folder: Path, memory: Memory, now: datetime) -> Memory:
-    """Return `memory`, whose run goes on, after writing down once a minute that its agent lives.
+    """Return `memory`, whose run goes on, after writing down once a minute that its agent is alive.
 
     A full disk is no reason to leave the run.
     """

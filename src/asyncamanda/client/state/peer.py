@@ -1,7 +1,7 @@
-"""With whom a start would speak, and as whom: what ssh would use, read from its files.
+"""Which server a start would connect to, and as whom: what ssh would use, read from its files.
 
 ssh itself is asked which those are, and which host keys it knows, but only where a file differs
-from what it was when that was remembered: both take longer than all else that a look does.
+from what it was when that was remembered: both take longer than the rest of an assessment.
 """
 
 import functools
@@ -26,10 +26,10 @@ _FURTHER_CONFIGS = "/etc/ssh/ssh_config.d"  # of Debian, which its ssh_config in
 
 
 def find_peer(plan: Plan, remembered: Peer | None) -> tuple[Peer, list[str]]:
-    """Return whom a start would speak with, and glimpses, taken before, of what that rests on.
+    """Return the peer that a start would have, and glimpses, taken before, of what that rests on.
 
-    Where ssh cannot say (its configuration is broken) what is `remembered` stays: a start that
-    has to connect will hear of it.
+    Where ssh cannot say (its configuration is broken) what is `remembered` stays: a start that has
+    to connect will report it.
     """
     bare = Peer(
         address=str(plan.target),
@@ -54,9 +54,9 @@ def _configure(peer: Peer, bare: Peer) -> Peer:
     return replace(peer, address=bare.address, command=bare.command, amandates=bare.amandates)
 
 
-@functools.cache  # one start looks several times
+@functools.cache  # one start assesses several times
 def _ask_ssh(target: Target, options: SshOptions) -> tuple[Peer, tuple[str, ...]] | None:
-    """Return the peer by ssh's word and its files, and glimpses of these; None if it has none."""
+    """Return the peer according to ssh and its files, and glimpses of these; None if unknown."""
     way = _ask_way(target, options)
     if way is None:
         return None

@@ -1,4 +1,4 @@
-"""Leaving the note that lets the next start out quickly."""
+"""Leaving the note by which the next start can end quickly."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ RACY = 2.0  # seconds: a file written this recently may change again without a t
 def leave_note(assessment: Assessment, place: tuple[str, str] | None) -> None:
     """Leave a note at `place` (path and whose it is) that nothing is due, if that is certain.
 
-    A note saves time and nothing else, so failing to leave one is no trouble.
+    A note saves time and nothing else, so failing to leave one does not matter.
     """
     if place is None or assessment.damage or assessment.memory.started:
         return
@@ -38,7 +38,7 @@ def leave_note(assessment: Assessment, place: tuple[str, str] | None) -> None:
 
 
 def _clear_old_notes(folder: Path, now: float) -> None:
-    """Remove what other arguments, folders and versions have left, when it is long out of use."""
+    """Remove what other arguments, folders and versions have left, once it is long unused."""
     for note in folder.glob("note-*"):
         if note.stat().st_mtime < now - KEPT_SECONDS:
             note.unlink()

@@ -1,8 +1,8 @@
-"""The summary for everybody: how the backup stands, in a file that every user may read.
+"""The summary for everybody: the state of the backup, in a file that every user may read.
 
 The Amanda user writes it, in a folder of its own that root makes; nothing in it is secret. It is
-replaced whole after each start that looks, so that after a crash it is the old one or the new
-one. Who reads it believes nothing but its shape: every value has its bounds.
+replaced whole after each start that makes an assessment, so that after a crash it is the old one or
+the new one. A reader trusts only its shape: every value has its bounds.
 """
 
 import json
@@ -38,7 +38,7 @@ _UNDECODABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, 
 
 
 def summarize_assessment(plan: Plan, assessment: Assessment) -> Summary:
-    """Return what is to be known of what `look` saw."""
+    """Return the summary of an assessment."""
     verdicts = assessment.decision.disks
     policy = plan.policy
     if plan.command is None:  # what the server has is waited for, however long
@@ -61,7 +61,7 @@ def summarize_assessment(plan: Plan, assessment: Assessment) -> Summary:
 
 
 def leave_summary(plan: Plan, assessment: Assessment) -> None:
-    """Leave the summary of `look` for everybody.
+    """Leave the summary of `assessment` for everybody.
 
     Failing to is no reason to fail: the old one stays, and says from when it is.
     """
@@ -72,7 +72,7 @@ def leave_summary(plan: Plan, assessment: Assessment) -> None:
 
 
 def leave_attempt(plan: Plan, attempt: Attempt) -> None:
-    """Add `attempt` to the summary that was left, where no look can be had for a new one."""
+    """Add `attempt` to the summary that was left, where no assessment can be made for a new one."""
     if plan.summary is None:
         return
     with suppress(OSError, BadDataError):
@@ -86,7 +86,7 @@ def leave_attempt(plan: Plan, attempt: Attempt) -> None:
 def read_summary(path: Path) -> Summary | None:
     """Return the summary that was left at `path`, None if there is none.
 
-    Raises BadDataError if it cannot be read, or makes no sense.
+    Raises BadDataError if it cannot be read, or is invalid.
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
@@ -247,7 +247,7 @@ def _time_or_none(value: object) -> datetime | None:
 
 
 def show_standing(plan: Plan, assessment: Assessment) -> None:
-    """Write down how the backup stands: for everybody here, and for Prometheus if wanted."""
+    """Write down the state of the backup: for everybody here, and for Prometheus if wanted."""
     leave_summary(plan, assessment)
     channels.write_textfile(plan.notify, _standing(assessment))
 

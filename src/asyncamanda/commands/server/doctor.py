@@ -35,7 +35,7 @@ from asyncamanda.server.enrol.registry import Enrolled, read_registry, registry_
 from asyncamanda.system.clock import now as read_clock
 
 POLL = 0.5  # seconds
-GREETED_WITHIN = timedelta(seconds=5)  # a client that has a line already
+GREETED_WITHIN = timedelta(seconds=5)  # a client that has a session already
 
 
 class ServerExamination:
@@ -88,7 +88,7 @@ class ServerExamination:
             yield doctor.check_answer(client, self.answer)
 
     def _read_machine(self) -> Machine | None:
-        """Return which machine the client is by the ledger, None where that does not say."""
+        """Return which machine the client is according to the ledger, None if that is not known."""
         try:
             ledger = open_ledger_to_read(self._config)
             if ledger is None:
@@ -109,7 +109,7 @@ class ServerExamination:
         return asyncio.run(doctor.check_alias(folder, user, self._client, self._enrolled))
 
     def _is_connected(self) -> bool:
-        """Return whether Amanda can call the client, as soon as it can or nobody waits longer."""
+        """Return whether Amanda can reach the client, as soon as it can or the wait is over."""
         begun_at = read_clock()
         is_told = False
         while True:
@@ -155,7 +155,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> Exit:
     """Print each check, and return the exit code they lead to.
 
-    Raises UsageError for a SPAN that is none, BadDataError if there is no such client, and what
+    Raises UsageError for an invalid SPAN, BadDataError if there is no such client, and what
     Examination.checks() raises.
     """
     client = arguments.client

@@ -100,7 +100,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     changed = [*(_set_up(arguments, config) if arguments.setup else []), *plan_disks()]
     load_as_amanda_user(arguments)
     keys = [known.key.key for known in read_registry(path) if known.client == entry.client]
-    # first, for the same command has to mend what is cut off between the two
+    # first, for the same command has to fix what is cut off between the two
     is_settled = bool(keys) and open_client_anew(
         config, entry.client, is_settling=entry.key.key in keys
     )

@@ -18,8 +18,8 @@ LONGEST_KEY = 65_536  # characters that are read of a key; parse_public_key() ta
 def read_entry(client: str, amanda_config: str | None, key: str, *, is_direct: bool) -> Enrolled:
     """Return whom the arguments name; without an `amanda_config` for the only one there is.
 
-    Raises UsageError for a name or key that is none, and for several configurations or none
-    where none is named, BadDataError for one that does not exist.
+    Raises UsageError for an invalid name or key, and for several configurations or none where none
+    is named, BadDataError for one that does not exist.
     """
     _check("CLIENT", client, check_client_name)
     if amanda_config is not None:

@@ -46,9 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> Exit:
     """Ask the dispatcher, started if there is none, for a flush.
 
-    Raises UsageError or BadDataError for a name that is none of an Amanda configuration's,
-    RefusedError to a stranger or if the state folder cannot be used, LaterError if no
-    dispatcher starts or if it cannot open the configuration, and what ask_dispatcher() raises.
+    Raises UsageError or BadDataError for a name that no Amanda configuration has, RefusedError to
+    another user or if the state folder cannot be used, LaterError if no dispatcher starts or if it
+    cannot open the configuration, and what ask_dispatcher() raises.
     """
     name = arguments.name
     config = load_as_amanda_user(arguments)

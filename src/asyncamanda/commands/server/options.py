@@ -52,7 +52,8 @@ def load_as_amanda_user(arguments: argparse.Namespace) -> ServerConfig:
 def open_ledger_to_read(config: ServerConfig) -> "Ledger | None":
     """Return the ledger, in which nothing is changed; None if there is none yet.
 
-    Raises LedgerUnavailable if it cannot be read, RefusedError to whom its folder is closed.
+    Raises LedgerUnavailable if it cannot be read, RefusedError to a user who may not enter its
+    folder.
     """
     from asyncamanda.server.ledger.ledger import Ledger, LedgerUnavailable  # noqa: PLC0415 - loads much
 
@@ -74,7 +75,7 @@ def open_ledger_to_read(config: ServerConfig) -> "Ledger | None":
 def ask_dispatcher(user: str, *words: str) -> dict[str, Any] | None:
     """Return what the dispatcher answers to `words`; None if no dispatcher runs.
 
-    Raises RefusedError to whom its folder is closed (`user` is whose it is), LaterError if it
+    Raises RefusedError to a user who may not enter its folder (`user` owns it), LaterError if it
     does not answer, ProtocolError if its answer is invalid.
     """
     try:
@@ -99,7 +100,7 @@ def open_client_anew(config: ServerConfig, client: str, *, is_settling: bool) ->
     """Let the next machine with the client's key be the client; return whether that is news.
 
     `is_settling`: only if two machines were said to be it. Raises LedgerUnavailable or LedgerBusy
-    if that cannot be written down, RefusedError to whom the ledger is closed.
+    if that cannot be written down, RefusedError to a user who may not read the ledger.
     """
     ledger = open_ledger_to_read(config)
     if ledger is None:
@@ -113,7 +114,7 @@ def open_client_anew(config: ServerConfig, client: str, *, is_settling: bool) ->
 
 
 def refuse_stranger(place: str, user: str) -> RefusedError:
-    """Return the error for somebody who may not look into `place`, which is the Amanda user's."""
+    """Return the error for a user who may not read `place`, which is the Amanda user's."""
     return RefusedError(
         "not-amanda-user",
         f"this account cannot access {place}",

@@ -1,4 +1,4 @@
-"""When people are told of their backup, and in which words: once for each change of state."""
+"""When people are notified about their backup, and in which words: once a change of state."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -49,8 +49,9 @@ class Alert:
 def standing_failure(memory: Memory, decision: Decision) -> Attempt | None:
     """Return the last attempt that had a verdict, if that was a failure that still stands.
 
-    A refusal stands until the server lets this client in, however fresh the last backup is: one
-    that another run makes is no way in. Any other failure is over with a backup made after it.
+    A refusal stands until the server accepts this client, however fresh the last backup is: a
+    backup made by another run does not change it. Any other failure is over with a backup made
+    after it.
     """
     attempts = memory.attempts
     at = max((n for n, each in enumerate(attempts) if each.outcome in VERDICTS), default=None)
@@ -63,7 +64,7 @@ def standing_failure(memory: Memory, decision: Decision) -> Attempt | None:
         is_in = was_let_in or any(each.outcome.has_run for each in later)
         if is_in:
             return None
-        if memory.asked_at:  # else direct mode: nobody is greeted, so only backups can tell
+        if memory.asked_at:  # otherwise by command: no server is greeted, so only backups show it
             return failure
     good_at = _backed_up_at(decision)
     return None if good_at and good_at > failure.ended_at else failure
@@ -80,7 +81,7 @@ def _backed_up_at(decision: Decision) -> datetime | None:
 def judge_outcome(
     outcome: Outcome | None, decision: Decision, failure: Attempt | None
 ) -> Outcome | None:
-    """Return what people are to be told that it came to, None for nothing.
+    """Return the outcome that people are to be told, None for nothing.
 
     `outcome` is that of this start, None if it tried nothing; `failure` one that stands, of
     which a channel may not know yet.
@@ -93,7 +94,7 @@ def judge_outcome(
 
 
 def judge_state(outcome: Outcome | None, *, is_stale: bool, told: BackupState) -> BackupState:
-    """Return how the backup stands after an attempt ended with `outcome`, None for no attempt.
+    """Return the state of the backup after an attempt ended with `outcome`, None for no attempt.
 
     A backup that somebody else's run made is BACKED_UP, too. Only a confirmed backup ends what
     was told before; an attempt that did not come to a verdict changes nothing.

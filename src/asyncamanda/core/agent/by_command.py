@@ -1,4 +1,4 @@
-"""Direct mode's verdict: a command's exit status, and what moved in amandates."""
+"""The verdict by command: a command's exit status, and what moved in amandates."""
 
 import re
 import shlex
@@ -20,7 +20,7 @@ STRANGE = 2
 DUMP_FAILED, NO_RESULT = 4, 8  # of one client at least
 TAPE_ERROR = 16
 KILLED = 128  # a shell adds a signal's number to it; ssh itself says 255 (ssh(1))
-_BEYOND_WORDS = re.compile(r"[;&|<>$`()*?\[\n\\]")  # what a shell makes something else of
+_BEYOND_WORDS = re.compile(r"[;&|<>$`()*?\[\n\\]")  # characters with a meaning in a shell
 _AMDUMP = re.compile(r"(?:^|[\s/'\"])amdump(?=$|[\s'\"])")
 
 
@@ -34,7 +34,7 @@ class BackedUp:
 
 @dataclass(frozen=True, slots=True)
 class NotBackedUp:
-    """The run ended, and is no backup of all that is wanted.
+    """The run ended, and did not back up all that is wanted.
 
     `dumps` are what amandates claims of it; `outcome` says whether that counts.
     """
@@ -98,7 +98,8 @@ def _is_perhaps_another(command: str, status: int) -> bool:
     """Return whether `status` says that dumps failed, which may all be of other clients.
 
     amdump adds 1 to that (5, where a client is away). An error alone, or one of the volume,
-    concerns us as well; so does a dump that failed where the command names one client only.
+    concerns this client as well; so does a dump that failed where the command names one client
+    only.
     """
     is_of_dumps = is_amdump_status(command, status) and bool(status & (DUMP_FAILED | NO_RESULT))
     return is_of_dumps and not status & TAPE_ERROR and not names_one_client(command)
@@ -107,7 +108,8 @@ def _is_perhaps_another(command: str, status: int) -> bool:
 def names_one_client(command: str) -> bool:
     """Return whether `command` is an amdump of one client, named so that it fits no other.
 
-    What begins with "/" after that is a disk. Whatever is not plainly such a command is none.
+    What begins with "/" after that is a disk. Whatever is not plainly such a command does not count
+    as one.
     """
     if _BEYOND_WORDS.search(command):
         return False
@@ -133,7 +135,7 @@ def names_one_client(command: str) -> bool:
 def judge_run(
     command: str, status: int, wanted: tuple[str, ...], moved: tuple[DumpRecord, ...]
 ) -> RunVerdict:
-    """Return what a run that ended with `status` is worth; no disks `wanted` means any."""
+    """Return the verdict on a run that ended with `status`; no disks `wanted` means any."""
     words = explain_status(command, status)
     if status >= KILLED:
         return NotBackedUp(
@@ -211,7 +213,7 @@ def _is_nobodys(command: str, status: int) -> bool:
 
 
 def _nobody_dumped(words: str) -> NotBackedUp:
-    """Return the verdict on a run that dumped no client: whoever caused it, nothing is in doubt."""
+    """Return the verdict on a run that dumped no client: nothing is in doubt then."""
     return NotBackedUp(
         "nobody-dumped",
         f"the run ended with {words}: it dumped no client, as on Debian 13 if any client is away",

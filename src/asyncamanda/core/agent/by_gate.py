@@ -32,7 +32,7 @@ from asyncamanda.core.protocol.bounds import LATEST
 from asyncamanda.core.protocol.messages import DleState, Finished, Refused, Welcome
 from asyncamanda.core.protocol.tickets import SECOND_MACHINE
 
-SKEW_BORNE = timedelta(minutes=1)  # by which two clocks may differ without a word
+SKEW_BORNE = timedelta(minutes=1)  # by how much two clocks may differ without a warning
 LONGEST_PUT_OFF = timedelta(days=1)
 CONTACT_EVERY = timedelta(days=1)
 _ENDLESS = {Outcome.UNSEEN, Outcome.LOST, Outcome.INTERRUPTED, Outcome.PAUSED}
@@ -68,7 +68,7 @@ def _shift(moment: datetime, ahead: timedelta) -> datetime:
 
 
 def heed_welcome(memory: Memory, welcome: Welcome, now: datetime) -> Memory:
-    """Return `memory` with what the server says of its DLEs, in the place of all it said before.
+    """Return `memory` with what the server says of its DLEs, replacing all that it said before.
 
     Nothing that was said of another client stays. `welcome` has to be by this machine's clock, see
     shift_clock().
@@ -91,7 +91,7 @@ def heed_welcome(memory: Memory, welcome: Welcome, now: datetime) -> Memory:
 
 
 def heed_refusal(memory: Memory, refused: Refused) -> Memory:
-    """Return `memory` after the server's no.
+    """Return `memory` after the server refused.
 
     Where two machines are this client, nobody knows whose dumps the server has, so a backup is
     due until the server, asked again, says otherwise.
@@ -142,7 +142,7 @@ def asked_every(interval: timedelta) -> timedelta:
 def come_back_at(memory: Memory, now: datetime) -> datetime | None:
     """Return until when the server wants not to be asked, None if it may be now.
 
-    A time that is further ahead than a server says comes of a clock that was wrong.
+    A time that is further ahead than a server allows was set by a wrong clock.
     """
     until = memory.not_before
     return until if until and now < until <= now + LONGEST_PUT_OFF else None
@@ -151,8 +151,9 @@ def come_back_at(memory: Memory, now: datetime) -> datetime | None:
 def contact_at(memory: Memory, now: datetime) -> datetime:
     """Return when the server is to be greeted again, though nothing is due by what it said.
 
-    Once a day: it may have new disks, or have lost what it had, or serve this machine no more. A
-    little early is in time, as with backups. Who was never greeted, or in the future, is now.
+    Once a day: it may have new disks, or have lost what it had, or no longer serve this machine. A
+    little early is in time, as with backups. A server that was never greeted, or in the future, is
+    greeted now.
     """
     if memory.asked_at is None or memory.asked_at > now + FUTURE_AFTER:
         return now
@@ -160,7 +161,7 @@ def contact_at(memory: Memory, now: datetime) -> datetime:
 
 
 def find_witness(memory: Memory) -> Witness:
-    """Return by whose word gate mode judges."""
+    """Return on whose report gate mode relies."""
     return Witness.NOBODY if memory.dles is None else Witness.SERVER
 
 
@@ -191,7 +192,7 @@ def survey_by_gate(memory: Memory, hints: Iterable[Disk], now: datetime) -> tupl
     """Return each disk that the server has for this client, by name.
 
     A dump that amandates has is a hint, and stands as `distrusted`, if it is newer than the
-    server's last word: what is older the server knows of, and has confirmed or not.
+    server's last report: older dumps the server knows, and has confirmed or not.
     """
     said = {disk.name: disk.last for disk in hints}
     horizon = now + FUTURE_AFTER

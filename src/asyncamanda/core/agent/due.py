@@ -18,7 +18,7 @@ FUTURE_AFTER = timedelta(minutes=5)
 
 
 class BackupStanding(Enum):
-    """How one disk stands."""
+    """The state of one disk."""
 
     FRESH = "fresh"
     OVERDUE = "overdue"
@@ -27,11 +27,11 @@ class BackupStanding(Enum):
     PARKED = "parked"  # left out by the server's configuration: never due, never failed
 
 
-_LEFT = {BackupStanding.FORGOTTEN, BackupStanding.PARKED}  # what nobody waits for
+_LEFT = {BackupStanding.FORGOTTEN, BackupStanding.PARKED}  # not waited for
 
 
 class Witness(Enum):
-    """By whose word it is judged which dumps there are."""
+    """Who reports which dumps there are."""
 
     AMANDATES = "amandates"
     SERVER = "the server"
@@ -42,9 +42,9 @@ class Witness(Enum):
 class Disk:
     """What is known of one disk.
 
-    `last` is the newest dump that counts. `in_future` and `distrusted` are the newest
-    of those that amandates has and that do not count; in gate mode `in_future` is by the
-    server's word as well. `is_parked`: the server is told to leave it out.
+    `last` is the newest dump that counts. `in_future` and `distrusted` are the newest of those that
+    amandates has and that do not count; in gate mode `in_future` is according to the server as
+    well. `is_parked`: the server is configured to leave it out.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class DiskVerdict:
-    """How a disk stands, and until when (None: it is not waited for, or is due already)."""
+    """The state of a disk, and until when (None: it is not waited for, or is due already)."""
 
     disk: Disk
     standing: BackupStanding
@@ -109,8 +109,8 @@ def survey_disks(
     was written, whichever is earlier. So a time that was in the future when it was written
     does not become evidence merely because its day comes.
 
-    A disk that amandates does not list has lost its history there, so that Amanda starts
-    anew with it; then what was `confirmed` of it does not count either.
+    A disk that amandates does not list has lost its history there, so that Amanda starts again with
+    it; then what was `confirmed` of it does not count either.
     """
     horizon = (seen_at + FUTURE_AFTER).timestamp()
     doubtful_from = min([horizon, *(span.start.timestamp() for span in distrusted)])
@@ -140,7 +140,7 @@ def _weigh(
     distrusted: tuple[Span, ...],
     horizon: float,
 ) -> Disk:
-    """Return what `dumps`, all of one disk, tell of it."""
+    """Return what `dumps`, all of one disk, show about it."""
     in_future, untrusted, counting = [], [], []
     if confirmed and confirmed.started_at.timestamp() <= horizon:
         counting.append(confirmed)
@@ -191,7 +191,7 @@ def decide_due(disks: tuple[Disk, ...], policy: Policy, now: datetime) -> Decisi
 
 
 def _stand(disk: Disk, newest: datetime | None, policy: Policy, now: datetime) -> DiskVerdict:
-    """Return how `disk` stands.
+    """Return the state of `disk`.
 
     A disk is forgotten by what was dumped since, not by the clock: after six weeks'
     holiday every disk is six weeks old, and every one is still waited for.
@@ -226,7 +226,7 @@ def _decide_each(verdicts: tuple[DiskVerdict, ...], now: datetime) -> Decision:
 
 
 def force_due(decision: Decision, policy: Policy) -> Due:
-    """Return the verdict of one who wants a backup anyway: of each disk, if each is watched."""
+    """Return the decision for a forced backup: of each disk, if each is watched."""
     waited_for = [v.disk.name for v in decision.disks if v.standing not in _LEFT]
     wanted = tuple(waited_for) if policy.watch is DiskRule.EACH else ()
     return Due(decision.disks, wanted, decision.last_at)
@@ -235,8 +235,8 @@ def force_due(decision: Decision, policy: Policy) -> Due:
 def made_good_at(decision: Decision) -> datetime | None:
     """Return when the oldest backup of those due again was made: EPOCH if one has none.
 
-    Where none is named, when the last backup was made; None if there is none. What came to
-    nothing before that is over.
+    Where none is named, when the last backup was made; None if there is none. Unsuccessful attempts
+    before that do not matter.
     """
     if not decision.wanted:
         return decision.last_at
@@ -245,5 +245,5 @@ def made_good_at(decision: Decision) -> datetime | None:
 
 
 def is_stale(decision: Decision, since: datetime, policy: Policy, now: datetime) -> bool:
-    """Return whether the last backup, or else `since`, is older than the policy bears."""
+    """Return whether the last backup, or else `since`, is older than the policy allows."""
     return now - (decision.last_at or since) > policy.stale_after

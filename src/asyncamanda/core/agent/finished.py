@@ -7,23 +7,23 @@ from asyncamanda.core.agent.by_command import BackedUp, NotBackedUp, RunVerdict
 from asyncamanda.core.model import Attempt, DleVerdict, DumpRecord, DumpState, Outcome
 from asyncamanda.core.protocol.messages import Finished
 
-NAMED = 20  # disks in one verdict's words; more are counted
+NAMED = 20  # disks named in one verdict; more are counted
 
 
 def judge_finished(
     wanted: tuple[str, ...], finished: Finished, confirmed: Mapping[str, DumpRecord]
 ) -> RunVerdict:
-    """Return what a run is worth by the server's verdicts; no disks `wanted` means any.
+    """Return whether a run was a backup, by the server's verdicts; no disks `wanted` means any.
 
-    `confirmed` are the newest confirmed dumps, this run's among them. Where the run only
-    brought an older dump to a volume, that is none of its own.
+    `confirmed` are the newest confirmed dumps, this run's among them. A dump that the run only
+    brought to a volume is not the run's own.
     """
     verdicts = {
         verdict.disk: verdict
         for verdict in finished.verdicts
         if not finished.run or verdict.timestamp in {"", finished.run}
     }
-    # what the server does not confirm to this machine is no backup of it, whatever it holds
+    # what the server does not confirm to this machine is not its backup, whatever the server holds
     good = (disk for disk, verdict in verdicts.items() if verdict.state.is_confirmed)
     stored = {disk: None for disk in good if disk in confirmed}
     dumps = tuple(confirmed[disk] for disk in stored)

@@ -1,4 +1,4 @@
-"""Whose word the memory holds. What another server said, or was said of another client, is void."""
+"""Which server and client the memory is about. What it holds of others is void."""
 
 import hashlib
 from dataclasses import replace
@@ -17,9 +17,9 @@ OWN_KEY, HOST_KEY = "this machine's key", "the server's host key"
 
 
 def read_host_keys(printed: str) -> set[str]:
-    """Return what names each key, or authority, of the lines that `ssh-keygen -F` prints.
+    """Return the fingerprint of each key, or authority, in the lines that `ssh-keygen -F` prints.
 
-    A line is `[@MARKER] NAMES TYPE KEY [COMMENT]` (sshd(8)). One that is revoked is none.
+    A line is `[@MARKER] NAMES TYPE KEY [COMMENT]` (sshd(8)). A revoked one does not count.
     """
     found = set()
     for line in printed.splitlines():
@@ -33,7 +33,7 @@ def read_host_keys(printed: str) -> set[str]:
 
 
 def name_key(content: bytes) -> str:
-    """Return what names a key, of a file with it or of its line: not the comment beside it."""
+    """Return type and key of a file or line with a key, without the comment beside it."""
     words = content.split()
     is_line = len(words) >= 2 and b"-" in words[0] and not words[0].startswith(b"-")
     return hashlib.sha256(b" ".join(words[:2]) if is_line else content).hexdigest()
@@ -55,7 +55,7 @@ def find_differences(before: Peer, now: Peer) -> tuple[str, ...]:
 
 
 def own(memory: Memory, peer: Peer, now: datetime) -> tuple[Memory, tuple[str, ...]]:
-    """Return `memory` as it counts for one who is about to speak with `peer`.
+    """Return `memory` as far as it counts for `peer`.
 
     Also returns in words what made it void, nothing if it counts.
     """

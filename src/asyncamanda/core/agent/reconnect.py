@@ -1,15 +1,15 @@
-"""When a line that broke is made anew: soon at first, then less and less often, not for ever."""
+"""When a broken connection is retried: soon at first, then less and less often, not forever."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-STEADY = timedelta(seconds=30)  # a line that has stood for so long makes good what was before
+STEADY = timedelta(seconds=30)  # a session that has stood for so long makes up for earlier breaks
 WAITS = tuple(timedelta(seconds=s) for s in (1, 2, 4, 8, 15))  # the last again and again
 
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """A line is broken since then; so often was a new one tried."""
+    """The connection has been broken since then; so often was a new one tried."""
 
     since: datetime
     tries: int = 0
@@ -23,8 +23,8 @@ def plan_reconnect(
 ) -> tuple[Break, datetime | None]:
     """Return the break with one more try, and when that is; None where it is too late for one.
 
-    `broken` is None where the line has only just broken; `stood` is how long it did after its
-    welcome. A clock that is set back lengthens nothing.
+    `broken` is None where the connection has only just broken; `stood` is how long the session
+    stood after its welcome. A clock that is set back lengthens nothing.
     """
     if stood >= STEADY:
         broken = None

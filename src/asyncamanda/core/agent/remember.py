@@ -12,7 +12,7 @@ KEPT_SPANS = 50
 KEPT_NAMES = 200_000  # characters of all attempts' dumps
 ROOM_OF_A_DUMP = 100  # ... of which each takes some, whatever its name
 LONGEST_DETAIL = 2000
-CLOCK_STEP = timedelta(minutes=5)  # by which a clock that is right may be set back
+CLOCK_STEP = timedelta(minutes=5)  # by how much a correct clock may be set back
 
 
 def note_start(memory: Memory, started: Started) -> Memory:
@@ -59,7 +59,7 @@ def note_try(memory: Memory, retry_at: datetime, seen: str) -> Memory:
 
 
 def note_bad_run(memory: Memory, seen: str) -> Memory:
-    """Return `memory` after a run that came to nothing, in surroundings `seen`.
+    """Return `memory` after an unsuccessful run, in surroundings `seen`.
 
     The next one's time follows from the attempts.
     """
@@ -67,7 +67,7 @@ def note_bad_run(memory: Memory, seen: str) -> Memory:
 
 
 def forget_tries(memory: Memory) -> Memory:
-    """Return `memory` after one that came to something."""
+    """Return `memory` after a successful one."""
     return replace(memory, tries=0, retry_at=None, seen="")
 
 
@@ -104,7 +104,7 @@ def last_run(memory: Memory) -> Attempt | None:
 def settles_at(memory: Memory, settle: timedelta, now: datetime) -> datetime | None:
     """Return until when a run whose end nobody saw may still go on; None if none does.
 
-    A time further ahead than that can be comes of a clock that was wrong, and keeps nobody.
+    A time further ahead than that was set by a wrong clock, and does not count.
     """
     last = last_run(memory)
     if last is None or last.outcome.is_settled:
@@ -118,9 +118,9 @@ def next_try_at(
 ) -> datetime | None:
     """Return until when a run that is due need not be tried; None if it may be now.
 
-    A run that ended well counts as tried for one interval. If it did not bring just these disks
-    it would hardly bring them if it was made again at once: they may have left the disklist, or
-    the command names another client. Nor would a doubtful one be less so.
+    A run that ended well counts as tried for one interval. If it did not bring just these disks it
+    would hardly bring them if it was made again at once: they may have left the disklist, or the
+    command names another client. Nor would the dumps of a doubtful run be less doubtful.
     """
     last = last_run(memory)
     if last is None or last.outcome not in {Outcome.INCOMPLETE, Outcome.DOUBTFUL}:

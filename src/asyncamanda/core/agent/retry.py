@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from asyncamanda.core.conditions.surroundings import Surroundings
 
 FIRST = timedelta(minutes=5)
-TOLERANCE = timedelta(minutes=5)  # by which clocks are corrected all the time
+TOLERANCE = timedelta(minutes=5)  # by how much clocks are corrected all the time
 
 _MOST_DOUBLINGS = 32  # 40,000 years
 

@@ -1,7 +1,7 @@
-"""May a start back up now, and if not, from when on? Every mode goes by these rules.
+"""May a start back up now, and if not, when? These rules are the same for every mode.
 
-A run is dear: in direct mode it may take a volume. So whatever a run comes to, the runs of a day
-can be counted: tests/unit/test_starting.py has the table.
+A run is expensive: by command it may take a volume. So whatever the outcome, the number of runs in
+a day is limited: tests/unit/test_starting.py has the table.
 """
 
 from dataclasses import dataclass, replace
@@ -20,11 +20,11 @@ _SETTLED_FOR_AN_INTERVAL = {Outcome.BACKED_UP, Outcome.INCOMPLETE, Outcome.DOUBT
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long the next start waits after one that came to nothing.
+    """How long the next start waits after an unsuccessful one.
 
-    `is_direct`: each run is an amdump of its own, where the gate's server shares one among all.
-    `retry_within` is the longest wait after a try that reached no run; from there the waits
-    after runs go up to the interval. `spread` is by how much longer a wait may be.
+    `is_by_command`: each run is an amdump of its own, where the gate's server shares one among all.
+    `retry_within` is the longest wait after a try that reached no run; from there the waits after
+    runs go up to the interval. `spread` is by how much longer a wait may be.
     """
 
     is_by_command: bool
@@ -37,7 +37,7 @@ class Urge:
     """How much a start wants to back up.
 
     `is_forced`: though nothing is due, whatever waits. `is_hasty`: a network has come up, so that
-    what could not be reached may be now. `is_typed`: somebody is there who wants it.
+    what could not be reached may be now. `is_typed`: somebody started it on a terminal.
     """
 
     is_forced: bool = False
@@ -49,10 +49,10 @@ class Urge:
 class Waits:
     """Until when each thing keeps a start from backing up, None where it does not.
 
-    `settles_at`: a run whose end nobody saw may go on. `next_try_at`: the last run ended well,
-    and would hardly bring what is due if it was made again. `come_back_at`: the gate's server
-    does not want to be asked. `retry_at`: the last tries reached no run. `run_again_at`: the last
-    runs came to nothing.
+    `settles_at`: a run whose end nobody saw may go on. `next_try_at`: the last run ended well, and
+    would hardly bring what is due if it was made again. `come_back_at`: the gate's server does not
+    want to be asked. `retry_at`: the last tries reached no run. `run_again_at`: the last runs were
+    unsuccessful.
     """
 
     settles_at: datetime | None = None
@@ -63,7 +63,7 @@ class Waits:
 
     @property
     def last_at(self) -> datetime | None:
-        """Until when what came to nothing is not tried again."""
+        """Until when something unsuccessful is not tried again."""
         return max((at for at in (self.retry_at, self.run_again_at) if at), default=None)
 
 
@@ -118,7 +118,7 @@ def decide_start(decision: Decision, waits: Waits, urge: Urge) -> NotDue | WaitU
 
 
 def heed_retry(waits: Waits, memory: Memory, seen: str, urge: Urge) -> datetime | None:
-    """Return until when to wait after what came to nothing, None if that may be tried again.
+    """Return until when to wait after an unsuccessful attempt, None if it may be tried again.
 
     Surroundings that are not as they were, `seen` being what they are now, end the wait. Where
     those of the last try are not known they are taken for the same. A network that comes up again
@@ -134,7 +134,7 @@ def heed_retry(waits: Waits, memory: Memory, seen: str, urge: Urge) -> datetime 
 def _run_again_at(
     memory: Memory, decision: Decision, policy: Policy, patience: Patience, now: datetime
 ) -> datetime | None:
-    """Return until when no run is made after those that came to nothing, None if one may be.
+    """Return until when no run is made after unsuccessful ones, None if one may be.
 
     It follows from the attempts alone, so no crash makes a start forget it. The waits are
     of no even length, since all clients of a server may fail at once.
@@ -148,20 +148,20 @@ def _run_again_at(
     longest = _longest_wait(last, len(bad), policy, patience)
     half = longest / 2
     until = last.ended_at + half + spread_offset(last.started_at.isoformat(), half)
-    # whoever starts once a day, with runs that take hours, skips no day either
+    # a client that starts once a day, with runs that take hours, skips no day either
     in_time = last.started_at + policy.interval * (1 - TOLERANCE)
     until = min(until, max(in_time, last.ended_at + min(half, patience.retry_within)))
     return retry_at(until, now, longest)
 
 
 def _longest_wait(last: Attempt, runs: int, policy: Policy, patience: Patience) -> timedelta:
-    """Return how long to wait at most after so many `runs` that came to nothing."""
+    """Return how long to wait at most after so many unsuccessful `runs`."""
     # no longer than a good backup is fresh, so that a daily start never skips a day
     first, within = min(FIRST, patience.retry_within), policy.interval * (1 - TOLERANCE)
     if patience.is_by_command:
         first = patience.retry_within
     elif not last.outcome.is_settled:
-        # the next start joins that run, or hears of its end: so the first comes at once
+        # the next start joins that run, or learns its end: so the first comes at once
         if runs == 1:
             return timedelta(0)
         runs, within = runs - 1, patience.retry_within
@@ -169,7 +169,7 @@ def _longest_wait(last: Attempt, runs: int, policy: Policy, patience: Patience) 
 
 
 def _bad_runs(memory: Memory, decision: Decision) -> list[Attempt]:
-    """Return the last runs in a row that came to nothing, with no backup since, oldest first."""
+    """Return the last unsuccessful runs in a row, with no backup since, oldest first."""
     bad: list[Attempt] = []
     good_at = made_good_at(decision)
     for attempt in reversed(memory.attempts):

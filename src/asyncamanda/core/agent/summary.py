@@ -1,7 +1,7 @@
-"""How the backup of this machine stands: what is to be known of it, and what that amounts to.
+"""The state of this machine's backup: the facts, and what they amount to.
 
-A summary is judged when somebody asks, so that time goes on for it: a machine whose agent has
-ended for good becomes overdue and stale all the same.
+A summary is judged when somebody asks, so that time goes on for it: a machine whose agent has ended
+for good becomes overdue and stale anyway.
 """
 
 from collections.abc import Iterable
@@ -32,9 +32,9 @@ KEPT_DETAIL = 500  # characters of an attempt's
 
 
 class State(Enum):
-    """How the backup stands, from the worst on: the first that is true is told first."""
+    """The state of the backup, from the worst on: the first that is true is told first."""
 
-    STALE = "stale"  # nothing was confirmed for longer than the policy bears
+    STALE = "stale"  # nothing was confirmed for longer than the policy allows
     FAILING = "failing"
     NEVER = "never"  # a disk has no backup yet
     OVERDUE = "overdue"
@@ -45,13 +45,13 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What is to be known of this machine's backups; nothing in it is secret.
+    """The facts about this machine's backups; nothing in it is secret.
 
-    `disks` are those that are judged, and `policy` is as decide_due() needs it for them.
-    `attempts` are at least those that decide, oldest first. `since` is when the agent began to
-    remember, `asked_at` when the gate's server last said how the disks stand, `not_before` when
-    it said to come back. `retry_at` is the next try after one that came to nothing, which lies
-    `retry_within` at most ahead; None where there are no such waits.
+    `disks` are those that are judged, and `policy` is as decide_due() needs it for them. `attempts`
+    are at least those that decide, oldest first. `since` is when the agent began to remember,
+    `asked_at` when the gate's server last said the state of the disks, `not_before` when it said to
+    come back. `retry_at` is the next try after an unsuccessful one, which lies `retry_within` at
+    most ahead; None where there are no such waits.
     """
 
     written_at: datetime
@@ -71,8 +71,8 @@ class Status:
     """What a summary amounts to at one time.
 
     `failure` is the last verdict, if that was a failure that still stands; `last` is the last
-    attempt and `last_run` the last that may have run at the server. The times are those until
-    which a run is not tried, see Look; None for each that keeps nobody.
+    attempt and `last_run` the last that may have run at the server. The times are those until which
+    a run is not tried, see Waits; None for each that keeps nobody.
     """
 
     state: State
@@ -92,7 +92,7 @@ class Status:
 
 
 def judge_summary(summary: Summary, now: datetime) -> Status:
-    """Return how the backup stands at `now`."""
+    """Return the state of the backup at `now`."""
     policy, attempts = summary.policy, summary.attempts
     decision = decide_due(summary.disks, policy, now)
     memory = Memory(
@@ -123,8 +123,8 @@ def _find_state(
 ) -> State:
     """Return the worst that is true.
 
-    A disk without a backup is a failure once a run was made for it that came to nothing. One
-    that is new since the last run that went well has merely not had its turn.
+    A disk without a backup is a failure once a run was made for it that was unsuccessful. One that
+    is new since the last run that went well has merely not had its turn.
     """
     if is_stale(decision, summary.since, summary.policy, now):
         return State.STALE
@@ -169,7 +169,7 @@ def due_at(verdict: DiskVerdict, policy: Policy) -> datetime | None:
 
 
 def summarize(summary: Summary) -> Summary:
-    """Return the summary with nothing more than is needed to judge it alike, for everybody."""
+    """Return the summary for everybody: with nothing more than the judgement needs."""
     attempts = summary.attempts
     run = last_run(Memory(summary.since, attempts=attempts))
     deciding = (_last_verdict(attempts), run, *attempts[-1:])

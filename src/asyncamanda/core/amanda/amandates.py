@@ -44,7 +44,7 @@ def iterate_rows(blocks: Iterable[str], rejected: Rejected) -> Iterator[Row]:
     """Yield (disk, level, unix time) of every line that Amanda would read.
 
     `blocks` are pieces of the file, each ending with a line (the last one's may lack its end).
-    Lines that Amanda would skip go to `rejected`; blank lines are none. Never raises.
+    Lines that Amanda would skip go to `rejected`; blank lines do not count. Never raises.
     """
     before = 0  # lines in the blocks before this one
     for block in blocks:

@@ -1,4 +1,4 @@
-"""What `amcheck -c` says of one client: what each line means, and what mends it.
+"""What `amcheck -c` says of one client: what each line means, and what fixes it.
 
 amcheck's exit status is no verdict: it is 0, too, when no host was checked at all. What the lines
 mean is in amcheck_lines.py.
@@ -15,7 +15,7 @@ from asyncamanda.core.amanda.amcheck_server_lines import SERVER_LINES
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A line that tells of trouble: what it means, and what to do.
+    """A line that reports trouble: what it means, and what to do.
 
     `is_absence`: nothing is wrong but that the client is not there.
     """
@@ -38,15 +38,15 @@ _FRAME = re.compile(
 )
 _CHECKED = re.compile(r"^Client check: (\d+) hosts? checked in .*?(\d+) problems? found", re.M)
 _HEAD = re.compile(r"amadmin: |(?:HOST \S+ )?(?:ERROR|WARNING|CRITICAL|BAD): (?:NAK )?")
-_TAIL = re.compile(r" \(ruid:\d+ euid:\d+\)$")  # each program that looks says it of itself
+_TAIL = re.compile(r" \(ruid:\d+ euid:\d+\)$")  # each program adds this about itself
 
 
 def interpret_amcheck(
     client: str, status: int | None, stdout: str, stderr: str
 ) -> tuple[Trouble, ...]:
-    """Return what is wrong by the word of amcheck, for `client` alone; nothing if all is well.
+    """Return what is wrong according to amcheck, for `client` alone; nothing if all is well.
 
-    `status` is its exit status, None if it did not come to an end of its own. Knows every text: a
+    `status` is its exit status, None if it did not come to an end of its own. Accepts any text: a
     line that it does not know is a trouble with an explanation that says so.
     """
     checked = _CHECKED.search(stdout)
@@ -59,14 +59,14 @@ def interpret_amcheck(
 
 
 def explain_lines(client: str, text: str) -> tuple[Trouble, ...]:
-    """Return each trouble that lines of Amanda's tell of, once; echoes if there is nothing else."""
+    """Return each trouble that Amanda's lines report, once; echoes if there is nothing else."""
     read = dict.fromkeys(_read(line, client) for line in _cut_lines(text))
     found = [trouble for trouble, is_echo in read if not is_echo]
     return tuple(found or [trouble for trouble, _ in read])
 
 
 def _cut_lines(text: str) -> Iterable[str]:
-    """Yield what tells of something; a line that is indented only goes on with advice."""
+    """Yield the lines that report something; an indented line only continues with advice."""
     for line in text.splitlines():
         if line.strip() and not line.startswith("  ") and not _FRAME.fullmatch(line.strip()):
             yield line.strip()

@@ -1,4 +1,4 @@
-"""The lines of `amcheck -c` that tell of trouble, and those of OpenSSH and the relay below it.
+"""The lines of `amcheck -c` about trouble with a client; amcheck_server_lines.py has the rest.
 
 They are Amanda 3.5.1's; 3.5.4 says the same, or, where its amcheck dies of a client that is lost,
 nothing but ssh's own words. tests/e2e/test_doctor.py breaks a client in each of these ways; the
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 class Meaning:
     """What a line that matches means; `{name}` stands for a group of the pattern's.
 
-    In `mend` the groups are quoted for a shell. An echo only repeats that there was trouble, and
-    is dropped where another line tells what. An absence: the client is not there, no more.
+    In `mend` the groups are quoted for a shell. An echo only repeats that there was trouble, and is
+    dropped where another line says what. An absence: the client is just not there.
     """
 
     pattern: str

@@ -57,8 +57,7 @@ SERVER_LINES = (
         'auth "local" is for the server\'s own disks',
         f'{DUMPTYPE}: auth "ssh"',
     ),
-    # -- on_the_way
-    # our own words: server/amanda/commands.py
+    # -- on_the_way asyncamanda's own message: server/amanda/commands.py
     Meaning(
         r"amcheck took longer than .*",
         "the client is connected, and does not answer",
@@ -111,7 +110,7 @@ SERVER_LINES = (
         "the server's Amanda user does not know this client's host key",
         "as the Amanda user, once: ssh {client} true",
     ),
-    # Amanda's own ssh, of a client that it reaches by itself
+    # of Amanda's own ssh, to a client that it reaches without the relay
     Meaning(
         r"ssh: connect to host \S+ port \d+: Connection refused",
         "no sshd listens at the address that {client} has for the server",

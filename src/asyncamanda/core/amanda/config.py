@@ -51,7 +51,7 @@ class AmandaConfig:
 
 
 def parse_config(text: str) -> AmandaConfig:
-    """Return what `amadmin CONF config` printed. Never raises; what is not understood is no key."""
+    """Return what `amadmin CONF config` printed, as far as it is understood. Never raises."""
     values: dict[str, tuple[str, ...]] = {}
     blocks: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}
     block = values

@@ -27,7 +27,7 @@ _INCLUDE = "includefile"
 
 @dataclass(frozen=True, slots=True)
 class Dle:
-    """A DLE. `parked` says by which words Amanda is told to leave it out, "" where it is not.
+    """A DLE. `parked` says by which setting Amanda leaves it out, "" where it is not.
 
     `device` is the path that is dumped, "" where that is the disk's name. `auth` is how Amanda
     calls the client. `filters` is None where that is not known.
@@ -42,7 +42,7 @@ class Dle:
 
     @property
     def is_parked(self) -> bool:
-        """Whether Amanda is told to leave it out."""
+        """Whether Amanda is configured to leave it out."""
         return bool(self.parked)
 
 

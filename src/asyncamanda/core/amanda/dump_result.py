@@ -1,7 +1,7 @@
-"""One DLE's dump in one run: what the parts of Amanda said of it, and what that amounts to.
+"""One DLE's dump in one run: what the parts of Amanda logged about it, and what that amounts to.
 
-A DLE may be tried several times in one run. The words on one attempt come in any order, and
-nothing says where the next begins: it does with a word that cannot belong to this one. Source:
+A DLE may be tried several times in one run. The lines about one attempt come in any order, and
+nothing says where the next begins: it does with a line that cannot belong to this one. Source:
 driver.c, dumper.c, Chunker/Controller.pm and Taper/Worker.pm of Amanda 3.5.1.
 """
 
@@ -15,7 +15,7 @@ _ECHO = re.compile(
     r"Aborted by driver|chunker failed|dumper returned FAILED|shm_ring cancelled|data write"
     r"|too many dumper retry|\S+ died$|[0-9]+-[0-9]+$"
 )
-# the driver's words after a dump was begun; all its others say that it never was
+# the driver's messages after a dump was begun; all its others say that it never was
 _AFTERWARDS = re.compile(r"too many dumper retry|\S+ died$|holding disk error")
 
 # how much a reason says
@@ -43,7 +43,7 @@ class Dump:
 
     @property
     def has_failed(self) -> bool:
-        """Whether the last attempt came to nothing."""
+        """Whether the last attempt was unsuccessful."""
         is_lost = self.taper is False and self.chunker is None  # it went straight to a volume
         return self.is_given_up or is_lost or self.dumper is False or self.chunker is False
 
@@ -69,21 +69,21 @@ class Dump:
         self.blame(said)
 
     def note_dumper(self, level: int, kilobytes: int, *, is_well: bool, is_strange: bool) -> None:
-        """Take in how the dumper fared."""
+        """Take in the dumper's result."""
         self._go_on(level, self.dumper, is_well=is_well)
         self.dumper, self.is_strange = is_well, is_strange
         self.kilobytes = kilobytes or self.kilobytes
 
     def note_chunker(self, level: int, *, is_well: bool) -> None:
-        """Take in how the chunker fared, which writes to the holding disk."""
+        """Take in the result of the chunker, which writes to the holding disk."""
         self._go_on(level, self.chunker, is_well=is_well)
         self.chunker = is_well
 
     def note_taper(self, level: int, kilobytes: int, *, is_well: bool, is_cut: bool) -> None:
-        """Take in how the taper fared; of several volumes or tries one good one will do.
+        """Take in the taper's result; of several volumes or tries one good one is enough.
 
-        `is_cut`: it wrote all that the held file has, which is marked as a part of a dump; then
-        the driver takes it for done, and removes the file.
+        `is_cut`: it wrote all that the held file has, which is marked as a part of a dump; then the
+        driver considers it done, and removes the file.
         """
         self._go_on(level, None, is_well=is_well)
         self.is_given_up |= is_cut and not self.taper
@@ -98,7 +98,7 @@ class Dump:
         self.level, self.has_begun = level, True
 
     def blame(self, reason: str, weight: int = SAID) -> None:
-        """Keep `reason` if none so far says more; of two alike, the later one."""
+        """Keep `reason` if none so far says more; of two equal ones, the later one."""
         if _ECHO.match(reason):
             weight = ECHOED
         if reason and weight >= self.weight:

@@ -1,8 +1,7 @@
 """The filters of a dump: what its bytes went through, and which programs may undo that.
 
-A dump's header holds words of the client's, and names programs (amanda-facts). So which
-programs may run is decided here by what the administrator has said, in one of three places; a
-header only chooses among these.
+A dump's header holds text of the client's, and names programs (amanda-facts). So the administrator
+decides which programs may run, in one of three places; a header only chooses among these.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -19,8 +18,8 @@ class Filters:
     """What the dumps of a DLE go through, by its dumptype.
 
     `compress` and `encrypt` are Amanda's words for the kind: "none", "client fast", "server
-    custom"; "client", "server". The programs are those of the kind that is in force, "" where
-    there is none or it is Amanda's own; `decrypt_option` is what tells the one to decrypt.
+    custom"; "client", "server". The programs are those of the kind that is in force, "" where there
+    is none or it is Amanda's own; `decrypt_option` makes the encryption program decrypt.
     """
 
     compress: str = NONE

@@ -1,9 +1,9 @@
-"""Amanda's packets on a connection of `auth "ssh"`, as far as an answer of ours needs them.
+"""Amanda's packets on a connection of `auth "ssh"`, as far as asyncamanda's answers need them.
 
 A packet is its length and its handle, four bytes each, the greatest first, and then a byte for its
 kind, a text and a NUL (tcpm_send_token() and stream_sendpkt() in Amanda's security-util.c;
-amanda-facts, "The network"). Whoever ends a connection on which Amanda waits for an answer costs
-Amanda 3.5.4 its planner; so all that is open is refused first, as amandad would.
+amanda-facts, "The network"). Ending a connection on which Amanda waits for an answer kills the
+planner of Amanda 3.5.4; so all that is open is refused first, as amandad would.
 
 Each stream's process imports this, so it imports next to nothing.
 """
@@ -22,7 +22,7 @@ class Conversation:
     """What is open between Amanda and a client's amandad, until a dump's data begins to come.
 
     Amanda's bytes go on as they are. The client's go on in whole packets, so that an answer of
-    ours can stand between any two. `is_over` says that there is nothing to refuse any more and
+    asyncamanda's fits between any two. `is_over` says that there is nothing to refuse any more and
     never will be: all bytes are to go on unseen then, those of rest() first.
     """
 
@@ -36,7 +36,7 @@ class Conversation:
         self._open: dict[int, bool] = {}  # handles, and whether streams may follow the answer
 
     def hear_amanda(self, received: bytes) -> None:
-        """Note what Amanda asks. What is not understood ends it: Amanda's are not to be held up."""
+        """Note what Amanda asks. What is not understood ends it: Amanda's bytes may not wait."""
         if self.is_over:
             return
         for handle, size, body in self._amanda.feed(received):
@@ -72,13 +72,13 @@ class Conversation:
         return b"".join(found)
 
     def rest(self) -> bytes:
-        """Return what was held back of the client's, once, when it is over."""
+        """Return the client's bytes that were kept, once, when it is over."""
         held = b"".join((self._client, *self._pieces))
         self._client, self._pieces = b"", []
         return held
 
     def refuse(self, reason: str) -> bytes:
-        """Return the answers to all that is open, which it is no more."""
+        """Return refusals for all that is open, which then is open no longer."""
         refusals = [_refusal(handle, reason) for handle in self._open]
         self._open = {}
         return b"".join(refusals)

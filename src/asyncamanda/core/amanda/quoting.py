@@ -6,7 +6,7 @@ carriage return, form feed, backslash and double quote are escaped with a backsl
 Source: quote_string() and unquote_string() of Amanda 3.5.1, pinned against the real
 ones by tests/e2e/test_amanda_facts.py.
 
-Names are str; a byte that is no UTF-8 is kept as a lone surrogate (PEP 383).
+Names are str; a byte that is not UTF-8 is kept as a lone surrogate (PEP 383).
 """
 
 import re

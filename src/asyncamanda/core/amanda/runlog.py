@@ -48,7 +48,7 @@ class RunLog:
 
     @property
     def silence(self) -> str:
-        """Why a DLE is missing on which the log has no word, if this is the run's end."""
+        """Why a DLE is missing that the log does not mention, if this is the run's end."""
         return _explain_silence(is_planned=self.is_planned)
 
 
@@ -63,8 +63,8 @@ def parse_run_log(text: str, begun: Mapping[Key, int] = {}) -> RunLog | None:
     in where the log is silent. Never raises; a last line without its end is not read.
 
     The last attempt counts, both ways. A failure after a success is a failure, since it is the
-    later word on the client, whose snapshot may by now claim files that only the failed dump
-    had. To doubt a good dump costs one more dump; to trust a bad one costs data.
+    later report on the client, whose snapshot may by now claim files that only the failed dump had.
+    To doubt a good dump costs one more dump; to trust a bad one costs data.
     """
     lines = text.split("\n")[:-1]
     first = _FIRST.fullmatch(lines[0]) if lines else None

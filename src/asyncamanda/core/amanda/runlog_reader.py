@@ -23,7 +23,7 @@ Place = tuple[str, int]  # a volume's label, and the number of a file there
 LONGEST_LINE = 8192  # characters: Amanda writes no longer one
 PART_DIED = "Amanda's {} died in the middle of the dump"  # as 3.5.4's dumper does on a lost client
 
-# what Amanda writes of an answer that it could not read: then a client's words may stand anywhere
+# what Amanda writes of an answer that it could not read: then a client's text may stand anywhere
 _UNREADABLE = re.compile(
     r"invalid reply from sendsize|badly formatted response from|parse of reply message failed"
 )
@@ -65,7 +65,7 @@ class RunLogReader:
     places: dict[tuple[str, str, str], list[Place]] = field(default_factory=dict)
     is_doubtful: bool = False
     has_planned: bool = False
-    is_early: bool = True  # no client can have said anything yet
+    is_early: bool = True  # nothing can come from a client yet
     wanted: Counter[Key] = field(default_factory=Counter)
     dumps: dict[Key, Dump] = field(default_factory=dict)
     flushed: dict[tuple[str, str, str], DleVerdict | None] = field(default_factory=dict)
@@ -75,7 +75,7 @@ class RunLogReader:
     speaking: Dump | None = None  # whose failure the lines that go on are about
 
     def read(self, line: str) -> None:
-        """Take in a line, unless it is none of Amanda's or says nothing of interest."""
+        """Take in a line, unless Amanda did not write it or it says nothing of interest."""
         if line.startswith("  "):
             if self.speaking and self.speaking.weight < TOLD and (told := _REASON.match(line)):
                 self.speaking.blame(_clean(told[1]), TOLD)
@@ -146,7 +146,7 @@ class RunLogReader:
             self.places.setdefault((unquote(host), unquote(disk), stamp), []).append(place)
 
     def take_result(self, kind: str, program: str, rest: str) -> None:
-        """Take in how a dump fared. STRANGE lines have no timestamp, all others have one."""
+        """Take in a dump's result. STRANGE lines have no timestamp, all others have one."""
         if program == "taper":
             self._take_taped(kind, rest)
             return

@@ -6,9 +6,9 @@ _FIRST_YEAR, _LAST_YEAR = 1971, 9998  # so that no zone leads out of the calenda
 
 
 def is_stamp(text: str) -> bool:
-    """Return whether `text` is such a name: 14 digits, of a time that there is.
+    """Return whether `text` is such a name: 14 digits, of a time that exists.
 
-    Old configurations name runs by their day alone (`usetimestamps no`); that is none.
+    Old configurations name runs by their day alone (`usetimestamps no`); those do not count.
     """
     if len(text) != 14 or not (text.isascii() and text.isdigit()):
         return False

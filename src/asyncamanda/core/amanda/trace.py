@@ -1,8 +1,8 @@
 """A run's trace: what was begun, and when the run really started.
 
 The trace, amdump.TIMESTAMP, is what a run's programs print. Its first lines are the run's own;
-further down stand words of clients as well, so what is found there is a claim. Source:
-amdump.pl, amflush.pl, and chunker_cmd() and dumper_cmd() in driverio.c of Amanda 3.5.1.
+further down there is text of clients as well, so what is found there is a claim. Source: amdump.pl,
+amflush.pl, and chunker_cmd() and dumper_cmd() in driverio.c of Amanda 3.5.1.
 """
 
 import re
@@ -12,7 +12,7 @@ from asyncamanda.core.amanda.quoting import unquote
 
 Key = tuple[str, str]  # host, disk
 
-LONGEST_LINE = 65_536  # characters: what is longer tells nothing
+LONGEST_LINE = 65_536  # characters: longer lines are ignored
 _HEAD_LINES = 12  # in which the run says when it started
 
 _SKIP = r'(?:"(?:\\.|[^"\\])*+"|\\.|[^ "\\])++'  # one word, which may be quoted

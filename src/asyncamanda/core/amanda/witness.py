@@ -1,11 +1,11 @@
-"""What becomes of a log's claims: a dump counts as far as something shows it that no client writes.
+"""Which of a log's claims count: those that something shows which no client can write.
 
-Amanda copies words of clients into a run's log (runlog.py), so that a line of it proves nothing.
+Amanda copies text of clients into a run's log (runlog.py), so that a line of it proves nothing.
 Witnesses are a holding file under its final name with its own header, a part's own header on a
 volume, and curinfo, which the driver writes. A claim without one is CLAIMED, and no backup.
 
-Failures are claims as well. One about a host that the run was not for is none of its business, and
-no failure takes back what a holding file shows.
+Failures are claims as well. One about a host that the run was not for does not count, and no
+failure takes back what a holding file shows.
 """
 
 from collections.abc import Collection, Mapping
@@ -57,7 +57,7 @@ def weigh(
     `known` are the verdicts that there are on these dumps already, each by a witness.
     """
     if log.timestamp is None or log.timestamp not in {"", facts.timestamp}:
-        return ()  # a run that says it is another one
+        return ()  # a run that claims to be another one
     claims = [
         replace(claim, timestamp=facts.timestamp) if claim.timestamp == log.timestamp else claim
         for claim in log.verdicts
@@ -78,7 +78,7 @@ def _weigh_own(
 ) -> DleVerdict:
     """Return what counts of a claim on a dump that the run itself made."""
     claim = replace(claim, dumped_at=facts.begun_at)
-    if log.is_doubtful and not claim.state.is_confirmed:  # its words may be anybody's
+    if log.is_doubtful and not claim.state.is_confirmed:  # its lines may be anybody's
         claim = replace(claim, state=DumpState.FAILED, reason=UNREADABLE, has_begun=True)
     dump = claim.host, claim.disk, claim.timestamp
     if levels := evidence.held.get(dump):

@@ -1,4 +1,4 @@
-"""What there is, what is wanted, and whether the one stands in the way of the other."""
+"""What there is, what is wanted, and whether that prevents a backup."""
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase

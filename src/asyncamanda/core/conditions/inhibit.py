@@ -1,4 +1,4 @@
-"""What to ask logind for, so that a machine stays awake.
+"""What is asked of logind to keep a machine awake.
 
 An account without a session at the seat, as a timer's, may do so only by a rule of polkit's for
 these actions (systemd's org.freedesktop.login1.policy: `allow_any` is no).

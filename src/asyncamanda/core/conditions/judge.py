@@ -1,7 +1,7 @@
 """Is this a good moment for a backup? Values in; Go, or Deferred with its reasons, out.
 
-The longer the last confirmed backup is ago, the less may hold the next one back: the conditions
-give in one after another.
+The longer the last confirmed backup is ago, the less may prevent the next one: the conditions are
+ignored one after another.
 """
 
 from collections.abc import Iterable, Iterator
@@ -27,14 +27,12 @@ from asyncamanda.core.conditions.windows import (
 )
 
 MAINS_ONLY = 101.0  # a charge that no battery has
-CRITICAL = (
-    5.0  # per cent; UPower's PercentageCritical, soon after which it sends a machine to sleep
-)
+CRITICAL = 5.0  # percent; UPower's PercentageCritical, soon after which it sends a machine to sleep
 FUTURE_AFTER = timedelta(minutes=5)
 
 
 class Condition(Enum):
-    """What can hold a backup back, in the order in which they give in."""
+    """What can prevent a backup, in the order in which they are ignored."""
 
     LOAD = "max_load"
     WINDOWS = "windows"
@@ -44,7 +42,7 @@ class Condition(Enum):
 
 
 class Pause(Enum):
-    """What becomes of a run when the moment is no longer good."""
+    """What happens to a run when the moment is no longer good."""
 
     FINISH = "finish"
     STOP = "stop"
@@ -54,9 +52,9 @@ class Pause(Enum):
 class Conditions:
     """What a good moment is.
 
-    `battery_from` is the charge, in per cent, from which a backup may run on battery: None is
-    any, MAINS_ONLY is none. One of `networks` has to be up, and none of `not_networks` may be;
-    patterns of a name, an SSID or a kind. `relax_after` None: no condition ever gives in.
+    `battery_from` is the charge, in percent, from which a backup may run on battery: None is any,
+    MAINS_ONLY is none. One of `networks` has to be up, and none of `not_networks` may be; patterns
+    of a name, an SSID or a kind. `relax_after` None: no condition is ever ignored.
     """
 
     battery_from: float | None = 30.0
@@ -95,7 +93,7 @@ class Go:
 class Deferred:
     """Not now. By time alone it is not over before `until`: None if time alone never ends it.
 
-    `is_by_clock`: time windows are all that holds it back.
+    `is_by_clock`: only time windows prevent it.
     """
 
     reasons: tuple[ConditionFinding, ...]
@@ -112,7 +110,7 @@ Moment = Go | Deferred
 
 
 def relaxes_at(condition: Condition, conditions: Conditions, since: datetime) -> datetime | None:
-    """Return when the condition gives in, if nothing is confirmed after `since`; None: never.
+    """Return when the condition is ignored, if nothing is confirmed after `since`; None: never.
 
     The first does so after `relax_after`, the last after twice that.
     """
@@ -133,7 +131,7 @@ def decide_moment(
     """Return whether to start now. `since` is when the last confirmed backup was made.
 
     Where there was none, it is when the first attempt was. A `since` in the future shows that the
-    clock is wrong: what may give in is ignored.
+    clock is wrong: what may be ignored is ignored.
     """
     findings = survey_conditions(surroundings, conditions, since, now, zone)
     opening = next_opening(conditions.windows, now, zone)
@@ -143,7 +141,7 @@ def decide_moment(
 def decide_pause(
     surroundings: Surroundings, conditions: Conditions, since: datetime, now: datetime
 ) -> Deferred | None:
-    """Return why a run should not go on: power or network; None if nothing is in its way."""
+    """Return why a run should not go on: power or network; None if it may go on."""
     lasting = (Condition.BATTERY, Condition.NETWORKS, Condition.METERED)
     findings = _survey_surroundings(surroundings, conditions, since, now)
     moment = _judge((each for each in findings if each.condition in lasting), None)
@@ -157,7 +155,7 @@ def survey_conditions(
     now: datetime,
     zone: tzinfo | None,
 ) -> tuple[ConditionFinding, ...]:
-    """Return what each condition that is set finds, in the order in which they give in."""
+    """Return what each condition that is set finds, in the order in which they are ignored."""
     findings = _survey_surroundings(surroundings, conditions, since, now)
     if conditions.windows:
         wanted = " or ".join(map(format_window, conditions.windows))

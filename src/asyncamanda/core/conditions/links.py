@@ -16,14 +16,14 @@ _KINDS = {
     "wwan": LinkKind.WWAN,
 }
 _INSIDE = frozenset({"bridge", "macvlan", "vrf", "vxlan"})
-# the kernel says of neither that it is one; what is renamed, as in a container, is its network
+# the kernel does not mark either as one; a renamed one, as in a container, is its network
 _INSIDE_NAMES = ("docker", "dummy", "ifb", "lxc", "veth", "vnet")
 
 
 def parse_link(
     name: str, attributes: Mapping[str, str], entries: Collection[str]
 ) -> Network | None:
-    """Return the network that a folder of /sys/class/net stands for; None if it is none.
+    """Return the network that a folder of /sys/class/net stands for; None if it is not one.
 
     `attributes` are the contents of those files that could be read, `entries` all its names.
     """

@@ -9,7 +9,7 @@ from asyncamanda.core.conditions.surroundings import LinkKind, Network
 _KINDS = {
     "802-11-wireless": LinkKind.WIFI,
     "802-3-ethernet": LinkKind.ETHERNET,
-    "bluetooth": LinkKind.WWAN,  # a telephone's line, shared
+    "bluetooth": LinkKind.WWAN,  # a telephone's connection, shared
     "cdma": LinkKind.WWAN,
     "gsm": LinkKind.WWAN,
     "tun": LinkKind.VPN,
@@ -60,7 +60,7 @@ def parse_reach(properties: Mapping[str, object]) -> Connectivity:
 
 
 def parse_metered(properties: Mapping[str, object]) -> bool | None:
-    """Return whether the traffic is paid for, guesses included; None if nobody knows."""
+    """Return whether the traffic is paid for, guesses included; None if that is not known."""
     value = properties.get("Metered")
     return _METERED.get(value) if isinstance(value, int) and value is not True else None
 
@@ -104,5 +104,5 @@ def parse_ssid(properties: Mapping[str, object]) -> str | None:
 
 
 def is_unmanaged(properties: Mapping[str, object]) -> bool:
-    """Return whether NetworkManager says of a device that it is none of its own."""
+    """Return whether NetworkManager says that it does not manage a device."""
     return properties.get("Managed") is False

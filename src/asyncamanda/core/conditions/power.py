@@ -20,7 +20,7 @@ _FULL_MEASURES = ("energy_full", "charge_full")
 
 @dataclass(frozen=True, slots=True)
 class Power:
-    """Whether the machine is on battery, and the charge in per cent of all batteries together."""
+    """Whether the machine is on battery, and the charge in percent of all batteries together."""
 
     is_on_battery: bool | None = None
     battery: float | None = None
@@ -33,7 +33,7 @@ def parse_on_battery(properties: Mapping[str, object]) -> bool | None:
 
 
 def parse_display_device(properties: Mapping[str, object]) -> float | None:
-    """Return the charge that UPower would show, in per cent; None if there is no battery."""
+    """Return the charge that UPower would show, in percent; None if there is no battery."""
     level = properties.get("Percentage")
     if properties.get("IsPresent") is not True or isinstance(level, bool):
         return None

@@ -1,4 +1,4 @@
-"""What a machine finds itself in, as far as that can be known: None stands for unknown."""
+"""A machine's surroundings, as far as they can be known: None stands for unknown."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -27,8 +27,8 @@ class Network:
 class Surroundings:
     """Power, networks and load in one moment.
 
-    `battery` is the charge in per cent, of all batteries together; `networks` are those that are
-    up, without loopback and the host's own bridges; `load` is the load average of one minute.
+    `battery` is the charge in percent, of all batteries together; `networks` are those that are up,
+    without loopback and the host's own bridges; `load` is the load average of one minute.
     """
 
     is_on_battery: bool | None = None

@@ -34,10 +34,10 @@ class BatchPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What goes on: who is there, whose host is in a run, and what stands in the way.
+    """What goes on: who is connected, whose host is in a run, and what has to wait.
 
-    `submitted_at` has everybody who waits, present or not. `suspects` are clients on whose account
-    a run with others in it came to nothing: no other is in a run with one of them.
+    `submitted_at` has everybody who waits, present or not. `suspects` are clients that made a run
+    with others in it fail: no other is in a run with one of them.
     """
 
     submitted_at: Mapping[str, datetime]
@@ -107,7 +107,7 @@ def ready_clients(scene: Scene) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Unserved:
-    """A client of a run that came to nothing: is it there, was it the cause, and how often before.
+    """A client of an unsuccessful run: is it connected, was it the cause, and how often before.
 
     `times` counts the runs that it was put back into the queue from.
     """
@@ -119,13 +119,13 @@ class Unserved:
 
 
 def find_suspects(unserved: Collection[Unserved]) -> set[str]:
-    """Return on whose account a run came to nothing: who stuck it, else who has left it."""
+    """Return who made a run fail: who blocked it, else who has left it."""
     blamed = {one.client for one in unserved if one.is_blamed}
     return blamed or {one.client for one in unserved if not one.is_present}
 
 
 def choose_again(unserved: Collection[Unserved]) -> tuple[str, ...]:
-    """Return who goes back into the queue: who is there and was not the cause, for a few times.
+    """Return who goes back into the queue: who is connected and was not the cause, a few times.
 
     Only once where nobody was the cause: then it may be anybody, or the server.
     """

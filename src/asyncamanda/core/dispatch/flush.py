@@ -1,8 +1,8 @@
 """When what the holding disk holds is brought to a volume.
 
-A flush runs when nothing else does. Under steady load there is no such moment, so a flush
-that has waited long enough holds the next runs back, for a while: a dump that takes all day
-must not keep everybody waiting for it.
+A flush runs when nothing else does. Under steady load there is no such moment, so a flush that has
+waited long enough delays the next runs, for a while: a dump that takes all day must not keep
+everybody waiting for it.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from enum import Enum
 
 
 class FlushKind(Enum):
-    """What makes a flush due."""
+    """The reasons for which a flush is due."""
 
     THRESHOLD = "threshold"  # the holding disk is full enough
     DAILY = "daily"  # a time of day
@@ -20,7 +20,7 @@ class FlushKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class FlushPolicy:
-    """When a flush is due, how long it waits for a gap, and for how long it holds runs back.
+    """When a flush is due, how long it waits for a gap, and for how long it delays runs.
 
     `threshold` is a part of the holding disk; `at` is local time; after one that failed the
     next is not tried before `retry_after`.
@@ -104,10 +104,10 @@ def decide_flush(
 ) -> FlushStep:
     """Return what to do about a flush that is due since `history.due_since` (None: none is).
 
-    `is_idle`: nothing runs. `is_wanted`: somebody waits for a run. A flush takes the first gap
-    in which nobody waits. Once it has been patient, new runs are held back for `hold_back`; if
-    what runs has not ended by then they are let through again, and the patience begins anew. One
-    that somebody asked for by hand begins with holding back.
+    `is_idle`: nothing runs. `is_wanted`: somebody waits for a run. A flush takes the first gap in
+    which nobody waits. Once it has been patient, new runs are delayed for `hold_back`; if what runs
+    has not ended by then they may start again, and the patience begins again. One that somebody
+    asked for by hand begins with delaying them.
     """
     if history.due_since is None:
         return FlushStep.NOTHING

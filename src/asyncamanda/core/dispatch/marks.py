@@ -1,8 +1,8 @@
-"""How much has moved within a bound, as it is remembered from one look to the next.
+"""How much has moved within a bound, as it is remembered from one check to the next.
 
 What is remembered are marks, an eighth of the bound apart, back to the first that is as old as the
 bound. So silence is seen an eighth too late at the most, however the bytes before it were spread; a
-single mark that is set anew with every `least` bytes would let it last for almost two bounds.
+single mark that is set again with every `least` bytes would let it last for almost two bounds.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ Moved = Mapping[int, int]  # bytes, of each of several
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How much each had moved at a look."""
+    """How much each had moved at one check."""
 
     at: timedelta
     moved: Moved
@@ -25,7 +25,7 @@ class Mark:
 def set_mark(
     marks: tuple[Mark, ...], moved: Moved, bound: timedelta, now: timedelta
 ) -> tuple[Mark, ...]:
-    """Return the marks after a look at `now`: the newest that is a `bound` old, and those since."""
+    """Return the marks after a check `now`: the newest that is a `bound` old, and those since."""
     while len(marks) > 1 and now - marks[1].at >= bound:
         marks = marks[1:]
     if marks and now - marks[-1].at < bound / IN_A_BOUND:

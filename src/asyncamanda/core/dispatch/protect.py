@@ -21,10 +21,10 @@ BASELESS = (
 def decide_protection(verdict: DleVerdict, *, has_full: bool = True) -> Protection | None:
     """Return what a dump that ended like this asks for; None where the snapshot is true.
 
-    A level that nobody knows counts as 0: a full dump builds on nothing. `has_full`: the server
-    has a full dump of just that disk. Without one an incremental holds nothing that could be
-    restored: Amanda takes disks whose names it writes alike for one (amanda-facts), so a disk
-    that was renamed inherits the levels of the old one.
+    A level that nobody knows counts as 0: a full dump builds on nothing. `has_full`: the server has
+    a full dump of just that disk. Without one an incremental holds nothing that could be restored:
+    Amanda mixes up disks whose names it writes alike (amanda-facts), so a disk that was renamed
+    inherits the levels of the old one.
     """
     level = verdict.level or 0
     if verdict.state.is_confirmed and level and not has_full:
@@ -38,7 +38,7 @@ def decide_protection(verdict: DleVerdict, *, has_full: bool = True) -> Protecti
 
 
 def disown_baseless(verdict: DleVerdict, *, has_full: bool) -> DleVerdict:
-    """Return what a client is told of its dump: an incremental without a full is no backup."""
+    """Return what a client is told about its dump: an incremental without a full is no backup."""
     if has_full or not verdict.state.is_confirmed or not verdict.level:
         return verdict
     return replace(verdict, state=DumpState.FAILED, reason=BASELESS)
@@ -49,10 +49,10 @@ def next_protection(
 ) -> Protection | None:
     """Return what a DLE needs after `verdict`, its newest, where it needed `known` before.
 
-    A dump that the server has, at the level of the false snapshot or below it, has made that
-    snapshot anew, and nothing is needed any more. One above it was built on the false snapshot
-    (Amanda was not told in time), and only a full dump helps. A further failure adds to what
-    is needed, and Amanda is told anew, which does no harm.
+    A dump that the server has, at the level of the false snapshot or below it, has replaced that
+    snapshot, and nothing is needed any more. One above it was built on the false snapshot (Amanda
+    was not told in time), and only a full dump helps. A further failure adds to what is needed, and
+    Amanda is told again, which does no harm.
     """
     wanted = decide_protection(verdict, has_full=has_full)
     if known is None:

@@ -1,4 +1,4 @@
-"""How often a client may ask: some times at once, and then no oftener than so."""
+"""How often a client may ask: a few times at once, and then at a fixed rate."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,12 +28,12 @@ def fill(allowance: Allowance, now: datetime) -> Bucket:
 def take(bucket: Bucket, allowance: Allowance, now: datetime) -> tuple[Bucket, timedelta | None]:
     """Return what is left, and None if it may ask now, else how long until it may.
 
-    To ask too early costs nothing. A clock that was set back brings nothing, and takes
-    nothing away: the wait counts from its new time.
+    To ask too early costs nothing. A clock that was set back changes nothing: the wait counts from
+    its new time.
     """
     passed = max(now - bucket.at, timedelta(0))
     tokens = min(bucket.tokens + passed / allowance.per, float(allowance.burst))
     if tokens >= 1:
         return Bucket(tokens - 1, now), None
-    # rounded up, so that who waits that long is not sent away again
+    # rounded up, so that a client that waits that long is not refused again
     return Bucket(tokens, now), (1 - tokens) * allowance.per + timedelta.resolution

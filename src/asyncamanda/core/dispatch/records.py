@@ -9,7 +9,7 @@ from asyncamanda.core.model import DleVerdict, DumpState
 
 
 class RequestState(Enum):
-    """What has become of a request."""
+    """The state of a request."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -24,7 +24,7 @@ class RequestState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RequestRow:
-    """One client's wish for a backup.
+    """One client's request for a backup.
 
     `run_id` is the run that serves it, None before there is one. `outcome` says how it ended,
     in words; empty while it is open. `machine` is the lineage (tickets.py) of who asked, None
@@ -55,10 +55,10 @@ class RunRow:
     """One run of Amanda.
 
     `timestamp` is Amanda's name for it, 14 digits in the server's local time; None until it is
-    known. `hosts` are those it was started for; for OTHER those its log names. `pid` on the
-    boot `boot_id` is the run's process, which began `pid_started` ticks after that. `exit_status`
-    is None while it goes on, and where nobody was there to see it. `labels` are the volumes it
-    wrote. `report` is the file that tells of it. `remark` says in words what else is to be known.
+    known. `hosts` are those it was started for; for OTHER those its log names. `pid` on the boot
+    `boot_id` is the run's process, which began `pid_started` ticks after that. `exit_status` is
+    None while it goes on, and where nobody saw it. `labels` are the volumes it wrote. `report` is
+    the file that reports it. `remark` is any further remark.
     """
 
     id: int
@@ -80,7 +80,7 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class RunEnd:
-    """How a run ended: what the ledger is told of it.
+    """How a run ended, as the ledger records it.
 
     `verdicts` are all that its log has, those of older dumps that it only brought to a volume
     included.
@@ -108,7 +108,7 @@ class LogFile:
 
 
 class ProtectionKind(Enum):
-    """What `amadmin` is to be told of a DLE, by the name of its subcommand."""
+    """What `amadmin` is to be told about a DLE, by the name of its subcommand."""
 
     FORCE = "force"
     FORCE_NO_BUMP = "force-no-bump"
@@ -135,12 +135,11 @@ _RANKS = {DumpState.HELD: 1, DumpState.STORED: 2}  # the others: 0
 
 
 def join_verdicts(known: DleVerdict, word: DleVerdict, *, is_own: bool) -> DleVerdict:
-    """Return what is known of one dump after a further word on it.
+    """Return what is known of one dump after a further verdict on it.
 
-    A dump on a volume stays there, and one in the holding disk is not lost because another
-    run says nothing better of it. `is_own` says that the word is that of the run that made
-    the dump: it may take back what was noted while that run went on. What one word leaves
-    open, the other fills in.
+    A dump on a volume stays there, and one in the holding disk is not lost because another run
+    reports less. `is_own` says that the verdict is from the run that made the dump: it may take
+    back what was noted while that run went on. What one verdict leaves open, the other fills in.
     """
     rises = _RANKS.get(word.state, 0) > _RANKS.get(known.state, 0)
     counts = rises or (is_own and known.state is not DumpState.STORED)

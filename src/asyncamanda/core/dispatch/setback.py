@@ -1,4 +1,4 @@
-"""What failed and has to be done all the same: again, later each time, and told of once."""
+"""What failed and has to be done anyway: tried later each time, and reported once."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,11 +16,11 @@ class Setback:
     until: datetime
 
     def is_on(self, now: datetime) -> bool:
-        """Return whether it is still to be waited. A clock that was set back is not waited for."""
+        """Return whether to wait still. A clock that was set back is not waited for."""
         return self.until - LONGEST <= now < self.until
 
     def is_recent(self, now: datetime) -> bool:
-        """Return whether it still tells how things are: it is on, or was until a moment ago."""
+        """Return whether it still describes the present: it is on, or was until a moment ago."""
         return self.until - LONGEST <= now < self.until + LONGEST
 
 

@@ -1,13 +1,13 @@
 """When a run of Amanda's counts as stuck, and what is done about it then.
 
-Amanda has no patience of its own with what stands still: a dumper that dies leaves its chunker,
-and so the driver, waiting for ever (tests/e2e/test_watchdog.py kills one); a client's program that
-hangs holds the run as long as its connection stands. What is done, one step after the other: the
-stuck client's streams are cut, which Amanda takes for the dump's failure; the dump's chunker is
-ended; the whole run is killed. Each has time to work before the next.
+Amanda has no patience of its own with what is stuck: a dumper that dies leaves its chunker, and so
+the driver, waiting forever (tests/e2e/test_watchdog.py kills one); a client's program that hangs
+holds the run as long as its connection stands. What is done, one step after the other: the stuck
+client's streams are cut, which Amanda considers the dump's failure; the dump's chunker is ended;
+the whole run is killed. Each has time to work before the next.
 
-Time here is what has passed while somebody looked (shift_time()), so that neither a clock that is
-set nor a machine that sleeps ends anything.
+Time here is what has passed while the dispatcher ran (shift_time()), so that neither a clock that
+is set nor a machine that sleeps ends anything.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from enum import IntEnum
 from asyncamanda.core.dispatch.marks import Mark, Moved, has_moved, is_still, set_mark
 from asyncamanda.core.values.interval import format_interval
 
-LONGEST_PAUSE = timedelta(seconds=5)  # between two looks: more is sleep, or a step of the clock
+LONGEST_PAUSE = timedelta(seconds=5)  # between two checks: more is sleep, or a step of the clock
 ZERO = timedelta(0)
 
 
@@ -57,11 +57,11 @@ class DumpSight:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What is to be seen of a run.
+    """What can be seen of a run.
 
     `lines` is the size of its log and trace in bytes, `moved` the bytes that each of its processes
     has read and written, by process id; `dumps` are those that go on, by the process ids of their
-    chunkers, or of Amanda's ssh where there is none. `called` are the clients with whom it has a
+    chunkers, or of Amanda's ssh where there is none. `called` are the clients to which it has a
     connection. `is_bereft`: it had dumpers, and all have died.
     """
 
@@ -83,7 +83,7 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class EndPart:
-    """End a dump's chunker (or its ssh), so that the driver takes the dump for failed."""
+    """End a dump's chunker (or its ssh), so that the driver considers the dump failed."""
 
     pid: int
     host: str
@@ -91,7 +91,7 @@ class EndPart:
 
 @dataclass(frozen=True, slots=True)
 class KillRun:
-    """Kill all of the run. `blamed` are the clients that stuck it, by their silence."""
+    """Kill all of the run. `blamed` are the clients whose silence blocked it."""
 
     reason: str
     blamed: tuple[str, ...]
@@ -129,7 +129,7 @@ class _Watched:
 
 @dataclass(frozen=True, slots=True)
 class WatchState:
-    """What is remembered of a run from one look to the next: the last, and what moved before."""
+    """What is remembered of a run from one check to the next: the last, and what moved before."""
 
     seen: Sight | None = None
     marks: tuple[Mark, ...] = ()
@@ -140,14 +140,14 @@ class WatchState:
 
 
 def shift_time(before: timedelta, passed: timedelta) -> timedelta:
-    """Return the time of a look, `passed` by the wall clock after one at `before`."""
+    """Return the time of a check, `passed` by the wall clock after one at `before`."""
     return before + min(max(passed, ZERO), LONGEST_PAUSE)
 
 
 def watch_run(
     watch: WatchState, sight: Sight, policy: WatchPolicy, now: timedelta
 ) -> tuple[WatchState, tuple[Act, ...]]:
-    """Return what to remember after a look at `now`, and what is to be done, in that order."""
+    """Return what to remember after a check at `now`, and what is to be done, in that order."""
     acts: list[Act] = []
     dumps = {}
     for pid, dump in sight.dumps.items():
@@ -163,7 +163,7 @@ def watch_run(
 
 
 def _join(kills: list[KillRun]) -> KillRun:
-    """Return one of several: the first one's reason, and everybody who is to blame."""
+    """Return one of several: the first one's reason, and everybody who caused it."""
     blamed = dict.fromkeys(host for kill in kills for host in kill.blamed)
     return replace(kills[0], blamed=tuple(blamed))
 
@@ -213,7 +213,7 @@ def _tell_lack(dump: DumpSight) -> str:
 
 
 def _raise(alarm: _Alarm, trouble: _Alarm | None, policy: WatchPolicy, now: timedelta) -> _Alarm:
-    """Return an alarm one step further, if its time has come. What was begun is gone on with."""
+    """Return an alarm one step further, if its time has come. What was begun is continued."""
     if alarm.step is _Step.NONE:
         return trouble or alarm
     if now - alarm.at < policy.step:
@@ -233,7 +233,7 @@ def _act_on_dump(alarm: _Alarm, pid: int, dump: DumpSight) -> Act:
 
 
 def _see_run(watch: WatchState, sight: Sight, policy: WatchPolicy, now: timedelta) -> WatchState:
-    """Return a run as it is remembered, without an alarm if anything came of it since that."""
+    """Return a run as it is remembered, without an alarm if it made progress since."""
     if watch.seen is None or _has_stirred(watch.seen, sight):
         watch = replace(watch, marks=(), alarm=_Alarm(), blamed=())
     alarm = _calm(watch.alarm, sight.moved, policy)
@@ -257,7 +257,7 @@ def _has_stirred(seen: Sight, sight: Sight) -> bool:
 def _act_on_run(
     watch: WatchState, sight: Sight, policy: WatchPolicy, now: timedelta
 ) -> tuple[WatchState, tuple[Act, ...]]:
-    """Return what to remember and to do of a run of which nothing comes. Of its dumps see above."""
+    """Return what to remember and to do about a run without progress. For its dumps see above."""
     alarm = watch.alarm
     if watch.bereft_since is not None and now - watch.bereft_since >= policy.step:
         if alarm.step is _Step.KILLED and now - alarm.at < policy.step:

@@ -1,4 +1,4 @@
-"""What the doctor makes of Amanda's programs on a client, and of the user that they run as."""
+"""How the doctor judges Amanda's programs on a client, and of the user that they run as."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _MUST_BE = "must be run as user"
 class Trial:
     """How a start of amandad with no input ended: its status, and what it printed first.
 
-    `error` is the system's word where it could not be started, or did not end.
+    `error` is the system's error where it could not be started, or did not end.
     """
 
     status: int | None
@@ -122,7 +122,7 @@ def _find_program_fault(seen: Seen, user: str) -> str:
 
 
 def judge_conf(fault: str, amandates: str, *, is_there: bool) -> Check:
-    """Return whether Amanda understands its own configuration of a client, by its own word.
+    """Return whether Amanda understands its own configuration of a client, by its own account.
 
     `is_there`: it could be asked at all.
     """

@@ -1,4 +1,4 @@
-"""What the doctor makes of the files in which Amanda, and asyncamanda, keep what they know."""
+"""How the doctor judges the files in which Amanda, and asyncamanda, keep what they know."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,9 +31,9 @@ def judge_amandates_file(seen: Seen, user: str) -> Check | None:
 def judge_amandates(
     path: str, configured: str, content: Content, now: datetime, *, is_by_command: bool
 ) -> Check:
-    """Return whether amandates makes sense, and is the file that client.toml names.
+    """Return whether amandates is valid, and is the file that client.toml names.
 
-    In direct mode it is the witness of each backup; by the gate a mere hint.
+    By command it is the witness of each backup; by gate a mere hint.
     """
     if content.error:
         found, mend = f"{path}: {content.error}", f"fuser -v {quoted(path)} names who uses it"

@@ -1,4 +1,4 @@
-"""A check of a doctor's, in what order checks stand, and what all of them come to."""
+"""A doctor's check, the order of checks, and the exit code that follows from all of them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class Health(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check: what was found, and if that is not well why it matters and what mends it.
+    """One check: what was found, and if that is not well why it matters and what fixes it.
 
     `exit` is what the program ends with if this one is bad, and none is worse.
     """
@@ -62,13 +62,13 @@ class Check:
     found: str
     why: str = ""
     mend: str = ""
-    troubles: tuple[Trouble, ...] = ()  # each with a why and a mend of its own
-    is_partial: bool = False  # only a part of it is bad, and the rest can be looked at further
+    troubles: tuple[Trouble, ...] = ()  # each with a why and a fix of its own
+    is_partial: bool = False  # only a part of it is bad, and the rest can be checked further
     exit: Exit = Exit.CONFIGURATION
 
     @property
     def is_hindrance(self) -> bool:
-        """Whether what needs this one is not to be looked at."""
+        """Whether the checks that need this one are skipped."""
         return self.health in {Health.BAD, Health.ABSENT} and not self.is_partial
 
 
@@ -85,7 +85,7 @@ def not_needed(name: str, why: str) -> Check:
 def find_cause(
     needs: Sequence[str], done: Mapping[str, Check], causes: Mapping[str, str]
 ) -> str | None:
-    """Return what is to be mended before what `needs` these can be made; None if nothing is.
+    """Return what is to be fixed before what `needs` these can be made; None if nothing is.
 
     `causes` has that of each check that was skipped so far.
     """
@@ -105,7 +105,7 @@ def skip(name: str, cause: str, done: Mapping[str, Check]) -> Check:
 
 
 def conclude(checks: Iterable[Check]) -> Exit:
-    """Return what all `checks` come to, by SEVERITY; warnings are well enough."""
+    """Return the exit code for all `checks`, by SEVERITY; warnings are no failure."""
     codes = {check.exit for check in checks if check.health is Health.BAD}
     codes |= {Exit.LATER for check in checks if check.health is Health.ABSENT}
     ranked = [code for code in SEVERITY if code in codes]

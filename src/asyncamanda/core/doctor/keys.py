@@ -1,4 +1,4 @@
-"""What the doctor makes of ssh's side: its configuration, the key, and the server's host key."""
+"""How the doctor judges ssh's side: its configuration, the key, and the server's host key."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _UNPINNED = ("none", "/dev/null")
 
 @dataclass(frozen=True, slots=True)
 class SshWay:
-    """Where ssh goes for the server, by its own word (`ssh -G`), and what it uses on the way.
+    """Where ssh goes for the server, by its own account (`ssh -G`), and what it uses on the way.
 
     `known_as` is the server's name in known_hosts. `has_command`: a KnownHostsCommand is asked.
     """

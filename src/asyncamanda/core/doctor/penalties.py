@@ -1,4 +1,4 @@
-"""Whether the server's sshd shuts addresses out, which one office behind a router is: one address.
+"""Whether the server's sshd shuts addresses out; an office behind a router is one address.
 
 By what `sshd -G` prints (OpenSSH 9.3 on; PerSourcePenalties since 9.8, sshd_config(5)): a key in
 small letters and its value, a line each.
@@ -10,7 +10,7 @@ _ON, _SPARED = "persourcepenalties", "persourcepenaltyexemptlist"
 
 
 def judge_penalties(printed: str, *, is_there: bool) -> Check | None:
-    """Return what is to be said of sshd's penalties; None where it has none.
+    """Return the check of sshd's penalties; None where it has none.
 
     `is_there`: the client is connected, so that its address is not shut out.
     """

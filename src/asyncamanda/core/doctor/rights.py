@@ -1,4 +1,4 @@
-"""What a look at a path tells, and whether the Amanda user can do with it what is needed."""
+"""What is found at a path, and whether the Amanda user can do with it what is needed."""
 
 import shlex
 from dataclasses import dataclass
@@ -24,8 +24,8 @@ class PathKind(Enum):
 class Seen:
     """A path as the Amanda user sees it, links followed: what it is, whose, and what it may do.
 
-    `mode` has the twelve bits of chmod. `error` is the system's word where it could not be looked
-    at; `is_nosuid` and `is_noexec` are its file system's.
+    `mode` has the twelve bits of chmod. `error` is the system's error where it could not be
+    examined; `is_nosuid` and `is_noexec` are its file system's.
     """
 
     path: str

@@ -1,4 +1,4 @@
-"""What the doctor makes of the server: reached, let in, and what its gate says of this client."""
+"""How the doctor judges the server: is it reached, does it accept this client, what does it say."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -14,13 +14,13 @@ NAMED = 5
 
 
 def judge_error(name: str, error: AsyncamandaError, why: str) -> Check:
-    """Return the check that `error` comes to: away for what passes, else bad."""
+    """Return the check for `error`: away for what passes, else bad."""
     health = Health.ABSENT if isinstance(error, LaterError) else Health.BAD
     return Check(name, health, error.message, why, error.hint, exit=error.exit)
 
 
 def judge_welcome(welcome: Welcome) -> Check:
-    """Return as whom the gate knows this client, and what it speaks."""
+    """Return under which name the gate knows this client, and its protocol."""
     who = f"as {welcome.client}, for {welcome.amanda_config}"
     return well("gate", f"{who}; protocol {welcome.protocol}, {welcome.software}")
 
@@ -64,7 +64,7 @@ def _list(names: Sequence[str]) -> str:
 
 
 def judge_clock(ahead: timedelta) -> Check:
-    """Return whether the server's clock, `ahead` by that, and this machine's are alike."""
+    """Return whether the server's clock, `ahead` by that, and this machine's agree."""
     if abs(ahead) <= SKEW_BORNE:
         return well("clock", "agrees with the server's to the minute")
     way = "ahead of" if ahead > timedelta(0) else "behind"

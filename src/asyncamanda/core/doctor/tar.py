@@ -1,7 +1,7 @@
-"""What the doctor makes of GNU tar, and of amanda-security.conf, by which Amanda starts it as root.
+"""How the doctor judges GNU tar, and amanda-security.conf, by which Amanda starts it as root.
 
-How Amanda reads that file was seen with 3.5.1 and 3.5.4, which do alike (test_amanda_facts.py): a
-line counts as it stands, blanks included, but for the case of what is before the `=`. What has no
+How Amanda reads that file was seen with 3.5.1 and 3.5.4, which behave alike (test_amanda_facts.py):
+a line counts as it stands, blanks included, but for the case of what is before the `=`. What has no
 line may start the path that Amanda was built with, if that has no link in it: so an empty file
 stops every dump on Debian 12, built with /bin/tar, and none on Debian 13, built with /usr/bin/tar.
 """
@@ -34,7 +34,7 @@ class Security:
 
 @dataclass(frozen=True, slots=True)
 class Tar:
-    """What is known of GNU tar: where Amanda looks for it, where that leads, its first word."""
+    """What is known of GNU tar: where Amanda looks for it, where that leads, its version line."""
 
     seen: Seen
     real_path: str
@@ -65,7 +65,7 @@ def _judge_program(tar: Tar) -> Check | None:
 
 
 def _judge_trust(security: Security) -> Check | None:
-    """Return why Amanda does not believe amanda-security.conf, None if it does."""
+    """Return why Amanda does not trust amanda-security.conf, None if it does."""
     seen = security.seen
     if seen.kind is not PathKind.FILE:
         found = f"{seen.path}: {seen.error or seen.kind.value}"

@@ -1,4 +1,4 @@
-"""What the doctor makes of what goes on by itself: the schedule, the memory, the last backup."""
+"""How the doctor judges what goes on by itself: the schedule, the memory, the last backup."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ _SCHEDULE = "asyncamanda schedule install"
 class Timer:
     """What starts the agent, by asyncamanda's own record.
 
-    `is_active` is None where that cannot be told; `differs` are files that were changed by hand,
+    `is_active` is None where that is not known; `differs` are files that were changed by hand,
     `missing` those without which nothing starts it, and that are gone.
     """
 

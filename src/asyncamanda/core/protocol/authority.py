@@ -5,8 +5,8 @@ is, and what the client asked for comes beside it as SSH_ORIGINAL_COMMAND (sshd(
 "AUTHORIZED_KEYS FILE FORMAT"). That is compared whole with what is allowed, a token's digits
 aside: nothing takes it apart, so nothing can be hidden in it.
 
-Every connected client has a gate process that imports this. So it imports nothing: a
-dataclass or an Enum would load a dozen modules and more that a bare interpreter is without.
+Every connected client has a gate process that imports this. So it imports nothing: a dataclass or
+an Enum would load a dozen or more modules that a bare interpreter does not have.
 """
 
 ALLOWED = "asyncamanda gate"
@@ -62,7 +62,7 @@ Verb.TALK = Verb("talk")
 
 
 class Attach(str):
-    """The wish to join a stream that the dispatcher asked for; the text is the token."""
+    """A request to join a stream that the dispatcher asked for; the text is the token."""
 
     __slots__ = ()
 

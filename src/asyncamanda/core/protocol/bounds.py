@@ -1,9 +1,9 @@
 """What a field of the protocol's may hold: how it is read, and made fit before it is sent.
 
-Either side takes the other for hostile: what is read is bounded field by field, so that no word of
-a server's makes a start slow, or its memory large, or raises in some sum. And as each side's own
-words come from others, from Amanda's logs above all, it brings them within these bounds before it
-sends them: else the other side would not understand it.
+Either side considers the other hostile: what is read is bounded field by field, so that nothing a
+server sends makes a start slow, or its memory large, or raises in some sum. And as each side's own
+text comes from others, from Amanda's logs above all, it brings that within these bounds before
+sending: otherwise the other side would refuse it.
 """
 
 import re
@@ -22,11 +22,11 @@ from asyncamanda.core.protocol.authority import (
 )
 from asyncamanda.core.values.printable import clip, printable
 
-MOST_ENTRIES = 2000  # of a list: a client has no more DLEs than that
+MOST_ENTRIES = 2000  # of a list: the most DLEs that a client has
 LONGEST_TEXT = 1000  # characters, where nothing else is said
 LONGEST_REASON = 1000
 LONGEST_MESSAGE = 2000
-LONGEST_DISK = 4096  # a path has no more (PATH_MAX)
+LONGEST_DISK = 4096  # the longest path (PATH_MAX)
 LONGEST_SPAN = timedelta(days=3650)
 LONGEST_HEARTBEAT = timedelta(hours=1)
 LATEST = datetime(9999, 1, 1, tzinfo=UTC)  # room for any zone, and for clocks that differ

@@ -1,7 +1,7 @@
-"""What the server says, brought within the bounds that its client holds it to.
+"""What the server says, brought within the bounds that its client accepts.
 
-The server's words come from logs and disklists of any size. A client takes a line that is too long
-or too large for one that is none of ours, and ends with that; so the server says less, or that it
+The server's text comes from logs and disklists of any size. A client does not accept a line that is
+too long or a value that is too large, and ends with an error; so the server says less, or that it
 cannot say it.
 """
 
@@ -30,7 +30,7 @@ def encode_answer(message: ServerMessage) -> tuple[bytes, Refused | None]:
 
     What is too long has its reasons cut, then how the last run ended left out. Where that is not
     enough, or a name cannot be said, a refusal that says so is in its place, and returned as well;
-    of progress there is just no line. Never raises.
+    progress is just left out. Never raises.
     """
     trouble = "there is too much of it"
     for smaller in _make_smaller(message):
@@ -48,7 +48,7 @@ def encode_answer(message: ServerMessage) -> tuple[bytes, Refused | None]:
 
 
 def refuse_unsaid(trouble: str) -> Refused:
-    """Return the answer to a client that cannot be told how it stands."""
+    """Return the answer to a client whose state cannot be sent."""
     return Refused(
         "too-much-to-say",
         f"the server cannot tell this client the state of its disks: {trouble}",

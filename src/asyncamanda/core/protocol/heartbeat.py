@@ -1,7 +1,7 @@
-"""Is the other side still there? Both ends of a line between agent and gate ask so.
+"""Is the other side still there? Both ends of a session between agent and gate ask so.
 
-The wall clock counts, because a machine's other clocks stand still while it sleeps. It can
-be set, too: a step must neither end lines that live nor keep those that are dead.
+The wall clock counts, because a machine's other clocks stop while it sleeps. It can be set, too: a
+step must neither end a live session nor keep a dead one.
 """
 
 from dataclasses import dataclass, replace
@@ -12,18 +12,18 @@ GONE_AFTER = 3  # beats of silence
 
 
 class Beat(Enum):
-    """What a look at the line asks for."""
+    """What is to be done now."""
 
     QUIET = "quiet"  # nothing
     PING = "ping"  # send a Ping
-    GONE = "gone"  # nobody is there: end the line
+    GONE = "gone"  # nobody is there: end the session
 
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """One line: when the other side was last heard, when asked, and when we last looked.
+    """One session: when the other side was last heard, when asked, and when this was last checked.
 
-    `every` is the beat. Look thrice a beat or more often: a longer pause than a beat is taken
+    `every` is the beat. Check three times a beat or more often: a longer pause than a beat is taken
     for sleep.
     """
 
@@ -34,21 +34,21 @@ class Pulse:
 
 
 def start_pulse(every: timedelta, now: datetime) -> Pulse:
-    """Return the pulse of a line that begins now."""
+    """Return the pulse of a session that begins now."""
     return Pulse(every, now, now, now)
 
 
 def hear(pulse: Pulse, now: datetime) -> Pulse:
-    """Return `pulse` after a word, any word, from the other side."""
+    """Return `pulse` after any message from the other side."""
     return replace(_follow_clock(pulse, now), heard_at=now)
 
 
 def beat(pulse: Pulse, now: datetime) -> tuple[Pulse, Beat]:
-    """Return `pulse` after a look at the line, and what is to be done.
+    """Return `pulse` after a check at `now`, and what is to be done.
 
-    A Ping is due a beat after the last word or Ping; after GONE_AFTER beats of silence the
-    other side is gone. Whoever slept, or had its clock set forward, knows nothing of the time
-    between: it asks at once, and gives one beat for an answer.
+    A Ping is due a beat after the last message or Ping; after GONE_AFTER beats of silence the other
+    side is gone. Whoever slept, or had its clock set forward, knows nothing of the time between: it
+    asks at once, and gives one beat for an answer.
     """
     has_slept = now - pulse.looked_at > pulse.every
     pulse = replace(_follow_clock(pulse, now), looked_at=now)

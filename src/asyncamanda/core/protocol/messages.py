@@ -1,13 +1,13 @@
-"""The talk between agent and gate: one JSON object a line, versioned.
+"""The messages between agent and gate: one JSON object a line, versioned.
 
-`{"type":"queued","place":2,"of":3,...}`: a message's keys are its fields. Times are RFC 3339
-in UTC, spans are seconds, and everything is ASCII, so that a name that is no UTF-8 (a lone
-surrogate, PEP 383) survives as its escape.
+`{"type":"queued","place":2,"of":3,...}`: a message's keys are its fields. Times are RFC 3339 in
+UTC, spans are seconds, and everything is ASCII, so that a name that is not UTF-8 (a lone surrogate,
+PEP 383) survives as its escape.
 
-The client begins with Hello, which keeps its keys for ever; the server answers with Welcome
-in the highest protocol that both speak, or with Refused. A reader skips message types and keys
-that it does not know, but requires every key that it does: so within a protocol a side may add
-what only it sends, and what the other side has to send needs a new protocol.
+The client begins with Hello, which keeps its keys forever; the server answers with Welcome in the
+highest protocol that both speak, or with Refused. A reader skips message types and keys that it
+does not know, but requires every key that it does: so within a protocol a side may add what only it
+sends, and what the other side has to send needs a new protocol.
 
 Nothing that a client can send names a client, a configuration, a path or a command: who it
 is comes from its key (authority.py).
@@ -23,17 +23,17 @@ from asyncamanda.core.protocol.codec import fit_record, read_record, write_recor
 from asyncamanda.core.values.foreign import parse_json
 
 PROTOCOLS: tuple[int, ...] = (1,)
-ALL_PARKED = "all-parked"  # the reference of a Refused: Amanda is told to leave out every disk
+ALL_PARKED = "all-parked"  # the reference of a Refused: Amanda leaves out every disk
 LARGEST_FROM_CLIENT = 4096  # bytes a line, its end aside
 LARGEST_FROM_SERVER = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The client's first word: what it speaks, and whether it wants Progress.
+    """The client's first message: what it speaks, and whether it wants Progress.
 
     `ticket` is the one of its last Welcome, "" if it has none. `host_name` is what the machine
-    calls itself, which is shown where two use one key. `is_probe`: it only looks how it would be
+    calls itself, which is shown where two use one key. `is_probe`: it only asks how it would be
     received; it gets no ticket, and may not ask for a backup.
     """
 
@@ -47,17 +47,17 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """The client wants a backup; this joins the request or run of its that there is."""
+    """The client wants a backup; this joins its own request or run, if there is one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bye:
-    """The client leaves in good order; a request of its that is still queued is withdrawn."""
+    """The client leaves in good order; its request is withdrawn if it is still queued."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shut:
-    """The stream of that token has ended, or was none: amandad's exit status, and why.
+    """The stream of that token has ended, or never began: amandad's exit status, and why.
 
     The status is as a shell has it: 127 where there is no amandad, 128 and more after a signal,
     255 where the gate did not take the stream. `is_refused`: the server's sshd allowed no session.
@@ -111,8 +111,8 @@ class Finished:
 class Welcome:
     """The answer to Hello: the protocol from here on, who the client is, and how it stands.
 
-    `heartbeat` is how often a silent line is asked. `standing` is what the client's request
-    is at: "idle" (there is none), "queued" or "running". `last` is how the client's last run
+    `heartbeat` is how often a silent session is asked. `standing` is the state of the client's
+    request: "idle" (there is none), "queued" or "running". `last` is how the client's last run
     ended, None if there was none. `ticket` is what to say at the next Hello; it is written down
     before anything else is said. "": the last one holds.
     """
@@ -145,7 +145,7 @@ class Queued:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Not now: let go of the line, and come back `after` that."""
+    """Not now: end the session, and come back `after` that."""
 
     after: timedelta
     reason: str
@@ -170,7 +170,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Amanda calls: start amandad, and join it to a new session, `asyncamanda gate attach TOKEN`.
+    """Start amandad, and join it to a new ssh session, `asyncamanda gate attach TOKEN`.
 
     The token is good once, and for a short time.
     """
@@ -180,7 +180,7 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """No, with what an error needs (errors.py); `exit` is the code that the agent ends with."""
+    """A refusal, with what an error needs (errors.py); the agent ends with the code `exit`."""
 
     reference: str
     message: str
@@ -195,7 +195,7 @@ class Again:
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """A line that is no message, and why; the reason quotes nothing of it."""
+    """A line that is not a message, and why; the reason quotes nothing of it."""
 
     reason: str
 
@@ -211,7 +211,7 @@ def encode(message: ClientMessage | ServerMessage) -> bytes:
     """Return `message` as one line, its end included. Times have to be aware.
 
     What is longer or larger than the other side will take is brought within its bounds. Raises
-    ValueError where that cannot be, as for a name (fitting.py bears that).
+    ValueError where that cannot be, as for a name (fitting.py handles that).
     """
     value = {"type": _name(type(message)), **write_record(fit_record(message))}
     line = json.dumps(value, default=write_value, separators=(",", ":"), allow_nan=False)
@@ -231,10 +231,10 @@ class MessageDecoder(Generic[M]):
         self._is_skipping = False
 
     def feed(self, received: bytes) -> list[M | BadLine]:
-        """Return what `received` completes, in order. Knows all bytes, and never raises.
+        """Return what `received` completes, in order. Accepts any bytes, and never raises.
 
-        A line that is too long is one BadLine as soon as that is seen, and is not kept. Blank
-        lines and messages of an unknown type are nothing.
+        A line that is too long is one BadLine as soon as that is seen, and is not kept. Blank lines
+        and messages of an unknown type are skipped.
         """
         found: list[M | BadLine] = []
         for index, piece in enumerate(received.split(b"\n")):

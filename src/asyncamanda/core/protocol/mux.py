@@ -1,4 +1,4 @@
-"""OpenSSH's multiplexing protocol: as whoever listens on a ControlPath speaks it, and to that.
+"""OpenSSH's multiplexing protocol: as the listener on a ControlPath and its callers speak it.
 
 A packet is its length and then its fields, all numbers four bytes, the greatest first
 (OpenSSH's PROTOCOL.mux, version 4). An ssh that finds such a socket says HELLO, asks whether
@@ -153,7 +153,7 @@ def alive(request: int, pid: int) -> bytes:
 
 
 def session_opened(request: int, session: int) -> bytes:
-    """Return the word that a session has begun; `session` is its number from then on."""
+    """Return the message that a session has begun; `session` is its number from then on."""
     return _pack(SESSION_OPENED, request, session)
 
 
@@ -168,7 +168,7 @@ def failure(request: int, reason: str) -> bytes:
 
 
 def exit_message(session: int, status: int) -> bytes:
-    """Return the last word of a session; ssh ends with `status` as soon as it is closed, too."""
+    """Return the last message of a session; ssh ends with `status` as soon as it is closed, too."""
     return _pack(EXIT_MESSAGE, session, status)
 
 

@@ -1,4 +1,4 @@
-"""Is it still the same machine? By the ticket that it was given when it was last here.
+"""Is it still the same machine? Decided by the ticket that it was given last.
 
 A copy of a machine has all that it had: key, memory, the machine's id. So each welcome brings a
 new ticket, and a machine says it at its next hello. Of two copies the one that comes later has
@@ -54,7 +54,7 @@ class Claim(NamedTuple):
 
 
 class MachineFinding(Enum):
-    """What a hello's ticket says of who comes; the value is what is said of it, for the diary."""
+    """What a hello's ticket says about the machine; the value is how the log puts it."""
 
     SAME = ""
     FIRST = "is new here"
@@ -66,7 +66,7 @@ class MachineFinding(Enum):
 
     @property
     def is_served(self) -> bool:
-        """Whether who comes so is taken for the client."""
+        """Whether such a machine is accepted as the client."""
         return self not in {MachineFinding.SECOND, MachineFinding.ASK}
 
 
@@ -75,8 +75,8 @@ def decide_machine(
 ) -> MachineFinding:
     """Return who it is that comes with `ticket`.
 
-    `is_elsewhere` says whether a machine that is this client lives on another line meanwhile.
-    None: there is such a line, and nobody has asked yet, which makes it ASK where it matters.
+    `is_elsewhere` says whether a machine that is this client has another live session meanwhile.
+    None: there is such a session, and nobody has asked yet, which makes it ASK where it matters.
     """
     if known is None:
         return MachineFinding.UNKNOWN if ticket else MachineFinding.FIRST
@@ -106,7 +106,7 @@ def _explain_other(known: Machine, ticket: str) -> MachineFinding:
 
 
 def read_number(ticket: str) -> int:
-    """Return a ticket's number, -1 if it is none that a server made."""
+    """Return a ticket's number, -1 if no server made it."""
     found = _TICKET.fullmatch(ticket)
     return int(found["number"]) if found else -1
 
@@ -187,7 +187,7 @@ def refuse_second(machine: Machine) -> Refused:
 
 
 def clean_host_name(name: str) -> str:
-    """Return what of a host's name can be shown."""
+    """Return the printable part of a host's name."""
     return "".join(filter(str.isprintable, name))[:LONGEST_HOST_NAME]
 
 

@@ -1,4 +1,4 @@
-"""What makes a machine start the agent by itself: the files that do, and how they are switched on.
+"""What makes a machine start the agent: which files do that, and how they are switched on.
 
 Of each kind of scheduler there is one. systemd's units are in systemd.py.
 """
@@ -36,7 +36,7 @@ class ScheduleKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScheduleTarget:
-    """What of a machine matters here: `name` is its id, the rest says what is on it."""
+    """A machine, as far as it matters here: `name` is its id, the rest says what is on it."""
 
     name: str
     has_cron: bool
@@ -47,7 +47,7 @@ class ScheduleTarget:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleFile:
-    """A file that is wanted, or (`is_block`) a marked block in a file that is not ours."""
+    """A file that is wanted, or (`is_block`) a marked block in a file that is not asyncamanda's."""
 
     path: str
     text: str
@@ -133,7 +133,7 @@ polkit.addRule(function(action, subject) {{
 def plan_enable(kind: ScheduleKind, machine: ScheduleTarget) -> tuple[tuple[str, ...], ...]:
     """Return the commands that switch on what was written."""
     if kind is not ScheduleKind.SYSTEMD:
-        return ()  # cron and anacron look by themselves
+        return ()  # cron and anacron notice by themselves
     if not machine.is_booted_by_systemd:  # an image that is being made: links are all it needs
         return (("systemctl", "enable", systemd.TIMER, systemd.NUDGE),)
     return (
@@ -166,7 +166,7 @@ def is_ours(text: str) -> bool:
 
 
 def add_block(text: str, block: str) -> str:
-    """Return `text` with `block`, marked, in the place of an earlier one or at the end."""
+    """Return `text` with `block`, marked, replacing an earlier one or at the end."""
     rest = cut_block(text)
     if rest and not rest.endswith("\n"):
         return f"{rest}\n{_BEGIN_AFTER_HALF_A_LINE}{block}{_END}"

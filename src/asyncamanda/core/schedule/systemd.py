@@ -1,14 +1,14 @@
 """systemd's units: a timer, what it starts, and what a network or a resume starts.
 
-What a sandbox must not take from a backup decides what is in one here:
+What a backup needs limits what the sandbox here may take away:
 
 - Amanda's runtar, rundump, calcsize and killpgrp are setuid root, so NoNewPrivileges has to stay
   off. With User= systemd sets it for every option that needs seccomp, until its version 254: its
   context_has_no_new_privileges() (src/core/execute.c) asks whether this process, which by then is
   the user's, still has CAP_SYS_ADMIN. With the prefix "!" it is still root's: the sandbox is
-  built, the bounding set dropped and the seccomp filters loaded all the same, and then
+  built, the bounding set dropped and the seccomp filters loaded anyway, and then
   `asyncamanda run`, as all root's starts, becomes the user before it does anything.
-- What is hidden would be missing in the backup, without a word: tar takes what has another device
+- What is hidden would be missing in the backup, silently: tar takes what has another device
   number for another file system. So there is no PrivateTmp, no ProtectHome=yes or tmpfs, and no
   ProtectKernelModules, which hides /usr/lib/modules. Read-only is no harm: a bind mount keeps the
   device number.
@@ -45,7 +45,7 @@ CAPABILITIES = (
 
 @dataclass(frozen=True, slots=True)
 class Starts:
-    """How the agent is started: in plain words, which no scheduler takes for something else.
+    """How the agent is started: in plain words, which mean the same to every scheduler.
 
     `program` begins with an absolute path, `options` follow the command's name, `desktop` is the
     file that is there while something waits for a desktop, `writable` where a run writes besides

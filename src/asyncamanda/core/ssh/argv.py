@@ -109,7 +109,7 @@ def plan_master(target: Target, options: SshOptions, socket: str) -> list[str]:
 def plan_session(target: Target, socket: str, command: str) -> list[str]:
     """Return the argv of the ssh that runs `command` over the master at `socket`.
 
-    Without its master it must fail, not connect anew: hence the ProxyCommand.
+    Without its master it must fail, not connect again: hence the ProxyCommand.
     """
     settings = {
         "ControlMaster": "no",

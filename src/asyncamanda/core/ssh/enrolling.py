@@ -1,4 +1,4 @@
-"""The command that lets a client in at the server, as its administrator types or copies it."""
+"""The command that enrolls a client at the server, as its administrator types or copies it."""
 
 import shlex
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Enrolling:
-    """Who is to be let in: its name in the disklist, its disks, and its public key's line.
+    """The client to be enrolled: its name in the disklist, its disks, and its public key's line.
 
     Without an `amanda_config` the server takes the only one that it has.
     """

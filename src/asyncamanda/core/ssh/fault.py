@@ -10,7 +10,7 @@ from enum import Enum
 
 
 class Fault(Enum):
-    """A way for a connection not to come about."""
+    """A way for a connection to fail."""
 
     UNRESOLVED = "unresolved"
     CONNECTION_REFUSED = "connection-refused"
@@ -27,7 +27,7 @@ class Fault(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ConnectFault:
-    """A fault, the line of ssh's that tells it, and the warnings that came before it."""
+    """A fault, the line of ssh's that shows it, and the warnings that came before it."""
 
     fault: Fault
     line: str
@@ -51,7 +51,7 @@ _WARNING = re.compile(r"no such identity|Load key|UNPROTECTED PRIVATE KEY|Permis
 
 
 def interpret_connect_failure(printed: str) -> ConnectFault:
-    """Return the fault behind what ssh printed before it gave up. Knows every text."""
+    """Return the fault behind what ssh printed before it gave up. Accepts any text."""
     lines = [line.strip() for line in printed.splitlines() if line.strip(" @\r\t")]
     warnings = tuple(line for line in lines if _WARNING.search(line))
     for fault, pattern in _PATTERNS:

@@ -1,4 +1,4 @@
-"""How often a set-up asks whether it is let in: never so often that others suffer for it.
+"""How often a set-up asks whether it is enrolled: never so often that others suffer for it.
 
 Since 9.8 sshd counts by address (PerSourcePenalties; seen with 10.0): a login that fails costs 5 s,
 a connection without one 1 s, and above 15 s owed the address is shut out until it has run down. An
@@ -8,7 +8,7 @@ office is one address. So each machine probes at moments of its own, and rarely 
 import re
 
 PUNISHING_FROM = (9, 8)
-QUIET = 10.0  # seconds in which what the first look at the host key has cost runs down
+QUIET = 10.0  # seconds in which the penalty for the first look at the host key expires
 PERIOD = 60.0  # seconds between two probes; four machines owe 20 in it
 SHUT_OUT = 60.0  # seconds; what is owed has run down by then
 BRISK_FIRST, BRISK_LONGEST, GROWTH = 0.5, 10.0, 1.5  # seconds, where nobody is punished

@@ -1,17 +1,17 @@
-"""Text that others wrote, made fit to be shown.
+"""Text that others wrote, made safe to show.
 
 A name, a reason or a program's words may hold what steers a terminal, turns a line round or ends
-it, and so looks like a line of ours. Each place that shows or keeps text for people escapes it by
-these, so that nobody has to remember where it came from.
+it, and so looks like a line of asyncamanda's. Each place that shows or keeps text for people
+escapes it by these, so that nobody has to remember where it came from.
 
-The gate imports this, of which hundreds wait: so it imports nothing.
+The gate imports this, and there are hundreds of them: so it imports nothing.
 """
 
 
 def printable(text: str) -> str:
-    r"""Return `text` in one line, with all that is not printed as it stands written out.
+    r"""Return `text` in one line, with all that is not printable written out.
 
-    As Python writes it: `\x1b`, `\x0a`, `\u202e`, and `\udcff` for a byte that is no UTF-8. What
+    As Python writes it: `\x1b`, `\x0a`, `\u202e`, and `\udcff` for a byte that is not UTF-8. What
     is printable already stays as it is, so nothing is escaped twice.
     """
     if text.isprintable():

@@ -1,4 +1,4 @@
-"""Lines of a diary that say the same again and again, folded into one that counts them."""
+"""Lines of a log that say the same again and again, folded into one that counts them."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
