@@ -51,7 +51,7 @@ def ills(run: Run) -> dict[str, str]:
     for check in value["checks"]:
         if check["health"] not in {"ok", "skipped"}:
             assert check["why"] or check["check"] == "state", check
-            assert check["mend"], check
+            assert check["fix"], check
             found[check["check"]] = check["health"]
     return found
 
@@ -60,7 +60,7 @@ def words_of(run: Run) -> str:
     """Return all that is said of what is not well."""
     checks = json.loads(run.stdout)["checks"]
     return "\n".join(
-        f"{check['found']} {check['mend']}"
+        f"{check['found']} {check['fix']}"
         for check in checks
         if check["health"] not in {"ok", "skipped"}
     )

@@ -367,4 +367,4 @@ def test_trouble_on_the_way(lab_prefix: Path) -> None:
         assert amcheck(office) == ()
         laptop.run(["sh", "-c", f"chown -R root {LOGS}; chmod 755 {LOGS}"])
         (trouble,) = amcheck(office)
-        assert "chown -R backup:backup /var/log/amanda" in trouble.mend
+        assert "chown -R backup:backup /var/log/amanda" in trouble.fix

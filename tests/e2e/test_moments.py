@@ -93,14 +93,14 @@ def test_a_deferral_says_why_in_json_and_check_shows_each_condition(life: Life) 
         "metered",
     ]
     conditions = {each["condition"]: each for each in ask_json(life.laptop, "check")["conditions"]}
-    assert {name: each["holds_back"] for name, each in conditions.items()} == {
+    assert {name: each["prevents"] for name, each in conditions.items()} == {
         "windows": False,
         "on_battery": True,
         "networks": True,
         "metered": True,
     }
     assert "34 %" in conditions["on_battery"]["found"]
-    times = [datetime.fromisoformat(each["gives_in_at"]) for each in conditions.values()]
+    times = [datetime.fromisoformat(each["ignored_from"]) for each in conditions.values()]
     assert times == sorted(times)
     assert "not met" in ask(life.laptop, "check").stdout
 

@@ -63,7 +63,7 @@ def test_an_error_counts_whatever_the_status_and_the_sum_say() -> None:
     line = "ERROR: Could not find security driver 'foo' for host 'laptop'. auth for this dle is bad"
     (trouble,) = interpret(f"{line}\n", WELL, status=0)
     assert trouble.said == line.removeprefix("ERROR: ")
-    assert 'auth "ssh"' in trouble.mend
+    assert 'auth "ssh"' in trouble.fix
 
 
 @pytest.mark.parametrize(
@@ -89,14 +89,14 @@ def test_each_trouble_is_told_once() -> None:
     line = "HOST laptop ERROR: can not read/write '/l/.': Permission denied (ruid:{} euid:34)\n"
     (trouble,) = interpret(line.format(0), line.format(34), ONE)
     assert trouble.said == "can not read/write '/l/.': Permission denied"
-    assert trouble.mend == "on laptop: chown backup:backup /l && chmod 770 /l"
+    assert trouble.fix == "on laptop: chown backup:backup /l && chmod 770 /l"
 
 
 def test_what_is_to_be_done_can_be_copied_into_a_shell() -> None:
     """Whatever a folder is called; the explanation has the name as it is."""
     line = "ERROR: laptop: can not stat '/a b;c/gnutar-lists': No such file or directory\n"
     (trouble,) = interpret(line, ONE)
-    assert trouble.mend.endswith("-m 770 '/a b;c/gnutar-lists'")
+    assert trouble.fix.endswith("-m 770 '/a b;c/gnutar-lists'")
     (trouble,) = interpret("ERROR: laptop: can not stat '/{x} y': No such file or directory\n", ONE)
     assert trouble.why.startswith("the client has no /{x} y:")
 
@@ -136,7 +136,7 @@ def test_a_client_that_is_away_is_no_fault(line: str) -> None:
     ssh += "Connection closed by UNKNOWN port 65535\n"
     (trouble,) = interpret(BROKEN, ONE, stderr=f"asyncamanda: {line}\n{ssh}")
     assert trouble.is_absence
-    assert trouble.mend == "on laptop: asyncamanda run --force"
+    assert trouble.fix == "on laptop: asyncamanda run --force"
     (trouble,) = interpret("ERROR: laptop: odd\n", ONE)
     assert not trouble.is_absence
 
@@ -184,14 +184,14 @@ def test_amadmin_complains_of_the_configuration_in_the_same_words() -> None:
         "amadmin: errors processing config file\n"
     )
     (trouble,) = explain_lines("laptop", text)
-    assert trouble.mend == "on the server: correct line 61 of /etc/amanda/daily/amanda.conf"
+    assert trouble.fix == "on the server: correct line 61 of /etc/amanda/daily/amanda.conf"
 
 
 @pytest.mark.parametrize("meaning", MEANINGS, ids=lambda meaning: meaning.pattern[:30])
 def test_every_known_line_has_an_explanation_and_a_remedy(meaning: Meaning) -> None:
     """What they name is in the pattern."""
     names = {*re.compile(meaning.pattern).groupindex, "client"}
-    for text in (meaning.why, meaning.mend):
+    for text in (meaning.why, meaning.fix):
         assert text
         used = {name for _, name, _, _ in string.Formatter().parse(text) if name}
         assert used <= names

@@ -112,7 +112,7 @@ def test_the_sum_and_the_value() -> None:
         "health": "warning",
         "found": "found",
         "why": None,
-        "mend": None,
+        "fix": None,
     }
 
 
@@ -124,7 +124,7 @@ def test_groups_are_those_of_debians_package() -> None:
     assert judge_user("backup", ["backup", "disk"], ["disk"]).health is OK
     assert judge_user("amanda", ["amanda"], ["disk", "tape"]).health is OK
     lacking = judge_user("backup", ["backup"], ["disk", "tape"])
-    assert (lacking.health, lacking.mend) == (
+    assert (lacking.health, lacking.fix) == (
         WARNING,
         "as root: adduser backup disk && adduser backup tape",
     )
@@ -164,7 +164,7 @@ def test_amandad_that_does_not_start_says_why(trial: Trial, words: str) -> None:
     """Each with what mends it."""
     check = judge_trial("/a", "root", trial)
     assert check.health is BAD
-    assert words in check.mend
+    assert words in check.fix
     assert judge_trial("/a", "backup", Trial(0)).health is OK
 
 
@@ -233,8 +233,8 @@ def test_amanda_security_conf_without_tar(line: str) -> None:
     check = judge(f"{line}\n")
     assert check.health is BAD
     assert "does not allow /usr/bin/tar for runtar:gnutar_path" in check.found
-    assert "printf '%s\\n' runtar:gnutar_path=/usr/bin/tar" in check.mend
-    assert check.mend.endswith(">>/etc/s")
+    assert "printf '%s\\n' runtar:gnutar_path=/usr/bin/tar" in check.fix
+    assert check.fix.endswith(">>/etc/s")
 
 
 def test_tar_that_amanda_was_built_with_needs_no_line() -> None:
@@ -243,13 +243,13 @@ def test_tar_that_amanda_was_built_with_needs_no_line() -> None:
     check = judge("runtar:gnutar_path=/opt/tar", REAL)
     assert check.health is BAD
     assert check.found.endswith("for runtar:gnutar_path")
-    assert "'' runtar:gnutar_path=/usr/bin/tar >>" in check.mend  # its last line has no end
+    assert "'' runtar:gnutar_path=/usr/bin/tar >>" in check.fix  # its last line has no end
 
 
 def test_amgtar_has_a_line_of_its_own() -> None:
     """Who has no dumptype with it does not need that, so it is a warning."""
     check = judge("runtar:gnutar_path=/usr/bin/tar\n")
-    assert (check.health, check.mend.split()[-2:]) == (
+    assert (check.health, check.fix.split()[-2:]) == (
         WARNING,
         ["amgtar:gnutar_path=/usr/bin/tar", ">>/etc/s"],
     )
@@ -277,7 +277,7 @@ def test_what_somebody_else_may_change_is_not_believed(
     program = replace(PROGRAM, **tar)  # type: ignore[arg-type]
     check = judge_tar(Tar(program, REAL, "tar (GNU tar) 1.35", Security(file, (etc,), BOTH)))
     assert check.health is BAD
-    assert words in check.mend
+    assert words in check.fix
 
 
 # -- files
@@ -288,7 +288,7 @@ def test_amandates_of_another_place(is_by_command: bool, health: Health) -> None
     """In direct mode it is the witness; by the gate a hint."""
     content = Content(1, Rejected(), None)
     check = judge_amandates("/a", "/b", content, NOW, is_by_command=is_by_command)
-    assert (check.health, check.mend) == (health, 'in client.toml: amandates = "/a"')
+    assert (check.health, check.fix) == (health, 'in client.toml: amandates = "/a"')
 
 
 def test_amandates_that_is_locked_or_of_the_future() -> None:
@@ -391,7 +391,7 @@ def test_clocks(seconds: int, health: Health) -> None:
 
 def test_disks_that_the_server_lacks() -> None:
     """None at all, or one that client.toml names."""
-    assert judge_disks(WELCOME, ()).mend.endswith("laptop /home DUMPTYPE")
+    assert judge_disks(WELCOME, ()).fix.endswith("laptop /home DUMPTYPE")
     served = replace(WELCOME, dles=(DleState("/home", None, None, None),))
     assert judge_disks(served, ()).health is OK
     assert judge_disks(served, ("/home",)).health is OK
@@ -418,14 +418,14 @@ def test_disks_that_the_server_is_told_to_leave_out(
     check = judge_disks(replace(WELCOME, dles=dles), wanted)
     assert check.health is health
     assert "left out by the server's configuration: " in check.found
-    assert bool(check.mend) is (health is not OK)
+    assert bool(check.fix) is (health is not OK)
 
 
 def test_what_passes_is_away() -> None:
     """What does not is bad, with the exit of its kind."""
     assert judge_error("server", EverydayError("a", "b", "c"), "").health is ABSENT
     refused = judge_error("gate", RefusedError("a", "b", "c"), "why")
-    assert (refused.health, refused.exit, refused.mend) == (BAD, Exit.REFUSED, "c")
+    assert (refused.health, refused.exit, refused.fix) == (BAD, Exit.REFUSED, "c")
 
 
 # -- upkeep
@@ -476,6 +476,6 @@ def test_memory_and_backup() -> None:
 def test_a_cron_that_does_not_run_is_to_be_started() -> None:
     """Its file is there: installing that again would change nothing."""
     stopped = judge_schedule(Timer("cron", is_installed=True, is_active=False), ())
-    assert (stopped.health, "enable --now cron" in stopped.mend) == (Health.BAD, True)
+    assert (stopped.health, "enable --now cron" in stopped.fix) == (Health.BAD, True)
     gone = Timer("cron", is_installed=True, is_active=False, missing=("/etc/cron.d/asyncamanda",))
-    assert "asyncamanda schedule install" in judge_schedule(gone, ()).mend
+    assert "asyncamanda schedule install" in judge_schedule(gone, ()).fix

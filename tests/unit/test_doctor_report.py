@@ -76,18 +76,18 @@ def test_the_sum_is_a_line(checks: tuple[Check, ...], words: str) -> None:
 )
 def test_a_check_as_a_value(health: Health, is_ok: bool | None) -> None:
     """What was not looked at is neither well nor bad."""
-    assert check_value(Check("alias", health, "found", "", "mend")) == {
+    assert check_value(Check("alias", health, "found", "", "fix")) == {
         "check": "alias",
         "ok": is_ok,
         "found": "found",
         "why": None,
-        "mend": "mend",
+        "fix": "fix",
     }
 
 
 def test_a_trouble_as_a_value() -> None:
     """What was said, why it matters, what mends it."""
-    value = {"said": "odd", "why": "why it matters", "mend": "what mends it"}
+    value = {"said": "odd", "why": "why it matters", "fix": "what mends it"}
     assert trouble_value(MENDED) == value
 
 

@@ -17,16 +17,16 @@ def render_check(check: Check, columns: int = HEAD) -> list[str]:
     """Return the lines on a check: what was found, and below it what is to be known and done."""
     head = f"{check.health.value:<5}{check.name:<{columns - 5}}"
     lines = _fill(check.found, head, " " * columns)
-    lines += _render_advice(check.why, check.mend)
+    lines += _render_advice(check.why, check.fix)
     for trouble in check.troubles:
         lines += _fill(trouble.said, _INDENT, f"{_INDENT}    ")
-        lines += _render_advice(trouble.why, trouble.mend)
+        lines += _render_advice(trouble.why, trouble.fix)
     return lines
 
 
-def _render_advice(why: str, mend: str) -> list[str]:
+def _render_advice(why: str, fix: str) -> list[str]:
     lines = []
-    for label, text in (("why", why), ("do", mend)):
+    for label, text in (("why", why), ("do", fix)):
         if text:
             lines += _fill(text, f"{_INDENT}  {label + ':':<5}", f"{_INDENT}       ")
     return lines
@@ -84,10 +84,10 @@ def check_value(check: Check) -> dict[str, object]:
         "ok": is_ok,
         "found": check.found,
         "why": check.why or None,
-        "mend": check.mend or None,
+        "fix": check.fix or None,
     }
 
 
 def trouble_value(trouble: Trouble) -> dict[str, object]:
     """Return a trouble."""
-    return {"said": trouble.said, "why": trouble.why, "mend": trouble.mend}
+    return {"said": trouble.said, "why": trouble.why, "fix": trouble.fix}

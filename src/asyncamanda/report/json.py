@@ -104,9 +104,9 @@ def finding_value(finding: ConditionFinding) -> dict[str, object]:
         "condition": finding.condition.value,
         "found": finding.found,
         "wanted": finding.wanted,
-        "holds_back": finding.holds and not finding.is_relaxed,
-        "has_given_in": finding.is_relaxed,
-        "gives_in_at": time_value(finding.relaxes_at),
+        "prevents": finding.holds and not finding.is_relaxed,
+        "is_ignored": finding.is_relaxed,
+        "ignored_from": time_value(finding.relaxes_at),
     }
 
 

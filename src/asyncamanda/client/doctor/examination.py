@@ -63,7 +63,7 @@ class ClientExamination:
         try:
             return self._make_as_user(name)
         except AsyncamandaError as error:
-            return Check(name, Health.BAD, error.message, mend=error.hint, exit=error.exit)
+            return Check(name, Health.BAD, error.message, fix=error.hint, exit=error.exit)
         except OSError as error:
             return Check(name, Health.BAD, f"it cannot be checked: {error}")
 
@@ -135,7 +135,7 @@ class ClientExamination:
 
     def _check_state(self) -> Check:
         if error := self._state_error:
-            return Check("state", Health.BAD, error.message, mend=error.hint)
+            return Check("state", Health.BAD, error.message, fix=error.hint)
         return files.check_state(self._as_user)
 
     def _make_as_user(self, name: str) -> Check:

@@ -22,7 +22,7 @@ class Trouble:
 
     said: str
     why: str
-    mend: str
+    fix: str
     is_absence: bool = False
 
 
@@ -80,8 +80,8 @@ def _read(line: str, client: str) -> tuple[Trouble, bool]:
             words = {name: value or "" for name, value in match.groupdict().items()}
             quoted = {name: shlex.quote(value) for name, value in words.items()}
             why = meaning.why.format_map({**words, "client": client})
-            mend = meaning.mend.format_map({**quoted, "client": client})
-            return Trouble(said, why, mend, meaning.is_absence), meaning.is_echo
+            fix = meaning.fix.format_map({**quoted, "client": client})
+            return Trouble(said, why, fix, meaning.is_absence), meaning.is_echo
     return _unexplained(said), False
 
 

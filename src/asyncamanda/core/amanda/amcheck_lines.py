@@ -15,13 +15,13 @@ from dataclasses import dataclass
 class Meaning:
     """What a line that matches means; `{name}` stands for a group of the pattern's.
 
-    In `mend` the groups are quoted for a shell. An echo only repeats that there was trouble, and is
+    In `fix` the groups are quoted for a shell. An echo only repeats that there was trouble, and is
     dropped where another line says what. An absence: the client is just not there.
     """
 
     pattern: str
     why: str
-    mend: str = ""
+    fix: str = ""
     is_echo: bool = False
     is_absence: bool = False
 

@@ -23,7 +23,7 @@ class RunLog:
     """What a run's log claims.
 
     `program` and `pid` are line 1's; `timestamp` is the run's, "" where none is given, None where
-    it is no time (of a run that was named by its day). `dles` are those that the run was to dump,
+    it is not one (of a run that was named by its day). `dles` are those that the run was to dump,
     in its order; `hosts` are those of them that stand there before any client was asked. `verdicts`
     are sorted by host, disk and timestamp. One with another timestamp than the run's is of a dump
     that the run brought from the holding disk to a volume. `places` are the volume and the file

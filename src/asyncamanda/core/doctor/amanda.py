@@ -52,18 +52,18 @@ def judge_installed(candidates: Sequence[Seen], *, is_configured: bool) -> Check
     why = "Amanda's requests start amandad here: without it nothing is backed up"
     if there is None:
         places = " or ".join(seen.path for seen in candidates)
-        mend = f"as root: {INSTALL}"
+        fix = f"as root: {INSTALL}"
         if is_configured:
-            mend += "; or correct `amandad` in client.toml"
-        return Check("amanda-client", Health.BAD, f"there is no {places}", why, mend)
+            fix += "; or correct `amandad` in client.toml"
+        return Check("amanda-client", Health.BAD, f"there is no {places}", why, fix)
     if there.is_noexec:
         found = f"{there.path} lies on a file system that is mounted noexec"
-        mend = f"as root: mount -o remount,exec $(findmnt -no TARGET -T {quoted(there.path)})"
-        return Check("amanda-client", Health.BAD, found, why, mend)
+        fix = f"as root: mount -o remount,exec $(findmnt -no TARGET -T {quoted(there.path)})"
+        return Check("amanda-client", Health.BAD, found, why, fix)
     if there.kind is not PathKind.FILE or not there.may_execute:
         found = f"{there.path} ({there.kind.value}, mode {there.mode:04o}) cannot be executed"
-        mend = f"as root: chmod 755 {quoted(there.path)}; or {REINSTALL}"
-        return Check("amanda-client", Health.BAD, found, why, mend)
+        fix = f"as root: chmod 755 {quoted(there.path)}; or {REINSTALL}"
+        return Check("amanda-client", Health.BAD, found, why, fix)
     return well("amanda-client", there.path)
 
 
@@ -71,21 +71,21 @@ def judge_trial(path: str, user: str, trial: Trial) -> Check:
     """Return whether amandad starts: with its input at its end, it ends with 0 and is silent."""
     why = "each dump begins with a start of amandad"
     if trial.error:
-        found, mend = f"{path} cannot be started: {trial.error}", f"as root: {REINSTALL}"
-        return Check("amandad", Health.BAD, found, why, mend)
+        found, fix = f"{path} cannot be started: {trial.error}", f"as root: {REINSTALL}"
+        return Check("amandad", Health.BAD, found, why, fix)
     if _LIBRARY in trial.said:
         library = trial.said.partition(_LIBRARY)[2].partition(":")[0]
         found = f"{path} lacks the library {library}: {trial.said.rpartition(': ')[2]}"
         return Check("amandad", Health.BAD, found, why, f"as root: {REINSTALL}; ldd {path}")
     if _MUST_BE in trial.said:
         wanted = trial.said.partition(_MUST_BE)[2].split("'")[1:2]
-        mend = f'in client.toml: user = "{wanted[0]}"' if wanted else "correct `user`"
-        return Check("amandad", Health.BAD, f"{trial.said} (it is {user})", why, mend)
+        fix = f'in client.toml: user = "{wanted[0]}"' if wanted else "correct `user`"
+        return Check("amandad", Health.BAD, f"{trial.said} (it is {user})", why, fix)
     if trial.status != 0:
         end = f"{path} ended with status {trial.status}"
         found = f"{end}: {trial.said}" if trial.said else end
-        mend = f"the newest file in /var/log/amanda/amandad may say more; as root: {REINSTALL}"
-        return Check("amandad", Health.BAD, found, why, mend)
+        fix = f"the newest file in /var/log/amanda/amandad may say more; as root: {REINSTALL}"
+        return Check("amandad", Health.BAD, found, why, fix)
     return well("amandad", f"starts as {user}, and ends well")
 
 
@@ -94,15 +94,15 @@ def judge_programs(programs: Sequence[Seen], user: str) -> Check:
     why = "Amanda reads other users' files through these programs only"
     for seen in programs:
         wanted = f"chown root:{user} {quoted(seen.path)} && chmod {WANTED} {quoted(seen.path)}"
-        mend = f"as root: {wanted}; or {REINSTALL}"
+        fix = f"as root: {wanted}; or {REINSTALL}"
         if found := _find_program_fault(seen, user):
-            return Check("programs", Health.BAD, f"{seen.path} {found}", why, mend)
+            return Check("programs", Health.BAD, f"{seen.path} {found}", why, fix)
     loose = [seen for seen in programs if seen.mode & 0o001]
     if loose:
         seen = loose[0]
         found = f"{seen.path}, mode {seen.mode:04o}, can be started by anybody"
-        mend = f"as root: chmod {WANTED} {quoted(seen.path)}"
-        return Check("programs", Health.WARNING, found, "it runs as root", mend)
+        fix = f"as root: chmod {WANTED} {quoted(seen.path)}"
+        return Check("programs", Health.WARNING, found, "it runs as root", fix)
     names = ", ".join(seen.path.rpartition("/")[2] for seen in programs)
     return well("programs", f"{names} run as root for {user}")
 
@@ -130,7 +130,7 @@ def judge_conf(fault: str, amandates: str, *, is_there: bool) -> Check:
         return well("amanda-conf", f"amandates is {amandates}")
     found = f"Amanda says: {fault}" if is_there else fault
     why = "every program of Amanda's reads it first"
-    mend = "correct /etc/amanda/amanda-client.conf, which the Amanda user has to be able to read"
+    fix = "correct /etc/amanda/amanda-client.conf, which the Amanda user has to be able to read"
     if not is_there:
-        mend = f"as root: {REINSTALL}"
-    return Check("amanda-conf", Health.BAD, found, why, mend)
+        fix = f"as root: {REINSTALL}"
+    return Check("amanda-conf", Health.BAD, found, why, fix)

@@ -36,28 +36,28 @@ def judge_amandates(
     By command it is the witness of each backup; by gate a mere hint.
     """
     if content.error:
-        found, mend = f"{path}: {content.error}", f"fuser -v {quoted(path)} names who uses it"
-        return Check("amandates", Health.BAD, found, _AMANDATES, mend)
+        found, fix = f"{path}: {content.error}", f"fuser -v {quoted(path)} names who uses it"
+        return Check("amandates", Health.BAD, found, _AMANDATES, fix)
     if configured != path:
         health = Health.BAD if is_by_command else Health.WARNING
         found = f"client.toml names {configured}, and Amanda writes {path}"
         why = "asyncamanda looks for this machine's dumps where Amanda does not record them"
-        mend = f'in client.toml: amandates = "{path}"'
-        return Check("amandates", health, found, why, mend)
+        fix = f'in client.toml: amandates = "{path}"'
+        return Check("amandates", health, found, why, fix)
     if content.rejected.count:
         first = content.rejected.lines[0]
         count = content.rejected.count
         found = f"{count} {'line' if count == 1 else 'lines'} of {path} cannot be read; line "
         found += f"{first.number}: {first.fault}"
         why = "Amanda skips them, and dumps those disks as if they had never been dumped"
-        mend = f"remove those lines from {path}; Amanda writes them again"
-        return Check("amandates", Health.WARNING, found, why, mend)
+        fix = f"remove those lines from {path}; Amanda writes them again"
+        return Check("amandates", Health.WARNING, found, why, fix)
     if content.newest and content.newest[1] > now + FUTURE_AFTER:
         disk, moment = content.newest
         found = f"{disk} has a dump of {moment:%Y-%m-%d %H:%M} UTC, which is in the future"
         why = "the clock was wrong: until then the next dumps leave out what changed meanwhile"
-        mend = "is the clock right now? Then on the server: amadmin CONFIG force CLIENT"
-        return Check("amandates", Health.WARNING, found, why, mend)
+        fix = "is the clock right now? Then on the server: amadmin CONFIG force CLIENT"
+        return Check("amandates", Health.WARNING, found, why, fix)
     dumps = "1 dump" if content.count == 1 else f"{content.count} dumps"
     return well("amandates", f"{path}, {dumps}")
 
@@ -112,16 +112,16 @@ def judge_space(rooms: Sequence[Room]) -> Check:
     why = "Amanda writes logs and tar's snapshots, and asyncamanda its memory, at each backup"
     warning = None
     for room in sorted(rooms, key=lambda room: room.free_bytes):
-        mend = f"make room: du -xh --max-depth=2 {quoted(room.path)} | sort -h | tail"
+        fix = f"make room: du -xh --max-depth=2 {quoted(room.path)} | sort -h | tail"
         left = f"{format_size(room.free_bytes)} of {format_size(room.all_bytes)} left"
         if room.free_files == 0:
             found = f"{room.path}: no further file can be created (out of inodes)"
-            return Check("space", Health.BAD, found, why, mend)
+            return Check("space", Health.BAD, found, why, fix)
         if room.free_bytes < NO_BYTES:
-            return Check("space", Health.BAD, f"{room.path}: {left}", why, mend)
+            return Check("space", Health.BAD, f"{room.path}: {left}", why, fix)
         is_little = room.free_bytes < max(LEAST_BYTES, LEAST_SHARE * room.all_bytes)
         if is_little and warning is None:
-            warning = Check("space", Health.WARNING, f"{room.path}: {left}", why, mend)
+            warning = Check("space", Health.WARNING, f"{room.path}: {left}", why, fix)
     if warning or not rooms:
         return warning or well("space", "nothing to check")
     least = min(rooms, key=lambda room: room.free_bytes)

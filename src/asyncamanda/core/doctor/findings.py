@@ -61,7 +61,7 @@ class Check:
     health: Health
     found: str
     why: str = ""
-    mend: str = ""
+    fix: str = ""
     troubles: tuple[Trouble, ...] = ()  # each with a why and a fix of its own
     is_partial: bool = False  # only a part of it is bad, and the rest can be checked further
     exit: Exit = Exit.CONFIGURATION

@@ -54,8 +54,8 @@ def judge_ssh(status: int | None, said: str) -> Check:
     if status is None:
         return Check("ssh", Health.BAD, said, why, "as root: apt install openssh-client")
     if status != 0:
-        mend = "correct that file: it has to be the Amanda user's or root's, others may not write"
-        return Check("ssh", Health.BAD, f"ssh: {said}", why, mend)
+        fix = "correct that file: it has to be the Amanda user's or root's, others may not write"
+        return Check("ssh", Health.BAD, f"ssh: {said}", why, fix)
     return well("ssh", "accepts its configuration")
 
 
@@ -101,8 +101,8 @@ def _missing(keys: Sequence[Key], user: str, *, is_configured: bool) -> Check:
     found = f"{path}: {first.error}" if is_configured and first else f"{user} has none, such as "
     if not is_configured or not first:
         found += path
-    mend = f"as {user}: ssh-keygen -t ed25519 -N '' -f {quoted(path)}; then enroll its .pub"
-    return Check("key", Health.BAD, found, why, mend, exit=Exit.REFUSED)
+    fix = f"as {user}: ssh-keygen -t ed25519 -N '' -f {quoted(path)}; then enroll its .pub"
+    return Check("key", Health.BAD, found, why, fix, exit=Exit.REFUSED)
 
 
 def _find_fault(key: Key, user: str) -> Check | None:
@@ -121,8 +121,8 @@ def _find_fault(key: Key, user: str) -> Check | None:
     if folder.mode & OTHERS_WRITE or folder.owner not in {user, "root"}:
         found = f"the folder {folder.path} is {folder.owner}'s, mode {folder.mode:04o}"
         why = "whoever can write there can substitute another key or another server"
-        mend = f"as root: chown {user} {quoted(folder.path)} && chmod 700 {quoted(folder.path)}"
-        return Check("key", Health.BAD, found, why, mend)
+        fix = f"as root: chown {user} {quoted(folder.path)} && chmod 700 {quoted(folder.path)}"
+        return Check("key", Health.BAD, found, why, fix)
     return None if key.is_open else _explain_closed(key, user)
 
 
@@ -130,15 +130,15 @@ def _explain_closed(key: Key, user: str) -> Check:
     path = quoted(key.seen.path)
     if "passphrase" not in key.said:
         found = f"{key.seen.path} is no private key: {key.said}"
-        mend = f"move it away; as {user}: ssh-keygen -t ed25519 -N '' -f {path}; enroll its .pub"
-        return Check("key", Health.BAD, found, "ssh cannot use it", mend, exit=Exit.REFUSED)
+        fix = f"move it away; as {user}: ssh-keygen -t ed25519 -N '' -f {path}; enroll its .pub"
+        return Check("key", Health.BAD, found, "ssh cannot use it", fix, exit=Exit.REFUSED)
     found = f"{key.seen.path} is protected by a passphrase"
     why = "a timer cannot type it"
-    mend = f"as {user}: ssh-keygen -p -N '' -f {path}"
+    fix = f"as {user}: ssh-keygen -p -N '' -f {path}"
     if key.has_agent:
         why += "; an ssh-agent helps only the user who started it"
-        return Check("key", Health.WARNING, found, why, mend)
-    return Check("key", Health.BAD, found, why, mend, exit=Exit.REFUSED)
+        return Check("key", Health.WARNING, found, why, fix)
+    return Check("key", Health.BAD, found, why, fix, exit=Exit.REFUSED)
 
 
 # -- the server's host key

@@ -44,16 +44,16 @@ def judge_file(name: str, seen: Seen, user: str, why: str) -> Check | None:
     """Return what is wrong with a file that `user` has to read and write; None if nothing is."""
     if seen.kind is PathKind.NOTHING:
         folder = seen.path.rpartition("/")[0]
-        mend = f"as root: {plan_file(seen.path, user)}"
+        fix = f"as root: {plan_file(seen.path, user)}"
         if "denied" in seen.error:
-            mend = f"as root: chown {user}: {quoted(folder)} && chmod u+rwx {quoted(folder)}"
-        return Check(name, Health.BAD, f"{seen.path}: {seen.error}", why, mend)
+            fix = f"as root: chown {user}: {quoted(folder)} && chmod u+rwx {quoted(folder)}"
+        return Check(name, Health.BAD, f"{seen.path}: {seen.error}", why, fix)
     if seen.kind is not PathKind.FILE:
-        mend = f"move it away; then as root: {plan_file(seen.path, user)}"
-        return Check(name, Health.BAD, f"{seen.path} is {seen.kind.value}", why, mend)
+        fix = f"move it away; then as root: {plan_file(seen.path, user)}"
+        return Check(name, Health.BAD, f"{seen.path} is {seen.kind.value}", why, fix)
     if not (seen.may_read and seen.may_write):
-        mend = f"as root: chown {user}: {quoted(seen.path)} && chmod 660 {quoted(seen.path)}"
-        return Check(name, Health.BAD, _forbidden(seen, user), why, mend)
+        fix = f"as root: chown {user}: {quoted(seen.path)} && chmod 660 {quoted(seen.path)}"
+        return Check(name, Health.BAD, _forbidden(seen, user), why, fix)
     return None
 
 
@@ -64,25 +64,25 @@ def judge_folder(name: str, seen: Seen, user: str, why: str) -> Check | None:
     if seen.kind is PathKind.NOTHING:
         return Check(name, Health.BAD, f"{seen.path}: {seen.error}", why, f"as root: {make}")
     if seen.kind is not PathKind.FOLDER:
-        mend = f"move it away; then as root: {make}"
-        return Check(name, Health.BAD, f"{seen.path} is {seen.kind.value}", why, mend)
+        fix = f"move it away; then as root: {make}"
+        return Check(name, Health.BAD, f"{seen.path} is {seen.kind.value}", why, fix)
     if not (seen.may_read and seen.may_write and seen.may_execute):
-        mend = f"as root: chown -R {user}: {path} && chmod u+rwx {path}"
-        return Check(name, Health.BAD, _forbidden(seen, user), why, mend)
+        fix = f"as root: chown -R {user}: {path} && chmod u+rwx {path}"
+        return Check(name, Health.BAD, _forbidden(seen, user), why, fix)
     return None
 
 
 def judge_secret(name: str, key: str, seen: Seen, user: str, lines: int) -> Check:
     """Return whether the file of secrets that `key` names is for `user` alone; `lines` it has."""
     path = quoted(seen.path)
-    mend = f"as root: chown {user} {path} && chmod 600 {path}"
+    fix = f"as root: chown {user} {path} && chmod 600 {path}"
     why = f"asyncamanda uses no {key} that it cannot read, or that others can"
     if seen.kind is not PathKind.FILE:
         found = seen.error or f"is {seen.kind.value}"
-        return Check(name, Health.BAD, f"{key} {seen.path}: {found}", why, f"make it; then {mend}")
+        return Check(name, Health.BAD, f"{key} {seen.path}: {found}", why, f"make it; then {fix}")
     if seen.mode & OTHERS_READ or seen.owner not in {user, "root"} or not seen.may_read:
         found = f"{seen.path} is {seen.owner}'s, mode {seen.mode:04o}: not for {user} alone"
-        return Check(name, Health.BAD, f"{key} {found}", why, mend)
+        return Check(name, Health.BAD, f"{key} {found}", why, fix)
     if not lines:
         return Check(name, Health.BAD, f"{key} {seen.path} is empty", why, f"fill {seen.path}")
     return well(name, f"{seen.path}, for {seen.owner} alone")

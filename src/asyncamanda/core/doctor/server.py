@@ -32,14 +32,14 @@ def judge_disks(welcome: Welcome, wanted: Sequence[str]) -> Check:
     why = "only what the disklist names is backed up"
     if not known:
         disk = wanted[0] if wanted else "/home"
-        mend = f"on the server, in the disklist of {config}: {client} {disk} DUMPTYPE"
-        return Check("disks", Health.BAD, f"the server has no disk of {client}", why, mend)
+        fix = f"on the server, in the disklist of {config}: {client} {disk} DUMPTYPE"
+        return Check("disks", Health.BAD, f"the server has no disk of {client}", why, fix)
     lacking = [disk for disk in wanted if disk not in known]
     if lacking:
         found = f"`disks` in client.toml names {_list(lacking)}; the server has {_list(known)}"
-        mend = f"correct `disks`; or on the server, in the disklist of {config}: "
-        mend += f"{client} {lacking[0]} DUMPTYPE"
-        return Check("disks", Health.BAD, found, why, mend)
+        fix = f"correct `disks`; or on the server, in the disklist of {config}: "
+        fix += f"{client} {lacking[0]} DUMPTYPE"
+        return Check("disks", Health.BAD, found, why, fix)
     return _judge_parked(welcome, known, wanted)
 
 
@@ -48,12 +48,12 @@ def _judge_parked(welcome: Welcome, known: Sequence[str], wanted: Sequence[str])
     parked = [dle.disk for dle in welcome.dles if dle.is_parked]
     meant = [disk for disk in wanted or known if disk not in parked]
     left_out = f"left out by the server's configuration: {_list(parked)}"
-    mend = f"on the server, in {welcome.amanda_config}: take `ignore` and strategy `skip` away"
+    fix = f"on the server, in {welcome.amanda_config}: take `ignore` and strategy `skip` away"
     if not meant:
-        return Check("disks", Health.BAD, left_out, "nothing here is backed up", mend)
+        return Check("disks", Health.BAD, left_out, "nothing here is backed up", fix)
     if any(disk in parked for disk in wanted):
         why = "`disks` in client.toml names what is not backed up"
-        return Check("disks", Health.WARNING, left_out, why, mend)
+        return Check("disks", Health.WARNING, left_out, why, fix)
     found = _list([disk for disk in known if disk not in parked])
     return well("disks", f"{found}; {left_out}" if parked else found)
 
@@ -70,6 +70,6 @@ def judge_clock(ahead: timedelta) -> Check:
     way = "ahead of" if ahead > timedelta(0) else "behind"
     found = f"the server's clock is {format_age(abs(ahead))} {way} this machine's"
     why = "GNU tar chooses by these times what has changed, and what is due is judged by them"
-    mend = "whichever is wrong, as root: timedatectl set-ntp true"
+    fix = "whichever is wrong, as root: timedatectl set-ntp true"
     health = Health.BAD if abs(ahead) > SKEW_BAD else Health.WARNING
-    return Check("clock", health, found, why, mend)
+    return Check("clock", health, found, why, fix)

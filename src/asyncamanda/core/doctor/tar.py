@@ -50,17 +50,17 @@ def judge_tar(tar: Tar) -> Check:
 def _judge_program(tar: Tar) -> Check | None:
     path, seen = tar.seen.path, tar.seen
     why = "GNUTAR and amgtar dumps are made by it"
-    mend = "as root: apt install --reinstall tar"
+    fix = "as root: apt install --reinstall tar"
     if seen.kind is not PathKind.FILE or not seen.may_execute:
         found = f"{path}: {seen.error or f'mode {seen.mode:04o}, cannot be executed'}"
-        return Check("tar", Health.BAD, found, why, mend)
+        return Check("tar", Health.BAD, found, why, fix)
     if "GNU tar" not in tar.said:
         found = f"{path} is not GNU tar: {tar.said or 'it says nothing'}"
-        return Check("tar", Health.BAD, found, why, mend)
+        return Check("tar", Health.BAD, found, why, fix)
     if not _is_roots_alone(seen):
         why = "Amanda starts nothing as root that somebody else may change"
-        mend = f"as root: {_take_back(tar.real_path)}; or apt install --reinstall tar"
-        return Check("tar", Health.BAD, _whose(seen), why, mend)
+        fix = f"as root: {_take_back(tar.real_path)}; or apt install --reinstall tar"
+        return Check("tar", Health.BAD, _whose(seen), why, fix)
     return None
 
 
@@ -69,12 +69,12 @@ def _judge_trust(security: Security) -> Check | None:
     seen = security.seen
     if seen.kind is not PathKind.FILE:
         found = f"{seen.path}: {seen.error or seen.kind.value}"
-        mend = _LOST if seen.kind is PathKind.NOTHING else f"move it away; then {_LOST}"
-        return Check("tar", Health.BAD, found, _WHY, mend)
+        fix = _LOST if seen.kind is PathKind.NOTHING else f"move it away; then {_LOST}"
+        return Check("tar", Health.BAD, found, _WHY, fix)
     for place in (seen, *security.folders):
         if not _is_roots_alone(place):
-            mend = f"as root: {_take_back(place.path)}"
-            return Check("tar", Health.BAD, _whose(place), _WHY, mend)
+            fix = f"as root: {_take_back(place.path)}"
+            return Check("tar", Health.BAD, _whose(place), _WHY, fix)
     if not seen.may_read:
         found = f"{_whose(seen)}: the Amanda user cannot read it, and amgtar reads it so"
         return Check("tar", Health.BAD, found, _WHY, f"as root: chmod 644 {quoted(seen.path)}")
@@ -88,11 +88,11 @@ def _judge_lines(tar: Tar) -> Check:
     if not lacking:
         return well("tar", f"{tar.seen.path}, {tar.said}")
     found = f"{security.seen.path} does not allow {path} for {' and '.join(lacking)}"
-    mend = f"as root: {_add_lines(security, [f'{key}={path}' for key in lacking])}"
+    fix = f"as root: {_add_lines(security, [f'{key}={path}' for key in lacking])}"
     if RUNTAR in lacking:
-        return Check("tar", Health.BAD, found, _WHY, mend)
+        return Check("tar", Health.BAD, found, _WHY, fix)
     why = "dumps with the application amgtar fail; those with GNUTAR do not need it"
-    return Check("tar", Health.WARNING, found, why, mend)
+    return Check("tar", Health.WARNING, found, why, fix)
 
 
 def _add_lines(security: Security, lines: Sequence[str]) -> str:

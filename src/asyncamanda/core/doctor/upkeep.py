@@ -45,16 +45,16 @@ def judge_schedule(timer: Timer | None, cron_lines: Sequence[str]) -> Check:
     if timer and timer.is_installed:
         gone = f"{', '.join(timer.missing)} gone"
         found = f"{timer.kind}: {gone if timer.missing else 'installed, and not active'}"
-        mend = _SCHEDULE
+        fix = _SCHEDULE
         if (
             timer.kind == "cron" and not timer.missing
         ):  # the file is there; its program does not run
-            mend = "systemctl enable --now cron; without systemd: service cron start"
-        return Check("schedule", Health.BAD, found, why, f"as root: {mend}")
+            fix = "systemctl enable --now cron; without systemd: service cron start"
+        return Check("schedule", Health.BAD, found, why, f"as root: {fix}")
     found = "neither a timer nor a line of cron's starts `asyncamanda run`"
-    mend = f"as root: {_SCHEDULE}; or in /etc/cron.d/asyncamanda: "
-    mend += "17 * * * * root asyncamanda run"
-    return Check("schedule", Health.BAD, found, why, mend)
+    fix = f"as root: {_SCHEDULE}; or in /etc/cron.d/asyncamanda: "
+    fix += "17 * * * * root asyncamanda run"
+    return Check("schedule", Health.BAD, found, why, fix)
 
 
 def is_cron_name(name: str) -> bool:
@@ -77,19 +77,19 @@ def judge_memory(damage: str | None, path: str, *, is_unreadable: bool, user: st
         return well("memory", path)
     if is_unreadable:
         why = "what it knows of failed runs is lost, and each start backs up"
-        mend = f"as root: chown {user} {quoted(path)} && chmod 644 {quoted(path)}"
-        return Check("memory", Health.BAD, damage, why, mend)
+        fix = f"as root: chown {user} {quoted(path)} && chmod 644 {quoted(path)}"
+        return Check("memory", Health.BAD, damage, why, fix)
     why = "it may have held that the last run failed: so the next start backs up"
     return Check("memory", Health.WARNING, damage, why, "asyncamanda run, which sets it aside")
 
 
 def judge_backup(summary: str, *, is_due: bool, is_stale: bool) -> Check:
     """Return how old the last confirmed backup is; `summary` says it in words."""
-    mend = "asyncamanda run -v, which says what prevents it; asyncamanda history lists the attempts"
+    fix = "asyncamanda run -v, which says what prevents it; asyncamanda history lists the attempts"
     if is_stale:
         why = "what was changed since then is lost if this machine is"
-        return Check("backup", Health.BAD, summary, why, mend, exit=Exit.STALE)
+        return Check("backup", Health.BAD, summary, why, fix, exit=Exit.STALE)
     if is_due:
         why = "the next start makes one, if nothing above prevents it"
-        return Check("backup", Health.WARNING, summary, why, mend)
+        return Check("backup", Health.WARNING, summary, why, fix)
     return well("backup", summary)
