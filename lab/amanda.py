@@ -160,7 +160,7 @@ class AmandaServer(Host):
     def hung_amdump_freed(self) -> Iterator[None]:
         """Meanwhile, end the chunkers of a run whose dumper has died, so that the run goes on.
 
-        Amanda 3.5.4's dumper may die of a dump that is cut, and then amdump waits for ever; only
+        Amanda 3.5.4's dumper may die of a dump that is cut, and then amdump waits forever; only
         asyncamanda's dispatcher watches for that (tests/e2e/test_watchdog.py shows it).
         """
         look = "pgrep -r Z -x dumper >/dev/null && pkill -TERM -f /amanda/chunker"

@@ -247,7 +247,7 @@ class Host(HostFiles):
         return [pid for pid, owner in found.items() if uid in {None, owner}]
 
     def power_cut(self) -> None:
-        """End everything on this host at once, without a word to anybody. Files stay."""
+        """End everything on this host at once, silently to anybody. Files stay."""
         self._switch.detach(self._number)
         self._holder.kill_all()
         self._sshd = None

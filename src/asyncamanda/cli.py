@@ -114,7 +114,7 @@ def load_command(name: str) -> ModuleType:
 
 
 def make_parser(argv: list[str]) -> argparse.ArgumentParser:
-    """Return a parser that knows all commands, and the arguments of the one named in `argv`."""
+    """Return a parser with all commands, and the arguments of the one named in `argv`."""
     parser = _Parser(
         prog="asyncamanda",
         allow_abbrev=False,

@@ -68,7 +68,7 @@ _SCALES = {"ms": 1000.0, "s": 1.0, "MB": 1e-6}
 
 
 def report(name: str, ours: float, baseline: float, target: str, of: str, unit: str = "ms") -> None:
-    """Print one line: the ratio, both figures (given in seconds or bytes), and the target."""
+    """Print one line: the ratio, both figures (been ignored seconds or bytes), and the target."""
     scale = _SCALES[unit]
     figures = f"{ours * scale:.1f} / {baseline * scale:.1f} {unit}"
     print(f"  {name:<26}{ours / baseline:5.2f} x {of:<22}{figures:>18}   {target}")

@@ -144,7 +144,7 @@ class Haul:
 def open_warehouse(
     prefix: Path, dumptype: str = "roaming", *, nat: bool = False
 ) -> Iterator[Office]:
-    """Lend an office whose one client has a gigabyte."""
+    """Yield an office whose one client has a gigabyte."""
     with open_office(prefix, "laptop", nat=nat, disk_bytes=DISK_BYTES) as office:
         conf = office.server.read(CONF)
         for little, much in ROOM.items():

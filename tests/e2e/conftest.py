@@ -23,13 +23,13 @@ def lab_prefix() -> Path:
 
 @pytest.fixture
 def lab(lab_prefix: Path) -> Iterator[Lab]:
-    """Lend a server `amanda` and a client `laptop`, with asyncamanda installed on both."""
+    """Yield a server `amanda` and a client `laptop`, with asyncamanda installed on both."""
     with Lab(prefix=lab_prefix) as built:
         yield built
 
 
 @pytest.fixture
 def bare_lab() -> Iterator[Lab]:
-    """Lend the same without asyncamanda."""
+    """Yield the same without asyncamanda."""
     with Lab() as built:
         yield built

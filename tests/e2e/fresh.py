@@ -1,4 +1,4 @@
-"""A fresh office: a server on which nothing of ours was set up, and a client that nobody knows."""
+"""A fresh office: a server without asyncamanda's set-up, and a client that it does not know."""
 
 import os
 import re
@@ -24,7 +24,7 @@ _COLUMNS = 80
 
 @contextmanager
 def open_fresh(prefix: Path) -> Iterator[Lab]:
-    """Lend a lab without what setup is to make: keys, known hosts, the account's shell, DLEs."""
+    """Yield a lab without what setup is to make: keys, known hosts, the account's shell, DLEs."""
     with Lab(prefix=prefix) as lab:
         server, client = lab.server, lab.client
         passwd = server.read("/etc/passwd")

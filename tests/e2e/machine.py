@@ -123,7 +123,7 @@ class Machine:
         self.client.write(TOML, toml.replace(old, new))
 
     def reboot(self) -> None:
-        """Go down without a word, and come back in the same place."""
+        """Go down silently, and come back in the same place."""
         self.client.power_cut()
         self._power.close()
         self._desktop = None
@@ -162,7 +162,7 @@ class Machine:
         self.lines.append(f"{stamp}  -- {words}")
 
     def start(self, stamp: str) -> None:
-        """Start the agent as its timer does, and write down what became of it."""
+        """Start the agent as its timer does, and write down what happened to it."""
         connections = self._office.server.connections
         run = self.client.run([ASYNCAMANDA, "run", "--json"], check=False)
         assert run.stdout, (stamp, run.stderr)

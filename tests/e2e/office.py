@@ -139,7 +139,7 @@ class Office:
         return [log for log in self.logs() if log.program == "amdump"]
 
     def failures(self) -> list[str]:
-        """Return every line in any log that tells of something that failed."""
+        """Return every line in any log that reports something that failed."""
         return [
             line
             for text in self.server.run_logs()
@@ -193,7 +193,7 @@ def ends(agents: Iterable["subprocess.Popen[str]"], seconds: float = 120) -> lis
 
 @contextmanager
 def open_office(prefix: Path, *names: str, **lab: Any) -> Iterator[Office]:
-    """Lend an office with these clients."""
+    """Yield an office with these clients."""
     with Lab(prefix=prefix, clients=names or ("laptop",), **lab) as built:
         yield Office(built)
 
@@ -207,7 +207,7 @@ def open_slow_office(
     nat: bool = False,
     **tables: dict[str, Any],
 ) -> Iterator[Office]:
-    """Lend an office with a laptop whose dump of `big` bytes takes a while, and a tower."""
+    """Yield an office with a laptop whose dump of `big` bytes takes a while, and a tower."""
     with open_office(prefix, "laptop", "tower", nat=nat) as office:
         office.fill("laptop", files=1, bytes_each=big)
         office.fill("tower")

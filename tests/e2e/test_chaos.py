@@ -1,4 +1,4 @@
-"""Anything is killed, stopped or cut at any moment, and the next request is served all the same.
+"""Anything is killed, stopped or cut at any moment, and the next request is served anyway.
 
     ASYNCAMANDA_CHAOS_ROUNDS=50 ASYNCAMANDA_CHAOS_SEED=$RANDOM ./test e2e -q -s -k chaos
 
@@ -24,14 +24,14 @@ SETTINGS = {"max_runs": 3, "batch_window": "0.3s"}
 WATCH = {"silence": "60s", "dump_silence": "30s", "step": "4s"}
 OFTEN = {"requests_per_hour": 10_000}  # each asks more often than a client has to
 
-# by the command line; of Amanda's at the server, of ours at the server, of the clients'
+# by the command line; of Amanda's at the server, of asyncamanda's at the server, of the clients'
 AMANDA = ("/amanda/driver", "/amanda/planner", "^dumper", "/amanda/chunker", "/usr/sbin/amdump")
 OURS = ("server dispatch", "asyncamanda gate --client", "^/usr/bin/ssh -x .*amandad")
 CLIENTS = ("^ssh -M ", "amandad -auth=ssh", "amanda/sendsize", "amanda/sendbackup", "bin/tar ")
 
 
 def test_chaos_leaves_nobody_without_an_answer_or_a_backup(lab_prefix: Path) -> None:
-    """Each round four laptops ask, something dies or stands still, and then each is served."""
+    """Each round four laptops ask, something dies or is stuck, and then each is served."""
     chance = random.Random(SEED)  # noqa: S311 (what happens, not a secret)
     tell(f"seed {SEED}, {ROUNDS} rounds")
     with open_office(lab_prefix, *NAMES, nat=True) as office:
@@ -73,7 +73,7 @@ def make_trouble(office: Office, chance: random.Random) -> str:
 
 
 def scene(office: Office) -> str:
-    """Return what a reader needs to see why: the diary, who runs, and what Amanda wrote last."""
+    """Return what a reader needs to see why: the log, who runs, and what Amanda wrote last."""
     newest = f"ls -t {LOGDIR}/amdump.2* | head -n 3 | xargs tail -n 40"
     looks = ["sh", "-c", f"ps -eo pid,ppid,stat,etimes,args; {newest}"]
     seen = office.server.run(looks, check=False).stdout

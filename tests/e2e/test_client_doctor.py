@@ -20,7 +20,7 @@ LOCK = "/var/lib/asyncamanda/client/lock"
 
 @pytest.fixture(scope="module")
 def office(lab_prefix: Path) -> Iterator[Office]:
-    """Lend an office whose laptop was backed up and has a line of cron's."""
+    """Yield an office whose laptop was backed up and has a line of cron's."""
     with open_office(lab_prefix, "laptop", nat=True) as office:
         office.fill()
         office.shift_clocks(timedelta())
@@ -44,7 +44,7 @@ def doctor(office: Office, *words: str, user: str = "root") -> Run:
 
 
 def ills(run: Run) -> dict[str, str]:
-    """Return the health of each check that is not well; each says why, and what mends it."""
+    """Return the health of each check that is not well; each says why, and what fixes it."""
     found = {}
     value = json.loads(run.stdout)
     assert value["exit"] == run.returncode
@@ -123,7 +123,7 @@ def test_others_may_not_ask(office: Office) -> None:
 
 
 def test_what_depends_on_a_bad_one_is_skipped(office: Office) -> None:
-    """It says what to mend first, and nothing that misleads."""
+    """It says what to fix first, and nothing that misleads."""
     with broken(office, Break(on="mv {known} {known}.x", undo="mv {known}.x {known}")):
         lines = doctor(office).stdout.splitlines()
     skipped = [line for line in lines if "fix host-key first" in line]
@@ -141,7 +141,7 @@ def shell(host: AmandaServer | Client, words: str) -> None:
 
 @contextmanager
 def broken(office: Office, damage: Break) -> Iterator[None]:
-    """Damage the office, and mend it at the end."""
+    """Damage the office, and fix it at the end."""
     laptop, server = office.client("laptop"), office.server
     try:
         if damage.settings:

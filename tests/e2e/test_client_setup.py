@@ -33,7 +33,7 @@ OTHER = "SHA256:" + "A" * 43
 
 @pytest.fixture
 def fresh(lab_prefix: Path) -> Iterator[Lab]:
-    """Lend a lab in which nothing is set up."""
+    """Yield a lab in which nothing is set up."""
     with open_fresh(lab_prefix) as lab:
         yield lab
 
@@ -234,7 +234,7 @@ def test_a_host_key_that_the_whole_machine_knows_is_accepted(fresh: Lab) -> None
 
 @pytest.mark.parametrize("rests", [(), ("id_ed25519.new",), ("id_ed25519.new", ".pub")])
 def test_after_a_kill_the_same_command_completes_it(fresh: Lab, rests: tuple[str, ...]) -> None:
-    """Wherever it was killed: what is there is taken, half a key is made anew."""
+    """Wherever it was killed: what is there is taken, half a key is made again."""
     words = ("amanda", "--fingerprint", fingerprint(fresh), "--disk", DISK, "--no-schedule")
     setup = start_setup(fresh, *words)
     line = read_line(setup)
@@ -373,7 +373,7 @@ def test_a_link_in_the_amanda_users_folder_is_not_followed(fresh: Lab) -> None:
 
 @pytest.fixture
 def keyed(fresh: Lab) -> Lab:
-    """Lend the same with a key on the client."""
+    """Yield the same with a key on the client."""
     fresh.client.make_directory(SSH, owner="backup", mode=0o700)
     fresh.client.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", KEY])
     return fresh

@@ -22,7 +22,7 @@ AMANDAD = "/srv/amandad"  # where the client's agent looks for it
 
 @contextmanager
 def lend_office(prefix: Path) -> Iterator[Office]:
-    """Lend an office behind NAT, whose laptop has a disk; its requests wait for ten minutes."""
+    """Yield an office behind NAT, whose laptop has a disk; its requests wait for ten minutes."""
     with open_office(prefix, "laptop", nat=True) as office:
         office.fill()
         office.set_up({"batch_window": "10m"})
@@ -53,7 +53,7 @@ def verdicts(run: Run) -> dict[str, str]:
 
 
 def amcheck(office: Office) -> tuple[Trouble, ...]:
-    """Return what is wrong by the word of the real amcheck."""
+    """Return what is wrong according to the real amcheck."""
     argv = ["amcheck", "-c", "daily", "=laptop"]
     run = office.server.run(argv, user="backup", check=False)
     return interpret_amcheck("laptop", run.returncode, run.stdout, run.stderr)

@@ -7,7 +7,7 @@ from tests.e2e.laptop import ask_json
 from tests.e2e.office import Office, open_office
 
 SHADOW, LOADED = "/srv/shadow", "/var/tmp/loaded"  # noqa: S108 - the host's own
-# a module that leaves word where it is loaded in the place of Python's own
+# a module that shows when it is loaded instead of Python's own
 MODULE = f"""
 with open("{LOADED}", "a") as word:
     print(__name__, file=word)

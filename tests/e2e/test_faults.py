@@ -114,7 +114,7 @@ def test_killed_agent_leaves_no_ssh_and_no_false_backup(lab: Lab) -> None:
 
 
 def test_power_cut_on_the_client_loses_no_memory(lab: Lab) -> None:
-    """After the client's power is cut in mid-run it knows that it began, and begins anew."""
+    """After the client's power is cut in mid-run it knows that it began, and begins again."""
     agent = _start_slow_run(lab, settle="1s")
     lab.client.power_cut()
     agent.communicate()

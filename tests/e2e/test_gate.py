@@ -20,7 +20,7 @@ TWELVE = tuple(f"pc{number:02}" for number in range(12))
 
 
 def test_client_is_backed_up_confirmed_and_left_alone(lab_prefix: Path) -> None:
-    """Due by the server's word: one run, held, restored whole. Then no call; next day, one more."""
+    """Due according to the server: one run, held, restored. Then no call; next day, one more."""
     with open_office(lab_prefix, "laptop") as office:
         laptop, server = office.client("laptop"), office.server
         office.fill()
@@ -144,7 +144,7 @@ def test_early_bird_need_not_wait_for_its_batch(lab_prefix: Path) -> None:
 
 
 def test_amdump_of_others_is_waited_for(lab_prefix: Path) -> None:
-    """While cron's amdump runs no run of ours starts; then the request is served."""
+    """While cron's amdump runs no run of asyncamanda's starts; then the request is served."""
     with open_office(lab_prefix, "laptop", "tower") as office:
         office.fill("tower", files=2, bytes_each=1_000_000)
         office.fill("laptop")

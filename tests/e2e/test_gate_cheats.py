@@ -37,7 +37,7 @@ PermitTunnel yes
 
 @pytest.fixture(scope="module")
 def office(lab_prefix: Path) -> Iterator[Office]:
-    """Lend an office; the keys of all clients but `victim` are stolen."""
+    """Yield an office; the keys of all clients but `victim` are stolen."""
     with open_office(lab_prefix, "thief", "greedy", "glutton", "victim") as opened:
         opened.fill("thief", "greedy")
         opened.fill("victim", files=2, bytes_each=300_000)
@@ -55,7 +55,7 @@ def office(lab_prefix: Path) -> Iterator[Office]:
 
 @pytest.fixture
 def thief(office: Office) -> Thief:
-    """Lend the key of the client `thief`."""
+    """Yield the key of the client `thief`."""
     return Thief(office.client("thief"))
 
 
@@ -70,7 +70,7 @@ def _dispatcher_bears_it(office: Office) -> Iterator[None]:
 
 @contextmanager
 def _queue_held(office: Office) -> Iterator[None]:
-    """Let nothing of ours start meanwhile: what looks like cron's amdump goes on."""
+    """Let nothing of asyncamanda's start meanwhile: what looks like cron's amdump goes on."""
     office.server.write("/srv/amdump", "#!/bin/sh\nread -r _\n", mode=0o755)
     nightly = office.server.start(["/srv/amdump", "daily"], user="backup")
     wait_until("it is at work", office.server.is_amdump_running, 10)
@@ -394,7 +394,7 @@ def test_requests_are_limited_for_each_client(office: Office) -> None:
 
 
 def test_second_hello_is_refused(thief: Thief) -> None:
-    """One welcome a line: each costs the server a look at all that it knows of the client."""
+    """One welcome a session: each costs the server a query for all that it knows of the client."""
     no = thief.greet().refusal(HELLO, PROTOCOL)
     assert "a second hello" in no["message"]
 

@@ -21,7 +21,7 @@ BIG = 2_000_000  # bytes: some 17 s at that rate
 
 @pytest.fixture
 def office(lab_prefix: Path) -> Iterator[Office]:
-    """Lend an office with a laptop whose dump takes a while, and a tower."""
+    """Yield an office with a laptop whose dump takes a while, and a tower."""
     with open_slow_office(lab_prefix, BIG) as opened:
         yield opened
 
@@ -69,7 +69,7 @@ def _comes_back(office: Office, name: str) -> bool:
 
 
 def test_killed_gate_is_replaced_by_the_agent(office: Office) -> None:
-    """Its client connects anew within the same start, and is told how the same run ends."""
+    """Its client connects again within the same start, and is told how the same run ends."""
     agent = office.start("laptop")
     office.wait_for_dump("laptop")
     office.kill("asyncamanda gate")
@@ -186,7 +186,7 @@ def test_broken_configuration_forgets_no_protection(office: Office) -> None:
 
 
 def test_broken_disklist_keeps_nobody_from_being_protected(office: Office) -> None:
-    """Amanda is told of one DLE by a disklist of its own, whatever is in the real one."""
+    """Amanda is told about one DLE by a disklist of its own, whatever is in the real one."""
     agent = office.start("laptop")
     office.wait_for_dump("laptop")
     disklist = office.server.read("/etc/amanda/daily/disklist")
@@ -215,7 +215,7 @@ def test_rebooted_server_serves_the_same_request(office: Office) -> None:
 
 
 def test_cleared_runtime_folder_is_made_anew(office: Office) -> None:
-    """Somebody clears the socket away: the dispatcher listens anew, and no second one starts."""
+    """Somebody clears the socket away: the dispatcher listens again, and no second one starts."""
     agent = office.start("laptop")
     office.wait_for_dump("laptop")
     office.server.remove(f"{STATE}/run")

@@ -88,7 +88,7 @@ def processes_in(networks: set[str]) -> list[int]:
 
 @contextmanager
 def networks_below(parent: int) -> Iterator[set[str]]:
-    """Lend the network namespaces, other than ours, that a process's children are in.
+    """Yield the network namespaces, other than ours, that a process's children are in.
 
     They are held, or the kernel might soon give one's number to a namespace of another test.
     """
@@ -113,14 +113,14 @@ def clock_of(host: Host, *, shifted: bool | None = None, user: str = "root") -> 
 
 @pytest.fixture
 def nat_lab() -> Iterator[Lab]:
-    """Lend a server and two clients behind a router."""
+    """Yield a server and two clients behind a router."""
     with Lab(clients=("laptop", "desktop"), nat=True) as built:
         yield built
 
 
 @pytest.fixture(params=[False, True], ids=["flat", "nat"])
 def each_lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """Lend a server and a client, without and with a router between them."""
+    """Yield a server and a client, without and with a router between them."""
     with Lab(nat=request.param) as built:
         yield built
 
@@ -513,7 +513,7 @@ def can_ping(host: Host, address: str) -> bool:
 
 
 def can_connect(host: Host, address: str) -> bool:
-    """Whether a TCP connection to the port of sshd comes about within a second."""
+    """Whether a TCP connection to the port of sshd succeeds within a second."""
     argv = ["timeout", "1", "bash", "-c", f"exec 3<>/dev/tcp/{address}/22"]
     return host.run(argv, check=False).returncode == 0
 
@@ -639,7 +639,7 @@ def knows(host: Host, address: str) -> bool:
 
 
 def talks(server: Host) -> list[str]:
-    """Return, for each connection that stands at sshd, how many bytes wait for the peer's word."""
+    """Return, for each connection of sshd's, how many bytes wait to be acknowledged."""
     shown = server.run(["ss", "-Htn", "state", "established", "sport", "=", ":22"]).stdout
     return [line.split()[1] for line in shown.splitlines()]
 
@@ -729,7 +729,7 @@ class TestClock:
         assert offsets == pytest.approx([0, 0, 86_400], abs=5)
 
     def test_sessions_of_sshd_see_it(self, bare_lab: Lab) -> None:
-        """A Python that sshd starts is shifted; so a forced command of ours is."""
+        """A Python that sshd starts is shifted; so a forced command of asyncamanda's is."""
         bare_lab.server.clock_offset = timedelta(hours=-1)
         argv = ["ssh", "amanda", f"{PYTHON} -c 'import time; print(time.time())'; date +%s"]
         done = bare_lab.client.run(argv, user="backup")

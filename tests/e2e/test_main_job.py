@@ -138,7 +138,7 @@ def test_two_starts_at_once_make_one_amdump(lab: Lab) -> None:
 
 
 def test_server_that_is_down_is_quiet_and_tried_again(lab: Lab) -> None:
-    """No sshd, or no machine: 75 without a word; the next start, with a server, backs up."""
+    """No sshd, or no machine: 75 silently; the next start, with a server, backs up."""
     furnish(lab)
     lab.server.stop_sshd()
     refused = ask(lab.client, "run")

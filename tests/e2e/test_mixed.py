@@ -56,7 +56,7 @@ def other(lab_prefix: Path, tmp_path_factory: pytest.TempPathFactory) -> Root:
 
 @pytest.fixture(params=MATRIX)
 def office(lab_prefix: Path, request: pytest.FixtureRequest) -> Iterator[Office]:
-    """Lend an office behind a router, in which those whom MATRIX names are of another Debian."""
+    """Yield an office behind a router, in which those whom MATRIX names are of another Debian."""
     others = MATRIX[request.param]
     roots = {name: request.getfixturevalue("other") for name in others}
     with open_office(lab_prefix, *CLIENTS, nat=True, roots=roots) as opened:
@@ -91,7 +91,7 @@ def back_up_both(office: Office, level: int) -> None:
 
 
 def lose_laptop(office: Office, agents: dict[str, Agent]) -> None:
-    """Pull the laptop's cable: its run dumps the tower all the same, and ends."""
+    """Pull the laptop's cable: its run dumps the tower anyway, and ends."""
     laptop = office.client("laptop")
     laptop.cut()
     ((code, words),) = ends([agents["tower"]], 90)

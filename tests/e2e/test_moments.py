@@ -44,7 +44,7 @@ class Life:
 
 @pytest.fixture
 def life(lab_prefix: Path) -> Iterator[Life]:
-    """Lend a laptop at its office's network."""
+    """Yield a laptop at its office's network."""
     with open_office(lab_prefix) as office:
         office.fill()
         office.set_up()
@@ -77,7 +77,7 @@ def test_a_bad_moment_defers_and_a_better_one_ends_the_wait(life: Life) -> None:
 
 
 def test_a_deferral_says_why_in_json_and_check_shows_each_condition(life: Life) -> None:
-    """What was found, what was wanted, and when it gives in."""
+    """What was found, what was wanted, and when it is ignored."""
     windows = ["Mon..Sun 00:00-24:00"]
     life.office.configure_agent(
         life.laptop, on_battery="50%", not_networks=["Hotel*"], windows=windows
@@ -230,7 +230,7 @@ def test_a_request_that_waits_is_withdrawn_when_the_moment_turns_bad(life: Life)
 
 
 def test_a_stale_backup_is_never_deferred_but_on_request(life: Life) -> None:
-    """All conditions have given in after twice `relax_after`; with "never" it is loud instead."""
+    """All conditions are ignored after twice `relax_after`; with "never" it is loud instead."""
     life.office.shift_clocks(timedelta())  # a dispatcher that runs already sees it as well
     assert life.run()[0] == 0
     life.office.shift_clocks(timedelta(days=8))

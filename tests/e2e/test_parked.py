@@ -1,4 +1,4 @@
-"""DLEs that Amanda is told to leave out: neither due nor failed, and said to be parked."""
+"""DLEs that Amanda is configured to leave out: neither due nor failed, and said to be parked."""
 
 import json
 from pathlib import Path

@@ -25,7 +25,7 @@ BETWEEN = 15.0  # seconds from one backup to the next
 
 @pytest.fixture
 def office(lab_prefix: Path) -> Iterator[Office]:
-    """Lend an office behind a router, with sshd's own settings, where the laptop is enrolled."""
+    """Yield an office behind a router, with sshd's own settings, where the laptop is enrolled."""
     with open_office(lab_prefix, "laptop", *NEW, nat=True) as opened:
         opened.fill("laptop")
         opened.set_up(limits={"requests_per_hour": 1000})
@@ -50,7 +50,7 @@ def start_waiting(office: Office, client: Client) -> "subprocess.Popen[str]":
 def shut_out(office: Office) -> list[str]:
     """Return sshd's words on an address that it shuts out.
 
-    What fails is only added up ("deferred penalty") until that is more than sshd bears.
+    What fails is only added up ("deferred penalty") until that is more than sshd allows.
     """
     lines = office.server.read(SSHD_LOG).splitlines()
     words = ("activating", " active penalty", "drop connection")

@@ -21,7 +21,7 @@ SSH = ["ssh", "-x", "-o", "BatchMode=yes", "-l", "backup"]  # as Amanda calls it
 
 @pytest.fixture
 def office(lab_prefix: Path) -> Iterator[Office]:
-    """Lend an office with a laptop behind a router, and a window in which it stays connected."""
+    """Yield an office with a laptop behind a router, and a window in which it stays connected."""
     with open_office(lab_prefix, "laptop", nat=True) as opened:
         opened.fill()
         opened.set_up({"batch_window": "30s"})

@@ -21,7 +21,7 @@ UNKNOWN = "0123456789abcdef" * 2
 
 @pytest.fixture(scope="module")
 def office(lab_prefix: Path) -> Iterator[Office]:
-    """Lend an office behind a router, in which two keys are stolen."""
+    """Yield an office behind a router, in which two keys are stolen."""
     with open_office(lab_prefix, "thief", "greedy", nat=True) as opened:
         opened.fill()
         opened.set_up({"heartbeat": "15s"})

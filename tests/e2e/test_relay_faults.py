@@ -1,7 +1,7 @@
 """What dies, hangs or goes away on the way between Amanda and a client behind a router.
 
-Amanda has no patience of its own with a stream that stands still (amanda-facts: "dtimeout does not
-save you"), so its end has to come, and its retry has to find the client again.
+Amanda has no patience of its own with a stream that is stuck (amanda-facts: "dtimeout does not save
+you"), so its end has to come, and its retry has to find the client again.
 """
 
 import time
@@ -23,7 +23,7 @@ GATE = "asyncamanda gate --client laptop"
 
 @pytest.fixture
 def office(lab_prefix: Path) -> Iterator[Office]:
-    """Lend an office with a laptop whose dump takes a while, and a tower, behind a router."""
+    """Yield an office with a laptop whose dump takes a while, and a tower, behind a router."""
     with open_slow_office(lab_prefix, BIG, {"batch_window": "3s"}, nat=True) as opened:
         yield opened
 
@@ -103,7 +103,7 @@ def test_client_that_sleeps_for_five_minutes(office: Office) -> None:
     office.client("laptop").heal()
     office.client("laptop").run(["pkill", "-CONT", "."])
     check_both_well(office, ends(agents))
-    assert office.server.connections == 3  # one of them made anew
+    assert office.server.connections == 3  # one of them made again
     assert failed_of_tower(office) == []
 
 
@@ -122,7 +122,7 @@ def test_agent_that_is_stopped_for_five_minutes(office: Office) -> None:
 
 
 def test_address_that_changes_in_mid_dump(office: Office) -> None:
-    """The old connection is dead without a word; a new one is made, and the same run has both."""
+    """The old connection is dead silently; a new one is made, and the same run has both."""
     agents = start_both(office)
     calls = office.pids(CALL)
     office.client("laptop").readdress()
@@ -256,7 +256,7 @@ def test_client_whose_call_ended_with_the_dispatcher_is_dumped_by_another_run(
 
 @pytest.mark.parametrize("what", ["dispatcher", "attach"])
 def test_frozen_process_at_the_server_hangs_nobody(office: Office, what: str) -> None:
-    """It dies not, and says nothing; then the client is lost: Amanda sees an end all the same."""
+    """It dies not, and says nothing; then the client is lost: Amanda sees an end anyway."""
     laptop, tower = start_both(office)
     calls = office.pids(CALL)
     (dispatcher,) = office.pids("server dispatch")

@@ -26,7 +26,7 @@ Agent = subprocess.Popen[str]
 
 @pytest.fixture
 def office(lab_prefix: Path) -> Iterator[Office]:
-    """Lend an office with a laptop and a tower behind a router, which make one batch."""
+    """Yield an office with a laptop and a tower behind a router, which make one batch."""
     with open_office(lab_prefix, "laptop", "tower", nat=True) as opened:
         opened.fill()
         opened.set_up({"batch_window": "3s"})
@@ -76,7 +76,7 @@ def kill_amandad(office: Office, _laptop: Agent) -> None:
 
 
 def revoke(office: Office, _laptop: Agent) -> None:
-    """Let the client in no more."""
+    """Revoke the client."""
     office.ask("server", "revoke", "laptop")
 
 

@@ -14,7 +14,7 @@ BIG = 6_000_000  # bytes: some 50 s at that rate
 
 @pytest.fixture
 def office(lab_prefix: Path) -> Iterator[Office]:
-    """Lend an office where a dump of the laptop's is under way, and a tower that has none yet."""
+    """Yield an office where a dump of the laptop's is under way, and a tower that has none yet."""
     with open_slow_office(lab_prefix, BIG) as opened:
         yield opened
 
@@ -27,9 +27,9 @@ def office(lab_prefix: Path) -> Iterator[Office]:
     ],
 )
 def test_a_broken_configuration_is_told(office: Office, place: str, line: str, said: str) -> None:
-    """Within a minute, though nobody comes: in the diary, to clients, and by `server queue`.
+    """Within a minute, though nobody comes: in the log, to clients, and by `server queue`.
 
-    The run goes on; and when it is mended all are served.
+    The run goes on; and when it is fixed all are served.
     """
     agent = office.start("laptop")
     office.wait_for_dump("laptop")

@@ -17,7 +17,7 @@ NEW = ("--new-config", "mobile", "--vtapes", "/srv/pool/vtapes", "--size", "2GB"
 
 @pytest.fixture(scope="module")
 def fresh(lab_prefix: Path) -> Iterator[Lab]:
-    """Lend a server on which nothing is as it should be, and a laptop with two disks."""
+    """Yield a server on which nothing is as it should be, and a laptop with two disks."""
     with Lab(prefix=lab_prefix) as built:
         server = built.server
         passwd = server.read("/etc/passwd").splitlines()
@@ -120,7 +120,7 @@ def test_on_a_terminal_it_asks(fresh: Lab, answer: str) -> None:
 
 @pytest.fixture(scope="module")
 def ready(fresh: Lab) -> Lab:
-    """Lend the server after setup."""
+    """Yield the server after setup."""
     done = set_up(fresh, "--yes", *NEW)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "asyncamanda server enroll CLIENT --amanda-config mobile" in done.stdout
@@ -194,7 +194,7 @@ def test_a_link_in_the_way_is_not_followed(ready: Lab) -> None:
 
 @pytest.fixture(scope="module")
 def listed(ready: Lab) -> Lab:
-    """Lend the server with a disk of the laptop's in its new disklist."""
+    """Yield the server with a disk of the laptop's in its new disklist."""
     lines = "laptop /srv/docs roaming\n"
     ready.server.append("/etc/amanda/mobile/disklist", lines, owner="backup")
     return ready
@@ -234,7 +234,7 @@ def test_a_threshold_keeps_amflush_from_writing_too(listed: Lab) -> None:
 
 
 def test_enrolling_says_what_is_missing_in_the_disklist(listed: Lab) -> None:
-    """A client without a disk is let in, and told of with the line that it needs."""
+    """A client without a disk is enrolled, and the line that it needs is shown."""
     for client, has_disk in (("laptop", True), ("laptop2", False)):
         key = f"/srv/{client}"
         listed.server.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key])

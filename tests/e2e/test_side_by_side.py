@@ -101,7 +101,7 @@ def test_dump_bears_runs_of_others_beside_it(lab_prefix: Path) -> None:
         own_list = office.server.read(f"{STATE}/reports/daily.run-1.disklist")
         assert own_list == mine
         amdump = ["amdump", "daily", "--no-taper", "--exact-match", "pc0"]
-        for _ in range(2):  # as somebody's cron would, and it knows every DLE
+        for _ in range(2):  # as somebody's cron would, for all DLEs
             office.server.run(amdump, user="backup", timeout=60)
         assert long_dump.poll() is None
         dumper.heal()
@@ -111,7 +111,7 @@ def test_dump_bears_runs_of_others_beside_it(lab_prefix: Path) -> None:
 
 
 def test_run_without_a_list_of_its_own_goes_on_with_the_whole_one(lab_prefix: Path) -> None:
-    """A line that goes on in the next is Amanda's to understand; the diary says what is missing."""
+    """A line that goes on in the next is Amanda's to understand; the log says what is missing."""
     with open_office(lab_prefix, "pc0") as office:
         office.fill("pc0")
         office.set_up()

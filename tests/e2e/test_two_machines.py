@@ -25,7 +25,7 @@ COPIED = ("/etc/machine-id", "/etc/asyncamanda/client.toml", MEMORY)
 
 @pytest.fixture
 def office(lab_prefix: Path) -> Iterator[Office]:
-    """Lend an office with a laptop that was backed up, and a machine that is to be its copy."""
+    """Yield an office with a laptop that was backed up, and a machine that is to be its copy."""
     with open_office(lab_prefix, "laptop", "copy") as opened:
         opened.fill("laptop")
         opened.client("copy").add_tree(DISK)
@@ -62,7 +62,7 @@ def shown(office: Office) -> dict[str, Any]:
 
 
 def count(office: Office, words: str) -> int:
-    """Return in how many lines of the diary these words stand."""
+    """Return in how many lines of the log these words stand."""
     return sum(words in line for line in office.diary.splitlines())
 
 
@@ -102,7 +102,7 @@ def test_copy_that_comes_after_the_laptop_is_named_to_both_and_settled(office: O
 
 
 def test_copy_may_be_the_one_that_stays(office: Office) -> None:
-    """After it was settled the next machine is the client, and is not told of the other's dumps."""
+    """After it was settled the next machine is the client, and hears nothing of the other one."""
     copy_laptop(office)
     assert office.backup("laptop", "--force").returncode == 0
     refusal(office.backup("copy", "--force"))
@@ -116,7 +116,7 @@ def test_copy_may_be_the_one_that_stays(office: Office) -> None:
 
 
 def test_copy_that_comes_while_the_laptop_is_dumped_disturbs_nothing(office: Office) -> None:
-    """The dump goes on to its end, and only the laptop is told of it; then neither is served."""
+    """The dump goes on to its end, and only the laptop is told about it; then neither is served."""
     laptop = office.client("laptop")
     laptop.add_tree(DISK, files=4, bytes_each=500_000)
     copy_laptop(office)

@@ -1,6 +1,6 @@
 """Two weeks of a laptop and a netbook, start by start, against a file that people can read.
 
-`UPDATE_GOLDEN=1 ./test tests/e2e/test_two_weeks.py` writes it anew: read what has changed in it.
+`UPDATE_GOLDEN=1 ./test tests/e2e/test_two_weeks.py` writes it again: read what has changed in it.
 """
 
 import os
@@ -87,7 +87,7 @@ class Story:
 
 @pytest.fixture
 def story(lab_prefix: Path) -> Iterator[Story]:
-    """Lend an office, a laptop in it, and a netbook at somebody's home."""
+    """Yield an office, a laptop in it, and a netbook at somebody's home."""
     with open_office(lab_prefix, "laptop", "netbook") as office, ExitStack() as stack:
         story = Story(office, stack)
         story.furnish()
@@ -135,7 +135,7 @@ def _travel(story: Story) -> None:
 
 
 def _bear_a_failure(story: Story) -> None:
-    """Thursday and Friday: the server cannot, is asked seldom, and is mended."""
+    """Thursday and Friday: the server cannot, is asked seldom, and is fixed."""
     laptop, server = story.laptop, story.office.server
     laptop.be(OFFICE)
     story.start(story.netbook, 23, "09:30")
@@ -153,7 +153,7 @@ def _bear_a_failure(story: Story) -> None:
 
 
 def _go_on_holiday(story: Story) -> None:
-    """A weekend, and four days on a phone's link and battery: conditions give in one by one."""
+    """A weekend, and four days on a phone's link and battery: conditions are ignored one by one."""
     laptop, netbook = story.laptop, story.netbook
     story.start(netbook, 25, "10:00")
     laptop.be(HOME)
@@ -174,7 +174,7 @@ def _go_on_holiday(story: Story) -> None:
 
 
 def _come_back(story: Story) -> None:
-    """The last Friday: the office, and the netbook's line is mended."""
+    """The last Friday: the office, and the netbook's line is fixed."""
     laptop, netbook = story.laptop, story.netbook
     laptop.be(OFFICE)
     story.start(laptop, 31, "09:05", "12:05")

@@ -22,7 +22,7 @@ SIZE = "[sec 1.0 kb 40 kps 40.0 orig-kb 40]"
 
 @pytest.fixture
 def office(lab_prefix: Path) -> Iterator[Office]:
-    """Lend an office with a laptop that is backed up, and a tower that never was."""
+    """Yield an office with a laptop that is backed up, and a tower that never was."""
     with open_office(lab_prefix, "laptop", "tower") as opened:
         opened.fill()
         opened.set_up()
@@ -56,7 +56,7 @@ def _dumped(host: str, stamp: str) -> tuple[str, str]:
 
 
 def _put_logs(office: Office) -> None:
-    """Put logs there that claim a backup of the tower, or make no sense."""
+    """Put logs there that claim a backup of the tower, or are invalid."""
     now = parse_local_stamp(max(log.timestamp or "" for log in office.dumps()))
     stamps = (format_local_stamp(now - timedelta(hours=hours)) for hours in range(2, 40))
     write = {}

@@ -1,6 +1,6 @@
-"""Runs that stand still: something of them dies or stops at the server, or at a client.
+"""Runs that are stuck: something of them dies or stops at the server, or at a client.
 
-Amanda waits for ever in each of these cases. Here nobody cleans up: the run ends by itself, the
+Amanda waits forever in each of these cases. Here nobody cleans up: the run ends by itself, the
 other client is served meanwhile or at once afterwards, and so is the next request of both.
 """
 
@@ -31,7 +31,7 @@ SILENT = "no more than 64 kB of its dump arrived within 12s"
 
 @pytest.fixture
 def office(lab_prefix: Path) -> Iterator[Office]:
-    """Lend an office with a laptop whose dump takes a while, and a tower, behind a router."""
+    """Yield an office with a laptop whose dump takes a while, and a tower, behind a router."""
     with open_slow_office(lab_prefix, BIG, {"batch_window": "3s"}, nat=True, watch=WATCH) as opened:
         yield opened
 
@@ -61,7 +61,7 @@ def parents_of(office: Office, pids: list[int]) -> list[str]:
 
 
 def test_killed_dumper(office: Office) -> None:
-    """Its chunker, and with it the driver, would wait for ever."""
+    """Its chunker, and with it the driver, would wait forever."""
     agents = start_both(office)
     dumpers = parents_of(office, office.pids(CALL))
     office.server.run(["kill", "-KILL", *dumpers])
@@ -147,7 +147,7 @@ def test_killed_planner(office: Office) -> None:
 
 
 def test_twenty_cuts(lab_prefix: Path) -> None:
-    """Each may cost a dumper, on Debian 13, until there is none: the run ends all the same."""
+    """Each may cost a dumper, on Debian 13, until there is none: the run ends anyway."""
     names = ("laptop", "tower", "desk", "nas")
     with open_office(lab_prefix, *names, nat=True) as office:
         office.fill(files=1, bytes_each=BIG)

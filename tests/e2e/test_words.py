@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.e2e.office import STATE, Office, open_office
 
-# what steers a terminal, turns a line round, or is no UTF-8; the shell's printf makes it
+# what steers a terminal, turns a line round, or is not UTF-8; the shell's printf makes it
 SAID = r"no \033[31mroom\r\302\205\342\200\256\377 here"
 DISK = "/srv/a\x1b[31mb\u202ec"
 DISK_SHOWN = r"/srv/a\x1b[31mb\u202ec"
@@ -19,7 +19,7 @@ exit 3
 
 @pytest.fixture
 def office(lab_prefix: Path) -> Iterator[Office]:
-    """Lend an office with a client whose amandad only complains, and whose disk has such a name."""
+    """Yield an office with a client whose amandad only complains, and whose disk is so named."""
     with open_office(lab_prefix, "laptop") as opened:
         opened.fill()
         opened.server.add_dle("laptop", DISK)
@@ -37,7 +37,7 @@ def assert_text(where: str, said: str) -> None:
 
 
 def test_what_a_client_says_is_shown_and_kept_as_text(office: Office) -> None:
-    """In both diaries, the kept report, and whatever the commands of both sides print."""
+    """In both logs, the kept report, and whatever the commands of both sides print."""
     run = office.backup("laptop", "-v")
     assert run.returncode == 100, run.stderr
     assert_text("the agent's diary", run.stdout + run.stderr)
@@ -69,7 +69,7 @@ def test_what_a_client_says_is_shown_and_kept_as_text(office: Office) -> None:
 
 
 def test_a_client_whose_disks_cannot_all_be_said_is_told_so(office: Office) -> None:
-    """By the server's own refusal: it would take a longer line for none of the gate's."""
+    """By the server's own refusal: it would not accept a longer line as the gate's."""
     lines = [f"laptop /srv/{number}-{'x' * 3000} roaming\n" for number in range(400)]
     office.server.append("/etc/amanda/daily/disklist", "".join(lines), owner="backup")
     run = office.backup("laptop")

@@ -13,7 +13,7 @@ looks = st.lists(st.tuples(st.none() | st.sampled_from(Outcome), st.booleans()),
 
 @given(looks)
 def test_nobody_is_told_the_same_twice(looks: list[tuple[Outcome | None, bool]]) -> None:
-    """And of a recovery only after a failure or a stale backup; an alarm is never held back."""
+    """And of a recovery only after a failure or a stale backup; an alarm is never delayed."""
     told = BackupState.WELL
     alerts: list[AlertKind] = []
     for outcome, is_stale in looks:

@@ -1,4 +1,4 @@
-"""What holds a backup back: never for ever, whatever is configured and found."""
+"""What holds a backup back: never forever, whatever is configured and found."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo

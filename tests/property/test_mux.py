@@ -47,7 +47,7 @@ def show(reply: Reply) -> tuple[int, int, int, str]:
 
 @given(streams, st.lists(st.integers(0, 3000), max_size=8))
 def test_the_pieces_in_which_bytes_come_make_no_difference(stream: bytes, cuts: list[int]) -> None:
-    """Carriers of descriptors among them."""
+    """Packets that carry descriptors among them."""
     whole, pieces = MuxDecoder(), MuxDecoder()
     assert [one for piece in cut(stream, cuts) for one in pieces.feed(piece)] == whole.feed(stream)
     assert pieces.is_complete
@@ -73,7 +73,7 @@ def test_a_session_that_is_asked_for_is_understood(request: int, command: str) -
 
 @given(numbers, numbers, decoded_texts)
 def test_what_a_master_says_is_understood(about: int, number: int, reason: str) -> None:
-    """Whatever the numbers are; a reason that is no UTF-8 is shown as well as it can be."""
+    """Whatever the numbers are; a reason that is not UTF-8 is shown as well as it can be."""
     said = mux.session_opened(about, number) + mux.exit_message(about, number)
     said += mux.permission_denied(about, reason)
     opened, ended, denied = ReplyDecoder().feed(said)

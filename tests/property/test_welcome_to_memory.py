@@ -1,4 +1,4 @@
-"""From a server's word to what is remembered and shown: nothing that it says ends an agent.
+"""From what a server says to what is remembered and shown: nothing that it says ends an agent.
 
 What the decoder takes is led through all that gate mode makes of it, on any memory.
 """

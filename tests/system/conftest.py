@@ -209,7 +209,7 @@ class Rig:
         self.laptop.write(AMANDATES, line, owner="backup", mode=0o660)
 
     def set_password(self, password: str) -> None:
-        """Let `carol`, whom no key lets in, log in at the server with this password."""
+        """Let `carol`, who has no key, log in at the server with this password."""
         hashed = subprocess.run(
             ["openssl", "passwd", "-5", "-stdin"],
             input=password.encode(),
@@ -223,7 +223,7 @@ class Rig:
 
     @contextmanager
     def sshd(self, *settings: str, port: int = 2222, key: str | None = None) -> Iterator[str]:
-        """Lend a second sshd at the server, with `settings` first; yield its log's path.
+        """Yield a second sshd at the server, with `settings` first; yield its log's path.
 
         `key` is the path of a host key of its own there. The laptop knows the usual one.
         """
@@ -245,7 +245,7 @@ class Rig:
 
     @contextmanager
     def listener(self, mode: str) -> Iterator[None]:
-        """Lend something on the server's port 2222 that is no sshd."""
+        """Yield something on the server's port 2222 that is no sshd."""
         with self._lent(["/usr/bin/python3", "-S", "-c", LISTENER, mode]) as program:
             assert program.stdout
             assert program.stdout.readline() == "ready\n"
@@ -437,7 +437,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def shared_rig(installed: Path) -> Iterator[Rig]:
-    """Lend the two hosts, built once."""
+    """Yield the two hosts, built once."""
     with Lab(prefix=installed) as lab:
         rig = Rig(lab)
         rig.furnish()
@@ -449,7 +449,7 @@ def shared_rig(installed: Path) -> Iterator[Rig]:
 
 @pytest.fixture
 def rig(shared_rig: Rig) -> Iterator[Rig]:
-    """Lend the two hosts as new; afterwards no ssh of the agent's may be left on the laptop."""
+    """Yield the two hosts as new; afterwards no ssh of the agent's may be left on the laptop."""
     shared_rig.reset()
     yield shared_rig
     shared_rig.end_agents()

@@ -189,11 +189,11 @@ class Desktop:
     # -- power
 
     def plug_in(self, level: float | None = 100) -> None:
-        """Be on mains, with the battery at `level` per cent, or without one."""
+        """Be on mains, with the battery at `level` percent, or without one."""
         self._set_power(is_on_battery=False, level=level)
 
     def unplug(self, level: float | None) -> None:
-        """Be on battery, at `level` per cent, or at an unknown one."""
+        """Be on battery, at `level` percent, or at an unknown one."""
         self._set_power(is_on_battery=True, level=level)
 
     def _set_power(self, *, is_on_battery: bool, level: float | None) -> None:
@@ -296,7 +296,7 @@ class Desktop:
         return [(words[0][1], words[3][1]) for _, words in calls]
 
     def answer_inhibit_without_lock(self) -> None:
-        """Let logind answer with a number in place of a lock; it starts anew as it was."""
+        """Let logind answer with a number in place of a lock; it starts again as it was."""
         self.stop_services("logind")
         self._start_mock("logind", LOGIND, LOGIND_PATH, f"{LOGIND}.Manager")
         until(partial(self._is_ready, "logind"), "logind is on the bus")

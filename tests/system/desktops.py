@@ -43,7 +43,7 @@ def notify_table(rig: Rig, **keys: object) -> None:
 
 @dataclass
 class Desktops:
-    """Lends desktops and a logind on the laptop, and ends them."""
+    """Yield desktops and a logind on the laptop, and ends them."""
 
     rig: Rig
     _programs: list[subprocess.Popen[str]] = field(default_factory=list)
@@ -90,7 +90,7 @@ class Desktops:
         return [line for line in log.read_text().splitlines() if " Notify " in line]
 
     def freeze(self) -> None:
-        """Let the programs of those who are logged in stand still."""
+        """Let the programs of those who are logged in are stuck."""
         for program in self._programs:
             program.send_signal(signal.SIGSTOP)
 
@@ -119,7 +119,7 @@ class Desktops:
 
 @contextmanager
 def lend_desktops(rig: Rig) -> Iterator[Desktops]:
-    """Lend them, and end them."""
+    """Yield them, and end them."""
     desktops = Desktops(rig)
     try:
         yield desktops

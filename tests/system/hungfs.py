@@ -24,7 +24,7 @@ _LARGEST = 1 << 20
 
 @contextmanager
 def hung_file_system(place: Path, asked: int | None = None) -> Iterator[Path]:
-    """Lend a file below `place` that is opened by nobody.
+    """Yield a file below `place` that is opened by nobody.
 
     A byte goes to the descriptor `asked` when a question has been taken: until then a signal ends
     who asks.

@@ -143,7 +143,7 @@ class Ground:
         self.loop.set_exception_handler(lambda _loop, context: self.faults.append(context))
         self.relay = self.run(self._make)
         self.began_at = now()
-        self.stream = subprocess.Popen(["sleep", "600"])  # the process that all carriers are
+        self.stream = subprocess.Popen(["sleep", "600"])  # the process that carries all streams
         self._started: list[subprocess.Popen[bytes]] = []
         self._carriers: list[Carrier] = []
 
@@ -290,7 +290,7 @@ class Ground:
 
 @contextmanager
 def lend_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Lend a folder for the sockets, which would be this machine's own; its path is short."""
+    """Yield a folder for the sockets, which would be this machine's own; its path is short."""
     with tempfile.TemporaryDirectory() as state:
         for name in ("relay_path", "relay_folder", "make_runtime_folder"):
             monkeypatch.setattr(getattr(ipc, name), "__defaults__", (state,))
@@ -301,7 +301,7 @@ def lend_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def lend_ground(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Ground]:
-    """Lend a relay with a folder of its own."""
+    """Yield a relay with a folder of its own."""
     said = ""
 
     def log() -> str:

@@ -11,7 +11,7 @@ from asyncamanda.core.model import Outcome
 if TYPE_CHECKING:
     from tests.system.conftest import Rig
 
-# a Ctrl-C in the midst of a fork, where Python runs hooks: logging has one, this is another
+# a Ctrl-C in the middle of a fork, where Python runs hooks: logging has one, this is another
 CTRL_C_IN_A_FORK = """\
 import os, pwd, signal
 from asyncamanda.system.account import ask_as
@@ -110,7 +110,7 @@ def test_a_user_of_its_own_needs_no_root(rig: Rig) -> None:
 
 
 def test_what_root_and_the_amanda_user_remember_is_one(rig: Rig) -> None:
-    """`status` by root tells of the run that a timer of root's made as backup."""
+    """`status` by root reports the run that a timer of root's made as backup."""
     rig.configure()
     assert rig.run("run").exit == 0
     assert rig.memory().attempts[-1].outcome is Outcome.BACKED_UP

@@ -48,7 +48,7 @@ while True:
 """
 START, SUCCESS, FAILURE = "/key/start", "/key", "/key/fail"
 NOBODY = "backup@amanda:2222"  # listens there
-STRANGER = "carol@amanda"  # whom no key lets in
+STRANGER = "carol@amanda"  # who has no key
 OLD = 4 * 86400  # seconds: stale, where that is after three days
 ALICE = 41_001  # which no machine gives away
 # as systemd starts a unit whose stderr is the journal
@@ -87,7 +87,7 @@ class Ears:
 
 @pytest.fixture
 def ears(rig: Rig) -> Iterator[Ears]:
-    """Lend the laptop with a sendmail, and with a watchdog on loopback."""
+    """Yield the laptop with a sendmail, and with a watchdog on loopback."""
     rig.laptop.make_directory(EARS, owner="backup")
     rig.laptop.write(SENDMAIL, SENDMAIL_SCRIPT, mode=0o755)
     watchdog = rig.laptop.start(["/usr/bin/python3", "-S", "-c", WATCHDOG])
@@ -154,7 +154,7 @@ def test_a_failure_that_another_run_made_good_is_over(ears: Ears) -> None:
 
 
 def test_a_refusal_is_told_once_though_the_last_backup_is_fresh(ears: Ears) -> None:
-    """Each one is one ping; it stands until the server lets this client in."""
+    """Each one is one ping; it stands until the server accepts this client."""
     ears.rig.set_dumped(ago=60)
     ears.configure(server=STRANGER)
     for mails in (["failed"], []):
@@ -169,7 +169,7 @@ def test_a_refusal_is_told_once_though_the_last_backup_is_fresh(ears: Ears) -> N
 
 
 def test_a_refusal_while_a_backup_is_due_is_one_ping(ears: Ears) -> None:
-    """Each of them; people are told of the first."""
+    """Each of them; people are told about the first."""
     ears.configure(server=STRANGER)
     assert [ears.rig.run("run").exit for _ in range(2)] == [77, 77]
     assert (ears.mails(), ears.pings()) == (["failed"], [FAILURE] * 2)
@@ -248,7 +248,7 @@ def test_who_cannot_be_remembered_is_not_told(ears: Ears) -> None:
 
 
 def test_the_watchdog_hears_of_a_failure_that_cannot_be_remembered(ears: Ears) -> None:
-    """It is told of each run anyway; people are told of what can be remembered."""
+    """It is told about each run anyway; people are told about what can be remembered."""
     ears.configure(command="hold; exit 1")
     with small_state(ears.rig, 65_536) as place:
         agent = ears.rig.start("run")
@@ -267,7 +267,7 @@ def test_the_watchdog_hears_of_a_failure_that_cannot_be_remembered(ears: Ears) -
 
 
 def test_the_journal_is_nobody_who_waits(rig: Rig) -> None:
-    """Each line is shown there, and a wait after a try that came to nothing is heeded."""
+    """Each line is shown there, and a wait after a unsuccessful try is heeded."""
     rig.configure(command="exit 1", retry_within="1h")
     assert rig.run("run").exit == 100
     before = rig.server.connections
@@ -277,7 +277,7 @@ def test_the_journal_is_nobody_who_waits(rig: Rig) -> None:
 
 
 def test_a_wait_grows_while_no_run_is_reached(rig: Rig) -> None:
-    """It starts anew with another end, and a backup ends it."""
+    """It starts again with another end, and a backup ends it."""
     steps: tuple[tuple[dict[str, Any], int, int], ...] = (
         ({"server": NOBODY}, 75, 1),
         ({"server": NOBODY}, 75, 2),
@@ -316,7 +316,7 @@ def _retry_at(rig: Rig) -> datetime:
     ("keys", "exits"), [({"command": "exit 1"}, 100), ({"server": NOBODY}, 75)]
 )
 def test_another_run_ends_a_wait(rig: Rig, keys: dict[str, Any], exits: int) -> None:
-    """Whether or not people were told; what comes to nothing after that is a first try again."""
+    """Whether or not people were told; what was unsuccessful after that is a first try again."""
     rig.configure(retry_within="1h", **keys)
     assert rig.run("run").exit == exits
     assert _retry_at(rig)
@@ -350,7 +350,7 @@ def test_the_text_file_is_of_the_last_look(ears: Ears) -> None:
 
 
 def test_one_that_runs_already_is_no_news(ears: Ears) -> None:
-    """Where nobody watches nothing is said, even of a stale backup, which that one may bring."""
+    """Without a terminal nothing is said, even of a stale backup, which that one may bring."""
     ears.rig.set_dumped(ago=OLD)
     ears.configure(command="hold; dump /home", stale_after="3d")
     agent = ears.rig.start("run")

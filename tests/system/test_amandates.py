@@ -141,7 +141,7 @@ def test_lines_that_amanda_skips_are_listed_with_their_numbers(rig: Rig) -> None
 
 
 def test_a_file_that_stays_locked(rig: Rig) -> None:
-    """Ten seconds, then later: nothing hangs for ever, and the server is left alone."""
+    """Ten seconds, then later: nothing hangs forever, and the server is left alone."""
     program = rig.laptop.start(
         ["/usr/bin/python3", "-S", "-c", HOLDER, "LOCK_EX", rig.amandates], user="backup"
     )

@@ -100,7 +100,7 @@ class Ground:
         self._kept: list[socket.socket] = []
 
     def listen(self) -> None:
-        """Be the dispatcher, or the next one."""
+        """Act as the dispatcher, or the next one."""
         path = Path(ipc.socket_path(f"{self.state}/server"))
         path.unlink(missing_ok=True)
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -228,7 +228,7 @@ class Ground:
 
 @pytest.fixture
 def ground() -> Iterator[Ground]:
-    """Lend a place for one call; its path is short, as a socket's has to be."""
+    """Yield a place for one call; its path is short, as a socket's has to be."""
     with tempfile.TemporaryDirectory() as folder:
         ground = Ground(Path(folder))
         yield ground
@@ -342,7 +342,7 @@ def test_without_a_status_it_ends_with_ssh_s_own(ground: Ground) -> None:
 
 
 def test_with_a_status_and_no_end_it_ends(ground: Ground) -> None:
-    """What amandad started may hold its output open for ever."""
+    """What amandad started may hold its output open forever."""
     carrier = ground.go("LAST_BYTES_SECONDS=0.3 STATUS_SECONDS=0 LOOK_EVERY=0.05")
     carrier.send(ipc.pack("status", "0", "why"))
     began_at = time.monotonic()
@@ -451,7 +451,7 @@ def test_the_next_dispatcher_can_stop_it(ground: Ground) -> None:
 
 
 def test_nobody_who_vouches_for_the_client_ends_it(ground: Ground) -> None:
-    """Else Amanda would wait for ever, for a client that may be gone."""
+    """Else Amanda would wait forever, for a client that may be gone."""
     carrier = ground.go("UNWATCHED_SECONDS=0.4 LOOK_EVERY=0.05")
     ground.leave()
     began_at = time.monotonic()
@@ -468,7 +468,7 @@ def test_a_dispatcher_that_does_not_vouch_for_the_client_ends_it(
     """One that is stopped keeps its sockets, and so does one where the client has no line."""
     carrier = ground.go("UNWATCHED_SECONDS=0.4 LOOK_EVERY=0.05")
     if is_frozen:
-        carrier.close()  # and whoever goes there anew is connected, and hears nothing
+        carrier.close()  # and whoever goes there again is connected, and hears nothing
         ground.accept()
     began_at = time.monotonic()
     while not ground.is_over():  # bytes say nothing of the client's line
@@ -669,7 +669,7 @@ def test_what_is_open_is_refused_before_amandas_ssh_ends(ground: Ground) -> None
 
 
 def test_what_amanda_asks_too_late_is_refused_as_well(ground: Ground) -> None:
-    """It may have one answer, and be about to ask the next thing; it is not waited for for ever."""
+    """It may have one answer, and be about to ask the next thing; it is not waited for forever."""
     carrier = ground.go(is_dump=False)
     ground.ask(ASKED)
     ground.answer(ANSWER)
@@ -693,7 +693,7 @@ def test_half_an_answer_is_none(ground: Ground) -> None:
 
 
 def test_a_client_that_speaks_otherwise_is_cut_off(ground: Ground) -> None:
-    """And Amanda is told of what it said."""
+    """And Amanda is told about what it said."""
     ground.go(is_dump=False)
     ground.ask(ASKED)
     os.write(ground.client_writes, b"bash: amandad: command not found\n")

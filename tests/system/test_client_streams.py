@@ -74,7 +74,7 @@ class Far:
         self.close()
 
     def close(self) -> None:
-        """Let go of all."""
+        """Release all."""
         while self.descriptors:
             os.close(self.descriptors.pop())
         self.caller.close()
@@ -129,7 +129,7 @@ class Ground:
         return self.told
 
     def end(self) -> Shut:
-        """Return what the server is told of the one stream that ends."""
+        """Return what the server is told about the one stream that ends."""
         until(self.tend, "a stream has ended")
         (shut,) = self.told
         return shut
@@ -144,7 +144,7 @@ class Ground:
 
 @pytest.fixture
 def ground() -> Iterator[Ground]:
-    """Lend a client; its path is short, as a socket's has to be."""
+    """Yield a client; its path is short, as a socket's has to be."""
     with tempfile.TemporaryDirectory() as folder:
         ground = Ground(Path(folder))
         yield ground
@@ -357,7 +357,7 @@ def test_an_amandad_that_has_much_to_say_is_heard_to_its_end(ground: Ground) -> 
 def test_an_amandad_that_does_not_mind_being_stopped_either_is_killed(
     ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It would keep a place for ever."""
+    """It would keep a place forever."""
     monkeypatch.setattr(streams_module, "PATIENCE", 0.3)
     ground.open("trap '' TERM; echo ready >&2; while :; do sleep 0.1; done").end(0)
     ground.end()
@@ -384,7 +384,7 @@ def test_a_program_that_cannot_be_killed_is_not_waited_for(
 
 @contextmanager
 def hanging_tar(ground: Ground, folder: Path) -> Iterator[tuple[Far, int]]:
-    """Lend a stream whose amandad has started what hangs, as tar does on a dead mount."""
+    """Yield a stream whose amandad has started what hangs, as tar does on a dead mount."""
     place, told = folder / "dead", folder / "pid"
     place.mkdir()
     asked, asking = os.pipe()

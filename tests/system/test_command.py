@@ -1,4 +1,4 @@
-"""What the command at the server does, and what becomes of it."""
+"""What the command at the server does, and what happens to it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_backup_by_a_configuration_file(rig: Rig) -> None:
 
 
 def test_what_the_command_prints_is_told_without_control_characters(rig: Rig) -> None:
-    """Both of its streams reach the diary, line by line, and nothing that a terminal obeys."""
+    """Both of its streams reach the log, line by line, and nothing that a terminal obeys."""
     done = rig.wait(rig.classic(r"dump /home; printf 'one\n\033[31mtwo\r\nlast' ; echo three >&2"))
     assert done.exit == 0
     assert "the server says: one\n" in done.stderr
@@ -250,7 +250,7 @@ def test_the_status_of_amdump_is_a_sum_of_bits(
 
 def test_a_dump_that_failed_for_another_client_is_doubtful(rig: Rig) -> None:
     """Nothing counts, nobody is alarmed, and it is tried once an interval; who asks hears why."""
-    # its end comes after the second that the dump bears, as a real one's does
+    # its end comes after the second that the dump allows, as a real one's does
     script = (
         "#!/bin/sh\nmark\ndump /home\nover=$(($(date +%s) + 3))\n"
         'until test "$(date +%s)" -ge $over; do sleep 0.1; done\nexit 5\n'
@@ -272,7 +272,7 @@ def test_a_dump_that_failed_for_another_client_is_doubtful(rig: Rig) -> None:
 
 
 def test_a_run_that_dumped_nobody_is_made_again_after_a_wait(rig: Rig) -> None:
-    """Nobody is alarmed; a start in the meantime says nothing where nobody watches."""
+    """Nobody is alarmed; a start in the meantime says nothing without a terminal."""
     rig.server.write(f"{rig.stage}/amdump", "#!/bin/sh\nmark\nexit 9\n", mode=0o755)
     rig.configure(command=f"{rig.stage}/amdump daily", retry_within="1h")
     done = rig.run("run", "--json")
@@ -294,7 +294,7 @@ def test_a_dump_that_failed_of_this_client_alone_is_a_failure(rig: Rig) -> None:
 
 
 def test_a_session_that_the_server_refuses_is_not_a_second_connection(rig: Rig) -> None:
-    """Where the master cannot carry the command, ssh must not connect anew by itself."""
+    """Where the master cannot carry the command, ssh must not connect again by itself."""
     with rig.sshd("MaxSessions 0") as log:
         done = rig.wait(rig.classic("mark; dump /home", "backup@amanda:2222"))
         assert done.exit == 100

@@ -25,7 +25,7 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def gate(rig: Rig) -> Iterator[Gate]:
-    """Lend a server whose keys run the scripted gate."""
+    """Yield a server whose keys run the scripted gate."""
     rig.server.write("/usr/local/bin/scripted-gate", GATE, mode=0o755)
     with forced(rig, "scripted-gate"):
         yield Gate(rig)
@@ -122,7 +122,7 @@ def test_a_rehearsal_says_that_the_server_would_be_greeted(gate: Gate) -> None:
 
 
 def test_a_server_that_refuses_then_is_told(gate: Gate) -> None:
-    """Next week is too late to hear that this machine is no longer let in."""
+    """Next week is too late to hear that this machine is no longer accepted."""
     gate.play(FRESH, interval="1 week", on_battery="allow")
     assert gate.run().exit == 0
     gate.play(

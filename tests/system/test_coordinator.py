@@ -135,7 +135,7 @@ class Office:
                 self.ledger.abandon_run(row.id, now(), "it filled the disk")
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Release everything."""
         loop = asyncio.get_running_loop()
         for line, (reads, writes, kept) in self.ends.items():
             line.drop("the test is over", 0)
@@ -151,7 +151,7 @@ async def _nothing(*_: object) -> None:
 
 @pytest.fixture
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
-    """Lend what lets a story happen at a coordinator whose Amanda finds everything in order."""
+    """Yield what lets a story happen at a coordinator whose Amanda finds everything in order."""
     monkeypatch.setattr(Coordinator, "_take_up", _nothing)
     monkeypatch.setattr(Site, "_read", _nothing)
     monkeypatch.setattr(Batches, "find_others", _nothing)  # this machine may have some
@@ -252,7 +252,7 @@ def test_tidying_up_that_fails_is_tried_less_and_less_and_said_once(
 
 
 def test_whose_planner_died_while_no_dispatcher_lived_waits_again(play: Play) -> None:
-    """Nobody knows yet who is there; who comes is in the next run, and is told of no failure."""
+    """Nobody knows yet who is there; who comes is in the next run, and is told about no failure."""
 
     async def story(office: Office) -> None:
         coordinator, ledger = office.coordinator, office.ledger

@@ -1,4 +1,4 @@
-"""A database server that does not answer keeps nobody waiting for ever, and nobody else at all."""
+"""A database server that does not answer keeps nobody waiting forever, and nobody else at all."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class Mute:
             sink.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Release everything."""
         for each in (self._listener, *self._kept):
             each.close()
 
@@ -139,7 +139,7 @@ class Mute:
 def stuck_ledger(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Ledger]:
-    """Lend a ledger that does not answer: another program has the file, or the way falls silent."""
+    """Yield a ledger that does not answer: another program has the file, or the net is silent."""
     monkeypatch.setattr(database, "ANSWER_SECONDS", 1.0)
     if request.param == FILE:
         path = str(tmp_path / "ledger.sqlite")

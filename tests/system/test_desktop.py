@@ -25,14 +25,14 @@ TEST = "a test notification from laptop"
 
 @pytest.fixture
 def desktops(rig: Rig) -> Iterator[Desktops]:
-    """Lend the laptop, on which people log in."""
+    """Yield the laptop, on which people log in."""
     rig.configure()
     with lend_desktops(rig) as lent:
         yield lent
 
 
 def leave(rig: Rig, age: timedelta = timedelta(), detail: str = "") -> None:
-    """Leave word of a failure for root, as the Amanda user does."""
+    """Leave a failure's alert for root, as the Amanda user does."""
     alert = word_alert(AlertKind.FAILED, "laptop", now(), detail=detail)
     text = encode_alerts([replace(alert, at=alert.at - age)])
     rig.laptop.write(LEFT, text, owner="backup", mode=0o600)

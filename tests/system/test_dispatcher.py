@@ -159,7 +159,7 @@ def test_a_run_keeps_its_number_when_the_ledger_is_lost(
         for name in ("", "-wal", "-shm"):
             Path(f"{config.ledger}{name}").unlink()
         record.is_damaged = True
-        async with record._turn:  # as while the ledger is of no use
+        async with record._turn:  # as while the ledger cannot be used
             starting = asyncio.create_task(
                 record.write(
                     lambda one: one.begin_run(RunKind.BATCH, "daily", ["tower"], [1], now())
@@ -186,7 +186,7 @@ def test_a_run_keeps_its_number_when_the_ledger_is_lost(
 def test_a_ledger_that_takes_its_time_to_fail_is_tried_less_often(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A gate waits for the reason, and not for ever: with a server that hangs each try is long."""
+    """A gate waits for the reason, and not forever: with a server that hangs each try is long."""
     tries = 0
 
     def fail(_config: ServerConfig) -> Ledger:
@@ -210,7 +210,7 @@ def test_a_ledger_that_takes_its_time_to_fail_is_tried_less_often(
 def test_what_never_began_is_let_go_of_without_a_complaint(
     recwarn: pytest.WarningsRecorder,
 ) -> None:
-    """A dispatcher ends in the very turn in which somebody comes: its diary says nothing of it."""
+    """A dispatcher ends in the very turn in which somebody comes: its log says nothing of it."""
 
     async def end_at_once() -> None:
         background = Background(lambda: None)

@@ -1,4 +1,4 @@
-"""The dispatcher's diary while it runs: turned over, and with what a signal asks for."""
+"""The dispatcher's log while it runs: turned over, and with what a signal asks for."""
 
 import os
 import subprocess
@@ -29,7 +29,7 @@ write_log("and goes on")
 
 
 def write(source: str, path: Path) -> str:
-    """Run a process with a diary at `path`; return what is in it."""
+    """Run a process with a log at `path`; return what is in it."""
     argv = [sys.executable, "-c", PRELUDE + source, str(path)]
     environ = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run(argv, check=True, env=environ, timeout=60)

@@ -147,14 +147,14 @@ def forced(rig: Rig, command: str) -> Iterator[None]:
 
 @pytest.fixture
 def gate(rig: Rig) -> Iterator[Gate]:
-    """Lend a server whose keys run the scripted gate."""
+    """Yield a server whose keys run the scripted gate."""
     rig.server.write("/usr/local/bin/scripted-gate", GATE, mode=0o755)
     with forced(rig, "scripted-gate"):
         yield Gate(rig)
 
 
 def test_status_has_the_size_of_each_dump_for_every_user(gate: Gate) -> None:
-    """By the server's word, in the summary that the agent leaves as well."""
+    """According to the server, in the summary that the agent leaves as well."""
     gate.play(WELL)
     assert gate.run().exit == 0
     gate.rig.laptop.path(gate.rig.config).chmod(0o600)
@@ -168,7 +168,7 @@ def test_status_has_the_size_of_each_dump_for_every_user(gate: Gate) -> None:
 
 
 def test_a_backup_through_the_gate(gate: Gate) -> None:
-    """It asks, stays on the line, and has the server's word; then nothing is due."""
+    """It asks, stays connected, and gets the server's report; then nothing is due."""
     gate.play(WELL)
     done = gate.run()
     assert (done.exit, gate.heard()) == (0, ["hello", "submit", "bye"])
@@ -340,7 +340,7 @@ def test_a_disk_that_the_server_lacks_is_not_asked_for_again_at_once(gate: Gate)
 
 
 def test_the_dispatcher_is_replaced_in_the_midst(gate: Gate) -> None:
-    """Whoever hears `again` says hello and submits anew, on the same line."""
+    """Whoever hears `again` says hello and submits again, on the same line."""
     gate.play(
         GREET + 'say("again"); hear("hello"); welcome({"/home": None}, "running"); hear("submit")\n'
         'running(); welcome({"/home": 5}); finished({"/home": "held"}); hear("bye")'
@@ -376,7 +376,7 @@ def test_a_line_that_falls_silent_is_made_anew(gate: Gate) -> None:
 
 
 def test_a_silent_line_that_answers_lives(gate: Gate) -> None:
-    """A run may take hours without a word."""
+    """A run may take hours silently."""
     gate.play(
         'hear("hello"); welcome({"/home": None}, beat=0.2); hear("submit"); running()\n'
         'for _ in range(5): hear("ping"); say("pong")\n'
@@ -387,7 +387,7 @@ def test_a_silent_line_that_answers_lives(gate: Gate) -> None:
 
 @pytest.mark.parametrize("standing", ["running", "queued", "idle"])
 def test_a_gate_that_dies_in_the_midst_is_called_again(gate: Gate, standing: str) -> None:
-    """The request is said again, and joins what there is; or, if all is lost, begins anew."""
+    """The request is said again, and joins what there is; or, if all is lost, begins again."""
     gate.play(
         f"if visit == 1:\n    {GREET}    die()\n"
         f'hear("hello"); welcome({{"/home": None}}, "{standing}"); hear("submit"); running()\n'

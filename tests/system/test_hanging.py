@@ -21,7 +21,7 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def held(rig: Rig) -> Iterator[subprocess.Popen[str]]:
-    """Lend a start in direct mode whose command does not end, the last backup a day and more old.
+    """Yield a start in direct mode whose command does not end, the last backup a day and more old.
 
     It lives by the laptop's clock.
     """

@@ -31,14 +31,14 @@ with inhibited(timedelta(hours=2), with_lid=True) as lock:
 
 @pytest.fixture(scope="module")
 def shared_desktop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desktop]:
-    """Lend the bus and its services, started once."""
+    """Yield the bus and its services, started once."""
     with Desktop(str(tmp_path_factory.mktemp("bus"))) as desktop:
         yield desktop
 
 
 @pytest.fixture
 def desktop(shared_desktop: Desktop, monkeypatch: pytest.MonkeyPatch) -> Desktop:
-    """Lend a desktop on which nothing is held, and whose bus is this process's."""
+    """Yield a desktop on which nothing is held, and whose bus is this process's."""
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", shared_desktop.address)
     assert not shared_desktop.inhibitors()
     return shared_desktop
@@ -112,7 +112,7 @@ def test_no_child_has_the_lock(desktop: Desktop) -> None:
 
 
 def test_an_account_that_may_not_is_told(desktop: Desktop) -> None:
-    """And its block runs all the same."""
+    """And its block runs anyway."""
     with desktop.denying_inhibitors(), inhibited(LONG, with_lid=True) as lock:
         lock.tick()
         assert lock.problem == "logind does not allow it to this account"

@@ -31,7 +31,7 @@ print(write_journal(line), write_journal(JournalLine("x" * 100_000)))
 
 @pytest.fixture
 def journald(rig: Rig) -> Iterator[Rig]:
-    """Lend the laptop with a journal."""
+    """Yield the laptop with a journal."""
     rig.laptop.write("/etc/systemd/journald.conf", SETTINGS)
     for folder in ("/run/log/journal", "/run/systemd/journal"):
         rig.laptop.make_directory(folder)

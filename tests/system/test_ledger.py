@@ -265,7 +265,7 @@ def test_a_run_takes_its_requests_and_ends_them(ledger: Ledger) -> None:
 
 
 def test_a_run_is_kept_as_it_was_told(ledger: Ledger) -> None:
-    """Every field comes back, with names that are no UTF-8."""
+    """Every field comes back, with names that are not UTF-8."""
     row = ledger.begin_run(RunKind.BATCH, "daily", ["b", "a\udce9"], [], NOON)
     assert ledger.live_runs("daily") == ledger.live_runs() == [row]
     assert ledger.live_runs("weekly") == []
@@ -473,7 +473,7 @@ def test_a_failed_dump_asks_for_protection_until_amanda_is_told(ledger: Ledger) 
 
 
 def test_a_good_dump_settles_what_was_asked_for(ledger: Ledger) -> None:
-    """Nobody is forced to a full dump by a failure that is mended."""
+    """Nobody is forced to a full dump by a failure that is fixed."""
     row = begin(ledger, "laptop", timestamp=EARLIER)
     ledger.end_run(row.id, NOON, end(verdict(HELD, 0, timestamp=EARLIER)))
     row = begin(ledger, "laptop")
@@ -612,7 +612,7 @@ def test_two_runs_of_ours_never_become_one(ledger: Ledger) -> None:
 
 
 def test_the_log_of_a_flush_may_be_taken_in_before_that_of_the_dump(ledger: Ledger) -> None:
-    """In the end it is all the same."""
+    """In the end it is anyway."""
     flush = run_log(LATER, DleVerdict("laptop", "/home", STAMP, STORED), program="amflush")
     take_in(ledger, log_file(LATER), flush)
     assert ledger.newest_confirmed("daily", "laptop")["/home"].level is None
@@ -626,7 +626,7 @@ def test_the_log_of_a_flush_may_be_taken_in_before_that_of_the_dump(ledger: Ledg
 
 
 def test_a_log_of_no_run_is_only_known_to_be_none(ledger: Ledger) -> None:
-    """A restore's, which tells of no DLE, or one that makes no sense."""
+    """A restore's, which reports no DLE, or one that is invalid."""
     assert take_in(ledger, log_file(STAMP), None)
     assert take_in(ledger, log_file(LATER), run_log(LATER, program="amfetchdump"))
     assert len(ledger.logs_taken("daily")) == 2
@@ -664,7 +664,7 @@ def test_what_is_written_is_there_after_opening_anew(tmp_path: Path) -> None:
     again.close()
 
 
-# The writer ends a run over and over, and is killed in the midst of it.
+# The writer ends a run over and over, and is killed in the middle of it.
 WRITER = """
 import sys
 from datetime import UTC, datetime, timedelta
@@ -765,7 +765,7 @@ def _cut_short(path: Path) -> None:
 
 
 def _scribble(path: Path) -> None:
-    """Write over a page in the midst."""
+    """Write over a page in the middle."""
     with path.open("r+b") as file:
         file.seek(8192)
         file.write(b"\xa5" * 4096)
@@ -814,7 +814,7 @@ def test_what_sqlite_keeps_beside_a_damaged_file_is_set_aside_with_it(tmp_path: 
 
 
 def test_a_file_that_is_taken_away_is_noticed(tmp_path: Path) -> None:
-    """SQLite would go on writing into nothing; opened anew it works."""
+    """SQLite would go on writing into nothing; opened again it works."""
     path = tmp_path / "ledger.sqlite"
     ledger = open_file(tmp_path)
     assert not ledger.is_gone()
@@ -899,7 +899,7 @@ def test_a_damaged_ledger_that_is_only_read_is_let_go(tmp_path: Path) -> None:
 
 
 def test_a_ledger_that_becomes_damaged_in_use_is_said_to_be(tmp_path: Path) -> None:
-    """No foreign error comes out, and the next opening mends it."""
+    """No foreign error comes out, and the next opening fixes it."""
     ledger = open_file(tmp_path)
     path = tmp_path / "ledger.sqlite"
     ledger.open_request("laptop", "daily", NOON)
@@ -969,7 +969,7 @@ def test_a_time_without_a_zone_makes_no_sense(ledger: Ledger) -> None:
 
 
 def test_a_text_that_is_damaged_stops_nothing_else(tmp_path: Path) -> None:
-    """SQLite keeps what is no UTF-8, as a disk that lies may leave it."""
+    """SQLite keeps what is not UTF-8, as a disk that lies may leave it."""
     ledger = open_file(tmp_path)
     bad, good = begin(ledger, "tower", timestamp=EARLIER), begin(ledger, "laptop")
     with transaction(ledger.engine, is_writing=True) as connection:

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    """Lend a ledger in a SQLite file."""
+    """Yield a ledger in a SQLite file."""
     opened = Ledger.open(str(tmp_path / "ledger.sqlite"), timedelta(seconds=0.2))
     yield opened
     opened.close()

@@ -108,7 +108,7 @@ def put(folder: Path, stamp: str, text: str, level: int = 1, disk: str = "/home"
 
 
 def take(ledger: Ledger, files: AmandaFiles, *, alive: bool = False) -> list[str]:
-    """Take in all; return what the diary is told."""
+    """Take in all; return what the log is told."""
     return list(take_in_all(ledger, files.settings, lambda *_: alive, NEW_YEAR))
 
 
@@ -451,7 +451,7 @@ def test_nothing_is_looked_for_outside_the_holding_disk(
 def test_a_failure_does_not_take_back_what_the_holding_disk_has(
     ledger: Ledger, files: AmandaFiles, logdir: Path
 ) -> None:
-    """It may be another client's word; but the next dump is made so that it does no harm."""
+    """It may be another client's report; but the next dump is made so that it does no harm."""
     put(logdir, MONDAY, BEGIN + BROKEN + END)
     files.hold(MONDAY, level=0)
     take(ledger, files)
@@ -585,7 +585,7 @@ def test_a_run_began_when_its_trace_says_and_never_after_its_log(
 def test_the_newest_dump_is_the_one_that_began_last(
     ledger: Ledger, files: AmandaFiles, logdir: Path
 ) -> None:
-    """By the clock, whatever its name: no date of a name makes a client look wrong for ever."""
+    """By the clock, whatever its name: no date of a name makes a client look wrong forever."""
     path = put(logdir, WEDNESDAY, BEGIN + DUMPED + END, level=0)
     files.hold(WEDNESDAY, level=0)
     early = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
@@ -600,7 +600,7 @@ def test_the_newest_dump_is_the_one_that_began_last(
 def test_a_log_whose_date_is_not_its_names_gives_no_verdict(
     ledger: Ledger, files: AmandaFiles, logdir: Path, date: str
 ) -> None:
-    """Of a configuration that names runs by their day, or by somebody else's word."""
+    """Of a configuration that names runs by their day, or by somebody else's report."""
     put(logdir, MONDAY, (BEGIN + DUMPED + END).replace("{stamp}", date))
     files.hold(MONDAY)
     assert take(ledger, files) == [f"log.{MONDAY}.0 imported: amdump, verdicts: 0"]

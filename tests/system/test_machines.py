@@ -198,7 +198,7 @@ def test_a_dump_counts_for_the_machine_whose_session_carried_it(
 def test_a_log_that_is_taken_in_too_early_makes_a_dump_nobodys_for_a_while_only(
     ledger: Ledger,
 ) -> None:
-    """Before it is known which run of ours its log is of."""
+    """Before it is known which of asyncamanda's runs its log is of."""
     request = ledger.open_request("laptop", "daily", NOON, 1)
     row = ledger.begin_run(RunKind.BATCH, "daily", ["laptop"], [request.id], NOON)
     word = DleVerdict("laptop", "/home", STAMP, DumpState.HELD, 0)

@@ -102,7 +102,7 @@ def test_a_kill_at_any_moment_of_a_run_leaves_a_whole_memory(rig: Rig) -> None:
 
 
 def test_a_kill_at_any_moment_of_writing_leaves_the_old_or_the_new(tmp_path: Path) -> None:
-    """The writer is killed in the midst of its work, over and over."""
+    """The writer is killed in the middle of its work, over and over."""
     code = """
 import sys
 from datetime import UTC, datetime

@@ -68,7 +68,7 @@ class Master:
                 self.caller.send(mux.alive(packet.request, os.getpid()))
 
     def hang_up(self) -> None:
-        """Let go of the caller."""
+        """Release the caller."""
         assert self.caller
         self.caller.close()
         while self.descriptors:
@@ -92,7 +92,7 @@ class Master:
 
 @pytest.fixture
 def master() -> Iterator[Master]:
-    """Lend a listener."""
+    """Yield a listener."""
     with tempfile.TemporaryDirectory() as folder:
         master = Master(Path(folder, "master"))
         yield master
@@ -191,7 +191,7 @@ def test_what_is_no_plain_command_is_told(
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """Lend an ssh configuration that includes the aliases; ssh finds them beside it."""
+    """Yield an ssh configuration that includes the aliases; ssh finds them beside it."""
     # not tmp_path: a socket's path has 107 bytes at most
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)

@@ -24,7 +24,7 @@ from asyncamanda.server.relay import relay as relay_module
 
 @pytest.fixture
 def ground(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Ground]:
-    """Lend a relay."""
+    """Yield a relay."""
     with lend_ground(monkeypatch, capsys) as ground:
         yield ground
 

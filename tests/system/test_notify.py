@@ -62,7 +62,7 @@ class Receiver:
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    """Lend a web server on loopback."""
+    """Yield a web server on loopback."""
     kept = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -85,7 +85,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def sendmail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Lend a folder that is first in PATH; its sendmail leaves its input and arguments there."""
+    """Yield a folder that is first in PATH; its sendmail leaves its input and arguments there."""
     folder = tmp_path / "bin"
     folder.mkdir()
     set_sendmail(folder, f'cat >{folder}/mail; echo "$@" >{folder}/arguments')
@@ -101,7 +101,7 @@ def set_sendmail(folder: Path, body: str) -> None:
 
 
 def tell(settings: NotifySettings, folder: Path, limit: float = 10) -> dict[str, Sent]:
-    """Tell of a failure; return how it went by channel, the journal's aside."""
+    """Report a failure; return how it went by channel, the journal's aside."""
     sent = channels.tell(settings, FAILED, folder, limit=limit)
     return {one.channel: one for one in sent if one.channel != channels.JOURNAL}
 
@@ -321,7 +321,7 @@ def test_channels_that_hang_have_one_time_limit_together(
 def test_a_channel_that_could_not_be_told_is_told_by_the_next_start(
     receiver: Receiver, sendmail: Path, tmp_path: Path
 ) -> None:
-    """Each channel is told once, and of a recovery only where it was told of the failure."""
+    """Each channel is told once, and of a recovery only where it was told about the failure."""
     pytest.importorskip("apprise")
     settings = NotifySettings(desktop=False, mail="me", urls=(receiver.url("/a", "json"),))
     told: dict[str, BackupState] = {}
@@ -383,7 +383,7 @@ def test_a_text_file_that_nobody_would_read_is_a_problem(tmp_path: Path) -> None
 
 
 def test_the_command_tries_every_channel(rig: Rig) -> None:
-    """As the Amanda user; what has to be mended makes it end with 78."""
+    """As the Amanda user; what has to be fixed makes it end with 78."""
     path = "/usr/local/sbin/sendmail"
     script = "#!/bin/sh\n{ id -un; cat; } >/srv/mail/mail\n"
     rig.laptop.make_directory("/srv/mail", owner="backup")

@@ -24,7 +24,7 @@ from asyncamanda.server.relay.open_streams import STOPPED_WITHIN, VOUCH_EVERY
 
 @pytest.fixture
 def ground(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Ground]:
-    """Lend a relay."""
+    """Yield a relay."""
     with lend_ground(monkeypatch, capsys) as ground:
         yield ground
 

@@ -32,7 +32,7 @@ def test_a_failure_that_nobody_can_be_told_of_keeps_its_exit_code(rig: Rig) -> N
 
 
 def test_a_listener_who_leaves_does_not_end_the_run(rig: Rig) -> None:
-    """As `2>&1 | head -1` does: one line is read, and the backup is made all the same."""
+    """As `2>&1 | head -1` does: one line is read, and the backup is made anyway."""
     reader, writer = os.pipe()
     command = "echo one; hold; echo two; dump /home; mark"
     agent = rig.classic(command, stdout=writer, stderr=writer)

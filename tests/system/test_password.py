@@ -41,7 +41,7 @@ def test_a_password_file(rig: Rig, password: str) -> None:
 
 @pytest.mark.parametrize("mode", [0o644, 0o620])
 def test_a_password_file_that_is_open_to_others(rig: Rig, mode: int) -> None:
-    """It is refused before anything is connected to, with the command that mends it."""
+    """It is refused before anything is connected to, with the command that fixes it."""
     rig.laptop.write("/srv/password", f"{SECRET}\n", owner="backup", mode=mode)
     rig.configure(server="carol@amanda", password_file="/srv/password")
     before = rig.server.connections

@@ -1,4 +1,4 @@
-"""Whose word the memory holds: one server's, for one client; and how long it counts unasked."""
+"""Which server and client a memory is about, and how long it counts without asking."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PORT = "backup@amanda:2222"
 
 @pytest.fixture
 def gate(rig: Rig) -> Iterator[Gate]:
-    """Lend a server whose keys run the scripted gate."""
+    """Yield a server whose keys run the scripted gate."""
     rig.server.write("/usr/local/bin/scripted-gate", GATE, mode=0o755)
     with forced(rig, "scripted-gate"):
         yield Gate(rig)
@@ -48,7 +48,7 @@ def laptop_keys(rig: Rig) -> Iterator[None]:
 
 
 def remake_key(rig: Rig) -> None:
-    """Give the laptop another key, which the server lets in at the scripted gate."""
+    """Give the laptop another key, which the scripted gate accepts."""
     for end in ("", ".pub"):
         rig.laptop.remove(f"{KEY}{end}")
     make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", KEY]
@@ -60,7 +60,7 @@ def remake_key(rig: Rig) -> None:
 
 @contextmanager
 def reinstalled_sshd(rig: Rig) -> Iterator[None]:
-    """Lend a server of the same address with another host key, which the laptop knows by now."""
+    """Yield a server of the same address with another host key, which the laptop knows by now."""
     if not rig.server.path(OTHER_HOST_KEY).exists():
         make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", OTHER_HOST_KEY]
         rig.server.run(make)
@@ -71,7 +71,7 @@ def reinstalled_sshd(rig: Rig) -> Iterator[None]:
 
 
 def assert_asked_anew(gate: Gate, done: Done) -> None:
-    """Fail unless that start has asked the server, and let go of what was said before."""
+    """Fail unless that start has asked the server, and release what was said before."""
     assert (done.exit, gate.visits()) == (0, 2), done.stderr
     assert gate.rig.memory().dles == ("/home", "/new")
     assert gate.outcomes() == [Outcome.BACKED_UP]
@@ -91,7 +91,7 @@ def test_a_key_that_was_made_anew_has_no_backup_yet(gate: Gate) -> None:
 
 
 def test_a_server_with_another_host_key_has_no_backup_yet(gate: Gate) -> None:
-    """It was installed anew, and has no run of this client's."""
+    """It was installed again, and has no run of this client's."""
     gate.play(FRESH, server=PORT)
     with gate.rig.sshd():
         assert gate.run().exit == 0

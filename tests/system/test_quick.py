@@ -130,7 +130,7 @@ def test_a_note_with_one_changed_byte_is_not_used(ground: Ground, mask: int) -> 
 def test_a_note_with_its_checksum_written_otherwise_is_not_used(
     ground: Ground, form: bytes
 ) -> None:
-    """The number may be right; nothing of ours wrote it so."""
+    """The number may be right; nothing of asyncamanda's wrote it so."""
     path = ground.leave_note()
     body, check = path.read_bytes()[:-8], path.read_bytes()[-8:]
     path.write_bytes(body + form % check)

@@ -48,7 +48,7 @@ class Office:
 
     @contextmanager
     def line(self) -> Iterator[ClientSession]:
-        """Lend a line on which a client may be heard."""
+        """Yield a line on which a client may be heard."""
         reads, server_writes = os.pipe()
         server_reads, writes = os.pipe()
         gate, kept = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -90,7 +90,7 @@ class Office:
         return not select.select([self.ends[line][0]], [], [], 0)[0]
 
     def noted(self, capsys: pytest.CaptureFixture[str]) -> str:
-        """Return the diary since the last call."""
+        """Return the log since the last call."""
         return capsys.readouterr().err
 
 

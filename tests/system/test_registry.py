@@ -29,7 +29,7 @@ PYTHON = "/opt/asyncamanda/bin/python"
 LINK = "/usr/local/bin/asyncamanda"
 KEYS = "/var/backups/.ssh/authorized_keys"
 KEY = "/var/backups/.ssh/phone"  # on the laptop, and unknown to the server so far
-# in the place of asyncamanda: tells what sshd starts, and what was asked for
+# instead of asyncamanda: tells what sshd starts, and what was asked for
 TELL = '#!/bin/sh\necho "$* | $SSH_ORIGINAL_COMMAND"\n'
 # holds the lock on the folder of authorized_keys until its stdin ends
 HOLD = """\
@@ -89,7 +89,7 @@ class Desk:
 
 @pytest.fixture
 def desk(rig: Rig) -> Iterator[Desk]:
-    """Lend the server's end; afterwards authorized_keys is as it was."""
+    """Yield the server's end; afterwards authorized_keys is as it was."""
     before = rig.server.read(KEYS)
     yield Desk(rig)
     rig.server.write(KEYS, before, owner="backup", mode=0o600)
@@ -98,7 +98,7 @@ def desk(rig: Rig) -> Iterator[Desk]:
 
 @pytest.fixture
 def telling(desk: Desk) -> Iterator[Desk]:
-    """Lend the same, where asyncamanda only tells how it was started."""
+    """Yield the same, where asyncamanda only tells how it was started."""
     server = desk.rig.server
     server.run(["mv", LINK, f"{LINK}.kept"])
     server.write(LINK, TELL, mode=0o755)
@@ -341,7 +341,7 @@ def test_ssh_finds_who_is_enrolled(tmp_path: Path) -> None:
 
 
 def test_aliases_that_were_lost_come_back_with_the_next_change(tmp_path: Path) -> None:
-    """Or by enrolling anew who is enrolled already; a file that is right is not written."""
+    """Or by enrolling again who is enrolled already; a file that is right is not written."""
     path, beside = tmp_path / "authorized_keys", tmp_path / ssh_aliases.ALIASES
     enroll(path, ANA)
     text, written = beside.read_text(), beside.stat()

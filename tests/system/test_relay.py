@@ -36,7 +36,7 @@ from asyncamanda.server.relay.request import SESSION
 
 @pytest.fixture
 def ground(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Ground]:
-    """Lend a relay."""
+    """Yield a relay."""
     with lend_ground(monkeypatch, capsys) as ground:
         yield ground
 
@@ -238,7 +238,7 @@ def test_a_client_that_does_not_come_back_in_time_is_given_up(ground: Ground) ->
 
 
 def test_a_clock_that_is_set_back_keeps_no_call_for_long(ground: Ground) -> None:
-    """The grace is counted anew, and not by the difference."""
+    """The grace is counted again, and not by the difference."""
     line = ground.arrive()
     line.heard_at += timedelta(days=1)
     ground.leave(line, is_lost=True)
@@ -670,11 +670,11 @@ def test_a_socket_that_was_cleared_away_is_made_anew(ground: Ground) -> None:
     ground.asked(line, 4)
     assert ground.attach(line.tokens[0]).hear()[0] == "go"
     assert ground.is_waiting(ssh)
-    assert count_descriptors() == listening + 3 * (3 + 4) + 3  # three calls, a carrier
+    assert count_descriptors() == listening + 3 * (3 + 4) + 3  # three requests, an open stream
 
 
 def test_a_socket_that_cannot_be_made_is_tried_again(ground: Ground) -> None:
-    """And the diary says why."""
+    """And the log says why."""
     line = ground.arrive()
     ground.path().unlink()
     ground.path().mkdir()

@@ -116,7 +116,7 @@ class Ground:
 
 @pytest.fixture
 def ground(rig: Rig) -> Iterator[Ground]:
-    """Lend the laptop; afterwards its /etc has to be as before."""
+    """Yield the laptop; afterwards its /etc has to be as before."""
     ground = Ground(rig)
     homes = [rig.laptop.path(path).parent for path in (DISPATCHER, POLKIT_RULE)]
     made = [folder for home in homes for folder in (home.parent, home) if not folder.exists()]
@@ -170,7 +170,7 @@ def test_systemd_understands_the_units_and_finds_them_well_locked_in(
 
 
 def test_the_units_may_write_where_amanda_keeps_its_snapshots(ground: Ground) -> None:
-    """By Amanda's own word: else every dump by the timer would fail, and none by hand."""
+    """According to Amanda: else every dump by the timer would fail, and none by hand."""
     path = "/etc/amanda/amanda-client.conf"
     before = ground.rig.laptop.read(path) if ground.has(path) else None
     ground.write(path, 'gnutar_list_dir "/srv/lists"\n')
@@ -442,7 +442,7 @@ def test_a_masked_unit_is_left_alone(ground: Ground) -> None:
 
 
 def test_a_file_that_was_changed_by_hand_is_kept(ground: Ground) -> None:
-    """It is named, and stays on record until it is forced away, or written anew."""
+    """It is named, and stays on record until it is forced away, or written again."""
     assert ground.schedule("install", "--kind", "cron", "--yes").exit == 0
     ground.rig.laptop.append(CRON_FILE, "# more\n")
     assert f"{CRON_FILE}: changed by hand" in ground.schedule("show").stdout
@@ -458,7 +458,7 @@ def test_a_file_that_was_changed_by_hand_is_kept(ground: Ground) -> None:
 
 
 def test_a_block_in_anacrontab_that_was_changed_by_hand_is_kept(ground: Ground) -> None:
-    """Lines of others may come and go; only what is in the block counts."""
+    """Lines of others may change; only what is in the block counts."""
     usual = ground.rig.laptop.read(ANACRONTAB)
     assert ground.schedule("install", "--kind", "anacron", "--yes").exit == 0
     installed = ground.rig.laptop.read(ANACRONTAB)

@@ -92,7 +92,7 @@ class Ends:
 
 @pytest.fixture
 def ends() -> Iterator[Ends]:
-    """Lend descriptors."""
+    """Yield descriptors."""
     with Ends() as made:
         yield made
 
@@ -373,7 +373,7 @@ def test_nothing_blocks_and_nothing_spins(ends: Ends, pair: tuple[str, str]) -> 
 
 
 def _fill_beside(carrier: Carrier, writer: int) -> None:
-    """Write until the flow stands still, and the writer, too."""
+    """Write until the flow is stuck, and the writer, too."""
     os.set_blocking(writer, False)
     still = 0
     while still < 5:

@@ -1,4 +1,4 @@
-"""Each way for a connection not to come about is told apart, by what the real ssh prints."""
+"""Each way for a connection to fail is told apart, by what the real ssh prints."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def attempt(rig: Rig, server: str) -> Done:
 
 @contextmanager
 def route(rig: Rig, kind: str) -> Iterator[str]:
-    """Lend an address to which the laptop has a route of this kind."""
+    """Yield an address to which the laptop has a route of this kind."""
     words = ["route", "add", kind, "10.99.0.1"]
     rig.laptop.run(["ip", *words])
     try:

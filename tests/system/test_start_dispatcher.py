@@ -92,7 +92,7 @@ class Gates:
 
 @pytest.fixture
 def gates(rig: Rig) -> Iterator[Gates]:
-    """Lend a server with an empty state folder, and no configuration."""
+    """Yield a server with an empty state folder, and no configuration."""
     gates = Gates(rig)
     gates.clear()
     rig.server.make_directory(STATE, owner="backup", mode=0o700)
@@ -142,7 +142,7 @@ TROUBLES = {
 
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_a_server_that_cannot_work_says_why(gates: Gates, trouble: str) -> None:
-    """Within seconds; the dispatcher has ended, and its diary has it once for each try."""
+    """Within seconds; the dispatcher has ended, and its log has it once for each try."""
     spoil, why = TROUBLES[trouble]
     spoil(gates)
     said, seconds = gates.probe()
@@ -154,7 +154,7 @@ def test_a_server_that_cannot_work_says_why(gates: Gates, trouble: str) -> None:
 
 
 def test_gates_that_wait_together_share_the_reason(gates: Gates) -> None:
-    """One of them tries; the others do not begin anew, one after the other."""
+    """One of them tries; the others do not begin again, one after the other."""
     spoil_ledger(gates)
     begun = time.monotonic()
     ends = [gates.end(gate) for gate in [gates.start() for _ in range(6)]]
@@ -164,7 +164,7 @@ def test_gates_that_wait_together_share_the_reason(gates: Gates) -> None:
 
 
 def test_a_reason_holds_no_longer_than_the_trouble(gates: Gates) -> None:
-    """Who comes after it was mended finds a dispatcher."""
+    """Who comes after it was fixed finds a dispatcher."""
     spoil_toml(gates)
     gates.probe()
     gates.configure("")
@@ -188,7 +188,7 @@ def _is_replaced(gates: Gates, old: int) -> bool:
 
 
 def test_a_stopped_dispatcher_is_replaced_by_the_gates_that_wait(gates: Gates) -> None:
-    """Sooner than a stream of Amanda's would be given up; the diary has it."""
+    """Sooner than a stream of Amanda's would be given up; the log has it."""
     old = _serve(gates)
     gates.rig.server.run(["kill", "-STOP", str(old)])
     gates.rig.until(lambda: _is_replaced(gates, old), "another one serves", 45)
@@ -216,7 +216,7 @@ def test_a_dispatcher_that_hangs_is_replaced_before_streams_are_given_up(gates: 
 
 
 def test_a_stopped_dispatcher_that_has_lost_its_socket_is_replaced(gates: Gates) -> None:
-    """It keeps the lock, so that no other one could begin; who comes new sees to it."""
+    """It keeps the lock, so that no other one could begin; a new gate process handles it."""
     old = _serve(gates)
     gates.rig.server.run(["kill", "-STOP", str(old)])
     for gate in gates.started:

@@ -20,7 +20,7 @@ CLIENT = "/var/lib/asyncamanda/client"
 
 @pytest.fixture
 def private(rig: Rig) -> Rig:
-    """Lend the hosts, with a client.toml as setup makes it: for root and backup alone."""
+    """Yield the hosts, with a client.toml as setup makes it: for root and backup alone."""
     rig.configure()
     close(rig)
     return rig
@@ -88,7 +88,7 @@ def test_a_failure_is_told_to_every_user_with_its_exit_code(private: Rig) -> Non
 
 
 def test_what_keeps_the_next_try_waiting_is_told_to_every_user(rig: Rig) -> None:
-    """It was drawn when the try had come to nothing, and the summary has it already."""
+    """It was drawn when the try had was unsuccessful, and the summary has it already."""
     rig.configure(server="backup@amanda:2222", retry_within="1h")
     rig.set_dumped(ago=-86_400, disk="/odd")
     rig.laptop.append(rig.amandates, f"/home 0 {int(time.time()) - 2 * 86_400}\n", owner="backup")
@@ -155,7 +155,7 @@ def test_the_folder_is_made_anew_and_no_link_is_followed(private: Rig) -> None:
 
 
 def test_a_link_in_the_place_of_the_summary_is_not_read(private: Rig) -> None:
-    """Nor a pipe, on which a reader would wait for ever."""
+    """Nor a pipe, on which a reader would wait forever."""
     assert private.run("run").exit == 0
     private.laptop.remove(SUMMARY)
     for make in (["ln", "-s", "/etc/hostname"], ["mkfifo"]):

@@ -31,14 +31,14 @@ QUICK = 0.5  # seconds
 
 @pytest.fixture(scope="module")
 def shared_desktop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desktop]:
-    """Lend the bus and its services, started once."""
+    """Yield the bus and its services, started once."""
     with Desktop(str(tmp_path_factory.mktemp("bus"))) as desktop:
         yield desktop
 
 
 @pytest.fixture
 def desktop(shared_desktop: Desktop, monkeypatch: pytest.MonkeyPatch) -> Desktop:
-    """Lend a desktop on mains and without a network, whose bus is this process's."""
+    """Yield a desktop on mains and without a network, whose bus is this process's."""
     shared_desktop.plug_in()
     shared_desktop.disconnect()
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", shared_desktop.address)
@@ -47,7 +47,7 @@ def desktop(shared_desktop: Desktop, monkeypatch: pytest.MonkeyPatch) -> Desktop
 
 @pytest.fixture
 def kernel(tmp_path: Path) -> Kernel:
-    """Lend a kernel of a laptop on battery, at 17 per cent, wired, and without a route."""
+    """Yield a kernel of a laptop on battery, at 17 percent, wired, and without a route."""
     kernel = Kernel(tmp_path / "sys", tmp_path / "proc")
     write(kernel.sys / "class/power_supply/AC", type="Mains", online="0")
     battery = kernel.sys / "class/power_supply/BAT0"
@@ -89,7 +89,7 @@ def power(found: Surroundings) -> tuple[bool | None, float | None]:
 
 
 def test_mains_and_battery_are_told_apart(desktop: Desktop, kernel: Kernel) -> None:
-    """With the level, as it changes; the kernel's word does not count."""
+    """With the level, as it changes; the kernel's answer does not count."""
     assert power(assessment(kernel)) == (False, 100)
     desktop.unplug(42.5)
     assert power(assessment(kernel)) == (True, 42.5)
@@ -100,7 +100,7 @@ def test_mains_and_battery_are_told_apart(desktop: Desktop, kernel: Kernel) -> N
 
 
 def test_without_upower_the_kernel_is_asked(desktop: Desktop, kernel: Kernel) -> None:
-    """And NetworkManager's answers are there all the same."""
+    """And NetworkManager's answers are there anyway."""
     desktop.connect("Office")
     desktop.stop_services("upower")
     try:
@@ -273,7 +273,7 @@ def test_two_services_that_hang_take_two_seconds(desktop: Desktop, kernel: Kerne
 
 
 def of_the_kernel(found: Surroundings) -> bool:
-    """Return whether everything is the kernel's word."""
+    """Return whether everything is from the kernel."""
     return (
         power(found) == (True, 17)
         and found.is_metered is None
@@ -358,25 +358,25 @@ def let_in(line: socket.socket) -> None:
 
 
 def hang_after_begin(line: socket.socket) -> None:
-    """Let in, and then take everything."""
+    """Accept, and then take everything."""
     let_in(line)
     hang(line)
 
 
 def hang_up_after_begin(line: socket.socket) -> None:
-    """Let in, and then end."""
+    """Accept, and then end."""
     let_in(line)
 
 
 def babble(line: socket.socket) -> None:
-    """Let in, and then send what is no message."""
+    """Accept, and then send what is no message."""
     let_in(line)
     line.sendall(b"\xff" * 65536)
     hang(line)
 
 
 def boast(line: socket.socket) -> None:
-    """Let in, and then begin the largest of messages."""
+    """Accept, and then begin the largest of messages."""
     let_in(line)
     line.sendall(struct.pack("<cBBBIII", b"l", 2, 0, 1, 0x07000000, 1, 8))
     while True:
@@ -384,7 +384,7 @@ def boast(line: socket.socket) -> None:
 
 
 def flood(line: socket.socket) -> None:
-    """Let in, and then send signals without an end."""
+    """Accept, and then send signals without an end."""
     let_in(line)
     # member (3) "S", in a header of 12 bytes; no body
     fields = struct.pack("<BB2sI", 3, 1, b"s\0", 1) + b"S\0"
@@ -441,7 +441,7 @@ def test_a_strange_bus_is_no_trouble(
     monkeypatch: pytest.MonkeyPatch,
     behave: Callable[[socket.socket], None],
 ) -> None:
-    """It is waited for as long as for a call, when it is let in once more; all else is known."""
+    """It is waited for as long as for a call, when it is accepted again; all else is known."""
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/bus")
     monkeypatch.setattr(bus_module, "CALL_SECONDS", 0.3)
     with serving(tmp_path / "bus", behave):

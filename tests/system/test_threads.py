@@ -75,7 +75,7 @@ asyncio.run(main())
 
 
 def test_a_thread_that_hangs_keeps_no_process_alive() -> None:
-    """A dispatcher that ends has to let go of its lock."""
+    """A dispatcher that ends has to release its lock."""
     environ = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     begun = time.monotonic()
     done = subprocess.run(

@@ -111,7 +111,7 @@ def test_every_part_of_the_core_is_there() -> None:
 
 
 def checkout(folder: Path, *names: str) -> Path:
-    """Return a folder with these files of ours, and nothing else."""
+    """Return a folder with these files, and nothing else."""
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name)

@@ -49,7 +49,7 @@ def start_session() -> "subprocess.Popen[bytes]":
 
 @pytest.fixture
 def sessions() -> Iterator[list["subprocess.Popen[bytes]"]]:
-    """Lend two sessions: the run's, and another."""
+    """Yield two sessions: the run's, and another."""
     both = [start_session(), start_session()]
     yield both
     for one in both:
@@ -139,7 +139,7 @@ def test_a_number_that_was_given_again_is_not_killed(
 def test_a_run_is_watched_though_nobody_can_read_who_is_enrolled(
     sessions: list["subprocess.Popen[bytes]"], tmp_path: Path
 ) -> None:
-    """Else it would be followed by nobody any more, and its clients would wait for ever."""
+    """Else it would be followed by nobody any more, and its clients would wait forever."""
     leader, _ = sessions
     run, start = make_run(leader, AmandaFiles(tmp_path)), now()
     (tmp_path / "authorized_keys").mkdir()  # not even root reads that
@@ -212,7 +212,7 @@ def test_a_holding_disk_that_hangs_holds_up_nobody_but_its_run(tmp_path: Path) -
 def test_a_run_is_followed_by_one_desk_only(
     sessions: list["subprocess.Popen[bytes]"], tmp_path: Path
 ) -> None:
-    """One that cannot be opened lets go of the runs that it took over: the next one has them."""
+    """One that cannot be opened releases the runs that it took over: the next one has them."""
     leader, _ = sessions
     run = make_run(leader, AmandaFiles(tmp_path))
 
@@ -252,7 +252,7 @@ CHUNKER_TRACE = (
 
 @pytest.fixture
 def chunker(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """Lend a session of Amanda's names: a chunker, which has its file open, and a dumper."""
+    """Yield a session of Amanda's names: a chunker, which has its file open, and a dumper."""
     files = AmandaFiles(tmp_path)
     half = files.hold(STAMP, level=0, name="laptop._home.0.tmp")
     (files.logdir / f"amdump.{STAMP}").write_text(TRACE)

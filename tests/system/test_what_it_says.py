@@ -28,7 +28,7 @@ LATER = (
 
 
 def test_a_trouble_that_is_mended_is_over(ears: Ears) -> None:
-    """Once another run has made a backup: nobody waits for a run of ours to say so."""
+    """Once another run has made a backup: nobody waits for a run of asyncamanda's to say so."""
     rig = ears.rig
     rig.set_dumped(ago=3600)
     ears.configure()

@@ -91,7 +91,7 @@ def test_a_program_of_a_run_is_known(argv: list[str]) -> None:
         ["less", "daily", "amdump"],
         ["/usr/lib/amanda/amdumper", "daily"],
         ["daily", "daily"],
-        # one of ours that waits for its number to be written down
+        # one of asyncamanda's that waits for its number to be written down
         ["/bin/sh", "-c", 'read -r go && exec "$@"', "sh", "amdump", "daily"],
     ],
 )

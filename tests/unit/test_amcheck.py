@@ -85,7 +85,7 @@ def test_a_line_that_is_not_known_is_shown_and_says_so(line: str, words: str) ->
 
 
 def test_each_trouble_is_told_once() -> None:
-    """Several disks tell of the same; programs tell as whom they looked."""
+    """Several disks report the same; programs say as which user they looked."""
     line = "HOST laptop ERROR: can not read/write '/l/.': Permission denied (ruid:{} euid:34)\n"
     (trouble,) = interpret(line.format(0), line.format(34), ONE)
     assert trouble.said == "can not read/write '/l/.': Permission denied"

@@ -32,7 +32,7 @@ CHEATS = [
     "asyncamanda gate other",
     "asyncamanda gate --",
     "--client other asyncamanda gate",
-    # another command of ours, or of later protocols
+    # another command of asyncamanda's, or of later protocols
     "asyncamanda",
     "gate",
     "asyncamanda gates",

@@ -197,7 +197,7 @@ def test_the_end_of_a_run_is_shifted_by_the_second() -> None:
 
 @pytest.mark.parametrize("year", [1, 9999])
 def test_times_beyond_the_calendar_stop_nobody(year: int) -> None:
-    """Whatever a server's clock says; what is no time of a dump confirms none."""
+    """Whatever a server's clock says; what cannot be a dump's time confirms none."""
     odd = datetime(year, 12 if year > 1 else 1, 31 if year > 1 else 1, 23, 59, tzinfo=UTC)
     states = (DleState("/", DumpState.HELD, 0, odd), dle("/b", HOUR))
     for now in (odd, NOW + 2 * HOUR, NOW - 2 * HOUR):

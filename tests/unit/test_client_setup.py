@@ -116,7 +116,7 @@ def test_the_line_says_only_what_is_known() -> None:
 
 
 def test_an_administrators_login_is_one_argv() -> None:
-    """With a terminal only where somebody watches; where nobody does ssh asks nothing."""
+    """With a terminal only if setup has one; without one ssh asks nothing."""
     via = Target("amanda", user="root", port=2222)
     assert plan_via(via, "true", ("~/k", "/tmp/p"), is_watched=True) == [  # noqa: S108
         *("ssh", "-t", "-o", 'UserKnownHostsFile="~/k" "/tmp/p"'),

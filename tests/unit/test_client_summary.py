@@ -151,7 +151,7 @@ def test_a_dump_of_a_far_future_is_written_as_one() -> None:
 
 
 def changed(**values: object) -> bytes:
-    """Return a summary's text with these values in the place of its own."""
+    """Return a summary's text with these values instead of its own."""
     left = json.loads(encode_summary(summarize_assessment(PLAN, assessment())))
     return json.dumps(left | values).encode()
 

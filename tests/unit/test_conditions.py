@@ -1,4 +1,4 @@
-"""Is this a good moment? Each condition, and how it gives in."""
+"""Is this a good moment? Each condition, and how it is ignored."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -150,7 +150,7 @@ def test_conditions_give_in_one_after_another() -> None:
     ],
 )
 def test_the_staler_the_backup_the_less_holds_it_back(age: timedelta, reasons: list[str]) -> None:
-    """And what gave in is told, whatever the verdict."""
+    """And what was ignored is told, whatever the verdict."""
     now = NOW.replace(hour=3) + 7 * DAY  # closed, whichever day `since` makes it
     moment = decide(WORST, ALL, now - age, now)
     if isinstance(moment, Deferred):
@@ -196,14 +196,14 @@ def test_a_machine_that_slept_finds_everything_given_in() -> None:
 @pytest.mark.parametrize(
     ("conditions", "since", "until"),
     [
-        # the window opens before it gives in
+        # the window opens before it is ignored
         (OFFICE_HOURS, NOW - DAY, "2026-11-24T07:00"),
-        # it gives in before the window opens
+        # it is ignored before the window opens
         (OFFICE_HOURS, NOW - 3.75 * DAY + HOUR, "2026-11-23T20:15"),
         (replace(OFFICE_HOURS, relax_after=None), NOW - DAY, "2026-11-24T07:00"),
-        # power gives in after four days and a half
+        # power is ignored after four days and a half
         (replace(OFFICE_HOURS, battery_from=50.0), NOW - 4 * DAY, "2026-11-24T07:15"),
-        # the window opens tomorrow, power gives in the day after
+        # the window opens tomorrow, power is ignored the day after
         (replace(OFFICE_HOURS, battery_from=50.0), NOW - 3 * DAY, "2026-11-25T07:15"),
         (replace(BATTERY, relax_after=DAY), NOW - HOUR, "2026-11-25T06:15"),
         (replace(BATTERY, relax_after=None), NOW - HOUR, None),
@@ -243,7 +243,7 @@ def test_a_run_is_paused_by_power_and_network_alone() -> None:
 
 
 def test_a_run_is_not_paused_by_what_has_given_in() -> None:
-    """Else it would start and stop for ever."""
+    """Else it would start and stop forever."""
     assert decide_pause(WORST, ALL, NOW - 6 * DAY, NOW) is None
     pause = decide_pause(WORST, ALL, NOW - 4.5 * DAY, NOW)
     assert pause is not None
@@ -365,7 +365,7 @@ def test_only_a_known_low_charge_on_battery_is_critical(found: Surroundings) -> 
 
 
 def test_a_low_charge_that_is_merely_not_wanted_is_not_critical() -> None:
-    """So `pause` decides what becomes of a run."""
+    """So `pause` decides what happens to a run."""
     pause = decide_pause(WORST, ALL, RECENT, NOW)
     assert pause
     assert not pause.is_critical

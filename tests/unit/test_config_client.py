@@ -156,7 +156,7 @@ def test_every_key_is_understood() -> None:
     [('"allow"', None), ('"refuse"', MAINS_ONLY), ('"50%"', 50.0), ('"100%"', 100.0)],
 )
 def test_a_battery_is_allowed_refused_or_has_to_be_charged(value: str, least: float | None) -> None:
-    """From a charge on, in per cent."""
+    """From a charge on, in percent."""
     config = parse_client_config(f"{LEAST}on_battery = {value}", "client.toml")
     assert config.conditions.battery_from == least
 
@@ -298,7 +298,7 @@ def test_values_that_contradict_each_other_are_told(lines: str, told: str) -> No
 
 
 def test_a_contradiction_is_told_beside_a_value_that_is_not_allowed() -> None:
-    """Who mends the one is not sent back for the other."""
+    """Who fixes the one is not sent back for the other."""
     text = 'server = "u:pw@h"\ncommand = "x"\nwatch = "both"\n'
     assert [told.partition(": ")[0] for told in mistakes_in(text)[1:]] == ["  watch", "  server"]
 

@@ -1,4 +1,4 @@
-"""The disklist, as amadmin tells of it."""
+"""The disklist, as amadmin reports it."""
 
 import pytest
 
@@ -87,7 +87,7 @@ def one(**settings: str) -> Dle:
     ],
 )
 def test_the_disklist_as_amadmin_lists_it(text: str, dles: list[tuple[str, str]]) -> None:
-    """In its order, with the names as they are; what is no pair is none."""
+    """In its order, with the names as they are; what is not a pair does not count."""
     assert parse_dles(text) == dles
 
 

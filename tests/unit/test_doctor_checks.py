@@ -77,7 +77,7 @@ def ended(health: Health, code: Exit = Exit.CONFIGURATION) -> Check:
     ],
 )
 def test_the_worst_decides(checks: tuple[Check, ...], code: Exit) -> None:
-    """Warnings are well enough; what is to be mended here goes before all else."""
+    """Warnings are well enough; what is to be fixed here goes before all else."""
     assert conclude(checks) is code
 
 
@@ -161,7 +161,7 @@ def test_the_first_amandad_that_is_there_counts() -> None:
     ],
 )
 def test_amandad_that_does_not_start_says_why(trial: Trial, words: str) -> None:
-    """Each with what mends it."""
+    """Each with what fixes it."""
     check = judge_trial("/a", "root", trial)
     assert check.health is BAD
     assert words in check.fix
@@ -462,7 +462,7 @@ def test_lines_of_crons_that_start_the_agent() -> None:
 
 
 def test_memory_and_backup() -> None:
-    """Damage mends itself, rights do not; stale is an end of its own."""
+    """Damage fixes itself, rights do not; stale is an end of its own."""
     assert judge_memory(None, "/m", is_unreadable=False, user="b").health is OK
     assert judge_memory("x", "/m", is_unreadable=False, user="b").health is WARNING
     assert judge_memory("x", "/m", is_unreadable=True, user="b").health is BAD

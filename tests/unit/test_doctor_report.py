@@ -67,7 +67,7 @@ def test_it_fits_into_80_columns_and_harms_no_terminal() -> None:
     ],
 )
 def test_the_sum_is_a_line(checks: tuple[Check, ...], words: str) -> None:
-    """What has to be mended counts first; each trouble is a thing of its own."""
+    """What has to be fixed counts first; each trouble is a thing of its own."""
     assert sum_up_checks("laptop", checks) == words
 
 
@@ -86,7 +86,7 @@ def test_a_check_as_a_value(health: Health, is_ok: bool | None) -> None:
 
 
 def test_a_trouble_as_a_value() -> None:
-    """What was said, why it matters, what mends it."""
+    """What was said, why it matters, what fixes it."""
     value = {"said": "odd", "why": "why it matters", "fix": "what mends it"}
     assert trouble_value(MENDED) == value
 

@@ -89,7 +89,7 @@ def test_a_time_further_ahead_is_no_evidence_and_is_kept_to_be_told() -> None:
 
 
 def test_a_future_time_does_not_become_evidence_when_its_day_comes() -> None:
-    """What was in the future when the file was written is a lie for ever."""
+    """What was in the future when the file was written is a lie forever."""
     written_at = NOW - 10 * DAY
     disks = survey(row("/", HOUR), row("/", 20 * DAY), seen_at=written_at)
     assert disks == (Disk("/", last=dump("/", 20 * DAY), in_future=dump("/", HOUR)),)
@@ -139,13 +139,13 @@ def test_a_confirmed_dump_in_the_future_is_no_evidence() -> None:
 
 
 def test_a_confirmed_dump_in_the_future_that_amandates_lacks_is_no_oddity_of_its() -> None:
-    """What is told of amandates stands in it."""
+    """What is reported of amandates is in it."""
     found = survey(row("/", 2 * DAY), confirmed={"/": dump("/", -1000 * DAY)})
     assert found == (Disk("/", dump("/", 2 * DAY)),)
 
 
 def test_what_amandates_no_longer_lists_has_lost_its_history() -> None:
-    """Amanda starts anew with such a disk, so that its confirmed dump does not help."""
+    """Amanda starts again with such a disk, so that its confirmed dump does not help."""
     confirmed = {"/": dump("/", HOUR), "/home": dump("/home", HOUR)}
     assert survey(confirmed=confirmed) == ()
     assert [d.name for d in survey(row("/", DAY), confirmed=confirmed)] == ["/"]
@@ -267,7 +267,7 @@ def test_a_disk_long_behind_the_others_is_forgotten(
 def test_a_disk_whose_only_time_does_not_count_is_forgotten_by_that(
     claim: Disk, standing: BackupStanding
 ) -> None:
-    """A bad run long ago is no reason to wait for it for ever; one that is new is waited for."""
+    """A bad run long ago is no reason to wait for it forever; one that is new is waited for."""
     decision = decide_due((disk("/", HOUR), claim), DAILY, NOW)
     assert decision.disks[1].standing is standing
     named = decide_due((disk("/", HOUR), claim), replace(DAILY, disks=("/", "/gone")), NOW)

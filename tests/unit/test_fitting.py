@@ -105,7 +105,7 @@ def test_how_the_last_run_ended_is_left_out_where_that_is_too_much() -> None:
 def test_a_client_that_cannot_be_told_how_it_stands_is_told_that(
     message: ServerMessage, words: str
 ) -> None:
-    """By an error that a person can mend, and not by a line that nobody understands."""
+    """By an error that a person can fix, and not by a line that nobody understands."""
     heard = hear(message)
     assert isinstance(heard, Refused)
     assert (heard.reference, heard.exit) == ("too-much-to-say", 78)

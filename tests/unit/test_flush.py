@@ -184,7 +184,7 @@ def test_who_waits_goes_first_while_it_is_patient(minutes: int, step: FlushStep)
     [(0, HOLD_BACK), (9, HOLD_BACK), (10, WAIT), (24, WAIT), (25, HOLD_BACK), (35, WAIT)],
 )
 def test_one_asked_for_by_hand_begins_with_its_turn(minutes: int, step: FlushStep) -> None:
-    """New runs are held back at once, but not for as long as one client's dump may take."""
+    """New runs are delayed at once, but not for as long as one client's dump may take."""
     after = minutes * MINUTE
     assert decide(DUE_ASKED, after, is_idle=False, is_wanted=True) is step
     assert decide(DUE_ASKED, after, is_idle=False, is_wanted=False) is step

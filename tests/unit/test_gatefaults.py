@@ -31,7 +31,7 @@ def test_the_servers_no_keeps_its_words_and_its_exit_code(code: Exit) -> None:
 
 @pytest.mark.parametrize("code", [0, 1, 70, 101, 255])
 def test_a_no_with_a_code_that_says_nothing_is_a_refusal(code: int) -> None:
-    """Never a success, and never a bug of ours."""
+    """Never a success, and never an internal error."""
     assert explain_refused(Refused("r", "m", "h", code)).exit is Exit.REFUSED
 
 

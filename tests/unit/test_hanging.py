@@ -1,4 +1,4 @@
-"""A start that does not end is an excuse for a while, and is told of in the end."""
+"""A start that does not end is an excuse for a while, and is reported in the end."""
 
 from datetime import UTC, datetime, timedelta
 

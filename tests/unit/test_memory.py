@@ -76,7 +76,7 @@ def test_what_is_remembered_is_read_back(memory: Memory) -> None:
 
 
 def test_a_memory_has_a_bound_whatever_the_server_says() -> None:
-    """As many disks as a client may have, with names as long as a line bears, run after run."""
+    """As many disks as a client may have, with names as long as a line allows, run after run."""
     disks = [f"/{number}{'x' * 150}" for number in range(MOST_ENTRIES)]
     span = timedelta(seconds=15)
     dles = tuple(DleState(disk, DumpState.HELD, 0, NOW) for disk in disks)
@@ -93,7 +93,7 @@ def test_a_memory_has_a_bound_whatever_the_server_says() -> None:
 
 
 def test_the_text_is_ascii() -> None:
-    """A name that is no UTF-8 does not keep the memory from being written."""
+    """A name that is not UTF-8 does not keep the memory from being written."""
     assert encode_memory(FULL).isascii()
 
 

@@ -58,7 +58,7 @@ def test_bytes_that_carry_descriptors_say_nothing() -> None:
 
 
 def test_a_command_is_taken_as_it_is() -> None:
-    """Bytes that are no UTF-8, line ends, and none at all; the environment is nothing to us."""
+    """Bytes that are not UTF-8, line ends, and none at all; the environment is nothing to us."""
     for command, said in [(b"", ""), (b"a\xe9\nb\0", "a\udce9\nb\0"), ("é".encode(), "é")]:
         (found,) = MuxDecoder().feed(session(command, environ=(b"LANG=C", b"LC_ALL=C")))
         assert found == Packet(mux.NEW_SESSION, 1, said)

@@ -164,7 +164,7 @@ def test_news_grow_old(age: timedelta, is_kept: bool) -> None:
     ],
 )
 def test_the_exit_says_whether_trying_again_would_help(sent: list[Sent], code: Exit) -> None:
-    """What has to be mended goes first."""
+    """What has to be fixed goes first."""
     assert judge_sent(sent) is code
 
 

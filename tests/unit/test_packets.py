@@ -131,7 +131,7 @@ def test_a_packet_as_large_as_amanda_takes_is_passed_on() -> None:
 
 
 def test_what_is_not_understood_of_amandas_ends_it() -> None:
-    """Another Amanda may speak otherwise: what was held back goes on."""
+    """Another Amanda may speak otherwise: what was delayed goes on."""
     talk = asked(NOOP)
     talk.hear_client(b"\0\0")
     talk.hear_amanda(end(1, LARGEST + 1) + bytes(100))

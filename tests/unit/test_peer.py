@@ -1,4 +1,4 @@
-"""Whose word the memory holds, and what is left of it where that was another's."""
+"""Which server and client a memory is about, and what is left of it where that was another."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -208,7 +208,7 @@ def test_history_has_an_end() -> None:
     ("client", "amanda_config"), [("tablet", "daily"), ("laptop", "weekly"), ("", "daily")]
 )
 def test_nothing_that_was_said_of_another_client_stays(client: str, amanda_config: str) -> None:
-    """Its key was enrolled anew: a run that was lost as the other is not ended by this one's."""
+    """Its key was enrolled again: a run that was lost as the other is not ended by this one's."""
     named = replace(PEER, client="laptop", amanda_config="daily")
     started = Started(NOW - HOUR, NOW, 4711, RUN)
     before = replace(FULL, peer=named, confirmed={"/old": DUMP}, started=started)

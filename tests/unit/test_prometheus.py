@@ -97,7 +97,7 @@ def test_any_name_of_a_disk_comes_back(disk: str) -> None:
 
 
 def test_a_name_that_is_no_text_is_written_out() -> None:
-    """One byte that is no UTF-8, and the exporter would drop the whole file."""
+    """One byte that is not UTF-8, and the exporter would drop the whole file."""
     found = parse(render_prometheus(Metrics(NOW, {"/caf\udce9": NOW, "/café": NOW})))
     assert ("asyncamanda_last_confirmed_timestamp_seconds", "/caf\\udce9") in found
     assert ("asyncamanda_last_confirmed_timestamp_seconds", "/café") in found

@@ -57,7 +57,7 @@ def test_what_a_dump_that_ended_so_asks_for(
         # nothing was needed
         (None, verdict(DumpState.STORED, 0), None),
         (None, verdict(DumpState.FAILED, 1), need(NO_BUMP, 1)),
-        # the snapshot is made anew
+        # the snapshot is made again
         (need(NO_BUMP, 2), verdict(DumpState.HELD, 2, LATER), None),
         (need(NO_BUMP, 2), verdict(DumpState.STORED, 1, LATER), None),
         (need(NO_BUMP, 2), verdict(DumpState.HELD, 0, LATER), None),

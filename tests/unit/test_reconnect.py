@@ -1,4 +1,4 @@
-"""When a broken line is made anew."""
+"""When a broken line is made again."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -29,7 +29,7 @@ def test_the_pauses_grow_to_a_quarter_of_a_minute_and_end_with_the_patience() ->
 def test_only_a_line_that_has_stood_for_a_while_makes_good_what_was_before(
     stood: timedelta, pause: int
 ) -> None:
-    """Else a server that closes after each greeting would be called at once for ever."""
+    """Else a server that closes after each greeting would be called at once forever."""
     broken, next_at = plan_reconnect(Break(NOW - 7 * SECOND, 3), 60 * SECOND, NOW, stood)
     assert next_at == NOW + pause * SECOND
     assert broken == (Break(NOW, 1) if pause == 1 else Break(NOW - 7 * SECOND, 4))
@@ -49,7 +49,7 @@ def test_after_a_sleep_longer_than_the_patience_it_is_too_late() -> None:
 
 
 def test_a_clock_set_back_neither_ends_the_tries_nor_makes_them_endless() -> None:
-    """The patience begins anew with it, the pauses do not."""
+    """The patience begins again with it, the pauses do not."""
     back = NOW - timedelta(hours=1)
     broken, next_at = plan_reconnect(Break(NOW, 3), 60 * SECOND, back)
     assert (broken, next_at) == (Break(back, 4), back + 8 * SECOND)

@@ -1,4 +1,4 @@
-"""authorized_keys as the registry: which lines are ours, and what becomes of the others."""
+"""authorized_keys as the registry: which lines are ours, and what happens to the others."""
 
 from dataclasses import replace
 
@@ -40,7 +40,7 @@ def test_a_client_that_amanda_reaches_by_itself_is_marked() -> None:
 
 
 def test_the_mark_changes_without_another_key() -> None:
-    """Enrolled anew, in either way, the client's line is replaced, and no other."""
+    """Enrolled again, in either way, the client's line is replaced, and no other."""
     top = f"# top\n{render_line(TABLET)}"
     relayed, direct = top + LINE, top + render_line(DIRECT)
     assert plan_enroll(relayed, DIRECT) == direct
@@ -83,7 +83,7 @@ def test_a_key_without_a_comment_gets_the_clients_name() -> None:
     ],
 )
 def test_a_line_that_somebody_changed_is_still_ours(line: str) -> None:
-    """It lets the client in, so it is listed, and revoking the client removes it."""
+    """It accepts the client, so it is listed, and revoking the client removes it."""
     assert parse_line(line) == LAPTOP
     assert plan_revoke(line, "laptop") == ""
 

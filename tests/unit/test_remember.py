@@ -218,7 +218,7 @@ def test_an_agent_that_died_while_its_command_ran_is_found_out() -> None:
 
 
 def test_an_agent_that_died_on_the_line_leaves_which_run_it_was() -> None:
-    """By that the server's word settles it later."""
+    """By that the server's report settles it later."""
     memory = note_start(EMPTY, Started(NOW, NOW, 7, "20261123120000"))
     assert note_unseen_end(memory).attempts[0].run == "20261123120000"
 
@@ -249,7 +249,7 @@ def test_attempts_that_ended_differently_are_kept_apart() -> None:
 
 
 def test_only_the_latest_attempts_are_kept() -> None:
-    """A memory does not grow for ever."""
+    """A memory does not grow forever."""
     tries = [attempt(Outcome.FAILED, n * MINUTE) for n in range(KEPT_ATTEMPTS + 5)]
     assert remember(*tries).attempts == tuple(tries[5:])
 
@@ -283,7 +283,7 @@ def test_of_old_attempts_with_many_disks_only_their_number_is_kept(
 
 
 def test_the_newest_attempt_keeps_its_dumps_however_many_they_are() -> None:
-    """They say what the next one need not bring; what came to nothing since changes nothing."""
+    """They say what the next one need not bring; what was unsuccessful since changes nothing."""
     newest = backed_up(2000, 1, name=500)
     kept = remember(backed_up(3), newest, attempt(Outcome.LATER, 2 * MINUTE)).attempts
     assert [len(each.dumps) for each in kept] == [0, 2000, 0]
@@ -363,7 +363,7 @@ def test_what_a_good_run_did_not_bring_is_tried_once_an_interval(
 
 
 def test_a_run_at_the_gate_that_brought_nothing_is_tried_once_an_interval_as_well() -> None:
-    """The server made it and had nothing to dump: no wrong command that somebody mends."""
+    """The server made it and had nothing to dump: no wrong command that somebody fixes."""
     attempt = Attempt(NOW, NOW, Outcome.INCOMPLETE, run="20261123120000")
     memory = Memory(since=NOW, attempts=(attempt,))
     now = NOW + timedelta(hours=1)

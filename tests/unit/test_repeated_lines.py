@@ -10,7 +10,7 @@ INFO, WARNING = 20, 30
 
 
 def test_a_line_each_second_is_one_in_five_minutes() -> None:
-    """And then how often it came; the same one begins anew."""
+    """And then how often it came; the same one begins again."""
     folder = Folder()
     written = [folder.take(INFO, "locked", NOON + n * SECOND) for n in range(301)]
     assert written[0] == [(INFO, "locked")]
@@ -56,7 +56,7 @@ def test_only_the_newest_are_known() -> None:
 
 
 def test_a_clock_that_is_set_back_hides_nothing() -> None:
-    """What is from the future is written anew."""
+    """What is from the future is written again."""
     folder = Folder()
     folder.take(INFO, "a", NOON)
     assert folder.take(INFO, "a", NOON - EVERY) == [(INFO, "a")]

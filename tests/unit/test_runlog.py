@@ -211,7 +211,7 @@ REAL: dict[str, tuple[DleVerdict, ...]] = {
 
 @pytest.mark.parametrize("timestamp", REAL)
 def test_each_real_log_gives_its_verdicts(timestamp: str) -> None:
-    """Every DLE that it tells of, with level, size, reason, and whether the client was at it."""
+    """Every DLE that it reports, with level, size, reason, and whether the client was at it."""
     assert read_log(timestamp).verdicts == REAL[timestamp]
 
 
@@ -504,7 +504,7 @@ def test_who_only_gave_up_after_the_other_gives_no_reason(echo: str) -> None:
 
 
 def test_the_programs_words_are_the_reason_where_nothing_else_is_said() -> None:
-    """The first that tells of a trouble; they end with the next line of the log."""
+    """The first that reports a trouble; they end with the next line of the log."""
     verdict = judge(
         ABORTED,
         "  sendbackup: info end",
@@ -602,7 +602,7 @@ def test_a_flushed_dump_is_no_dump_of_the_run() -> None:
 
 
 def test_a_dump_is_judged_however_the_lines_of_its_disk_are() -> None:
-    """One that has a result was to be dumped, and one that has no line was dumped all the same."""
+    """One that has a result was to be dumped, and one that has no line was dumped anyway."""
     done = f'DONE taper "ST:s" "POOL:p" lap /d {OLDER} 1 2 {STATS}'
     log = parse(done, DUMPED, CHUNKED, DUMPED.replace("/d", "/e"), CHUNKED.replace("/d", "/e"))
     assert log.dles == (("lap", "/d"),)
@@ -657,7 +657,7 @@ def test_a_line_that_is_not_amandas_says_nothing(line: str) -> None:
     assert judge(line).state is MISSING
 
 
-# -- whose word it is
+# -- who reports it
 
 
 def test_its_own_hosts_stand_there_before_any_client_was_asked() -> None:

@@ -1,4 +1,4 @@
-"""What goes on at the server, and what became of its runs, as it is shown."""
+"""What goes on at the server, and what happened to its runs, as it is shown."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -254,7 +254,7 @@ def test_another_answer_is_none(answer: dict[str, Any]) -> None:
 def verdict(
     state: DumpState, *, timestamp: str = STAMP, level: int | None = 1, reason: str = ""
 ) -> DleVerdict:
-    """Return what became of a dump of 1 MiB."""
+    """Return what happened to a dump of 1 MiB."""
     return DleVerdict("laptop", "/home", timestamp, state, level, reason, 1024)
 
 
@@ -379,7 +379,7 @@ def test_the_introduction_fits_into_80_columns() -> None:
     ],
 )
 def test_a_dle_is_a_row(word: DleVerdict, cells: tuple[str, ...]) -> None:
-    """Level and size, and what became of it with the reason; dashes for what nobody said."""
+    """Level and size, and what happened to it with the reason; dashes for what nobody said."""
     row = describe_dle(word, RUN)
     assert row == ("laptop", "/home", *cells)
     assert len(row) == len(DLE_HEADS)

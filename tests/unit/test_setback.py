@@ -1,4 +1,4 @@
-"""What fails and has to be done is tried later each time, and told of once."""
+"""What fails and has to be done is tried later each time, and reported once."""
 
 from datetime import UTC, datetime, timedelta
 

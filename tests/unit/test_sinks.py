@@ -35,7 +35,7 @@ from asyncamanda.system.journal import JournalLine, journal_fields
 
 NOW = datetime(2026, 11, 24, 15, 15, 4, tzinfo=UTC)
 RUN = "20261124151504"
-# a colour, two line ends that are none of ours, a text direction, a byte, and a terminal's CSI
+# a colour, two line ends that we do not use, a text direction, a byte, and a terminal's CSI
 NASTY = "a\x1b[31mb\rc\x85d\u202ee\udcfff\x9bg\U000e0041h"
 SHOWN = r"a\x1b[31mb\x0dc\x85d\u202ee\udcfff\x9bg\U000e0041h"
 IN_ONE_LINE = SHOWN.replace(r"\x0d", " ").replace(r"\x85", " ")  # where blanks become one
@@ -91,7 +91,7 @@ PRINTED: dict[str, tuple[Callable[[], object], int]] = {  # and how often it is 
 
 @pytest.mark.parametrize("sink", PRINTED)
 def test_what_is_printed_steers_no_terminal(sink: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whoever prints it: on stdout, on stderr, in the diary."""
+    """Whoever prints it: on stdout, on stderr, in the log."""
     write, times = PRINTED[sink]
     write()
     said = capsys.readouterr()
@@ -152,7 +152,7 @@ def test_json_has_the_text_as_it_is(render: Callable[[str], str]) -> None:
 
 
 def test_the_diary_has_one_line_for_each_word(capsys: pytest.CaptureFixture[str]) -> None:
-    """So that nobody can write a line of ours."""
+    """So that nobody can write a line that looks like ours."""
     write_log("laptop says x\n2026-11-24T15:15:04Z the dispatcher ends")
     said = capsys.readouterr().err
     assert said.count("\n") == 1

@@ -178,7 +178,7 @@ def test_the_master_checks_the_host_key_and_asks_nobody(
     ],
 )
 def test_a_key_is_the_only_one_offered_whatever_its_file_is_called(key: str, setting: str) -> None:
-    """ssh takes blanks, quotes, backslashes and per cent signs apart where nobody stops it."""
+    """ssh takes blanks, quotes, backslashes and percent signs apart where nobody stops it."""
     argv = plan_master(Target("host"), SshOptions(key), "/run/s")
     assert argv[argv.index(setting) - 1] == "-o"
     assert argv[argv.index("IdentitiesOnly=yes") - 1] == "-o"

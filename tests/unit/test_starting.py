@@ -348,7 +348,7 @@ AT = NOW + HOUR
 def test_what_a_start_that_is_due_waits_for(
     waits: Waits, urge: Urge, hindrance: Hindrance | None
 ) -> None:
-    """A run that may go on keeps everybody waiting; the rest gives in to force."""
+    """A run that may go on keeps everybody waiting; the rest is ignored to force."""
     expected = None if hindrance is None else WaitUntil(hindrance, AT)
     assert decide_start(DUE, waits, urge) == expected
     assert decide_start(NOT_DUE, waits, Urge()) is NOT_DUE

@@ -44,7 +44,7 @@ def summary(
     since: timedelta = DAY,
     asked: timedelta | None = HOUR,
 ) -> Summary:
-    """Return what is known of `disks`, by the server's word."""
+    """Return what is known of `disks`, according to the server."""
     return Summary(
         written_at=NOW,
         since=NOW - since,
@@ -231,7 +231,7 @@ def test_a_disk_becomes_due_a_little_before_its_interval_is_over() -> None:
 
 
 def test_waits_are_told_as_they_are_when_somebody_asks() -> None:
-    """The server's, and that after a try that came to nothing; over, there is none."""
+    """The server's, and that after a unsuccessful try; over, there is none."""
     known = replace(
         summary(disk("/", OVERDUE), attempts=(tried(Outcome.UNREACHABLE),)),
         not_before=NOW + HOUR,
@@ -288,7 +288,7 @@ def test_what_is_kept_is_judged_as_all_would_be(before: Outcome, outcome: Outcom
 
 
 def test_a_long_reason_is_cut() -> None:
-    """It may be a server's word, of any length."""
+    """It may be a server's report, of any length."""
     failed = replace(tried(Outcome.FAILED), detail="x" * 100_000)
     (kept,) = summarize(summary(disk("/", OVERDUE), attempts=(failed,))).attempts
     assert kept.detail == "x" * KEPT_DETAIL + "..."

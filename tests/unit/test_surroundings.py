@@ -82,7 +82,7 @@ def test_upower_says_whether_it_is_the_battery(
     ],
 )
 def test_upower_says_how_full_it_is(properties: dict[str, object], level: float | None) -> None:
-    """In per cent, if there is a battery at all."""
+    """In percent, if there is a battery at all."""
     assert parse_display_device(properties) == level
 
 

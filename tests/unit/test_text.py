@@ -362,5 +362,5 @@ def test_a_verdict_is_one_line(state: DumpState, reason: str, words: str) -> Non
 
 
 def test_each_thing_that_is_waited_for_has_words() -> None:
-    """Else a client would be shown a name of the code's; nobody is told of `nobody`."""
+    """Else a client would be shown an identifier; nobody is told about `nobody`."""
     assert WAITS_FOR.keys() == {hold.value for hold in Hold} - {Hold.NOBODY.value}

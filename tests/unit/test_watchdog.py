@@ -119,7 +119,7 @@ def test_a_stream_that_comes_back_is_no_trouble() -> None:
 
 
 def test_only_the_stuck_one_is_cut_while_another_goes_on() -> None:
-    """And a run that makes progress elsewhere is killed all the same, in the end."""
+    """And a run that makes progress elsewhere is killed anyway, in the end."""
     sights = [(10 * n, dumping(DUMP, replace(OTHER, moved=n * LEAST), lines=n)) for n in range(7)]
     assert follow(*sights) == [
         (40, Cut("laptop", SILENT, is_for_good=True)),

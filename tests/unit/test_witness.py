@@ -53,7 +53,7 @@ def count(
 
 @pytest.mark.parametrize("said", DumpState)
 def test_a_whole_holding_file_is_a_backup_whatever_is_said(said: DumpState) -> None:
-    """A failure may be another client's word. Its level is the file's, and its time the run's."""
+    """A failure may be another client's report. Its level is the file's, and its time the run's."""
     found = count(claim(said, 0), evidence=Evidence(held={OWN: {1}}))
     assert found
     assert (found.state, found.level, found.reason, found.dumped_at) == (HELD, 1, "", BEGUN_AT)
@@ -69,7 +69,7 @@ def test_of_several_levels_that_is_taken_which_was_said() -> None:
 
 @pytest.mark.parametrize("said", [HELD, STORED])
 def test_a_claim_without_a_witness_is_no_backup(said: DumpState) -> None:
-    """Of a run of ours that has just ended it is a failure: nobody can have taken it away."""
+    """Of our own run that has just ended it is a failure: nobody can have taken it away."""
     others, ours = count(claim(said)), count(claim(said), OURS)
     assert others
     assert ours
@@ -79,14 +79,14 @@ def test_a_claim_without_a_witness_is_no_backup(said: DumpState) -> None:
 
 
 def test_what_is_on_a_volume_is_stored() -> None:
-    """By its own header, or by the driver's word."""
+    """By its own header, or by the driver's own record."""
     found = count(claim(STORED), evidence=Evidence(stored={OWN: {1}}))
     assert found
     assert (found.state, found.level) == (STORED, 1)
 
 
 def test_what_was_witnessed_before_stays_unless_the_run_is_just_judged() -> None:
-    """It was flushed since; but a dump of ours that is not there at its end is lost."""
+    """It was flushed since; but a dump of asyncamanda's that is not there at its end is lost."""
     before = replace(claim(HELD), dumped_at=BEGUN_AT)
     assert count(claim(HELD), known={OWN: before}) == before
     lost = count(claim(HELD), OURS, {OWN: before})

@@ -22,7 +22,7 @@ PARTS: dict[tuple[str, str], Callable[[], str]] = {  # page and name of the part
 
 
 def with_part(text: str, name: str, part: str) -> str:
-    """Return a page's `text` with `part` in the place of that name.
+    """Return a page's `text` with `part` instead of that name.
 
     Raises ValueError if there is no such place.
     """

@@ -175,8 +175,8 @@ class Memory:
     according to the server. `distrusted` are the times in which amandates may have lied.
 
     `tries` counts the unsuccessful attempts in a row, `retry_at` is when the next one is to be,
-    unless the surroundings differ from those `seen` then. `told` is what each channel was last told
-    of the state of the backup, nothing where that is well.
+    unless the surroundings differ from those `seen` then. `told` is the state of the backup that
+    each channel was last told, nothing where that is well.
 
     In gate mode `dles` are the disks that the server has for this client, None until it was asked,
     and `parked` those that it is configured to leave out; `asked_at` is when it last said so;

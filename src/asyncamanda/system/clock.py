@@ -36,7 +36,7 @@ def list_local_stamp(text: str) -> tuple[datetime, ...]:
 def read_local(local: datetime, zone: str) -> datetime:
     """Return the time, in UTC, that `local` is on this machine where its zone is called `zone`.
 
-    The zone's name tells which of two it is in the hour that comes twice.
+    The zone's name says which of two it is in the hour that comes twice.
     """
     both = [local.replace(fold=fold).astimezone() for fold in (0, 1)]
     return next((one for one in both if one.tzname() == zone), both[0]).astimezone(UTC)

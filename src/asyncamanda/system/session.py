@@ -51,8 +51,8 @@ class Session:
     def receive(self, seconds: float, others: Collection[int] = ()) -> bytes | None:
         """Return what the command printed; b"" at its end, None if nothing came in time.
 
-        A signal to stop is no time to wait for: then it is None at once, and so it is as soon as
-        one of the `others`, descriptors, can be read.
+        A signal to stop does not wait: then it is None at once, and so it is as soon as one of the
+        `others`, descriptors, can be read.
         """
         give_up_at = time.monotonic() + seconds
         with selectors.DefaultSelector() as selector:

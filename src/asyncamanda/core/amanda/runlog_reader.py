@@ -1,10 +1,10 @@
 r"""How a run's log is read: each line of it that says something about the run or a dump.
 
-Lines end at `\n` alone; none of Amanda's is longer than 4 KB (STR_SIZE in logfile.c) and its first
-words. Line 1 is `INFO amdump amdump pid PID`; every other line is `KIND PROGRAM REST`, or begins
-with two blanks and continues the line before. Host and disk are quoted where needed. Source:
-logfile.c, planner.c, driver.c, dumper.c, Chunker/Controller.pm and Taper/Worker.pm of Amanda
-3.5.1; tests/samples/run-logs are logs that it wrote.
+Lines end at `\n` alone; Amanda writes none that is longer than 4 KB (STR_SIZE in logfile.c) and its
+first words. Line 1 is `INFO amdump amdump pid PID`; every other line is `KIND PROGRAM REST`, or
+begins with two blanks and continues the line before. Host and disk are quoted where needed. Source:
+logfile.c, planner.c, driver.c, dumper.c, Chunker/Controller.pm and Taper/Worker.pm of Amanda 3.5.1;
+tests/samples/run-logs are logs that it wrote.
 """
 
 import re

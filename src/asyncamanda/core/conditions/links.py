@@ -40,7 +40,7 @@ def parse_link(
 
 
 def _is_up(attributes: Mapping[str, str], *, is_quiet: bool) -> bool:
-    """Return whether a link works; one without a carrier of its own stays `unknown` (RFC 2863)."""
+    """Return whether a link works; one without a signal of its own stays `unknown` (RFC 2863)."""
     state = attributes.get("operstate")
     if state == "unknown" and is_quiet:
         try:
