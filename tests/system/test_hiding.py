@@ -44,7 +44,7 @@ def test_held_dumps_are_hidden_for_a_while(tmp_path: Path) -> None:
 
 
 def test_word_of_a_live_run_stays(tmp_path: Path) -> None:
-    """That of one of ours where it is gone, and that of others, which is not touched."""
+    """That of one of asyncamanda's where it is gone, and that of others, which is not touched."""
     ours = make(tmp_path, 1, **{KEEPER: LIVE, f"dump{UNFINISHED}": "x"})
     through = make(tmp_path, 2, **{KEEPER: LIVE, "dump": "x"})
     theirs = make(tmp_path, 3, **{OWNER: "815", "dump": "x"})

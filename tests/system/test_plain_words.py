@@ -51,10 +51,27 @@ def test_its_line_is_named(tmp_path: Path) -> None:
     assert named == ["bad.py:4", "bad.md:3"]
 
 
+@pytest.mark.parametrize(
+    ("source", "named"),
+    [
+        ('"""Fix it.\n\nA line that is made\n  anew."""\n', "bad.py:4"),
+        ('def f():\n    """Lend it."""\n', "bad.py:2"),
+        ("class A:\n    x = 1  # not for ever\n", "bad.py:2"),
+    ],
+)
+def test_a_docstring_or_comment_in_other_words_is_refused(
+    tmp_path: Path, source: str, named: str
+) -> None:
+    """Of a module, a function or a class, wherever in it."""
+    (tmp_path / "bad.py").write_text(source, "utf-8")
+    done = check(tmp_path / "bad.py")
+    assert (done.stderr.removeprefix(f"{tmp_path}/").split(": ")[0], done.returncode) == (named, 1)
+
+
 def test_what_nobody_reads_is_left_alone(tmp_path: Path) -> None:
-    """Docstrings, comments, names, keys of --json, names of errors."""
-    source = '"""Mend it."""\n\nmend = {"mend": "fix it"}  # anew\nNAME = "enrolled-anew"\n'
+    """Names, values of enums, names of errors."""
+    source = '"""Fix it."""\n\nmend = {"unasked": "fix it"}\nNAME = "enrolled-anew"\n'
     (tmp_path / "good.py").write_text(source, "utf-8")
-    (tmp_path / "good.md").write_text("How to fix it is in `mend`.\n", "utf-8")
+    (tmp_path / "good.md").write_text("How to fix it is in `unasked`.\n", "utf-8")
     done = check(tmp_path / "good.py", tmp_path / "good.md")
     assert (done.stderr, done.returncode) == ("", 0)

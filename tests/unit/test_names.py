@@ -5,7 +5,13 @@ from collections import defaultdict
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "src" / "asyncamanda"
+TESTS = Path(__file__).parents[1]
 SHARED: dict[str, str] = {}  # a name that several classes have: the reason
+ALIASES = {
+    ("now", "read_clock"): "`now` is what a time is called that was read",
+    ("strategies", "st"): "hypothesis' own custom",
+}
+PENDING = ("server",)  # folders of the package that have other aliases still
 
 
 def find_classes() -> dict[str, list[str]]:
@@ -24,3 +30,31 @@ def test_no_two_classes_have_one_name() -> None:
     assert "Queue" in found
     twice = {name: places for name, places in found.items() if len(places) > 1}
     assert twice.keys() == SHARED.keys(), twice
+
+
+def find_aliases(path: Path) -> list[str]:
+    """Return the imports of a file by a name that does not say what is imported."""
+    return [
+        f"{path.name}:{node.lineno}: {alias.name} as {alias.asname}"
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+        if alias.asname and alias.name not in alias.asname
+        and (alias.name, alias.asname) not in ALIASES
+    ]  # fmt: skip
+
+
+def test_an_alias_has_the_name_in_it() -> None:
+    """Such as `relay as relay_module`; another word would hide what it is from a search."""
+    paths = [*SOURCE.rglob("*.py"), *TESTS.rglob("*.py")]
+    checked = [
+        path for path in paths if not any(path.is_relative_to(SOURCE / each) for each in PENDING)
+    ]
+    assert SOURCE / "cli.py" in checked
+    assert [found for path in checked for found in find_aliases(path)] == []
+
+
+def test_an_alias_by_another_word_is_found(tmp_path: Path) -> None:
+    """So that the test above can fail."""
+    (tmp_path / "bad.py").write_text("from a import ipc as switchboard, b as b_module\n", "utf-8")
+    assert find_aliases(tmp_path / "bad.py") == ["bad.py:1: ipc as switchboard"]
