@@ -53,7 +53,7 @@ def test_amcheck_that_was_ended_is_no_health_either() -> None:
     """Its own end is missing."""
     (trouble,) = interpret_amcheck("laptop", None, "", "")
     assert trouble.said == "amcheck was ended without giving a reason"
-    slow = "amcheck took longer than 180 s"
+    slow = "amcheck did not end within 180 seconds"
     (trouble,) = interpret_amcheck("laptop", None, "", slow)
     assert (trouble.said, trouble.is_absence) == (slow, True)
 

@@ -29,7 +29,7 @@ from asyncamanda.core.doctor.findings import (
     skip,
     well,
 )
-from asyncamanda.core.doctor.keys import Key, judge_host_key, judge_key, parse_way
+from asyncamanda.core.doctor.keys import Key, judge_host_key, judge_key
 from asyncamanda.core.doctor.rights import PathKind, Seen, judge_secret
 from asyncamanda.core.doctor.server import judge_clock, judge_disks, judge_error
 from asyncamanda.core.doctor.tar import Security, Tar, judge_tar
@@ -42,6 +42,7 @@ from asyncamanda.core.doctor.upkeep import (
     judge_schedule,
 )
 from asyncamanda.core.protocol.messages import DleState, Welcome
+from asyncamanda.core.ssh.way import parse_way
 from asyncamanda.errors import EverydayError, Exit, RefusedError
 from asyncamanda.report.doctor import client_check_value, sum_up_client
 

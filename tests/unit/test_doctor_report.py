@@ -12,9 +12,9 @@ from asyncamanda.report.doctor import (
     sum_up_checks,
     trouble_value,
 )
-from asyncamanda.server.amanda.commands import Answer
 from asyncamanda.server.enrol.doctor import check_answer, judge_dles, plan_amcheck, plan_ssh
 from asyncamanda.server.enrol.registry import Enrolled
+from asyncamanda.system.programs import Answer
 
 OK, WARNING, BAD, ABSENT, SKIPPED = Health
 MENDED = Trouble("odd", "why it matters", "what mends it")

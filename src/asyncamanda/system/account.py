@@ -5,10 +5,9 @@ import errno
 import os
 import pwd
 import signal
-import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import NoReturn
 
 from asyncamanda.errors import ConfigurationError
@@ -98,20 +97,3 @@ def _answer(user: str, asking: Callable[[], str], writer: int, signals: Iterable
         sys.stderr.write(traceback.format_exc())  # print_exc() may colour it
     finally:
         os._exit(number)
-
-
-def run_as(account: pwd.struct_passwd, argv: Sequence[str]) -> "subprocess.CompletedProcess[str]":
-    """Run a program as the account to its end, without root's environment."""
-    return subprocess.run(
-        argv,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="surrogateescape",
-        check=False,
-        user=account.pw_uid,
-        group=account.pw_gid,
-        extra_groups=os.getgrouplist(account.pw_name, account.pw_gid),
-        env={"HOME": account.pw_dir, "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
-        cwd="/",
-    )

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from asyncamanda.client.doctor.case import Case, Places
 from asyncamanda.client.gate.streams import ENVIRON
-from asyncamanda.client.start.probing import ask, look_at, read_lines
+from asyncamanda.client.start.probing import look_at, read_lines
 from asyncamanda.core.amanda.client_conf import ARGV, parse_client_conf
 from asyncamanda.core.doctor import amanda, tar
 from asyncamanda.core.doctor.findings import Check
+from asyncamanda.system.programs import run_program
 
 START_SECONDS = 5.0  # for amandad, which takes a hundredth of one
 SECURITY = Path("/etc/amanda-security.conf")
@@ -33,23 +34,22 @@ def check_installed(case: Case) -> Check:
 def check_started(case: Case) -> Check:
     """Return whether amandad starts, as it does for Amanda, with nothing to read."""
     path = next(path for path in case.amandads if os.access(path, os.F_OK))
-    told = ask([str(path), "-auth=ssh", "amdump"], ENVIRON, START_SECONDS)
-    trial = amanda.Trial(
-        told.status, told.first_line if told.status is not None else "", told.fault
-    )
+    answer = run_program([str(path), "-auth=ssh", "amdump"], START_SECONDS, environ=ENVIRON)
+    said = answer.first_line if answer.status is not None else ""
+    trial = amanda.Trial(answer.status, said, answer.fault)
     return amanda.judge_trial(str(path), case.user, trial)
 
 
 def ask_places() -> tuple[Check, Places | None]:
     """Return whether Amanda understands its configuration, and what it says of its places."""
-    told = ask(ARGV)
-    answers = parse_client_conf(told.stdout) if told.status == 0 else {}
-    if not answers:
-        fault = told.first_line or "it does not say where its files are"
-        is_there = told.status is not None and "Can't locate Amanda" not in told.stderr
+    answer = run_program(ARGV)
+    said = parse_client_conf(answer.stdout) if answer.status == 0 else {}
+    if not said:
+        fault = answer.first_line or "it does not say where its files are"
+        is_there = answer.status is not None and "Can't locate Amanda" not in answer.stderr
         return amanda.judge_conf(fault, "", is_there=is_there), None
-    places = Places(*map(Path, answers.values()))
-    return amanda.judge_conf("", answers["amandates"], is_there=True), places
+    places = Places(*map(Path, said.values()))
+    return amanda.judge_conf("", said["amandates"], is_there=True), places
 
 
 def check_programs(places: Places, user: str) -> Check:
@@ -60,7 +60,7 @@ def check_programs(places: Places, user: str) -> Check:
 def check_tar(places: Places) -> Check:
     """Return whether GNU tar is there, and Amanda may start it as root."""
     path = places.tar
-    said = ask([str(path), "--version"]).first_line
+    said = run_program([str(path), "--version"]).first_line
     return tar.judge_tar(tar.Tar(look_at(path), os.path.realpath(path), said, _read_security()))
 
 

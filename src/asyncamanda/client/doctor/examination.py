@@ -10,7 +10,7 @@ from asyncamanda.client.doctor.case import Case, Places
 from asyncamanda.client.start.settings import plan_configured
 from asyncamanda.config.client import ClientConfig, candidate_files, load_client_config
 from asyncamanda.core.doctor.findings import NEEDS, Check, Health, find_cause, skip, well
-from asyncamanda.core.doctor.keys import SshWay
+from asyncamanda.core.ssh.way import SshWay
 from asyncamanda.errors import AsyncamandaError, NotYoursError, RefusedError
 from asyncamanda.system.account import become_user, find_user
 

@@ -4,20 +4,19 @@ import os
 from pathlib import Path
 
 from asyncamanda.client.doctor.case import Case
-from asyncamanda.client.start.probing import ask, look_at
+from asyncamanda.client.start.probing import ask_ssh, look_at
 from asyncamanda.core.doctor import keys
 from asyncamanda.core.doctor.findings import Check
-from asyncamanda.core.doctor.keys import Key, SshWay
+from asyncamanda.core.doctor.keys import Key
 from asyncamanda.core.doctor.rights import PathKind
-from asyncamanda.core.ssh.argv import plan_master
+from asyncamanda.core.ssh.way import SshWay
+from asyncamanda.system.programs import plain_environ, run_program
 
 
 def ask_way(case: Case) -> tuple[Check, SshWay | None]:
     """Return whether ssh accepts its configuration, and where it goes as the agent starts it."""
-    argv = plan_master(case.plan.target, case.plan.options, "none")
-    told = ask([argv[0], "-G", *argv[1:]])
-    check = keys.judge_ssh(told.status, told.first_line)
-    return check, keys.parse_way(told.stdout, case.plan.target.host) if told.status == 0 else None
+    answer, way = ask_ssh(case.plan.target, case.plan.options)
+    return keys.judge_ssh(answer.status, answer.first_line), way
 
 
 def check_key(case: Case, way: SshWay) -> Check:
@@ -34,17 +33,24 @@ def _look_at_key(path: Path) -> Key:
     seen, folder = look_at(path), look_at(path.parent)
     if seen.kind is not PathKind.FILE or not seen.may_read:
         return Key(seen, folder, is_open=False, said="")
-    told = ask(["ssh-keygen", "-y", "-P", "", "-f", str(path)])
-    if told.status == 0:
-        return Key(seen, folder, is_open=True, said=told.stdout)
-    has_agent = "SSH_AUTH_SOCK" in os.environ and ask(["ssh-add", "-l"]).status == 0
-    return Key(seen, folder, is_open=False, said=told.first_line, has_agent=has_agent)
+    opened = run_program(["ssh-keygen", "-y", "-P", "", "-f", str(path)])
+    if opened.status == 0:
+        return Key(seen, folder, is_open=True, said=opened.stdout)
+    return Key(seen, folder, is_open=False, said=opened.first_line, has_agent=_has_agent())
+
+
+def _has_agent() -> bool:
+    """Return whether there is an agent of ssh's, with keys."""
+    if "SSH_AUTH_SOCK" not in os.environ:
+        return False
+    return run_program(["ssh-add", "-l"], environ=plain_environ("SSH_AUTH_SOCK")).status == 0
 
 
 def check_host_key(case: Case, way: SshWay) -> Check:
     """Return whether the server's host key is pinned, in any file that ssh looks into."""
     lines: list[str] = []
     for path in way.known_hosts:
-        told = ask(["ssh-keygen", "-F", way.known_as, "-f", str(Path(path).expanduser())])
-        lines += [line for line in told.stdout.splitlines() if line and line[0] != "#"]
+        argv = ["ssh-keygen", "-F", way.known_as, "-f", str(Path(path).expanduser())]
+        found = run_program(argv).stdout.splitlines()
+        lines += [line for line in found if line and line[0] != "#"]
     return keys.judge_host_key(way, lines, case.user)

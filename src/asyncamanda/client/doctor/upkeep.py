@@ -6,7 +6,7 @@ from pathlib import Path
 
 from asyncamanda.client.doctor.case import Case
 from asyncamanda.client.schedule.install import look_at_schedule
-from asyncamanda.client.start.probing import ask, look_at, read_lines
+from asyncamanda.client.start.probing import look_at, read_lines
 from asyncamanda.client.state.assessment import assess
 from asyncamanda.client.state.memory import FILE_NAME, read_memory
 from asyncamanda.core.agent.due import Due
@@ -15,6 +15,7 @@ from asyncamanda.core.doctor.findings import Check, Health
 from asyncamanda.core.doctor.rights import PathKind
 from asyncamanda.core.schedule.schedule import DISPATCHER, POLKIT_RULE
 from asyncamanda.report.text import explain_differences, sum_up
+from asyncamanda.system.programs import run_program
 
 _TABLES = (Path("/etc/crontab"), Path("/etc/anacrontab"))
 _DISPENSABLE = {DISPATCHER, POLKIT_RULE}  # a start without them is later, or may fall asleep
@@ -44,7 +45,7 @@ def _find_cron_lines(judged: Collection[Path]) -> list[str]:
     """Return where cron starts the agent, the files that are `judged` already aside."""
     others = (path for path in _cron_files() if path not in judged)
     lines = [f"{path}:{number}" for path in others for number in _starts(path)]
-    own = ask(["crontab", "-l"]).stdout.splitlines()
+    own = run_program(["crontab", "-l"]).stdout.splitlines()
     return [*lines, *(f"this user's crontab:{number}" for number in upkeep.find_starts(own))]
 
 

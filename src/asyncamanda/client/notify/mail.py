@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from contextlib import suppress
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -14,6 +15,8 @@ from pathlib import Path
 
 from asyncamanda.client.notify.sent import Sent
 from asyncamanda.core.agent.alerts import Alert, one_line, render_body, render_subject
+from asyncamanda.core.values.printable import clip, printable
+from asyncamanda.system.endings import KILLED_WITHIN, is_ended
 
 USUAL_PLACE = Path("/usr/sbin/sendmail")  # which is in no user's PATH, nor in cron's
 LONGEST_COMPLAINT = 200
@@ -35,16 +38,16 @@ def send_mail(to: str, alert: Alert, limit: float) -> Sent:
         child = subprocess.Popen(
             [program, "-i", to], stdin=text, stdout=said, stderr=said, start_new_session=True
         )
-        try:
-            status = child.wait(limit)
-        except subprocess.TimeoutExpired:
-            os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
+        if not is_ended(child, limit):
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            is_ended(child, KILLED_WITHIN)
             return Sent("mail", f"sendmail did not end within {limit:g} seconds")
-        if status == 0:
+        if child.returncode == 0:
             return Sent("mail")
         said.seek(0)
-        return Sent("mail", f"sendmail ended with {status}{_complaint(said.read(4096))}")
+        complaint = _complaint(said.read(4096))
+        return Sent("mail", f"sendmail ended with {child.returncode}{complaint}")
 
 
 def compose_mail(to: str, user: str, alert: Alert) -> EmailMessage:
@@ -77,5 +80,4 @@ def _parts(address: str) -> tuple[str, str]:
 def _complaint(said: bytes) -> str:
     lines = said.decode("utf-8", "backslashreplace").split("\n")
     line = next((line.strip() for line in lines if line.strip()), "")
-    shown = "".join(c for c in line[:LONGEST_COMPLAINT] if c.isprintable())
-    return f": {shown}" if shown else ""
+    return f": {clip(printable(line), LONGEST_COMPLAINT)}" if line else ""

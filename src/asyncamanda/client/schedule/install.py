@@ -1,6 +1,5 @@
 """Let a machine start the agent: look, plan, show, and only then change."""
 
-import subprocess
 from collections.abc import Iterable
 
 from asyncamanda.client.schedule.machine import find_own_program, find_program
@@ -15,6 +14,7 @@ from asyncamanda.client.schedule.record import forget_record, read_place, write_
 from asyncamanda.client.schedule.state import ScheduleStatus, look_at_schedule
 from asyncamanda.errors import RefusedError
 from asyncamanda.system.files import sync_folder, write_whole
+from asyncamanda.system.programs import run_or_refuse
 
 __all__ = [
     "Change",
@@ -28,6 +28,9 @@ __all__ = [
     "plan_removal",
     "remove",
 ]
+
+COMMAND_WITHIN = 120.0  # seconds: systemd waits for what it starts and stops
+CONTINUES = "fix that and run the same command again: it continues where this one stopped"
 
 
 def install(installation: Installation) -> None:
@@ -87,19 +90,12 @@ def _apply(change: Change) -> None:
 def _run_all(commands: Iterable[tuple[str, ...]]) -> None:
     for command in commands:
         argv = (find_program(command[0]) or command[0], *command[1:])
-        done = subprocess.run(argv, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            said = done.stderr.strip() or f"exit status {done.returncode}"
-            raise RefusedError(
-                "command-failed",
-                f"{' '.join(command)}: {said}",
-                "fix that and run the same command again: it continues where this one stopped",
-            )
+        run_or_refuse(argv, COMMAND_WITHIN, CONTINUES, " ".join(command))
 
 
 def _cannot(error: OSError) -> RefusedError:
     return RefusedError(
         "not-written",
         f"{error.filename or 'a file'} cannot be changed: {error.strerror}",
-        "fix that and run the same command again: it continues where this one stopped",
+        CONTINUES,
     )

@@ -2,13 +2,12 @@
 
 import re
 import stat
-import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asyncamanda.client.notify.handoff import FILE_NAME
-from asyncamanda.client.schedule.machine import choose_kind, look_at_machine
+from asyncamanda.client.schedule.machine import choose_kind, find_program, look_at_machine
 from asyncamanda.client.schedule.record import (
     ScheduleRecord,
     WrittenFile,
@@ -26,9 +25,9 @@ from asyncamanda.core.schedule.schedule import ScheduleFile, ScheduleKind, Sched
 from asyncamanda.core.schedule.systemd import Starts
 from asyncamanda.errors import ConfigurationError, RefusedError
 from asyncamanda.system.account import find_user
+from asyncamanda.system.programs import run_program
 
 MAIL_PLACES = (Path("/var/spool"), Path("/var/mail"), Path("/var/log"))  # an MTA's
-PATIENCE = 10  # seconds, with a program of Amanda's
 _PLAIN = re.compile(r"[\w./+,@=-]+")  # these mean nothing special to systemd, cron or a shell
 
 Commands = tuple[tuple[str, ...], ...]
@@ -132,12 +131,9 @@ def _plan_starts(program: tuple[str, ...], settings: ClientConfig, config: Path)
 
 def _find_lists() -> Path | None:
     """Return where GNU tar's snapshots are, according to Amanda; None if it does not say."""
-    try:
-        done = subprocess.run(ARGV, capture_output=True, text=True, check=False, timeout=PATIENCE)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    place = parse_client_conf(done.stdout).get("gnutar_list_dir", "")
-    return Path(place) if done.returncode == 0 and place.startswith("/") else None
+    answer = run_program(ARGV)
+    place = parse_client_conf(answer.stdout).get("gnutar_list_dir", "")
+    return Path(place) if answer.status == 0 and place.startswith("/") else None
 
 
 def _plan_file(file: ScheduleFile, record: ScheduleRecord | None) -> Change | None:
@@ -228,7 +224,6 @@ def _is_enabled(commands: Commands, machine: ScheduleTarget) -> bool:
     wanted = [("is-enabled", systemd.TIMER), ("is-enabled", systemd.NUDGE)]
     if machine.is_booted_by_systemd:
         wanted.append(("is-active", systemd.TIMER))
-    asked = (["systemctl", verb, "--quiet", unit] for verb, unit in wanted)
-    return all(
-        subprocess.run(argv, capture_output=True, check=False).returncode == 0 for argv in asked
-    )
+    systemctl = find_program("systemctl") or "systemctl"
+    asked = ([systemctl, verb, "--quiet", unit] for verb, unit in wanted)
+    return all(run_program(argv).status == 0 for argv in asked)

@@ -1,6 +1,5 @@
 """The state of the schedule, for whoever asks: nothing here fails."""
 
-import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from asyncamanda.core.schedule import schedule, systemd
 from asyncamanda.core.schedule.schedule import ScheduleKind
 from asyncamanda.errors import AsyncamandaError
 from asyncamanda.system.processes import iterate_processes
+from asyncamanda.system.programs import run_program
 
 PATIENCE = 5  # seconds, with systemd
 CRONS = {"cron", "crond"}
@@ -83,10 +83,5 @@ def _ask_systemd(*words: str) -> str | None:
     systemctl = find_program("systemctl")
     if systemctl is None or not BOOTED.is_dir():
         return None
-    try:
-        done = subprocess.run(
-            [systemctl, *words], capture_output=True, text=True, timeout=PATIENCE, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip()
+    answer = run_program([systemctl, *words], PATIENCE)
+    return None if answer.status is None else answer.stdout.strip()

@@ -5,18 +5,21 @@ All that touches the Amanda user's files runs as that user.
 
 import os
 import pwd
-import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from asyncamanda.core.ssh.argv import Target
 from asyncamanda.core.ssh.publickey import PublicKey, parse_public_key
+from asyncamanda.core.ssh.way import parse_way, plan_way
+from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import LaterError, RefusedError
-from asyncamanda.system.account import do_as, run_as
+from asyncamanda.system.account import do_as
+from asyncamanda.system.programs import run_program
 
 TYPES = ("ed25519", "ecdsa", "rsa")  # the first that is offered is pinned
 SCAN_SECONDS = 10
+SCANNED_WITHIN = 60.0  # seconds: each of the types may take that long
 SYSTEM_KNOWN = Path("/etc/ssh/ssh_known_hosts")
 _REVOKED = "@revoked"
 
@@ -41,17 +44,9 @@ class KnownHostKey:
 def find_place(target: Target, account: pwd.struct_passwd) -> Place:
     """Return where the Amanda user's ssh goes for `target`."""
     port = ["-p", str(target.port)] if target.port else []
-    done = run_as(account, ["ssh", "-G", *port, "--", target.host])
-    said: dict[str, str] = {}
-    for line in done.stdout.splitlines():
-        name, _, value = line.partition(" ")
-        said.setdefault(name, value)
-    host = said.get("hostname", target.host)
-    number = int(said.get("port") or 22)
-    alias = said.get("hostkeyalias", "none")
-    if alias == "none":
-        alias = host.lower() if number == 22 else f"[{host.lower()}]:{number}"
-    return Place(host, number, alias)
+    argv = plan_way(["ssh", *port, "--", target.host])
+    way = parse_way(run_program(argv, account=account).stdout, target.host)
+    return Place(way.host, way.port, way.known_as)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +63,12 @@ def scan_keys(place: Place) -> Offer:
     Raises LaterError if it does not answer.
     """
     argv = ["ssh-keyscan", "-T", str(SCAN_SECONDS), "-t", ",".join(TYPES), "-p", str(place.port)]
-    done = subprocess.run(
-        [*argv, "--", place.host],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    keys = tuple(_read_keys(done.stdout))
+    answer = run_program([*argv, "--", place.host], SCANNED_WITHIN)
+    keys = tuple(_read_keys(answer.stdout))
     if not keys:
-        said = [line for line in done.stderr.splitlines() if line and line[0] != "#"]
-        words = f" ({said[-1]})" if said else ""
+        complaints = (answer.stderr or answer.fault).splitlines()
+        said = [line for line in complaints if line and line[0] != "#"]
+        words = f" ({printable(said[-1])})" if said else ""
         raise LaterError(
             "unreachable",
             f"could not get a host key from {place.host}, port {place.port}{words}",
@@ -87,7 +76,7 @@ def scan_keys(place: Place) -> Offer:
             "command again"
             "",
         )
-    banners = (line for line in done.stderr.splitlines() if line.startswith("#"))
+    banners = (line for line in answer.stderr.splitlines() if line.startswith("#"))
     return Offer(tuple(sorted(keys, key=_rank)), next(banners, ""))
 
 
@@ -110,7 +99,8 @@ def find_known(place: Place, account: pwd.struct_passwd) -> KnownHostKey:
     keys: list[PublicKey] = []
     revoked: list[PublicKey] = []
     for path in (_known_hosts(account), SYSTEM_KNOWN):
-        found = run_as(account, ["ssh-keygen", "-F", place.known_as, "-f", str(path)]).stdout
+        argv = ["ssh-keygen", "-F", place.known_as, "-f", str(path)]
+        found = run_program(argv, account=account).stdout
         for line in found.splitlines():
             if line.startswith(_REVOKED):
                 revoked += _read_keys(line.removeprefix(_REVOKED))
@@ -161,14 +151,8 @@ def choose_key(
 
 def show_key(key: PublicKey, place: Place) -> str:
     """Return the key's size, fingerprint, name and type, as `ssh-keygen -lf` prints them."""
-    done = subprocess.run(
-        ["ssh-keygen", "-lf", "-"],
-        input=f"{key.key_type} {key.key} {place.host}\n",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout.strip() or key.fingerprint
+    text = f"{key.key_type} {key.key} {place.host}\n"
+    return run_program(["ssh-keygen", "-lf", "-"], text=text).stdout.strip() or key.fingerprint
 
 
 def name_file(key: PublicKey) -> str:

@@ -14,11 +14,13 @@ from asyncamanda.client.setup.hostkey import Place, pin_key, render_known
 from asyncamanda.config.client import ClientConfig
 from asyncamanda.core.ssh.argv import Target
 from asyncamanda.core.ssh.publickey import PublicKey, parse_public_key
-from asyncamanda.errors import BadDataError, ConfigurationError, RefusedError
-from asyncamanda.system.account import ask_as, find_user, run_as
+from asyncamanda.errors import BadDataError, ConfigurationError
+from asyncamanda.system.account import ask_as, find_user
+from asyncamanda.system.programs import refuse_failure, run_program
 from asyncamanda.system.steps import SetupStep, plan_folder
 
 AMANDA_USER = "backup"  # as Debian's packages have it
+MADE_WITHIN = 60.0  # seconds: a machine that has just booted may lack random numbers
 
 # made whole beside its place, so that a kill leaves no half of it
 _MAKE_KEY = """\
@@ -81,13 +83,12 @@ def plan_new_key(path: Path, account: pwd.struct_passwd, now: datetime) -> Setup
     aside = path.with_name(f"{path.name}.old-{now:%Y%m%dT%H%M%SZ}")
 
     def make() -> None:
-        done = run_as(account, ["sh", "-c", _PUT_ASIDE, "sh", str(path), str(aside)])
-        if done.returncode != 0:
-            raise RefusedError(
-                "command-failed",
-                f"{path} could not be moved aside: {done.stderr.strip() or done.returncode}",
-                f"move it away as {account.pw_name}, and run setup again",
-            )
+        argv = ["sh", "-c", _PUT_ASIDE, "sh", str(path), str(aside)]
+        refuse_failure(
+            run_program(argv, account=account),
+            f"{path} could not be moved aside",
+            f"move it away as {account.pw_name}, and run setup again",
+        )
         _make_key(path, account)
 
     return SetupStep(f"{account.pw_name} has a new key; the old one is {aside}", aside.exists, make)
@@ -102,13 +103,11 @@ def _has_key(path: Path, account: pwd.struct_passwd) -> bool:
 
 
 def _make_key(path: Path, account: pwd.struct_passwd) -> None:
-    done = run_as(account, ["sh", "-c", _MAKE_KEY, "sh", str(path)])
-    if done.returncode != 0:
-        raise RefusedError(
-            "command-failed",
-            f"could not make a key at {path}: {done.stderr.strip() or done.returncode}",
-            f"as {account.pw_name}: ssh-keygen -t ed25519 -N '' -f {path}",
-        )
+    refuse_failure(
+        run_program(["sh", "-c", _MAKE_KEY, "sh", str(path)], MADE_WITHIN, account=account),
+        f"could not make a key at {path}",
+        f"as {account.pw_name}: ssh-keygen -t ed25519 -N '' -f {path}",
+    )
 
 
 def read_key(path: Path, account: pwd.struct_passwd) -> PublicKey:

@@ -4,61 +4,25 @@ import contextlib
 import os
 import pwd
 import stat
-import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 from asyncamanda.core.doctor.rights import PathKind, Seen
-from asyncamanda.system.session import clean_line
-
-SECONDS = 10.0  # for a program that only looks something up, on a machine that may be busy
-_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """How a program ended, None where it did not start or not end, and what it printed.
-
-    `fault` says why in that case.
-    """
-
-    status: int | None
-    stdout: str = ""
-    stderr: str = ""
-    fault: str = ""
-
-    @property
-    def first_line(self) -> str:
-        """The first line that is not blank, of stderr or else of stdout."""
-        return next((line for line in _lines(self.stderr) or _lines(self.stdout)), self.fault)
+from asyncamanda.core.ssh.argv import SshOptions, Target, plan_master
+from asyncamanda.core.ssh.way import SshWay, parse_way, plan_way
+from asyncamanda.system.programs import Answer, plain_environ, run_program
 
 
-def _lines(text: str) -> list[str]:
-    return [clean_line(line.encode()) for line in text.splitlines() if line.strip()]
-
-
-def ask(
-    argv: Sequence[str], environ: Mapping[str, str] | None = None, seconds: float = SECONDS
-) -> Told:
-    """Run a program with an empty input to its end, and return how it ended."""
-    kept = {name: os.environ[name] for name in ("HOME", "SSH_AUTH_SOCK") if name in os.environ}
+def ask_ssh(target: Target, options: SshOptions) -> tuple[Answer, SshWay | None]:
+    """Return what ssh says of where it goes as the agent starts it; None if it does not say."""
+    argv = plan_way(plan_master(target, options, "none"))
+    answer = run_program(argv, environ=plain_environ("SSH_AUTH_SOCK"))
+    if answer.status != 0:
+        return answer, None
     try:
-        done = subprocess.run(
-            argv,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            env=environ or {**kept, "PATH": _PATH, "LANG": "C.UTF-8"},
-            cwd="/",
-            timeout=seconds,
-            check=False,
-        )
-    except OSError as error:
-        return Told(None, fault=f"{argv[0]}: {error.strerror}")
-    except subprocess.TimeoutExpired:
-        return Told(None, fault=f"{argv[0]} did not end within {seconds:g} seconds")
-    decoded = [os.fsdecode(output) for output in (done.stdout, done.stderr)]
-    return Told(done.returncode, *decoded)
+        return answer, parse_way(answer.stdout, target.host)
+    except ValueError:
+        return answer, None
 
 
 def look_at(path: Path) -> Seen:

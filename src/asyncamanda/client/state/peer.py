@@ -13,12 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from asyncamanda import quick
-from asyncamanda.client.start.probing import ask
+from asyncamanda.client.start.probing import ask_ssh
 from asyncamanda.client.start.settings import Plan
 from asyncamanda.core.agent.peer import name_key, read_host_keys
-from asyncamanda.core.doctor.keys import SshWay, parse_way
 from asyncamanda.core.model import Peer
-from asyncamanda.core.ssh.argv import SshOptions, Target, plan_master
+from asyncamanda.core.ssh.argv import SshOptions, Target
+from asyncamanda.system.programs import run_program
 
 HOST_NAME = "/etc/hostname"
 _CONFIGS = ("~/.ssh/config", "/etc/ssh/ssh_config")
@@ -57,7 +57,7 @@ def _configure(peer: Peer, bare: Peer) -> Peer:
 @functools.cache  # one start assesses several times
 def _ask_ssh(target: Target, options: SshOptions) -> tuple[Peer, tuple[str, ...]] | None:
     """Return the peer according to ssh and its files, and glimpses of these; None if unknown."""
-    way = _ask_way(target, options)
+    _, way = ask_ssh(target, options)
     if way is None:
         return None
     known_hosts = [_expand(path) for path in way.known_hosts]
@@ -77,24 +77,13 @@ def _ask_ssh(target: Target, options: SshOptions) -> tuple[Peer, tuple[str, ...]
     return peer, glimpses
 
 
-def _ask_way(target: Target, options: SshOptions) -> SshWay | None:
-    """Return where ssh goes for the server, None if it does not say."""
-    argv = plan_master(target, options, "none")
-    told = ask([argv[0], "-G", *argv[1:]])
-    if told.status != 0:
-        return None
-    try:
-        return parse_way(told.stdout, target.host)
-    except ValueError:
-        return None
-
-
 def _find_host_keys(known_as: str, files: Iterable[str]) -> tuple[str, ...]:
     """Return what names each key, or authority, by which `files` know the server."""
     found: set[str] = set()
     for path in files:
         if _read(path):
-            found |= read_host_keys(ask(["ssh-keygen", "-F", known_as, "-f", path]).stdout)
+            known = run_program(["ssh-keygen", "-F", known_as, "-f", path])
+            found |= read_host_keys(known.stdout)
     return tuple(sorted(found))
 
 

@@ -1,7 +1,6 @@
 """asyncamanda server doctor: check everything a client's backup needs and suggest fixes."""
 
 import argparse
-import asyncio
 import sys
 import time
 from collections.abc import Iterator
@@ -29,10 +28,10 @@ from asyncamanda.report.doctor import (
 )
 from asyncamanda.report.json import render_json
 from asyncamanda.report.narrator import write_line
-from asyncamanda.server.amanda import commands
 from asyncamanda.server.enrol import doctor
 from asyncamanda.server.enrol.registry import Enrolled, read_registry, registry_path
 from asyncamanda.system.clock import now as read_clock
+from asyncamanda.system.programs import Answer, run_program
 
 POLL = 0.5  # seconds
 GREETED_WITHIN = timedelta(seconds=5)  # a client that has a session already
@@ -50,7 +49,7 @@ class ServerExamination:
         self._wait = wait
         self._enrolled = enrolled
         self.own = [entry for entry in enrolled if entry.client == client]
-        self.answer: commands.Answer | None = None
+        self.answer: Answer | None = None
 
     def checks(self) -> Iterator[Check]:
         """Yield each check as soon as it is made. Raises what options.ask_dispatcher() raises."""
@@ -60,7 +59,7 @@ class ServerExamination:
         if (machine := self._read_machine()) and machine.disputed_at:
             self._wait = timedelta()
             yield doctor.check_machine(machine)
-        disklist = asyncio.run(doctor.check_disklist(entry, is_relayed=not is_direct))
+        disklist = doctor.check_disklist(entry, is_relayed=not is_direct)
         is_useless = disklist.health is Health.BAD and not disklist.is_partial
         if is_direct:
             alias = _skipped("alias", "not needed: Amanda reaches it directly")
@@ -74,7 +73,7 @@ class ServerExamination:
             connected = doctor.check_connected(client, is_there=self._is_connected())
             yield connected
             is_there = connected.health is Health.OK
-            if penalties := asyncio.run(doctor.check_penalties(is_there=is_there)):
+            if penalties := doctor.check_penalties(is_there=is_there):
                 yield penalties
         if is_useless:
             yield _skipped("amcheck", "not run: fix the disklist first")
@@ -84,7 +83,7 @@ class ServerExamination:
             yield _skipped("amcheck", "not run: the client is not connected")
         else:
             patience = doctor.patience(self._config.grace)
-            self.answer = asyncio.run(commands.ask(doctor.plan_amcheck(entry), patience))
+            self.answer = run_program(doctor.plan_amcheck(entry), patience)
             yield doctor.check_answer(client, self.answer)
 
     def _read_machine(self) -> Machine | None:
@@ -106,7 +105,7 @@ class ServerExamination:
     def _check_alias(self) -> Check:
         user = self._config.user
         folder = registry_path(user).parent
-        return asyncio.run(doctor.check_alias(folder, user, self._client, self._enrolled))
+        return doctor.check_alias(folder, user, self._client, self._enrolled)
 
     def _is_connected(self) -> bool:
         """Return whether Amanda can reach the client, as soon as it can or the wait is over."""

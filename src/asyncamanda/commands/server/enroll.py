@@ -1,7 +1,6 @@
 """asyncamanda server enroll: enroll a client by its public key."""
 
 import argparse
-import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +20,7 @@ from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import Exit, RefusedError, UsageError
 from asyncamanda.report.json import render_json
 from asyncamanda.report.text import name_disks
-from asyncamanda.server.amanda import commands
+from asyncamanda.server.background.programs import PATIENCE
 from asyncamanda.server.enrol.disklist import (
     DUMPTYPE,
     add_dles,
@@ -38,6 +37,7 @@ from asyncamanda.server.enrol.registry import (
     registry_path,
 )
 from asyncamanda.server.enrol.setup import find_missing_packages, plan_setup
+from asyncamanda.system.programs import run_program
 from asyncamanda.system.steps import make_step
 
 
@@ -171,13 +171,9 @@ def _set_up(arguments: argparse.Namespace, config: ServerConfig) -> list[str]:
 def _find_disks(entry: Enrolled) -> tuple[list[str], str]:
     """Return the client's disks in the disklist, and what is wrong with them, if anything."""
     argv = ["amadmin", entry.amanda_config, "dles"]
-    try:
-        answer = asyncio.run(commands.ask(argv))
-    except OSError as error:
-        return [], f"{argv[0]} cannot be run: {error.strerror}"
+    answer = run_program(argv, PATIENCE)
     if answer.status != 0:
-        said = (answer.stderr or answer.stdout).strip().splitlines()
-        return [], f"{' '.join(argv)} fails: {said[0] if said else answer.status}"
+        return [], f"{' '.join(argv)} fails: {answer.complaints[0]}"
     disks = [disk for host, disk in parse_dles(answer.stdout) if host == entry.client]
     if disks:
         return disks, ""

@@ -59,7 +59,7 @@ SERVER_LINES = (
     ),
     # -- on_the_way asyncamanda's own message: server/amanda/commands.py
     Meaning(
-        r"amcheck took longer than .*",
+        r"amcheck did not end within .*",
         "the client is connected, and does not answer",
         "try again; on {client}: is it asleep, or its network very slow?",
         is_absence=True,

@@ -5,47 +5,8 @@ from dataclasses import dataclass
 
 from asyncamanda.core.doctor.findings import Check, Health, not_needed, well
 from asyncamanda.core.doctor.rights import OTHERS_READ, OTHERS_WRITE, PathKind, Seen, quoted
+from asyncamanda.core.ssh.way import SshWay
 from asyncamanda.errors import Exit
-
-_UNPINNED = ("none", "/dev/null")
-
-
-@dataclass(frozen=True, slots=True)
-class SshWay:
-    """Where ssh goes for the server, by its own account (`ssh -G`), and what it uses on the way.
-
-    `known_as` is the server's name in known_hosts. `has_command`: a KnownHostsCommand is asked.
-    """
-
-    host: str
-    port: int
-    known_as: str
-    keys: tuple[str, ...]
-    known_hosts: tuple[str, ...]
-    has_command: bool
-
-
-def parse_way(text: str, host: str) -> SshWay:
-    """Return what `ssh -G` printed; `host` is what it was asked for."""
-    said: dict[str, list[str]] = {}
-    for line in text.splitlines():
-        name, _, value = line.partition(" ")
-        said.setdefault(name, []).append(value)
-    one = {name: values[0] for name, values in said.items()}
-    name = one.get("hostname", host).lower()
-    port = int(one.get("port", "22"))
-    alias = one.get("hostkeyalias", "none")
-    if alias == "none":
-        alias = name if port == 22 else f"[{name}]:{port}"
-    files = f"{one.get('userknownhostsfile', '')} {one.get('globalknownhostsfile', '')}"
-    return SshWay(
-        host=name,
-        port=port,
-        known_as=alias,
-        keys=tuple(said.get("identityfile", ())),
-        known_hosts=tuple(file for file in files.split() if file not in _UNPINNED),
-        has_command=one.get("knownhostscommand", "none") != "none",
-    )
 
 
 def judge_ssh(status: int | None, said: str) -> Check:

@@ -4,11 +4,9 @@ Everything runs as the Amanda user, in a session of its own: a signal to the dis
 theirs, and which processes belong to a run can be seen (system/processes.py).
 """
 
-import asyncio
 import math
 import os
 import re
-import signal
 import subprocess
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -18,11 +16,11 @@ from pathlib import Path
 
 from asyncamanda.core.amanda.config import parse_config
 from asyncamanda.errors import ConfigurationError, LaterError
+from asyncamanda.server.background.programs import run_apart
 from asyncamanda.server.background.threads import apart
-from asyncamanda.system.environ import SEARCHED
 from asyncamanda.system.processes import Process, began_at, iterate_processes, read_argv
+from asyncamanda.system.programs import Answer, plain_environ
 
-PATIENCE = timedelta(minutes=2)  # with a command that answers at once when all is well
 _NO_THRESHOLDS = ("-oflush-threshold-dumped=0", "-oflush-threshold-scheduled=0", "-otaperflush=0")
 ACK_WAIT = timedelta(seconds=10)
 SPARE_TRIES = 3  # as Amanda has it by default
@@ -37,20 +35,6 @@ _WRITERS = _WORKERS | {"dumper", "chunker"}  # what writes a run's log
 # Started by this shell only when we have written down its process id: were we killed before,
 # it reads the end of file, and Amanda is not started at all.
 _WHEN_NOTED = 'read -r go && exec "$@" </dev/null'
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """How a command ended: what it printed, and its exit status (None: it had none of its own).
-
-    `is_passing`: it had none for a reason that says nothing of the command, such as want of
-    descriptors, of memory or of time.
-    """
-
-    status: int | None
-    stdout: str
-    stderr: str
-    is_passing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,41 +96,6 @@ def plan_force(amanda_config: str, kind: str, host: str) -> list[str]:
     return ["amadmin", amanda_config, "-odiskfile=/dev/stdin", kind, f"={host}"]
 
 
-def environ() -> dict[str, str]:
-    """Return what Amanda's programs see of our environment: hardly anything."""
-    kept = {name: os.environ[name] for name in ("HOME", "USER", "LOGNAME") if name in os.environ}
-    return {**kept, "PATH": SEARCHED, "LANG": "C.UTF-8"}
-
-
-async def ask(
-    argv: Sequence[str], patience: timedelta = PATIENCE, stdin: int = subprocess.DEVNULL
-) -> Answer:
-    """Run a command of Amanda's to its end and return what it said, or why it cannot be run."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=stdin,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=environ(),
-            cwd="/",
-            start_new_session=True,
-        )
-    except OSError as error:
-        is_passing = not isinstance(error, FileNotFoundError)
-        return Answer(None, "", f"{argv[0]} cannot be run: {error.strerror}", is_passing)
-    try:
-        output = await asyncio.wait_for(process.communicate(), patience.total_seconds())
-    except TimeoutError:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
-        said = f"{argv[0]} took longer than {patience.total_seconds():g} s"
-        return Answer(None, "", said, is_passing=True)
-    stdout, stderr = (text.decode("utf-8", "surrogateescape") for text in output)
-    return Answer(process.returncode, stdout, stderr)
-
-
 def launch_paused(argv: Sequence[str], output: Path) -> "subprocess.Popen[bytes]":
     """Start `argv` in a session of its own, waiting for release(); its words go to `output`.
 
@@ -160,7 +109,7 @@ def launch_paused(argv: Sequence[str], output: Path) -> "subprocess.Popen[bytes]
             stdin=subprocess.PIPE,
             stdout=words,
             stderr=words,
-            env=environ(),
+            env=plain_environ(),
             cwd="/",
             start_new_session=True,
         )
@@ -182,7 +131,7 @@ async def read_settings(amanda_config: str) -> Settings:
     Raises ConfigurationError if Amanda cannot tell, and LaterError if it could not be asked, or the
     holding disk hangs.
     """
-    answer = await ask(["amadmin", amanda_config, "config"])
+    answer = await run_apart(["amadmin", amanda_config, "config"])
     check_answer(amanda_config, answer)
     config = parse_config(answer.stdout)
     if config.value("USETIMESTAMPS").lower() in {"no", "false", "off", "0"}:
@@ -212,15 +161,8 @@ def first_fault(answer: Answer) -> str:
 
     Its warnings are passed over.
     """
-    said = (answer.stderr or answer.stdout).strip().splitlines()
-    faults = [line for line in said if "warning" not in line.lower()]
-    return next(iter(faults or said), f"exit status {answer.status}")
-
-
-def last_line(answer: Answer) -> str:
-    """Return the last that a command said, which with Amanda's is what went wrong."""
-    said = (answer.stderr or answer.stdout).strip().splitlines()
-    return said[-1] if said else f"exit status {answer.status}"
+    faults = [line for line in answer.complaints if "warning" not in line.lower()]
+    return (faults or answer.complaints)[0]
 
 
 def check_answer(amanda_config: str, answer: Answer) -> None:
@@ -231,7 +173,7 @@ def check_answer(amanda_config: str, answer: Answer) -> None:
     if answer.is_passing:
         raise LaterError(
             "amanda-not-asked",
-            f"Amanda cannot be asked about {amanda_config} now: {answer.stderr}",
+            f"Amanda cannot be asked about {amanda_config} now: {answer.fault}",
             "has the server enough memory, processes and descriptors?",
         )
     if answer.status != 0:

@@ -21,9 +21,10 @@ from asyncamanda.core.amanda.disklist import (
     parse_dles,
 )
 from asyncamanda.errors import LaterError
-from asyncamanda.server.amanda import commands as amanda
-from asyncamanda.server.amanda.commands import Answer, Settings
+from asyncamanda.server.amanda.commands import Settings
+from asyncamanda.server.background.programs import run_apart
 from asyncamanda.server.background.threads import apart
+from asyncamanda.system.programs import Answer
 
 _DEEPEST = 8  # of files that include each other
 
@@ -31,7 +32,7 @@ _DEEPEST = 8  # of files that include each other
 async def ask_dles(name: str, *options: str) -> tuple[Answer, Answer]:
     """Return what `amadmin dles` and `amadmin disklist` say of a configuration."""
     dles, disklist = await asyncio.gather(
-        *(amanda.ask(["amadmin", name, *options, word]) for word in ("dles", "disklist"))
+        *(run_apart(["amadmin", name, *options, word]) for word in ("dles", "disklist"))
     )
     return dles, disklist
 
@@ -58,7 +59,7 @@ async def write_own_list(
     with suppress(OSError):
         path.unlink()
     failed = next((answer for answer in answers if answer.status != 0), None)
-    return amanda.last_line(failed) if failed else "Amanda reads something else from it"
+    return failed.complaints[-1] if failed else "Amanda reads something else from it"
 
 
 def _write(settings: Settings, hosts: Sequence[str], path: Path) -> None:

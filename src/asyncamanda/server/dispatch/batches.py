@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from asyncamanda.errors import LaterError
 from asyncamanda.server.amanda import commands as amanda
 from asyncamanda.server.amanda import run as runs
 from asyncamanda.server.amanda.run import Run
+from asyncamanda.server.background.programs import run_apart
 from asyncamanda.server.background.threads import apart_at_last
 from asyncamanda.server.dispatch.amanda_config import Site
 from asyncamanda.server.dispatch.messenger import Messenger, is_good
@@ -34,7 +35,7 @@ from asyncamanda.system.processes import read_boot_id, read_process
 
 START_AGAIN_SECONDS = 5.0
 PROTECT_AGAIN_SECONDS = 1.0
-REPORT_WITHIN = timedelta(seconds=30)  # clients wait for it
+REPORT_WITHIN = 30.0  # seconds: clients wait for it
 ROLL_CALL = 2.0  # seconds for a client to say that it is there, before a run counts on it
 
 
@@ -377,10 +378,11 @@ class Batches:
 
     async def _keep_report(self, run: Run, log_path: Path) -> str | None:
         """Keep amreport's text, which nobody gets by mail; return its path."""
-        answer = await amanda.ask(["amreport", self._site.name, f"--log={log_path}"], REPORT_WITHIN)
+        argv = ["amreport", self._site.name, f"--log={log_path}"]
+        answer = await run_apart(argv, REPORT_WITHIN)
         path = self._site.reports / f"{self._site.name}.{run.timestamp}.txt"
         try:
-            path.write_text(printable_lines(answer.stdout or answer.stderr), "utf-8")
+            path.write_text(printable_lines(answer.printed), "utf-8")
         except OSError as error:
             self._site.log(f"{path} cannot be written: {error.strerror}")
             return None

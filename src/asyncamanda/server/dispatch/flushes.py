@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from asyncamanda.core.amanda.runlog import parse_run_log
 from asyncamanda.core.dispatch.flush import (
@@ -21,13 +21,14 @@ from asyncamanda.server.amanda import commands as amanda
 from asyncamanda.server.amanda import logs
 from asyncamanda.server.amanda import run as runs
 from asyncamanda.server.amanda.hiding import list_directories, show_dumps
+from asyncamanda.server.background.programs import run_apart
 from asyncamanda.server.background.threads import apart
 from asyncamanda.server.dispatch.amanda_config import Site
 from asyncamanda.server.dispatch.batches import Batches
 from asyncamanda.system.clock import local_zone
 from asyncamanda.system.clock import now as read_clock
 
-CLEANUP_WITHIN = timedelta(hours=1)  # it makes reports, and trims indexes
+CLEANUP_WITHIN = 3600.0  # seconds: it makes reports, and trims indexes
 
 
 class Flushes:
@@ -142,9 +143,9 @@ class Flushes:
         if await self._batches.find_others():
             return
         await self.clear_keepers()
-        answer = await amanda.ask(["amcleanup", self._site.name], CLEANUP_WITHIN)
+        answer = await run_apart(["amcleanup", self._site.name], CLEANUP_WITHIN)
         if answer.is_passing:
-            raise LaterError("not-tidied", answer.stderr, "has the server enough memory?")
+            raise LaterError("not-tidied", answer.fault, "has the server enough memory?")
         self._batches.needs_cleanup = False
-        said = " ".join((answer.stdout or answer.stderr).split())
+        said = " ".join(answer.printed.split())
         self._site.log(f"amcleanup: {said or 'done'}")

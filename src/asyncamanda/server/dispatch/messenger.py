@@ -18,8 +18,8 @@ from asyncamanda.core.protocol.messages import (
     Welcome,
 )
 from asyncamanda.errors import Exit
-from asyncamanda.server.amanda import commands as amanda
 from asyncamanda.server.amanda.run import Run
+from asyncamanda.server.background.programs import run_apart
 from asyncamanda.server.dispatch.amanda_config import Site
 from asyncamanda.server.dispatch.queue import OpenRequest, Queue
 from asyncamanda.server.gate.session import ClientSession
@@ -183,7 +183,7 @@ class Messenger:
             trace = run.trace_path
             if lines and trace:
                 argv = ["amstatus", self._site.name, "--file", str(trace)]
-                rows = parse_amstatus((await amanda.ask(argv)).stdout, run.timestamp or "")
+                rows = parse_amstatus((await run_apart(argv)).stdout, run.timestamp or "")
                 for line in lines:
                     own = tuple(row for row in rows if row.host == line.client)
                     if own:

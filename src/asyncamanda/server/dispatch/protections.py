@@ -1,13 +1,14 @@
 """No false base: Amanda is told of dumps whose snapshots claim what the server does not have."""
 
-import os
 from collections.abc import Collection
 
 from asyncamanda.core.amanda.disklist import render_lone_dle
 from asyncamanda.core.dispatch.records import Protection
-from asyncamanda.server.amanda import commands as amanda
+from asyncamanda.server.amanda.commands import plan_force
+from asyncamanda.server.background.programs import run_apart
 from asyncamanda.server.dispatch.amanda_config import Site
 from asyncamanda.system.clock import now as read_clock
+from asyncamanda.system.programs import Answer
 
 
 class Protections:
@@ -34,7 +35,7 @@ class Protections:
         if not site.has_dle(need.host, need.disk):
             return True  # nothing is dumped; should it come back, it is still needed
         answer = await self._ask(need)
-        said = " ".join((answer.stdout or answer.stderr).split())
+        said = " ".join(answer.printed.split())
         site.log(f"{kind} {need.host} {need.disk}: {said}")
         # the exit status is 0 even where nothing matches (amanda-facts)
         is_known = answer.status == 0 and "is set to" in said
@@ -44,17 +45,11 @@ class Protections:
             )
         return is_known
 
-    async def _ask(self, need: Protection) -> amanda.Answer:
+    async def _ask(self, need: Protection) -> Answer:
         """Let amadmin mark the one DLE, and return what it says.
 
         The disklist for that is in memory: a full disk does not matter to it, a crash leaves
         nothing behind, and amadmin can open it by name, which it cannot do with a pipe.
         """
-        disklist = os.memfd_create("disklist")
-        try:
-            text = render_lone_dle(need.host, need.disk)
-            os.write(disklist, text.encode("utf-8", "surrogateescape"))
-            argv = amanda.plan_force(self._site.name, need.kind.value, need.host)
-            return await amanda.ask(argv, stdin=disklist)
-        finally:
-            os.close(disklist)
+        argv = plan_force(self._site.name, need.kind.value, need.host)
+        return await run_apart(argv, text=render_lone_dle(need.host, need.disk))

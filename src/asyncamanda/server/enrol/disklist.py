@@ -15,7 +15,7 @@ from pathlib import Path
 from asyncamanda.core.amanda.disklist import parse_dles, render_name
 from asyncamanda.core.values.foreign import parse_json
 from asyncamanda.errors import BadDataError, RefusedError
-from asyncamanda.server.amanda import commands as amanda
+from asyncamanda.server.background.programs import run_apart
 from asyncamanda.server.enrol.newconfig import AMANDA_FOLDER
 from asyncamanda.system.account import ask_as, do_as
 from asyncamanda.system.files import open_folder, replace_in
@@ -58,9 +58,9 @@ def read_configured(amanda_config: str, user: str) -> Configured:
 
 async def _ask(amanda_config: str) -> dict[str, object]:
     async def get(*argv: str) -> str:
-        answer = await amanda.ask(argv)
+        answer = await run_apart(argv)
         if answer.status != 0:
-            raise ValueError(f"{' '.join(argv)}: {amanda.last_line(answer)}")
+            raise ValueError(f"{' '.join(argv)}: {answer.complaints[-1]}")
         return answer.stdout
 
     config = ("amgetconf", amanda_config)

@@ -1,6 +1,5 @@
 """What a client's backup needs at the server, looked at one after the other."""
 
-import re
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -10,18 +9,18 @@ from asyncamanda.core.amanda.disklist import Dle, parse_disklist
 from asyncamanda.core.doctor.findings import Check, Health
 from asyncamanda.core.doctor.penalties import judge_penalties
 from asyncamanda.core.protocol.tickets import Machine, describe_dispute
+from asyncamanda.core.ssh.way import parse_way, plan_way
 from asyncamanda.core.values.printable import printable
 from asyncamanda.report.text import name_disks
-from asyncamanda.server.amanda import commands as amanda
+from asyncamanda.server.background.programs import PATIENCE
 from asyncamanda.server.enrol import ssh_aliases as aliases
 from asyncamanda.server.enrol.registry import Enrolled, relayed_clients
 from asyncamanda.server.gate import ipc as switchboard
+from asyncamanda.system.programs import Answer, run_program
 
 AUTH = "ssh"  # the one that calls a client where the relay listens
 SETUP = "as root: asyncamanda server setup --yes"
 LAST_WORDS = timedelta(minutes=1)  # of amcheck, when a call to a lost client is given up
-
-_CONTROL_PATH = re.compile(r"^controlpath (?P<path>.+)$", re.MULTILINE)
 
 
 # -- enrolled
@@ -57,9 +56,9 @@ def is_direct(entries: Sequence[Enrolled]) -> bool:
 # -- sshd
 
 
-async def check_penalties(*, is_there: bool) -> Check | None:
+def check_penalties(*, is_there: bool) -> Check | None:
     """Return what is to be said of sshd's penalties; None where it has none, or cannot tell."""
-    answer = await amanda.ask(["/usr/sbin/sshd", "-G"])
+    answer = run_program(["/usr/sbin/sshd", "-G"])
     return judge_penalties(answer.stdout, is_there=is_there) if answer.status == 0 else None
 
 
@@ -68,26 +67,26 @@ async def check_penalties(*, is_there: bool) -> Check | None:
 
 def plan_ssh(user: str, client: str) -> list[str]:
     """Return the argv that says where Amanda's ssh would go: its own words, and -G."""
-    return ["ssh", "-G", "-x", "-o", "BatchMode=yes", "-l", user, "--", client]
+    return plan_way(["ssh", "-x", "-o", "BatchMode=yes", "-l", user, "--", client])
 
 
-async def check_alias(folder: Path, user: str, client: str, all_: Sequence[Enrolled]) -> Check:
+def check_alias(folder: Path, user: str, client: str, all_: Sequence[Enrolled]) -> Check:
     """Return whether Amanda's ssh goes to the relay, by ssh's own word; `folder` is ~/.ssh."""
-    answer = await amanda.ask(plan_ssh(user, client))
+    answer = run_program(plan_ssh(user, client), PATIENCE)
     path = switchboard.relay_path(client)
-    said = _CONTROL_PATH.search(answer.stdout)
-    if answer.status == 0 and said and said["path"] == path:
+    used = parse_way(answer.stdout, client).control_path
+    if answer.status == 0 and used == path:
         return Check("alias", Health.OK, f"ssh goes to the relay ({path})")
     fault = _find_alias_fault(folder, all_)
     if answer.status != 0:
-        fault = f"ssh: {amanda.last_line(answer)}"
+        fault = f"ssh: {answer.complaints[-1]}"
         mend = (
             f"correct that file (it has to be {user}'s, and nobody else's to write); then {SETUP}"
         )
     elif fault:
         mend = SETUP
     else:
-        fault = f"ssh goes to {said['path'] if said else 'the network'}, not to {path}"
+        fault = f"ssh goes to {used or 'the network'}, not to {path}"
         mend = f"take what names {client} or a ControlPath for it out of ssh's configuration"
     why = "Amanda would contact the client directly, not through the relay"
     return Check("alias", Health.BAD, fault, why, mend)
@@ -109,14 +108,14 @@ def _find_alias_fault(folder: Path, all_: Sequence[Enrolled]) -> str:
 # -- disklist
 
 
-async def check_disklist(entry: Enrolled, *, is_relayed: bool) -> Check:
+def check_disklist(entry: Enrolled, *, is_relayed: bool) -> Check:
     """Return whether the disklist has disks of the client that Amanda would fetch by its way."""
     name, client = entry.amanda_config, entry.client
     argv = ["amadmin", name, "disklist", f"={client}"]
-    answer = await amanda.ask(argv)
+    answer = run_program(argv, PATIENCE)
     dles = [dle for dle in parse_disklist(answer.stdout) if dle.host == client]
     if answer.status != 0:
-        troubles = explain_lines(client, answer.stderr or answer.stdout)
+        troubles = explain_lines(client, answer.stderr or answer.printed)
         found = f"`{' '.join(argv)}` fails with status {answer.status}"
         return Check("disklist", Health.BAD, found, troubles=troubles)
     if not dles:
@@ -172,14 +171,16 @@ def plan_amcheck(entry: Enrolled) -> list[str]:
     return ["amcheck", "-c", entry.amanda_config, f"={entry.client}"]
 
 
-def patience(grace: timedelta) -> timedelta:
-    """Return how long amcheck may take: the relay holds a lost client's call for `grace`."""
-    return max(amanda.PATIENCE, grace + LAST_WORDS)
+def patience(grace: timedelta) -> float:
+    """Return the seconds that amcheck may take: a lost client's call is held for `grace`."""
+    return max(PATIENCE, (grace + LAST_WORDS).total_seconds())
 
 
-def check_answer(client: str, answer: amanda.Answer) -> Check:
+def check_answer(client: str, answer: Answer) -> Check:
     """Return what amcheck's answer means."""
-    troubles = interpret_amcheck(client, answer.status, answer.stdout, answer.stderr)
+    troubles = interpret_amcheck(
+        client, answer.status, answer.stdout, answer.stderr or answer.fault
+    )
     if not troubles:
         return Check("amcheck", Health.OK, f"Amanda has reached {client}, and all is well there")
     is_absence = all(trouble.is_absence for trouble in troubles)
@@ -188,6 +189,6 @@ def check_answer(client: str, answer: amanda.Answer) -> Check:
     return Check("amcheck", health, count, troubles=troubles)
 
 
-def lines_of(answer: amanda.Answer) -> list[str]:
+def lines_of(answer: Answer) -> list[str]:
     """Return all that a command said, escaped."""
-    return [printable(line) for line in (answer.stdout + answer.stderr).splitlines()]
+    return [printable(line) for line in (answer.stdout + answer.stderr + answer.fault).splitlines()]

@@ -8,7 +8,6 @@ import functools
 import os
 import pwd
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,9 +20,11 @@ from asyncamanda.server.enrol.registry import read_registry, relayed_clients
 from asyncamanda.server.gate import ipc as switchboard
 from asyncamanda.system.account import do_as, find_user
 from asyncamanda.system.files import open_folder, write_whole
+from asyncamanda.system.programs import run_or_refuse
 from asyncamanda.system.steps import SetupStep, give, plan_file, plan_folder, plan_link
 
 SHELL = "/bin/sh"
+USERMOD_WITHIN = 60.0  # seconds: it waits for a lock on the accounts
 
 # what Debian's package brings: the package. amdump needs the second, and Debian's amanda-server
 # does not depend on it (amanda-facts, "Packages and accounts")
@@ -88,7 +89,7 @@ def plan_setup(config: ServerConfig, new: NewConfig | None, *, is_default: bool)
         SetupStep(
             f"the account {account.pw_name} has the shell {SHELL}, which sshd needs",
             lambda: Path(find_user(config.user).pw_shell).name not in {"nologin", "false"},
-            lambda: _run("usermod", "--shell", SHELL, account.pw_name),
+            lambda: _give_shell(account),
         ),
         plan_folder(ssh, account, 0o700),
         plan_file(ssh / "authorized_keys", account, 0o600),
@@ -192,11 +193,6 @@ def _write_owned(path: Path, text: str, account: pwd.struct_passwd) -> None:
     give(path, account, 0o644)
 
 
-def _run(*argv: str) -> None:
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise RefusedError(
-            "command-failed",
-            f"{' '.join(argv)}: {done.stderr.strip() or f'exit status {done.returncode}'}",
-            "do it by hand, and run setup again",
-        )
+def _give_shell(account: pwd.struct_passwd) -> None:
+    argv = ["usermod", "--shell", SHELL, account.pw_name]
+    run_or_refuse(argv, USERMOD_WITHIN, "do it by hand, and run setup again")
