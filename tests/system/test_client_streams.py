@@ -214,7 +214,7 @@ def _readable(descriptors: list[int]) -> list[int]:
         (
             "echo >&2; echo 'one\x1b[2J' >&2; echo two >&2; exit 1",
             1,
-            "one\N{REPLACEMENT CHARACTER}[2J",
+            "one\\x1b[2J",
         ),
         ("kill -TERM $$", 128 + signal.SIGTERM, ""),
         ("kill -KILL $$", 128 + signal.SIGKILL, ""),

@@ -132,7 +132,7 @@ def test_a_sendmail_that_fails_is_a_problem(sendmail: Path, tmp_path: Path) -> N
     """In its own words."""
     set_sendmail(sendmail, "echo 'no such \x1b mailbox' >&2; exit 67")
     (sent,) = tell(by_mail(), tmp_path).values()
-    assert sent.problem == "sendmail ended with 67: no such  mailbox"
+    assert sent.problem == r"sendmail ended with 67: no such \x1b mailbox"
 
 
 def test_a_sendmail_that_hangs_is_ended(sendmail: Path, tmp_path: Path) -> None:

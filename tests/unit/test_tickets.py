@@ -182,5 +182,5 @@ def test_both_are_named_and_told_what_to_do() -> None:
 
 def test_a_host_name_is_what_can_be_shown() -> None:
     """The server takes no other."""
-    assert clean_host_name("larch\x1b[2J\udce9\n") == "larch[2J"
+    assert clean_host_name("larch\x1b[2J\udce9\n") == r"larch\x1b[2J\udce9\x0a"
     assert clean_host_name("x" * 999) == "x" * 200

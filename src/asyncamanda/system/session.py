@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable, Collection
 
+from asyncamanda.core.values.printable import printable
 from asyncamanda.system.interrupts import StopRequest
 
 PATIENCE = 1.0  # seconds for an ssh that was told to end, before it is killed
@@ -106,6 +107,5 @@ class Session:
 
 
 def clean_line(line: bytes) -> str:
-    """Return `line` for a terminal or a log: no control characters, not too long."""
-    text = line[-KEPT_LINE:].decode("utf-8", "replace")
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text.rstrip())
+    """Return `line` for a terminal or a log: printable, and its end alone if it is long."""
+    return printable(line[-KEPT_LINE:].decode("utf-8", "replace").rstrip())

@@ -16,6 +16,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from asyncamanda.core.protocol.messages import Refused
+from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import Exit
 
 SECOND_MACHINE = "second-machine"  # by which either side knows that refusal
@@ -187,8 +188,8 @@ def refuse_second(machine: Machine) -> Refused:
 
 
 def clean_host_name(name: str) -> str:
-    """Return the printable part of a host's name."""
-    return "".join(filter(str.isprintable, name))[:LONGEST_HOST_NAME]
+    """Return a host's name so that it can be shown."""
+    return printable(name)[:LONGEST_HOST_NAME]
 
 
 def _name(host_name: str) -> str:
