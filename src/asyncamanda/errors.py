@@ -4,6 +4,7 @@ Expected outcomes (not due, deferred) are values, not errors. Only cli.py turns 
 error into an exit.
 """
 
+from collections.abc import Mapping
 from enum import IntEnum
 
 
@@ -112,3 +113,43 @@ class StaleError(AsyncamandaError):
 
 class StaleWaitError(StaleError, EverydayError):
     """The same where nothing was tried, so that it is reported again on a terminal only."""
+
+
+_BY_EXIT = {
+    int(kind.exit): kind
+    for kind in (
+        UsageError,
+        BadDataError,
+        LaterError,
+        ProtocolError,
+        RefusedError,
+        ConfigurationError,
+        NotStoredError,
+    )
+}
+
+
+def kind_by_exit(
+    status: int, otherwise: type[AsyncamandaError] = AsyncamandaError
+) -> type[AsyncamandaError]:
+    """Return the kind of error that ends a process with `status`."""
+    return _BY_EXIT.get(status, otherwise)
+
+
+def error_value(error: AsyncamandaError) -> dict[str, object]:
+    """Return an error as a value that another process can read; parse_error() is the way back."""
+    return {
+        "exit": int(error.exit),
+        "reference": error.reference,
+        "message": error.message,
+        "hint": error.hint,
+    }
+
+
+def parse_error(value: Mapping[str, object]) -> AsyncamandaError:
+    """Return the error that another process had. Raises KeyError, TypeError or ValueError."""
+    status = value["exit"]
+    if not isinstance(status, int):
+        raise TypeError("an exit code is a number")
+    words = (str(value[name]) for name in ("reference", "message", "hint"))
+    return kind_by_exit(status)(*words)

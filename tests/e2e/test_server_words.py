@@ -42,6 +42,10 @@ def test_a_broken_configuration_is_told(office: Office, place: str, line: str, s
     assert said in refused.stderr
     assert said in office.view()["fault"]
     assert said in office.ask("server", "queue").stdout
+    flush = office.ask("server", "flush", "daily", check=False)
+    assert flush.returncode == 78, flush.stdout
+    assert "cannot use the Amanda configuration daily: " in flush.stderr
+    assert said in flush.stderr
     office.server.write(place, whole, owner="backup")
     wait_until("that is noticed, too", lambda: "usable again" in office.diary, 60)
     office.client("laptop").heal()

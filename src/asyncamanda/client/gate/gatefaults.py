@@ -9,29 +9,14 @@ from asyncamanda.core.protocol.messages import Later, Refused
 from asyncamanda.core.ssh.argv import Target
 from asyncamanda.errors import (
     AsyncamandaError,
-    BadDataError,
-    ConfigurationError,
     EverydayError,
     LaterError,
-    NotStoredError,
     ProtocolError,
     RefusedError,
-    UsageError,
+    kind_by_exit,
 )
 from asyncamanda.report.text import format_time
 
-_BY_EXIT: dict[int, type[AsyncamandaError]] = {
-    kind.exit: kind
-    for kind in (
-        UsageError,
-        BadDataError,
-        LaterError,
-        ProtocolError,
-        RefusedError,
-        ConfigurationError,
-        NotStoredError,
-    )
-}
 _NOT_FOUND = {126, 127}  # a shell's, where a program cannot be started or is not there
 KILLED = 128  # and above: a shell's for a killed program; ssh's own 255 among them
 _INSTALL = (
@@ -50,7 +35,7 @@ class RequestStanding(Enum):
 
 def explain_refused(refused: Refused) -> AsyncamandaError:
     """Return the error for a refusal, of the kind that its exit code names."""
-    kind = _BY_EXIT.get(refused.exit, RefusedError)
+    kind = kind_by_exit(refused.exit, RefusedError)
     return kind(refused.reference, refused.message, refused.hint)
 
 
@@ -85,7 +70,7 @@ def explain_closed(closed: Closed, target: Target) -> AsyncamandaError:
             f"asyncamanda at {host} ended before it answered: {said or closed.words}",
             "the next start tries again",
         )
-    kind = _BY_EXIT.get(closed.status, ProtocolError)
+    kind = kind_by_exit(closed.status, ProtocolError)
     message, hint = _split_hint(closed.said)
     if kind is ProtocolError:
         hint = hint or _INSTALL

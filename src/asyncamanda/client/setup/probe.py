@@ -21,7 +21,7 @@ from asyncamanda.core.agent.due import Due
 from asyncamanda.core.protocol.messages import Later, Refused, Welcome
 from asyncamanda.core.ssh.fault import Fault
 from asyncamanda.core.values.foreign import parse_json
-from asyncamanda.errors import AsyncamandaError, Exit, LaterError
+from asyncamanda.errors import AsyncamandaError, LaterError, error_value, parse_error
 from asyncamanda.report.text import explain_decision
 from asyncamanda.system.account import ask_as
 from asyncamanda.system.clock import now as read_clock
@@ -65,9 +65,7 @@ def probe(user: str) -> Ready | NotYet:
             return Ready(answer["client"], answer["amanda_config"], tuple(answer["disks"]))
         case "not yet":
             return NotYet(**answer)
-    error = AsyncamandaError(answer["reference"], answer["message"], answer["hint"])
-    error.exit = next(code for code in Exit if code == answer["exit"])
-    raise error
+    raise parse_error(answer)
 
 
 def ask_standing(user: str) -> tuple[bool, str]:
@@ -117,8 +115,7 @@ def _probe_as_user() -> str:
     try:
         return _encode(_probe(plan_configured(str(SYSTEM_FILE))))
     except AsyncamandaError as error:
-        value = {"reference": error.reference, "message": error.message, "hint": error.hint}
-        return json.dumps({"kind": "error", "exit": int(error.exit), **value})
+        return json.dumps({"kind": "error", **error_value(error)})
 
 
 def _encode(answer: Ready | NotYet) -> str:

@@ -15,12 +15,13 @@ from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.protocol.authority import check_amanda_config_name
 from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import (
+    AsyncamandaError,
     BadDataError,
-    ConfigurationError,
     Exit,
     LaterError,
     RefusedError,
     UsageError,
+    parse_error,
 )
 from asyncamanda.report.json import render_json
 from asyncamanda.server.enrol.newconfig import AMANDA_FOLDER
@@ -47,8 +48,8 @@ def run(arguments: argparse.Namespace) -> Exit:
     """Ask the dispatcher, started if there is none, for a flush.
 
     Raises UsageError or BadDataError for a name that no Amanda configuration has, RefusedError to
-    another user or if the state folder cannot be used, LaterError if no dispatcher starts or if it
-    cannot open the configuration, and what ask_dispatcher() raises.
+    another user or if the state folder cannot be used, LaterError if no dispatcher starts, the
+    reason why the dispatcher cannot use the configuration, and what ask_dispatcher() raises.
     """
     name = arguments.name
     config = load_as_amanda_user(arguments)
@@ -87,9 +88,7 @@ def _ask_for_flush(name: str, config: ServerConfig) -> str:
         if answer is None:
             _start_dispatcher(config)
         elif "fault" in answer:
-            raise ConfigurationError(
-                "amanda-config", str(answer["fault"]), f"amcheck -s {name} shows more"
-            )
+            raise _parse_fault(answer["fault"])
         elif answer.get("flush") != "opening":
             return str(answer.get("flush"))
         if read_clock() > give_up_at:
@@ -99,6 +98,16 @@ def _ask_for_flush(name: str, config: ServerConfig) -> str:
                 f"{ipc.STATE}/dispatcher.log says why; does `amcheck -s {name}` pass?",
             )
         time.sleep(POLL)
+
+
+def _parse_fault(fault: object) -> AsyncamandaError:
+    """Return why there can be no flush, in the dispatcher's words. Raises ProtocolError."""
+    try:
+        if isinstance(fault, dict):
+            return parse_error(fault)
+    except (KeyError, TypeError, ValueError) as error:
+        raise not_understood() from error
+    raise not_understood()
 
 
 def _start_dispatcher(config: ServerConfig) -> None:

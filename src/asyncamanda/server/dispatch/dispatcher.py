@@ -30,7 +30,7 @@ from asyncamanda.core.protocol.messages import (
     Submit,
 )
 from asyncamanda.core.protocol.versions import choose_protocol, refuse_protocol
-from asyncamanda.errors import Exit, LaterError
+from asyncamanda.errors import AsyncamandaError, Exit, LaterError, error_value
 from asyncamanda.server.background.tasks import (
     Background,
     Rhythm,
@@ -69,6 +69,7 @@ ENROLLED_EVERY = timedelta(seconds=1)
 KEPT = timedelta(days=180)  # requests and sessions that are over; verdicts stay
 BURST_SECONDS = 10  # so many seconds' messages may come at once
 OPEN_TRIES, OPEN_AGAIN_SECONDS = 4, 1.0
+OPENS_WITHIN = 5.0  # seconds: who asks for a flush waits for an answer no longer than twice that
 OPEN_SECONDS = 15.0  # after so many it is not tried again: a gate waits for forty
 
 
@@ -296,14 +297,15 @@ class Dispatcher:
         except ValueError as error:
             return {"error": str(error)}
         coordinator = self._coordinator(name)
-        if coordinator.fault:
-            return {"fault": str(coordinator.fault)}
-        if not coordinator.is_open:
+        await asyncio.wait({coordinator.opened}, timeout=OPENS_WITHIN)
+        if not coordinator.opened.done():
             return {"flush": "opening"}
         try:
+            coordinator.opened.result()
+            await coordinator.site.read_anew()
             return {"flush": "asked for" if await coordinator.flushes.ask() else "nothing is held"}
-        except LaterError as error:
-            return {"fault": error.message}
+        except AsyncamandaError as error:
+            return {"fault": error_value(error)}
 
     # -- lines
 

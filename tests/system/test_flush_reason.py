@@ -1,0 +1,88 @@
+"""Whoever asks for a flush of an Amanda configuration that cannot be used learns why."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from tests.system.relays import lend_state
+
+from asyncamanda.commands.server import flush
+from asyncamanda.config.server import ServerConfig
+from asyncamanda.errors import AsyncamandaError, Exit
+from asyncamanda.server.amanda.commands import Settings
+from asyncamanda.server.dispatch.coordinator import Coordinator
+from asyncamanda.server.dispatch.dispatcher import Dispatcher, open_ledger
+from asyncamanda.server.enrol.registry import Registry
+from asyncamanda.server.gate import ipc
+from asyncamanda.system.clock import now
+
+MISSING = "no-such-configuration"  # of the real Amanda's, which says so itself
+
+
+@contextmanager
+def serving(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], str]]:
+    """Yield what asks for a flush of a dispatcher in a thread of its own, with the real Amanda."""
+    config = ServerConfig(ledger=str(folder / "ledger.sqlite"))
+    ready, made = threading.Event(), []
+
+    async def serve() -> None:
+        dispatcher = Dispatcher(config, open_ledger(config), Registry(folder / "keys"))
+        made.append((dispatcher, asyncio.get_running_loop()))
+        dispatcher._listener.listen()
+        ready.set()
+        while not dispatcher._stop.is_set():
+            dispatcher._pump_coordinators()
+            await asyncio.sleep(0.02)
+        dispatcher._listener.close()
+        dispatcher.close()
+
+    with lend_state(monkeypatch) as state:
+        monkeypatch.setattr(ipc.socket_path, "__defaults__", (state,))
+        monkeypatch.setattr(ipc.call_dispatcher, "__defaults__", (state,))
+        monkeypatch.setattr(ipc.ask_dispatcher, "__kwdefaults__", {"state": state})
+        thread = threading.Thread(target=lambda: asyncio.run(serve()))
+        thread.start()
+        assert ready.wait(30)
+        ((dispatcher, loop),) = made
+        try:
+            yield lambda name: flush._ask_for_flush(name, config)
+        finally:
+            loop.call_soon_threadsafe(dispatcher._stop.set)
+            thread.join(30)
+
+
+def test_one_that_amanda_refuses_is_told_with_amandas_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Soon, though it is tried again at each question; with its name, the reason, and a hint."""
+    began = now()
+    with serving(tmp_path, monkeypatch) as answer, pytest.raises(AsyncamandaError) as caught:
+        answer(MISSING)
+    assert now() - began < timedelta(seconds=20)
+    error = caught.value
+    assert error.exit is Exit.CONFIGURATION
+    assert error.reference == "amanda-config"
+    assert error.message.startswith(f"cannot use the Amanda configuration {MISSING}: ")
+    assert "No such file or directory" in error.message or "not found" in error.message
+    assert f"amcheck -s {MISSING}" in error.hint
+
+
+def test_one_that_was_broken_since_is_told_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was opened while it was whole, and no flush is begun by what it said then."""
+
+    async def open_it(coordinator: Coordinator) -> None:
+        """Find all well."""
+        coordinator.site._settings = Settings(MISSING, tmp_path, (), 0)
+
+    monkeypatch.setattr(Coordinator, "_take_up", open_it)
+    with serving(tmp_path, monkeypatch) as answer, pytest.raises(AsyncamandaError) as caught:
+        answer(MISSING)
+    assert caught.value.message.startswith(f"cannot use the Amanda configuration {MISSING}: ")
