@@ -245,7 +245,7 @@ def test_tidying_up_that_fails_is_tried_less_and_less_and_said_once(
         heard = office.heard["laptop"]
         await office.pump(lambda: heard[-1]["reason"] == "the holding disk hangs")
         assert tries == 3
-        assert office.coordinator._setbacks["tidying up"].times == 3
+        assert office.coordinator._turns._setbacks["tidying up"].times == 3
 
     play(story)
     assert capsys.readouterr().err.count("the holding disk hangs") == 1

@@ -3,40 +3,39 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
-from pathlib import Path
 
 from asyncamanda.core.amanda.disklist import order_hosts
-from asyncamanda.core.amanda.filters import Filters
 from asyncamanda.core.amanda.runlog import RunLog
-from asyncamanda.core.dispatch.batch import Unserved, choose_again, find_suspects
-from asyncamanda.core.dispatch.records import RunEnd, RunKind, RunRow, summarise_verdicts
-from asyncamanda.core.model import DleVerdict, DumpState
+from asyncamanda.core.dispatch.records import RunKind, RunRow, summarise_verdicts
+from asyncamanda.core.model import DleVerdict
 from asyncamanda.core.protocol.messages import Finished
-from asyncamanda.core.values.printable import printable_lines
 from asyncamanda.errors import LaterError
 from asyncamanda.server.amanda import commands as amanda
 from asyncamanda.server.amanda import run as runs
 from asyncamanda.server.amanda.run import Run
-from asyncamanda.server.background.programs import run_apart
 from asyncamanda.server.background.threads import apart_at_last
 from asyncamanda.server.dispatch.amanda_config import Site
-from asyncamanda.server.dispatch.messenger import Messenger, is_good
+from asyncamanda.server.dispatch.judging import (
+    find_unserved,
+    judge_run,
+    stamp_of,
+    sum_up,
+    words_about,
+)
+from asyncamanda.server.dispatch.messenger import Messenger
 from asyncamanda.server.dispatch.protections import Protections
 from asyncamanda.server.dispatch.queue import OpenRequest, Queue
 from asyncamanda.server.dispatch.reach import ClientReach
+from asyncamanda.server.dispatch.requeue import Requeue
+from asyncamanda.server.dispatch.roll_call import RollCall
 from asyncamanda.server.dispatch.watchdog import Watchdog
 from asyncamanda.server.ledger.ledger import Ledger
-from asyncamanda.server.ledger.verdicts import Dle
-from asyncamanda.system.clock import format_local_stamp
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.processes import read_boot_id, read_process
 
 START_AGAIN_SECONDS = 5.0
 PROTECT_AGAIN_SECONDS = 1.0
-REPORT_WITHIN = 30.0  # seconds: clients wait for it
-ROLL_CALL = 2.0  # seconds for a client to say that it is there, before a run counts on it
 
 
 class Batches:
@@ -47,15 +46,21 @@ class Batches:
 
     def __init__(self, site: Site, queue: Queue, reach: ClientReach, messenger: Messenger) -> None:
         self.runs: dict[int, Run] = {}
-        self.suspects: set[str] = set()  # on whose account a run came to nothing
         self.needs_cleanup = False
         self._starting: list[Run] = []
         self._has_let_go = False
         self._protections = Protections(site)
+        self._requeue = Requeue(queue, site.config.grace)
+        self._roll_call = RollCall(queue)
         self._site = site
         self._queue = queue
         self._reach = reach
         self._messenger = messenger
+
+    @property
+    def suspects(self) -> set[str]:
+        """The clients on whose account a run came to nothing."""
+        return self._requeue.suspects
 
     def busy(self) -> set[str]:
         """Return the clients whose host is in a run: none may be in two."""
@@ -77,7 +82,7 @@ class Batches:
         if not clients:
             await asyncio.sleep(PROTECT_AGAIN_SECONDS)
             return
-        clients = await self._call_roll(clients)
+        clients = await self._roll_call.find_present(clients)
         if await self.find_others():
             return
         here = [client for client in clients if client in self._queue.waiting()]
@@ -153,26 +158,6 @@ class Batches:
         site.log(f"{row.kind.value} {row.id} starts: {' '.join(argv)}")
         self.runs[run.row.id] = run
 
-    async def _call_roll(self, clients: tuple[str, ...]) -> tuple[str, ...]:
-        """Return those of `clients` that answer now: a sleeper would keep the run waiting."""
-        asked_at = read_clock()
-        entries = [entry for entry in self._queue.in_order() if entry.client in clients]
-        for entry in entries:
-            for line in list(entry.lines):
-                line.ask()
-        loop = asyncio.get_running_loop()
-        until = loop.time() + ROLL_CALL
-        while loop.time() < until and not all(self._has_answered(c, asked_at) for c in clients):
-            await asyncio.sleep(runs.POLL_START)
-        for entry in entries:
-            is_there = self._has_answered(entry.client, asked_at)
-            entry.doubted_at = None if is_there else asked_at
-        return tuple(client for client in clients if self._has_answered(client, asked_at))
-
-    def _has_answered(self, client: str, asked_at: datetime) -> bool:
-        entry = self._queue.entries.get(client)
-        return entry is not None and any(line.heard_at >= asked_at for line in entry.lines)
-
     async def _note_timestamp(self, run: Run) -> None:
         stamp = run.timestamp
         if stamp is None:
@@ -186,22 +171,7 @@ class Batches:
         for entry in self._queue.of_run(run):
             self._messenger.tell(entry)
 
-    # -- take over
-
-    async def adopt(self, row: RunRow) -> None:
-        """Take over a run that another dispatcher started, for go_on(); put away what never began.
-
-        That may be done when its clients' requests are known.
-        """
-        if row.pid is None:  # its process waited for that, and ended with its dispatcher
-            await self._site.record.write(
-                lambda ledger: ledger.abandon_run(row.id, read_clock(), "it never started")
-            )
-            return
-        adopt = partial(runs.adopt, row, self._site.settings, self._site.output_path(row.id))
-        run = await apart_at_last(f"{self._site.name}: the names of its logs", adopt)
-        self.runs[row.id] = run
-        self._site.log(f"{row.kind.value} {row.id} is taken over")
+    # -- what another dispatcher, or another ledger, has
 
     async def go_on(self, run: Run) -> None:
         """Follow a run that was taken over; if it is over, judge it now."""
@@ -257,7 +227,7 @@ class Batches:
         """
         is_waiting = False
         for entry in self._queue.of_run(run):
-            own = {v.disk: v for v in _own_words(log.verdicts, entry.client, run.timestamp or "")}
+            own = {v.disk: v for v in words_about(log.verdicts, entry.client, run.timestamp or "")}
             wanted = {disk for host, disk in log.dles if host == entry.client}
             wanted |= {*self._site.disks(entry.client)}
             # that one was left out may be anybody's word: it is told at the run's end
@@ -271,7 +241,12 @@ class Batches:
                 is_waiting = True
             else:
                 await self._site.record.write(
-                    partial(_note_words, run=run, words=words, filters=self._site.filters())
+                    partial(
+                        Ledger.note_verdicts,
+                        run_id=run.row.id,
+                        words=words,
+                        filters=self._site.filters(),
+                    )
                 )
                 await self._finish(entry, run, words)
         return is_waiting
@@ -292,22 +267,14 @@ class Batches:
     async def _end(self, run: Run, watchdog: Watchdog) -> None:
         """Judge a run of which nothing is alive any more, and do what follows."""
         site = self._site
-        end, is_planned = await self._judge(run)
+        end, is_planned = await judge_run(site, run)
         end = replace(end, verdicts=tuple(map(watchdog.explain, end.verdicts)))
         await self._note_timestamp(run)
         filters = site.filters()
-        stamp = run.timestamp or format_local_stamp(run.row.begun_at)
-        unserved = {
-            client
-            for client in run.clients
-            if not all(map(is_good, _own_words(end.verdicts, client, stamp)))
-        }
-        if watchdog.was_killed or not is_planned:
-            again = self._choose_again(run, unserved, watchdog.blamed)
-        else:
-            again = self._choose_forsaken(run, unserved - watchdog.silent)
-            self.suspects -= {*run.clients} if end.is_clean else set()
-        self.suspects |= watchdog.silent
+        unserved = find_unserved(run, end)
+        if is_planned and end.is_clean and not watchdog.was_killed:
+            self._requeue.trust(run.clients)
+        again = self._requeue.choose(run, unserved, watchdog, is_planned=is_planned)
         await site.record.write(
             lambda ledger: ledger.end_run(
                 run.row.id, read_clock(), end, filters, [one.row.id for one in again if one.row]
@@ -316,112 +283,19 @@ class Batches:
         await apart_at_last(f"{site.name}: the holding disk of a run", run.remove_keeper)
         site.list_path(run.row.id).unlink(missing_ok=True)
         self.needs_cleanup |= not end.is_clean
-        site.log(f"{run.row.kind.value} {run.row.id} ({run.timestamp}) ended: {_sum_up(end)}")
+        site.log(f"{run.row.kind.value} {run.row.id} ({run.timestamp}) ended: {sum_up(end)}")
         for entry in again:
             self._queue.put_back(entry)
             self._messenger.tell(entry)
         for entry in self._queue.of_run(run):
-            words = _own_words(end.verdicts, entry.client, stamp)
+            words = words_about(end.verdicts, entry.client, stamp_of(run))
             words = await site.disown_baseless(entry.client, words, entry.machine)
             await self._finish(entry, run, words)
         await self._protections.make(run.clients)  # before which none of them is in a run again
         del self.runs[run.row.id]
-
-    def _choose_again(
-        self, run: Run, unserved: Collection[str], blamed: Collection[str]
-    ) -> list[OpenRequest]:
-        """Return whose requests are queued again, though this run of theirs came to nothing."""
-        entries = {
-            entry.client: entry for entry in self._queue.of_run(run) if entry.client in unserved
-        }
-        grace = self._site.config.grace
-        found = [
-            Unserved(client, entry.may_be_there(grace), client in blamed, entry.times)
-            for client, entry in entries.items()
-        ]
-        self.suspects |= find_suspects(found)
-        return [entries[client] for client in choose_again(found)]
-
-    def _choose_forsaken(self, run: Run, unserved: Collection[str]) -> list[OpenRequest]:
-        """Return who is queued again because Amanda's call may have found nobody; each once."""
-        grace = self._site.config.grace
-        entries = self._queue.of_run(run) if run.is_forsaken else []
-        return [
-            entry
-            for entry in entries
-            if entry.client in unserved and entry.may_be_there(grace) and not entry.times
-        ]
-
-    async def _judge(self, run: Run) -> tuple[RunEnd, bool]:
-        """Return how a run ended, and whether its planner came to its end, or had none to come."""
-        disks = {host: self._site.disks(host) for host in run.clients}
-        what = f"{self._site.name}: what a run has made"
-        log = await apart_at_last(what, partial(run.read_claims, disks))
-        words: tuple[DleVerdict, ...] = ()
-        if log:
-            stamps = {verdict.timestamp for verdict in log.verdicts}
-            known = await self._site.record.write(
-                lambda ledger: ledger.known_verdicts(self._site.name, stamps)
-            )
-            words = await apart_at_last(what, partial(run.weigh, log, known))
-        end = run.conclude(log, words)
-        if not end.verdicts:
-            end = replace(end, verdicts=_missing(run, disks, end))
-        if run.output.exists() and not run.output.stat().st_size:
-            run.output.unlink()
-        is_well = end.is_clean and all(map(is_good, end.verdicts))
-        is_planned = log is None or log.is_planned
-        log_path = None if is_well else await apart_at_last(what, lambda: run.log_path)
-        if log_path is None:
-            return end, is_planned
-        return replace(end, report=await self._keep_report(run, log_path)), is_planned
-
-    async def _keep_report(self, run: Run, log_path: Path) -> str | None:
-        """Keep amreport's text, which nobody gets by mail; return its path."""
-        argv = ["amreport", self._site.name, f"--log={log_path}"]
-        answer = await run_apart(argv, REPORT_WITHIN)
-        path = self._site.reports / f"{self._site.name}.{run.timestamp}.txt"
-        try:
-            path.write_text(printable_lines(answer.printed), "utf-8")
-        except OSError as error:
-            self._site.log(f"{path} cannot be written: {error.strerror}")
-            return None
-        return str(path)
 
 
 def _look_after(run: Run) -> RunLog | None:
     """Keep a run's place in the holding disks, and return what is new in its log."""
     run.keep_place()
     return run.read_log()
-
-
-def _note_words(
-    ledger: Ledger, *, run: Run, words: tuple[DleVerdict, ...], filters: Mapping[Dle, Filters]
-) -> None:
-    ledger.note_verdicts(run.row.id, words, filters)
-
-
-def _own_words(
-    verdicts: Collection[DleVerdict], client: str, timestamp: str
-) -> tuple[DleVerdict, ...]:
-    """Return what a run says of the dumps that it made of one client."""
-    return tuple(v for v in verdicts if v.host == client and v.timestamp == timestamp)
-
-
-def _missing(run: Run, disks: Mapping[str, list[str]], end: RunEnd) -> tuple[DleVerdict, ...]:
-    """Return a verdict for each DLE of a run that said nothing of any."""
-    how = "" if end.exit_status is None else f" with exit status {end.exit_status}"
-    said = f": {end.remark}" if end.remark else ""
-    reason = f"amdump ended{how} and wrote no log{said}"
-    stamp = run.timestamp or format_local_stamp(run.row.begun_at)
-    return tuple(
-        DleVerdict(host, disk, stamp, DumpState.MISSING, reason=reason)
-        for host in run.clients
-        for disk in disks[host]
-    )
-
-
-def _sum_up(end: RunEnd) -> str:
-    words = summarise_verdicts(end.verdicts)
-    volumes = f", on {', '.join(end.labels)}" if end.labels else ""
-    return f"{words}{volumes}{'' if end.is_clean else ', its log has no end'}"

@@ -4,12 +4,11 @@ Decisions are core's (batch.py, flush.py); here is when they are asked for, and 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.dispatch import batch
@@ -22,24 +21,22 @@ from asyncamanda.core.dispatch.batch import (
     decide_batch,
 )
 from asyncamanda.core.dispatch.flush import FlushStep
-from asyncamanda.core.dispatch.records import RunRow
-from asyncamanda.core.dispatch.setback import Setback, bear_failure
 from asyncamanda.core.protocol.messages import Queued, Refused, Welcome
 from asyncamanda.errors import AsyncamandaError, LaterError
-from asyncamanda.server.amanda import commands as amanda
 from asyncamanda.server.amanda.run import POLL, Run
-from asyncamanda.server.background.tasks import Background, Rhythm, write_trace, write_trouble
-from asyncamanda.server.background.threads import apart
+from asyncamanda.server.background.tasks import Background, Rhythm, write_trace
+from asyncamanda.server.dispatch.adoption import Adoption
 from asyncamanda.server.dispatch.amanda_config import Site
 from asyncamanda.server.dispatch.batches import Batches
 from asyncamanda.server.dispatch.flushes import Flushes
+from asyncamanda.server.dispatch.log_intake import LogIntake
 from asyncamanda.server.dispatch.messenger import Messenger
-from asyncamanda.server.dispatch.queue import OpenRequest, Queue
+from asyncamanda.server.dispatch.queue import Queue
 from asyncamanda.server.dispatch.reach import ClientReach
+from asyncamanda.server.dispatch.turns import Turns
+from asyncamanda.server.dispatch.view import view_config, view_holding
 from asyncamanda.server.gate.session import ClientSession, refusal_of
-from asyncamanda.server.ledger.access import RETRY_SECONDS, LedgerAccess
-from asyncamanda.server.ledger.ledger import LedgerBusy
-from asyncamanda.server.ledger.log_import import take_in_all
+from asyncamanda.server.ledger.access import LedgerAccess
 from asyncamanda.system.clock import now as read_clock
 
 OTHERS_EVERY = timedelta(seconds=1)
@@ -66,15 +63,14 @@ class Coordinator:
         self.queue = Queue(self.site)
         self.messenger = Messenger(self.site, self.queue, self._places)
         self.batches = Batches(self.site, self.queue, reach, self.messenger)
+        self._adoption = Adoption(self.site, self.queue, self.batches, self.messenger)
         self.flushes = Flushes(self.site, self.batches, lambda: bool(self.queue.present()))
         self.opened = asyncio.get_running_loop().create_task(self._open())
         self._rhythm = Rhythm()
-        self._is_occupied = False
+        self._turns = Turns(self.site)
         self._has_others = False
         self._mean: timedelta | None = None
-        self._intake = asyncio.Lock()
-        self._aside: set[str] = set()  # logs that cannot be taken in
-        self._setbacks: dict[str, Setback] = {}
+        self._intake = LogIntake(self.site)
 
     # -- opening
 
@@ -99,42 +95,15 @@ class Coordinator:
 
     async def _take_up(self) -> None:
         """Read what Amanda and the ledger have, and go on with what another dispatcher began."""
-        site, now = self.site, read_clock()
+        site = self.site
         await site.open()
-        for live in await site.record.read(lambda ledger: ledger.live_runs()):
-            if live.amanda_config == site.name:
-                await self._unless_bad(live, self.batches.adopt(live))
-        for row in await site.record.read(lambda ledger: ledger.open_requests(site.name)):
-            run = self.batches.runs.get(row.run_id or 0)
-            entry = OpenRequest(row.client, row.submitted_at, row, run=run, machine=row.machine)
-            entry.left_at, entry.is_recalled = now, True
-            self.queue.entries[row.client] = entry
-        for run in list(self.batches.runs.values()):
-            await self._unless_bad(run.row, self.batches.go_on(run))
+        await self._adoption.take_over()
         await self.refresh()
         self.flushes.recall(await site.record.read(lambda ledger: ledger.recent_runs(site.name)))
         await self._look_for_others()
         if not self.batches.runs and not self._has_others:
             await self.flushes.clear_keepers()
             self.batches.needs_cleanup |= await self.flushes.is_left_unclean()
-
-    async def _unless_bad(self, row: RunRow, taking_over: Awaitable[None]) -> None:
-        """Take a run over; one that cannot be is set aside, and stops nothing else."""
-        try:
-            await taking_over
-        except AsyncamandaError:
-            raise
-        except Exception as error:
-            write_trace()
-            why = f"it could not be taken over: {error}"
-            self.site.log(f"{row.kind.value} {row.id} is set aside: {why}")
-            run = self.batches.runs.pop(row.id, None)
-            for entry in self.queue.of_run(run) if run else ():
-                self.queue.put_back(entry)
-                self.messenger.tell(entry)
-            await self.site.record.write(
-                lambda ledger: ledger.abandon_run(row.id, read_clock(), why)
-            )
 
     @property
     def is_open(self) -> bool:
@@ -154,7 +123,7 @@ class Coordinator:
     @property
     def is_idle(self) -> bool:
         """Whether nothing waits, runs or is due."""
-        is_busy = self.queue.entries or self.batches.runs or self._is_occupied
+        is_busy = self.queue.entries or self.batches.runs or self._turns.is_taken
         return self.opened.done() and not is_busy and not self.flushes.is_awaited
 
     # -- talk
@@ -182,8 +151,7 @@ class Coordinator:
         await asyncio.shield(self.opened)
         if self._rhythm.is_due("logs", LOGS_EVERY, read_clock()):
             await self.refresh()
-        async with self._intake:  # that another client's hello began
-            await self.site.read_anew()
+        await self._intake.wait_and_read_anew()  # another client's hello may have begun one
         return await receive() or await self.messenger.welcome(line)
 
     def submit(self, line: ClientSession) -> None:
@@ -237,9 +205,8 @@ class Coordinator:
             FLUSHING: self.flushes.is_in_the_way(now),
             STARTING: True,
         }
-        setbacks = (self._setbacks.get(what) for what, is_it in is_meant.items() if is_it)
-        recent = (setback for setback in setbacks if setback and setback.is_recent(now))
-        return next((setback.reason for setback in recent), "")
+        meant = (what for what, is_it in is_meant.items() if is_it)
+        return next(filter(None, (self._turns.find_setback(what, now) for what in meant)), "")
 
     # -- what comes next
 
@@ -250,7 +217,7 @@ class Coordinator:
             busy=self.batches.busy(),
             suspects=self.batches.suspects,
             runs=len(self.batches.runs),
-            is_starting=self._is_occupied,
+            is_starting=self._turns.is_taken,
             has_others=self._has_others,
             is_held_for_flush=self.flushes.is_in_the_way(now),
         )
@@ -277,7 +244,7 @@ class Coordinator:
             self.site.background.start(self.messenger.show_progress(self.batches.runs.values()))
         if self._is_work_due() and self._rhythm.is_due("others", OTHERS_EVERY, now):
             self.site.background.start(self._look_for_others())
-        if not self._is_occupied:
+        if not self._turns.is_taken:
             if self._rhythm.is_due("holding", HOLDING_EVERY, now):
                 self.site.background.start(self.flushes.weigh())
             self._begin_next(now)
@@ -291,42 +258,18 @@ class Coordinator:
         """Begin what may be begun: tidying up, a flush, or a run."""
         is_free = not self.batches.runs and not self._has_others
         if is_free and self.batches.needs_cleanup:
-            self._occupy(TIDYING, self.flushes.clean_up, now)
+            self._turns.take(TIDYING, self.flushes.clean_up, now)
         elif is_free and self.flushes.decide(now) is FlushStep.GO:
-            self._occupy(FLUSHING, self.flushes.run, now)
+            self._turns.take(FLUSHING, self.flushes.run, now)
         elif self.queue.present():
             decision = self._decide(now)
             if isinstance(decision, StartRun):
-                self._occupy(STARTING, partial(self._start, decision.clients), now)
+                self._turns.take(STARTING, partial(self._start, decision.clients), now)
 
     async def _start(self, clients: tuple[str, ...]) -> None:
         name = self.site.name
         self._mean = await self.site.record.read(lambda ledger: ledger.mean_duration(name))
         await self.batches.start(clients)
-
-    def _occupy(
-        self, what: str, doing: Callable[[], Coroutine[Any, Any, None]], now: datetime
-    ) -> None:
-        """Do one thing at a time of those that must not overlap; what failed waits for its turn."""
-        before = self._setbacks.get(what)
-        if before and before.is_on(now):
-            return
-
-        async def do_alone() -> None:
-            try:
-                await doing()
-            except AsyncamandaError as error:
-                failed = bear_failure(before, error.message, read_clock())
-                self._setbacks[what], is_news = failed
-                if is_news:
-                    write_trouble(error, f"{self.site.name}: {what} fails, and is tried again: ")
-            else:
-                self._setbacks.pop(what, None)
-            finally:
-                self._is_occupied = False
-
-        self._is_occupied = True
-        self.site.background.start(do_alone())
 
     def _is_work_due(self) -> bool:
         """Return whether anything may be started soon, so that others' runs matter."""
@@ -343,65 +286,12 @@ class Coordinator:
 
     async def refresh(self) -> None:
         """Take in the logs of all runs that have ended, whoever started them."""
-        async with self._intake:  # one at a time
-            with suppress(AsyncamandaError):  # which is told to whom it concerns
-                await self.site.read_anew()  # what dumps go through is recorded with them
-            while not await self._take_in():
-                await asyncio.sleep(RETRY_SECONDS)
-
-    async def _take_in(self) -> bool:
-        """Take in what there is; return whether that is through (False: the ledger is locked)."""
-        site = self.site
-        ledger, settings = site.record.ledger, site.settings
-        try:
-            now, filters = read_clock(), site.filters()
-            is_alive, aside = amanda.LiveRuns(), self._aside
-            lines = take_in_all(ledger, settings, is_alive, now, filters=filters, aside=aside)
-            while said := await apart(f"{site.name}: its logs", lambda: next(lines, None)):
-                if "cannot be read" in said or said.startswith("warning"):
-                    site.log(said)
-        except LedgerBusy as error:
-            site.record.note_trouble(error)
-            return False
-        except OSError as error:
-            site.log(f"{settings.logdir} cannot be read: {error}")
-        return True
+        await self._intake.refresh()
 
     # -- for those who look
 
     def view(self) -> dict[str, object]:
         """Return what goes on, for `server queue`."""
-        flushes, places = self.flushes, self._places()
-        return {
-            "amanda_config": self.site.name,
-            "fault": self.site.fault and self.site.fault.message,
-            "waiting": [
-                _view_entry(self.queue.entries[client], place) for client, place in places.items()
-            ],
-            "runs": [
-                {
-                    "run": run.timestamp,
-                    "kind": run.row.kind.value,
-                    "clients": list(run.clients),
-                    "begun_at": run.row.begun_at.isoformat(),
-                    "unfinished": [entry.client for entry in self.queue.of_run(run)],
-                }
-                for run in self.batches.runs.values()
-            ],
-            "others": self._has_others,
-            "held_bytes": flushes.holding.held,
-            "holding_bytes": flushes.holding.capacity,
-            "flush_due_since": flushes.history.due_since and flushes.history.due_since.isoformat(),
-        }
-
-
-def _view_entry(entry: OpenRequest, word: Queued) -> dict[str, object]:
-    estimate = word.estimate if entry.lines else None
-    return {
-        "client": entry.client,
-        "submitted_at": entry.submitted_at.isoformat(),
-        "present": bool(entry.lines),
-        "place": word.place,
-        "waits_for": word.reason if entry.lines else "the client",
-        "estimate_seconds": None if estimate is None else estimate.total_seconds(),
-    }
+        going = self.batches.runs.values()
+        config = view_config(self.site, self.queue, self._places(), going)
+        return {**config, "others": self._has_others, **view_holding(self.flushes)}

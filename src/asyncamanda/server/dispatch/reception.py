@@ -3,9 +3,9 @@
 The decision is core's (tickets.py); here is whom it asks, and who hears of it.
 """
 
-import asyncio
 import secrets
 from collections.abc import Callable, Collection
+from datetime import datetime
 from functools import partial
 
 from asyncamanda.core.protocol.messages import Hello, Refused
@@ -17,6 +17,7 @@ from asyncamanda.core.protocol.tickets import (
     refuse_second,
 )
 from asyncamanda.server.background.tasks import write_log
+from asyncamanda.server.dispatch.roll_call import call_roll, has_answered
 from asyncamanda.server.gate.session import ClientSession
 from asyncamanda.server.ledger import machines
 from asyncamanda.server.ledger.access import LedgerAccess
@@ -24,7 +25,6 @@ from asyncamanda.server.ledger.machines import Received
 from asyncamanda.system.clock import now as read_clock
 
 ROLL_CALL = 5.0  # seconds for another line of a client to say that its machine lives
-POLL = 0.05
 
 
 class Reception:
@@ -81,7 +81,8 @@ class Reception:
             )
             if found.finding is not MachineFinding.ASK:
                 return found
-            is_elsewhere = await _call_roll(others)
+            asked_at = await call_roll(others, ROLL_CALL, partial(_is_enough, others))
+            is_elsewhere = has_answered(others, asked_at)
 
     async def note_written(self, line: ClientSession) -> None:
         """Note that what came after the Welcome shows that its ticket is written down."""
@@ -91,18 +92,9 @@ class Reception:
             )
 
 
-async def _call_roll(lines: Collection[ClientSession]) -> bool:
-    """Return whether one of `lines` says now that its machine lives."""
-    asked_at = read_clock()
-    for line in lines:
-        line.ask()
-    loop = asyncio.get_running_loop()
-    until = loop.time() + ROLL_CALL
-    while loop.time() < until and any(line.is_open for line in lines):
-        if any(line.heard_at >= asked_at for line in lines):
-            return True
-        await asyncio.sleep(POLL)
-    return False
+def _is_enough(sessions: Collection[ClientSession], asked_at: datetime) -> bool:
+    """Return whether one of `sessions` says that its machine lives, or none can say it any more."""
+    return has_answered(sessions, asked_at) or not any(one.is_open for one in sessions)
 
 
 def _tell(found: Received, machine: Machine) -> None:

@@ -1,0 +1,53 @@
+"""Taking the logs of runs that have ended into the ledger, whoever started them."""
+
+import asyncio
+from contextlib import suppress
+
+from asyncamanda.errors import AsyncamandaError
+from asyncamanda.server.amanda import commands as amanda
+from asyncamanda.server.background.threads import apart
+from asyncamanda.server.dispatch.amanda_config import Site
+from asyncamanda.server.ledger.access import RETRY_SECONDS
+from asyncamanda.server.ledger.ledger import LedgerBusy
+from asyncamanda.server.ledger.log_import import take_in_all
+from asyncamanda.system.clock import now as read_clock
+
+
+class LogIntake:
+    """Takes in the logs of one Amanda configuration, once at a time."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._turn = asyncio.Lock()
+        self._aside: set[str] = set()  # logs that cannot be taken in
+
+    async def refresh(self) -> None:
+        """Take in the logs of all runs that have ended."""
+        async with self._turn:
+            with suppress(AsyncamandaError):  # which is told to whom it concerns
+                await self._site.read_anew()  # what dumps go through is recorded with them
+            while not await self._take_in():
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def wait_and_read_anew(self) -> None:
+        """Read the configuration anew, after an intake that goes on. Raises as read_anew() does."""
+        async with self._turn:
+            await self._site.read_anew()
+
+    async def _take_in(self) -> bool:
+        """Take in what there is; return whether that is through (False: the ledger is locked)."""
+        site = self._site
+        ledger, settings = site.record.ledger, site.settings
+        try:
+            now, filters = read_clock(), site.filters()
+            is_alive, aside = amanda.LiveRuns(), self._aside
+            lines = take_in_all(ledger, settings, is_alive, now, filters=filters, aside=aside)
+            while said := await apart(f"{site.name}: its logs", lambda: next(lines, None)):
+                if "cannot be read" in said or said.startswith("warning"):
+                    site.log(said)
+        except LedgerBusy as error:
+            site.record.note_trouble(error)
+            return False
+        except OSError as error:
+            site.log(f"{settings.logdir} cannot be read: {error}")
+        return True
