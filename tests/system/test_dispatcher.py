@@ -24,9 +24,10 @@ from asyncamanda.errors import LaterError
 from asyncamanda.server.amanda.commands import Settings
 from asyncamanda.server.amanda.run import Run
 from asyncamanda.server.background.tasks import Background
-from asyncamanda.server.dispatch import dispatcher as dispatcher_module
+from asyncamanda.server.dispatch import ledger_care
 from asyncamanda.server.dispatch.coordinator import Coordinator
-from asyncamanda.server.dispatch.dispatcher import Dispatcher, open_ledger
+from asyncamanda.server.dispatch.dispatcher import Dispatcher
+from asyncamanda.server.dispatch.ledger_care import open_ledger
 from asyncamanda.server.dispatch.queue import OpenRequest
 from asyncamanda.server.enrol.registry import Enrolled, Registry, enroll, revoke
 from asyncamanda.server.gate import ipc
@@ -148,7 +149,7 @@ def test_a_run_keeps_its_number_when_the_ledger_is_lost(
 
     async def lose() -> tuple[list[RunRow], int, dict[int, Run], RequestRow | None]:
         dispatcher = Dispatcher(config, open_ledger(config), Registry(tmp_path / "keys"))
-        coordinator = dispatcher._coordinator("daily")
+        coordinator = dispatcher._coordinators.get("daily")
         record = dispatcher._record
         for client in ("tower", "larch", "laptop"):
             entry = coordinator.queue.entries[client] = OpenRequest(client, now())
@@ -166,7 +167,7 @@ def test_a_run_keeps_its_number_when_the_ledger_is_lost(
                 )
             )
             await asyncio.sleep(0)
-            replacing = asyncio.create_task(dispatcher._replace_ledger())
+            replacing = asyncio.create_task(dispatcher._ledger_care.replace())
             await asyncio.sleep(0)
         other = await starting
         await replacing
@@ -195,13 +196,13 @@ def test_a_ledger_that_takes_its_time_to_fail_is_tried_less_often(
         raise LedgerUnavailable("ledger-silent", "it does not answer", "is it stopped?")
 
     async def open_it() -> None:
-        await dispatcher_module._open_ledger_soon(ServerConfig())
+        await ledger_care.open_ledger_soon(ServerConfig())
 
-    monkeypatch.setattr(dispatcher_module, "open_ledger", fail)
-    monkeypatch.setattr(dispatcher_module, "OPEN_AGAIN_SECONDS", 0.1)
+    monkeypatch.setattr(ledger_care, "open_ledger", fail)
+    monkeypatch.setattr(ledger_care, "OPEN_AGAIN_SECONDS", 0.1)
     for seconds, expected in ((10, 4), (0.05, 2)):
         tries = 0
-        monkeypatch.setattr(dispatcher_module, "OPEN_SECONDS", seconds)
+        monkeypatch.setattr(ledger_care, "OPEN_SECONDS", seconds)
         with pytest.raises(LedgerUnavailable, match="does not answer"):
             asyncio.run(open_it())
         assert tries == expected

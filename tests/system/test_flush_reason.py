@@ -17,7 +17,8 @@ from asyncamanda.config.server import ServerConfig
 from asyncamanda.errors import AsyncamandaError, Exit
 from asyncamanda.server.amanda.commands import Settings
 from asyncamanda.server.dispatch.coordinator import Coordinator
-from asyncamanda.server.dispatch.dispatcher import Dispatcher, open_ledger
+from asyncamanda.server.dispatch.dispatcher import Dispatcher
+from asyncamanda.server.dispatch.ledger_care import open_ledger
 from asyncamanda.server.enrol.registry import Registry
 from asyncamanda.server.gate import ipc
 from asyncamanda.system.clock import now
@@ -37,7 +38,7 @@ def serving(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         dispatcher._listener.listen()
         ready.set()
         while not dispatcher._stop.is_set():
-            dispatcher._pump_coordinators()
+            dispatcher._coordinators.pump()
             await asyncio.sleep(0.02)
         dispatcher._listener.close()
         dispatcher.close()

@@ -1,7 +1,7 @@
 """Batches: runs for the clients that wait, from the roll call to the last verdict."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -10,7 +10,6 @@ from asyncamanda.core.amanda.runlog import RunLog
 from asyncamanda.core.dispatch.records import RunKind, RunRow, summarise_verdicts
 from asyncamanda.core.model import DleVerdict
 from asyncamanda.core.protocol.messages import Finished
-from asyncamanda.errors import LaterError
 from asyncamanda.server.amanda import commands as amanda
 from asyncamanda.server.amanda import run as runs
 from asyncamanda.server.amanda.run import Run
@@ -23,6 +22,7 @@ from asyncamanda.server.dispatch.judging import (
     sum_up,
     words_about,
 )
+from asyncamanda.server.dispatch.launching import Plan, launch_run
 from asyncamanda.server.dispatch.messenger import Messenger
 from asyncamanda.server.dispatch.protections import Protections
 from asyncamanda.server.dispatch.queue import OpenRequest, Queue
@@ -32,9 +32,7 @@ from asyncamanda.server.dispatch.roll_call import RollCall
 from asyncamanda.server.dispatch.watchdog import Watchdog
 from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.system.clock import now as read_clock
-from asyncamanda.system.processes import read_boot_id, read_process
 
-START_AGAIN_SECONDS = 5.0
 PROTECT_AGAIN_SECONDS = 1.0
 
 
@@ -105,7 +103,7 @@ class Batches:
     async def launch(
         self,
         kind: RunKind,
-        plan: Callable[[RunRow], Awaitable[list[str]]],
+        plan: Plan,
         clients: tuple[str, ...],
         ids: list[int],
     ) -> Run:
@@ -120,43 +118,12 @@ class Batches:
         run = Run(row, site.settings, site.output_path(row.id), logs_before=before)
         self._starting.append(run)
         try:
-            await self._launch(run, plan)
+            await launch_run(site, run, plan)
+            self.runs[run.row.id] = run
         finally:
             self._starting.remove(run)
         site.background.start(self._follow(run))
         return run
-
-    async def _launch(self, run: Run, plan: Callable[[RunRow], Awaitable[list[str]]]) -> None:
-        site, row = self._site, run.row
-        argv = await plan(row)
-        try:
-            process = run.process = amanda.launch_paused(argv, run.output)
-        except OSError as error:
-            site.list_path(row.id).unlink(missing_ok=True)
-            await site.record.write(
-                lambda ledger: ledger.abandon_run(
-                    run.row.id, read_clock(), "it could not be started"
-                )
-            )
-            await asyncio.sleep(START_AGAIN_SECONDS)
-            raise LaterError(
-                "not-started",
-                f"{argv[0]} cannot be started: {error}",
-                f"is there room in {run.output.parent}? it is tried again",
-            ) from error
-        boot_id, leader = read_boot_id(), read_process(process.pid)
-        started = leader.started if leader else None
-        run.row = replace(run.row, pid=process.pid, pid_started=started, boot_id=boot_id)
-        await site.record.write(
-            lambda ledger: ledger.note_run(
-                run.row.id, pid=process.pid, pid_started=started, boot_id=boot_id
-            )
-        )
-        if row.kind is RunKind.BATCH:
-            await apart_at_last(f"{site.name}: its holding disk's files", run.hide_held)
-        amanda.release(process)
-        site.log(f"{row.kind.value} {row.id} starts: {' '.join(argv)}")
-        self.runs[run.row.id] = run
 
     async def _note_timestamp(self, run: Run) -> None:
         stamp = run.timestamp

@@ -1,0 +1,94 @@
+"""The dispatcher's ledger: opened, and replaced by a new one where it is lost or damaged."""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
+from datetime import timedelta
+
+from asyncamanda.config.server import ServerConfig
+from asyncamanda.server.background.tasks import write_log
+from asyncamanda.server.dispatch.coordinator import Coordinator
+from asyncamanda.server.dispatch.takeon import take_on
+from asyncamanda.server.gate.session import ClientSession
+from asyncamanda.server.ledger.access import LedgerAccess
+from asyncamanda.server.ledger.ledger import Ledger, LedgerBusy, LedgerUnavailable
+
+PATIENCE = timedelta(milliseconds=200)  # everybody waits meanwhile, so it is tried again
+OPEN_TRIES, OPEN_AGAIN_SECONDS = 4, 1.0
+OPEN_SECONDS = 15.0  # after so many it is not tried again: a gate waits for forty
+
+
+class LedgerCare:
+    """Replaces the ledger when it is gone, by one that has all that is open.
+
+    `coordinators` and `sessions` return what holds its numbers.
+    """
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        record: LedgerAccess,
+        coordinators: Callable[[], Iterable[Coordinator]],
+        sessions: Collection[ClientSession],
+    ) -> None:
+        self._config = config
+        self._record = record
+        self._coordinators = coordinators
+        self._sessions = sessions
+
+    def is_lost(self) -> bool:
+        """Return whether the ledger is to be replaced."""
+        return self._record.is_damaged or self._record.ledger.is_gone()
+
+    async def replace(self) -> None:
+        """Write what is open into another ledger, and go on with that; a log line if it fails."""
+        try:
+            fresh = open_ledger(self._config)
+        except LedgerUnavailable as error:
+            write_log(error.message)
+            return
+        coordinators = list(self._coordinators())
+        try:
+            taken = take_on(
+                fresh,
+                [row for coordinator in coordinators for row in coordinator.batches.open_rows()],
+                [row for coordinator in coordinators for row in coordinator.queue.open_rows()],
+            )
+        except (LedgerUnavailable, LedgerBusy) as error:
+            fresh.close()
+            write_log(error.message)
+            return
+        write_log("the ledger was lost; a new one is made from Amanda's logs")
+        self._record.ledger.close()
+        self._record.ledger, self._record.is_damaged = fresh, False
+        for coordinator in coordinators:
+            coordinator.batches.go_on_as(taken.runs)
+            coordinator.queue.go_on_as(taken.requests)
+        for session in self._sessions:
+            session.session_id = None  # a number of the old one
+        for coordinator in coordinators:
+            await coordinator.refresh()
+
+
+def open_ledger(config: ServerConfig) -> Ledger:
+    """Return the ledger. Raises LedgerUnavailable."""
+    ledger = Ledger.open(config.ledger, PATIENCE)
+    if ledger.remark:
+        write_log(ledger.remark)
+    return ledger
+
+
+async def open_ledger_soon(config: ServerConfig) -> Ledger:
+    """Return the ledger; it may be locked, or without room, for a moment. Raises LedgerUnavailable.
+
+    Clients wait meanwhile, and whoever started this is to hear the reason.
+    """
+    loop = asyncio.get_running_loop()
+    give_up_at = loop.time() + OPEN_SECONDS
+    for _ in range(OPEN_TRIES - 1):
+        if loop.time() > give_up_at:
+            break
+        with suppress(LedgerUnavailable):
+            return open_ledger(config)
+        await asyncio.sleep(OPEN_AGAIN_SECONDS)
+    return open_ledger(config)
