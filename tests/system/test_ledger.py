@@ -32,7 +32,7 @@ from asyncamanda.core.dispatch.records import (
     RunRow,
 )
 from asyncamanda.core.model import DleVerdict, DumpState
-from asyncamanda.server.dispatch.takeon import take_on
+from asyncamanda.server.dispatch.new_ledger import take_on
 from asyncamanda.server.ledger.database import transaction
 from asyncamanda.server.ledger.ledger import (
     Ledger,

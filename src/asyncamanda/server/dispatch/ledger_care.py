@@ -8,7 +8,7 @@ from datetime import timedelta
 from asyncamanda.config.server import ServerConfig
 from asyncamanda.server.background.tasks import write_log
 from asyncamanda.server.dispatch.coordinator import Coordinator
-from asyncamanda.server.dispatch.takeon import take_on
+from asyncamanda.server.dispatch.new_ledger import take_on
 from asyncamanda.server.gate.session import ClientSession
 from asyncamanda.server.ledger.access import LedgerAccess
 from asyncamanda.server.ledger.ledger import Ledger, LedgerBusy, LedgerUnavailable
