@@ -30,7 +30,8 @@ from asyncamanda.core.protocol.authority import Identity
 from asyncamanda.server.gate import ipc
 from asyncamanda.server.relay import relay as relay_module
 from asyncamanda.server.relay import request as request_module
-from asyncamanda.server.relay.relay import SESSIONS, is_of_a_dump
+from asyncamanda.server.relay.connections import LIMIT_LASTS, SESSIONS
+from asyncamanda.server.relay.relay import is_of_a_dump
 from asyncamanda.server.relay.request import SESSION
 
 
@@ -570,9 +571,9 @@ def test_what_an_sshd_refused_is_tried_again_after_a_time(ground: Ground) -> Non
     ground.take_over("1")
     ground.call()
     ground.shut(line, ground.asked(line), 255, "refused", is_refused=True)
-    ground.beat(relay_module.LIMIT_LASTS - SECOND)
+    ground.beat(LIMIT_LASTS - SECOND)
     assert len(line.tokens) == 1
-    ground.beat(relay_module.LIMIT_LASTS + SECOND)
+    ground.beat(LIMIT_LASTS + SECOND)
     ground.asked(line, 2)
 
 
