@@ -17,7 +17,7 @@ from tests.e2e.office import CONF, Office, ends, open_office
 
 from asyncamanda.core.model import DumpState
 from asyncamanda.core.ssh.publickey import parse_public_key
-from asyncamanda.server.enrol.registry import Enrolled, render_line
+from asyncamanda.server.enrol.enrolled import Enrolled, render_line
 
 # -- a storm
 

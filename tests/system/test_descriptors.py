@@ -21,7 +21,8 @@ from asyncamanda.errors import ConfigurationError, LaterError
 from asyncamanda.server.background.tasks import Background
 from asyncamanda.server.dispatch import amanda_config as amanda_config_module
 from asyncamanda.server.dispatch.amanda_config import Site
-from asyncamanda.server.enrol.registry import Enrolled, Registry, enroll
+from asyncamanda.server.enrol.enrolled import Enrolled
+from asyncamanda.server.enrol.registry import Registry, enroll
 from asyncamanda.server.ledger.access import LedgerAccess
 from asyncamanda.system.clock import now
 

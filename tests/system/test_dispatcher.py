@@ -29,7 +29,8 @@ from asyncamanda.server.dispatch.coordinator import Coordinator
 from asyncamanda.server.dispatch.dispatcher import Dispatcher
 from asyncamanda.server.dispatch.ledger_care import open_ledger
 from asyncamanda.server.dispatch.queue import OpenRequest
-from asyncamanda.server.enrol.registry import Enrolled, Registry, enroll, revoke
+from asyncamanda.server.enrol.enrolled import Enrolled
+from asyncamanda.server.enrol.registry import Registry, enroll, revoke
 from asyncamanda.server.gate import ipc
 from asyncamanda.server.gate.ipc import LARGEST, pack, relay_folder, unpack
 from asyncamanda.server.ledger.ledger import Ledger, LedgerUnavailable

@@ -18,7 +18,8 @@ from asyncamanda.core.protocol.authority import Identity
 from asyncamanda.core.ssh.publickey import PublicKey
 from asyncamanda.errors import LaterError, RefusedError
 from asyncamanda.server.enrol import ssh_aliases
-from asyncamanda.server.enrol.registry import Enrolled, Registry, enroll, read_registry, revoke
+from asyncamanda.server.enrol.enrolled import Enrolled
+from asyncamanda.server.enrol.registry import Registry, enroll, read_registry, revoke
 
 if TYPE_CHECKING:
     from tests.system.conftest import Rig

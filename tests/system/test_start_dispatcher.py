@@ -16,7 +16,7 @@ import pytest
 from tests.system.conftest import PYTHON
 
 from asyncamanda.core.ssh.publickey import PublicKey
-from asyncamanda.server.enrol.registry import Enrolled, render_line
+from asyncamanda.server.enrol.enrolled import Enrolled, render_line
 from asyncamanda.server.gate.stuck_dispatcher import UNWATCHED_SECONDS, VOUCH_SECONDS
 
 if TYPE_CHECKING:

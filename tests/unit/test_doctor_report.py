@@ -13,7 +13,7 @@ from asyncamanda.report.doctor import (
     trouble_value,
 )
 from asyncamanda.server.enrol.doctor import check_answer, judge_dles, plan_amcheck, plan_ssh
-from asyncamanda.server.enrol.registry import Enrolled
+from asyncamanda.server.enrol.enrolled import Enrolled
 from asyncamanda.system.programs import Answer
 
 OK, WARNING, BAD, ABSENT, SKIPPED = Health

@@ -6,15 +6,15 @@ import pytest
 
 from asyncamanda.core.ssh.publickey import PublicKey
 from asyncamanda.errors import RefusedError
-from asyncamanda.server.enrol.registry import (
+from asyncamanda.server.enrol.enrolled import (
     Enrolled,
     parse_line,
     parse_registry,
     plan_enroll,
     plan_revoke,
-    relayed_clients,
     render_line,
 )
+from asyncamanda.server.enrol.registry import relayed_clients
 
 LAPTOP = Enrolled("laptop", "daily", PublicKey("ssh-ed25519", "AAAAlaptop", "ana@laptop"))
 DIRECT = replace(LAPTOP, is_direct=True)

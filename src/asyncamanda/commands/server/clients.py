@@ -17,7 +17,8 @@ from asyncamanda.errors import AsyncamandaError, Exit
 from asyncamanda.report.json import render_json, time_value
 from asyncamanda.report.table import print_table
 from asyncamanda.report.text import format_time
-from asyncamanda.server.enrol.registry import Enrolled, read_registry, registry_path
+from asyncamanda.server.enrol.enrolled import Enrolled
+from asyncamanda.server.enrol.registry import read_registry, registry_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

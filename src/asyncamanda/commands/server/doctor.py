@@ -29,7 +29,8 @@ from asyncamanda.report.doctor import (
 from asyncamanda.report.json import render_json
 from asyncamanda.report.narrator import write_line
 from asyncamanda.server.enrol import doctor
-from asyncamanda.server.enrol.registry import Enrolled, read_registry, registry_path
+from asyncamanda.server.enrol.enrolled import Enrolled
+from asyncamanda.server.enrol.registry import read_registry, registry_path
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.programs import Answer, run_program
 

@@ -28,14 +28,9 @@ from asyncamanda.server.enrol.disklist import (
     find_missing,
     read_configured,
 )
+from asyncamanda.server.enrol.enrolled import Enrolled
 from asyncamanda.server.enrol.newconfig import AMANDA_FOLDER
-from asyncamanda.server.enrol.registry import (
-    Enrolled,
-    check_enroll,
-    enroll,
-    read_registry,
-    registry_path,
-)
+from asyncamanda.server.enrol.registry import check_enroll, enroll, read_registry, registry_path
 from asyncamanda.server.enrol.setup import find_missing_packages, plan_setup
 from asyncamanda.system.programs import run_program
 from asyncamanda.system.steps import make_step

@@ -9,8 +9,8 @@ from pathlib import Path
 from asyncamanda.core.protocol.authority import check_amanda_config_name, check_client_name
 from asyncamanda.core.ssh.publickey import PublicKey, parse_public_key
 from asyncamanda.errors import BadDataError, UsageError
+from asyncamanda.server.enrol.enrolled import Enrolled
 from asyncamanda.server.enrol.newconfig import AMANDA_FOLDER
-from asyncamanda.server.enrol.registry import Enrolled
 
 LONGEST_KEY = 65_536  # characters that are read of a key; parse_public_key() takes fewer
 

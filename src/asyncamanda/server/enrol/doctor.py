@@ -14,7 +14,8 @@ from asyncamanda.core.values.printable import printable
 from asyncamanda.report.text import name_disks
 from asyncamanda.server.background.programs import PATIENCE
 from asyncamanda.server.enrol import ssh_aliases as aliases
-from asyncamanda.server.enrol.registry import Enrolled, relayed_clients
+from asyncamanda.server.enrol.enrolled import Enrolled
+from asyncamanda.server.enrol.registry import relayed_clients
 from asyncamanda.server.gate import ipc as switchboard
 from asyncamanda.system.programs import Answer, run_program
 

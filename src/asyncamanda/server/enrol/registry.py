@@ -1,25 +1,20 @@
 """Who may connect: the Amanda user's authorized_keys is the registry, and nothing else is kept.
 
 What ssh needs to find the clients (ssh_aliases.py) is made from it at every change.
-A line of ours is known by its forced command. Every other line stays as it is, byte for byte.
-How a line is read: sshd(8), "AUTHORIZED_KEYS FILE FORMAT", and OpenSSH's auth2-pubkeyfile.c.
 """
 
 import contextlib
 import fcntl
 import os
-import re
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from asyncamanda import quick
-from asyncamanda.core.protocol.authority import DIRECT, Identity, parse_identity
-from asyncamanda.core.ssh.publickey import PublicKey
-from asyncamanda.core.values.printable import printable
+from asyncamanda.core.protocol.authority import Identity
 from asyncamanda.errors import AsyncamandaError, BadDataError, LaterError, RefusedError
+from asyncamanda.server.enrol.enrolled import Enrolled, parse_registry, plan_enroll, plan_revoke
 from asyncamanda.server.enrol.ssh_aliases import write_aliases
 from asyncamanda.system.account import find_user
 from asyncamanda.system.clock import now
@@ -27,155 +22,6 @@ from asyncamanda.system.files import write_whole
 
 LOCK_WITHIN = timedelta(seconds=10)
 LOCK_POLL = 0.05  # seconds
-
-_LINE = re.compile(r"[^\n]*\n|[^\n]+")  # str.splitlines() would cut at many other characters
-# options end at the first blank outside of quotes, in which \" is a quote
-_OPTIONS = re.compile(r'(?:\\"|"(?:\\"|[^"])*+"|[^ \t"])*+')
-_OPTION = re.compile(r'(?P<name>[A-Za-z0-9-]+)(?:="(?P<value>(?:\\"|[^"])*+)")?(?:,|$)')
-_KEY = re.compile(r"(?P<type>[a-z0-9@.-]+)[ \t]+(?P<key>[A-Za-z0-9+/=]+)(?:[ \t]+(?P<comment>.*))?")
-_SKIPPED = str.maketrans("", "", "\r\v\f")  # b64_pton() reads over them within a key
-
-
-@dataclass(frozen=True, slots=True)
-class Enrolled:
-    """A client that may connect: for which Amanda configuration, and with which key.
-
-    `is_direct`: Amanda reaches it by itself, and not by the relay.
-    """
-
-    client: str
-    amanda_config: str
-    key: PublicKey
-    is_direct: bool = False
-
-    @property
-    def identity(self) -> Identity:
-        """Who it is, by its key."""
-        return Identity(self.client, self.amanda_config)
-
-
-# -- what the text says, and what it would be
-
-
-def parse_line(line: str) -> Enrolled | None:
-    """Return whom a line of authorized_keys lets in, or None if it is not one of ours.
-
-    Options that somebody added, such as from="...", and a program's whole path make it no less
-    ours; a key that cannot be read does not, for sshd lets nobody in with it.
-    """
-    line = line.strip(" \t\r\n")
-    if line.startswith("#"):
-        return None
-    options = _OPTIONS.match(line)
-    assert options
-    commands = [
-        option["value"] or ""
-        for option in _OPTION.finditer(options[0])
-        if option["name"].lower() == "command"
-    ]
-    key = _KEY.fullmatch(line[options.end() :].lstrip(" \t"))
-    if len(commands) != 1 or not key:
-        return None
-    identity = _parse_command(commands[0])
-    if identity is None:
-        return None
-    public = PublicKey(key["type"], key["key"], key["comment"] or "")
-    is_direct = commands[0].split()[-1] == DIRECT
-    return Enrolled(identity.client, identity.amanda_config, public, is_direct)
-
-
-def _parse_command(command: str) -> Identity | None:
-    """Return whom a forced command lets in, or None if it is not ours."""
-    program, *words = command.split() or [""]
-    if program.rpartition("/")[2] != "asyncamanda" or words[:1] != ["gate"]:
-        return None
-    try:
-        return parse_identity(words[1:])
-    except ValueError:
-        return None
-
-
-def parse_registry(text: str) -> tuple[Enrolled, ...]:
-    """Return whom authorized_keys with this `text` lets in, in its order."""
-    return tuple(entry for line in _LINE.findall(text) if (entry := parse_line(line)))
-
-
-def render_line(entry: Enrolled) -> str:
-    """Return the line, with its end, that lets a client in: to the gate, and nothing else."""
-    command = f"asyncamanda gate --client {entry.client} --amanda-config {entry.amanda_config}"
-    command += f" {DIRECT}" if entry.is_direct else ""
-    key = entry.key
-    return f'restrict,command="{command}" {key.key_type} {key.key} {key.comment or entry.client}\n'
-
-
-def plan_enroll(text: str, entry: Enrolled, *, is_replacing: bool = False) -> str:
-    """Return authorized_keys with `entry` in it; the same text if it lets it in already.
-
-    With `is_replacing`, what let this client in before goes. Raises RefusedError if the key is
-    anybody else's, or the client is enrolled otherwise.
-    """
-    lines = _LINE.findall(text)
-    entries = [parse_line(line) for line in lines]
-    own = [found for found in entries if found and found.client == entry.client]
-    for number, (line, found) in enumerate(zip(lines, entries, strict=True), 1):
-        if _holds_key(line, entry.key.key) and not (found and found.client == entry.client):
-            raise _not_its_own(number, found)
-    alike = [one for one in own if _is_alike(one, entry)]
-    if alike and len(alike) == len(own):
-        if all(one.is_direct == entry.is_direct for one in alike):
-            return text
-        is_replacing = True  # it is the same client, by the same key
-    if own and not is_replacing:
-        raise _enrolled_otherwise(own[0], entry)
-    kept = [
-        line
-        for line, found in zip(lines, entries, strict=True)
-        if not (found and found.client == entry.client)
-    ]
-    if kept and not kept[-1].endswith("\n"):
-        kept[-1] += "\n"
-    return "".join([*kept, render_line(entry)])
-
-
-def plan_revoke(text: str, client: str) -> str:
-    """Return authorized_keys without the lines that let `client` in."""
-    return "".join(
-        line
-        for line in _LINE.findall(text)
-        if not ((found := parse_line(line)) and found.client == client)
-    )
-
-
-def _holds_key(line: str, key: str) -> bool:
-    """Return whether `key` stands anywhere in a line that is no comment: more than sshd would."""
-    line = line.translate(_SKIPPED).strip(" \t\n")
-    return not line.startswith("#") and key in line.replace("\t", " ").split(" ")
-
-
-def _is_alike(one: Enrolled, other: Enrolled) -> bool:
-    return (one.identity, one.key.key) == (other.identity, other.key.key)
-
-
-def _not_its_own(number: int, found: Enrolled | None) -> RefusedError:
-    whose = f"{found.client}'s" if found else f"in line {number} of authorized_keys"
-    return RefusedError(
-        "key-in-use",
-        f"this key is {whose} already, and a key identifies one client",
-        "make another one on the client: ssh-keygen -t ed25519, as the Amanda user",
-    )
-
-
-def _enrolled_otherwise(found: Enrolled, entry: Enrolled) -> RefusedError:
-    how = "with another key" if found.identity == entry.identity else f"for {found.amanda_config}"
-    return RefusedError(
-        "enrolled-already",
-        f"{entry.client} is enrolled already, {how} ({found.key.key_type}, "
-        f"{printable(found.key.comment)})",
-        f"--replace replaces that key; or first: asyncamanda server revoke {entry.client}",
-    )
-
-
-# -- the file
 
 
 def registry_path(user: str) -> Path:
