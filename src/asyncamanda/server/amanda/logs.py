@@ -10,9 +10,11 @@ Both together are the log.
 
 import re
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 from asyncamanda.core.amanda.timestamps import is_stamp
+from asyncamanda.system.clock import list_local_stamp
 
 OLD = "oldlog"
 HEAD_BYTES = 4096
@@ -97,3 +99,29 @@ def read_trace(logdir: Path, timestamp: str) -> str:
         return read_text(logdir / f"amdump.{timestamp}")
     except OSError:
         return ""
+
+
+def list_present(logdir: Path) -> frozenset[str]:
+    """Return the names of the runs' logs in `logdir`; none if it cannot be read."""
+    try:
+        return frozenset(list_logs(logdir))
+    except OSError:
+        return frozenset()
+
+
+def read_first_line(logdir: Path, name: str) -> str:
+    """Return a log's first line with its end; nothing if it cannot be read."""
+    for path in (logdir / OLD / name, logdir / name):
+        if head := read_head(path):
+            return head.partition("\n")[0] + "\n"
+    return ""
+
+
+def is_older(name: str, begun_at: datetime) -> bool:
+    """Return whether a log is of a run that began before that, by the time in its name.
+
+    Such a run is not the one that began then, whatever numbers their processes have: those come
+    round. In the hour that comes twice it is taken for the later one.
+    """
+    begun = begun_at.replace(microsecond=0)  # as exact as a name is
+    return max(list_local_stamp(stamp_of(name))) < begun

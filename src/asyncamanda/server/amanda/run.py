@@ -10,19 +10,16 @@ see it where the dispatcher died.
 import asyncio
 import os
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 from asyncamanda.core.amanda.runlog import RunLog, parse_run_log
 from asyncamanda.core.amanda.timestamps import is_stamp
-from asyncamanda.core.amanda.trace import find_begun
-from asyncamanda.core.amanda.witness import UNREADABLE, Dump, RunFacts
-from asyncamanda.core.dispatch.records import RunEnd, RunRow
-from asyncamanda.core.model import DleVerdict, DumpState
+from asyncamanda.core.dispatch.records import RunRow
 from asyncamanda.server.amanda import logs
 from asyncamanda.server.amanda.commands import Settings, is_worker
 from asyncamanda.server.amanda.hiding import (
@@ -34,10 +31,8 @@ from asyncamanda.server.amanda.hiding import (
     list_directories,
     show_dumps,
 )
-from asyncamanda.server.amanda.witnesses import weigh_log
 from asyncamanda.server.background.threads import apart_at_last
-from asyncamanda.system.clock import list_local_stamp, parse_local_stamp
-from asyncamanda.system.clock import now as read_clock
+from asyncamanda.system.clock import parse_local_stamp
 from asyncamanda.system.processes import (
     Process,
     iterate_processes,
@@ -48,7 +43,6 @@ from asyncamanda.system.processes import (
 
 POLL_START = 0.02  # seconds, until the keeper is in its place
 POLL = 0.25  # seconds, while it goes on
-KEPT_WORDS = 500  # characters of what amdump itself printed
 
 
 @dataclass(slots=True)
@@ -142,10 +136,12 @@ class Run:
         """Look for its log, by the process id in the first line; return whether it is known."""
         if self.log_name is None:
             # the newest first: a number of a process comes round
-            for name in sorted(list_logs(self.settings.logdir) - self.logs_before, reverse=True):
-                if self.process is None and is_older(name, self.row.begun_at):
+            for name in sorted(
+                logs.list_present(self.settings.logdir) - self.logs_before, reverse=True
+            ):
+                if self.process is None and logs.is_older(name, self.row.begun_at):
                     continue  # what was there before is known of none that another started
-                parsed = parse_run_log(_first_line(self.settings.logdir, name))
+                parsed = parse_run_log(logs.read_first_line(self.settings.logdir, name))
                 if parsed and parsed.pid == self.pid:
                     self.log_name = name
                     break
@@ -224,87 +220,12 @@ class Run:
                 return parse_run_log(logs.read_log(self.settings.logdir, self.log_name))
         return None
 
-    def read_claims(self, dles: Mapping[str, list[str]]) -> RunLog | None:
-        """Return what its log says, now that nothing of it runs; None if it has none.
-
-        `dles` are its hosts' disks. One on which the log has no word is missing; what the trace
-        tells of it is the level.
-        """
-        self.find_log()
-        if self.log_name is None or self.timestamp is None:
-            return None
-        begun = find_begun(logs.read_trace(self.settings.logdir, self.timestamp))
-        with suppress(OSError):
-            log = parse_run_log(logs.read_log(self.settings.logdir, self.log_name), begun)
-            if log is not None and log.timestamp in {"", self.timestamp}:
-                return _with_missing(log, dles, begun)
-        return None
-
-    def weigh(self, log: RunLog, known: Mapping[Dump, DleVerdict]) -> tuple[DleVerdict, ...]:
-        """Return what counts of a log's claims; `known` is what the ledger has of these dumps."""
-        assert self.timestamp
-        is_over = not self.is_alive()
-        facts = RunFacts(self.timestamp, self.clients, self.row.begun_at, is_ours=is_over)
-        return weigh_log(self.settings, log, facts, known, read_clock())
-
-    def conclude(self, log: RunLog | None, words: tuple[DleVerdict, ...]) -> RunEnd:
-        """Return how it ended, of whose log's claims `words` count; None: it has no log."""
-        if log is None:
-            return RunEnd(self.exit_status, is_clean=True, remark=self._own_words())
-        said = "; ".join((*log.errors, *([UNREADABLE] if log.is_doubtful else [])))
-        return RunEnd(
-            exit_status=self.exit_status,
-            is_clean=log.is_finished,
-            verdicts=words,
-            labels=log.labels,
-            remark=said[:KEPT_WORDS] or self._own_words(),
-        )
-
-    def _own_words(self) -> str:
-        """Return the last that the program itself printed, in one line; usually nothing."""
-        with suppress(OSError):
-            return " ".join(logs.read_text(self.output).split())[-KEPT_WORDS:]
-        return ""
-
-
-def _with_missing(
-    log: RunLog, dles: Mapping[str, list[str]], begun: Mapping[tuple[str, str], int]
-) -> RunLog:
-    """Return `log` with a verdict on each of its hosts' disks on which it has none."""
-    stamp = log.timestamp or ""
-    known = {(v.host, v.disk) for v in log.verdicts if v.timestamp == stamp}
-    missing = (
-        DleVerdict(
-            host,
-            disk,
-            stamp,
-            DumpState.MISSING,
-            begun.get((host, disk)),
-            log.silence,
-            has_begun=(host, disk) in begun,
-        )
-        for host, disks in dles.items()
-        for disk in disks
-        if (host, disk) not in known
-    )
-    return replace(log, verdicts=(*log.verdicts, *missing))
-
-
-def is_older(name: str, begun_at: datetime) -> bool:
-    """Return whether a log is of a run that began before that, by the time in its name.
-
-    Such a run is not the one that began then, whatever numbers their processes have: those come
-    round. In the hour that comes twice it is taken for the later one.
-    """
-    begun = begun_at.replace(microsecond=0)  # as exact as a name is
-    return max(list_local_stamp(logs.stamp_of(name))) < begun
-
 
 def adopt(row: RunRow, settings: Settings, output: Path) -> Run:
     """Return a run that another dispatcher started, from what the ledger has of it."""
     run = Run(row, settings, output, timestamp=row.timestamp)
     if row.timestamp:
-        names = {n for n in list_logs(settings.logdir) if logs.stamp_of(n) == row.timestamp}
+        names = {n for n in logs.list_present(settings.logdir) if logs.stamp_of(n) == row.timestamp}
         run.log_name = max(names, default=None)
     run.is_of_this_boot = row.boot_id == read_boot_id()
     return run
@@ -324,22 +245,6 @@ async def wait_rooted(run: Run, within: timedelta) -> bool:
         await asyncio.sleep(POLL_START)
     await apart_at_last(what, partial(show_dumps, run.hidden))
     return is_rooted
-
-
-def list_logs(logdir: Path) -> frozenset[str]:
-    """Return the names of the runs' logs in `logdir`; none if it cannot be read."""
-    try:
-        return frozenset(logs.list_logs(logdir))
-    except OSError:
-        return frozenset()
-
-
-def _first_line(logdir: Path, name: str) -> str:
-    """Return a log's first line with its end; nothing if it cannot be read."""
-    for path in (logdir / logs.OLD / name, logdir / name):
-        if head := logs.read_head(path):
-            return head.partition("\n")[0] + "\n"
-    return ""
 
 
 def remove_keepers(folders: Iterable[Path]) -> None:

@@ -11,7 +11,9 @@ from asyncamanda.core.dispatch.records import RunKind, RunRow, summarise_verdict
 from asyncamanda.core.model import DleVerdict
 from asyncamanda.core.protocol.messages import Finished
 from asyncamanda.server.amanda import commands as amanda
+from asyncamanda.server.amanda import logs
 from asyncamanda.server.amanda import run as runs
+from asyncamanda.server.amanda.claims import weigh_claims
 from asyncamanda.server.amanda.run import Run
 from asyncamanda.server.background.threads import apart_at_last
 from asyncamanda.server.dispatch.amanda_config import Site
@@ -110,7 +112,7 @@ class Batches:
         """Start a run's program, but not before the run and its process are written down."""
         site = self._site
         before = await apart_at_last(
-            f"{site.name}: the names of its logs", partial(runs.list_logs, site.settings.logdir)
+            f"{site.name}: the names of its logs", partial(logs.list_present, site.settings.logdir)
         )
         row = await site.record.write(
             lambda ledger: ledger.begin_run(kind, site.name, clients, ids, read_clock())
@@ -201,7 +203,7 @@ class Batches:
             is_through = all(disk in own and own[disk].state.is_confirmed for disk in wanted)
             if not wanted or not is_through:
                 continue
-            claims = partial(run.weigh, replace(log, verdicts=tuple(own.values())), {})
+            claims = partial(weigh_claims, run, replace(log, verdicts=tuple(own.values())), {})
             words = await apart_at_last(f"{self._site.name}: what a run has made", claims)
             words = await self._site.disown_baseless(entry.client, words, entry.machine)
             if not words or not all(word.state.is_confirmed for word in words):

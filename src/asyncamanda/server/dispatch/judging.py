@@ -8,6 +8,7 @@ from pathlib import Path
 from asyncamanda.core.dispatch.records import RunEnd, summarise_verdicts
 from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.core.values.printable import printable_lines
+from asyncamanda.server.amanda.claims import conclude, read_claims, weigh_claims
 from asyncamanda.server.amanda.run import Run
 from asyncamanda.server.background.programs import run_apart
 from asyncamanda.server.background.threads import apart_at_last
@@ -22,13 +23,13 @@ async def judge_run(site: Site, run: Run) -> tuple[RunEnd, bool]:
     """Return how a run ended, and whether its planner came to its end, or had none to come."""
     disks = {host: site.disks(host) for host in run.clients}
     what = f"{site.name}: what a run has made"
-    log = await apart_at_last(what, partial(run.read_claims, disks))
+    log = await apart_at_last(what, partial(read_claims, run, disks))
     words: tuple[DleVerdict, ...] = ()
     if log:
         stamps = {verdict.timestamp for verdict in log.verdicts}
         known = await site.record.write(lambda ledger: ledger.known_verdicts(site.name, stamps))
-        words = await apart_at_last(what, partial(run.weigh, log, known))
-    end = run.conclude(log, words)
+        words = await apart_at_last(what, partial(weigh_claims, run, log, known))
+    end = conclude(run, log, words)
     if not end.verdicts:
         end = replace(end, verdicts=_missing(run, disks, end))
     if run.output.exists() and not run.output.stat().st_size:
