@@ -29,9 +29,12 @@ WATCH = {"step": "4s"}  # on Debian 13 any cut may cost a dumper, for which this
 _CONFIRMED = f"""
 import json
 from datetime import timedelta
+from asyncamanda.server.ledger.database import transaction
 from asyncamanda.server.ledger.ledger import Ledger
+from asyncamanda.server.ledger.verdicts import find_backups
 ledger = Ledger.open("{STATE}/ledger.sqlite", timedelta(seconds=5), is_owner=False)
-newest = ledger.newest_confirmed_all("daily")
+with transaction(ledger.engine, is_writing=False) as connection:
+    newest = find_backups(connection, "daily")
 print(json.dumps([[*dle, verdict.state.value] for dle, verdict in newest.items()]))
 """
 

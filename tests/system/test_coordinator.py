@@ -131,8 +131,8 @@ class Office:
         event.listen(self.ledger.engine, "connect", limit)
         with suppress(LedgerUnavailable):
             while True:
-                row = self.ledger.begin_run(RunKind.BATCH, "daily", ["laptop"], [], now())
-                self.ledger.abandon_run(row.id, now(), "it filled the disk")
+                row = self.ledger.runs.begin(RunKind.BATCH, "daily", ["laptop"], [], now())
+                self.ledger.runs.abandon(row.id, now(), "it filled the disk")
 
     def close(self) -> None:
         """Release everything."""
@@ -208,7 +208,7 @@ def test_whose_end_cannot_be_written_down_is_put_off(play: Play) -> None:
         office.fill()
         writing = asyncio.create_task(
             office.coordinator.site.record.write(
-                lambda ledger: ledger.begin_run(RunKind.BATCH, "daily", ["x" * 9999], [], now())
+                lambda ledger: ledger.runs.begin(RunKind.BATCH, "daily", ["x" * 9999], [], now())
             )
         )
         heard = office.heard["laptop"]
@@ -257,14 +257,14 @@ def test_whose_planner_died_while_no_dispatcher_lived_waits_again(play: Play) ->
     async def story(office: Office) -> None:
         coordinator, ledger = office.coordinator, office.ledger
         (office.folder / f"log.{STAMP}.0").write_text(DEAD_PLANNER)
-        ids = [ledger.open_request(name, "daily", now()).id for name in ("laptop", "tower")]
-        row = ledger.begin_run(RunKind.BATCH, "daily", ["laptop", "tower"], ids, now())
-        ledger.note_run(row.id, pid=2**22 + 1, pid_started=1, boot_id="past", timestamp=STAMP)
+        ids = [ledger.requests.open(name, "daily", now()).id for name in ("laptop", "tower")]
+        row = ledger.runs.begin(RunKind.BATCH, "daily", ["laptop", "tower"], ids, now())
+        ledger.runs.note(row.id, pid=2**22 + 1, pid_started=1, boot_id="past", timestamp=STAMP)
         for name in ("laptop", "tower"):
             coordinator.site._dles[name, "/home"] = Dle(name, "/home")
         await TAKE_UP(coordinator)
-        assert [run.id for run in ledger.live_runs()] == []
-        assert [request.id for request in ledger.open_requests()] == ids
+        assert [run.id for run in ledger.runs.list_live()] == []
+        assert [request.id for request in ledger.requests.list_open()] == ids
         line = office.come("laptop")
         welcome = await coordinator.messenger.welcome(line)
         assert (welcome.standing, welcome.last) == ("queued", None)
@@ -280,14 +280,14 @@ def test_who_does_not_come_back_after_its_planner_died_is_forgotten(play: Play) 
 
     async def story(office: Office) -> None:
         coordinator, ledger = office.coordinator, office.ledger
-        ledger.open_request("tower", "daily", now())
+        ledger.requests.open("tower", "daily", now())
         await TAKE_UP(coordinator)
         entry = coordinator.queue.entries["tower"]
         assert entry.may_be_there(coordinator.site.config.grace)
         entry.left_at = now() - coordinator.site.config.grace - SECOND
         assert not entry.may_be_there(coordinator.site.config.grace)
-        await office.pump(lambda: not ledger.open_requests())
-        last = ledger.last_request("tower")
+        await office.pump(lambda: not ledger.requests.list_open())
+        last = ledger.requests.find_last("tower")
         assert last
         assert last.outcome == "left"
 

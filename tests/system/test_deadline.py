@@ -84,7 +84,7 @@ def test_a_server_that_does_not_answer_holds_up_nobody(
         nonlocal tries
         tries += 1
         assert answers.wait(30)
-        return one.open_request("laptop", "daily", NOON)
+        return one.requests.open("laptop", "daily", NOON)
 
     async def wait() -> RequestRow:
         record = LedgerAccess(ledger)
@@ -163,5 +163,5 @@ def test_a_ledger_that_does_not_answer_is_given_up(stuck_ledger: Ledger) -> None
     """Within its bounds, with the reason."""
     begun = time.monotonic()
     with pytest.raises((LedgerBusy, LedgerUnavailable), match=r"is locked|does not answer"):
-        stuck_ledger.open_request("laptop", "daily", NOON)
+        stuck_ledger.requests.open("laptop", "daily", NOON)
     assert time.monotonic() - begun < 20

@@ -155,7 +155,7 @@ def test_a_run_keeps_its_number_when_the_ledger_is_lost(
         for client in ("tower", "larch", "laptop"):
             entry = coordinator.queue.entries[client] = OpenRequest(client, now())
             await coordinator.queue.write_down(entry)
-        row = record.ledger.begin_run(RunKind.BATCH, "daily", ["laptop"], [3], now())
+        row = record.ledger.runs.begin(RunKind.BATCH, "daily", ["laptop"], [3], now())
         run = Run(row, settings, tmp_path / "out")
         coordinator.batches.runs[row.id] = coordinator.queue.entries["laptop"].run = run
         for name in ("", "-wal", "-shm"):
@@ -164,7 +164,7 @@ def test_a_run_keeps_its_number_when_the_ledger_is_lost(
         async with record._turn:  # as while the ledger cannot be used
             starting = asyncio.create_task(
                 record.write(
-                    lambda one: one.begin_run(RunKind.BATCH, "daily", ["tower"], [1], now())
+                    lambda one: one.runs.begin(RunKind.BATCH, "daily", ["tower"], [1], now())
                 )
             )
             await asyncio.sleep(0)
@@ -172,8 +172,8 @@ def test_a_run_keeps_its_number_when_the_ledger_is_lost(
             await asyncio.sleep(0)
         other = await starting
         await replacing
-        live, runs = record.ledger.live_runs(), dict(coordinator.batches.runs)
-        last = record.ledger.last_request("tower")
+        live, runs = record.ledger.runs.list_live(), dict(coordinator.batches.runs)
+        last = record.ledger.requests.find_last("tower")
         dispatcher.close()
         return live, other.id, runs, last
 

@@ -41,7 +41,7 @@ def fill(ledger: Ledger) -> None:
 
 def write_much(ledger: Ledger) -> None:
     """Write what needs room."""
-    ledger.open_request("laptop" * 10_000, "daily", NOON)
+    ledger.requests.open("laptop" * 10_000, "daily", NOON)
 
 
 def run(doing: Coroutine[Any, Any, T]) -> T:
@@ -57,7 +57,7 @@ def test_reads_do_not_queue_behind_who_cannot_write(ledger: Ledger) -> None:
         record = LedgerAccess(ledger)
         writer = asyncio.create_task(record.write(write_much))
         await asyncio.sleep(0)  # it has tried, and waits
-        found = await asyncio.wait_for(record.read(lambda one: one.open_requests()), 5)
+        found = await asyncio.wait_for(record.read(lambda one: one.requests.list_open()), 5)
         is_waiting = not writer.done()
         writer.cancel()
         return list(found), is_waiting
@@ -79,7 +79,7 @@ def test_who_waits_for_room_is_told_after_a_while(
 
     with pytest.raises(LaterError, match="cannot be used: database or disk is full"):
         run(wait())
-    assert ledger.open_requests() == []
+    assert ledger.requests.list_open() == []
 
 
 def test_what_was_not_written_is_written_when_there_is_room(ledger: Ledger) -> None:
@@ -96,7 +96,7 @@ def test_what_was_not_written_is_written_when_there_is_room(ledger: Ledger) -> N
         return record.find_lasting_trouble(datetime.now(UTC) + timedelta(hours=1)) is None
 
     assert run(make_room())
-    assert len(ledger.open_requests()) == 1
+    assert len(ledger.requests.list_open()) == 1
 
 
 def test_what_fails_otherwise_is_told_as_it_is(ledger: Ledger) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from tests.system.amandafiles import AmandaFiles
+from tests.system.ledger_rows import read_backups, read_newest
 
 from asyncamanda.core.amanda.runlog import RunLog, parse_run_log
 from asyncamanda.core.dispatch.records import ProtectionKind, RunEnd, RunKind, RunRow
@@ -119,7 +120,7 @@ def gone(*_: object) -> bool:
 
 def run_of(ledger: Ledger, stamp: str) -> RunRow:
     """The run of that timestamp, which there is."""
-    row = ledger.run_by_timestamp("daily", stamp)
+    row = ledger.runs.find("daily", stamp)
     assert row
     return row
 
@@ -199,7 +200,7 @@ def test_a_log_that_vanishes_or_cannot_be_read_hinders_no_other(
         f"log.{TUESDAY}.0 imported: amdump, verdicts: 1, without a witness: 1",
         "log.20261201000000.0 cannot be read: Is a directory",
     ]
-    assert set(ledger.logs_taken("daily")) == {f"log.{MONDAY}.0", moved.name}
+    assert set(ledger.logs.list_taken("daily")) == {f"log.{MONDAY}.0", moved.name}
 
 
 def test_a_missing_logdir_is_an_error(ledger: Ledger, files: AmandaFiles) -> None:
@@ -224,8 +225,8 @@ def test_each_log_is_taken_in_once_before_and_after(
     nightly = run_of(ledger, TUESDAY)
     assert (nightly.kind, nightly.hosts, nightly.pid) == (RunKind.OTHER, ("laptop",), 101)
     assert nightly.is_clean
-    assert [row.timestamp for row in ledger.recent_runs("daily")] == [TUESDAY, MONDAY]
-    newest = ledger.newest_confirmed("daily", "laptop")["/home"]
+    assert [row.timestamp for row in ledger.runs.list_recent("daily")] == [TUESDAY, MONDAY]
+    newest = ledger.verdicts.newest_confirmed("daily", "laptop")["/home"]
     assert (newest.timestamp, newest.state, newest.level) == (TUESDAY, HELD, 1)
 
 
@@ -249,26 +250,26 @@ def test_a_flush_turns_what_was_held_into_stored(
     held.unlink()
     put(logdir, TUESDAY, FLUSH, level=2)
     take(ledger, files)
-    dump = ledger.newest_confirmed("daily", "laptop")["/home"]
+    dump = ledger.verdicts.newest_confirmed("daily", "laptop")["/home"]
     assert (dump.timestamp, dump.state, dump.level) == (MONDAY, STORED, 0)
     flush = run_of(ledger, TUESDAY)
     assert (flush.labels, flush.remark) == (("DAILY-008",), "amflush")
-    assert ledger.verdicts_of(flush.id) == [dump]
+    assert ledger.verdicts.of_run(flush.id) == [dump]
 
 
 def test_the_log_of_our_own_run_is_added_to_it(
     ledger: Ledger, files: AmandaFiles, logdir: Path
 ) -> None:
     """No second run comes of it."""
-    request = ledger.open_request("laptop", "daily", NEW_YEAR)
-    row = ledger.begin_run(RunKind.BATCH, "daily", ["laptop"], [request.id], NEW_YEAR)
-    ledger.note_run(row.id, timestamp=MONDAY)
+    request = ledger.requests.open("laptop", "daily", NEW_YEAR)
+    row = ledger.runs.begin(RunKind.BATCH, "daily", ["laptop"], [request.id], NEW_YEAR)
+    ledger.runs.note(row.id, timestamp=MONDAY)
     files.hold(MONDAY)
     put(logdir, MONDAY, BEGIN + DUMPED + END)
     take(ledger, files)
-    assert [(run.id, run.kind) for run in ledger.recent_runs()] == [(row.id, RunKind.BATCH)]
-    assert [word.state for word in ledger.verdicts_of(row.id)] == [HELD]
-    assert [run.id for run in ledger.live_runs()] == [row.id]
+    assert [(run.id, run.kind) for run in ledger.runs.list_recent()] == [(row.id, RunKind.BATCH)]
+    assert [word.state for word in ledger.verdicts.of_run(row.id)] == [HELD]
+    assert [run.id for run in ledger.runs.list_live()] == [row.id]
 
 
 def test_a_run_that_goes_on_is_not_taken_in(
@@ -287,12 +288,12 @@ def test_a_run_that_goes_on_is_not_taken_in(
         lines = list(take_in_all(ledger, files.settings, is_alive, NEW_YEAR))
         assert lines == [f"{path.name} is of a run in progress"]
         assert asked[-1] == (MONDAY, 101, round(path.stat().st_mtime, 3))
-        assert (ledger.recent_runs(), ledger.logs_taken("daily")) == ([], {})
+        assert (ledger.runs.list_recent(), ledger.logs.list_taken("daily")) == ([], {})
     put(logdir, MONDAY, BEGIN + BROKEN + DUMPED + END)
     files.hold(MONDAY, level=0)
     take(ledger, files)
-    assert [word.state for word in ledger.newest_verdicts("daily").values()] == [HELD]
-    assert ledger.pending_protections("daily") == []
+    assert [word.state for word in read_newest(ledger, "daily").values()] == [HELD]
+    assert ledger.protections.list_pending("daily") == []
 
 
 def test_a_crashed_runs_log_is_its_last_word(
@@ -303,16 +304,16 @@ def test_a_crashed_runs_log_is_its_last_word(
     put(logdir, MONDAY, BEGIN)
     assert take(ledger, files) == [f"log.{MONDAY}.0 imported: amdump, verdicts: 1, cut off"]
     assert take(ledger, files) == []
-    word = ledger.newest_verdicts("daily")["laptop", "/home"]
+    word = read_newest(ledger, "daily")["laptop", "/home"]
     assert (word.state, word.level, word.has_begun) == (DumpState.MISSING, 1, True)
     assert not run_of(ledger, MONDAY).is_clean
-    (need,) = ledger.pending_protections("daily")
+    (need,) = ledger.protections.list_pending("daily")
     assert (need.kind, need.level) == (ProtectionKind.FORCE_NO_BUMP, 1)
     put(logdir, MONDAY, BEGIN + DUMPED + END, level=0)  # it went on after all
     files.hold(MONDAY, level=0)
     take(ledger, files)
-    assert ledger.newest_verdicts("daily")["laptop", "/home"].state is HELD
-    assert ledger.pending_protections("daily") == []
+    assert read_newest(ledger, "daily")["laptop", "/home"].state is HELD
+    assert ledger.protections.list_pending("daily") == []
 
 
 def test_a_run_that_crashed_before_it_named_itself(
@@ -321,7 +322,7 @@ def test_a_run_that_crashed_before_it_named_itself(
     """Its log's name tells what it is called."""
     put(logdir, MONDAY, "INFO amdump amdump pid 101\nDISK planner laptop {disk}\n")
     take(ledger, files)
-    (word,) = ledger.verdicts_of(run_of(ledger, MONDAY).id)
+    (word,) = ledger.verdicts.of_run(run_of(ledger, MONDAY).id)
     assert (word.timestamp, word.state, word.has_begun) == (MONDAY, DumpState.MISSING, False)
 
 
@@ -331,12 +332,12 @@ def test_a_failure_asks_for_protection_with_the_log(
     """Whoever started the run: the next dump must not build on a false snapshot."""
     put(logdir, MONDAY, BEGIN + BROKEN + END, level=0)
     take(ledger, files)
-    (need,) = ledger.pending_protections("daily")
+    (need,) = ledger.protections.list_pending("daily")
     assert (need.timestamp, need.kind) == (MONDAY, ProtectionKind.FORCE)
     put(logdir, TUESDAY, BEGIN + DUMPED + END, level=0)
     files.hold(TUESDAY, level=0)
     take(ledger, files)
-    assert ledger.pending_protections("daily") == []
+    assert ledger.protections.list_pending("daily") == []
 
 
 def test_a_disk_whose_name_is_no_utf8(ledger: Ledger, files: AmandaFiles, logdir: Path) -> None:
@@ -345,7 +346,7 @@ def test_a_disk_whose_name_is_no_utf8(ledger: Ledger, files: AmandaFiles, logdir
         put(logdir, stamp, BEGIN + DUMPED + END, disk='"/caf\udce9"', level=0)
         files.hold(stamp, disk="/caf\udce9", level=0)
     take(ledger, files)
-    assert list(ledger.newest_confirmed("daily", "laptop")) == ["/caf\udce9"]
+    assert list(ledger.verdicts.newest_confirmed("daily", "laptop")) == ["/caf\udce9"]
 
 
 def test_what_is_no_runs_log_is_looked_at_once(
@@ -356,7 +357,7 @@ def test_what_is_no_runs_log_is_looked_at_once(
     put(logdir, TUESDAY, "nonsense")
     assert len(take(ledger, files)) == 2
     assert take(ledger, files) == []
-    assert ledger.recent_runs() == []
+    assert ledger.runs.list_recent() == []
 
 
 def test_others_get_their_turn_between_two_logs(
@@ -367,10 +368,10 @@ def test_others_get_their_turn_between_two_logs(
         put(logdir, stamp, BEGIN + DUMPED + END)
     lines = take_in_all(ledger, files.settings, gone, NEW_YEAR)
     next(lines)
-    assert len(ledger.logs_taken("daily")) == 1
-    ledger.open_request("laptop", "daily", NEW_YEAR)
+    assert len(ledger.logs.list_taken("daily")) == 1
+    ledger.requests.open("laptop", "daily", NEW_YEAR)
     next(lines)
-    assert len(ledger.logs_taken("daily")) == 2
+    assert len(ledger.logs.list_taken("daily")) == 2
 
 
 # -- witnesses
@@ -378,7 +379,7 @@ def test_others_get_their_turn_between_two_logs(
 
 def state(ledger: Ledger, host: str = "laptop", disk: str = "/home") -> DumpState | None:
     """Return the newest verdict on a DLE, None for none."""
-    word = ledger.newest_verdicts("daily").get((host, disk))
+    word = read_newest(ledger, "daily").get((host, disk))
     return word.state if word else None
 
 
@@ -408,8 +409,8 @@ def test_a_file_that_is_not_the_whole_dump_is_no_witness(
     put(logdir, MONDAY, BEGIN + DUMPED + END)
     take(ledger, files)
     assert state(ledger) is DumpState.CLAIMED
-    assert ledger.newest_confirmed("daily", "laptop") == {}
-    assert [need.kind for need in ledger.pending_protections("daily")] == [
+    assert ledger.verdicts.newest_confirmed("daily", "laptop") == {}
+    assert [need.kind for need in ledger.protections.list_pending("daily")] == [
         ProtectionKind.FORCE_NO_BUMP
     ]
 
@@ -455,9 +456,9 @@ def test_a_failure_does_not_take_back_what_the_holding_disk_has(
     put(logdir, MONDAY, BEGIN + BROKEN + END)
     files.hold(MONDAY, level=0)
     take(ledger, files)
-    word = ledger.newest_confirmed("daily", "laptop")["/home"]
+    word = ledger.verdicts.newest_confirmed("daily", "laptop")["/home"]
     assert (word.state, word.level, word.has_failed_since) == (HELD, 0, True)
-    assert len(ledger.pending_protections("daily")) == 1
+    assert len(ledger.protections.list_pending("daily")) == 1
 
 
 @pytest.mark.parametrize("ending", ["\r", "\x0b", "\x0c", "\x85", "\u2028"])
@@ -474,7 +475,7 @@ def test_words_about_a_host_that_the_run_was_not_for_are_nothing(
     assert state(ledger, "desktop") is None
     assert state(ledger) is DumpState.MISSING
     assert run_of(ledger, MONDAY).hosts == ("laptop",)
-    assert ledger.pending_protections("daily") == []
+    assert ledger.protections.list_pending("daily") == []
 
 
 def test_a_flush_of_what_was_never_held_is_nothing(
@@ -487,7 +488,7 @@ def test_a_flush_of_what_was_never_held_is_nothing(
     files.tape(MONDAY, "DAILY-008", 1, level=0)
     put(logdir, TUESDAY, FLUSH + "\n")
     take(ledger, files)
-    word = ledger.newest_confirmed("daily", "laptop")["/home"]
+    word = ledger.verdicts.newest_confirmed("daily", "laptop")["/home"]
     assert (word.state, word.level) == (STORED, 0)
     assert word.dumped_at == parse_local_stamp(MONDAY)
 
@@ -572,7 +573,7 @@ def test_a_run_began_when_its_trace_says_and_never_after_its_log(
     take(ledger, files)
     begun_at = datetime(2026, 11, 23, 23, 59, tzinfo=UTC)
     assert run_of(ledger, TUESDAY).begun_at == begun_at
-    assert ledger.newest_confirmed("daily", "laptop")["/home"].dumped_at == begun_at
+    assert ledger.verdicts.newest_confirmed("daily", "laptop")["/home"].dumped_at == begun_at
     path = put(logdir, WEDNESDAY, BEGIN + DUMPED + END, level=0)
     files.hold(WEDNESDAY, level=0)
     written_at = datetime(2026, 11, 24, 12, tzinfo=UTC)  # half a day before its own name
@@ -593,7 +594,7 @@ def test_the_newest_dump_is_the_one_that_began_last(
     put(logdir, TUESDAY, BEGIN + DUMPED + END, level=0)
     files.hold(TUESDAY, level=0)
     take(ledger, files)
-    assert ledger.newest_confirmed("daily", "laptop")["/home"].timestamp == TUESDAY
+    assert ledger.verdicts.newest_confirmed("daily", "laptop")["/home"].timestamp == TUESDAY
 
 
 @pytest.mark.parametrize("date", ["20261123", "20269999999999", WEDNESDAY])
@@ -655,15 +656,15 @@ def test_an_incremental_without_a_full_of_that_name_is_no_backup(
     put(logdir, TUESDAY, BEGIN + DUMPED + END, disk="/srv:a")
     files.hold(TUESDAY, disk="/srv:a")
     take(ledger, files)
-    assert set(ledger.newest_confirmed("daily", "laptop")) == {"/srv/a"}
-    assert set(ledger.newest_confirmed_all("daily")) == {("laptop", "/srv/a")}
-    (need,) = ledger.pending_protections("daily")
+    assert set(ledger.verdicts.newest_confirmed("daily", "laptop")) == {"/srv/a"}
+    assert set(read_backups(ledger, "daily")) == {("laptop", "/srv/a")}
+    (need,) = ledger.protections.list_pending("daily")
     assert (need.disk, need.kind) == ("/srv:a", ProtectionKind.FORCE)
     put(logdir, WEDNESDAY, BEGIN + DUMPED + END, disk="/srv:a", level=0)
     files.hold(WEDNESDAY, disk="/srv:a", level=0)
     take(ledger, files)
-    assert set(ledger.newest_confirmed("daily", "laptop")) == {"/srv/a", "/srv:a"}
-    assert ledger.pending_protections("daily") == []
+    assert set(ledger.verdicts.newest_confirmed("daily", "laptop")) == {"/srv/a", "/srv:a"}
+    assert ledger.protections.list_pending("daily") == []
 
 
 def test_a_dump_of_a_clock_that_was_ahead_hides_nothing(
@@ -671,30 +672,32 @@ def test_a_dump_of_a_clock_that_was_ahead_hides_nothing(
 ) -> None:
     """What failed since is guarded against, and what was dumped since is the newest."""
     far = datetime.now(UTC) + timedelta(days=3650)
-    row = ledger.begin_run(RunKind.BATCH, "daily", ["laptop"], [], far)
-    ledger.note_run(row.id, timestamp="20361123010000")
+    row = ledger.runs.begin(RunKind.BATCH, "daily", ["laptop"], [], far)
+    ledger.runs.note(row.id, timestamp="20361123010000")
     word = DleVerdict("laptop", "/home", "20361123010000", HELD, 0, dumped_at=far)
-    ledger.end_run(row.id, far, RunEnd(0, True, (word,)))
-    assert set(ledger.newest_confirmed("daily", "laptop")) == {"/home"}  # there is nothing else
+    ledger.runs.end(row.id, far, RunEnd(0, True, (word,)))
+    assert set(ledger.verdicts.newest_confirmed("daily", "laptop")) == {
+        "/home"
+    }  # there is nothing else
     put(logdir, TUESDAY, BEGIN + BROKEN + END)
     take(ledger, files)
-    assert [need.timestamp for need in ledger.pending_protections("daily")] == [TUESDAY]
+    assert [need.timestamp for need in ledger.protections.list_pending("daily")] == [TUESDAY]
     put(logdir, WEDNESDAY, BEGIN + DUMPED + END, level=0)
     files.hold(WEDNESDAY, level=0)
     take(ledger, files)
-    assert ledger.newest_confirmed("daily", "laptop")["/home"].timestamp == WEDNESDAY
-    assert ledger.pending_protections("daily") == []
+    assert ledger.verdicts.newest_confirmed("daily", "laptop")["/home"].timestamp == WEDNESDAY
+    assert ledger.protections.list_pending("daily") == []
 
 
 def test_of_two_dumps_of_one_time_the_good_one_is_the_backup(ledger: Ledger) -> None:
     """A failure is none, whatever its name."""
     at = datetime(2026, 11, 24, 1, tzinfo=UTC)
     for stamp, outcome in ((MONDAY, HELD), (TUESDAY, FAILED)):
-        row = ledger.begin_run(RunKind.BATCH, "daily", ["laptop"], [], at)
-        ledger.note_run(row.id, timestamp=stamp)
+        row = ledger.runs.begin(RunKind.BATCH, "daily", ["laptop"], [], at)
+        ledger.runs.note(row.id, timestamp=stamp)
         word = DleVerdict("laptop", "/home", stamp, outcome, 0, dumped_at=at)
-        ledger.end_run(row.id, at, RunEnd(0, True, (word,)))
-    assert ledger.newest_confirmed("daily", "laptop")["/home"].timestamp == MONDAY
+        ledger.runs.end(row.id, at, RunEnd(0, True, (word,)))
+    assert ledger.verdicts.newest_confirmed("daily", "laptop")["/home"].timestamp == MONDAY
 
 
 def test_a_log_that_names_very_many_dumps_is_read_all_the_same(

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.samples import list_run_logs, read_sample
 from tests.system.amandafiles import AmandaFiles
+from tests.system.ledger_rows import read_newest
 
 from asyncamanda.client.state.memory import decode_memory, encode_memory
 from asyncamanda.core.agent.by_gate import (
@@ -126,9 +127,9 @@ def test_whatever_logs_say_only_what_is_there_counts_and_nothing_ends(
         told = list(take_in_all(ledger, amanda_config, lambda *_: False, datetime.now(UTC)))
         assert len([line for line in told if " imported: " in line]) == len(STAMPS)
 
-        verdicts = ledger.newest_verdicts(name)
+        verdicts = read_newest(ledger, name)
         assert {host for host, _ in verdicts} <= {"laptop"}
-        confirmed = ledger.newest_confirmed(name, "laptop")
+        confirmed = ledger.verdicts.newest_confirmed(name, "laptop")
         assert {(v.timestamp, d, v.level) for d, v in confirmed.items()} <= there
         assert all(v.dumped_at and v.dumped_at <= datetime.now(UTC) for v in confirmed.values())
         _tell(ledger, name, sorted({disk for _, disk in verdicts} | {"/home"}))
@@ -138,9 +139,9 @@ def test_whatever_logs_say_only_what_is_there_counts_and_nothing_ends(
 
 def _tell(ledger: Ledger, name: str, disks: list[str]) -> None:
     """Let the client hear of it, remember it and decide by it; fail if anything is lost."""
-    confirmed = ledger.newest_confirmed(name, "laptop")
-    run = ledger.recent_runs(name, 1)[0]
-    last = Finished(run.timestamp or "", NOW, tuple(ledger.verdicts_of(run.id)))
+    confirmed = ledger.verdicts.newest_confirmed(name, "laptop")
+    run = ledger.runs.list_recent(name, 1)[0]
+    last = Finished(run.timestamp or "", NOW, tuple(ledger.verdicts.of_run(run.id)))
     states = tuple(_state_of(Dle("laptop", disk), confirmed.get(disk)) for disk in disks)
     welcome = Welcome(1, "s", "laptop", "daily", NOW, timedelta(seconds=15), states, "idle", last)
     (heard,) = server_decoder().feed(encode(welcome))

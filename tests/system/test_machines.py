@@ -65,17 +65,17 @@ def served(received: Received) -> Machine:
 
 def run(ledger: Ledger, machine: int | None, stamp: str = STAMP, *, is_early: bool = False) -> None:
     """Make a dump of /home, asked for by that machine, or by one that Amanda calls directly."""
-    request = ledger.open_request("laptop", "daily", NOON, machine)
+    request = ledger.requests.open("laptop", "daily", NOON, machine)
     assert request.machine == machine
     begun_at = parse_local_stamp(stamp)
-    row = ledger.begin_run(RunKind.BATCH, "daily", ["laptop"], [request.id], begun_at)
-    ledger.note_run(row.id, timestamp=stamp)
+    row = ledger.runs.begin(RunKind.BATCH, "daily", ["laptop"], [request.id], begun_at)
+    ledger.runs.note(row.id, timestamp=stamp)
     words = (DleVerdict("laptop", "/home", stamp, DumpState.HELD, 0, dumped_at=begun_at),)
     if is_early:
-        ledger.note_verdicts(row.id, words)
-        ledger.finish_request(request.id, NOON, "backed up")
+        ledger.verdicts.note(row.id, words)
+        ledger.requests.finish(request.id, NOON, "backed up")
     else:
-        ledger.end_run(row.id, NOON, RunEnd(0, True, words))
+        ledger.runs.end(row.id, NOON, RunEnd(0, True, words))
 
 
 def test_a_machine_that_comes_again_is_known_by_its_ticket(ledger: Ledger) -> None:
@@ -165,7 +165,7 @@ def test_settling_needs_two_and_a_new_key_does_not(ledger: Ledger) -> None:
 def test_the_next_machine_begins_with_a_full_of_each_disk(ledger: Ledger) -> None:
     """A dump of the one before that ends later does not make up for it; one of its own does."""
     served(come(ledger, ""))
-    assert ledger.pending_protections("daily") == []
+    assert ledger.protections.list_pending("daily") == []
     machines.open_anew(ledger, "laptop", is_settling=False)
     served(come(ledger, "", at=NOON))
     now = format_local_stamp(NOON)
@@ -173,11 +173,11 @@ def test_the_next_machine_begins_with_a_full_of_each_disk(ledger: Ledger) -> Non
         Protection("laptop", disk, now, ProtectionKind.FORCE, 0, dumped_at=NOON)
         for disk in ("/home", "/srv")
     ]
-    assert ledger.pending_protections("daily") == wanted
+    assert ledger.protections.list_pending("daily") == wanted
     run(ledger, 1, format_local_stamp(NOON - MINUTE))
-    assert ledger.pending_protections("daily") == wanted
+    assert ledger.protections.list_pending("daily") == wanted
     run(ledger, 2, format_local_stamp(NOON + MINUTE))
-    assert ledger.pending_protections("daily") == wanted[1:]
+    assert ledger.protections.list_pending("daily") == wanted[1:]
 
 
 @pytest.mark.parametrize("is_early", [False, True])
@@ -186,21 +186,21 @@ def test_a_dump_counts_for_the_machine_whose_session_carried_it(
 ) -> None:
     """Also where it is confirmed before its run ends, and after a flush by another run."""
     run(ledger, 1, is_early=is_early)
-    flush = ledger.begin_run(RunKind.FLUSH, "daily", [], [], NOON)
-    ledger.note_run(flush.id, timestamp=NEXT)
+    flush = ledger.runs.begin(RunKind.FLUSH, "daily", [], [], NOON)
+    ledger.runs.note(flush.id, timestamp=NEXT)
     moved = DleVerdict("laptop", "/home", STAMP, DumpState.STORED, 0)
-    ledger.end_run(flush.id, NOON, RunEnd(0, True, (moved,)))
-    assert ledger.newest_confirmed("daily", "laptop", 1)["/home"].state is DumpState.STORED
-    assert ledger.newest_confirmed("daily", "laptop", 2) == {}
-    assert list(ledger.newest_confirmed("daily", "laptop")) == ["/home"]
+    ledger.runs.end(flush.id, NOON, RunEnd(0, True, (moved,)))
+    assert ledger.verdicts.newest_confirmed("daily", "laptop", 1)["/home"].state is DumpState.STORED
+    assert ledger.verdicts.newest_confirmed("daily", "laptop", 2) == {}
+    assert list(ledger.verdicts.newest_confirmed("daily", "laptop")) == ["/home"]
 
 
 def test_a_log_that_is_taken_in_too_early_makes_a_dump_nobodys_for_a_while_only(
     ledger: Ledger,
 ) -> None:
     """Before it is known which of asyncamanda's runs its log is of."""
-    request = ledger.open_request("laptop", "daily", NOON, 1)
-    row = ledger.begin_run(RunKind.BATCH, "daily", ["laptop"], [request.id], NOON)
+    request = ledger.requests.open("laptop", "daily", NOON, 1)
+    row = ledger.runs.begin(RunKind.BATCH, "daily", ["laptop"], [request.id], NOON)
     word = DleVerdict("laptop", "/home", STAMP, DumpState.HELD, 0)
     log = RunLog(
         program="amdump",
@@ -212,26 +212,28 @@ def test_a_log_that_is_taken_in_too_early_makes_a_dump_nobodys_for_a_while_only(
         labels=(),
         errors=(),
     )
-    assert ledger.take_in("daily", LogFile(f"log.{STAMP}.0", 1, NOON, NOON), log, (word,), NOON)
-    ledger.note_run(row.id, timestamp=STAMP)
-    ledger.end_run(row.id, NOON, RunEnd(0, True, (word,)))
-    assert [*ledger.newest_confirmed("daily", "laptop", 1)] == ["/home"]
-    assert ledger.newest_confirmed("daily", "laptop", 2) == {}
+    assert ledger.logs.take_in(
+        "daily", LogFile(f"log.{STAMP}.0", 1, NOON, NOON), log, (word,), NOON
+    )
+    ledger.runs.note(row.id, timestamp=STAMP)
+    ledger.runs.end(row.id, NOON, RunEnd(0, True, (word,)))
+    assert [*ledger.verdicts.newest_confirmed("daily", "laptop", 1)] == ["/home"]
+    assert ledger.verdicts.newest_confirmed("daily", "laptop", 2) == {}
 
 
 def test_a_dump_that_no_session_carried_counts_for_whoever_comes(ledger: Ledger) -> None:
     """Of a client that Amanda calls directly; an older one of the machine's own stays behind."""
     run(ledger, None)
-    assert [*ledger.newest_confirmed("daily", "laptop", 7)] == ["/home"]
+    assert [*ledger.verdicts.newest_confirmed("daily", "laptop", 7)] == ["/home"]
     run(ledger, 1, NEXT)
-    assert ledger.newest_confirmed("daily", "laptop", 7)["/home"].timestamp == STAMP
-    assert ledger.newest_confirmed("daily", "laptop", 1)["/home"].timestamp == NEXT
+    assert ledger.verdicts.newest_confirmed("daily", "laptop", 7)["/home"].timestamp == STAMP
+    assert ledger.verdicts.newest_confirmed("daily", "laptop", 1)["/home"].timestamp == NEXT
 
 
 def test_a_request_remembers_whose_it_is(ledger: Ledger) -> None:
     """So that a dispatcher that takes it over does not give it to another machine."""
-    ledger.open_request("laptop", "daily", NOON, 3)
-    (row,) = ledger.open_requests("daily")
+    ledger.requests.open("laptop", "daily", NOON, 3)
+    (row,) = ledger.requests.list_open("daily")
     assert (row.machine, row.state) == (3, RequestState.QUEUED)
 
 
@@ -239,8 +241,8 @@ def test_what_no_session_carried_is_nobodys_once_two_were_there(ledger: Ledger) 
     """It is of one of the two, and nobody knows of which."""
     served(come(ledger, ""))
     run(ledger, None)
-    assert set(ledger.newest_confirmed("daily", "laptop", 1)) == {"/home"}
+    assert set(ledger.verdicts.newest_confirmed("daily", "laptop", 1)) == {"/home"}
     come(ledger, "nonsense", "copy")
     assert machines.open_anew(ledger, "laptop", is_settling=True)
     served(come(ledger, ""))
-    assert ledger.newest_confirmed("daily", "laptop", 2) == {}
+    assert ledger.verdicts.newest_confirmed("daily", "laptop", 2) == {}

@@ -61,7 +61,7 @@ def _read_ledger(
     from asyncamanda.server.ledger.machines import read_machines  # noqa: PLC0415 - loads much
 
     try:
-        return ledger.last_seen(), read_machines(ledger)
+        return ledger.sessions.last_seen(), read_machines(ledger)
     finally:
         ledger.close()
 

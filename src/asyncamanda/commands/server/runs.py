@@ -99,10 +99,13 @@ def _read(arguments: argparse.Namespace) -> list[RunWithVerdicts]:
     timestamp = arguments.timestamp
     try:
         limit = arguments.count if timestamp is None else MOST
-        rows = ledger.recent_runs(arguments.amanda_config, limit)
+        rows = ledger.runs.list_recent(arguments.amanda_config, limit)
         return [
             RunWithVerdicts(
-                row, ledger.verdicts_of(row.id), _is_alive(row), ledger.filters_of(row.id)
+                row,
+                ledger.verdicts.of_run(row.id),
+                _is_alive(row),
+                ledger.verdicts.filters_of_run(row.id),
             )
             for row in reversed(rows)
             if timestamp in {None, row.timestamp}

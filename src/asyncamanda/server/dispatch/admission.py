@@ -73,13 +73,13 @@ class Admission:
     async def _begin(self, session: ClientSession) -> None:
         client, amanda_config = session.identity.client, session.identity.amanda_config
         session.session_id = await self._record.write(
-            lambda ledger: ledger.begin_session(client, amanda_config, read_clock())
+            lambda ledger: ledger.sessions.begin(client, amanda_config, read_clock())
         )
         if session not in self.sessions:
             await self._end(session.session_id, "left")
 
     async def _end(self, number: int, why: str) -> None:
-        await self._record.write(lambda ledger: ledger.end_session(number, read_clock(), why))
+        await self._record.write(lambda ledger: ledger.sessions.end(number, read_clock(), why))
 
     def count_request(self, client: str, now: datetime) -> timedelta | None:
         """Count one more request; return how long the client has to wait if it asks too often."""

@@ -31,7 +31,7 @@ class Adoption:
     async def take_over(self) -> None:
         """Go on with all that another dispatcher began. A run's end needs its requests."""
         site = self._site
-        for live in await site.record.read(lambda ledger: ledger.live_runs()):
+        for live in await site.record.read(lambda ledger: ledger.runs.list_live()):
             if live.amanda_config == site.name:
                 await self._unless_bad(live, self._adopt(live))
         await self._recall_requests()
@@ -43,7 +43,7 @@ class Adoption:
         site = self._site
         if row.pid is None:  # its process waited for that, and ended with its dispatcher
             await site.record.write(
-                lambda ledger: ledger.abandon_run(row.id, read_clock(), "it never started")
+                lambda ledger: ledger.runs.abandon(row.id, read_clock(), "it never started")
             )
             return
         adopt = partial(runs.adopt, row, site.settings, site.output_path(row.id))
@@ -54,7 +54,7 @@ class Adoption:
     async def _recall_requests(self) -> None:
         """Let the requests that are open wait for their clients, as long as those may take."""
         site = self._site
-        for row in await site.record.read(lambda ledger: ledger.open_requests(site.name)):
+        for row in await site.record.read(lambda ledger: ledger.requests.list_open(site.name)):
             run = self._batches.runs.get(row.run_id or 0)
             entry = OpenRequest(row.client, row.submitted_at, row, run=run, machine=row.machine)
             entry.left_at, entry.is_recalled = read_clock(), True
@@ -75,5 +75,5 @@ class Adoption:
                 self._queue.put_back(entry)
                 self._messenger.tell(entry)
             await self._site.record.write(
-                lambda ledger: ledger.abandon_run(row.id, read_clock(), why)
+                lambda ledger: ledger.runs.abandon(row.id, read_clock(), why)
             )

@@ -149,7 +149,7 @@ class Site:
         What another machine's session carried does not count for `machine`.
         """
         confirmed = await self.record.read(
-            lambda ledger: ledger.newest_confirmed(self.name, host, machine)
+            lambda ledger: ledger.verdicts.newest_confirmed(self.name, host, machine)
         )
         return tuple(_state_of(dle, confirmed.get(dle.disk)) for dle in self.dles(host))
 
@@ -158,14 +158,14 @@ class Site:
 
         Also None if it was not that of this `machine`.
         """
-        request = await self.record.read(lambda ledger: ledger.last_request(client))
+        request = await self.record.read(lambda ledger: ledger.requests.find_last(client))
         if request is None or request.run_id is None or request.ended_at is None:
             return None
         if request.machine not in {None, machine}:
             return None
         number = request.run_id
-        words = await self.record.read(lambda ledger: ledger.verdicts_of(number))
-        run = await self.record.read(lambda ledger: ledger.run(number))
+        words = await self.record.read(lambda ledger: ledger.verdicts.of_run(number))
+        run = await self.record.read(lambda ledger: ledger.runs.get(number))
         stamp = run.timestamp or format_local_stamp(run.begun_at)
         own = tuple(v for v in words if v.host == client and v.timestamp == stamp)
         own = await self.disown_baseless(client, own, machine)
@@ -176,7 +176,7 @@ class Site:
     ) -> tuple[DleVerdict, ...]:
         """Return what `host` is told of its dumps; all of them may be in the ledger, or none."""
         fulls = await self.record.read(
-            lambda ledger: ledger.disks_with_full(self.name, host, machine)
+            lambda ledger: ledger.verdicts.disks_with_full(self.name, host, machine)
         )
         fulls |= {v.disk for v in words if v.state.is_confirmed and not v.level}
         return tuple(disown_baseless(v, has_full=v.disk in fulls) for v in words)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from asyncamanda.core.amanda.disklist import order_hosts
+from asyncamanda.core.amanda.filters import Filters
 from asyncamanda.core.amanda.runlog import RunLog
 from asyncamanda.core.dispatch.records import RunKind, RunRow, summarise_verdicts
 from asyncamanda.core.model import DleVerdict
@@ -33,6 +34,7 @@ from asyncamanda.server.dispatch.requeue import Requeue
 from asyncamanda.server.dispatch.roll_call import RollCall
 from asyncamanda.server.dispatch.watchdog import Watchdog
 from asyncamanda.server.ledger.ledger import Ledger
+from asyncamanda.server.ledger.verdicts import Dle
 from asyncamanda.system.clock import now as read_clock
 
 PROTECT_AGAIN_SECONDS = 1.0
@@ -115,7 +117,7 @@ class Batches:
             f"{site.name}: the names of its logs", partial(logs.list_present, site.settings.logdir)
         )
         row = await site.record.write(
-            lambda ledger: ledger.begin_run(kind, site.name, clients, ids, read_clock())
+            lambda ledger: ledger.runs.begin(kind, site.name, clients, ids, read_clock())
         )
         run = Run(row, site.settings, site.output_path(row.id), logs_before=before)
         self._starting.append(run)
@@ -132,11 +134,11 @@ class Batches:
         if stamp is None:
             return
         name = self._site.name
-        known = await self._site.record.write(lambda ledger: ledger.run_by_timestamp(name, stamp))
+        known = await self._site.record.write(lambda ledger: ledger.runs.find(name, stamp))
         if known and known.id != run.row.id and known.kind is not RunKind.OTHER:
             run.forget_log()  # another run of ours had a process of the same number
             return
-        await self._site.record.write(lambda ledger: ledger.note_run(run.row.id, timestamp=stamp))
+        await self._site.record.write(lambda ledger: ledger.runs.note(run.row.id, timestamp=stamp))
         for entry in self._queue.of_run(run):
             self._messenger.tell(entry)
 
@@ -210,12 +212,7 @@ class Batches:
                 is_waiting = True
             else:
                 await self._site.record.write(
-                    partial(
-                        Ledger.note_verdicts,
-                        run_id=run.row.id,
-                        words=words,
-                        filters=self._site.filters(),
-                    )
+                    partial(_note_words, run=run, words=words, filters=self._site.filters())
                 )
                 await self._finish(entry, run, words)
         return is_waiting
@@ -225,7 +222,7 @@ class Batches:
         now = read_clock()
         await self._site.record.write(
             lambda ledger: (
-                entry.row and ledger.finish_request(entry.row.id, now, summarise_verdicts(words))
+                entry.row and ledger.requests.finish(entry.row.id, now, summarise_verdicts(words))
             )
         )
         self._queue.entries.pop(entry.client, None)
@@ -245,7 +242,7 @@ class Batches:
             self._requeue.trust(run.clients)
         again = self._requeue.choose(run, unserved, watchdog, is_planned=is_planned)
         await site.record.write(
-            lambda ledger: ledger.end_run(
+            lambda ledger: ledger.runs.end(
                 run.row.id, read_clock(), end, filters, [one.row.id for one in again if one.row]
             )
         )
@@ -268,3 +265,9 @@ def _look_after(run: Run) -> RunLog | None:
     """Keep a run's place in the holding disks, and return what is new in its log."""
     run.keep_place()
     return run.read_log()
+
+
+def _note_words(
+    ledger: Ledger, *, run: Run, words: tuple[DleVerdict, ...], filters: Mapping[Dle, Filters]
+) -> None:
+    ledger.verdicts.note(run.row.id, words, filters)

@@ -99,7 +99,9 @@ class Coordinator:
         await site.open()
         await self._adoption.take_over()
         await self.refresh()
-        self.flushes.recall(await site.record.read(lambda ledger: ledger.recent_runs(site.name)))
+        self.flushes.recall(
+            await site.record.read(lambda ledger: ledger.runs.list_recent(site.name))
+        )
         await self._look_for_others()
         if not self.batches.runs and not self._has_others:
             await self.flushes.clear_keepers()
@@ -268,7 +270,7 @@ class Coordinator:
 
     async def _start(self, clients: tuple[str, ...]) -> None:
         name = self.site.name
-        self._mean = await self.site.record.read(lambda ledger: ledger.mean_duration(name))
+        self._mean = await self.site.record.read(lambda ledger: ledger.runs.mean_duration(name))
         await self.batches.start(clients)
 
     def _is_work_due(self) -> bool:

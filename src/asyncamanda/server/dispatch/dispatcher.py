@@ -118,11 +118,11 @@ class Dispatcher:
     async def _read_what_is_open(self) -> tuple[list[RunRow], list[RequestRow]]:
         """Return what another dispatcher has left behind; its sessions are over."""
         record, why = self._record, "the dispatcher ended"
-        await record.write(lambda ledger: ledger.end_all_sessions(read_clock(), why))
+        await record.write(lambda ledger: ledger.sessions.end_all(read_clock(), why))
         for words in await record.write(lambda ledger: ledger.set_bad_rows_aside(read_clock())):
             write_log(words, logging.WARNING)
-        live = await record.read(lambda ledger: ledger.live_runs())
-        return live, await record.read(lambda ledger: ledger.open_requests())
+        live = await record.read(lambda ledger: ledger.runs.list_live())
+        return live, await record.read(lambda ledger: ledger.requests.list_open())
 
     def close(self) -> None:
         """Let go of the ledger."""

@@ -27,7 +27,7 @@ async def judge_run(site: Site, run: Run) -> tuple[RunEnd, bool]:
     words: tuple[DleVerdict, ...] = ()
     if log:
         stamps = {verdict.timestamp for verdict in log.verdicts}
-        known = await site.record.write(lambda ledger: ledger.known_verdicts(site.name, stamps))
+        known = await site.record.write(lambda ledger: ledger.verdicts.known(site.name, stamps))
         words = await apart_at_last(what, partial(weigh_claims, run, log, known))
     end = conclude(run, log, words)
     if not end.verdicts:

@@ -27,7 +27,7 @@ async def launch_run(site: Site, run: Run, plan: Plan) -> None:
     except OSError as error:
         site.list_path(row.id).unlink(missing_ok=True)
         await site.record.write(
-            lambda ledger: ledger.abandon_run(run.row.id, read_clock(), "it could not be started")
+            lambda ledger: ledger.runs.abandon(run.row.id, read_clock(), "it could not be started")
         )
         await asyncio.sleep(START_AGAIN_SECONDS)
         raise LaterError(
@@ -39,7 +39,7 @@ async def launch_run(site: Site, run: Run, plan: Plan) -> None:
     started = leader.started if leader else None
     run.row = replace(run.row, pid=process.pid, pid_started=started, boot_id=boot_id)
     await site.record.write(
-        lambda ledger: ledger.note_run(
+        lambda ledger: ledger.runs.note(
             run.row.id, pid=process.pid, pid_started=started, boot_id=boot_id
         )
     )

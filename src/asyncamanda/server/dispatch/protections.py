@@ -23,7 +23,9 @@ class Protections:
         None of those may be dumped before it is done.
         """
         name, failed = self._site.name, set()
-        for need in await self._site.record.read(lambda ledger: ledger.pending_protections(name)):
+        for need in await self._site.record.read(
+            lambda ledger: ledger.protections.list_pending(name)
+        ):
             if need.host in hosts and not await self._force(need):
                 self._site.log(f"{need.host} waits: Amanda could not be told to distrust a dump")
                 failed.add(need.host)
@@ -41,7 +43,7 @@ class Protections:
         is_known = answer.status == 0 and "is set to" in said
         if is_known:
             await site.record.write(
-                lambda ledger: ledger.protection_made(site.name, need, read_clock())
+                lambda ledger: ledger.protections.note_made(site.name, need, read_clock())
             )
         return is_known
 

@@ -147,13 +147,15 @@ class Queue:
         """Write a request into the ledger; if it was withdrawn meanwhile, that too."""
         site = self._site
         row = await site.record.write(
-            lambda ledger: ledger.open_request(
+            lambda ledger: ledger.requests.open(
                 entry.client, site.name, entry.submitted_at, entry.machine
             )
         )
         entry.row = row
         if self.entries.get(entry.client) is not entry:
-            await site.record.write(lambda ledger: ledger.withdraw(row.id, read_clock(), "left"))
+            await site.record.write(
+                lambda ledger: ledger.requests.withdraw(row.id, read_clock(), "left")
+            )
 
     def leave(self, line: ClientSession, *, is_withdrawn: bool) -> None:
         """Note that a line has ended: its client may come back for a while, or withdraws."""
@@ -174,7 +176,9 @@ class Queue:
         del self.entries[client]
         if row := entry.row:
             self._site.background.start(
-                self._site.record.write(lambda ledger: ledger.withdraw(row.id, read_clock(), why))
+                self._site.record.write(
+                    lambda ledger: ledger.requests.withdraw(row.id, read_clock(), why)
+                )
             )
 
     def put_back(self, entry: OpenRequest) -> None:

@@ -95,10 +95,10 @@ def take_in_all(  # noqa: PLR0913 (by keyword only, the last two)
     `filters` are what the DLEs are dumped with now. A log that cannot be taken in for a reason
     that nobody has foreseen is named, put into `aside`, and left out from then on. Whoever iterates
     may do other things between two logs. Raises OSError if `logdir` cannot be listed, and what
-    Ledger.take_in() raises.
+    ImportedLogs.take_in() raises.
     """
     aside = set() if aside is None else aside
-    for found in scan_logs(settings, ledger.logs_taken(settings.name), at):
+    for found in scan_logs(settings, ledger.logs.list_taken(settings.name), at):
         name = found.file.name
         try:
             if found.fault:
@@ -128,7 +128,7 @@ def _take_in(  # noqa: PLR0913, PLR0917 (as take_in_all)
     words = _weigh(ledger, settings, found, log) if log else ()
     # of an old log nobody knows what its dumps went through
     its = filters if at - found.file.written_at < RECENT else {}
-    ledger.take_in(settings.name, found.file, log, words, at, its)
+    ledger.logs.take_in(settings.name, found.file, log, words, at, its)
     yield f"{name} imported: {_describe(log, words)}"
     if log and log.is_doubtful:
         yield f"warning: {name}: {UNREADABLE}"
@@ -148,11 +148,11 @@ def _weigh(
 ) -> tuple[DleVerdict, ...]:
     """Return what counts of what the log says."""
     stamp, begun_at = found.timestamp, found.file.begun_at
-    run = ledger.run_by_timestamp(settings.name, stamp)
+    run = ledger.runs.find(settings.name, stamp)
     facts = RunFacts(stamp, log.hosts, begun_at)
     if run and run.kind is not RunKind.OTHER:
         facts = RunFacts(stamp, run.hosts, run.begun_at)
-    known = ledger.known_verdicts(settings.name, {stamp, *(v.timestamp for v in log.verdicts)})
+    known = ledger.verdicts.known(settings.name, {stamp, *(v.timestamp for v in log.verdicts)})
     return weigh_log(settings, log, facts, known, found.file.written_at)
 
 

@@ -251,3 +251,12 @@ def read_protections(connection: Connection, amanda_config: str) -> list[Protect
         .order_by(protections.c.host, protections.c.disk)
     )
     return read_each(connection, query, Protection, "protections")
+
+
+def find_backups(
+    connection: Connection, amanda_config: str, *where: ColumnElement[bool]
+) -> dict[Dle, DleVerdict]:
+    """Return each DLE's newest dump that the server has, if it has a full one as well."""
+    found = newest_verdicts(connection, amanda_config, IS_CONFIRMED, *where)
+    with_full = dles_with_full(connection, amanda_config, *where)
+    return {dle: verdict for dle, verdict in found.items() if dle in with_full}
