@@ -207,7 +207,7 @@ def test_whose_end_cannot_be_written_down_is_put_off(play: Play) -> None:
         entry.run = office.coordinator.batches.runs[7] = run
         office.fill()
         writing = asyncio.create_task(
-            office.coordinator.site.record.write(
+            office.coordinator.site.access.write(
                 lambda ledger: ledger.runs.begin(RunKind.BATCH, "daily", ["x" * 9999], [], now())
             )
         )

@@ -151,7 +151,7 @@ def test_a_run_keeps_its_number_when_the_ledger_is_lost(
     async def lose() -> tuple[list[RunRow], int, dict[int, Run], RequestRow | None]:
         dispatcher = Dispatcher(config, open_ledger(config), Registry(tmp_path / "keys"))
         coordinator = dispatcher._coordinators.get("daily")
-        record = dispatcher._record
+        record = dispatcher._access
         for client in ("tower", "larch", "laptop"):
             entry = coordinator.queue.entries[client] = OpenRequest(client, now())
             await coordinator.queue.write_down(entry)

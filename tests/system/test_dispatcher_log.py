@@ -9,16 +9,16 @@ PRELUDE = """\
 import os, signal, sys
 from pathlib import Path
 from asyncamanda.server.background.tasks import write_log
-from asyncamanda.server.background.log import close_diary, open_diary
+from asyncamanda.server.background.log import close_log, open_log
 path = Path(sys.argv[1])
 os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), 2)
-open_diary(path)
+open_log(path)
 """
 LONG = """\
 for number in range(12_000):
     write_log(f"{number} {'x' * 100}")
 os.write(2, b"what another program wrote\\n")
-close_diary()
+close_log()
 """
 ASKED = """\
 def here_it_is():

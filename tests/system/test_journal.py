@@ -70,11 +70,11 @@ DIARY = """\
 import sys
 from pathlib import Path
 from asyncamanda.server.background.tasks import write_log
-from asyncamanda.server.background.log import close_diary, open_diary
-open_diary(Path("/tmp/dispatcher.log"))
+from asyncamanda.server.background.log import close_log, open_log
+open_log(Path("/tmp/dispatcher.log"))
 write_log("laptop: a call failed", 30)
 write_log("laptop: a call failed", 30)
-close_diary()
+close_log()
 print(Path("/tmp/dispatcher.log").read_text(), end="")
 """
 

@@ -243,7 +243,7 @@ def test_another_machine_does_not_join_what_the_one_before_asked_for(tmp_path: P
             assert queue.find(second) is None
             queue.submit(second)
             newer = queue.entries["laptop"]
-            assert (newer.machine, newer.lines) == (2, [second])
+            assert (newer.machine, newer.sessions) == (2, [second])
             assert queue.find(second) is newer
 
             newer.run = cast(Run, object())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from asyncamanda.commands.server.options import add_config, load_as_amanda_user
 from asyncamanda.errors import AsyncamandaError, Exit, LaterError, RefusedError
-from asyncamanda.server.background.log import close_diary, open_diary
+from asyncamanda.server.background.log import close_log, open_log
 from asyncamanda.server.background.tasks import write_trouble
 from asyncamanda.server.enrol.registry import Registry, registry_path
 from asyncamanda.server.gate import ipc
@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     Raises LaterError if another dispatcher runs; one that a gate started just ends then. Such a one
     says on stdout, to the gate, why it ends.
     """
-    open_diary(Path(ipc.STATE, "dispatcher.log") if arguments.on_demand else None)
+    open_log(Path(ipc.STATE, "dispatcher.log") if arguments.on_demand else None)
     try:
         return _serve(arguments)
     except AsyncamandaError as error:
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> Exit:
         write_trouble(error)
         return error.exit
     finally:
-        close_diary()
+        close_log()
 
 
 def _serve(arguments: argparse.Namespace) -> Exit:

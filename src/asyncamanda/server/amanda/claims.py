@@ -25,7 +25,7 @@ def read_claims(run: Run, dles: Mapping[str, list[str]]) -> RunLog | None:
     """Return what its log says, now that nothing of it runs; None if it has none.
 
     `dles` are its hosts' disks. One on which the log has no word is missing; what the trace
-    tells of it is the level.
+    has of it is the level.
     """
     run.find_log()
     if run.log_name is None or run.timestamp is None:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 OWNER = "pid"  # in a holding directory: the process whose dumps are written there
-KEEPER = ".asyncamanda"  # a file of ours there, while a run goes on: see run.py
+KEEPER = ".asyncamanda"  # a file of asyncamanda's there, while a run goes on: see run.py
 UNFINISHED = ".tmp"  # how a dump's name ends while it is written
 _MARK = "asyncamanda hides these dumps while a run starts"  # Amanda reads the number before it
 _FRESH = ".asyncamanda.hidden"
@@ -46,7 +46,7 @@ def _hide(folder: Path) -> None:
     if owner.exists():
         return
     try:
-        os.link(folder / KEEPER, owner)  # of a run of ours that is alive
+        os.link(folder / KEEPER, owner)  # of a run of asyncamanda's that is alive
     except FileNotFoundError:
         fresh.write_text(f"{os.getpid()} {_MARK}\n", "ascii")
         fresh.replace(owner)
@@ -55,7 +55,7 @@ def _hide(folder: Path) -> None:
 def show_dumps(folders: Iterable[Path]) -> None:
     """Take back what hide_dumps() has put there, by whichever dispatcher.
 
-    Where a run of ours writes a dump its word stays.
+    Where a run of asyncamanda's writes a dump its file stays.
     """
     for folder in folders:
         with suppress(OSError):

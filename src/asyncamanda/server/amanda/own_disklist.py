@@ -72,7 +72,7 @@ def _write(settings: Settings, hosts: Sequence[str], path: Path) -> None:
 
 
 def _read_lines(folder: Path, path: Path, depth: int) -> Iterator[str]:
-    """Yield the lines of a disklist, and in the place of an include those of its file."""
+    """Yield the lines of a disklist, and instead of an include those of its file."""
     if not depth:
         raise RecursionError(f"{path} is included by a file that it includes")
     text = path.read_bytes().decode("utf-8", "surrogateescape")

@@ -2,7 +2,7 @@
 
 A run outlives the dispatcher that started it: it has a session of its own, and the next
 dispatcher finds it in the ledger. It has ended when nothing of that session lives, whatever its
-log says. The log tells of each DLE, and counts as far as there are witnesses
+log says. The log reports each DLE, and counts as far as there are witnesses
 (core/amanda/witness.py); amdump's exit status says nothing of a single one, and nobody is there to
 see it where the dispatcher died.
 """
@@ -114,7 +114,7 @@ class Run:
 
         A number is not given to a new process while it names a session (credentials(7)), but it is
         when all of that have ended. Then its leader is another process; and where that has ended as
-        well, what is left was not told of this run's log.
+        well, what is left was not started with this run's log.
         """
         if not self.is_of_this_boot:
             return []

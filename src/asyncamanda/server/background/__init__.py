@@ -1,1 +1,1 @@
-"""What a process of ours needs beside its main way: tasks, threads, log."""
+"""What the dispatcher's process needs beside its loop: tasks, threads, log."""

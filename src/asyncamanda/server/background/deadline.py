@@ -1,7 +1,7 @@
 """A bound on all that is asked of a database server, for what its own bounds and TCP's do not see.
 
 A server that is stopped, or hangs, keeps its connections: its kernel goes on answering. So whoever
-waits for it waits for ever, in a call that nothing of ours ends, unless the connection is cut.
+waits for it waits forever, in a call that nothing here ends, unless the connection is cut.
 """
 
 import os
@@ -44,7 +44,7 @@ class Deadline:
                     each.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         with self._lock:
             while self._sockets:
                 self._sockets.pop().close()

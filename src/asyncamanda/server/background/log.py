@@ -1,4 +1,4 @@
-"""The dispatcher's diary: where its lines go, by the standard library's logging.
+"""The dispatcher's log: where its lines go, by the standard library's logging.
 
 A dispatcher that a gate started writes to a file, which is turned over while it runs, and to the
 journal where there is one. One in the foreground writes to stderr, or to the journal alone if that
@@ -57,7 +57,7 @@ class File(RotatingFileHandler):
             os.dup2(self.stream.fileno(), sys.stderr.fileno())
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Bear a disk that is full."""
+        """Allow for a disk that is full."""
 
 
 class Journal(logging.Handler):
@@ -93,8 +93,8 @@ class Folded(logging.Handler):
                 handler.handle(record)
 
 
-def open_diary(file: Path | None) -> None:
-    """Write the diary to `file` and to the journal; without one as who stands in front has it.
+def open_log(file: Path | None) -> None:
+    """Write the log to `file` and to the journal; without one to stderr, or where that goes.
 
     SIGUSR1 adds where each thread of this process is.
     """
@@ -108,13 +108,13 @@ def open_diary(file: Path | None) -> None:
             kinds.append(Journal())
     for kind in kinds:
         kind.setFormatter(LogLine())
-    close_diary()
+    close_log()
     LOG.addHandler(Folded(kinds))
     faulthandler.register(signal.SIGUSR1, file=sys.stderr.fileno(), all_threads=True)
 
 
-def close_diary() -> None:
-    """Write what is still to be said, and end the diary."""
+def close_log() -> None:
+    """Write what is still to be said, and end the log."""
     for handler in list(LOG.handlers):
         LOG.removeHandler(handler)
         handler.close()

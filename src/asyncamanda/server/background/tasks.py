@@ -1,4 +1,4 @@
-"""What an asyncio process of ours does beside its main way, and how that ends with it."""
+"""What an asyncio process does in the background, and how that ends with it."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ T = TypeVar("T")
 def run_to_end(main: Coroutine[Any, Any, T]) -> T:
     """Return what `main` returns. What else runs by then is cancelled, and left behind if need be.
 
-    asyncio.run() would wait for all of it: for ever, where a process was just being started
+    asyncio.run() would wait for all of it: forever, where a process was just being started
     (Python 3.11's create_subprocess_exec() awaits its end then, of which nobody tells it).
     """
     loop = asyncio.new_event_loop()
@@ -38,8 +38,8 @@ def run_to_end(main: Coroutine[Any, Any, T]) -> T:
 class Background:
     """Coroutines that nobody waits for. What goes wrong in one is told, and ends only that.
 
-    Not so with a bug of ours: then nobody knows what holds any more, and `give_up` is called,
-    so that another process can begin anew from what is written down.
+    Not so with a bug: then nobody knows what holds any more, and `give_up` is called, so that
+    another process can begin again from what is written down.
     """
 
     def __init__(self, give_up: Callable[[], None]) -> None:
@@ -51,7 +51,7 @@ class Background:
         running = asyncio.get_running_loop().create_task(self._guard(doing))
         self._running.add(running)
         running.add_done_callback(self._running.discard)
-        # where this process ends before that turn, Python would complain of it in the diary
+        # where this process ends before that turn, Python would complain of it in the log
         running.add_done_callback(lambda _running: doing.close())
 
     async def _guard(self, doing: Coroutine[Any, Any, object]) -> None:
@@ -87,12 +87,12 @@ class Rhythm:
 
 
 def write_log(text: str, level: int = logging.INFO) -> None:
-    """Write one line to the server's diary, with the time; what does not print is written out."""
+    """Write one line to the server's log, with the time; what does not print is written out."""
     LOG.log(level, "%s", printable(text))
 
 
 def write_trouble(error: AsyncamandaError, before: str = "") -> None:
-    """Write what is wrong, and what to do, to the diary, with other words `before` it."""
+    """Write what is wrong, and what to do, to the log, with other words `before` it."""
     write_log(f"{before}{error.message} (hint: {error.hint})", logging.WARNING)
 
 

@@ -9,7 +9,7 @@ PACKAGE = "asyncamanda"
 
 
 def look_at_code() -> tuple[str, ...]:
-    """Return what a look from outside tells of each module of ours that is loaded."""
+    """Return what can be seen of the file of each module of asyncamanda that is loaded."""
     modules = list(sys.modules.items())
     files = {
         str(module.__file__)

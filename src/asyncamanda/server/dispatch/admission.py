@@ -29,14 +29,14 @@ class Admission:
         limits: Limits,
         registry: Registry,
         relay: Relay,
-        record: LedgerAccess,
+        access: LedgerAccess,
         background: Background,
     ) -> None:
         self.sessions: dict[ClientSession, int] = {}
         self._limits = limits
         self._registry = registry
         self._relay = relay
-        self._record = record
+        self._access = access
         self._background = background
         self._buckets: dict[str, Bucket] = {}
 
@@ -72,14 +72,14 @@ class Admission:
 
     async def _begin(self, session: ClientSession) -> None:
         client, amanda_config = session.identity.client, session.identity.amanda_config
-        session.session_id = await self._record.write(
+        session.session_id = await self._access.write(
             lambda ledger: ledger.sessions.begin(client, amanda_config, read_clock())
         )
         if session not in self.sessions:
             await self._end(session.session_id, "left")
 
     async def _end(self, number: int, why: str) -> None:
-        await self._record.write(lambda ledger: ledger.sessions.end(number, read_clock(), why))
+        await self._access.write(lambda ledger: ledger.sessions.end(number, read_clock(), why))
 
     def count_request(self, client: str, now: datetime) -> timedelta | None:
         """Count one more request; return how long the client has to wait if it asks too often."""
@@ -99,7 +99,7 @@ class Admission:
     def drop(self, client: str) -> int:
         """End the sessions of a client that was revoked or enrolled again; return how many.
 
-        Its connection ends with them: sshd has let it in, and would let it begin another session.
+        Its connection ends with them: sshd has accepted it, and would let it begin another session.
         """
         self._relay.drop(client)
         dropped = {session: self.sessions[session] for session in self.of(client)}

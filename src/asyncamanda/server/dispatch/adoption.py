@@ -9,7 +9,7 @@ from functools import partial
 
 from asyncamanda.core.dispatch.records import RunRow
 from asyncamanda.errors import AsyncamandaError
-from asyncamanda.server.amanda import run as runs
+from asyncamanda.server.amanda import run as run_module
 from asyncamanda.server.background.tasks import write_trace
 from asyncamanda.server.background.threads import apart_at_last
 from asyncamanda.server.dispatch.amanda_config import Site
@@ -31,7 +31,7 @@ class Adoption:
     async def take_over(self) -> None:
         """Go on with all that another dispatcher began. A run's end needs its requests."""
         site = self._site
-        for live in await site.record.read(lambda ledger: ledger.runs.list_live()):
+        for live in await site.access.read(lambda ledger: ledger.runs.list_live()):
             if live.amanda_config == site.name:
                 await self._unless_bad(live, self._adopt(live))
         await self._recall_requests()
@@ -42,11 +42,11 @@ class Adoption:
         """Take over a run, for Batches.go_on(); put away what never began."""
         site = self._site
         if row.pid is None:  # its process waited for that, and ended with its dispatcher
-            await site.record.write(
+            await site.access.write(
                 lambda ledger: ledger.runs.abandon(row.id, read_clock(), "it never started")
             )
             return
-        adopt = partial(runs.adopt, row, site.settings, site.output_path(row.id))
+        adopt = partial(run_module.adopt, row, site.settings, site.output_path(row.id))
         run = await apart_at_last(f"{site.name}: the names of its logs", adopt)
         self._batches.runs[row.id] = run
         site.log(f"{row.kind.value} {row.id} is taken over")
@@ -54,7 +54,7 @@ class Adoption:
     async def _recall_requests(self) -> None:
         """Let the requests that are open wait for their clients, as long as those may take."""
         site = self._site
-        for row in await site.record.read(lambda ledger: ledger.requests.list_open(site.name)):
+        for row in await site.access.read(lambda ledger: ledger.requests.list_open(site.name)):
             run = self._batches.runs.get(row.run_id or 0)
             entry = OpenRequest(row.client, row.submitted_at, row, run=run, machine=row.machine)
             entry.left_at, entry.is_recalled = read_clock(), True
@@ -74,6 +74,6 @@ class Adoption:
             for entry in self._queue.of_run(run) if run else ():
                 self._queue.put_back(entry)
                 self._messenger.tell(entry)
-            await self._site.record.write(
+            await self._site.access.write(
                 lambda ledger: ledger.runs.abandon(row.id, read_clock(), why)
             )

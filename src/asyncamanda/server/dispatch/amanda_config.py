@@ -12,7 +12,7 @@ from asyncamanda.core.dispatch.protect import disown_baseless
 from asyncamanda.core.model import DleVerdict
 from asyncamanda.core.protocol.messages import DleState, Finished
 from asyncamanda.errors import AsyncamandaError, ConfigurationError, LaterError
-from asyncamanda.server.amanda import commands as amanda
+from asyncamanda.server.amanda import commands
 from asyncamanda.server.amanda.commands import Settings
 from asyncamanda.server.amanda.own_disklist import ask_dles, write_own_list
 from asyncamanda.server.background.tasks import Background, Rhythm, write_log, write_trouble
@@ -28,15 +28,15 @@ AGAIN_SECONDS = 1.0
 class Site:
     """An Amanda configuration's name, its settings, its DLEs, and what is remembered of it.
 
-    `fault` is why it is of no use now, None if it is in order.
+    `fault` is why it cannot be used now, None if it is in order.
     """
 
     def __init__(
-        self, name: str, config: ServerConfig, record: LedgerAccess, background: Background
+        self, name: str, config: ServerConfig, access: LedgerAccess, background: Background
     ) -> None:
         self.name = name
         self.config = config
-        self.record = record
+        self.access = access
         self.background = background
         self.reports = Path(STATE) / "reports"
         self._settings: Settings | None = None
@@ -65,9 +65,9 @@ class Site:
             ) from error
 
     async def read_anew(self) -> None:
-        """Read amanda.conf and the disklist anew, if that was not done a moment ago.
+        """Read amanda.conf and the disklist again, if that was not done a moment ago.
 
-        Raises ConfigurationError as long as they are of no use, and LaterError if Amanda cannot be
+        Raises ConfigurationError as long as they cannot be used, and LaterError if Amanda cannot be
         asked. `fault` is that error then: what they said before must not pass for what holds.
         """
         async with self._reading:  # who comes while they are read is told what that brings
@@ -91,10 +91,10 @@ class Site:
     async def _read(self) -> AsyncamandaError | None:
         """Read all; return what is wrong with it."""
         try:
-            settings = await amanda.read_settings(self.name)
+            settings = await commands.read_settings(self.name)
             answers = await ask_dles(self.name)
             for answer in answers:
-                amanda.check_answer(self.name, answer)
+                commands.check_answer(self.name, answer)
         except AsyncamandaError as error:
             return error
         except (OSError, ValueError) as error:  # what nobody has foreseen in it
@@ -132,7 +132,7 @@ class Site:
         return [dle for dle in self._dles.values() if dle.host == host]
 
     def disks(self, host: str) -> list[str]:
-        """Return the disks of `host` that are to be dumped: Amanda is told to leave out others."""
+        """Return the disks of `host` that are to be dumped, which are not parked."""
         return [dle.disk for dle in self.dles(host) if not dle.is_parked]
 
     def all_dles(self) -> list[Dle]:
@@ -148,7 +148,7 @@ class Site:
 
         What another machine's session carried does not count for `machine`.
         """
-        confirmed = await self.record.read(
+        confirmed = await self.access.read(
             lambda ledger: ledger.verdicts.newest_confirmed(self.name, host, machine)
         )
         return tuple(_state_of(dle, confirmed.get(dle.disk)) for dle in self.dles(host))
@@ -158,14 +158,14 @@ class Site:
 
         Also None if it was not that of this `machine`.
         """
-        request = await self.record.read(lambda ledger: ledger.requests.find_last(client))
+        request = await self.access.read(lambda ledger: ledger.requests.find_last(client))
         if request is None or request.run_id is None or request.ended_at is None:
             return None
         if request.machine not in {None, machine}:
             return None
         number = request.run_id
-        words = await self.record.read(lambda ledger: ledger.verdicts.of_run(number))
-        run = await self.record.read(lambda ledger: ledger.runs.get(number))
+        words = await self.access.read(lambda ledger: ledger.verdicts.of_run(number))
+        run = await self.access.read(lambda ledger: ledger.runs.get(number))
         stamp = run.timestamp or format_local_stamp(run.begun_at)
         own = tuple(v for v in words if v.host == client and v.timestamp == stamp)
         own = await self.disown_baseless(client, own, machine)
@@ -174,8 +174,8 @@ class Site:
     async def disown_baseless(
         self, host: str, words: Collection[DleVerdict], machine: int | None
     ) -> tuple[DleVerdict, ...]:
-        """Return what `host` is told of its dumps; all of them may be in the ledger, or none."""
-        fulls = await self.record.read(
+        """Return what `host` hears about its dumps; all of them may be in the ledger, or none."""
+        fulls = await self.access.read(
             lambda ledger: ledger.verdicts.disks_with_full(self.name, host, machine)
         )
         fulls |= {v.disk for v in words if v.state.is_confirmed and not v.level}
@@ -190,7 +190,7 @@ class Site:
         return self.reports / f"{self.name}.run-{run_id}.disklist"
 
     def log(self, text: str) -> None:
-        """Write a line to the diary."""
+        """Write a line to the log."""
         write_log(f"{self.name}: {text}")
 
 

@@ -11,9 +11,8 @@ from asyncamanda.core.amanda.runlog import RunLog
 from asyncamanda.core.dispatch.records import RunKind, RunRow, summarise_verdicts
 from asyncamanda.core.model import DleVerdict
 from asyncamanda.core.protocol.messages import Finished
-from asyncamanda.server.amanda import commands as amanda
-from asyncamanda.server.amanda import logs
-from asyncamanda.server.amanda import run as runs
+from asyncamanda.server.amanda import commands, logs
+from asyncamanda.server.amanda import run as run_module
 from asyncamanda.server.amanda.claims import weigh_claims
 from asyncamanda.server.amanda.run import Run
 from asyncamanda.server.background.threads import apart_at_last
@@ -61,7 +60,7 @@ class Batches:
 
     @property
     def suspects(self) -> set[str]:
-        """The clients on whose account a run came to nothing."""
+        """The clients because of which a run failed."""
         return self._requeue.suspects
 
     def busy(self) -> set[str]:
@@ -71,7 +70,7 @@ class Batches:
     async def find_others(self) -> bool:
         """Return whether a run of this configuration goes on that is not ours."""
         own = [run.pid for run in self.runs.values()]
-        return bool(await asyncio.to_thread(amanda.find_others, self._site.name, own))
+        return bool(await asyncio.to_thread(commands.find_others, self._site.name, own))
 
     # -- start
 
@@ -97,12 +96,12 @@ class Batches:
         for entry in entries:
             entry.run = run
             self._messenger.tell(entry)
-        await runs.wait_rooted(run, self._site.config.start_within)
+        await run_module.wait_rooted(run, self._site.config.start_within)
         await self._note_timestamp(run)
 
     async def _plan(self, row: RunRow) -> list[str]:
         own_list = await self._site.write_own_list(row.id, row.hosts)
-        return amanda.plan_amdump(self._site.name, row.hosts, self._site.config.grace, own_list)
+        return commands.plan_amdump(self._site.name, row.hosts, self._site.config.grace, own_list)
 
     async def launch(
         self,
@@ -116,7 +115,7 @@ class Batches:
         before = await apart_at_last(
             f"{site.name}: the names of its logs", partial(logs.list_present, site.settings.logdir)
         )
-        row = await site.record.write(
+        row = await site.access.write(
             lambda ledger: ledger.runs.begin(kind, site.name, clients, ids, read_clock())
         )
         run = Run(row, site.settings, site.output_path(row.id), logs_before=before)
@@ -134,11 +133,11 @@ class Batches:
         if stamp is None:
             return
         name = self._site.name
-        known = await self._site.record.write(lambda ledger: ledger.runs.find(name, stamp))
+        known = await self._site.access.write(lambda ledger: ledger.runs.find(name, stamp))
         if known and known.id != run.row.id and known.kind is not RunKind.OTHER:
-            run.forget_log()  # another run of ours had a process of the same number
+            run.forget_log()  # another run had a process of the same number
             return
-        await self._site.record.write(lambda ledger: ledger.runs.note(run.row.id, timestamp=stamp))
+        await self._site.access.write(lambda ledger: ledger.runs.note(run.row.id, timestamp=stamp))
         for entry in self._queue.of_run(run):
             self._messenger.tell(entry)
 
@@ -186,13 +185,13 @@ class Batches:
             log = news or log
             if log is not None and (news or is_waiting):
                 is_waiting = await self._confirm_early(run, log)
-            await asyncio.sleep(runs.POLL)
+            await asyncio.sleep(run_module.POLL)
         watchdog.end()
         if not self._has_let_go:
             await self._end(run, watchdog)
 
     async def _confirm_early(self, run: Run, log: RunLog) -> bool:
-        """Let go of clients all of whose DLEs the server has: they need not wait for the others.
+        """Release the clients all of whose DLEs the server has: they need not wait for the others.
 
         Returns whether one is to be looked at again, though the log brings no news.
         """
@@ -201,7 +200,7 @@ class Batches:
             own = {v.disk: v for v in words_about(log.verdicts, entry.client, run.timestamp or "")}
             wanted = {disk for host, disk in log.dles if host == entry.client}
             wanted |= {*self._site.disks(entry.client)}
-            # that one was left out may be anybody's word: it is told at the run's end
+            # that one was left out anybody may have written: it is reported at the run's end
             is_through = all(disk in own and own[disk].state.is_confirmed for disk in wanted)
             if not wanted or not is_through:
                 continue
@@ -211,7 +210,7 @@ class Batches:
             if not words or not all(word.state.is_confirmed for word in words):
                 is_waiting = True
             else:
-                await self._site.record.write(
+                await self._site.access.write(
                     partial(_note_words, run=run, words=words, filters=self._site.filters())
                 )
                 await self._finish(entry, run, words)
@@ -220,7 +219,7 @@ class Batches:
     async def _finish(self, entry: OpenRequest, run: Run, words: Collection[DleVerdict]) -> None:
         """End a request: write that down, then tell its client, with the times that count now."""
         now = read_clock()
-        await self._site.record.write(
+        await self._site.access.write(
             lambda ledger: (
                 entry.row and ledger.requests.finish(entry.row.id, now, summarise_verdicts(words))
             )
@@ -241,7 +240,7 @@ class Batches:
         if is_planned and end.is_clean and not watchdog.was_killed:
             self._requeue.trust(run.clients)
         again = self._requeue.choose(run, unserved, watchdog, is_planned=is_planned)
-        await site.record.write(
+        await site.access.write(
             lambda ledger: ledger.runs.end(
                 run.row.id, read_clock(), end, filters, [one.row.id for one in again if one.row]
             )

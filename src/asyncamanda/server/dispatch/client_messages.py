@@ -106,7 +106,7 @@ class ClientMessages:
         coordinator.queue.withdraw(client, "two machines use its key")
         entry = coordinator.queue.entries.get(client)
         for session in self._admission.of(client):
-            if session.ticket and not (entry and session in entry.lines):
+            if session.ticket and not (entry and session in entry.sessions):
                 session.refuse(refused)
 
     def _submit(self, session: ClientSession, coordinator: Coordinator) -> None:

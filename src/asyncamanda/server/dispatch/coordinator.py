@@ -55,11 +55,11 @@ class Coordinator:
         self,
         name: str,
         config: ServerConfig,
-        record: LedgerAccess,
+        access: LedgerAccess,
         background: Background,
         reach: ClientReach,
     ) -> None:
-        self.site = Site(name, config, record, background)
+        self.site = Site(name, config, access, background)
         self.queue = Queue(self.site)
         self.messenger = Messenger(self.site, self.queue, self._places)
         self.batches = Batches(self.site, self.queue, reach, self.messenger)
@@ -100,7 +100,7 @@ class Coordinator:
         await self._adoption.take_over()
         await self.refresh()
         self.flushes.recall(
-            await site.record.read(lambda ledger: ledger.runs.list_recent(site.name))
+            await site.access.read(lambda ledger: ledger.runs.list_recent(site.name))
         )
         await self._look_for_others()
         if not self.batches.runs and not self._has_others:
@@ -131,54 +131,56 @@ class Coordinator:
     # -- talk
 
     async def welcome(
-        self, line: ClientSession, receive: Callable[[], Awaitable[Refused | None]]
+        self, session: ClientSession, receive: Callable[[], Awaitable[Refused | None]]
     ) -> None:
         """Tell a client how its DLEs stand, with all that has happened until now.
 
         Unless it may not be told: `receive` says so, once its DLEs are known.
         """
         try:
-            message = await self.site.record.unless_troubled(self._greet(line, receive))
+            message = await self.site.access.unless_troubled(self._greet(session, receive))
         except AsyncamandaError as error:
             message = refusal_of(error)
         if isinstance(message, Refused):
-            line.refuse(message)
+            session.refuse(message)
         else:
-            line.is_greeted = True
-            line.send(replace(message, ticket=line.ticket))
+            session.is_greeted = True
+            session.send(replace(message, ticket=session.ticket))
 
     async def _greet(
-        self, line: ClientSession, receive: Callable[[], Awaitable[Refused | None]]
+        self, session: ClientSession, receive: Callable[[], Awaitable[Refused | None]]
     ) -> Welcome | Refused:
         await asyncio.shield(self.opened)
         if self._rhythm.is_due("logs", LOGS_EVERY, read_clock()):
             await self.refresh()
         await self._intake.wait_and_read_anew()  # another client's hello may have begun one
-        return await receive() or await self.messenger.welcome(line)
+        return await receive() or await self.messenger.welcome(session)
 
-    def submit(self, line: ClientSession) -> None:
+    def submit(self, session: ClientSession) -> None:
         """Take a client's request, unless it is served by now without knowing it."""
-        if not line.is_open:
+        if not session.is_open:
             return
-        entry = self.queue.entries.get(line.client)
+        entry = self.queue.entries.get(session.client)
         if entry and entry.run and not entry.run.is_alive():
-            self.site.background.start(self._submit_after(entry.run, line))
-        elif entry or not self.messenger.tell_missed_end(line):
-            self.messenger.submit(line)
+            self.site.background.start(self._submit_after(entry.run, session))
+        elif entry or not self.messenger.tell_missed_end(session):
+            self.messenger.submit(session)
 
-    async def _submit_after(self, run: Run, line: ClientSession) -> None:
+    async def _submit_after(self, run: Run, session: ClientSession) -> None:
         """Take the request of a client that came when its run was dead, and is being judged.
 
         It was not there when that failed, so the failure is not its end.
         """
         while run in self.batches.runs.values():
             await asyncio.sleep(POLL)
-        if not line.is_open:
+        if not session.is_open:
             return
-        if self.messenger.has_served_well(line.client) and self.messenger.tell_missed_end(line):
+        if self.messenger.has_served_well(session.client) and self.messenger.tell_missed_end(
+            session
+        ):
             return
-        self.messenger.forget_missed_end(line)
-        self.messenger.submit(line)
+        self.messenger.forget_missed_end(session)
+        self.messenger.submit(session)
 
     def _places(self) -> dict[str, Queued]:
         """Return where in the queue each client is that waits, and for what."""
@@ -200,7 +202,7 @@ class Coordinator:
 
     def _find_hindrance(self, now: datetime) -> str:
         """Return what keeps all that wait from being served, in words; "" if nothing does."""
-        if trouble := self.site.record.find_hindrance(now):
+        if trouble := self.site.access.find_hindrance(now):
             return trouble.message
         is_meant = {
             TIDYING: self.batches.needs_cleanup,
@@ -232,7 +234,7 @@ class Coordinator:
             return
         now = read_clock()
         self.queue.forget_absent(now)
-        trouble = self.site.record.find_lasting_trouble(now)
+        trouble = self.site.access.find_lasting_trouble(now)
         if trouble and self._rhythm.is_due("put off", TELL_EVERY, now):
             self.messenger.put_off(trouble.message)
         if self._rhythm.is_due("configuration", CONFIG_EVERY, now):
@@ -253,7 +255,7 @@ class Coordinator:
 
     async def _look_at_configuration(self) -> None:
         """Notice what was changed in it, though nobody comes."""
-        with suppress(AsyncamandaError):  # the site has it in its diary
+        with suppress(AsyncamandaError):  # the site has it in its log
             await self.site.read_anew()
 
     def _begin_next(self, now: datetime) -> None:
@@ -270,7 +272,7 @@ class Coordinator:
 
     async def _start(self, clients: tuple[str, ...]) -> None:
         name = self.site.name
-        self._mean = await self.site.record.read(lambda ledger: ledger.runs.mean_duration(name))
+        self._mean = await self.site.access.read(lambda ledger: ledger.runs.mean_duration(name))
         await self.batches.start(clients)
 
     def _is_work_due(self) -> bool:

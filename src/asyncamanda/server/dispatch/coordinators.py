@@ -19,14 +19,14 @@ class Coordinators:
     def __init__(
         self,
         config: ServerConfig,
-        record: LedgerAccess,
+        access: LedgerAccess,
         background: Background,
         make_reach: Callable[[str], ClientReach],
     ) -> None:
         self.by_name: dict[str, Coordinator] = {}
         self.faults: dict[str, str] = {}
         self._config = config
-        self._record = record
+        self._access = access
         self._background = background
         self._make_reach = make_reach
 
@@ -34,7 +34,7 @@ class Coordinators:
         """Return the coordinator of an Amanda configuration, which is opened if it is not yet."""
         if name not in self.by_name:
             self.by_name[name] = Coordinator(
-                name, self._config, self._record, self._background, self._make_reach(name)
+                name, self._config, self._access, self._background, self._make_reach(name)
             )
         return self.by_name[name]
 

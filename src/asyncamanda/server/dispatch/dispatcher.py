@@ -41,7 +41,7 @@ from asyncamanda.system.clock import now as read_clock
 
 TICK = 0.1  # seconds
 LONGEST_TICK = timedelta(seconds=2)  # more is sleep, or a step of the clock
-LOOKS = 4  # at each line in a heartbeat: a pause of a whole one is taken for sleep
+LOOKS = 4  # at each session in a heartbeat: a pause of a whole one is taken for sleep
 MARK_EVERY = timedelta(seconds=MARK_SECONDS)
 CODE_EVERY = timedelta(seconds=10)
 LEDGER_EVERY = timedelta(seconds=2)
@@ -55,7 +55,7 @@ class Dispatcher:
 
     def __init__(self, config: ServerConfig, ledger: Ledger, registry: Registry) -> None:
         self._config = config
-        self._record = LedgerAccess(ledger)
+        self._access = LedgerAccess(ledger)
         self._registry = registry
         self._relay = Relay(config.grace)
         self._busy_at = self._ticked_at = self._steady = read_clock()
@@ -64,12 +64,12 @@ class Dispatcher:
         self._stop = asyncio.Event()
         self._background = Background(self._give_up)
         self._coordinators = Coordinators(
-            config, self._record, self._background, partial(ClientReach, self._relay, registry)
+            config, self._access, self._background, partial(ClientReach, self._relay, registry)
         )
         self._admission = Admission(
-            config.limits, registry, self._relay, self._record, self._background
+            config.limits, registry, self._relay, self._access, self._background
         )
-        reception = Reception(self._record, self._admission.of)
+        reception = Reception(self._access, self._admission.of)
         messages = ClientMessages(
             self._coordinators, self._admission, reception, self._relay, self._background
         )
@@ -79,14 +79,14 @@ class Dispatcher:
         self._listener = Listener(self._background, callers.hear)
         self._ledger_care = LedgerCare(
             config,
-            self._record,
+            self._access,
             self._coordinators.by_name.values,
             self._admission.sessions,
         )
         self.has_failed = False
 
     def _give_up(self) -> None:
-        """End because of a bug of ours: another dispatcher begins from what is written down."""
+        """End because of a bug: another dispatcher begins from what is written down."""
         self.has_failed = True
         self._stop.set()
 
@@ -98,7 +98,7 @@ class Dispatcher:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._stop.set)
-        live, requests = await self._record.unless_troubled(self._read_what_is_open())
+        live, requests = await self._access.unless_troubled(self._read_what_is_open())
         self._listener.listen()
         awaited = {host for run in live for host in run.hosts}
         awaited |= {request.client for request in requests}
@@ -117,19 +117,19 @@ class Dispatcher:
 
     async def _read_what_is_open(self) -> tuple[list[RunRow], list[RequestRow]]:
         """Return what another dispatcher has left behind; its sessions are over."""
-        record, why = self._record, "the dispatcher ended"
-        await record.write(lambda ledger: ledger.sessions.end_all(read_clock(), why))
-        for words in await record.write(lambda ledger: ledger.set_bad_rows_aside(read_clock())):
+        access, why = self._access, "the dispatcher ended"
+        await access.write(lambda ledger: ledger.sessions.end_all(read_clock(), why))
+        for words in await access.write(lambda ledger: ledger.set_bad_rows_aside(read_clock())):
             write_log(words, logging.WARNING)
-        live = await record.read(lambda ledger: ledger.runs.list_live())
-        return live, await record.read(lambda ledger: ledger.requests.list_open())
+        live = await access.read(lambda ledger: ledger.runs.list_live())
+        return live, await access.read(lambda ledger: ledger.requests.list_open())
 
     def close(self) -> None:
-        """Let go of the ledger."""
-        self._record.ledger.close()
+        """Close the ledger."""
+        self._access.ledger.close()
 
     def _leave(self) -> None:
-        """End without a word to anybody: runs go on, and gates fetch the next dispatcher."""
+        """End and tell nobody: runs go on, and gates fetch the next dispatcher."""
         self._listener.close()
         self._relay.close()
         write_log("the dispatcher ends")
@@ -142,8 +142,8 @@ class Dispatcher:
         if self._rhythm.is_due("mark", MARK_EVERY, now):
             mark_life()
         if self._rhythm.is_due("beat", self._config.heartbeat / LOOKS, now):
-            for line in list(self._admission.sessions):
-                line.beat(now)
+            for session in list(self._admission.sessions):
+                session.beat(now)
         self._steady += min(max(now - self._ticked_at, timedelta(0)), LONGEST_TICK)
         self._ticked_at = now
         self._expect_enrolled(now)
@@ -151,7 +151,7 @@ class Dispatcher:
         if self._rhythm.is_due("ledger", LEDGER_EVERY, now) and self._ledger_care.is_lost():
             self._background.start(self._ledger_care.replace())
         if self._rhythm.is_due("forget", FORGET_EVERY, now):
-            self._background.start(self._record.write(lambda ledger: ledger.forget(now - KEPT)))
+            self._background.start(self._access.write(lambda ledger: ledger.forget(now - KEPT)))
         self._rest(now)
         if not self._stop.is_set():  # else nothing is begun any more
             self._coordinators.pump()
@@ -179,7 +179,7 @@ class Dispatcher:
 
 
 def dispatch(config: ServerConfig, registry: Registry) -> bool:
-    """Be the dispatcher, to the end; return whether a bug was that end.
+    """Run the dispatcher, to its end; return whether a bug was that end.
 
     Whoever calls this holds the dispatcher's lock. Raises LedgerUnavailable or LedgerBusy if the
     ledger cannot be used, after a few tries.

@@ -17,9 +17,8 @@ from asyncamanda.core.dispatch.flush import (
 )
 from asyncamanda.core.dispatch.records import RunKind, RunRow
 from asyncamanda.errors import LaterError
-from asyncamanda.server.amanda import commands as amanda
-from asyncamanda.server.amanda import logs
-from asyncamanda.server.amanda import run as runs
+from asyncamanda.server.amanda import commands, logs
+from asyncamanda.server.amanda import run as run_module
 from asyncamanda.server.amanda.hiding import list_directories, show_dumps
 from asyncamanda.server.background.programs import run_apart
 from asyncamanda.server.background.threads import apart
@@ -79,7 +78,7 @@ class Flushes:
     async def _look(self) -> None:
         settings = self._site.settings
         held, oldest_at = await apart(
-            f"{settings.name}: its holding disk", lambda: runs.held_bytes(settings)
+            f"{settings.name}: its holding disk", lambda: run_module.held_bytes(settings)
         )
         self.holding = Holding(held, settings.holding_bytes, oldest_at)
 
@@ -110,13 +109,13 @@ class Flushes:
         self.history = replace(self.history, last_at=read_clock())
         run = await self._batches.launch(RunKind.FLUSH, self._plan, (), [])
         while run in self._batches.runs.values():
-            await asyncio.sleep(runs.POLL)
+            await asyncio.sleep(run_module.POLL)
         await self._look()
         self.history = replace(self.history, has_failed=self.holding.held > 0, is_asked=False)
         self._judge()
 
     async def _plan(self, row: RunRow) -> list[str]:
-        return amanda.plan_amflush(row.amanda_config)
+        return commands.plan_amflush(row.amanda_config)
 
     async def clear_keepers(self) -> None:
         """Take away what runs have left that nobody could see to the end."""
@@ -125,7 +124,7 @@ class Flushes:
     def _clear_keepers(self) -> None:
         folders = list_directories(self._site.settings.holding)
         show_dumps(folders)
-        runs.remove_keepers(folders)
+        run_module.remove_keepers(folders)
 
     async def is_left_unclean(self) -> bool:
         """Return whether the newest run's log has no end. Nothing runs while this is asked."""
@@ -139,7 +138,7 @@ class Flushes:
         return False
 
     async def clean_up(self) -> None:
-        """Tidy up after a run that crashed, by amcleanup, which takes it that nothing runs."""
+        """Tidy up after a run that crashed, by amcleanup, which assumes that nothing runs."""
         if await self._batches.find_others():
             return
         await self.clear_keepers()

@@ -1,4 +1,4 @@
-"""How a run of ours ended: what its log claims, what of that counts, and a report of it."""
+"""How a run ended: what its log claims, what of that counts, and a report of it."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -27,7 +27,7 @@ async def judge_run(site: Site, run: Run) -> tuple[RunEnd, bool]:
     words: tuple[DleVerdict, ...] = ()
     if log:
         stamps = {verdict.timestamp for verdict in log.verdicts}
-        known = await site.record.write(lambda ledger: ledger.verdicts.known(site.name, stamps))
+        known = await site.access.write(lambda ledger: ledger.verdicts.known(site.name, stamps))
         words = await apart_at_last(what, partial(weigh_claims, run, log, known))
     end = conclude(run, log, words)
     if not end.verdicts:
@@ -90,7 +90,7 @@ def _missing(run: Run, disks: Mapping[str, list[str]], end: RunEnd) -> tuple[Dle
 
 
 def sum_up(end: RunEnd) -> str:
-    """Return how a run ended in a few words, for the diary."""
+    """Return how a run ended in a few words, for the log."""
     words = summarise_verdicts(end.verdicts)
     volumes = f", on {', '.join(end.labels)}" if end.labels else ""
     return f"{words}{volumes}{'' if end.is_clean else ', its log has no end'}"

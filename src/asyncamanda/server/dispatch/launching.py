@@ -26,7 +26,7 @@ async def launch_run(site: Site, run: Run, plan: Plan) -> None:
         process = run.process = commands.launch_paused(argv, run.output)
     except OSError as error:
         site.list_path(row.id).unlink(missing_ok=True)
-        await site.record.write(
+        await site.access.write(
             lambda ledger: ledger.runs.abandon(run.row.id, read_clock(), "it could not be started")
         )
         await asyncio.sleep(START_AGAIN_SECONDS)
@@ -38,7 +38,7 @@ async def launch_run(site: Site, run: Run, plan: Plan) -> None:
     boot_id, leader = read_boot_id(), read_process(process.pid)
     started = leader.started if leader else None
     run.row = replace(run.row, pid=process.pid, pid_started=started, boot_id=boot_id)
-    await site.record.write(
+    await site.access.write(
         lambda ledger: ledger.runs.note(
             run.row.id, pid=process.pid, pid_started=started, boot_id=boot_id
         )

@@ -27,18 +27,18 @@ class LedgerCare:
     def __init__(
         self,
         config: ServerConfig,
-        record: LedgerAccess,
+        access: LedgerAccess,
         coordinators: Callable[[], Iterable[Coordinator]],
         sessions: Collection[ClientSession],
     ) -> None:
         self._config = config
-        self._record = record
+        self._access = access
         self._coordinators = coordinators
         self._sessions = sessions
 
     def is_lost(self) -> bool:
         """Return whether the ledger is to be replaced."""
-        return self._record.is_damaged or self._record.ledger.is_gone()
+        return self._access.is_damaged or self._access.ledger.is_gone()
 
     async def replace(self) -> None:
         """Write what is open into another ledger, and go on with that; a log line if it fails."""
@@ -59,8 +59,8 @@ class LedgerCare:
             write_log(error.message)
             return
         write_log("the ledger was lost; a new one is made from Amanda's logs")
-        self._record.ledger.close()
-        self._record.ledger, self._record.is_damaged = fresh, False
+        self._access.ledger.close()
+        self._access.ledger, self._access.is_damaged = fresh, False
         for coordinator in coordinators:
             coordinator.batches.go_on_as(taken.runs)
             coordinator.queue.go_on_as(taken.requests)

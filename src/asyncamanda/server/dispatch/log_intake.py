@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 
 from asyncamanda.errors import AsyncamandaError
-from asyncamanda.server.amanda import commands as amanda
+from asyncamanda.server.amanda import commands
 from asyncamanda.server.background.threads import apart
 from asyncamanda.server.dispatch.amanda_config import Site
 from asyncamanda.server.ledger.access import RETRY_SECONDS
@@ -30,23 +30,23 @@ class LogIntake:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def wait_and_read_anew(self) -> None:
-        """Read the configuration anew, after an intake that goes on. Raises as read_anew() does."""
+        """Read the configuration again, after an intake in progress. Raises as read_anew() does."""
         async with self._turn:
             await self._site.read_anew()
 
     async def _take_in(self) -> bool:
         """Take in what there is; return whether that is through (False: the ledger is locked)."""
         site = self._site
-        ledger, settings = site.record.ledger, site.settings
+        ledger, settings = site.access.ledger, site.settings
         try:
             now, filters = read_clock(), site.filters()
-            is_alive, aside = amanda.LiveRuns(), self._aside
+            is_alive, aside = commands.LiveRuns(), self._aside
             lines = take_in_all(ledger, settings, is_alive, now, filters=filters, aside=aside)
             while said := await apart(f"{site.name}: its logs", lambda: next(lines, None)):
                 if "cannot be read" in said or said.startswith("warning"):
                     site.log(said)
         except LedgerBusy as error:
-            site.record.note_trouble(error)
+            site.access.note_trouble(error)
             return False
         except OSError as error:
             site.log(f"{settings.logdir} cannot be read: {error}")

@@ -46,15 +46,15 @@ class Messenger:
 
     # -- coming and going
 
-    def submit(self, line: ClientSession) -> None:
+    def submit(self, session: ClientSession) -> None:
         """Take a client's request, and tell it how that is kept, or why it has none."""
-        match self._queue.submit(line):
+        match self._queue.submit(session):
             case OpenRequest() as entry:
-                self.tell(entry, [line])
+                self.tell(entry, [session])
             case Refused() as refused:
-                line.refuse(refused)
+                session.refuse(refused)
             case Later() as later:
-                line.finish(later, Exit.LATER)
+                session.finish(later, Exit.LATER)
 
     def keep(self, client: str) -> bool:
         """Return whether a client that waits has something to be dumped; if not, send it away."""
@@ -66,8 +66,8 @@ class Messenger:
     def put_off(self, reason: str) -> None:
         """Let those come back whose request, or its end, cannot be written down, and say why."""
         for entry in self._queue.kept_back():
-            for line in self._withdraw(entry, "put off"):
-                line.finish(Later(AFTER_TROUBLE, reason), Exit.LATER)
+            for session in self._withdraw(entry, "put off"):
+                session.finish(Later(AFTER_TROUBLE, reason), Exit.LATER)
 
     def refuse_waiting(self, refused: Refused) -> None:
         """Send away whoever is there and waits, and say why; runs go on."""
@@ -75,60 +75,60 @@ class Messenger:
             self._refuse(entry, refused)
 
     def _refuse(self, entry: OpenRequest, refused: Refused) -> None:
-        for line in self._withdraw(entry, refused.reference):
-            line.refuse(refused)
+        for session in self._withdraw(entry, refused.reference):
+            session.refuse(refused)
 
     def _withdraw(self, entry: OpenRequest, why: str) -> list[ClientSession]:
-        """Forget a request; return the lines on which its client is to be told."""
+        """Forget a request; return the sessions on which its client is to be told."""
         self._queue.withdraw(entry.client, why)
-        return list(entry.lines)
+        return list(entry.sessions)
 
     # -- the place
 
-    def tell(self, entry: OpenRequest, lines: Iterable[ClientSession] | None = None) -> None:
-        """Say how the request is kept, on all of its lines or on some."""
+    def tell(self, entry: OpenRequest, sessions: Iterable[ClientSession] | None = None) -> None:
+        """Say how the request is kept, on all of its sessions or on some."""
         run = entry.run
         if run is None:
             entry.told = self._places()[entry.client]
-        for line in list(entry.lines if lines is None else lines):
+        for session in list(entry.sessions if sessions is None else sessions):
             if run:
-                line.send(Running(run.timestamp or "", run.row.begun_at, len(run.clients)))
+                session.send(Running(run.timestamp or "", run.row.begun_at, len(run.clients)))
             elif entry.told:
-                line.send(entry.told)
+                session.send(entry.told)
 
     def tell_changes(self) -> None:
         """Tell every client that waits whose place, or what it waits for, has changed."""
         for client, word in self._places().items():
             entry = self._queue.entries[client]
             told = entry.told and replace(entry.told, estimate=word.estimate)
-            if entry.lines and told != word:
+            if entry.sessions and told != word:
                 entry.told = word
-                for line in list(entry.lines):
-                    line.send(word)
+                for session in list(entry.sessions):
+                    session.send(word)
 
     # -- the beginning and the end
 
     async def end(self, entry: OpenRequest, end: Finished) -> None:
         """Tell a client how its request ended, with how its DLEs stand now."""
         self._served[entry.client] = self._count_served(entry.client) + 1, end, entry.machine
-        for line in list(entry.lines):
-            await self._tell_end(line, end)
+        for session in list(entry.sessions):
+            await self._tell_end(session, end)
 
-    async def _tell_end(self, line: ClientSession, end: Finished) -> None:
-        line.send(await self.welcome(line))
-        line.finish(end)
+    async def _tell_end(self, session: ClientSession, end: Finished) -> None:
+        session.send(await self.welcome(session))
+        session.finish(end)
 
-    def tell_missed_end(self, line: ClientSession) -> bool:
+    def tell_missed_end(self, session: ClientSession) -> bool:
         """Tell the client of a run of its that ended since it was welcomed; return whether one did.
 
         It asks because it does not know, and would get a second run for nothing.
         """
-        if self._count_served(line.client) <= line.served:
+        if self._count_served(session.client) <= session.served:
             return False
-        _, end, machine = self._served[line.client]
-        if machine not in {None, line.machine}:
+        _, end, machine = self._served[session.client]
+        if machine not in {None, session.machine}:
             return False
-        self._site.background.start(self._tell_end(line, end))
+        self._site.background.start(self._tell_end(session, end))
         return True
 
     def has_served_well(self, client: str) -> bool:
@@ -136,18 +136,18 @@ class Messenger:
         words = self._served[client][1].verdicts if client in self._served else ()
         return bool(words) and all(map(is_good, words))
 
-    def forget_missed_end(self, line: ClientSession) -> None:
-        """Take the client for told of how its last run ended: it wants another."""
-        line.served = self._count_served(line.client)
+    def forget_missed_end(self, session: ClientSession) -> None:
+        """Assume that the client knows how its last run ended: it wants another."""
+        session.served = self._count_served(session.client)
 
     def _count_served(self, client: str) -> int:
         return self._served[client][0] if client in self._served else 0
 
-    async def welcome(self, line: ClientSession) -> Welcome:
+    async def welcome(self, session: ClientSession) -> Welcome:
         """Return what a client is told first: how its DLEs stand, and its request."""
-        site, client = self._site, line.client
-        line.served = self._count_served(client)
-        entry = self._queue.find(line)
+        site, client = self._site, session.client
+        session.served = self._count_served(client)
+        entry = self._queue.find(session)
         is_running = entry is not None and entry.run is not None and entry.run.is_alive()
         standing = "idle" if entry is None else "running" if is_running else "queued"
         return Welcome(
@@ -157,9 +157,9 @@ class Messenger:
             amanda_config=site.name,
             now=read_clock(),
             heartbeat=site.config.heartbeat,
-            dles=await site.dle_states(client, line.machine),
+            dles=await site.dle_states(client, session.machine),
             standing=standing,
-            last=await site.last_of(client, line.machine),
+            last=await site.last_of(client, session.machine),
         )
 
     async def show_progress(self, going: Collection[Run]) -> None:
@@ -174,20 +174,20 @@ class Messenger:
 
     async def _show_progress(self, going: Collection[Run]) -> None:
         for run in list(going):
-            lines = [
-                line
+            sessions = [
+                session
                 for entry in self._queue.of_run(run)
-                for line in entry.lines
-                if line.is_watching
+                for session in entry.sessions
+                if session.is_watching
             ]
             trace = run.trace_path
-            if lines and trace:
+            if sessions and trace:
                 argv = ["amstatus", self._site.name, "--file", str(trace)]
                 rows = parse_amstatus((await run_apart(argv)).stdout, run.timestamp or "")
-                for line in lines:
-                    own = tuple(row for row in rows if row.host == line.client)
+                for session in sessions:
+                    own = tuple(row for row in rows if row.host == session.client)
                     if own:
-                        line.send(Progress(run.timestamp or "", own))
+                        session.send(Progress(run.timestamp or "", own))
 
 
 def is_good(verdict: DleVerdict) -> bool:

@@ -1,4 +1,4 @@
-"""What is open goes on in another ledger: in a new one, or one that was put in the place of ours.
+"""What is open goes on in another ledger: in a new one, or one that was put there instead.
 
 It keeps its numbers, by which files are named and other parts know it, unless the ledger has them
 for something else: it may be a copy of another one.
@@ -59,7 +59,7 @@ def _take_run(connection: Connection, run: RunRow) -> RunRow:
 
 
 def _name(connection: Connection, run: RunRow, timestamp: str | None) -> RunRow:
-    """Let a run have the timestamp that is its own, if no other run of ours has it."""
+    """Let a run have the timestamp that is its own, if no other run of asyncamanda's has it."""
     if timestamp is None or run.timestamp == timestamp:
         return run
     take_over(connection, run, timestamp)

@@ -1,4 +1,4 @@
-"""No false base: Amanda is told of dumps whose snapshots claim what the server does not have."""
+"""No false base: Amanda hears about dumps whose snapshots claim what the server does not have."""
 
 from collections.abc import Collection
 
@@ -23,7 +23,7 @@ class Protections:
         None of those may be dumped before it is done.
         """
         name, failed = self._site.name, set()
-        for need in await self._site.record.read(
+        for need in await self._site.access.read(
             lambda ledger: ledger.protections.list_pending(name)
         ):
             if need.host in hosts and not await self._force(need):
@@ -42,7 +42,7 @@ class Protections:
         # the exit status is 0 even where nothing matches (amanda-facts)
         is_known = answer.status == 0 and "is set to" in said
         if is_known:
-            await site.record.write(
+            await site.access.write(
                 lambda ledger: ledger.protections.note_made(site.name, need, read_clock())
             )
         return is_known

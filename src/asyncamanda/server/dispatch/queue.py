@@ -18,12 +18,12 @@ AFTER_ANOTHER = timedelta(minutes=1)  # another machine's run may end soon
 
 @dataclass(slots=True)
 class OpenRequest:
-    """A request that is open: who asked, on which lines, and which run serves it.
+    """A request that is open: who asked, on which sessions, and which run serves it.
 
     `row` is None as long as it is not in the ledger, which may be locked. `left_at` is when the
-    last line ended, None while there is one. `doubted_at` is when the client did not say that it
-    is there: until it is heard again it counts as absent. `times` counts the runs that came to
-    nothing and that it was put back from. `is_recalled`: another dispatcher had it, and its client
+    last session ended, None while there is one. `doubted_at` is when the client did not say that it
+    is there: until it is heard again it counts as absent. `times` counts the failed runs that
+    it was put back from. `is_recalled`: another dispatcher had it, and its client
     was not seen since. `machine` is the lineage of who asked, None where that is
     not known, or does not matter.
     """
@@ -31,7 +31,7 @@ class OpenRequest:
     client: str
     submitted_at: datetime
     row: RequestRow | None = None
-    lines: list[ClientSession] = field(default_factory=list)
+    sessions: list[ClientSession] = field(default_factory=list)
     run: Run | None = None
     left_at: datetime | None = None
     doubted_at: datetime | None = None
@@ -43,11 +43,11 @@ class OpenRequest:
     def may_be_there(self, grace: timedelta) -> bool:
         """Return whether its client is there, or may just be on its way to this dispatcher."""
         is_awaited = self.is_recalled and self.left_at and read_clock() - self.left_at <= grace
-        return bool(self.lines or is_awaited)
+        return bool(self.sessions or is_awaited)
 
-    def is_of(self, line: ClientSession) -> bool:
-        """Return whether the request is that of the machine at the line."""
-        return self.machine is None or self.machine == line.machine
+    def is_of(self, session: ClientSession) -> bool:
+        """Return whether the request is that of the machine at the session."""
+        return self.machine is None or self.machine == session.machine
 
 
 class Queue:
@@ -79,39 +79,41 @@ class Queue:
         """Return the entries that `run` serves and that are still open."""
         return [entry for entry in self.entries.values() if entry.run is run]
 
-    def find(self, line: ClientSession) -> OpenRequest | None:
-        """Return the request that is open of the machine at the line."""
-        entry = self.entries.get(line.client)
-        return entry if entry and entry.is_of(line) else None
+    def find(self, session: ClientSession) -> OpenRequest | None:
+        """Return the request that is open of the machine at the session."""
+        entry = self.entries.get(session.client)
+        return entry if entry and entry.is_of(session) else None
 
     # -- coming and going
 
-    def submit(self, line: ClientSession) -> OpenRequest | Refused | Later:
+    def submit(self, session: ClientSession) -> OpenRequest | Refused | Later:
         """Return a client's request, new or the one of its that there is; or why it has none."""
-        site, entry = self._site, self.entries.get(line.client)
-        if refused := self.find_nothing(line.client):
+        site, entry = self._site, self.entries.get(session.client)
+        if refused := self.find_nothing(session.client):
             return refused
-        if entry and not entry.is_of(line):
-            self.withdraw(line.client, "another machine is now this client")
+        if entry and not entry.is_of(session):
+            self.withdraw(session.client, "another machine is now this client")
             entry = None
-        if entry is None and line.client in self.entries:
+        if entry is None and session.client in self.entries:
             reason = "a run with the previous machine of this client is still in progress"
             return Later(AFTER_ANOTHER, reason)
         if entry is None:
             if len(self.entries) >= site.config.max_waiting:
                 return Later(site.config.come_back, "too many clients are waiting")
-            # from the arrival, but a line that stood idle for long is not the first therefore
-            since = max(line.opened_at, read_clock() - site.config.batch_window)
-            machine = line.machine if line.is_relayed else None
-            entry = self.entries[line.client] = OpenRequest(line.client, since, machine=machine)
+            # from the arrival, but a session that stood idle for long is not the first therefore
+            since = max(session.opened_at, read_clock() - site.config.batch_window)
+            machine = session.machine if session.is_relayed else None
+            entry = self.entries[session.client] = OpenRequest(
+                session.client, since, machine=machine
+            )
             site.background.start(self.write_down(entry))
-        if line not in entry.lines:
-            entry.lines.append(line)
+        if session not in entry.sessions:
+            entry.sessions.append(session)
         entry.left_at, entry.is_recalled = None, False
         return entry
 
     def find_nothing(self, client: str) -> Refused | None:
-        """Return what a client is told of which nothing is to be dumped; None if something is."""
+        """Return what a client hears if nothing of it is to be dumped; None if something is."""
         site = self._site
         if site.disks(client):
             return None
@@ -122,11 +124,11 @@ class Queue:
 
         Who is to be in the next run keeps its place.
         """
-        return [one for one in self.entries.values() if one.lines and _is_kept_back(one)]
+        return [one for one in self.entries.values() if one.sessions and _is_kept_back(one)]
 
     def there(self) -> list[OpenRequest]:
         """Return those who are there, and in no run."""
-        return [one for one in self.entries.values() if one.run is None and one.lines]
+        return [one for one in self.entries.values() if one.run is None and one.sessions]
 
     def open_rows(self) -> list[RequestRow]:
         """Return the requests that are written down, as a ledger has them."""
@@ -146,27 +148,27 @@ class Queue:
     async def write_down(self, entry: OpenRequest) -> None:
         """Write a request into the ledger; if it was withdrawn meanwhile, that too."""
         site = self._site
-        row = await site.record.write(
+        row = await site.access.write(
             lambda ledger: ledger.requests.open(
                 entry.client, site.name, entry.submitted_at, entry.machine
             )
         )
         entry.row = row
         if self.entries.get(entry.client) is not entry:
-            await site.record.write(
+            await site.access.write(
                 lambda ledger: ledger.requests.withdraw(row.id, read_clock(), "left")
             )
 
-    def leave(self, line: ClientSession, *, is_withdrawn: bool) -> None:
-        """Note that a line has ended: its client may come back for a while, or withdraws."""
-        entry = self.entries.get(line.client)
-        if entry is None or line not in entry.lines:
+    def leave(self, session: ClientSession, *, is_withdrawn: bool) -> None:
+        """Note that a session has ended: its client may come back for a while, or withdraws."""
+        entry = self.entries.get(session.client)
+        if entry is None or session not in entry.sessions:
             return
-        entry.lines.remove(line)
-        if not entry.lines:
+        entry.sessions.remove(session)
+        if not entry.sessions:
             entry.left_at = read_clock()
             if is_withdrawn:
-                self.withdraw(line.client, "withdrawn")
+                self.withdraw(session.client, "withdrawn")
 
     def withdraw(self, client: str, why: str) -> None:
         """Forget a client's request, unless a run serves it already."""
@@ -176,20 +178,20 @@ class Queue:
         del self.entries[client]
         if row := entry.row:
             self._site.background.start(
-                self._site.record.write(
+                self._site.access.write(
                     lambda ledger: ledger.requests.withdraw(row.id, read_clock(), why)
                 )
             )
 
     def put_back(self, entry: OpenRequest) -> None:
-        """Let a request wait again, whose run came to nothing; the ledger knows of it."""
+        """Let a request wait again, whose run failed; the ledger knows of it."""
         entry.run, entry.times = None, entry.times + 1
         entry.row = entry.row and replace(entry.row, state=RequestState.QUEUED, run_id=None)
 
     def forget_absent(self, now: datetime) -> None:
         """Withdraw the requests of clients that have been away for too long."""
         for entry in list(self.entries.values()):
-            if entry.run or entry.lines or entry.left_at is None:
+            if entry.run or entry.sessions or entry.left_at is None:
                 continue
             entry.left_at = min(entry.left_at, now)  # the clock may be set back
             if now - entry.left_at > self._site.config.grace:
@@ -203,7 +205,7 @@ def _is_kept_back(entry: OpenRequest) -> bool:
 
 def _is_heard(entry: OpenRequest) -> bool:
     doubted_at = entry.doubted_at
-    return any(doubted_at is None or line.heard_at >= doubted_at for line in entry.lines)
+    return any(doubted_at is None or session.heard_at >= doubted_at for session in entry.sessions)
 
 
 def _all_parked(client: str, amanda_config: str) -> Refused:

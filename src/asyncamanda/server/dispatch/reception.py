@@ -24,50 +24,50 @@ from asyncamanda.server.ledger.access import LedgerAccess
 from asyncamanda.server.ledger.machines import Received
 from asyncamanda.system.clock import now as read_clock
 
-ROLL_CALL = 5.0  # seconds for another line of a client to say that its machine lives
+ROLL_CALL = 5.0  # seconds for another session of a client to say that its machine lives
 
 
 class Reception:
-    """Receives hellos. `find_lines` returns the lines of a client, however far each has come."""
+    """Receives hellos. `find_sessions` returns all sessions of a client."""
 
     def __init__(
-        self, record: LedgerAccess, find_lines: Callable[[str], list[ClientSession]]
+        self, access: LedgerAccess, find_sessions: Callable[[str], list[ClientSession]]
     ) -> None:
-        self._record = record
-        self._find_lines = find_lines
+        self._access = access
+        self._find_sessions = find_sessions
 
     async def receive(
-        self, line: ClientSession, hello: Hello, dles: tuple[str, Collection[str]]
+        self, session: ClientSession, hello: Hello, dles: tuple[str, Collection[str]]
     ) -> Refused | None:
-        """Give the line's machine its ticket, and return None; or return why it is not served.
+        """Give the session's machine its ticket, and return None; or return why it is not served.
 
         `dles` are the client's, the name of its Amanda configuration first.
         """
-        found = await self._judge(line, hello, dles)
+        found = await self._judge(session, hello, dles)
         machine = found.machine
         if found.finding is MachineFinding.SECOND:
             assert machine
             if found.is_news:
-                write_log(f"{line.client}: {describe_dispute(machine)}; neither is served now")
+                write_log(f"{session.client}: {describe_dispute(machine)}; neither is served now")
             return refuse_second(machine)
-        line.machine = machine.lineage if machine else None
+        session.machine = machine.lineage if machine else None
         if machine and not hello.is_probe:
-            line.ticket = machine.ticket
+            session.ticket = machine.ticket
             _tell(found, machine)
         return None
 
     async def _judge(
-        self, line: ClientSession, hello: Hello, dles: tuple[str, Collection[str]]
+        self, session: ClientSession, hello: Hello, dles: tuple[str, Collection[str]]
     ) -> Received:
-        claim, client = Claim(hello.ticket, hello.host_name), line.client
-        write = self._record.write
+        claim, client = Claim(hello.ticket, hello.host_name), session.client
+        write = self._access.write
         if hello.is_probe:
             return await write(
                 lambda ledger: machines.judge_probe(ledger, client, claim, read_clock())
             )
         is_elsewhere: bool | None = None
         while True:
-            others = [one for one in self._find_lines(client) if one.ticket]
+            others = [one for one in self._find_sessions(client) if one.ticket]
             found = await write(
                 partial(
                     machines.receive,
@@ -84,11 +84,13 @@ class Reception:
             asked_at = await call_roll(others, ROLL_CALL, partial(_is_enough, others))
             is_elsewhere = has_answered(others, asked_at)
 
-    async def note_written(self, line: ClientSession) -> None:
+    async def note_written(self, session: ClientSession) -> None:
         """Note that what came after the Welcome shows that its ticket is written down."""
-        if line.ticket:
-            await self._record.write(
-                lambda ledger: machines.note_written(ledger, line.client, line.ticket, read_clock())
+        if session.ticket:
+            await self._access.write(
+                lambda ledger: machines.note_written(
+                    ledger, session.client, session.ticket, read_clock()
+                )
             )
 
 
@@ -98,7 +100,7 @@ def _is_enough(sessions: Collection[ClientSession], asked_at: datetime) -> bool:
 
 
 def _tell(found: Received, machine: Machine) -> None:
-    """Write into the diary what is to be known of a machine that is served; each thing once."""
+    """Write into the log what is to be known of a machine that is served; each thing once."""
     if found.is_news and found.finding.value:
         write_log(f"{machine.client} {found.finding.value}; it is served")
     if found.finding is MachineFinding.FIRST and machine.lineage > 1:

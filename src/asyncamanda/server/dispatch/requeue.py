@@ -10,7 +10,7 @@ from asyncamanda.server.dispatch.watchdog import Watchdog
 
 
 class Requeue:
-    """Chooses who is queued again; `suspects` are those on whose account a run came to nothing."""
+    """Chooses who is queued again; `suspects` are those because of which a run failed."""
 
     def __init__(self, queue: Queue, grace: timedelta) -> None:
         self.suspects: set[str] = set()
@@ -35,7 +35,7 @@ class Requeue:
     def _choose_failed(
         self, run: Run, unserved: Collection[str], blamed: Collection[str]
     ) -> list[OpenRequest]:
-        """Return whose requests are queued again, though this run of theirs came to nothing."""
+        """Return whose requests are queued again, though this run of theirs failed."""
         entries = {
             entry.client: entry for entry in self._queue.of_run(run) if entry.client in unserved
         }

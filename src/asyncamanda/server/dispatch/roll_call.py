@@ -46,7 +46,7 @@ class RollCall:
     async def find_present(self, clients: tuple[str, ...]) -> tuple[str, ...]:
         """Return those of `clients` that answer now; the others count as absent until heard."""
         entries = [entry for entry in self._queue.in_order() if entry.client in clients]
-        sessions = [line for entry in entries for line in entry.lines]
+        sessions = [session for entry in entries for session in entry.sessions]
         asked_at = await call_roll(
             sessions, WITHIN, lambda at: all(self._is_there(client, at) for client in clients)
         )
@@ -57,4 +57,4 @@ class RollCall:
 
     def _is_there(self, client: str, asked_at: datetime) -> bool:
         entry = self._queue.entries.get(client)
-        return entry is not None and has_answered(entry.lines, asked_at)
+        return entry is not None and has_answered(entry.sessions, asked_at)

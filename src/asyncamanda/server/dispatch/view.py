@@ -41,12 +41,12 @@ def view_holding(flushes: Flushes) -> dict[str, object]:
 
 
 def _view_entry(entry: OpenRequest, word: Queued) -> dict[str, object]:
-    estimate = word.estimate if entry.lines else None
+    estimate = word.estimate if entry.sessions else None
     return {
         "client": entry.client,
         "submitted_at": entry.submitted_at.isoformat(),
-        "present": bool(entry.lines),
+        "present": bool(entry.sessions),
         "place": word.place,
-        "waits_for": word.reason if entry.lines else "the client",
+        "waits_for": word.reason if entry.sessions else "the client",
         "estimate_seconds": None if estimate is None else estimate.total_seconds(),
     }

@@ -153,7 +153,7 @@ class Watchdog:
         for process in own:
             if process.name != "chunker":
                 continue
-            # one that has closed its file, for all is written, still waits for its dumper
+            # one that has closed its file, because all is written, still waits for its dumper
             key, opened = (process.pid, process.started), self._read_dle(process)
             if opened:
                 self._written[key] = opened

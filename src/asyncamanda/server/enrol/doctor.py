@@ -13,10 +13,10 @@ from asyncamanda.core.ssh.way import parse_way, plan_way
 from asyncamanda.core.values.printable import printable
 from asyncamanda.report.text import name_disks
 from asyncamanda.server.background.programs import PATIENCE
-from asyncamanda.server.enrol import ssh_aliases as aliases
+from asyncamanda.server.enrol import ssh_aliases
 from asyncamanda.server.enrol.enrolled import Enrolled
 from asyncamanda.server.enrol.registry import relayed_clients
-from asyncamanda.server.gate import ipc as switchboard
+from asyncamanda.server.gate import ipc
 from asyncamanda.system.programs import Answer, run_program
 
 AUTH = "ssh"  # the one that calls a client where the relay listens
@@ -72,9 +72,9 @@ def plan_ssh(user: str, client: str) -> list[str]:
 
 
 def check_alias(folder: Path, user: str, client: str, all_: Sequence[Enrolled]) -> Check:
-    """Return whether Amanda's ssh goes to the relay, by ssh's own word; `folder` is ~/.ssh."""
+    """Return whether Amanda's ssh goes to the relay, according to ssh; `folder` is ~/.ssh."""
     answer = run_program(plan_ssh(user, client), PATIENCE)
-    path = switchboard.relay_path(client)
+    path = ipc.relay_path(client)
     used = parse_way(answer.stdout, client).control_path
     if answer.status == 0 and used == path:
         return Check("alias", Health.OK, f"ssh goes to the relay ({path})")
@@ -95,11 +95,11 @@ def check_alias(folder: Path, user: str, client: str, all_: Sequence[Enrolled]) 
 
 def _find_alias_fault(folder: Path, all_: Sequence[Enrolled]) -> str:
     """Return what is wrong with our file and its inclusion, as far as their texts tell."""
-    file, config = folder / aliases.ALIASES, folder / "config"
+    file, config = folder / ssh_aliases.ALIASES, folder / "config"
     try:
-        if not aliases.is_included(aliases.read_text(config)):
-            return f"{config} does not begin with `{aliases.INCLUDE}`"
-        if aliases.read_text(file) != aliases.render_aliases(relayed_clients(all_)):
+        if not ssh_aliases.is_included(ssh_aliases.read_text(config)):
+            return f"{config} does not begin with `{ssh_aliases.INCLUDE}`"
+        if ssh_aliases.read_text(file) != ssh_aliases.render_aliases(relayed_clients(all_)):
             return f"{file} is missing, or not what the enrolled clients need"
     except OSError as error:
         return f"{error.filename}: {error.strerror}"

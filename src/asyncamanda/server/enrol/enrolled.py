@@ -1,4 +1,4 @@
-"""Whom authorized_keys lets in, by its text: a line that asyncamanda wrote has its forced command.
+"""Who is enrolled, by the text of authorized_keys: such a line has asyncamanda's forced command.
 
 Every other line stays as it is, byte for byte. How a line is read: sshd(8), "AUTHORIZED_KEYS FILE
 FORMAT", and OpenSSH's auth2-pubkeyfile.c.
@@ -39,10 +39,10 @@ class Enrolled:
 
 
 def parse_line(line: str) -> Enrolled | None:
-    """Return whom a line of authorized_keys lets in, or None if it is not one of ours.
+    """Return whom a line of authorized_keys enrolls, None if it is not asyncamanda's.
 
-    Options that somebody added, such as from="...", and a program's whole path make it no less
-    ours; a key that cannot be read does not, for sshd lets nobody in with it.
+    Options that somebody added, such as from="...", and a program's whole path do not
+    change that; a key that cannot be read does, because sshd accepts nobody with it.
     """
     line = line.strip(" \t\r\n")
     if line.startswith("#"):
@@ -66,7 +66,7 @@ def parse_line(line: str) -> Enrolled | None:
 
 
 def _parse_command(command: str) -> Identity | None:
-    """Return whom a forced command lets in, or None if it is not ours."""
+    """Return whom a forced command enrolls, None if it is not asyncamanda's."""
     program, *words = command.split() or [""]
     if program.rpartition("/")[2] != "asyncamanda" or words[:1] != ["gate"]:
         return None
@@ -77,12 +77,12 @@ def _parse_command(command: str) -> Identity | None:
 
 
 def parse_registry(text: str) -> tuple[Enrolled, ...]:
-    """Return whom authorized_keys with this `text` lets in, in its order."""
+    """Return who is enrolled by this text of authorized_keys, in its order."""
     return tuple(entry for line in _LINE.findall(text) if (entry := parse_line(line)))
 
 
 def render_line(entry: Enrolled) -> str:
-    """Return the line, with its end, that lets a client in: to the gate, and nothing else."""
+    """Return the line, with its end, that enrolls a client: for the gate, and nothing else."""
     command = f"asyncamanda gate --client {entry.client} --amanda-config {entry.amanda_config}"
     command += f" {DIRECT}" if entry.is_direct else ""
     key = entry.key
@@ -90,10 +90,10 @@ def render_line(entry: Enrolled) -> str:
 
 
 def plan_enroll(text: str, entry: Enrolled, *, is_replacing: bool = False) -> str:
-    """Return authorized_keys with `entry` in it; the same text if it lets it in already.
+    """Return authorized_keys with `entry` in it; the same text if it is enrolled already.
 
-    With `is_replacing`, what let this client in before goes. Raises RefusedError if the key is
-    anybody else's, or the client is enrolled otherwise.
+    With `is_replacing`, the lines that enrolled this client before go. Raises RefusedError if the
+    key is anybody else's, or the client is enrolled otherwise.
     """
     lines = _LINE.findall(text)
     entries = [parse_line(line) for line in lines]
@@ -119,7 +119,7 @@ def plan_enroll(text: str, entry: Enrolled, *, is_replacing: bool = False) -> st
 
 
 def plan_revoke(text: str, client: str) -> str:
-    """Return authorized_keys without the lines that let `client` in."""
+    """Return authorized_keys without the lines that enroll `client`."""
     return "".join(
         line
         for line in _LINE.findall(text)

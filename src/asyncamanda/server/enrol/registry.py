@@ -30,7 +30,7 @@ def registry_path(user: str) -> Path:
 
 
 def read_registry(path: Path) -> tuple[Enrolled, ...]:
-    """Return whom authorized_keys lets in; nobody if there is no such file.
+    """Return who is enrolled in authorized_keys; nobody if there is no such file.
 
     Raises RefusedError if it cannot be read.
     """
@@ -38,7 +38,7 @@ def read_registry(path: Path) -> tuple[Enrolled, ...]:
 
 
 def enroll(path: Path, entry: Enrolled, *, is_replacing: bool = False) -> bool:
-    """Let a client in, as plan_enroll() says; return whether that changed anything.
+    """Enroll a client, as plan_enroll() says; return whether that changed anything.
 
     To be called as the account whose file it is. Raises what plan_enroll() raises,
     RefusedError if the file cannot be written, and LaterError if somebody else is changing it.
@@ -57,7 +57,7 @@ def check_enroll(path: Path, entry: Enrolled, *, is_replacing: bool = False) -> 
 
 
 def revoke(path: Path, client: str) -> tuple[Enrolled, ...]:
-    """Let a client in no more; return what let it in, nothing if nothing did.
+    """Revoke a client; return how it was enrolled, nothing if it was not.
 
     To be called as the account whose file it is. Raises RefusedError if the file cannot be
     written, and LaterError if somebody else is changing it.
@@ -76,7 +76,7 @@ def relayed_clients(entries: Iterable[Enrolled]) -> tuple[str, ...]:
 
 
 class Registry:
-    """The registry as the dispatcher asks it: read anew when the file has changed.
+    """The registry as the dispatcher asks it: read again when the file has changed.
 
     While it cannot be read, for want of descriptors or of rights, nobody knows who may come in: all
     of it but last_known() raises LaterError then, which is no refusal.
@@ -97,10 +97,6 @@ class Registry:
         found = (entry for entry in self.entries() if entry.identity == identity)
         return any(not entry.is_direct for entry in found)
 
-    def clients(self) -> tuple[str, ...]:
-        """Return the names of all clients, in the file's order, each once."""
-        return tuple(dict.fromkeys(entry.client for entry in self.entries()))
-
     def entries(self) -> tuple[Enrolled, ...]:
         """Return all that may come in, in the file's order."""
         seen = quick.glimpse(str(self._path))
@@ -117,7 +113,7 @@ class Registry:
     def last_known(self) -> tuple[Enrolled, ...]:
         """Return the same; while the file cannot be read as it was before, nobody if it never was.
 
-        For what goes on with those who are in, and lets nobody in.
+        For what goes on with those who are connected; nobody is accepted by it.
         """
         with contextlib.suppress(LaterError):
             return self.entries()

@@ -14,10 +14,10 @@ from pathlib import Path
 from asyncamanda.config.server import SERVER_FILE, ServerConfig
 from asyncamanda.core.values.size import format_size
 from asyncamanda.errors import RefusedError
-from asyncamanda.server.enrol import ssh_aliases as aliases
+from asyncamanda.server.enrol import ssh_aliases
 from asyncamanda.server.enrol.newconfig import DISKLIST, NewConfig, render_amanda_conf
 from asyncamanda.server.enrol.registry import read_registry, relayed_clients
-from asyncamanda.server.gate import ipc as switchboard
+from asyncamanda.server.gate import ipc
 from asyncamanda.system.account import do_as, find_user
 from asyncamanda.system.files import open_folder, write_whole
 from asyncamanda.system.programs import run_or_refuse
@@ -94,7 +94,7 @@ def plan_setup(config: ServerConfig, new: NewConfig | None, *, is_default: bool)
         plan_folder(ssh, account, 0o700),
         plan_file(ssh / "authorized_keys", account, 0o600),
         *_plan_aliases(ssh, account),
-        plan_folder(Path(switchboard.STATE), account, 0o700),
+        plan_folder(Path(ipc.STATE), account, 0o700),
     ]
     if is_default:
         steps.append(
@@ -116,20 +116,20 @@ def _plan_aliases(ssh: Path, account: pwd.struct_passwd) -> Iterator[SetupStep]:
         return relayed_clients(read_registry(registry))
 
     yield SetupStep(
-        f"{ssh / aliases.ALIASES} has an alias for each client that is enrolled",
-        lambda: _read(ssh / aliases.ALIASES) == aliases.render_aliases(clients()),
-        lambda: do_as(account.pw_name, lambda: aliases.write_aliases(ssh, clients())),
+        f"{ssh / ssh_aliases.ALIASES} has an alias for each client that is enrolled",
+        lambda: _read(ssh / ssh_aliases.ALIASES) == ssh_aliases.render_aliases(clients()),
+        lambda: do_as(account.pw_name, lambda: ssh_aliases.write_aliases(ssh, clients())),
     )
     yield SetupStep(
-        f"{config} begins with `{aliases.INCLUDE}`",
-        lambda: aliases.is_included(_read(config)),
-        lambda: do_as(account.pw_name, lambda: aliases.write_include(config)),
+        f"{config} begins with `{ssh_aliases.INCLUDE}`",
+        lambda: ssh_aliases.is_included(_read(config)),
+        lambda: do_as(account.pw_name, lambda: ssh_aliases.write_include(config)),
     )
 
 
 def _read(path: Path) -> str:
     try:
-        return aliases.read_text(path)
+        return ssh_aliases.read_text(path)
     except OSError:
         return ""
 

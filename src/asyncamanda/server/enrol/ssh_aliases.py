@@ -1,4 +1,4 @@
-"""The Amanda user's ssh finds each client at its relay: an alias for each, in a file of ours.
+"""The Amanda user's ssh finds each client at its relay, by an alias in a file of asyncamanda's.
 
 ~/.ssh/config includes it, before all else: there the first word on a host counts
 (ssh_config(5)). Amanda runs `ssh ... CLIENT amandad`, with the name as in the disklist, so
@@ -62,7 +62,7 @@ def plan_include(text: str) -> str:
 
 
 def read_text(path: Path) -> str:
-    """Return a file's text, "" if there is none. Raises OSError, also if it is no file."""
+    """Return a file's text, "" if there is none. Raises OSError, also if it is not a file."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise OSError(errno.EINVAL, "not a file", str(path))

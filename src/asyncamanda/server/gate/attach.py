@@ -3,7 +3,7 @@
 The gate becomes this when the client asks to attach. The dispatcher gives it the descriptors
 of Amanda's ssh and the multiplexing connection to that (core/protocol/mux.py), whose end is the
 session's end. From then on it moves bytes, and outlives the dispatcher. What it must never do is
-stay when the client is gone: Amanda would wait for ever (amanda-facts, "dtimeout does not save
+stay when the client is gone: Amanda would wait forever (amanda-facts, "dtimeout does not save
 you"). So a dispatcher, this or the next one, has to vouch for the client again and again.
 
 Until a dump's data begins to come it also knows what Amanda waits for an answer to
@@ -21,9 +21,8 @@ from asyncamanda.core.amanda.packets import Conversation
 from asyncamanda.core.protocol import mux
 from asyncamanda.core.protocol.authority import Identity
 from asyncamanda.core.values.printable import printable
-from asyncamanda.server.gate import ipc as switchboard
-from asyncamanda.server.gate.refusal import LOOK_EVERY as REFUSE_EVERY
-from asyncamanda.server.gate.refusal import REFUSED_WITHIN, Refusal
+from asyncamanda.server.gate import ipc
+from asyncamanda.server.gate.refusal import REFUSE_EVERY, REFUSED_WITHIN, Refusal
 from asyncamanda.server.gate.stuck_dispatcher import UNWATCHED_SECONDS
 from asyncamanda.system.splice import Flow
 
@@ -43,16 +42,16 @@ def attach(identity: Identity, token: str) -> int:
     That is amandad's own status, so that the agent's ssh and Amanda's end with it. Raises OSError
     if the state folder cannot be used.
     """
-    overseer = switchboard.call_dispatcher()
+    overseer = ipc.call_dispatcher()
     if overseer is None:
         return say("the dispatcher that asked for this is gone", LATER)
     overseer.settimeout(WAIT_SECONDS)
     try:
-        overseer.send(switchboard.pack("attach", *identity, token))
-        packet, descriptors, _, _ = socket.recv_fds(overseer, switchboard.LARGEST, 4)
+        overseer.send(ipc.pack("attach", *identity, token))
+        packet, descriptors, _, _ = socket.recv_fds(overseer, ipc.LARGEST, 4)
     except OSError as error:
         return say(f"the dispatcher does not answer: {error}", LATER)
-    match switchboard.unpack(packet):
+    match ipc.unpack(packet):
         case ["go", session] if len(descriptors) == 4:
             overseer.setblocking(False)  # what it does from now on holds up no data
             stream = _Stream(identity, token, overseer, list(descriptors), int(session))
@@ -125,7 +124,7 @@ class _Stream:
         return given + self._look_for_data()
 
     def _look_for_data(self) -> bytes:
-        """Hear no more if data begins to come; return what was held back until then."""
+        """Hear no more if data begins to come; return what was kept until then."""
         if self._talk.is_over:
             self._out.hear = self._in.hear = None
         return self._talk.rest() if self._talk.is_over else b""
@@ -179,7 +178,7 @@ class _Stream:
             return
         self._reported, self._reported_at = self._in.moved, now
         with suppress(OSError):  # it is gone, which shows when it is read
-            overseer.send(switchboard.pack("alive"))
+            overseer.send(ipc.pack("alive"))
 
     def _is_over(self) -> bool:
         """Return whether there is nothing more to do, or to wait for."""
@@ -204,7 +203,7 @@ class _Stream:
     def _close(self, descriptor: int) -> None:
         """Pass an end on.
 
-        sshd holds back the end of a command's output until its stderr has ended as well
+        sshd delays the end of a command's output until its stderr has ended as well
         ("ibuf_empty delayed efd" in OpenSSH's channels.c).
         """
         is_amandas = descriptor not in {CLIENT_IN, CLIENT_OUT}
@@ -222,7 +221,7 @@ class _Stream:
     def _hear_call(self) -> None:
         """Notice that Amanda's ssh has gone; it has nothing to say."""
         try:
-            is_there = bool(self._call.recv(switchboard.LARGEST))
+            is_there = bool(self._call.recv(ipc.LARGEST))
         except BlockingIOError:
             return
         except OSError:
@@ -232,7 +231,7 @@ class _Stream:
 
     def _hear_overseer(self, overseer: socket.socket) -> None:
         try:
-            words = switchboard.unpack(overseer.recv(switchboard.LARGEST))
+            words = ipc.unpack(overseer.recv(ipc.LARGEST))
         except OSError:
             words = [""]
         match words:
@@ -253,11 +252,11 @@ class _Stream:
             return
         self._called_at = now
         with suppress(PermissionError):
-            overseer = switchboard.call_dispatcher(is_patient=False)
+            overseer = ipc.call_dispatcher(is_patient=False)
             if overseer is None:
                 return
             try:
-                overseer.send(switchboard.pack("attached", *self._identity, self._token))
+                overseer.send(ipc.pack("attached", *self._identity, self._token))
             except OSError:
                 overseer.close()
             else:

@@ -21,7 +21,7 @@ from asyncamanda.core.protocol.authority import (
     parse_identity,
 )
 from asyncamanda.core.values.printable import printable, printable_lines
-from asyncamanda.server.gate import ipc as switchboard
+from asyncamanda.server.gate import ipc
 from asyncamanda.server.gate.start_dispatcher import (
     NoDispatcher,
     fetch_dispatcher,
@@ -56,7 +56,7 @@ def main(argv: list[str]) -> int:
     except OSError as error:
         say(
             f"asyncamanda gate: {error}\nhint: `asyncamanda server setup` on the server makes "
-            f"{switchboard.STATE}, which belongs to the Amanda user"
+            f"{ipc.STATE}, which belongs to the Amanda user"
         )
         if isinstance(verb, Attach):
             return LATER  # amandad is at the other end
@@ -73,7 +73,7 @@ def _serve(identity: Identity) -> int:
         with line:
             words = ("talk", identity.client, identity.amanda_config, attempt)
             with suppress(OSError):  # it is gone, and may have said why
-                socket.send_fds(line, [switchboard.pack(*words)], [0, 1])
+                socket.send_fds(line, [ipc.pack(*words)], [0, 1])
             try:
                 answer = wait_for_answer(line)
             except NoDispatcher as error:

@@ -1,6 +1,6 @@
 """The dispatcher's socket: where it is, and what is said on it.
 
-It lies in a folder of its own below the state folder, made anew wherever it is missing: a
+It lies in a folder of its own below the state folder, made again wherever it is missing: a
 socket needs nothing of a boot, and gates without root could not make one below /run. Packets
 (SOCK_SEQPACKET) keep messages apart; a message is words with NULs between. A gate says
 

@@ -1,4 +1,4 @@
-"""The dispatcher's end of the switchboard: packets and descriptors, for which nobody waits."""
+"""The dispatcher's end of its socket: packets and descriptors, for which nobody waits."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ import socket
 import struct
 
 from asyncamanda.errors import Exit
-from asyncamanda.server.gate import ipc as switchboard
+from asyncamanda.server.gate import ipc
 
 ANSWER_PIECE = 32_768  # bytes
 
@@ -17,7 +17,7 @@ async def receive(caller: socket.socket) -> tuple[bytes, list[int]]:
     """Return a packet and the descriptors that came with it. Raises OSError."""
     while True:
         try:
-            packet, descriptors, _, _ = socket.recv_fds(caller, switchboard.LARGEST, 2)
+            packet, descriptors, _, _ = socket.recv_fds(caller, ipc.LARGEST, 2)
         except BlockingIOError:
             await _wait(caller, is_writing=False)
         else:
@@ -35,7 +35,7 @@ def close_all(descriptors: list[int]) -> None:
 def send_exit(gate: socket.socket, code: Exit, reason: str) -> None:
     """Let a gate end with `code`, and tell its client why."""
     with gate, contextlib.suppress(OSError):
-        gate.send(switchboard.pack("exit", str(int(code)), reason))
+        gate.send(ipc.pack("exit", str(int(code)), reason))
 
 
 async def send_all(caller: socket.socket, answer: object) -> None:

@@ -14,7 +14,7 @@ from asyncamanda.core.amanda.packets import Conversation
 from asyncamanda.core.values.printable import printable
 
 REFUSED_WITHIN = 3.0  # seconds; less than the dispatcher leaves to a stream that it stops
-LOOK_EVERY = 0.1  # seconds
+REFUSE_EVERY = 0.1  # seconds
 READ_BYTES = 1 << 16
 AT_ONCE = 4096  # bytes: what a pipe that has room takes without blocking (PIPE_BUF)
 

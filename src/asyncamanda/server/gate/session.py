@@ -1,6 +1,6 @@
-"""A client's line: the descriptors that its gate handed over, and the talk on them.
+"""A client's session: the descriptors that its gate handed over, and the talk on them.
 
-The line stands as long as the gate's connection, the client's end of the pipes and its
+The session stands as long as the gate's connection, the client's end of the pipes and its
 heartbeat do. What a client sends is limited in size before it is parsed, and in rate.
 """
 
@@ -33,7 +33,7 @@ from asyncamanda.system.clock import now as read_clock
 
 READ_BYTES = 1 << 12
 UNSENT_BYTES = 4 << 20  # a client that reads nothing is not waited for
-SERVED = "served"  # how a line ends that had its last word
+SERVED = "served"  # how a session ends that had its last word
 DRAIN_SECONDS = 5.0  # for the last words
 
 OnMessage = Callable[["ClientSession", ClientMessage | BadLine], None]
@@ -41,15 +41,15 @@ OnEnd = Callable[["ClientSession", str], None]
 
 
 class ClientSession:
-    """One line. `is_greeted` says that Hello was answered, `is_watching` that it wants Progress.
+    """One session. `is_greeted` says that Hello was answered, `is_watching` that it wants Progress.
 
     `served` is how often its client had been served when it was last told how it stands.
     `machine` is the lineage of the machine that it is of, `ticket` what that is given with the
     Welcome (core/protocol/tickets.py); a probe (`is_probe`) is given none. `is_relayed`: Amanda
     calls the client through it.
 
-    A line that another dispatcher had before (`is_resumed`) may begin in the middle of a word,
-    so all is passed over until the client says Hello anew.
+    A session that another dispatcher had before (`is_resumed`) may begin in the middle of a word,
+    so all is passed over until the client says Hello again.
     """
 
     def __init__(  # noqa: PLR0913 (by keyword only)
@@ -84,7 +84,7 @@ class ClientSession:
         self._pulse = start_pulse(heartbeat, now)
         self._decoder = client_decoder()
         self._unsent = b""
-        self._exit: int | None = None  # set: the line ends as soon as all is said
+        self._exit: int | None = None  # set: the session ends as soon as all is said
         self._is_ended = False
         self._loop = asyncio.get_running_loop()
 
@@ -112,7 +112,7 @@ class ClientSession:
         return not self._is_ended and self._exit is None
 
     def send(self, message: ServerMessage) -> None:
-        """Say `message`. If the client does not read, or has gone, the line ends.
+        """Say `message`. If the client does not read, or has gone, the session ends.
 
         So it does with a refusal where `message` cannot be said within the client's bounds.
         """
@@ -128,7 +128,7 @@ class ClientSession:
             self._end_when_said(refused.exit)
 
     def finish(self, message: ServerMessage, code: int = Exit.OK) -> None:
-        """Say `message`, the last word, and end the line when it is said."""
+        """Say `message`, the last word, and end the session when it is said."""
         self.send(message)
         if self.is_open:
             self._end_when_said(code)
@@ -141,12 +141,12 @@ class ClientSession:
             self.drop(SERVED, code)
 
     def restart(self) -> None:
-        """Let the client begin anew, on a line that may have been cut in the middle of a word."""
+        """Let the client begin again: what it said last may have been cut."""
         self._unsent += b"\n"
         self.send(Again())
 
     def refuse(self, refused: Refused) -> None:
-        """Say no, and end the line."""
+        """Say no, and end the session."""
         self.finish(refused, refused.exit)
 
     def ask(self) -> None:
@@ -165,7 +165,7 @@ class ClientSession:
             self.send(Ping())
 
     def beat(self, now: datetime) -> None:
-        """Ask whether the client is there if it has been silent, and end the line if it is gone."""
+        """Ask a client that has been silent whether it is there; end the session if it is gone."""
         self._pulse, step = beat(self._pulse, now)
         match step:
             case Beat.PING:
@@ -176,7 +176,7 @@ class ClientSession:
                 pass
 
     def drop(self, why: str, code: int) -> None:
-        """End the line at once; the gate ends with `code`."""
+        """End the session at once; the gate ends with `code`."""
         if self._is_ended:
             return
         self._is_ended = True

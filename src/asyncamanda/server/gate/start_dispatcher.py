@@ -2,7 +2,7 @@
 
 Of many gates that find none one starts it, under a lock, and the others share what that comes to.
 The dispatcher's words to who started it come through a pipe, its stdout: `held` if another one has
-the dispatcher's lock, else the reason for its end, in one line. The pipe's end without a word is a
+the dispatcher's lock, else the reason for its end, in one line. The pipe's end without output is a
 crash.
 
 Gates import this, so it imports next to nothing.
@@ -16,7 +16,7 @@ import sys
 import time
 from contextlib import suppress
 
-from asyncamanda.server.gate import ipc as switchboard
+from asyncamanda.server.gate import ipc
 from asyncamanda.server.gate.stuck_dispatcher import LOOK_SECONDS, end_stuck, is_still
 from asyncamanda.system.environ import clean_environ
 
@@ -28,7 +28,7 @@ CRASHES = 2  # after so many it is given up
 HELD = "held"
 LONGEST_WORDS = 2048  # bytes, of the dispatcher's and of the note
 
-_CRASHED = f"the dispatcher on the server ends at once; {switchboard.STATE}/dispatcher.log says why"
+_CRASHED = f"the dispatcher on the server ends at once; {ipc.STATE}/dispatcher.log says why"
 
 
 class NoDispatcher(Exception):  # noqa: N818 - it says what is the matter
@@ -45,14 +45,14 @@ def fetch_dispatcher() -> socket.socket:
     Raises OSError if the state folder cannot be used, and NoDispatcher with the reason if the
     dispatcher cannot work, or does not start within PATIENCE.
     """
-    if line := switchboard.call_dispatcher():
+    if line := ipc.call_dispatcher():
         return line
     give_up_at = time.monotonic() + PATIENCE
     lock = _open_lock()
     try:
         before = _read_note(lock)
         _wait_for(lock, give_up_at)
-        if line := switchboard.call_dispatcher():
+        if line := ipc.call_dispatcher():
             return line
         note = _read_note(lock)
         if note != before:  # who had the lock meanwhile has heard why there is none
@@ -74,7 +74,7 @@ def wait_for_answer(line: socket.socket) -> list[str]:
     line.settimeout(LOOK_SECONDS)
     while True:
         try:
-            return switchboard.unpack(line.recv(switchboard.LARGEST))
+            return ipc.unpack(line.recv(ipc.LARGEST))
         except TimeoutError:
             if is_still():
                 _look_after_dispatcher()
@@ -85,7 +85,7 @@ def wait_for_answer(line: socket.socket) -> list[str]:
 def _hear_last(line: socket.socket) -> list[str]:
     """Return what was said on a line that is broken; [""] if that is nothing."""
     try:
-        return switchboard.unpack(line.recv(switchboard.LARGEST))
+        return ipc.unpack(line.recv(ipc.LARGEST))
     except OSError:
         return [""]
 
@@ -105,7 +105,7 @@ def _look_after_dispatcher() -> None:
 def _open_lock() -> int:
     """Return the lock of starts, open."""
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    return os.open(f"{switchboard.STATE}/start.lock", flags, 0o600)
+    return os.open(f"{ipc.STATE}/start.lock", flags, 0o600)
 
 
 def _wait_for(lock: int, give_up_at: float) -> None:
@@ -121,7 +121,7 @@ def _wait_for(lock: int, give_up_at: float) -> None:
 
 
 def _read_note(lock: int) -> str:
-    """Return how often a start has come to nothing, and why it did the last time."""
+    """Return how often a start has failed, and why it did the last time."""
     return os.pread(lock, LONGEST_WORDS, 0).decode("utf-8", "replace").rstrip()
 
 
@@ -140,7 +140,7 @@ def _start(give_up_at: float) -> socket.socket:
     pipe: int | None = start_dispatcher()
     try:
         while time.monotonic() < give_up_at:
-            if line := switchboard.call_dispatcher():
+            if line := ipc.call_dispatcher():
                 return line
             said = None if pipe is None else _hear(pipe)
             if said is not None and pipe is not None:
@@ -180,7 +180,7 @@ def start_dispatcher() -> int:
     Returns the pipe, which does not block, on which it says why it ends. Of this session's
     environment it sees nothing. If another one lives it ends at once.
     """
-    log = f"{switchboard.STATE}/dispatcher.log"
+    log = f"{ipc.STATE}/dispatcher.log"
     argv = [sys.executable, "-I", "-m", "asyncamanda", "server", "dispatch", "--on-demand"]
     reader, writer = os.pipe()
     try:

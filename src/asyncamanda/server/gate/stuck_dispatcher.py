@@ -15,7 +15,7 @@ import time
 from contextlib import suppress
 from select import POLLIN, poll
 
-from asyncamanda.server.gate import ipc as switchboard
+from asyncamanda.server.gate import ipc
 
 MARK_SECONDS = 2.0  # the dispatcher's rhythm
 STILL_SECONDS = 6.0  # without a mark: then it is asked
@@ -39,7 +39,7 @@ ALIVE = "alive"  # a word that any dispatcher answers, if only by not understand
 
 def lock_path() -> str:
     """Return where the dispatcher's lock is."""
-    return f"{switchboard.STATE}/dispatcher.lock"
+    return f"{ipc.STATE}/dispatcher.lock"
 
 
 def mark_life() -> None:
@@ -87,7 +87,7 @@ def _find_holder() -> int:
 
 
 def _read_start(pid: int) -> int | None:
-    """Return when the dispatcher `pid` began, by the kernel's ticks; None if it is none of ours."""
+    """Return when `pid` began, by the kernel's ticks; None if it is no dispatcher of this user."""
     from asyncamanda.system.processes import read_argv, read_process  # noqa: PLC0415
 
     process = read_process(pid) if pid else None
@@ -128,9 +128,9 @@ def _call() -> bool:
     caller.settimeout(CALL_SECONDS)
     try:
         with caller:
-            caller.connect(switchboard.socket_path())
-            caller.send(switchboard.pack(ALIVE))
-            return bool(caller.recv(switchboard.LARGEST))
+            caller.connect(ipc.socket_path())
+            caller.send(ipc.pack(ALIVE))
+            return bool(caller.recv(ipc.LARGEST))
     except TimeoutError:
         return False
     except OSError:
@@ -158,11 +158,11 @@ def _kill(pid: int, started: int) -> bool:
 
 
 def _note(words: str) -> None:
-    """Write a line to the diary, which is another process's."""
+    """Write a line to the log, which is another process's."""
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     with suppress(OSError):
-        diary = os.open(f"{switchboard.STATE}/dispatcher.log", flags, 0o600)
+        diary = os.open(f"{ipc.STATE}/dispatcher.log", flags, 0o600)
         try:
             os.write(diary, f"{stamp} warning: {words}\n".encode())
         finally:

@@ -97,13 +97,13 @@ class LedgerAccess:
             answer.cancel()
 
     def _note_bad_rows(self) -> None:
-        """Write into the diary which rows were passed over, once each."""
+        """Write into the log which rows were passed over, once each."""
         for words in {*list(self.ledger.bad_rows)} - self._bad_rows:  # a thread may add to them
             self._bad_rows.add(words)
             write_log(words)
 
     def note_trouble(self, error: LaterError) -> None:
-        """Remember what keeps the ledger from being used, and write it into the diary, once."""
+        """Remember what keeps the ledger from being used, and write it into the log, once."""
         if self._trouble is None:
             self._troubled_at = read_clock()
         if self._trouble is None or self._trouble.message != error.message:

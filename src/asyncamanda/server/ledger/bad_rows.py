@@ -1,4 +1,4 @@
-"""Rows of the ledger that make no sense: passed over, and named, so that they stop nothing else.
+"""Rows of the ledger that are invalid: passed over, and named, so that they stop nothing else.
 
 They come of a hand that edited the ledger, of a bug, or of a disk that lies.
 """

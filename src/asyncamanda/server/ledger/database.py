@@ -240,7 +240,7 @@ def _explain_format(found: object) -> str:
 
 
 def _check_pages(connection: Connection) -> None:
-    """Raise LedgerDamaged if SQLite finds a page that makes no sense."""
+    """Raise LedgerDamaged if SQLite finds a page that is invalid."""
     says = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one())
     if says != "ok":
         raise damaged(connection.engine.url.database or "", " ".join(says.split()))

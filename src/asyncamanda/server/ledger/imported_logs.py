@@ -33,10 +33,10 @@ class ImportedLogs:
     ) -> bool:
         """Take in a finished run's log, once. Returns False if it was taken in, as long as it is.
 
-        One that has grown since (it was cut off, and went on) is taken in anew. `log` is None
-        for one that tells of no run: then it is only known to be none. `words` are what counts of
-        its claims, and are added to the run of its timestamp; if that is none of ours, to one of
-        kind OTHER. A run of ours stays live until Runs.end(). `filters` is as there.
+        One that has grown since (it was cut off, and went on) is taken in again. `log` is None
+        for one that is about no run: then it is only known to be none. `words` are what counts of
+        its claims, and are added to the run of its timestamp; if that is not asyncamanda's, to one
+        of kind OTHER. A run of asyncamanda's stays live until Runs.end(). `filters` is as there.
         """
         with self._transactions.writing() as connection:
             if not note_log(connection, amanda_config, file, at):

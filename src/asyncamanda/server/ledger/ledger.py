@@ -3,7 +3,7 @@
 The dispatcher is the one that writes; others may read meanwhile. Each method is one
 transaction: after a crash at any moment all of it is there, or nothing. Each one raises
 LedgerBusy if the ledger is locked for longer than `patience`, and LedgerUnavailable if it
-cannot be read or written (LedgerDamaged: opening it anew mends it, as far as that goes).
+cannot be read or written (LedgerDamaged: opening it again fixes that, as far as possible).
 """
 
 from datetime import datetime, timedelta
@@ -61,7 +61,7 @@ class Ledger:
     def open(cls, url_or_path: str, patience: timedelta, *, is_owner: bool = True) -> "Ledger":
         """Return the ledger in a SQLite file, or in the database of a URL.
 
-        Its owner makes what is missing, and sets a damaged file aside and begins anew, which
+        Its owner makes what is missing, and sets a damaged file aside and begins a new one, which
         `remark` tells. Others change nothing. Raises LedgerUnavailable, with the reason, if it
         cannot be used, is locked for longer than `patience`, or (for others) is not there.
         """
@@ -87,11 +87,11 @@ class Ledger:
         return database.is_remote(self.engine)
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         self.engine.dispose()
 
     def is_gone(self) -> bool:
-        """Return whether the file was taken away, or another put in its place: open it anew."""
+        """Return whether the file is gone, or another is there: it is to be opened again."""
         return _inode(self.path) != self.inode
 
     def set_bad_rows_aside(self, at: datetime) -> list[str]:

@@ -89,7 +89,7 @@ def take_in_all(  # noqa: PLR0913 (by keyword only, the last two)
     filters: Mapping[tuple[str, str], Filters] = {},
     aside: set[str] | None = None,
 ) -> Iterator[str]:
-    """Take in each finished log that is not taken in, and yield a line on it, for the diary.
+    """Take in each finished log that is not taken in, and yield a line on it, for the log.
 
     A log is finished when its run's processes are gone, whatever it says: `is_alive` says so.
     `filters` are what the DLEs are dumped with now. A log that cannot be taken in for a reason

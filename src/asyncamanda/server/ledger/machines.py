@@ -29,7 +29,7 @@ from asyncamanda.system.clock import format_local_stamp
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What became of a hello: the machine as the ledger has it now, None where it has none.
+    """The result of a hello: the machine as the ledger has it now, None where it has none.
 
     `is_news`: that it was found so is not said yet.
     """
@@ -53,7 +53,7 @@ def receive(  # noqa: PLR0913 (what a hello is judged by)
 
     `is_elsewhere` is as decide_machine() has it, `random` are 32 hexadecimal digits. `dles` are
     the client's, the name of its Amanda configuration first: where another machine has been
-    this client before, Amanda begins anew with each of them.
+    this client before, Amanda begins again with each of them.
     """
     with transaction(ledger.engine, is_writing=True) as connection:
         known = _read(connection, client)

@@ -138,7 +138,7 @@ def note_log(connection: Connection, amanda_config: str, file: LogFile, at: date
 
 
 def put_other_run(connection: Connection, amanda_config: str, file: LogFile, log: RunLog) -> RunRow:
-    """Return the run that a log tells of: ours as it is, or another's as the log has it."""
+    """Return the run that a log is about: as it is known, or else as the log has it."""
     timestamp = file.name.split(".")[1]
     known = run_of(connection, amanda_config, timestamp)
     if known and known.kind is not RunKind.OTHER:

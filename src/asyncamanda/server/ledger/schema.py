@@ -4,11 +4,11 @@ Nothing here is SQLite's alone: PostgreSQL takes it as well. A column is called 
 of the value (core/dispatch/records.py, core/model.py) that it keeps.
 """
 
+import enum
 import json
 import re
 from dataclasses import asdict
 from datetime import UTC, datetime
-from enum import Enum as Choice
 
 from sqlalchemy import (
     BigInteger,
@@ -115,7 +115,7 @@ class Moment(TypeDecorator[datetime]):
         return at
 
 
-def _one_of(choice: type[Choice]) -> Enum:
+def _one_of(choice: type[enum.Enum]) -> Enum:
     """Return a column type for the members of `choice`, kept as the words they stand for."""
     return Enum(
         choice,
@@ -198,7 +198,7 @@ verdicts = Table(
     Column("machine", Integer),
 )
 
-# at most one row a DLE; it goes when a dump has made the snapshot anew
+# at most one row a DLE; it goes when a dump has made a new snapshot
 protections = Table(
     "protections",
     METADATA,

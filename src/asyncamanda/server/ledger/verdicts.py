@@ -42,7 +42,7 @@ def newest_verdicts(
     """Return each DLE's newest verdict, of those for which `where` holds.
 
     That is by when their runs began: timestamps are local time, in autumn ambiguous, and may lie
-    ahead of the run that bears them. What was dumped while the clock was ahead counts only where
+    ahead of the run that has them. What was dumped while the clock was ahead counts only where
     there is nothing else: else it would hide all that comes, until its time has come.
     """
     horizon = now() + FUTURE_AFTER
@@ -119,7 +119,7 @@ def put_verdicts(connection: Connection, run: RunRow, words: Sequence[DleVerdict
 
 
 def _clear_place(connection: Connection, rows: Sequence[Row]) -> None:
-    """Remove what stands in the place of new rows: only what cannot be read (bad_rows.py)."""
+    """Remove what stands where new rows belong: only what cannot be read (bad_rows.py)."""
     keys = ("amanda_config", "host", "disk", "timestamp")
     its = [{f"its_{key}": row[key] for key in keys} for row in rows]
     statement = delete(verdicts).where(

@@ -1,7 +1,7 @@
 """The streams that are joined, as the dispatcher sees them: each by the process that carries it.
 
-The dispatcher holds nothing of a stream. It vouches for the client while that has a line on the
-same connection, and ends the stream when it has none: a carrier that nobody vouches for ends by
+The dispatcher holds nothing of a stream. It vouches for the client while that has a session on the
+same connection, and ends the stream when it has none: a stream that nobody vouches for ends by
 itself (attach.py), and one that does not end when it is told is killed.
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from asyncamanda.server.background.tasks import Rhythm, write_log
-from asyncamanda.server.gate import ipc as switchboard
+from asyncamanda.server.gate import ipc
 from asyncamanda.server.gate.stuck_dispatcher import VOUCH_SECONDS
 
 VOUCH_EVERY = timedelta(seconds=VOUCH_SECONDS)
@@ -25,7 +25,7 @@ Place = tuple[str, int | None]  # a client, and its connection: sshd's process, 
 
 
 @dataclass(slots=True, eq=False)
-class _Carrier:
+class _OpenStream:
     place: Place
     token: str
     talk: socket.socket
@@ -33,17 +33,17 @@ class _Carrier:
     stopped_at: datetime | None = None
 
 
-class Carriers:
+class OpenStreams:
     """All streams. `on_life` is told where bytes of a client come from."""
 
     def __init__(self, on_life: Callable[[Place], None]) -> None:
         self._on_life = on_life
-        self._carriers: list[_Carrier] = []
+        self._streams: list[_OpenStream] = []
         self._rhythm = Rhythm()
         self._loop = asyncio.get_running_loop()
 
     def __bool__(self) -> bool:
-        return bool(self._carriers)
+        return bool(self._streams)
 
     def add(self, place: Place, token: str, talk: socket.socket, pid: int) -> None:
         """Watch over a stream that is joined, carried by the process `pid`."""
@@ -51,65 +51,65 @@ class Carriers:
         process = None
         with suppress(OSError):
             process = os.pidfd_open(pid)
-        carrier = _Carrier(place, token, talk, process)
-        self._carriers.append(carrier)
-        self._loop.add_reader(talk, self._hear, carrier)
-        _say(carrier, "well")
+        stream = _OpenStream(place, token, talk, process)
+        self._streams.append(stream)
+        self._loop.add_reader(talk, self._hear, stream)
+        _say(stream, "well")
 
     def count(self, place: Place) -> int:
         """Return how many sessions of that connection are streams."""
-        return sum(carrier.place == place for carrier in self._carriers)
+        return sum(stream.place == place for stream in self._streams)
 
     def has_client(self, client: str) -> bool:
         """Return whether any stream is that client's."""
-        return any(carrier.place[0] == client for carrier in self._carriers)
+        return any(stream.place[0] == client for stream in self._streams)
 
     def tell_status(self, client: str, token: str, status: int, why: str) -> bool:
         """Tell a stream how its amandad ended; return whether there is that stream."""
-        for carrier in self._carriers:
-            if (carrier.place[0], carrier.token) == (client, token):
-                _say(carrier, "status", str(status), why)
+        for stream in self._streams:
+            if (stream.place[0], stream.token) == (client, token):
+                _say(stream, "status", str(status), why)
                 return True
         return False
 
     def stop(self, is_meant: Callable[[Place], bool], why: str, now: datetime) -> None:
         """Let streams end at once, so that Amanda sees an end, and hears `why` if it waits."""
-        for carrier in self._carriers:
-            if is_meant(carrier.place) and carrier.stopped_at is None:
-                carrier.stopped_at = now
-                _say(carrier, "stop", why)
+        for stream in self._streams:
+            if is_meant(stream.place) and stream.stopped_at is None:
+                stream.stopped_at = now
+                _say(stream, "stop", why)
 
     def beat(self, places: Collection[Place], now: datetime) -> None:
         """Vouch for the clients that are at `places`, and kill what was stopped and stays."""
         is_time = self._rhythm.is_due("vouch", VOUCH_EVERY, now)
-        for carrier in self._carriers:
-            if carrier.stopped_at is None:
-                if is_time and carrier.place in places:
-                    _say(carrier, "well")
-            elif now - carrier.stopped_at > STOPPED_WITHIN and carrier.process is not None:
-                write_log(f"{carrier.place[0]}: a stream does not end, and is killed")
+        for stream in self._streams:
+            if stream.stopped_at is None:
+                if is_time and stream.place in places:
+                    _say(stream, "well")
+            elif now - stream.stopped_at > STOPPED_WITHIN and stream.process is not None:
+                write_log(f"{stream.place[0]}: a stream does not end, and is killed")
                 with suppress(OSError):
-                    signal.pidfd_send_signal(carrier.process, signal.SIGKILL)
-                carrier.stopped_at = now
+                    signal.pidfd_send_signal(stream.process, signal.SIGKILL)
+                stream.stopped_at = now
 
-    def _hear(self, carrier: _Carrier) -> None:
+    def _hear(self, stream: _OpenStream) -> None:
         """Hear that bytes come from a stream's client, or notice that the stream has ended."""
         try:
-            is_alive = bool(carrier.talk.recv(switchboard.LARGEST))
+            is_alive = bool(stream.talk.recv(ipc.LARGEST))
         except BlockingIOError:
             return
         except OSError:
             is_alive = False
         if is_alive:
-            self._on_life(carrier.place)
+            self._on_life(stream.place)
             return
-        self._loop.remove_reader(carrier.talk)
-        carrier.talk.close()
-        if carrier.process is not None:
-            os.close(carrier.process)
-        self._carriers.remove(carrier)
+        self._loop.remove_reader(stream.talk)
+        stream.talk.close()
+        if stream.process is not None:
+            os.close(stream.process)
+        self._streams.remove(stream)
 
 
-def _say(carrier: _Carrier, *words: str) -> None:
+def _say(stream: _OpenStream, *words: str) -> None:
     with suppress(OSError):  # it is gone, or hangs
-        carrier.talk.send(switchboard.pack(*words))
+        stream.talk.send(ipc.pack(*words))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from asyncamanda.server.background.tasks import write_log
 from asyncamanda.server.gate import ipc
-from asyncamanda.server.relay.request import Call
+from asyncamanda.server.relay.request import MuxRequest
 
 ACCEPT_AGAIN_SECONDS = 2.0
 BACKLOG = 64
@@ -21,8 +21,8 @@ CUT = 255  # the exit status of an ssh whose connection is lost
 class Post:
     """Where one client is called. `lost_at` is when it was last heard, if it is waited for.
 
-    Without a listener its socket could not be made, which is tried again. `is_gone`: its calls are
-    refused, because nobody waits for it. `on_ssh` gets each ssh that connects.
+    Without a listener its socket could not be made, which is tried again. `is_gone`: its
+    requests are refused, because nobody waits for it. `on_ssh` gets each ssh that connects.
     """
 
     client: str
@@ -31,7 +31,7 @@ class Post:
     listener: socket.socket | None = None
     inode: int | None = None
     is_noted: bool = False  # that it could not be made
-    calls: list[Call] = field(default_factory=list)
+    requests: list[MuxRequest] = field(default_factory=list)
     lost_at: datetime | None = None
     is_gone: bool = False
 
@@ -71,22 +71,24 @@ class Post:
                 if path.stat().st_ino == self.inode:
                     path.unlink()
 
-    def end(self, call: Call, status: int, reason: str, patience: float | None = None) -> None:
-        """End a call, with an exit status and a reason."""
-        self.calls.remove(call)
-        call.end(status, reason, patience)
+    def end(
+        self, request: MuxRequest, status: int, reason: str, patience: float | None = None
+    ) -> None:
+        """End a request, with an exit status and a reason."""
+        self.requests.remove(request)
+        request.end(status, reason, patience)
 
     def refuse_all(self, why: str) -> None:
-        """Stop waiting for the client: all calls to it fail from now on."""
+        """Stop waiting for the client: all requests to it fail from now on."""
         self.lost_at, self.is_gone = None, True
-        for call in list(self.calls):
-            if call.is_ready:
-                self.end(call, CUT, why)
+        for request in list(self.requests):
+            if request.is_ready:
+                self.end(request, CUT, why)
 
     def close(self, why: str, patience: float | None = None) -> None:
-        """End all calls, and close the socket."""
-        for call in list(self.calls):
-            self.end(call, CUT, why, patience)
+        """End all requests, and close the socket."""
+        for request in list(self.requests):
+            self.end(request, CUT, why, patience)
         self.deafen()
 
     def _accept(self, listener: socket.socket) -> None:

@@ -1,9 +1,9 @@
 """The relay: Amanda's way to a client that is connected, back through the client's connection.
 
 For each such client the dispatcher listens where Amanda's ssh looks for a shared connection (its
-ControlPath, ssh_aliases.py). It asks the client for a stream, and hands the call to the process
+ControlPath, ssh_aliases.py). It asks the client for a stream, and hands the request to the process
 that the client begins for it (attach.py). A client that has lost its connection is waited for: a
-call of a dump is held for `grace`, so that Amanda's retry finds the client again in the same run.
+dump's request is held for `grace`, so that Amanda's retry finds the client again in the same run.
 
 Nothing that a client says names anything here but a token that it was given.
 """
@@ -18,24 +18,24 @@ from datetime import datetime, timedelta
 from asyncamanda.core.protocol.authority import TOKEN_DIGITS, Identity
 from asyncamanda.core.protocol.messages import Open, Shut
 from asyncamanda.server.background.tasks import Rhythm, write_log
-from asyncamanda.server.gate import ipc as switchboard
+from asyncamanda.server.gate import ipc
 from asyncamanda.server.gate.session import ClientSession
 from asyncamanda.server.relay.connections import Connections
-from asyncamanda.server.relay.open_streams import Carriers, Place
+from asyncamanda.server.relay.open_streams import OpenStreams, Place
 from asyncamanda.server.relay.post import CUT, Post, remove_left_sockets
-from asyncamanda.server.relay.request import Call
+from asyncamanda.server.relay.request import MuxRequest
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.processes import read_process
 
-WHOLE_WITHIN = timedelta(seconds=20)  # a call, which an ssh says in one go
+WHOLE_WITHIN = timedelta(seconds=20)  # a request, which an ssh says in one go
 TOKEN_LIVES = timedelta(minutes=2)  # on a slow link a session waits behind a dump's bytes, too
 MOST_TRIES = 3  # for a stream that the client's sshd refuses
-SHORT_HOLD = timedelta(seconds=10)  # of a call for which others wait, or somebody
+SHORT_HOLD = timedelta(seconds=10)  # of a request for which others wait, or somebody
 SOCKETS_EVERY = timedelta(seconds=1)
 
 
 class Relay:
-    """All posts and calls of the dispatcher's, and the streams that are joined.
+    """All posts and requests of the dispatcher, and the streams that are joined.
 
     Its time is what beat() is told, so that a step of the clock ends nothing.
     """
@@ -45,7 +45,7 @@ class Relay:
         self._posts: dict[str, Post] = {}
         self._connections = Connections()
         self._barred: dict[str, str] = {}  # clients that are not called, with the reasons
-        self._carriers = Carriers(self._connections.note_life)
+        self._streams = OpenStreams(self._connections.note_life)
         self._rhythm = Rhythm()
         self._now = read_clock()
         self._loop = asyncio.get_running_loop()
@@ -53,13 +53,13 @@ class Relay:
     @property
     def is_busy(self) -> bool:
         """Whether anybody is called, or on the way."""
-        return bool(self._carriers) or any(post.calls for post in self._posts.values())
+        return bool(self._streams) or any(post.requests for post in self._posts.values())
 
     def reachable(self) -> list[str]:
         """Return the clients that Amanda reaches by the relay now, sorted."""
         return sorted(self._connections.greeted_clients() & self._posts.keys())
 
-    # -- clients come and go
+    # -- clients
 
     def start(self, awaited: Iterable[str]) -> None:
         """Begin, where another dispatcher has ended: wait for the clients whose runs go on."""
@@ -69,66 +69,66 @@ class Relay:
                 self._await(client).lost_at = self._now
 
     def expect(self, clients: Iterable[str]) -> None:
-        """Answer for these clients, also while they are not there: a call that finds nobody kills.
+        """Listen for these clients also while they are away: a request that finds nobody kills.
 
-        tests/e2e/test_relay_lost.py has such a call at the real planner.
+        tests/e2e/test_relay_lost.py has such a request of the real planner.
         """
         for client in clients:
             if client not in self._posts:
                 self._await(client).is_gone = True
 
-    def admit(self, line: ClientSession, connection: int | None) -> None:
-        """Take a line for a sign that its client is there; `connection` is its sshd's process."""
-        self._connections.add(line, connection)
+    def admit(self, session: ClientSession, connection: int | None) -> None:
+        """Note a session, which shows that its client is there, and the process of its sshd."""
+        self._connections.add(session, connection)
 
-    def arrive(self, line: ClientSession) -> None:
-        """Let Amanda call the client of a line, which was greeted."""
-        post = self._await(line.client)
+    def arrive(self, session: ClientSession) -> None:
+        """Let Amanda call the client of a session, which was greeted."""
+        post = self._await(session.client)
         post.lost_at, post.is_gone = None, False
 
-    def leave(self, line: ClientSession, *, is_lost: bool) -> None:
-        """Note that a line has ended. A client that was lost is waited for."""
-        if line not in self._connections:
+    def leave(self, session: ClientSession, *, is_lost: bool) -> None:
+        """Note that a session has ended. A client that was lost is waited for."""
+        if session not in self._connections:
             return
-        place = self._connections.remove(line)
+        place = self._connections.remove(session)
         if place not in self._connections.places():
             why = "vanished: its connection is lost" if is_lost else "has left"
-            self._carriers.stop(lambda other: other == place, f"{line.client} {why}", self._now)
-        post = self._posts.get(line.client)
+            self._streams.stop(lambda other: other == place, f"{session.client} {why}", self._now)
+        post = self._posts.get(session.client)
         if post is None:
             return
-        for call in post.calls:
-            if call.line is line:
-                call.forget_token()
-        if self._connections.has_client(line.client):
+        for request in post.requests:
+            if request.session is session:
+                request.forget_token()
+        if self._connections.has_client(session.client):
             return
         if is_lost and not post.is_gone:
-            silence = read_clock() - line.heard_at
+            silence = read_clock() - session.heard_at
             post.lost_at = self._now - min(max(silence, timedelta(0)), self._grace)
         else:
-            post.refuse_all(f"{line.client} has left")
+            post.refuse_all(f"{session.client} has left")
 
     def drop(self, client: str) -> None:
         """End all that goes on with a client that may not come in any more."""
         why = f"{client} is not enrolled any more"
-        self._carriers.stop(lambda place: place[0] == client, why, self._now)
+        self._streams.stop(lambda place: place[0] == client, why, self._now)
         if post := self._posts.get(client):
             self._posts.pop(post.client).close(why)
 
     def has_stream(self, client: str) -> bool:
-        """Return whether a call of Amanda's to the client goes on, or waits for it."""
+        """Return whether a request of Amanda for the client goes on, or waits."""
         post = self._posts.get(client)
-        return self._carriers.has_client(client) or bool(post and post.calls)
+        return self._streams.has_client(client) or bool(post and post.requests)
 
     def cut(self, client: str, why: str) -> None:
-        """End all of Amanda's calls to a client that stays: nothing comes of them."""
-        self._carriers.stop(lambda place: place[0] == client, why, self._now)
+        """End all of Amanda's requests to a client that stays: they make no progress."""
+        self._streams.stop(lambda place: place[0] == client, why, self._now)
         if post := self._posts.get(client):
-            for call in list(post.calls):
-                post.end(call, CUT, why)
+            for request in list(post.requests):
+                post.end(request, CUT, why)
 
     def bar(self, client: str, why: str) -> None:
-        """Let each further call of Amanda's to a client fail at once, until unbar()."""
+        """Let each further request of Amanda to a client fail at once, until unbar()."""
         self._barred[client] = why
 
     def unbar(self, client: str) -> None:
@@ -151,37 +151,37 @@ class Relay:
                 post.listen()
             if post.lost_at is not None and now - post.lost_at > self._grace:
                 post.refuse_all(f"{post.client} is not connected")
-            for call in list(post.calls):
-                self._look_after(post, call)
-        self._carriers.beat(self._connections.places(), now)
+            for request in list(post.requests):
+                self._look_after(post, request)
+        self._streams.beat(self._connections.places(), now)
 
-    def _look_after(self, post: Post, call: Call) -> None:
-        waited = self._now - call.called_at
-        if not call.is_ready:
+    def _look_after(self, post: Post, request: MuxRequest) -> None:
+        waited = self._now - request.called_at
+        if not request.is_ready:
             if waited > WHOLE_WITHIN:
-                call.close()
-                post.calls.remove(call)
-        elif call.asked_at is not None:
-            if self._now - call.asked_at > TOKEN_LIVES:
-                post.end(call, CUT, f"{post.client} does not open a stream")
-        elif post.lost_at is not None and waited > SHORT_HOLD and not call.is_of_a_dump:
-            post.end(call, CUT, f"{post.client} is not connected")
+                request.close()
+                post.requests.remove(request)
+        elif request.asked_at is not None:
+            if self._now - request.asked_at > TOKEN_LIVES:
+                post.end(request, CUT, f"{post.client} does not open a stream")
+        elif post.lost_at is not None and waited > SHORT_HOLD and not request.is_of_a_dump:
+            post.end(request, CUT, f"{post.client} is not connected")
         else:
-            self._ask(post, call)
+            self._ask(post, request)
 
-    def _ask(self, post: Post, call: Call) -> None:
+    def _ask(self, post: Post, request: MuxRequest) -> None:
         """Ask the client for a stream, if it is there and its connection has room for one."""
-        line = self._connections.find_open(post.client)
-        if line:
-            place = self._connections.place_of(line)
+        session = self._connections.find_open(post.client)
+        if session:
+            place = self._connections.place_of(session)
             if self._count_sessions(place) < self._connections.most(place, self._now):
                 token = secrets.token_hex(TOKEN_DIGITS // 2)
-                call.ask(token, line, self._now)
-                line.send(Open(token))
+                request.ask(token, session, self._now)
+                session.send(Open(token))
                 return
-        if not call.is_noted:
-            call.is_noted = True
-            what = "its streams" if line else "the client"
+        if not request.is_noted:
+            request.is_noted = True
+            what = "its streams" if session else "the client"
             write_log(f"{post.client}: Amanda's request waits for {what}")
 
     def _count_sessions(self, place: Place) -> int:
@@ -190,104 +190,104 @@ class Relay:
         Without a number sshd's process could not be notified: then all of the client's count.
         """
         connections = self._connections
-        calls = self._posts[place[0]].calls
-        asked = [call.line for call in calls if call.line]
-        waiting = sum(connections.place_of(line) == place for line in asked)
-        return connections.count(place) + self._carriers.count(place) + waiting
+        requests = self._posts[place[0]].requests
+        asked = [request.session for request in requests if request.session]
+        waiting = sum(connections.place_of(session) == place for session in asked)
+        return connections.count(place) + self._streams.count(place) + waiting
 
     # -- posts
 
     def _await(self, client: str) -> Post:
         """Return the post of a client, made if there is none."""
         if client not in self._posts:
-            self._posts[client] = Post(client, self._loop, self._take_call)
+            self._posts[client] = Post(client, self._loop, self._take_request)
             self._posts[client].listen()
         return self._posts[client]
 
-    def _take_call(self, post: Post, ssh: socket.socket) -> None:
-        call = Call(
+    def _take_request(self, post: Post, ssh: socket.socket) -> None:
+        request = MuxRequest(
             ssh,
             post.client,
             self._now,
-            on_ready=lambda call: self._begin(post, call),
-            on_gone=post.calls.remove,
+            on_ready=lambda request: self._begin(post, request),
+            on_gone=post.requests.remove,
         )
-        post.calls.append(call)
+        post.requests.append(request)
 
-    def _begin(self, post: Post, call: Call) -> None:
+    def _begin(self, post: Post, request: MuxRequest) -> None:
         if why := self._barred.get(post.client):
-            post.end(call, CUT, f"{post.client} is not called any more in this run: {why}")
+            post.end(request, CUT, f"{post.client} is not called any more in this run: {why}")
             return
-        call.is_of_a_dump = is_of_a_dump(call.caller)
+        request.is_of_a_dump = is_of_a_dump(request.caller)
         if post.is_gone:
-            post.end(call, CUT, f"{post.client} is not connected")
+            post.end(request, CUT, f"{post.client} is not connected")
         else:
-            self._ask(post, call)
+            self._ask(post, request)
 
     # -- streams
 
     def attach(self, place: Place, identity: Identity, token: str, carrier: socket.socket) -> bool:
-        """Give a call to the process that its client began for it, if the token is its own.
+        """Give a request to the process that its client began for it, if the token is its own.
 
-        Returns whether it was, and has worked; else the carrier is told so.
+        Returns whether it was, and has worked; else that process is told so.
         """
         post = self._posts.get(identity.client)
-        calls = post.calls if post else []
-        call = next((c for c in calls if c.token == token), None)
+        requests = post.requests if post else []
+        request = next((c for c in requests if c.token == token), None)
         is_own = (
-            call is not None
-            and call.line is not None
-            and call.line.identity == identity
-            and self._connections.place_of(call.line)[1] == place[1]
+            request is not None
+            and request.session is not None
+            and request.session.identity == identity
+            and self._connections.place_of(request.session)[1] == place[1]
         )
-        if call is None or not is_own:
+        if request is None or not is_own:
             with suppress(OSError):
-                carrier.send(switchboard.pack("no", "no stream of this client's is waited for"))
+                carrier.send(ipc.pack("no", "no stream of this client's is waited for"))
             return False
-        calls.remove(call)
-        if call.hand_over(carrier):
+        requests.remove(request)
+        if request.hand_over(carrier):
             return True
-        call.end(CUT, f"{identity.client} vanished: its stream's process has ended")
+        request.end(CUT, f"{identity.client} vanished: its stream's process has ended")
         return False
 
     def watch(self, place: Place, token: str, carrier: socket.socket, pid: int) -> None:
         """Watch over a stream that is joined, by this dispatcher or by another."""
-        self._carriers.add(place, token, carrier, pid)
+        self._streams.add(place, token, carrier, pid)
 
-    def shut(self, line: ClientSession, message: Shut) -> None:
+    def shut(self, session: ClientSession, message: Shut) -> None:
         """Hear from a client that a stream has ended, or did not begin."""
         status, why = message.status, _explain(message)
-        if self._carriers.tell_status(line.client, message.token, status, why):
+        if self._streams.tell_status(session.client, message.token, status, why):
             if status:
-                write_log(f"{line.client}: {why}")
+                write_log(f"{session.client}: {why}")
             return
-        post = self._posts.get(line.client)
-        for call in post.calls if post else ():
-            if post and call.token == message.token and call.line is line:
-                self._fail(post, call, line, message)
+        post = self._posts.get(session.client)
+        for request in post.requests if post else ():
+            if post and request.token == message.token and request.session is session:
+                self._fail(post, request, session, message)
                 return
 
-    def _fail(self, post: Post, call: Call, line: ClientSession, message: Shut) -> None:
-        """Bear that a client could not open a stream: one may have been too many for sshd."""
-        call.forget_token()
-        call.tries += 1
-        place = self._connections.place_of(line)
+    def _fail(self, post: Post, request: MuxRequest, session: ClientSession, message: Shut) -> None:
+        """Handle a stream that a client could not open: one may have been too many for sshd."""
+        request.forget_token()
+        request.tries += 1
+        place = self._connections.place_of(session)
         others = self._count_sessions(place)
-        if message.is_refused and others > 1 and call.tries < MOST_TRIES:
+        if message.is_refused and others > 1 and request.tries < MOST_TRIES:
             self._connections.limit(place, others, self._now)
         else:
-            post.end(call, message.status, _explain(message))
+            post.end(request, message.status, _explain(message))
 
 
 def _explain(message: Shut) -> str:
-    """Return why a stream has ended or did not begin, by its client's word."""
+    """Return why a stream has ended or did not begin, according to its client."""
     return message.reason or f"amandad ended with status {message.status}"
 
 
 def is_of_a_dump(ssh: int) -> bool:
-    """Return whether an ssh is a dumper's: only its own dump waits for that call.
+    """Return whether an ssh is a dumper's: only its own dump waits for that request.
 
-    The planner has all clients wait for its calls, and behind amcheck somebody waits.
+    The planner has all clients wait for its requests, and behind amcheck somebody waits.
     """
     process = read_process(ssh)
     parent = read_process(process.parent) if process else None

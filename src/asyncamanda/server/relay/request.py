@@ -1,4 +1,4 @@
-"""One call of Amanda's: an ssh that found the relay's socket, and waits for its client.
+"""One mux request of Amanda's: an ssh that found the relay's socket, and waits for its client.
 
 It is spoken with as OpenSSH's master would (core/protocol/mux.py), until it is handed to the
 process that carries it (server/gate/attach.py), or ended.
@@ -17,20 +17,20 @@ from asyncamanda.core.amanda.packets import Conversation
 from asyncamanda.core.protocol import mux
 from asyncamanda.core.values.printable import printable
 from asyncamanda.server.background.tasks import write_log
-from asyncamanda.server.gate import ipc as switchboard
+from asyncamanda.server.gate import ipc
 from asyncamanda.server.gate.ipc_server import peer_of
-from asyncamanda.server.gate.refusal import LOOK_EVERY, REFUSED_WITHIN, Refusal
+from asyncamanda.server.gate.refusal import REFUSE_EVERY, REFUSED_WITHIN, Refusal
 from asyncamanda.server.gate.session import ClientSession
 
 # what Amanda runs: amanda-facts, "The network"; tests/e2e/test_relay.py sees the real one do so
 AMANDAD = re.compile(r"(?:/[\w./+-]*/)?amandad -auth=ssh(?: amdump)?")
-SESSION = 1  # each call's number: it has a socket of its own
+SESSION = 1  # each request's number: it has a socket of its own
 READ_BYTES = 4096
 LONGEST_WORDS = 512  # bytes: what a pipe that has room takes at once (PIPE_BUF is more)
 
 
-class Call:
-    """One ssh. `token` is what the client was given to open a stream, on `line`, at `asked_at`."""
+class MuxRequest:
+    """One ssh. `token` was given to the client on `session`, at `asked_at`, to open a stream."""
 
     def __init__(
         self,
@@ -38,14 +38,14 @@ class Call:
         client: str,
         called_at: datetime,
         *,
-        on_ready: Callable[["Call"], None],
-        on_gone: Callable[["Call"], None],
+        on_ready: Callable[["MuxRequest"], None],
+        on_gone: Callable[["MuxRequest"], None],
     ) -> None:
         self.client = client
         self.called_at = called_at
         self.is_ready = False
         self.token: str | None = None
-        self.line: ClientSession | None = None
+        self.session: ClientSession | None = None
         self.asked_at: datetime | None = None
         self.tries = 0
         self.is_noted = False  # that it waits
@@ -66,18 +66,18 @@ class Call:
         """The process of the ssh."""
         return peer_of(self._ssh)[0]
 
-    def ask(self, token: str, line: ClientSession, now: datetime) -> None:
+    def ask(self, token: str, session: ClientSession, now: datetime) -> None:
         """Note that the client is asked for a stream."""
-        self.token, self.line, self.asked_at = token, line, now
+        self.token, self.session, self.asked_at = token, session, now
 
     def forget_token(self) -> None:
         """Wait for another stream."""
-        self.token = self.line = self.asked_at = None
+        self.token = self.session = self.asked_at = None
 
     # -- what the ssh says
 
     def _hear(self) -> None:
-        """Hear what the ssh says; its end is the call's end."""
+        """Hear what the ssh says; its end is the request's end."""
         try:
             received, descriptors, _, _ = socket.recv_fds(self._ssh, READ_BYTES, mux.DESCRIPTORS)
         except BlockingIOError:
@@ -90,7 +90,7 @@ class Call:
         try:
             packets = self._decoder.feed(received)
         except ValueError as error:
-            write_log(f"{self.client}: a call that is not ssh's: {error}")
+            write_log(f"{self.client}: a request that is not ssh's: {error}")
             received, packets = b"", []
         is_well = received and all(self._obey(packet) for packet in packets)
         if not is_well or len(self._descriptors) > mux.DESCRIPTORS:
@@ -99,7 +99,7 @@ class Call:
             self._begin(self._session)
 
     def _obey(self, packet: mux.Packet) -> bool:
-        """Answer a packet, and return whether the call may go on."""
+        """Answer a packet, and return whether the request may go on."""
         request = packet.request
         match packet.kind:
             case mux.HELLO:
@@ -115,7 +115,7 @@ class Call:
         return False
 
     def _begin(self, session: mux.Packet) -> None:
-        """Be ready, now that all is said, if it is one of Amanda's calls."""
+        """Be ready, now that all is said, if it is one of Amanda's."""
         if len(self._descriptors) != mux.DESCRIPTORS:
             self._go()
         elif session.command is None or not AMANDAD.fullmatch(session.command):
@@ -139,7 +139,7 @@ class Call:
         self._open()
         passed = [*self._descriptors, self._ssh.fileno()]
         try:
-            socket.send_fds(carrier, [switchboard.pack("go", str(SESSION))], passed)
+            socket.send_fds(carrier, [ipc.pack("go", str(SESSION))], passed)
         except OSError:  # its process is gone
             return False
         self.close()
@@ -177,10 +177,10 @@ class Call:
             self._say(mux.exit_message(SESSION, status))
             self.close()
         else:
-            self._loop.call_later(LOOK_EVERY, self._refuse, status, give_up_at)
+            self._loop.call_later(REFUSE_EVERY, self._refuse, status, give_up_at)
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close everything."""
         self._refusal = None
         self._loop.remove_reader(self._ssh)
         self._ssh.close()
