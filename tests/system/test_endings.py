@@ -15,7 +15,7 @@ from tests.system.hungfs import hung_file_system
 from tests.system.watching import until
 
 from asyncamanda.errors import LaterError
-from asyncamanda.system.endings import ending
+from asyncamanda.system.endings import ending, reap
 from asyncamanda.system.processes import describe_process
 
 if TYPE_CHECKING:
@@ -47,6 +47,13 @@ def test_what_cannot_be_ended_is_named_within_a_minute(tmp_path: Path) -> None:
     assert process.wait(10) is not None
     os.close(asked)
     os.close(asking)
+
+
+def test_a_child_is_waited_for_within_a_bound() -> None:
+    """Its exit status, or nothing as long as it lives."""
+    child = os.posix_spawn("/bin/sh", ["sh", "-c", "sleep 0.3; exit 3"], os.environ)
+    assert reap(child, 0) is None
+    assert reap(child, 30) == 3
 
 
 def test_what_ends_is_waited_for() -> None:

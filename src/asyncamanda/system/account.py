@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import NoReturn
 
 from asyncamanda.errors import ConfigurationError
+from asyncamanda.system.endings import KILLED_WITHIN, reap
 
 
 def become_user(name: str) -> None:
@@ -69,7 +70,7 @@ def ask_as(user: str, asking: Callable[[], str]) -> str:
     except BaseException:
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGTERM)
-        os.waitpid(child, 0)
+        reap(child, KILLED_WITHIN)
         raise
     _, status = os.waitpid(child, 0)
     if number := os.waitstatus_to_exitcode(status):

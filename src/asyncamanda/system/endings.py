@@ -5,6 +5,7 @@ D): whoever waited for such a program would hang with it.
 """
 
 import contextlib
+import os
 import subprocess
 import time
 from collections.abc import Collection, Iterator
@@ -23,6 +24,7 @@ KILLED_WITHIN = 10.0  # seconds; a start ends at most four of them, one after an
 STUCK_AFTER, STUCK_LOOKS = 3.0, 20  # seconds, and looks in them
 CANNOT_BE_ENDED = "cannot-be-ended"
 LONGEST_COMMAND = 100  # characters
+REAP_POLL = 0.02  # seconds
 
 
 @contextlib.contextmanager
@@ -55,6 +57,18 @@ def is_ended(process: "subprocess.Popen[bytes]", seconds: float) -> bool:
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(seconds)
     return process.poll() is not None
+
+
+def reap(pid: int, seconds: float) -> int | None:
+    """Return the exit status of the child `pid`, None if it does not end within so many seconds."""
+    give_up_at = time.monotonic() + seconds
+    while True:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() >= give_up_at:
+            return None
+        time.sleep(REAP_POLL)
 
 
 def list_session(leader: int) -> list[Process]:

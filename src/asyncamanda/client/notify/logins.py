@@ -7,7 +7,7 @@ import signal
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic
 
 from asyncamanda.client.notify.desktop import FIRST_USER, notification_of
 from asyncamanda.client.notify.handoff import keep_fresh, open_handoff
@@ -15,11 +15,11 @@ from asyncamanda.client.notify.sent import LIMIT, SLACK, Sent
 from asyncamanda.core.agent.alerts import Alert
 from asyncamanda.errors import AsyncamandaError
 from asyncamanda.system.account import become_user
+from asyncamanda.system.endings import KILLED_WITHIN, reap
 from asyncamanda.system.logins import find_logged_in
 from asyncamanda.system.notifications import NotShownError, show_notification
 
 RUNTIME = Path("/run/user")
-POLL = 0.02  # seconds
 TOOK, REFUSED, BROKE = 0, 1, 2  # what a child that shows something ends with
 
 
@@ -99,12 +99,8 @@ def _show_as_user(uid: int, alerts: Sequence[Alert]) -> int:
 
 def _wait_for(child: int, give_up_at: float) -> int | None:
     """Return the child's exit status, None if it had to be killed: its user may have stopped it."""
-    while True:
-        pid, status = os.waitpid(child, os.WNOHANG)
-        if pid:
-            return os.waitstatus_to_exitcode(status)
-        if monotonic() >= give_up_at:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            return None
-        sleep(POLL)
+    status = reap(child, max(give_up_at - monotonic(), 0))
+    if status is None:
+        os.kill(child, signal.SIGKILL)
+        reap(child, KILLED_WITHIN)
+    return status

@@ -175,9 +175,8 @@ class Coordinator:
             await asyncio.sleep(POLL)
         if not session.is_open:
             return
-        if self.messenger.has_served_well(session.client) and self.messenger.tell_missed_end(
-            session
-        ):
+        is_served = self.messenger.has_served_well(session.client)
+        if is_served and self.messenger.tell_missed_end(session):
             return
         self.messenger.forget_missed_end(session)
         self.messenger.submit(session)
