@@ -1,12 +1,18 @@
 """What hides held dumps from a driver that starts, and what is left of that afterwards."""
 
 import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from asyncamanda.server.amanda.hiding import (
     KEEPER,
     OWNER,
     UNFINISHED,
+    close_directories,
     hide_dumps,
     list_directories,
     show_dumps,
@@ -22,6 +28,22 @@ def make(place: Path, day: int, **files: str) -> Path:
     for name, text in files.items():
         (folder / name).write_text(text)
     return folder
+
+
+@contextmanager
+def worker(log: Path) -> Iterator[None]:
+    """Let a process live that was given a run's log, as each of Amanda's is."""
+    argv = [sys.executable, "-c", "print(flush=True); input()", "--log-filename", str(log)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"\n"
+        yield
+        process.communicate(b"\n")
+
+
+def closed(*folders: Path) -> list[bool]:
+    """Return of each directory whether its owner may not write in it."""
+    return [not folder.stat().st_mode & stat.S_IWUSR for folder in folders]
 
 
 def names(folder: Path) -> set[str]:
@@ -82,3 +104,38 @@ def test_what_is_no_holding_directory_is_left_alone(tmp_path: Path) -> None:
     show_dumps([tmp_path / "20260101000000"])
     assert names(by_day) == {OWNER}
     assert names(other) == set()
+
+
+def test_directories_are_closed_where_no_run_writes(tmp_path: Path) -> None:
+    """A driver that looks twice cannot remove what hides them; then all is as before."""
+    logdir, place = tmp_path / "log", tmp_path / "holding"
+    old, ours, other = (
+        make(place, 1, dump="x"),
+        make(place, 2, **{KEEPER: LIVE, "dump": "x"}),
+        make(place, 3, dump="x"),
+    )
+    folders = list_directories([place])
+    modes = [folder.stat().st_mode for folder in folders]
+    with (
+        worker(logdir / f"log.{ours.name}.0"),
+        worker(tmp_path / "another configuration" / f"log.{other.name}.0"),
+    ):
+        hide_dumps(folders)
+        close_directories(folders, logdir)
+    assert closed(old, ours, other) == [True, False, False]
+    assert OWNER in names(old)
+    hide_dumps(folders)  # again, as until the driver has looked
+    show_dumps(folders)
+    assert names(old) == {"dump"}
+    assert [folder.stat().st_mode for folder in folders] == modes
+
+
+def test_nothing_is_closed_while_others_may_flush(tmp_path: Path) -> None:
+    """A flush of somebody else's removes dumps from directories that are not its own."""
+    logdir, place = tmp_path / "log", tmp_path / "holding"
+    old = make(place, 1, dump="x")
+    with worker(logdir / "log.20260109030405.0"):
+        close_directories([old], logdir)
+    assert closed(old) == [False]
+    close_directories([old], logdir)
+    assert closed(old) == [True]

@@ -3,20 +3,27 @@
 A driver takes the DLE of each dump that it finds in the holding disk for one of its own, whatever
 its disklist has (search_holding_disk() in find.c of Amanda 3.5.1). When it ends, it would mark the
 dumps of these that another run writes just then (own_disklist.py). It leaves out a directory
-whose `pid` names a process that lives, and removes that file: so each gets one before the start,
-and again until the driver has looked. `amadmin find` leaves these dumps out for that long.
+whose `pid` names a process that lives, and removes that file. That of Amanda 3.5.4 looks twice
+(find_dump() in its main()), at once: so the file has to be one that it cannot remove. Where
+nothing is written the directory is closed to writing until the driver has looked; elsewhere the
+file is put back again and again. `amadmin find` leaves these dumps out for that long.
 """
 
 import os
+import re
+import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+
+from asyncamanda.system.processes import iterate_processes, read_argv
 
 OWNER = "pid"  # in a holding directory: the process whose dumps are written there
 KEEPER = ".asyncamanda"  # a file of asyncamanda's there, while a run goes on: see run.py
 UNFINISHED = ".tmp"  # how a dump's name ends while it is written
 _MARK = "asyncamanda hides these dumps while a run starts"  # Amanda reads the number before it
 _FRESH = ".asyncamanda.hidden"
+_LOG = re.compile(r"/log\.\d{8,14}\.\d+$")
 
 
 def list_directories(places: Iterable[Path]) -> list[Path]:
@@ -41,6 +48,38 @@ def hide_dumps(folders: Iterable[Path]) -> None:
             _hide(folder)
 
 
+def close_directories(folders: Iterable[Path], logdir: Path) -> None:
+    """Let nobody write in these directories, as far as no run does, until show_dumps().
+
+    Only while each run with a log in `logdir` has its keeper: another program, which flushes, may
+    have to remove from any directory what it has written to a volume.
+    """
+    folders = list(folders)
+    kept = {folder.name for folder in folders if (folder / KEEPER).exists()}
+    live = list_live_logs()
+    if any(log.parent == logdir and _stamp(log) not in kept for log in live):
+        return
+    in_use = kept.union(map(_stamp, live))
+    for folder in folders:
+        if folder.name not in in_use:
+            with suppress(OSError):
+                folder.chmod(stat.S_IMODE(folder.stat().st_mode) & ~stat.S_IWUSR)
+
+
+def list_live_logs() -> list[Path]:
+    """Return the logs that living processes were given: those of the runs that go on.
+
+    Each driver and dumper of Amanda is given its run's log; a run that has begun just now may
+    have none yet.
+    """
+    words = (word for process in iterate_processes() for word in read_argv(process.pid))
+    return [Path(word) for word in words if _LOG.search(word)]
+
+
+def _stamp(log: Path) -> str:
+    return log.name.split(".")[1]
+
+
 def _hide(folder: Path) -> None:
     owner, fresh = folder / OWNER, folder / _FRESH
     if owner.exists():
@@ -53,12 +92,15 @@ def _hide(folder: Path) -> None:
 
 
 def show_dumps(folders: Iterable[Path]) -> None:
-    """Take back what hide_dumps() has put there, by whichever dispatcher.
+    """Take back what hide_dumps() and close_directories() have done, by whichever dispatcher.
 
     Where a run of asyncamanda's writes a dump its file stays.
     """
     for folder in folders:
         with suppress(OSError):
+            mode = stat.S_IMODE(folder.stat().st_mode)
+            if not mode & stat.S_IWUSR:
+                folder.chmod(mode | stat.S_IWUSR)
             (folder / _FRESH).unlink(missing_ok=True)  # of a dispatcher that was killed
             owner = folder / OWNER
             is_hidden = _MARK in owner.read_text("ascii", "replace")

@@ -26,6 +26,7 @@ from asyncamanda.server.amanda.hiding import (
     KEEPER,
     OWNER,
     UNFINISHED,
+    close_directories,
     hide_dumps,
     is_written,
     list_directories,
@@ -159,6 +160,7 @@ class Run:
         """Let its driver, which has not begun yet, see none of the dumps that are held."""
         self.hidden = list_directories(self.settings.holding)
         hide_dumps(self.hidden)
+        close_directories(self.hidden, self.settings.logdir)
 
     def is_rooted(self) -> bool:
         """Return whether its keeper is in its place by now; until then hide again what is held."""
