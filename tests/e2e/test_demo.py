@@ -6,10 +6,15 @@ from pathlib import Path
 import pytest
 
 
+def read_mounts() -> set[str]:
+    """Return the mounts of this machine."""
+    return {*Path("/proc/self/mounts").read_text("utf-8").splitlines()}
+
+
 @pytest.mark.usefixtures("lab_prefix")  # which ./demo takes as it is
 def test_demo_tells_its_story_and_leaves_nothing_behind() -> None:
-    """Enrolled, due, held, not due, on a volume, refused; as many mounts afterwards as before."""
-    mounts = Path("/proc/self/mounts").read_text("utf-8")
+    """Enrolled, due, held, not due, on a volume, refused; no more mounts afterwards than before."""
+    mounts = read_mounts()
     state = Path("/var/lib/asyncamanda").exists()
     argv = [str(Path(__file__).parents[2] / "demo")]
     told = subprocess.run(argv, capture_output=True, text=True, timeout=240, check=False)
@@ -31,5 +36,5 @@ def test_demo_tells_its_story_and_leaves_nothing_behind() -> None:
     ]
     assert -1 not in places
     assert places == sorted(places)
-    assert Path("/proc/self/mounts").read_text("utf-8") == mounts
+    assert read_mounts() <= mounts
     assert Path("/var/lib/asyncamanda").exists() == state
