@@ -596,6 +596,17 @@ def test_the_log_of_our_own_run_is_added_to_that(ledger: Ledger) -> None:
     assert [request.state for request in ledger.requests.list_open()] == [RequestState.RUNNING]
 
 
+def test_what_a_run_was_judged_stands_when_its_log_is_read_again(ledger: Ledger) -> None:
+    """Only its end knew why it was killed, say; a dump that is there by now counts all the same."""
+    row = begin(ledger, "laptop")
+    judged = replace(verdict(DumpState.MISSING), reason="it was ended because it was stuck")
+    ledger.runs.end(row.id, NOON, end(judged, is_clean=False))
+    take_in(ledger, log_file(STAMP), run_log(STAMP, verdict(DumpState.CLAIMED)))
+    assert ledger.verdicts.of_run(row.id) == [judged]
+    take_in(ledger, log_file(STAMP, 200), run_log(STAMP, verdict(HELD)))
+    assert [word.state for word in ledger.verdicts.of_run(row.id)] == [HELD]
+
+
 def test_a_run_whose_log_was_taken_in_before_it_was_known_to_be_ours(ledger: Ledger) -> None:
     """Once its timestamp is known the two are one."""
     row = ledger.runs.begin(RunKind.BATCH, "daily", ["laptop"], [], NOON)

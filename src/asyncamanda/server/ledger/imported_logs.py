@@ -7,13 +7,13 @@ from sqlalchemy import select
 
 from asyncamanda.core.amanda.filters import Filters
 from asyncamanda.core.amanda.runlog import RunLog
-from asyncamanda.core.dispatch.records import LogFile
+from asyncamanda.core.dispatch.records import LogFile, RunKind
 from asyncamanda.core.model import DleVerdict
 from asyncamanda.server.ledger.dump_filters import put_filters
 from asyncamanda.server.ledger.rows import note_log, put_other_run
 from asyncamanda.server.ledger.schema import logs
 from asyncamanda.server.ledger.transactions import Transactions
-from asyncamanda.server.ledger.verdicts import Dle, put_protections, put_verdicts
+from asyncamanda.server.ledger.verdicts import Dle, drop_judged, put_protections, put_verdicts
 
 
 class ImportedLogs:
@@ -36,13 +36,16 @@ class ImportedLogs:
         One that has grown since (it was cut off, and went on) is taken in again. `log` is None
         for one that is about no run: then it is only known to be none. `words` are what counts of
         its claims, and are added to the run of its timestamp; if that is not asyncamanda's, to one
-        of kind OTHER. A run of asyncamanda's stays live until Runs.end(). `filters` is as there.
+        of kind OTHER. A run of asyncamanda's stays live until Runs.end(), whose
+        verdict on what is not confirmed stands. `filters` is as there.
         """
         with self._transactions.writing() as connection:
             if not note_log(connection, amanda_config, file, at):
                 return False
             if log and (log.dles or log.verdicts):
                 run = put_other_run(connection, amanda_config, file, log)
+                if run.kind is not RunKind.OTHER and run.ended_at:
+                    words = drop_judged(connection, run, words)
                 put_verdicts(connection, run, words)
                 put_filters(connection, amanda_config, words, filters)
                 put_protections(connection, run, words)

@@ -118,6 +118,21 @@ def put_verdicts(connection: Connection, run: RunRow, words: Sequence[DleVerdict
             _change_verdicts(connection, rows, who)
 
 
+def drop_judged(
+    connection: Connection, run: RunRow, words: Sequence[DleVerdict]
+) -> list[DleVerdict]:
+    """Return what is news in the log of a run that was judged: only dumps that are there.
+
+    The run's end knew more: that it was killed, and why, and that nobody had touched its dumps.
+    """
+    known = known_verdicts(connection, run.amanda_config, {word.timestamp for word in words})
+    return [
+        word
+        for word in words
+        if word.state.is_confirmed or (word.host, word.disk, word.timestamp) not in known
+    ]
+
+
 def _clear_place(connection: Connection, rows: Sequence[Row]) -> None:
     """Remove what stands where new rows belong: only what cannot be read (bad_rows.py)."""
     keys = ("amanda_config", "host", "disk", "timestamp")
