@@ -597,7 +597,7 @@ def test_the_log_of_our_own_run_is_added_to_that(ledger: Ledger) -> None:
 
 
 def test_what_a_run_was_judged_stands_when_its_log_is_read_again(ledger: Ledger) -> None:
-    """Only its end knew why it was killed, say; a dump that is there by now counts all the same."""
+    """Only its end knew why it was killed, say; a dump that is there by now counts anyway."""
     row = begin(ledger, "laptop")
     judged = replace(verdict(DumpState.MISSING), reason="it was ended because it was stuck")
     ledger.runs.end(row.id, NOON, end(judged, is_clean=False))

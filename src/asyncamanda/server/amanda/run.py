@@ -48,7 +48,10 @@ POLL = 0.25  # seconds, while it goes on
 
 @dataclass(slots=True)
 class Run:
-    """A run that goes on, ours. `process` is None where another dispatcher started it."""
+    """A run that goes on, ours. `process` is None where another dispatcher started it.
+
+    `is_underway`: its keeper is in its place, or was waited for long enough.
+    """
 
     row: RunRow
     settings: Settings
@@ -60,6 +63,7 @@ class Run:
     hidden: list[Path] = field(default_factory=list)
     exit_status: int | None = None
     _log_size: int = -1
+    is_underway: bool = False
     is_led: bool = True
     is_of_this_boot: bool = True
     _is_handed_on: bool = False
@@ -188,14 +192,19 @@ class Run:
 
         Its driver says so, once, and each other driver removes that when it finds it true: the
         next one that ends would clear the directory while dumps are written there. As long as
-        it is said, `amadmin find` leaves the directory out.
+        it is said, `amadmin find` leaves the directory out. Where its dispatcher was killed before
+        there was a keeper, there is none yet.
         """
-        if not self.is_led and not self._is_handed_on:
-            self._is_handed_on = self.place_keeper()
+        if not self._has_keeper() or (not self.is_led and not self._is_handed_on):
+            self._is_handed_on = self.place_keeper() and not self.is_led
         for folder in self.folders():
             with suppress(OSError):
                 if is_written(folder):
                     os.link(folder / KEEPER, folder / OWNER)
+
+    def _has_keeper(self) -> bool:
+        """Return whether a keeper is in each of its holding directories that there are."""
+        return all((folder / KEEPER).exists() for folder in self.folders() if folder.exists())
 
     def _find_owner(self) -> int:
         """Return a process of it that lives: amdump, or what amdump left behind."""
@@ -229,6 +238,7 @@ def adopt(row: RunRow, settings: Settings, output: Path) -> Run:
     if row.timestamp:
         names = {n for n in logs.list_present(settings.logdir) if logs.stamp_of(n) == row.timestamp}
         run.log_name = max(names, default=None)
+    run.hidden = list_directories(settings.holding)  # as far as that was killed when it hid them
     run.is_of_this_boot = row.boot_id == read_boot_id()
     return run
 
@@ -245,6 +255,7 @@ async def wait_rooted(run: Run, within: timedelta) -> bool:
         if not run.is_alive() or loop.time() > until:
             break
         await asyncio.sleep(POLL_START)
+    run.is_underway = True
     await apart_at_last(what, partial(show_dumps, run.hidden))
     return is_rooted
 
@@ -253,9 +264,11 @@ def remove_keepers(folders: Iterable[Path]) -> None:
     """Take our files out of these holding directories, and remove those that are empty then."""
     for folder in folders:
         with suppress(OSError):
-            (folder / KEEPER).unlink()
-            (folder / OWNER).unlink(missing_ok=True)
-            folder.rmdir()
+            # what a dispatcher was just making that was killed, too
+            if own := list(folder.glob(f"{KEEPER}*")):
+                for path in (*own, folder / OWNER):
+                    path.unlink(missing_ok=True)
+                folder.rmdir()
 
 
 def held_bytes(settings: Settings) -> tuple[int, datetime | None]:

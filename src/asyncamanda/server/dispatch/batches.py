@@ -76,6 +76,8 @@ class Batches:
 
     async def start(self, clients: tuple[str, ...]) -> None:
         """Start one run for those of `clients` who are there; return when another may start."""
+        for run in self._barely_begun():  # by a dispatcher that was killed
+            await self._see_begun(run)
         await self._site.read_anew()
         clients = tuple(client for client in clients if self._messenger.keep(client))
         failed = await self._protections.make(clients)
@@ -96,8 +98,16 @@ class Batches:
         for entry in entries:
             entry.run = run
             self._messenger.tell(entry)
-        await run_module.wait_rooted(run, self._site.config.start_within)
+        await self._see_begun(run)
         await self._note_timestamp(run)
+
+    async def _see_begun(self, run: Run) -> None:
+        await run_module.wait_rooted(run, self._site.config.start_within)
+
+    def _barely_begun(self) -> list[Run]:
+        """Return the runs of which nobody has seen that their keeper is in its place."""
+        batches = (run for run in self.runs.values() if run.row.kind is RunKind.BATCH)
+        return [run for run in batches if not run.is_underway]
 
     async def _plan(self, row: RunRow) -> list[str]:
         own_list = await self._site.write_own_list(row.id, row.hosts)
@@ -147,6 +157,8 @@ class Batches:
         """Follow a run that was taken over; if it is over, judge it now."""
         if run.is_alive():
             self._site.background.start(self._follow(run))
+            if run in self._barely_begun():
+                self._site.background.start(self._see_begun(run))
         else:
             watchdog = Watchdog(run, self._site.config.watch, self._reach, self._site.log)
             await self._end(run, watchdog)
