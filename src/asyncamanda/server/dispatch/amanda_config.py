@@ -1,7 +1,9 @@
 """One Amanda configuration, as every part of the dispatcher needs it."""
 
 import asyncio
+import re
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -188,6 +190,18 @@ class Site:
     def list_path(self, run_id: int) -> Path:
         """Return where a run's own disklist is."""
         return self.reports / f"{self.name}.run-{run_id}.disklist"
+
+    def clear_run_files(self) -> None:
+        """Remove what a dispatcher has left of its runs that was killed; no run goes on.
+
+        What a run's program has printed is kept.
+        """
+        name = re.compile(rf"{re.escape(self.name)}\.run-[0-9]+\.(disklist|out)")
+        with suppress(OSError):
+            for path in self.reports.iterdir():
+                found = name.fullmatch(path.name)
+                if found and (found[1] == "disklist" or not path.stat().st_size):
+                    path.unlink()
 
     def log(self, text: str) -> None:
         """Write a line to the log."""

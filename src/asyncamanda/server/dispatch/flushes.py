@@ -120,6 +120,7 @@ class Flushes:
     async def clear_keepers(self) -> None:
         """Take away what runs have left that nobody could see to the end."""
         await apart(f"{self._site.name}: its holding disk's files", self._clear_keepers)
+        self._site.clear_run_files()
 
     def _clear_keepers(self) -> None:
         folders = list_directories(self._site.settings.holding)
