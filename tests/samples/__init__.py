@@ -4,7 +4,8 @@ run-logs: logs of real runs, and one trace, amdump.20261124151504. run-logs-3.5.
 which a part of Amanda died: the planner (20261128201737), the laptop's dumper (20261128201634, and
 20261128201652 where that client was lost), and the chunkers (20261128201643, which had no end).
 amstatus: what amstatus said of such traces; those of 20261124151504 are of that trace, cut off
-where the run was at that step.
+where the run was at that step. held-dump: the log and trace of a run without taper, whose one dump
+is held (how that Amanda was configured is left out).
 """
 
 from pathlib import Path

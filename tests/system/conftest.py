@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.system.staging import Stage
 from tests.system.watching import until
 
 from asyncamanda.client.state.memory import decode_memory
@@ -454,3 +455,12 @@ def rig(shared_rig: Rig) -> Iterator[Rig]:
     yield shared_rig
     shared_rig.end_agents()
     until(lambda: not shared_rig.ssh_processes(), "no ssh is left behind", 5)
+
+
+@pytest.fixture(scope="session")
+def stage(installed: Path) -> Iterator[Stage]:
+    """Yield a server whose amdump is a fake, and whose dispatchers can be killed at any step."""
+    with Lab(prefix=installed) as lab:
+        stage = Stage(lab)
+        yield stage
+        stage.close()

@@ -17,6 +17,7 @@ from asyncamanda.server.amanda.hiding import (
     list_directories,
     show_dumps,
 )
+from asyncamanda.server.amanda.run import remove_keepers
 
 LIVE = "4711"
 
@@ -90,6 +91,17 @@ def test_what_a_killed_dispatcher_has_left_is_taken_away(tmp_path: Path) -> None
     hide_dumps([folder])
     show_dumps([folder])
     assert names(folder) == {"dump"}
+
+
+def test_a_keeper_that_was_just_being_made_is_removed_with_the_others(tmp_path: Path) -> None:
+    """Its dispatcher was killed meanwhile. A directory without such a file is left alone."""
+    making = make(tmp_path, 1, **{f"{KEEPER}.new": LIVE, OWNER: LIVE})
+    dumped = make(tmp_path, 2, **{KEEPER: LIVE, f"{KEEPER}.new": "", "dump": "x"})
+    theirs = make(tmp_path, 3, **{OWNER: "815"})
+    remove_keepers(iter((making, dumped, theirs)))
+    assert not making.exists()
+    assert names(dumped) == {"dump"}
+    assert names(theirs) == {OWNER}
 
 
 def test_what_is_no_holding_directory_is_left_alone(tmp_path: Path) -> None:
