@@ -22,9 +22,9 @@ from typing import Any, NoReturn
 
 from sqlalchemy.engine.default import DefaultDialect
 
-from asyncamanda.commands.server import dispatch as command
-from asyncamanda.server.amanda import commands as amanda
-from asyncamanda.server.amanda import run as runs
+from asyncamanda.commands.server import dispatch
+from asyncamanda.server.amanda import commands
+from asyncamanda.server.amanda import run as run_module
 from asyncamanda.server.dispatch import coordinator, dispatcher
 from asyncamanda.server.gate.ipc import STATE
 from asyncamanda.server.gate.session import ClientSession
@@ -63,7 +63,7 @@ class Steps:
         """Begin to count."""
         sys.addaudithook(self._hear)
         self._wrap_commit()
-        self._wrap(amanda, "release", "let amdump go")
+        self._wrap(commands, "release", "let amdump go")
         self._wrap(ClientSession, "drop", "let the client go")
         self._wrap(ClientSession, "send", "say {}")
 
@@ -140,7 +140,7 @@ def be_dispatcher() -> NoReturn:
     """Be a dispatcher that a gate has started; one that is to be killed, if that was asked for."""
     # it looks around more often, so that the walk takes seconds
     dispatcher.TICK = 0.02
-    for module in (coordinator, runs):
+    for module in (coordinator, run_module):
         setattr(module, "POLL", 0.05)  # noqa: B010 - which one of them only imports
     dispatcher.LEDGER_EVERY /= 10
     armed = Path(ARMED)
@@ -148,5 +148,5 @@ def be_dispatcher() -> NoReturn:
         fatal = armed.read_text("utf-8")
         armed.unlink()
         Steps(fatal).install()
-    code = command.run(Namespace(on_demand=True, config=None))
+    code = dispatch.run(Namespace(on_demand=True, config=None))
     os._exit(code)
