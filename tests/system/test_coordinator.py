@@ -9,6 +9,8 @@ import asyncio
 import json
 import os
 import socket
+import stat
+import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -24,6 +26,7 @@ from asyncamanda.core.dispatch.rate_limit import Allowance
 from asyncamanda.core.dispatch.records import RunKind, RunRow
 from asyncamanda.core.protocol.authority import Identity
 from asyncamanda.errors import LaterError
+from asyncamanda.server.amanda import run as run_module
 from asyncamanda.server.amanda.commands import Settings
 from asyncamanda.server.amanda.run import Run
 from asyncamanda.server.background.tasks import Background
@@ -290,5 +293,66 @@ def test_who_does_not_come_back_after_its_planner_died_is_forgotten(play: Play) 
         last = ledger.requests.find_last("tower")
         assert last
         assert last.outcome == "left"
+
+    play(story)
+
+
+def test_what_was_closed_for_a_run_that_never_began_is_opened_again(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its dispatcher was killed; a run of somebody else's goes on, which may have to flush."""
+
+    async def has_others(_batches: Batches) -> bool:
+        return True
+
+    monkeypatch.setattr(Batches, "find_others", has_others)
+
+    async def story(office: Office) -> None:
+        coordinator, ledger = office.coordinator, office.ledger
+        held = office.folder / "holding" / STAMP
+        held.mkdir(parents=True)
+        held.chmod(0o500)
+        coordinator.site._settings = Settings("daily", office.folder, (held.parent,), 0)
+        row = ledger.runs.begin(RunKind.BATCH, "daily", ["laptop"], [], now())
+        ledger.runs.note(row.id, pid=2**22 + 1, pid_started=1, boot_id="past")
+        await TAKE_UP(coordinator)
+        assert ledger.runs.list_live() == []
+        assert stat.S_IMODE(held.stat().st_mode) == 0o700
+
+    play(story)
+
+
+def test_nothing_starts_while_what_was_hidden_for_the_last_run_is_being_shown(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else that would show what is hidden for the next one; and it is shown once."""
+    shown, go_on = threading.Semaphore(0), threading.Event()
+
+    def show(_folders: list[Path]) -> None:
+        shown.release()
+        assert go_on.wait(20)
+
+    async def begin(_site: Site) -> None:
+        raise LaterError("begun", "it goes on to read the configuration", "")
+
+    monkeypatch.setattr(run_module, "show_dumps", show)
+    monkeypatch.setattr(Site, "read_anew", begin)
+
+    async def story(office: Office) -> None:
+        batches = office.coordinator.batches
+        row = RunRow(7, "daily", RunKind.BATCH, ("laptop",), now(), pid=2**22 + 1, boot_id="past")
+        batches.runs[7] = Run(
+            row, office.coordinator.site.settings, office.folder / "out", is_of_this_boot=False
+        )
+        first = asyncio.create_task(batches._see_begun(batches.runs[7]))
+        await asyncio.to_thread(shown.acquire)
+        starting = asyncio.create_task(batches.start(("laptop",)))
+        done, _ = await asyncio.wait({starting}, timeout=0.1)
+        assert not done
+        go_on.set()
+        await first
+        with pytest.raises(LaterError, match="goes on"):
+            await starting
+        assert not shown.acquire(blocking=False)
 
     play(story)

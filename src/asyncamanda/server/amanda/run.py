@@ -255,9 +255,15 @@ async def wait_rooted(run: Run, within: timedelta) -> bool:
         if not run.is_alive() or loop.time() > until:
             break
         await asyncio.sleep(POLL_START)
+    await show_hidden(run)
     run.is_underway = True
-    await apart_at_last(what, partial(show_dumps, run.hidden))
     return is_rooted
+
+
+async def show_hidden(run: Run) -> None:
+    """Show again what was hidden from its driver."""
+    what = f"{run.settings.name}: what is held"
+    await apart_at_last(what, partial(show_dumps, run.hidden))
 
 
 def remove_keepers(folders: Iterable[Path]) -> None:

@@ -50,6 +50,7 @@ class Batches:
         self.needs_cleanup = False
         self._starting: list[Run] = []
         self._has_let_go = False
+        self._beginning = asyncio.Lock()
         self._protections = Protections(site)
         self._requeue = Requeue(queue, site.config.grace)
         self._roll_call = RollCall(queue)
@@ -102,7 +103,10 @@ class Batches:
         await self._note_timestamp(run)
 
     async def _see_begun(self, run: Run) -> None:
-        await run_module.wait_rooted(run, self._site.config.start_within)
+        """Wait until a run's keeper is in its place, once, and then show what was hidden for it."""
+        async with self._beginning:
+            if not run.is_underway:
+                await run_module.wait_rooted(run, self._site.config.start_within)
 
     def _barely_begun(self) -> list[Run]:
         """Return the runs of which nobody has seen that their keeper is in its place."""
@@ -161,6 +165,7 @@ class Batches:
                 self._site.background.start(self._see_begun(run))
         else:
             watchdog = Watchdog(run, self._site.config.watch, self._reach, self._site.log)
+            await run_module.show_hidden(run)  # for it, by a dispatcher that was killed
             await self._end(run, watchdog)
 
     def let_go(self) -> None:
