@@ -142,6 +142,18 @@ def test_directories_are_closed_where_no_run_writes(tmp_path: Path) -> None:
     assert [folder.stat().st_mode for folder in folders] == modes
 
 
+def test_what_amanda_has_not_made_is_not_closed(tmp_path: Path) -> None:
+    """Its directories are named by a day or a moment; a file is none, whatever its name."""
+    file, year = tmp_path / "20260101030405", tmp_path / "2026"
+    file.write_text("x")
+    year.mkdir(mode=0o755)
+    folders = list_directories([tmp_path])
+    hide_dumps(folders)
+    close_directories(folders, tmp_path)
+    assert closed(file, year) == [False, False]
+    assert names(year) == set()
+
+
 def test_nothing_is_closed_while_others_may_flush(tmp_path: Path) -> None:
     """A flush of somebody else's removes dumps from directories that are not its own."""
     logdir, place = tmp_path / "log", tmp_path / "holding"

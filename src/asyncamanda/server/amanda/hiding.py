@@ -23,6 +23,7 @@ KEEPER = ".asyncamanda"  # a file of asyncamanda's there, while a run goes on: s
 UNFINISHED = ".tmp"  # how a dump's name ends while it is written
 _MARK = "asyncamanda hides these dumps while a run starts"  # Amanda reads the number before it
 _FRESH = ".asyncamanda.hidden"
+_FOLDER = re.compile(r"[0-9]{8}(?:[0-9]{6})?")  # a day, or a moment
 _LOG = re.compile(r"/log\.\d{8,14}\.\d+$")
 
 
@@ -34,7 +35,8 @@ def list_directories(places: Iterable[Path]) -> list[Path]:
     found = []
     for place in places:
         with suppress(OSError):
-            found += [folder for folder in place.iterdir() if folder.name.isdigit()]
+            named = (path for path in place.iterdir() if _FOLDER.fullmatch(path.name))
+            found += [path for path in named if path.is_dir()]
     return found
 
 
