@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pwd
+import sys
 import threading
 import time
 from pathlib import Path
@@ -78,6 +79,23 @@ def test_somebody_elses_program_has_nothing_of_roots() -> None:
     nobody = pwd.getpwnam("nobody")
     answer = run_program(["sh", "-c", "id -u; id -G; echo $HOME $USER"], account=nobody)
     assert answer.stdout.split() == ["65534", "65534", "/nonexistent", "nobody"]
+
+
+READING = r"""
+import asyncio, os
+from asyncamanda.server.background.programs import run_apart
+assert os.fsdecode(b"\303") == "\udcc3", "this Python's file names are UTF-8"
+print(ascii(asyncio.run(run_apart(["printf", r"\303\244\377"])).stdout))
+"""
+
+
+def test_amandas_programs_are_read_as_utf_8_whatever_the_locale() -> None:
+    """As its logs and its disklist are: else a disk would have two names."""
+    argv = [sys.executable, "-X", "utf8=0", "-c", READING]
+    path = os.pathsep.join(str(Path(each).absolute()) for each in sys.path)
+    environ = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": path}
+    answer = run_program(argv, 60, environ=environ)
+    assert (answer.stdout.strip(), answer.stderr) == (r"'\xe4\udcff'", "")
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # what is left

@@ -9,6 +9,7 @@ import pwd
 import selectors
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -67,18 +68,20 @@ def plain_environ(*also: str) -> dict[str, str]:
     return {**known, "PATH": SEARCHED, "LANG": "C.UTF-8"}
 
 
-def run_program(
+def run_program(  # noqa: PLR0913 - by keyword only, like subprocess.run
     argv: Sequence[str],
     within: float = WITHIN,
     *,
     environ: Mapping[str, str] | None = None,
     text: str = "",
     account: pwd.struct_passwd | None = None,
+    encoding: str = "",
 ) -> Answer:
     """Run a program to its end, and return how it ended; it is killed after `within` seconds.
 
     It runs in a session of its own. `text` is what it reads, from memory, so that it can open its
-    stdin by name. `account` is who runs it, with nothing of root's around it.
+    stdin by name. `account` is who runs it, with nothing of root's around it. What it prints is
+    read as file names are, if no `encoding` is given.
     """
     try:
         with _reading(text) as stdin:
@@ -100,7 +103,8 @@ def run_program(
         fault = cannot_end(process.pid).message
     if fault:
         return Answer(None, fault=f"{argv[0]} {fault}", is_passing=True)
-    said, complained = map(os.fsdecode, printed)
+    how = encoding or sys.getfilesystemencoding()
+    said, complained = (text.decode(how, "surrogateescape") for text in printed)
     return Answer(process.returncode, said, complained)
 
 

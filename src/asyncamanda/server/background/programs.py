@@ -11,8 +11,11 @@ PATIENCE = 120.0  # seconds, for a command that answers at once when all is well
 
 
 async def run_apart(argv: Sequence[str], within: float = PATIENCE, *, text: str = "") -> Answer:
-    """Run a program in a thread as run_program() does, and return its answer."""
-    running = partial(run_program, argv, within, text=text)
+    """Run a program in a thread as run_program() does, and return its answer.
+
+    That is read as UTF-8 in any locale, as Amanda's logs and its disklist are.
+    """
+    running = partial(run_program, argv, within, text=text, encoding="utf-8")
     try:
         return await begin_apart(" ".join(argv), running)
     except LaterError as error:  # there can be no more threads
