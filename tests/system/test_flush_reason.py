@@ -16,6 +16,8 @@ from asyncamanda.commands.server import flush
 from asyncamanda.config.server import ServerConfig
 from asyncamanda.errors import AsyncamandaError, Exit
 from asyncamanda.server.amanda.commands import Settings
+from asyncamanda.server.dispatch import callers
+from asyncamanda.server.dispatch.amanda_config import Site
 from asyncamanda.server.dispatch.coordinator import Coordinator
 from asyncamanda.server.dispatch.dispatcher import Dispatcher
 from asyncamanda.server.dispatch.ledger_care import open_ledger
@@ -87,3 +89,42 @@ def test_one_that_was_broken_since_is_told_as_well(
     with serving(tmp_path, monkeypatch) as answer, pytest.raises(AsyncamandaError) as caught:
         answer(MISSING)
     assert caught.value.message.startswith(f"cannot use the Amanda configuration {MISSING}: ")
+
+
+def test_amanda_that_takes_long_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Longer than the dispatcher may take for an answer; it is asked for all the same, once."""
+    has_asked, may_answer, asked = threading.Event(), threading.Event(), []
+
+    async def open_it(coordinator: Coordinator) -> None:
+        coordinator.site._settings = Settings(MISSING, tmp_path, (), 0)
+
+    async def read_anew(_site: Site) -> None:
+        asked.append(now())
+        await asyncio.to_thread(may_answer.wait, 20)
+
+    ask_dispatcher = ipc.ask_dispatcher
+
+    def ask(*words: str) -> str | None:
+        try:
+            return ask_dispatcher(*words)
+        finally:
+            has_asked.set()
+
+    def let_answer() -> None:
+        assert has_asked.wait(20)
+        may_answer.set()
+
+    monkeypatch.setattr(Coordinator, "_take_up", open_it)
+    monkeypatch.setattr(Coordinator, "pump", lambda _coordinator: None)
+    monkeypatch.setattr(Site, "read_anew", read_anew)
+    monkeypatch.setattr(callers, "OPENS_WITHIN", 0.5)
+    monkeypatch.setattr(ipc, "ANSWER_WITHIN", 2.0)
+    with serving(tmp_path, monkeypatch) as answer:
+        monkeypatch.setattr(ipc, "ask_dispatcher", ask)
+        answering = threading.Thread(target=let_answer)
+        answering.start()
+        assert answer(MISSING) == "nothing is held"
+        answering.join()
+    assert len(asked) == 1

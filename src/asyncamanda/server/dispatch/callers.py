@@ -19,6 +19,7 @@ from asyncamanda.server.gate.stuck_dispatcher import ALIVE
 from asyncamanda.server.relay.relay import Relay
 
 OPENS_WITHIN = 5.0  # seconds: who asks for a flush waits for an answer no longer than twice that
+KEPT_SECONDS = 2.0  # an answer to it: whoever was told to wait asks again within a moment
 
 
 class Callers:
@@ -39,6 +40,7 @@ class Callers:
         self._messages = messages
         self._registry = registry
         self._relay = relay
+        self._flushing: dict[str, asyncio.Task[object]] = {}
 
     async def hear(
         self, caller: socket.socket, words: list[str], descriptors: list[int]
@@ -123,12 +125,20 @@ class Callers:
             check_amanda_config_name(name)
         except ValueError as error:
             return {"error": str(error)}
+        asking, loop = self._flushing.get(name), asyncio.get_running_loop()
+        if asking is None:
+            asking = self._flushing[name] = loop.create_task(self._begin_flush(name))
+            asking.add_done_callback(
+                lambda _: loop.call_later(KEPT_SECONDS, self._flushing.pop, name)
+            )
+        await asyncio.wait({asking}, timeout=OPENS_WITHIN)
+        return asking.result() if asking.done() else {"flush": "opening"}
+
+    async def _begin_flush(self, name: str) -> object:
+        """Ask for a flush, however long Amanda takes to say what is held, and where."""
         coordinator = self._coordinators.get(name)
-        await asyncio.wait({coordinator.opened}, timeout=OPENS_WITHIN)
-        if not coordinator.opened.done():
-            return {"flush": "opening"}
         try:
-            coordinator.opened.result()
+            await asyncio.shield(coordinator.opened)
             await coordinator.site.read_anew()
             return {"flush": "asked for" if await coordinator.flushes.ask() else "nothing is held"}
         except AsyncamandaError as error:
