@@ -173,8 +173,8 @@ def describe_finding(finding: ConditionFinding, now: datetime) -> tuple[str, str
     if finding.holds:
         word = "is ignored" if finding.is_relaxed else "not met"
     at = finding.relaxes_at
-    gives_in = "never" if at is None else "has" if at <= now else format_time(at)
-    return finding.condition.value, f"{finding.found} (wanted: {finding.wanted})", word, gives_in
+    ignored = "never" if at is None else "has" if at <= now else format_time(at)
+    return finding.condition.value, f"{finding.found} (wanted: {finding.wanted})", word, ignored
 
 
 def describe_attempt(attempt: Attempt) -> str:

@@ -81,16 +81,14 @@ def check_alias(folder: Path, user: str, client: str, all_: Sequence[Enrolled]) 
     fault = _find_alias_fault(folder, all_)
     if answer.status != 0:
         fault = f"ssh: {answer.complaints[-1]}"
-        mend = (
-            f"correct that file (it has to be {user}'s, and nobody else's to write); then {SETUP}"
-        )
+        fix = f"correct that file (it has to be {user}'s, and nobody else's to write); then {SETUP}"
     elif fault:
-        mend = SETUP
+        fix = SETUP
     else:
         fault = f"ssh goes to {used or 'the network'}, not to {path}"
-        mend = f"take what names {client} or a ControlPath for it out of ssh's configuration"
+        fix = f"take what names {client} or a ControlPath for it out of ssh's configuration"
     why = "Amanda would contact the client directly, not through the relay"
-    return Check("alias", Health.BAD, fault, why, mend)
+    return Check("alias", Health.BAD, fault, why, fix)
 
 
 def _find_alias_fault(folder: Path, all_: Sequence[Enrolled]) -> str:
@@ -120,9 +118,9 @@ def check_disklist(entry: Enrolled, *, is_relayed: bool) -> Check:
         found = f"`{' '.join(argv)}` fails with status {answer.status}"
         return Check("disklist", Health.BAD, found, troubles=troubles)
     if not dles:
-        mend = f"add a line to the disklist of {name}, such as: {client} /home roaming"
+        fix = f"add a line to the disklist of {name}, such as: {client} /home roaming"
         why = "only what the disklist names is backed up"
-        return Check("disklist", Health.BAD, f"it has no disk of {client}", why, mend)
+        return Check("disklist", Health.BAD, f"it has no disk of {client}", why, fix)
     return judge_dles(name, dles, is_relayed=is_relayed)
 
 
@@ -132,15 +130,13 @@ def judge_dles(amanda_config: str, dles: Sequence[Dle], *, is_relayed: bool) -> 
     parked = name_disks([f"{dle.disk} ({dle.parked})" for dle in dles if dle.is_parked])
     if not meant:
         why = "Amanda is configured to leave out every disk of it, so nothing is backed up"
-        mend = f"in /etc/amanda/{amanda_config}: take `ignore` and strategy `skip` away from one"
-        return Check("disklist", Health.BAD, f"parked: {parked}", why, mend)
+        fix = f"in /etc/amanda/{amanda_config}: take `ignore` and strategy `skip` away from one"
+        return Check("disklist", Health.BAD, f"parked: {parked}", why, fix)
     strays = [f"{dle.disk} (auth {dle.auth})" for dle in meant if dle.auth.lower() != AUTH]
     if strays and is_relayed:
         why = "Amanda contacts the client directly for these, not through the relay"
-        mend = (
-            f'in /etc/amanda/{amanda_config}/amanda.conf: auth "{AUTH}" in the dumptypes of these'
-        )
-        return Check("disklist", Health.BAD, name_disks(strays), why, mend, is_partial=True)
+        fix = f'in /etc/amanda/{amanda_config}/amanda.conf: auth "{AUTH}" in the dumptypes of these'
+        return Check("disklist", Health.BAD, name_disks(strays), why, fix, is_partial=True)
     found = name_disks([dle.disk for dle in meant])
     if is_relayed:
         found += f"; all with auth {AUTH}"
