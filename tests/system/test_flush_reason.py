@@ -94,7 +94,7 @@ def test_one_that_was_broken_since_is_told_as_well(
 def test_amanda_that_takes_long_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Longer than the dispatcher may take for an answer; it is asked for all the same, once."""
+    """Longer than the dispatcher may take for an answer; it is asked for anyway, once."""
     has_asked, may_answer, asked = threading.Event(), threading.Event(), []
 
     async def open_it(coordinator: Coordinator) -> None:
