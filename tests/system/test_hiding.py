@@ -163,3 +163,18 @@ def test_nothing_is_closed_while_others_may_flush(tmp_path: Path) -> None:
     assert closed(old) == [False]
     close_directories([old], logdir)
     assert closed(old) == [True]
+
+
+def test_nothing_is_closed_while_another_configuration_flushes_from_the_same_disk(
+    tmp_path: Path,
+) -> None:
+    """Be it by amflush itself or by asyncamanda; a dump of its own is no hindrance."""
+    place, theirs = tmp_path / "holding", tmp_path / "another configuration"
+    old = make(place, 1, dump="x")
+    theirs.mkdir()
+    log = theirs / "log.20260109030405.0"
+    for program, is_closed in (("amflush", False), ("amdump", True)):
+        log.write_text(f"INFO {program} {program} pid 815\nDATE 20260109030405\n")
+        with worker(log):
+            close_directories([old], tmp_path / "log")
+        assert closed(old) == [is_closed]

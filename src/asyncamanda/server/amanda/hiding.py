@@ -16,6 +16,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from asyncamanda.core.amanda.runlog import parse_run_log
+from asyncamanda.server.amanda.logs import read_first_line
 from asyncamanda.system.processes import iterate_processes, read_argv
 
 OWNER = "pid"  # in a holding directory: the process whose dumps are written there
@@ -53,13 +55,15 @@ def hide_dumps(folders: Iterable[Path]) -> None:
 def close_directories(folders: Iterable[Path], logdir: Path) -> None:
     """Let nobody write in these directories, as far as no run does, until show_dumps().
 
-    Only while each run with a log in `logdir` has its keeper: another program, which flushes, may
-    have to remove from any directory what it has written to a volume.
+    Only while each run with a log in `logdir` has its keeper, and no other configuration, which may
+    share the disk, is flushed: a flush has to remove from any directory what it has written to a
+    volume.
     """
     folders = list(folders)
     kept = {folder.name for folder in folders if (folder / KEEPER).exists()}
     live = list_live_logs()
-    if any(log.parent == logdir and _stamp(log) not in kept for log in live):
+    strange = (log for log in live if _stamp(log) not in kept)
+    if any(log.parent == logdir or _is_flush(log) for log in strange):
         return
     in_use = kept.union(map(_stamp, live))
     for folder in folders:
@@ -76,6 +80,12 @@ def list_live_logs() -> list[Path]:
     """
     words = (word for process in iterate_processes() for word in read_argv(process.pid))
     return [Path(word) for word in words if _LOG.search(word)]
+
+
+def _is_flush(log: Path) -> bool:
+    """Return whether the log is a flush's, as far as it says so yet."""
+    parsed = parse_run_log(read_first_line(log.parent, log.name))
+    return parsed is not None and parsed.program == "amflush"
 
 
 def _stamp(log: Path) -> str:
