@@ -237,7 +237,7 @@ class Client(Host):
 
 
 def _parse_find(text: str, disk: str) -> Iterator[StoredDump]:
-    """Yield the complete dumps of one disk in `amadmin find`'s table; test_lab.py has the real one.
+    """Yield the complete dumps of one disk in `amadmin find`'s table; tests/lab has one.
 
     Those of another are in it, too, whose device is called like that disk.
     date time host disk lv storage pool tape-or-file file part status
