@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from asyncamanda.core.amanda.quoting import quote, unquote
 from lab.errors import LabError
 from lab.host import Host
+from lab.patience import Limit
 
 AMANDA_CONFIG = "daily"
 _LOGS = f"/var/lib/amanda/{AMANDA_CONFIG}/log"
@@ -228,16 +229,16 @@ class Client(Host):
         Cut the link then, while a slow link still holds most of the dump back, and the
         client believes in a dump that the server never gets (amanda-facts, "It lies").
         """
-        deadline = time.monotonic() + seconds
+        limit = Limit(seconds)
         while (now := self.amandates) == before:
-            if time.monotonic() > deadline:
+            if limit.is_over():
                 raise LabError("lab-wait", "amandates did not change", "did the dump begin?")
             time.sleep(0.01)
         return now
 
 
 def _parse_find(text: str, disk: str) -> Iterator[StoredDump]:
-    """Yield the complete dumps of one disk in `amadmin find`'s table; tests/lab has one.
+    """Yield the complete dumps of one disk in `amadmin find`'s table; test_lab.py has a real one.
 
     Those of another are in it, too, whose device is called like that disk.
     date time host disk lv storage pool tape-or-file file part status

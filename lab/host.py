@@ -15,6 +15,7 @@ from lab.errors import LabCommandError
 from lab.files import HostFiles
 from lab.namespaces import Holder
 from lab.network import Plug, Switch
+from lab.patience import Limit
 from lab.sshd import sshd_connections
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -57,7 +58,7 @@ class Host(HostFiles):
         """Run a program to its end, in `/` and with a clean environment plus `environ`.
 
         `shifted`: under this host's `clock_offset`; None: only if it is asyncamanda.
-        Raises LabCommandError when it takes longer than `timeout` seconds (it is killed,
+        Raises LabCommandError when it takes longer than `timeout` (see Program; it is killed,
         and those in its session with it), and when it fails and `check` is true.
         """
         source = subprocess.DEVNULL if stdin is None else subprocess.PIPE
@@ -217,9 +218,9 @@ class Host(HostFiles):
         argv = ["/usr/sbin/sshd", "-D", "-E", _SSHD_LOG, *options]
         quiet = subprocess.DEVNULL
         self._sshd = self.start(argv, stdin=quiet, stdout=quiet, stderr=quiet, shifted=False)
-        deadline = time.monotonic() + _SSHD_SECONDS
+        limit = Limit(_SSHD_SECONDS)
         while not (log.exists() and b"Server listening" in log.read_bytes()[size:]):
-            if self._sshd.poll() is not None or time.monotonic() > deadline:
+            if self._sshd.poll() is not None or limit.is_over():
                 said = log.read_text() if log.exists() else ""
                 raise LabCommandError(self.name, argv, self._sshd.returncode, ("", said))
             time.sleep(0.002)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from lab.errors import LabError
+from lab.patience import at_most
 
 _CLONE_NEWPID = 0x20000000
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -72,6 +73,26 @@ def _is_finished(program: "subprocess.Popen[str]") -> bool:
     return is_closed and program.poll() is not None
 
 
+class Program(subprocess.Popen[str]):
+    """One whose limits are stretched where the machine is busy (see patience.py)."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return the exit status, or raise TimeoutExpired."""
+        return super().wait(_stretched(timeout))
+
+    def communicate(
+        self,
+        input: str | None = None,  # noqa: A002 (as Popen calls it)
+        timeout: float | None = None,
+    ) -> tuple[str, str]:
+        """Return what it wrote, or raise TimeoutExpired."""
+        return super().communicate(input, _stretched(timeout))
+
+
+def _stretched(timeout: float | None) -> float | None:
+    return None if timeout is None else at_most(timeout)
+
+
 class Holder:
     """The PID 1 of one host; the host lives as long as it does."""
 
@@ -79,7 +100,7 @@ class Holder:
         """Start it; `wait_ready` must follow. `arguments` are those of holder.py."""
         with _children_enter(None):
             # the first program to run in a new PID namespace is its PID 1
-            self._process = subprocess.Popen(
+            self._process = Program(
                 [sys.executable, "-I", "-S", "-B", str(_HOLDER), *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -121,7 +142,7 @@ class Holder:
         enter += ["--mount", "--uts", "--ipc", "--net", "--root", "--wd", "--"]
         self._programs = [program for program in self._programs if not _is_finished(program)]
         with _children_enter(self._pidfd):
-            program = subprocess.Popen(
+            program = Program(
                 [*enter, *argv],
                 env=dict(environ),
                 encoding="utf-8",

@@ -11,6 +11,7 @@ import pexpect.fdpexpect
 from tests.e2e.laptop import ASYNCAMANDA, Run
 
 from lab import Client, Lab
+from lab.patience import at_most, bound
 
 DISK = "/srv/docs"
 SSH = "/var/backups/.ssh"
@@ -18,7 +19,7 @@ CLIENT_TOML = "/etc/asyncamanda/client.toml"
 PROGRAM = "/opt/asyncamanda/bin/asyncamanda"
 LINE = re.compile(r"^(?:sudo )?(asyncamanda server enroll .*?)\r?$", re.MULTILINE)
 # what tests turn down; the rest is as users have it
-_SERVER_TOML = 'batch_window = "0.5s"\nheartbeat = "2s"\n'
+_SERVER_TOML = 'batch_window = "0.5s"\nheartbeat = "{}"\n'
 _COLUMNS = 80
 
 
@@ -31,7 +32,7 @@ def open_fresh(prefix: Path) -> Iterator[Lab]:
         nologin = re.sub(r"^(backup:.*:)[^:]*$", r"\1/usr/sbin/nologin", passwd, flags=re.M)
         server.write("/etc/passwd", nologin)
         server.remove(SSH)
-        server.write("/etc/asyncamanda/server.toml", _SERVER_TOML)
+        server.write("/etc/asyncamanda/server.toml", _SERVER_TOML.format(bound(2)))
         client.remove(SSH)
         client.add_tree(DISK)
         client.run(["rm", ASYNCAMANDA])
@@ -76,7 +77,7 @@ class Terminal:
     def __init__(self, client: Client, *words: str) -> None:
         """Start it."""
         master, slave = os.openpty()
-        self.screen = pexpect.fdpexpect.fdspawn(master, timeout=30, encoding="utf-8")
+        self.screen = pexpect.fdpexpect.fdspawn(master, timeout=at_most(30), encoding="utf-8")
         # setsid makes the terminal its own, so that Ctrl-C reaches it
         argv = ["setsid", "-c", "-w", PROGRAM, *words]
         environ = {"TERM": "xterm", "COLUMNS": str(_COLUMNS)}
@@ -108,7 +109,7 @@ class Terminal:
         """Return the exit code, once all that was printed is read."""
         try:
             with suppress(OSError):  # once the terminal's other end is closed
-                self.screen.expect(pexpect.EOF, timeout=60)
+                self.screen.expect(pexpect.EOF, timeout=at_most(60))
         except pexpect.TIMEOUT as error:
             raise AssertionError(f"it does not end: {self.said}{self.screen.before}") from error
         self.said += self.screen.before if isinstance(self.screen.before, str) else ""

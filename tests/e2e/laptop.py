@@ -9,6 +9,7 @@ from typing import Any
 
 from asyncamanda.core.amanda.header import HEADER_BYTES
 from lab import Client, Lab
+from lab.patience import Limit
 
 ASYNCAMANDA = "/usr/local/bin/asyncamanda"
 COMMAND = "/usr/sbin/amdump daily --exact-match laptop"
@@ -61,9 +62,9 @@ def outcomes(client: Client) -> list[str]:
 
 def wait_until(what: str, condition: Callable[[], bool], seconds: float = 60) -> None:
     """Return as soon as `condition` holds; fail, naming `what`, if it does not in time."""
-    deadline = time.monotonic() + seconds
+    limit = Limit(seconds)
     while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds} s for: {what}"
+        assert not limit.is_over(), f"waited {seconds} s for: {what}"
         time.sleep(0.02)
 
 

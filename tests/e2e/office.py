@@ -13,6 +13,7 @@ from tests.e2e.laptop import ASYNCAMANDA, Run, wait_for_bytes, wait_until
 from asyncamanda.core.amanda.runlog import RunLog, parse_run_log
 from asyncamanda.core.model import DumpState
 from lab import Client, Lab
+from lab.patience import bound
 
 CONF = "/etc/amanda/daily/amanda.conf"
 STATE = "/var/lib/asyncamanda/server"
@@ -22,8 +23,9 @@ DISK = "/srv/docs"
 SLOW = 1_000_000  # bits a second, of a laptop whose dump takes a while
 # what tests turn down; the rest is as users have it
 PATIENT = {"retry_within": "0.001s", "on_battery": "allow"}  # of the agent's
-SETTINGS = {"batch_window": "0.5s", "heartbeat": "2s"}
-WATCH = {"step": "4s"}  # on Debian 13 any cut may cost a dumper, for which this is waited twice
+SETTINGS = {"batch_window": "0.5s"}
+HEARTBEAT = 2
+STEP = 4  # on Debian 13 any cut may cost a dumper, for which this is waited twice
 
 # a file of SQLite's cannot be opened from outside of its host: it follows links by itself
 _CONFIRMED = f"""
@@ -73,9 +75,9 @@ class Office:
 
     def configure(self, settings: dict[str, Any] | None = None, **tables: dict[str, Any]) -> None:
         """Write server.toml."""
-        values = SETTINGS | (settings or {})
+        values = SETTINGS | {"heartbeat": bound(HEARTBEAT)} | (settings or {})
         lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
-        for table, keys in ({"watch": WATCH} | tables).items():
+        for table, keys in ({"watch": {"step": bound(STEP)}} | tables).items():
             lines += [f"[{table}]", *(f"{key} = {json.dumps(v)}" for key, v in keys.items())]
         self.server.write("/etc/asyncamanda/server.toml", "\n".join(lines) + "\n")
 
@@ -83,7 +85,7 @@ class Office:
         """Write a client.toml that names the server and no command: that means the gate."""
         values = {"server": "backup@amanda", **PATIENT, **settings}
         lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
-        lines += ["[ssh]", 'connect_timeout = "5s"', 'keepalive = "2s"']
+        lines += ["[ssh]", 'connect_timeout = "5s"', f'keepalive = "{bound(2)}"']
         client.write("/etc/asyncamanda/client.toml", "\n".join(lines) + "\n")
 
     def shift_clocks(self, offset: timedelta) -> None:

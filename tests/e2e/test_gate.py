@@ -14,6 +14,7 @@ from tests.e2e.thief import read_ticket
 
 from asyncamanda.core.model import DumpState
 from asyncamanda.core.protocol.messages import PROTOCOLS, Hello, Submit, encode
+from lab.patience import at_most
 
 TOML = "/etc/asyncamanda/client.toml"
 TWELVE = tuple(f"pc{number:02}" for number in range(12))
@@ -88,7 +89,7 @@ def test_storm_of_twelve_makes_two_runs_at_most(lab_prefix: Path) -> None:
         office.set_up({"batch_window": "3s"})
         begun = time.monotonic()
         agents = [office.start(name) for name in TWELVE]
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < at_most(2)
         done = ends(agents)
         assert [code for code, _ in done] == [0] * 12, done
         assert 1 <= len(office.dumps()) <= 2
@@ -118,7 +119,7 @@ def test_long_dump_keeps_nobody_waiting(lab_prefix: Path) -> None:
             begun = time.monotonic()
             run = office.backup(name)
             assert run.returncode == 0, run.stderr + office.diary
-            assert time.monotonic() - begun < 15, (name, office.diary)
+            assert time.monotonic() - begun < at_most(15), (name, office.diary)
         assert first.poll() is None, "the long dump was over too soon to prove anything"
         office.client(slow).heal()
         assert ends([first])[0][0] == 0

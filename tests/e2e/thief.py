@@ -13,6 +13,7 @@ from tests.e2e.office import ends
 
 from asyncamanda.core.protocol.messages import Hello, encode
 from lab import Client
+from lab.patience import at_most
 
 GATE = "asyncamanda gate"
 SERVER = "backup@amanda"
@@ -75,7 +76,7 @@ class Talk:
     def read(self, most: int = 65536) -> bytes:
         """Return what comes next; fail if nothing does."""
         assert self.program.stdout
-        ready, _, _ = select.select([self.program.stdout], [], [], HEAR_SECONDS)
+        ready, _, _ = select.select([self.program.stdout], [], [], at_most(HEAR_SECONDS))
         assert ready, f"nothing came within {HEAR_SECONDS} s"
         piece = os.read(self.program.stdout.fileno(), most)
         assert piece, f"the line ended: {ends([self.program], 10)}"

@@ -27,6 +27,7 @@ from lab import (
     Root,
 )
 from lab.lab import require_programs
+from lab.patience import Limit, at_most
 
 CLOCK = "import time; print(time.time())"
 TEMPORARY = ("/tmp", "/dev/shm", "/run")  # noqa: S108 (nothing is written there)
@@ -35,9 +36,9 @@ PYTHON = "/usr/bin/python3"
 
 def wait_until(is_so: Callable[[], bool], seconds: float = 10) -> None:
     """Return when it is so; fail when it takes too long."""
-    deadline = time.monotonic() + seconds
+    limit = Limit(seconds)
     while not is_so():
-        assert time.monotonic() < deadline, "it did not happen in time"
+        assert not limit.is_over(), "it did not happen in time"
         time.sleep(0.01)
 
 
@@ -54,7 +55,7 @@ def read_line(program: "subprocess.Popen[str]", seconds: float = 10) -> str:
     Its stdout must be unbuffered by us: one line at a time.
     """
     assert program.stdout is not None
-    ready, _, _ = select.select([program.stdout], [], [], seconds)
+    ready, _, _ = select.select([program.stdout], [], [], at_most(seconds))
     return program.stdout.readline() if ready else ""
 
 
@@ -373,7 +374,7 @@ class TestPrograms:
         begin = time.monotonic()
         for _ in range(100):
             bare_lab.client.run(["true"], user="backup")
-        assert time.monotonic() - begin < 5
+        assert time.monotonic() - begin < at_most(5)
 
 
 class TestSsh:
@@ -442,7 +443,7 @@ class TestLink:
         client.cut()
         begin = time.monotonic()
         while read_line(session, 0.5):
-            assert time.monotonic() - begin < 5, "the link is not cut"
+            assert time.monotonic() - begin < at_most(5), "the link is not cut"
         assert session.poll() is None
         assert "UP" in client.run(["ip", "-o", "link", "show", "eth0"]).stdout
         one_second = ["ssh", "-o", "ConnectTimeout=1", "amanda", "true"]
@@ -461,13 +462,13 @@ class TestLink:
     def test_delay_is_added_each_way(self, each_lab: Lab) -> None:
         """A round trip takes twice the delay more, until the link heals."""
         client, server = each_lab.client, each_lab.server
-        assert round_trip(client, server) < 0.05
+        assert round_trip(client, server) < at_most(0.05)
         client.delay(0.15)
-        assert 0.3 <= round_trip(client, server) < 0.45
+        assert 0.3 <= round_trip(client, server) < at_most(0.45)
         client.delay(0.05)
-        assert 0.1 <= round_trip(client, server) < 0.2
+        assert 0.1 <= round_trip(client, server) < at_most(0.2)
         client.heal()
-        assert round_trip(client, server) < 0.05
+        assert round_trip(client, server) < at_most(0.05)
 
     def test_a_delayed_link_can_be_cut(self, bare_lab: Lab) -> None:
         """Cut works on top of delay, and heal undoes both."""
@@ -477,7 +478,7 @@ class TestLink:
         done = server.run(["ssh", "-o", "ConnectTimeout=1", "laptop"], user="backup", check=False)
         assert "timed out" in done.stderr
         client.heal()
-        assert round_trip(client, server) < 0.03
+        assert round_trip(client, server) < at_most(0.03)
 
     def test_slow_limits_both_directions(self, bare_lab: Lab) -> None:
         """A quarter of a megabyte takes two seconds at one Mbit/s, there and back."""
@@ -487,11 +488,11 @@ class TestLink:
         for host, argv in ((server, fetch), (client, ["ssh", "amanda", fetch[2]])):
             begin = time.monotonic()
             host.run(argv, user="backup")
-            assert 1.5 < time.monotonic() - begin < 5
+            assert 1.5 < time.monotonic() - begin < at_most(5)
         client.heal()
         begin = time.monotonic()
         server.run(fetch, user="backup")
-        assert time.monotonic() - begin < 1
+        assert time.monotonic() - begin < at_most(1)
 
 
 def round_trip(client: Client, server: Host) -> float:
@@ -559,7 +560,7 @@ class TestRouter:
         for client, least, most in ((laptop, 1.5, 5), (desktop, 0, 1)):
             begin = time.monotonic()
             client.run(fetch, user="backup")
-            assert least < time.monotonic() - begin < most
+            assert least < time.monotonic() - begin < at_most(most)
 
     def test_a_client_behind_it_can_lose_its_power(self, nat_lab: Lab) -> None:
         """After boot it is on the network again."""

@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
+from lab.patience import Limit
+
 
 def until(condition: Callable[[], object], what: str, seconds: float = 15) -> None:
     """Return as soon as `condition` holds; fail where it does not within `seconds`."""
-    give_up_at = time.monotonic() + seconds
+    limit = Limit(seconds)
     while not condition():
-        if time.monotonic() > give_up_at:
+        if limit.is_over():
             pytest.fail(f"not within {seconds} s: {what}")
         time.sleep(0.01)
 
