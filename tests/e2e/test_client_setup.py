@@ -274,9 +274,9 @@ def test_a_server_that_is_away_for_a_while_is_waited_for(fresh: Lab) -> None:
     assert setup.stdout
     said = ""
     for text in setup.stdout:
-        said += text
-        if "refused the connection" in text:
+        if "refused the connection" in text and "refused the connection" not in said:
             fresh.server.start_sshd()
+        said += text
         if "done: the server knows" in said:
             break
     rest, _ = setup.communicate(timeout=60)
