@@ -1,9 +1,17 @@
-"""What holds for all tests: in CI a skip that is not on the list fails, a whole file's as well."""
+"""What holds for all tests: in CI a skip that is not on the list fails, a whole file's as well.
+
+And what a failure prints can be read.
+"""
 
 import os
 from collections.abc import Generator
 
 import pytest
+from _pytest._code.code import ExceptionRepr
+from tests.brevity import shorten
+
+# ./test calls it that; of one called CI pytest would print all values whole
+IS_CI = bool(os.environ.get("ASYNCAMANDA_CI"))
 
 # node id: the reason why it may be skipped there
 ALLOWED_SKIPS: dict[str, str] = dict.fromkeys(
@@ -20,9 +28,11 @@ ALLOWED_SKIPS: dict[str, str] = dict.fromkeys(
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Turn a skip that is not on the list into a failure, in CI."""
+    """Turn a skip that is not on the list into a failure, in CI; shorten what a failure prints."""
     report = yield
-    if report.skipped and os.environ.get("CI") and item.nodeid not in ALLOWED_SKIPS:
+    if isinstance(report.longrepr, ExceptionRepr):
+        shorten(report.longrepr)
+    if report.skipped and IS_CI and item.nodeid not in ALLOWED_SKIPS:
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped in CI: {call.excinfo}"
     return report
@@ -34,7 +44,7 @@ def pytest_make_collect_report(
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     """Turn a file that skips itself, as by importorskip(), into an error, in CI."""
     report = yield
-    if report.skipped and os.environ.get("CI") and collector.nodeid not in ALLOWED_SKIPS:
+    if report.skipped and IS_CI and collector.nodeid not in ALLOWED_SKIPS:
         report.outcome = "failed"
         report.longrepr = f"{collector.nodeid} was skipped in CI: {report.longrepr}"
     return report

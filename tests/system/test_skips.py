@@ -24,11 +24,12 @@ def run_tests(folder: Path, *, ci: bool, allowed: tuple[str, ...] = ()) -> tuple
     for name, skip in SKIPS.items():
         (folder / f"test_{name}.py").write_text(f"import pytest\n{skip}\n")
     environ = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PATH": os.environ["PATH"]}
+    environ["PYTHONPATH"] = str(CONFTEST.parents[1])
     options = ("-q", "-p", "no:cacheprovider", "--rootdir=.", "--continue-on-collection-errors")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options],
         cwd=folder,
-        env=environ | ({"CI": "true"} if ci else {}),
+        env=environ | ({"ASYNCAMANDA_CI": "true"} if ci else {}),
         capture_output=True,
         text=True,
         check=False,
