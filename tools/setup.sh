@@ -6,6 +6,7 @@
 #   need_packages ...  install Debian packages that are missing
 #   make_environment   .venv: the packages that the tests run with
 #   make_installed     build/installed: asyncamanda as users install it in /opt/asyncamanda
+#   make_covered       build/covered: the same, and each of its processes notes which lines it runs
 
 export DEBIAN_FRONTEND=noninteractive PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 PATH=$PATH:/usr/sbin:/sbin
@@ -117,6 +118,20 @@ make_installed() {
     /opt/asyncamanda/bin/pip install -qq "$3[server,notify]"
   ' make_installed "$PWD/build/installed" "$python" "$source"
   printf '%s' "$stamp" >build/installed/.stamp
+  own build
+}
+
+make_covered() {
+  local site
+  make_installed
+  rm -rf build/covered
+  cp -a build/installed build/covered
+  site=$(echo build/covered/lib/python3*/site-packages)
+  cp -r .venv/lib/python3*/site-packages/coverage pyproject.toml "$site"
+  # what it starts is told nothing of it
+  cat >"$site/coverage.pth" <<'EOF'
+import os, coverage; os.environ["COVERAGE_PROCESS_START"] = os.path.dirname(os.path.dirname(coverage.__file__)) + "/pyproject.toml"; coverage.process_startup(); del os.environ["COVERAGE_PROCESS_START"]
+EOF
   own build
 }
 

@@ -126,25 +126,28 @@ def script(path: Path, body: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("here", "there", "failed"),
+    ("words", "here", "there", "failed"),
     [
-        (0, 0, []),
-        (1, 0, ["this machine (exit status 1)"]),
-        (0, 69, ["Debian 13 (exit status 69)"]),
-        (1, 1, ["this machine (exit status 1)", "Debian 13 (exit status 1)"]),
+        ([], 0, 0, []),
+        (["coverage"], 0, 0, []),
+        ([], 1, 0, ["this machine (exit status 1)"]),
+        (["coverage"], 1, 0, ["this machine (exit status 1)", "coverage (exit status 1)"]),
+        ([], 0, 69, ["Debian 13 (exit status 69)"]),
+        ([], 1, 1, ["this machine (exit status 1)", "Debian 13 (exit status 1)"]),
     ],
 )
-def test_ci_runs_both_legs_and_names_the_one_that_failed(
-    tmp_path: Path, here: int, there: int, failed: list[str]
+def test_ci_runs_all_legs_and_names_those_that_failed(
+    tmp_path: Path, words: list[str], here: int, there: int, failed: list[str]
 ) -> None:
-    """All here, and the core on 13, even after a failure here; both count skips as failures."""
+    """All here and the core on 13, even after a failure; skips are failures. Coverage if asked."""
     checkout(tmp_path, ".ci/run")
     script(tmp_path / "test", f'echo "test $* in $CI"; exit {here}')
     script(tmp_path / "tools/with-debian", f'echo "debian $* in $CI"; exit {there}')
     environ = {name: value for name, value in os.environ.items() if name != "CI"}
-    argv = [tmp_path / ".ci/run"]
+    argv = [str(tmp_path / ".ci/run"), *words]
     done = subprocess.run(argv, check=False, capture_output=True, text=True, env=environ)
     assert "test all in true\n" in done.stdout
+    assert ("test coverage in true\n" in done.stdout) == (words == ["coverage"])
     assert "debian trixie ./test in true\n" in done.stdout
     assert done.returncode == bool(failed)
     assert re.findall(r"^== failed: (.*)$", done.stdout, re.MULTILINE) == failed
