@@ -34,6 +34,7 @@ def held(rig: Rig) -> Iterator[subprocess.Popen[str]]:
         yield agent
     finally:
         agent.send_signal(signal.SIGCONT)
+        agent.terminate()  # or it looks for ten seconds whether the command's dumps are noted late
         rig.let_go()
         rig.wait(agent)
 
