@@ -63,8 +63,8 @@ while True:
 SCRIPTS = {
     # dump DISK...: the disks' times in the laptop's amandates move
     "dump": 'exec 3<>/dev/tcp/laptop/10080; echo "$@" >&3; read -r answer <&3; test "$answer"',
-    # hold: says that it runs, then waits until it is let go (or forgotten, a minute later)
-    "hold": "echo $$ >/srv/stage/holding; for i in {1..3000}; do "
+    # hold: says that it runs, then waits until it is let go (or forgotten, ten minutes later)
+    "hold": "echo $$ >/srv/stage/holding; for i in {1..30000}; do "
     "test -e /srv/stage/let-go && exit 0; sleep 0.02; done; exit 99",
     # mark: leaves a trace that a command ran
     "mark": "echo x >>/srv/stage/marks",

@@ -21,6 +21,7 @@ from jeepney.wrappers import unwrap_msg
 from tests.system.watching import until
 
 from asyncamanda.core.conditions.surroundings import LinkKind
+from lab.patience import at_most
 
 SOCKET = "system_bus_socket"
 STANDARD_FOLDER = "/run/dbus"  # where every program looks for the system bus
@@ -331,7 +332,7 @@ class Desktop:
     ) -> tuple[Any, ...]:
         """Call any method on the bus."""
         message = new_method_call(DBusAddress(path, service, interface), method, signature, words)
-        answer = unwrap_msg(self._control.send_and_get_reply(message, timeout=10))
+        answer = unwrap_msg(self._control.send_and_get_reply(message, timeout=at_most(10)))
         return tuple(answer)
 
     def _start_mock(self, name: str, *words: str) -> None:

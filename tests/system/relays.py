@@ -13,7 +13,6 @@ import select
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -34,6 +33,7 @@ from asyncamanda.server.relay import request as request_module
 from asyncamanda.server.relay.relay import Relay
 from asyncamanda.server.relay.request import SESSION
 from asyncamanda.system.clock import now
+from lab.patience import Limit, at_most
 
 AMANDAD = "/usr/lib/amanda/amandad -auth=ssh"
 LAPTOP = Identity("laptop", "daily")
@@ -84,10 +84,11 @@ class Carrier:
 
     def hear(self, seconds: float = 5) -> list[str]:
         """Return the dispatcher's next words, but for `well`; [""] at its end."""
-        give_up_at = time.monotonic() + seconds
+        limit = Limit(seconds)
         while not self._heard:
-            left = max(0, give_up_at - time.monotonic())
-            assert select.select([self.end], [], [], left)[0], "nothing is said"
+            if not select.select([self.end], [], [], 0.05)[0]:
+                assert not limit.is_over(), "nothing is said"
+                continue
             self._take()
         return self._heard.pop(0)
 
@@ -158,9 +159,9 @@ class Ground:
         """Let the relay work until `condition` holds."""
 
         async def wait() -> None:
-            give_up_at = time.monotonic() + seconds
+            limit = Limit(seconds)
             while not condition():
-                assert time.monotonic() < give_up_at, f"not within {seconds} s: {what}"
+                assert not limit.is_over(), f"not within {seconds} s: {what}"
                 await asyncio.sleep(0.002)
 
         self.run(wait)
@@ -264,7 +265,7 @@ class Ground:
     def wait(self, ssh: subprocess.Popen[bytes], seconds: float = 5) -> tuple[int, str, str]:
         """Return how an ssh ended: its status, stdout and stderr."""
         self.until(lambda: ssh.poll() is not None, "ssh ends", seconds)
-        stdout, stderr = ssh.communicate(timeout=5)
+        stdout, stderr = ssh.communicate(timeout=at_most(5))
         return ssh.returncode, stdout.decode(), stderr.decode()
 
     def is_waiting(self, ssh: subprocess.Popen[bytes], seconds: float = 0.1) -> bool:

@@ -13,6 +13,7 @@ from asyncamanda.server.enrol.ssh_aliases import (
     write_aliases,
     write_include,
 )
+from lab.patience import at_most
 
 PRIVATE = 0o600
 
@@ -25,7 +26,7 @@ def _alarm() -> Iterator[None]:
         pytest.fail("it hangs")
 
     before = signal.signal(signal.SIGALRM, fail)
-    signal.alarm(10)
+    signal.alarm(int(at_most(10)))
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)

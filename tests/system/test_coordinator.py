@@ -42,6 +42,7 @@ from asyncamanda.server.ledger.access import LedgerAccess
 from asyncamanda.server.ledger.ledger import Ledger, LedgerUnavailable
 from asyncamanda.server.relay.relay import Relay
 from asyncamanda.system.clock import now
+from lab.patience import Limit, at_most
 
 SECOND = timedelta(seconds=1)
 FULL = "cannot be used: database or disk is full"
@@ -115,10 +116,9 @@ class Office:
 
     async def pump(self, is_done: Callable[[], object], seconds: float = 15) -> None:
         """Pump until something is so."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + seconds
+        limit = Limit(seconds)
         while not is_done():
-            assert loop.time() < until, self.heard
+            assert not limit.is_over(), self.heard
             assert not self.is_broken
             self.coordinator.pump()
             await asyncio.sleep(0.02)
@@ -165,7 +165,7 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
             office = Office(tmp_path)
             await office.coordinator.opened
             try:
-                await asyncio.wait_for(story(office), 30)
+                await asyncio.wait_for(story(office), at_most(30))
             finally:
                 office.close()
                 office.ledger.close()

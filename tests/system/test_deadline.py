@@ -23,6 +23,7 @@ from asyncamanda.server.ledger import database
 from asyncamanda.server.ledger.access import LedgerAccess
 from asyncamanda.server.ledger.database import plan_connection, transaction
 from asyncamanda.server.ledger.ledger import Ledger, LedgerBusy, LedgerUnavailable
+from lab.patience import at_most
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -44,9 +45,9 @@ def test_a_connection_that_is_done_in_time_is_left_alone() -> None:
     """Nor is another one that has its number by then."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        with deadline(0.05) as bound:
+        with deadline(1) as bound:
             bind(ours.fileno())
-        time.sleep(0.2)
+        time.sleep(1.2)
         theirs.send(b"x")
         assert ours.recv(1) == b"x"
         assert not bound.was_silent(4)
@@ -164,4 +165,4 @@ def test_a_ledger_that_does_not_answer_is_given_up(stuck_ledger: Ledger) -> None
     begun = time.monotonic()
     with pytest.raises((LedgerBusy, LedgerUnavailable), match=r"is locked|does not answer"):
         stuck_ledger.requests.open("laptop", "daily", NOON)
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < at_most(20)

@@ -35,6 +35,7 @@ from asyncamanda.server.gate import ipc
 from asyncamanda.server.gate.ipc import LARGEST, pack, relay_folder, unpack
 from asyncamanda.server.ledger.ledger import Ledger, LedgerUnavailable
 from asyncamanda.system.clock import now
+from lab.patience import at_most
 
 
 @pytest.fixture(autouse=True)
@@ -242,7 +243,7 @@ print(run_to_end(begin()))
 def test_it_ends_though_a_program_is_just_being_started(turns: int) -> None:
     """Else it kept the lock, and the next one from serving, until the gates killed it."""
     argv = [sys.executable, "-c", ENDS.format(turns=turns)]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=at_most(30), check=False)
     assert (done.returncode, done.stdout) == (0, "ended\n"), done.stderr
 
 
@@ -266,5 +267,5 @@ def test_it_ends_though_a_disklist_hangs(tmp_path: Path) -> None:
     """On a network file system that does not answer: as a pipe into which nobody writes."""
     os.mkfifo(tmp_path / "disklist")
     argv = [sys.executable, "-c", HANGS, str(tmp_path)]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=at_most(30), check=False)
     assert (done.returncode, done.stdout) == (0, "ended\n"), done.stderr

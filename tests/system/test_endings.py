@@ -45,9 +45,11 @@ def test_what_cannot_be_ended_is_named_within_a_minute(tmp_path: Path) -> None:
 
 def test_a_child_is_waited_for_within_a_bound() -> None:
     """Its exit status, or nothing as long as it lives."""
-    child = os.posix_spawn("/bin/sh", ["sh", "-c", "sleep 0.3; exit 3"], os.environ)
-    assert reap(child, 0) is None
-    assert reap(child, 30) == 3
+    with subprocess.Popen(["sh", "-c", "read -r _; exit 3"], stdin=subprocess.PIPE) as child:
+        assert child.stdin
+        assert reap(child.pid, 0) is None
+        child.stdin.close()
+        assert reap(child.pid, 30) == 3
 
 
 def test_what_ends_is_waited_for() -> None:

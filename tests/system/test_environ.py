@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from asyncamanda.system.environ import clean_environ
+from lab.patience import at_most
 
 
 def run(argv: list[str], environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -20,7 +21,7 @@ def run(argv: list[str], environ: dict[str, str]) -> subprocess.CompletedProcess
         env={"PATH": os.environ["PATH"], "PYTHONPATH": source} | environ,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=at_most(60),
         check=False,
     )
 

@@ -16,6 +16,7 @@ from tests.system.watching import count_descriptors, until
 from asyncamanda.client.moments import inhibit
 from asyncamanda.client.moments.inhibit import inhibited
 from asyncamanda.system import clock
+from lab.patience import at_most
 
 LONG = timedelta(hours=2)
 HOLD = """\
@@ -61,7 +62,7 @@ def test_the_machine_stays_awake_while_the_block_lasts(
         assert lock.problem is None
         lock.tick()
         assert desktop.inhibitors() == [(what, "asyncamanda", "a backup is running", "block-weak")]
-    until(lambda: is_free(desktop), "the machine may sleep", 2)
+    until(lambda: is_free(desktop), "the machine may sleep")
     assert count_descriptors() == before
 
 
@@ -69,7 +70,7 @@ def test_a_block_that_fails_lets_go(desktop: Desktop) -> None:
     """The error goes on."""
     with pytest.raises(KeyError), inhibited(LONG, with_lid=False):
         raise KeyError
-    until(lambda: is_free(desktop), "the machine may sleep", 2)
+    until(lambda: is_free(desktop), "the machine may sleep")
 
 
 def test_the_time_is_over_by_the_wall_clock(
@@ -83,7 +84,7 @@ def test_the_time_is_over_by_the_wall_clock(
         assert not is_free(desktop)
         monkeypatch.setattr(clock, "now", lambda: later)
         lock.tick()
-        until(lambda: is_free(desktop), "the machine may sleep", 2)
+        until(lambda: is_free(desktop), "the machine may sleep")
         lock.tick()
     assert is_free(desktop)
 
@@ -96,7 +97,7 @@ def test_the_lock_goes_with_its_process(desktop: Desktop) -> None:
         assert holder.stdout.readline() == "None\n"
         assert len(desktop.inhibitors()) == 1
         holder.send_signal(signal.SIGKILL)
-    until(lambda: is_free(desktop), "the machine may sleep", 2)
+    until(lambda: is_free(desktop), "the machine may sleep")
 
 
 def test_no_child_has_the_lock(desktop: Desktop) -> None:
@@ -104,7 +105,7 @@ def test_no_child_has_the_lock(desktop: Desktop) -> None:
     with inhibited(LONG, with_lid=False):
         child = subprocess.Popen(["sleep", "60"], close_fds=False)
     try:
-        until(lambda: is_free(desktop), "the machine may sleep", 2)
+        until(lambda: is_free(desktop), "the machine may sleep")
         assert child.poll() is None
     finally:
         child.kill()
@@ -160,8 +161,8 @@ def test_a_logind_that_hangs_is_not_waited_for(
     begun = time.monotonic()
     with desktop.hanging("logind"), inhibited(LONG, with_lid=True) as lock:
         assert lock.problem == "logind gave no lock: no answer in time"
-        assert time.monotonic() - begun < 1
-    until(lambda: is_free(desktop), "the machine may sleep", 2)
+        assert time.monotonic() - begun < at_most(5)
+    until(lambda: is_free(desktop), "the machine may sleep")
 
 
 def test_an_answer_without_a_lock_is_a_problem(desktop: Desktop) -> None:

@@ -15,6 +15,7 @@ from asyncamanda.errors import LaterError
 from asyncamanda.server.ledger import access as access_module
 from asyncamanda.server.ledger.access import LedgerAccess
 from asyncamanda.server.ledger.ledger import Ledger
+from lab.patience import at_most
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 T = TypeVar("T")
@@ -46,7 +47,7 @@ def write_much(ledger: Ledger) -> None:
 
 def run(doing: Coroutine[Any, Any, T]) -> T:
     """Run to the end, within bounds."""
-    return asyncio.run(asyncio.wait_for(doing, 20))
+    return asyncio.run(asyncio.wait_for(doing, at_most(20)))
 
 
 def test_reads_do_not_queue_behind_who_cannot_write(ledger: Ledger) -> None:
@@ -57,7 +58,9 @@ def test_reads_do_not_queue_behind_who_cannot_write(ledger: Ledger) -> None:
         record = LedgerAccess(ledger)
         writer = asyncio.create_task(record.write(write_much))
         await asyncio.sleep(0)  # it has tried, and waits
-        found = await asyncio.wait_for(record.read(lambda one: one.requests.list_open()), 5)
+        found = await asyncio.wait_for(
+            record.read(lambda one: one.requests.list_open()), at_most(5)
+        )
         is_waiting = not writer.done()
         writer.cancel()
         return list(found), is_waiting

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from asyncamanda.core.model import Outcome
+from lab.patience import at_most
 
 if TYPE_CHECKING:
     from tests.system.conftest import Done, Rig
@@ -48,7 +49,7 @@ def test_the_servers_end_freezes(rig: Rig) -> None:
     frozen_at = time.monotonic()
     done = rig.wait(agent)
     _assert_lost(rig, done)
-    assert time.monotonic() - frozen_at < 6
+    assert time.monotonic() - frozen_at < at_most(6)
     assert "Timeout, server amanda not responding" in done.json["message"]
 
 
@@ -61,7 +62,7 @@ def test_the_link_swallows_everything(rig: Rig) -> None:
     cut_at = time.monotonic()
     done = rig.wait(agent)
     _assert_lost(rig, done)
-    assert time.monotonic() - cut_at < 6
+    assert time.monotonic() - cut_at < at_most(6)
 
 
 def test_an_outage_shorter_than_the_keepalives_bear_is_survived(rig: Rig) -> None:

@@ -15,6 +15,7 @@ import pytest
 from asyncamanda.core.protocol import mux
 from asyncamanda.core.protocol.mux import MuxDecoder, Packet
 from asyncamanda.server.enrol.ssh_aliases import plan_include, render_aliases
+from lab.patience import at_most
 
 SESSION = 5
 COMMAND = "/usr/lib/amanda/amandad -auth=ssh"
@@ -28,7 +29,7 @@ class Master:
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(str(path))
         self.listener.listen()
-        self.listener.settimeout(5)
+        self.listener.settimeout(at_most(5))
         self.caller: socket.socket | None = None
         self.descriptors: list[int] = []
         self.packets: list[Packet] = []
@@ -47,7 +48,7 @@ class Master:
     def hear(self) -> Packet:
         """Greet, and answer until the request for a session is whole; return that."""
         self.caller, _ = self.listener.accept()
-        self.caller.settimeout(5)
+        self.caller.settimeout(at_most(5))
         self.caller.send(mux.hello())
         decoder = MuxDecoder()
         while not (self.packets and self.packets[-1].kind == mux.NEW_SESSION):
@@ -77,7 +78,7 @@ class Master:
     def end(self) -> tuple[int, bytes, bytes]:
         """Return how ssh ended."""
         assert self.ssh
-        stdout, stderr = self.ssh.communicate(timeout=5)
+        stdout, stderr = self.ssh.communicate(timeout=at_most(5))
         return self.ssh.returncode, stdout, stderr
 
     def close(self) -> None:
@@ -86,7 +87,7 @@ class Master:
             self.hang_up()
         if self.ssh:
             self.ssh.kill()
-            self.ssh.communicate(timeout=5)
+            self.ssh.communicate(timeout=at_most(5))
         self.listener.close()
 
 
@@ -236,10 +237,10 @@ def test_a_client_that_is_away_is_told_of_at_once(home: Path) -> None:
     argv = ["ssh", "-x", "-o", "BatchMode=yes", "-F", str(home / "config"), "-l", "backup"]
     began_at = time.monotonic()
     done = subprocess.run(
-        [*argv, "laptop", COMMAND], check=False, capture_output=True, text=True, timeout=10
+        [*argv, "laptop", COMMAND], check=False, capture_output=True, text=True, timeout=at_most(10)
     )
     assert done.returncode == 255
     assert "asyncamanda: laptop is not connected, or refused the request\n" in done.stderr, (
         done.stderr
     )
-    assert time.monotonic() - began_at < 2
+    assert time.monotonic() - began_at < at_most(2)

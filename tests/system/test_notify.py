@@ -5,6 +5,8 @@ from __future__ import annotations
 import email
 import email.policy
 import json
+import os
+import signal
 import stat
 import time
 from collections.abc import Iterator
@@ -23,6 +25,7 @@ from asyncamanda.client.notify.channels import Metrics, PingKind, Sent
 from asyncamanda.config.client import NotifySettings
 from asyncamanda.core.agent.alerts import AlertKind, word_alert
 from asyncamanda.core.model import BackupState, Outcome
+from lab.patience import at_most
 
 if TYPE_CHECKING:
     from tests.system.conftest import Rig
@@ -33,7 +36,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:Deprecati
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 FAILED = word_alert(AlertKind.FAILED, "laptop", NOW, detail="no <b>disk</b>", hint="see to it")
 SECRET = "hunter2"
-SHORT = 0.5  # seconds
+SHORT = 2  # seconds
 
 
 @dataclass
@@ -140,17 +143,16 @@ def test_a_sendmail_that_hangs_is_ended(sendmail: Path, tmp_path: Path) -> None:
     set_sendmail(sendmail, f"echo $$ >{sendmail}/pid; sleep 60 & sleep 60")
     began = time.monotonic()
     (sent,) = tell(by_mail(), tmp_path, SHORT).values()
-    assert sent.problem == "sendmail did not end within 0.5 seconds"
-    assert time.monotonic() - began < 5
+    assert sent.problem == "sendmail did not end within 2 seconds"
+    assert time.monotonic() - began < at_most(10)
     assert not Path("/proc", (sendmail / "pid").read_text().strip()).exists()
 
 
 def test_what_sendmail_leaves_running_keeps_nobody_waiting(sendmail: Path, tmp_path: Path) -> None:
     """An MTA may deliver in the background, with our descriptors."""
-    set_sendmail(sendmail, "sleep 3 & exit 0")
-    began = time.monotonic()
+    set_sendmail(sendmail, f"sleep 600 & echo $! >{sendmail}/pid; exit 0")
     assert tell(by_mail(), tmp_path) == {"mail": Sent("mail")}
-    assert time.monotonic() - began < 2
+    os.kill(int((sendmail / "pid").read_text()), signal.SIGKILL)  # so it is still there
 
 
 def test_without_a_sendmail_no_mail_can_go(
@@ -309,9 +311,9 @@ def test_channels_that_hang_have_one_time_limit_together(
     began = time.monotonic()
     sent = tell(NotifySettings(desktop=False, mail="root", urls=urls), tmp_path, SHORT)
     ping = channels.ping(NotifySettings(ping=receiver.url("/c")), PingKind.START, "", SHORT)
-    assert time.monotonic() - began < 2 * (SHORT + 1) + 1
+    assert time.monotonic() - began < at_most(2 * (SHORT + 1) + 1)
     assert sent["mail"] == Sent("mail")
-    assert sent["json"].problem == sent["json 2"].problem == "no end within 0.5 seconds"
+    assert sent["json"].problem == sent["json 2"].problem == "no end within 2 seconds"
     assert ping == Sent("ping", "no answer in time")
 
 

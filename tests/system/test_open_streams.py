@@ -20,6 +20,7 @@ from tests.system.watching import count_descriptors
 
 from asyncamanda.server.gate import ipc
 from asyncamanda.server.relay.open_streams import STOPPED_WITHIN, VOUCH_EVERY
+from lab.patience import at_most
 
 
 @pytest.fixture
@@ -140,7 +141,7 @@ def test_a_stream_that_is_stopped_and_stays_is_killed(ground: Ground) -> None:
     ground.settle()
     assert ground.stream.poll() is None
     ground.beat(2 * SECOND + STOPPED_WITHIN)
-    assert ground.stream.wait(5) == -signal.SIGKILL
+    assert ground.stream.wait(at_most(5)) == -signal.SIGKILL
     assert "laptop: a stream does not end, and is killed" in ground.log()
 
 
@@ -171,7 +172,7 @@ def test_stop_is_said_once(ground: Ground) -> None:
     assert stream.hear() == ["stop", "laptop vanished: its connection is lost"]
     assert not stream.has_words()
     ground.beat(STOPPED_WITHIN + SECOND)
-    assert ground.stream.wait(5) == -signal.SIGKILL
+    assert ground.stream.wait(at_most(5)) == -signal.SIGKILL
 
 
 def test_a_stream_that_does_not_read_holds_nobody_up(ground: Ground) -> None:

@@ -7,7 +7,6 @@ import os
 import pwd
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,9 @@ from tests.system.watching import until
 from asyncamanda.errors import RefusedError
 from asyncamanda.server.background.programs import run_apart
 from asyncamanda.system import programs
+from asyncamanda.system.processes import describe_process
 from asyncamanda.system.programs import Answer, run_or_refuse, run_program
+from lab.patience import at_most
 
 
 def test_what_it_printed_and_how_it_ended() -> None:
@@ -38,19 +39,19 @@ def test_what_is_printed_as_it_ends_is_heard() -> None:
 
 def test_what_it_leaves_running_keeps_nobody_waiting() -> None:
     """Though that has its stdout."""
-    begun = time.monotonic()
-    answer = run_program(["sh", "-c", "sleep 30 & echo $!"])
-    os.kill(int(answer.stdout), 9)
+    answer = run_program(["sh", "-c", "sleep 300 & echo $!"], 60)
+    os.kill(int(answer.stdout), 9)  # so it is still there
     assert answer.status == 0
-    assert time.monotonic() - begun < 20
 
 
-def test_one_that_takes_too_long_is_killed_with_its_children() -> None:
+def test_one_that_takes_too_long_is_killed_with_its_children(tmp_path: Path) -> None:
     """And says nothing of itself."""
-    answer = run_program(["sh", "-c", "echo $$ >&2; sleep 300 & wait"], 0.3)
+    told = tmp_path / "pid"
+    answer = run_program(["sh", "-c", f"echo $$ >&2; sleep 300 & echo $! >{told}; wait"], 2)
     assert answer.status is None
     assert answer.is_passing
-    assert answer.fault == "sh did not end within 0.3 seconds"
+    assert answer.fault == "sh did not end within 2 seconds"
+    until(lambda: not describe_process(int(told.read_text())), "the child is gone")
 
 
 def test_one_that_prints_without_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +112,7 @@ def test_one_that_no_signal_ends_is_left_behind(
         once = threading.Thread(target=lambda: found.append(run_program(["cat", str(file)], 3)))
         once.start()
         until(lambda: is_asked(asked), "it waits", 30)
-        once.join(30)
+        once.join(at_most(30))
         assert not once.is_alive()
         (answer,) = found
         assert "was killed and does not end" in answer.fault

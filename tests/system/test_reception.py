@@ -29,6 +29,7 @@ from asyncamanda.server.gate.session import ClientSession
 from asyncamanda.server.ledger.access import LedgerAccess
 from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.server.ledger.machines import open_anew, read_machines
+from lab.patience import at_most
 
 LAPTOP = Identity("laptop", "daily")
 DLES = ("daily", ["/home"])
@@ -100,7 +101,7 @@ def play(tmp_path: Path, story: Callable[[Office], Awaitable[None]]) -> None:
     async def go() -> None:
         office = Office(tmp_path)
         try:
-            await asyncio.wait_for(story(office), 30)
+            await asyncio.wait_for(story(office), at_most(30))
         finally:
             office.ledger.close()
 

@@ -19,9 +19,11 @@ from pathlib import Path
 from types import TracebackType
 
 import pytest
+from tests.system.watching import until
 
 from asyncamanda.system import splice
 from asyncamanda.system.splice import Flow
+from lab.patience import Limit, at_most
 
 
 def dice_of(seed: int) -> random.Random:
@@ -105,7 +107,7 @@ def _not_for_ever() -> Iterator[None]:
         pytest.fail("it blocks")
 
     before = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(15)
+    signal.alarm(int(at_most(60)))
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
@@ -141,9 +143,9 @@ class Carrier:
 
     def carry(self, seconds: float = 10) -> None:
         """Go on to the end."""
-        give_up_at = time.monotonic() + seconds
+        limit = Limit(seconds)
         while not self.flow.is_over:
-            assert time.monotonic() < give_up_at, f"no end after {self.flow.moved} bytes"
+            assert not limit.is_over(), f"no end after {self.flow.moved} bytes"
             self.turn()
 
 
@@ -366,10 +368,8 @@ def test_nothing_blocks_and_nothing_spins(ends: Ends, pair: tuple[str, str]) -> 
     carrier.rest()
     assert carrier.flow.moved >= full
     os.write(writer, b"two")
-    carrier.rest()
-    time.sleep(0.01)
-    assert b"".join(heard).endswith(b"two")
-    assert carrier.slowest < 0.5
+    until(lambda: not carrier.turn() and b"".join(heard).endswith(b"two"), "all is read")
+    assert carrier.slowest < at_most(2)
 
 
 def _fill_beside(carrier: Carrier, writer: int) -> None:
@@ -435,7 +435,9 @@ def test_an_answer_is_not_kept_back(ends: Ends) -> None:
     heard = b""
     while len(heard) < sent:
         carrier.rest()
-        assert select.select([holder], [], [], 1)[0], f"{sent - len(heard)} bytes are kept back"
+        assert select.select([holder], [], [], at_most(5))[0], (
+            f"{sent - len(heard)} bytes are kept back"
+        )
         heard += os.read(holder, 1 << 16)
     assert heard == DATA[:sent]
 

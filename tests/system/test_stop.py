@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from asyncamanda.core.model import Outcome
+from lab.patience import at_most
 
 if TYPE_CHECKING:
     from tests.system.conftest import Rig
@@ -25,7 +26,7 @@ def test_a_signal_while_the_command_runs(rig: Rig, number: signal.Signals) -> No
     agent.send_signal(number)
     told_at = time.monotonic()
     done = rig.wait(agent)
-    assert time.monotonic() - told_at < 2
+    assert time.monotonic() - told_at < at_most(2)
     assert done.exit == 75
     assert f"stopped by {number.name}; it may still be running on amanda" in done.stderr
     assert rig.is_held()
@@ -43,7 +44,7 @@ def test_a_signal_while_connecting(rig: Rig, number: signal.Signals) -> None:
     agent.send_signal(number)
     told_at = time.monotonic()
     done = rig.wait(agent)
-    assert time.monotonic() - told_at < 2
+    assert time.monotonic() - told_at < at_most(2)
     assert done.exit == 75
     assert "stopped before the command was started" in done.stderr
     assert "nothing runs on the server" in done.stderr
@@ -99,7 +100,7 @@ def test_a_signal_while_amandates_is_locked(rig: Rig) -> None:
         writer.kill()
         writer.communicate()
     assert done.exit == 75
-    assert took < 2
+    assert took < at_most(2)
 
 
 def test_a_killed_run_settles_and_is_made_again(rig: Rig) -> None:
@@ -140,9 +141,9 @@ def test_two_starts_at_once(rig: Rig) -> None:
     assert (rig.run("run").exit, rig.run("run").stderr) == (75, "")  # cron has no mail to send
     second = rig.run("run", "-v")
     assert second.exit == 75
-    assert second.seconds < 3
+    assert second.seconds < at_most(3)
     assert f"a backup is running already: pid {inner} since 20" in second.stderr
-    assert re.search(r"since \d{4}-\d\d-\d\d \d\d:\d\d \(\ds ago\)\n", second.stderr)
+    assert re.search(r"since \d{4}-\d\d-\d\d \d\d:\d\d \(\d+s ago\)\n", second.stderr)
     status = rig.run("status", "--json")
     assert status.json["running"]["pid"] == inner
     assert status.json["settles_at"] is None

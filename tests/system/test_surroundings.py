@@ -21,6 +21,7 @@ from asyncamanda.client.moments.environment import Kernel, await_network, look_a
 from asyncamanda.core.conditions.surroundings import LinkKind, Network, Surroundings
 from asyncamanda.system import bus as bus_module
 from asyncamanda.system.bus import LOOK_SECONDS, BusRefused, Unavailable, open_system_bus
+from lab.patience import at_most
 
 NM, NM_PATH = desktop_module.NM, desktop_module.NM_PATH
 UPOWER, UPOWER_PATH = desktop_module.UPOWER, desktop_module.UPOWER_PATH
@@ -73,7 +74,7 @@ def assessment(kernel: Kernel, within: float = QUICK) -> Surroundings:
     """Return what is found, in time and with no descriptor left behind; load apart."""
     before, begun = count_descriptors(), time.monotonic()
     found = look_at_surroundings(kernel)
-    assert time.monotonic() - begun < within
+    assert time.monotonic() - begun < at_most(within)
     assert count_descriptors() == before
     assert found.load is not None
     assert found.load >= 0
@@ -447,7 +448,7 @@ def test_a_strange_bus_is_no_trouble(
     with serving(tmp_path / "bus", behave):
         begun = time.monotonic()
         found = look_at_surroundings(kernel)
-        assert time.monotonic() - begun < 2 * 0.3 + QUICK
+        assert time.monotonic() - begun < at_most(2 * 0.3 + QUICK)
     assert of_the_kernel(found)
 
 
@@ -531,8 +532,8 @@ def test_a_late_answer_is_not_taken_for_another(desktop: Desktop) -> None:
 def test_time_that_is_over_is_over(desktop: Desktop) -> None:
     """Nothing is asked after it."""
     del desktop
-    with open_system_bus(0.2) as bus:
-        time.sleep(0.25)
+    with open_system_bus(1) as bus:
+        time.sleep(1.1)
         with pytest.raises(Unavailable, match="in time"):
             bus.properties(NM, NM_PATH, NM)
 
@@ -545,7 +546,7 @@ def test_a_network_that_is_there_is_not_waited_for(desktop: Desktop, kernel: Ker
     desktop.set_state(50)
     begun = time.monotonic()
     assert await_network(5, kernel)
-    assert time.monotonic() - begun < QUICK
+    assert time.monotonic() - begun < at_most(QUICK)
 
 
 def test_a_network_that_comes_up_is_waited_for(desktop: Desktop, kernel: Kernel) -> None:
@@ -553,12 +554,12 @@ def test_a_network_that_comes_up_is_waited_for(desktop: Desktop, kernel: Kernel)
     write(kernel.proc / "net", route=DEFAULT_ROUTE)
     desktop.set_state(desktop_module.CONNECTING)
     answers: list[bool] = []
-    waiting = threading.Thread(target=lambda: answers.append(await_network(10, kernel)))
+    waiting = threading.Thread(target=lambda: answers.append(await_network(60, kernel)))
     waiting.start()
     time.sleep(0.6)
     assert waiting.is_alive()
     desktop.set_state(desktop_module.CONNECTED)
-    until(lambda: answers, "the wait ends", 1)
+    until(lambda: answers, "the wait ends")
     waiting.join()
     assert answers == [True]
 
@@ -568,7 +569,7 @@ def test_waiting_has_an_end(desktop: Desktop, kernel: Kernel) -> None:
     desktop.set_state(desktop_module.DISCONNECTED)
     begun = time.monotonic()
     assert not await_network(0.6, kernel)
-    assert 0.55 < time.monotonic() - begun < 0.6 + QUICK
+    assert 0.55 < time.monotonic() - begun < at_most(0.6 + QUICK)
 
 
 @pytest.mark.parametrize("file", ["route", "ipv6_route"])

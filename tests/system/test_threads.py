@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,13 +16,14 @@ from asyncamanda.server.amanda.commands import Settings
 from asyncamanda.server.amanda.run import held_bytes
 from asyncamanda.server.background import threads
 from asyncamanda.server.background.threads import apart, apart_at_last
+from lab.patience import at_most
 
 T = TypeVar("T")
 
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "WITHIN", 0.2)
+    monkeypatch.setattr(threads, "WITHIN", 1.0)
     monkeypatch.setattr(threads, "AGAIN_SECONDS", 0.05)
 
 
@@ -67,7 +67,7 @@ from asyncamanda.server.background import threads
 threads.WITHIN = 0.2
 async def main():
     try:
-        await threads.apart("x", lambda: time.sleep(60))
+        await threads.apart("x", lambda: time.sleep(600))
     except LaterError:
         print("given up", flush=True)
 asyncio.run(main())
@@ -77,12 +77,9 @@ asyncio.run(main())
 def test_a_thread_that_hangs_keeps_no_process_alive() -> None:
     """A dispatcher that ends has to release its lock."""
     environ = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    begun = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-c", HANGING], check=True, env=environ, timeout=55, capture_output=True
-    )
+    argv = [sys.executable, "-c", HANGING]
+    done = subprocess.run(argv, check=True, env=environ, timeout=at_most(60), capture_output=True)
     assert done.stdout == b"given up\n"
-    assert time.monotonic() - begun < 50
 
 
 def test_a_holding_disk_is_weighed_apart(tmp_path: Path) -> None:

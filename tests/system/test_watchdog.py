@@ -30,6 +30,7 @@ from asyncamanda.server.ledger.access import LedgerAccess
 from asyncamanda.server.relay.relay import Relay
 from asyncamanda.system.clock import now
 from asyncamanda.system.processes import has_session, read_process
+from lab.patience import at_most
 
 STAMP = "20261124010000"
 SECOND = timedelta(seconds=1)
@@ -38,12 +39,15 @@ POLICY = WatchPolicy(silence=8 * SECOND, dump_silence=8 * SECOND, step=4 * SECON
 
 def start_session() -> "subprocess.Popen[bytes]":
     """Start a process that leads a session, with another one in it."""
-    argv = ["sh", "-c", "echo; cat & cat"]
+    # neither loads a program any more once it has said so, which would look like progress
+    script = "exec 3<&0; (echo; read -r _ <&3) & echo; read -r _"
+    argv = ["sh", "-c", script]
     process = subprocess.Popen(
         argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
     )
     assert process.stdout
-    process.stdout.readline()
+    for _ in range(2):
+        process.stdout.readline()
     return process
 
 
@@ -94,7 +98,7 @@ def test_a_run_that_stands_is_killed_and_its_half_written_files_go(
 
     (said,) = watch(run, tmp_path, look)
     assert said == f"run 1 ({STAMP}) is killed: the run made no progress for 8s"
-    leader.wait(10)
+    leader.wait(at_most(10))
     assert not run.is_alive()
     assert not has_session(leader.pid, run.row.pid_started)
     assert other.poll() is None
@@ -202,7 +206,7 @@ def test_a_holding_disk_that_hangs_holds_up_nobody_but_its_run(tmp_path: Path) -
     with hung_file_system(place):
         follower = subprocess.Popen(argv, env=environ, stdout=subprocess.PIPE)
         assert follower.stdout
-        is_heard = select.select([follower.stdout], [], [], 60)[0]
+        is_heard = select.select([follower.stdout], [], [], at_most(60))[0]
         said = follower.stdout.readline() if is_heard else b""
     follower.kill()
     follower.communicate()
@@ -314,4 +318,4 @@ def test_a_chunker_that_has_closed_its_file_still_waits_for_its_dumper(
         "laptop: the dumper of its dump has died: its streams are cut",
         f"laptop: its dump is still stuck: its process {chunker.pid} is ended",
     ]
-    assert chunker.wait(10) == -signal.SIGTERM
+    assert chunker.wait(at_most(10)) == -signal.SIGTERM
