@@ -9,7 +9,7 @@ from typing import Any
 
 from asyncamanda.core.amanda.header import HEADER_BYTES
 from lab import Client, Lab
-from lab.patience import Limit
+from lab.patience import Limit, bound
 
 ASYNCAMANDA = "/usr/local/bin/asyncamanda"
 COMMAND = "/usr/sbin/amdump daily --exact-match laptop"
@@ -36,7 +36,7 @@ def configure(client: Client, **settings: object) -> None:
         **settings,
     }
     lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
-    lines += ["[ssh]", 'connect_timeout = "3s"', 'keepalive = "2s"']
+    lines += ["[ssh]", f'connect_timeout = "{bound(3)}"', f'keepalive = "{bound(2)}"']
     client.write("/etc/asyncamanda/client.toml", "\n".join(lines) + "\n")
 
 

@@ -77,7 +77,8 @@ class Office:
         """Write server.toml."""
         values = SETTINGS | {"heartbeat": bound(HEARTBEAT)} | (settings or {})
         lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
-        for table, keys in ({"watch": {"step": bound(STEP)}} | tables).items():
+        tables["watch"] = {"step": bound(STEP)} | tables.get("watch", {})
+        for table, keys in tables.items():
             lines += [f"[{table}]", *(f"{key} = {json.dumps(v)}" for key, v in keys.items())]
         self.server.write("/etc/asyncamanda/server.toml", "\n".join(lines) + "\n")
 
@@ -85,7 +86,7 @@ class Office:
         """Write a client.toml that names the server and no command: that means the gate."""
         values = {"server": "backup@amanda", **PATIENT, **settings}
         lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
-        lines += ["[ssh]", 'connect_timeout = "5s"', f'keepalive = "{bound(2)}"']
+        lines += ["[ssh]", f'connect_timeout = "{bound(5)}"', f'keepalive = "{bound(2)}"']
         client.write("/etc/asyncamanda/client.toml", "\n".join(lines) + "\n")
 
     def shift_clocks(self, offset: timedelta) -> None:

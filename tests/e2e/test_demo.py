@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from lab.patience import at_most
+
 
 def read_mounts() -> set[str]:
     """Return the mounts of this machine."""
@@ -17,7 +19,7 @@ def test_demo_tells_its_story_and_leaves_nothing_behind() -> None:
     mounts = read_mounts()
     state = Path("/var/lib/asyncamanda").exists()
     argv = [str(Path(__file__).parents[2] / "demo")]
-    told = subprocess.run(argv, capture_output=True, text=True, timeout=240, check=False)
+    told = subprocess.run(argv, capture_output=True, text=True, timeout=at_most(240), check=False)
     assert told.returncode == 0, told.stdout + told.stderr
     places = [
         (told.stdout + told.stderr).find(words)

@@ -147,7 +147,8 @@ def test_a_nudge_waits_for_the_network(life: Life) -> None:
     life.office.configure_agent(life.laptop, spread="0.001s")
     life.desktop.disconnect()
     agent = life.office.start("laptop", "--nudged", "-v")
-    wait_until("the agent runs", lambda: agent.poll() is None)
+    running = life.laptop.processes
+    wait_until("the agent runs", lambda: any("--nudged" in argv for argv in running()))
     life.at_office()
     stdout, stderr = agent.communicate(timeout=60)
     assert agent.returncode == 0, stdout + stderr
@@ -217,7 +218,7 @@ def _has_looked(life: Life) -> bool:
 
 def test_a_request_that_waits_is_withdrawn_when_the_moment_turns_bad(life: Life) -> None:
     """No run is begun on a network that costs, though it was asked for on another."""
-    life.office.configure({"batch_window": "60s"})
+    life.office.configure({"batch_window": "10m"})
     agent = life.office.start("laptop", "-v")
     wait_until("it waits", lambda: bool(life.office.view().get("waiting")))
     life.at_hotel()

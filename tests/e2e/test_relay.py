@@ -12,6 +12,7 @@ from tests.e2e.laptop import wait_until
 from tests.e2e.office import CONF, DISK, STATE, Office, ends, open_office
 
 from lab import LabCommandError
+from lab.patience import bound
 
 THREE = ("laptop", "tablet", "phone")
 AMGTAR_DISK = "/srv/d 3"
@@ -24,7 +25,7 @@ def office(lab_prefix: Path) -> Iterator[Office]:
     """Yield an office with a laptop behind a router, and a window in which it stays connected."""
     with open_office(lab_prefix, "laptop", nat=True) as opened:
         opened.fill()
-        opened.set_up({"batch_window": "30s"})
+        opened.set_up({"batch_window": "10m"})
         yield opened
 
 
@@ -56,7 +57,7 @@ def test_three_clients_behind_one_address_make_one_batch(lab_prefix: Path) -> No
     """They come from the router's address, all of them; and each gets its own files back."""
     with open_office(lab_prefix, *THREE, nat=True) as office:
         office.fill(bytes_each=100_000)
-        office.set_up({"batch_window": "3s"})
+        office.set_up({"batch_window": bound(3)})
         done = ends([office.start(name) for name in THREE])
         assert [code for code, _ in done] == [0, 0, 0], [*done, office.diary]
         (run,) = office.dumps()
@@ -102,7 +103,7 @@ def test_clients_that_amanda_reaches_by_itself_stay_as_they_are(lab_prefix: Path
     """In one disklist: one by the relay, one enrolled and called directly, one that we know not."""
     with open_office(lab_prefix, "laptop", "desk", "rack") as office:
         office.fill(bytes_each=100_000)
-        office.set_up({"batch_window": "2s"}, direct=["desk"])
+        office.set_up({"batch_window": bound(2)}, direct=["desk"])
         home = office.server.account("backup").home
         office.ask("server", "revoke", "rack")
         aliases = office.server.read(f"{home}/.ssh/asyncamanda.conf")
@@ -203,7 +204,7 @@ def test_sshd_that_allows_fewer_sessions_is_borne(lab_prefix: Path) -> None:
         office.server.append("/etc/ssh/sshd_config", "MaxSessions 3\n")
         office.server.stop_sshd()
         office.server.start_sshd()
-        office.set_up({"batch_window": "30s"})
+        office.set_up({"batch_window": "10m"})
         agent = office.start("laptop")
         wait_until("it can be called", lambda: office.reachable() == ["laptop"])
         argv = [*SSH, "laptop", AMANDAD]

@@ -14,7 +14,7 @@ from tests.e2e.laptop import wait_until
 from tests.e2e.office import DISK, SLOW, Office, ends, open_slow_office, start_both
 
 from asyncamanda.core.model import DumpState
-from lab.patience import at_most
+from lab.patience import at_most, bound
 
 BIG = 2_000_000  # bytes: some 17 s at that rate
 LOST_SECONDS = 60  # in which Amanda sees an end, whatever dies
@@ -25,7 +25,7 @@ GATE = "asyncamanda gate --client laptop"
 @pytest.fixture
 def office(lab_prefix: Path) -> Iterator[Office]:
     """Yield an office with a laptop whose dump takes a while, and a tower, behind a router."""
-    with open_slow_office(lab_prefix, BIG, {"batch_window": "3s"}, nat=True) as opened:
+    with open_slow_office(lab_prefix, BIG, {"batch_window": bound(3)}, nat=True) as opened:
         yield opened
 
 
@@ -70,7 +70,7 @@ def test_link_that_is_down_for_good(office: Office) -> None:
 
     What the client takes for made is not built upon: the next dump is whole.
     """
-    office.configure({"batch_window": "3s", "grace": "5s"})
+    office.configure({"batch_window": bound(3), "grace": "5s"})
     laptop, tower = start_both(office)
     before = office.client("laptop").amandates
     office.client("laptop").cut()
@@ -94,7 +94,7 @@ def test_link_that_is_down_for_good(office: Office) -> None:
 def test_client_that_sleeps_for_five_minutes(office: Office) -> None:
     """All of it: the retry is held; awake, the agent drops what is dead and joins its run."""
     office.shift_clocks(timedelta())
-    office.configure({"batch_window": "3s", "grace": "10m"})
+    office.configure({"batch_window": bound(3), "grace": "10m"})
     agents = start_both(office)
     calls = office.pids(CALL)
     office.client("laptop").run(["pkill", "-STOP", "."])
@@ -161,7 +161,7 @@ def test_killed_agent_is_followed_by_the_next_start(office: Office) -> None:
 
 def test_late_end_of_a_killed_agents_ssh_takes_nothing_of_the_next(office: Office) -> None:
     """It removes its socket when it ends, and by then the next start has one of its own."""
-    office.configure({"batch_window": "1m"})
+    office.configure({"batch_window": "10m"})
     laptop = office.client("laptop")
     first = office.start("laptop")
     wait_until("it can be called", lambda: office.reachable() == ["laptop"])

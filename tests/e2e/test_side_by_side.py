@@ -21,7 +21,7 @@ def use_small_chunks(office: Office) -> None:
 def test_long_estimate_and_long_dump_bear_ten_runs_beside_them(lab_prefix: Path) -> None:
     """A run that still estimates has an empty holding directory, which each later driver clears."""
     with open_office(lab_prefix, "thinker", "dumper", *SHORT) as office:
-        office.fill("dumper", files=4, bytes_each=2_000_000)
+        office.fill("dumper", files=8, bytes_each=4_000_000)
         office.fill("thinker", *SHORT)
         office.set_up({"max_runs": 4, "batch_window": "0.1s"})
         use_small_chunks(office)
@@ -86,7 +86,7 @@ def test_held_dumps_cost_nobody_a_dump(lab_prefix: Path) -> None:
 def test_dump_bears_runs_of_others_beside_it(lab_prefix: Path) -> None:
     """Each driver removes what keeps others off a live run's folder; one that ends clears it."""
     with open_office(lab_prefix, "dumper", "pc0") as office:
-        office.fill("dumper", files=4, bytes_each=1_500_000)
+        office.fill("dumper", files=8, bytes_each=3_000_000)
         office.fill("pc0")
         office.set_up({"batch_window": "0.1s"}, direct={"pc0"})
         mine = f"dumper {DISK} {{ # its own\n roaming\n}}\n"

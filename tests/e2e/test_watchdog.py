@@ -4,6 +4,7 @@ Amanda waits forever in each of these cases. Here nobody cleans up: the run ends
 other client is served meanwhile or at once afterwards, and so is the next request of both.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,19 +21,23 @@ from tests.e2e.office import (
     start_both,
 )
 
+from lab.patience import bound
+
 TRICKLE = 64_000
 BIG = 2_000_000  # bytes: some 17 s at the former, minutes at the latter
 HUGE = 30_000_000  # more than lies on the way, so that the client's programs are still at work
 TOML = "/etc/asyncamanda/client.toml"
 CALL = "^/usr/bin/ssh -x .* laptop .*amandad"
-WATCH = {"silence": "25s", "dump_silence": "12s", "least_kilobytes": 64, "step": "4s"}
+WATCH = {"silence": "25s", "dump_silence": "12s", "least_kilobytes": 64}
 SILENT = "no more than 64 kB of its dump arrived within 12s"
 
 
 @pytest.fixture
 def office(lab_prefix: Path) -> Iterator[Office]:
     """Yield an office with a laptop whose dump takes a while, and a tower, behind a router."""
-    with open_slow_office(lab_prefix, BIG, {"batch_window": "3s"}, nat=True, watch=WATCH) as opened:
+    with open_slow_office(
+        lab_prefix, BIG, {"batch_window": bound(3)}, nat=True, watch=WATCH
+    ) as opened:
         yield opened
 
 
@@ -96,9 +101,9 @@ def test_stopped_program_at_the_client(office: Office) -> None:
 def test_trickle(office: Office) -> None:
     """Some bytes are no progress, though they keep the connection alive."""
     watch = WATCH | {"least_kilobytes": 512}
-    office.configure({"batch_window": "3s", "heartbeat": "15s"}, watch=watch)
+    office.configure({"batch_window": bound(3), "heartbeat": "15s"}, watch=watch)
     toml = office.client("laptop").read(TOML)
-    patient = toml.replace('keepalive = "2s"', 'keepalive = "30s"')
+    patient = re.sub('keepalive = ".*"', 'keepalive = "30s"', toml)
     office.client("laptop").write(TOML, patient)
     laptop, tower = start_both(office)
     office.client("laptop").slow(TRICKLE)
@@ -151,7 +156,7 @@ def test_twenty_cuts(lab_prefix: Path) -> None:
     names = ("laptop", "tower", "desk", "nas")
     with open_office(lab_prefix, *names, nat=True) as office:
         office.fill(files=1, bytes_each=BIG)
-        office.set_up({"batch_window": "3s"}, watch=WATCH | {"step": "2s"})
+        office.set_up({"batch_window": bound(3)}, watch=WATCH | {"step": bound(2)})
         for name in names:
             office.client(name).slow(SLOW)
         agents = [office.start(name) for name in names]
