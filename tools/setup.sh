@@ -18,7 +18,7 @@ LAB_PACKAGES="python3 python3-venv openssh-client openssh-server iproute2 iputil
 # shellcheck disable=SC2034
 TEST_PACKAGES="cron anacron systemd dbus python3-dbusmock gir1.2-glib-2.0" # for a laptop's life
 # what another user or another root is told of whoever calls
-KEPT_ENVIRON=CI,ASYNCAMANDA_CI,TERM,PIP_CERT,PIP_INDEX_URL,http_proxy,https_proxy,no_proxy
+KEPT_ENVIRON=CI,ASYNCAMANDA_CI,LAB_SLOWNESS,TERM,PIP_CERT,PIP_INDEX_URL,http_proxy,https_proxy,no_proxy
 
 say() { printf '%s\n' "$*" >&2; }
 
