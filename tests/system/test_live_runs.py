@@ -14,7 +14,8 @@ from tests.system.amandafiles import AmandaFiles
 
 from asyncamanda.core.dispatch.records import RunKind, RunRow
 from asyncamanda.server.amanda.commands import LiveRuns
-from asyncamanda.server.amanda.run import adopt
+from asyncamanda.server.amanda.hiding import KEEPER
+from asyncamanda.server.amanda.run import Run, adopt
 from asyncamanda.system.clock import now, parse_local_stamp
 from asyncamanda.system.processes import began_at, read_boot_id, read_process
 
@@ -126,6 +127,35 @@ def test_what_a_dead_leader_left_is_known_by_the_log_that_it_was_told(
     run = adopt(replace(row, boot_id=read_boot_id()), files.settings, tmp_path / "out")
     assert run.is_alive() is is_its
     os.kill(left, 9)
+
+
+def test_a_runs_log_is_the_one_with_its_process_in_it(tmp_path: Path) -> None:
+    """A newer one is that of a run that began at the same time."""
+    files = AmandaFiles(tmp_path)
+    row = RunRow(1, "daily", RunKind.BATCH, ("laptop",), parse_local_stamp(STAMP), pid=77)
+    for run in (
+        adopt(row, files.settings, tmp_path / "out"),
+        Run(row, files.settings, tmp_path / "out"),
+    ):
+        own, other = "log.20261124010002.0", "log.20261124010003.0"
+        (files.logdir / other).write_text("INFO amdump amdump pid 78\n", "utf-8")
+        assert not run.find_log()
+        (files.logdir / own).write_text("INFO amdump amdump pid 77\n", "utf-8")
+        assert run.find_log()
+        assert run.log_name == own
+        (files.logdir / own).unlink()
+
+
+def test_a_run_gets_the_keeper_that_it_has_not_got_yet(tmp_path: Path) -> None:
+    """However long its driver takes to make the directory."""
+    files = AmandaFiles(tmp_path)
+    row = RunRow(1, "daily", RunKind.BATCH, ("laptop",), now(), STAMP, 77, 1)
+    run = adopt(row, files.settings, tmp_path / "out")
+    run.keep_place()
+    assert not (files.holding / STAMP).exists()
+    (files.holding / STAMP).mkdir()
+    run.keep_place()
+    assert (files.holding / STAMP / KEEPER).read_text("ascii") == "77"
 
 
 def test_an_adopted_runs_log_is_not_older_than_the_run(tmp_path: Path) -> None:
