@@ -192,12 +192,14 @@ class Batches:
         """
         log: RunLog | None = None
         is_waiting = False  # for a file to get its final name
+        is_named = run.row.timestamp is not None  # in the ledger, before which no end is told
         watchdog = Watchdog(run, self._site.config.watch, self._reach, self._site.log)
         what = f"{self._site.name}: the log and holding disk of a run"
         while run.is_alive() and not self._has_let_go:
             await watchdog.look(read_clock())
-            if run.timestamp is None and await apart_at_last(what, run.find_log):
+            if not is_named and await apart_at_last(what, run.find_log):
                 await self._note_timestamp(run)
+                is_named = run.timestamp is not None
             news = await apart_at_last(what, partial(_look_after, run))
             log = news or log
             if log is not None and (news or is_waiting):
