@@ -10,7 +10,8 @@ It lies in a host at /usr/local/sbin, before the real one in the dispatcher's PA
 alone, as a script: standard library only. `settings.json` beside its samples says how it is to
 behave (Behaviour). `starts` there has a line of JSON on each start: its timestamp and hosts, the
 processes of other amdumps that were alive, the hosts whose next dump Amanda was told to make a full
-one, and how many of the others had no keeper of asyncamanda's in the holding disk.
+one, how many of the others had no keeper of asyncamanda's in the holding disk, and which of the
+directories there were not hidden from a driver.
 """
 
 from __future__ import annotations
@@ -121,6 +122,7 @@ class Amdump:
                 "others": (others := _find_others()),
                 "forced": [host for host, disk in self.dles if _is_forced(host, disk)],
                 "unkept": len(others) - len(list(Path(HOLDING).glob("*/.asyncamanda"))),
+                "unhidden": list(_find_unhidden()),
             }
         )
         self._link("log", self.log.name)
@@ -248,6 +250,17 @@ def _find_others() -> list[str]:
                 if (place / "comm").read_text("utf-8") == "amdump\n":
                     found.append(place.name)
     return found
+
+
+def _find_unhidden() -> Iterator[str]:
+    """Yield the holding directories whose dumps a driver would find, at the second look at least.
+
+    It removes the word of another process where it may; where a run goes on it is put back.
+    """
+    for folder in Path(HOLDING).iterdir():
+        is_kept = (folder / ".asyncamanda").exists()
+        if not (folder / "pid").exists() or (os.access(folder, os.W_OK) and not is_kept):
+            yield folder.name
 
 
 def _is_forced(host: str, disk: str) -> bool:

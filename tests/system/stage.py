@@ -16,6 +16,7 @@ import select
 import shutil
 import signal
 import sqlite3
+import subprocess
 import sys
 import time
 import traceback
@@ -170,6 +171,8 @@ class Agent:
         self.client = client
         self.result = ""
         self.told: list[list[str]] = []  # each end that it heard: the run, and its states
+        self.unwritten: list[str] = []  # the runs whose end it heard that the ledger did not have
+        self.on_ping: Callable[[], object] = bool
         self.on_running: Callable[[str], bool] = lambda _run: False  # whether it is to be cut off
         self.on_queued: Callable[[str], object] = bool  # is told why
         self._greeting = False
@@ -219,6 +222,7 @@ class Agent:
         """Go on as the agent does; return whether this talk is over."""
         match message:
             case Ping():
+                self.on_ping()
                 self._say(Pong())
             case Again():
                 self._greet()
@@ -228,6 +232,8 @@ class Agent:
                 self._note_run(message.run)
                 return self.on_running(message.run)
             case Finished():
+                if not _has_end(self.client, message):
+                    self.unwritten.append(message.run)
                 return bool(self.memory.started) and self._finish(message)
             case Later() | Refused():
                 return self._end(f"{type(message).__name__}: {message}")
@@ -286,7 +292,7 @@ class Window:
     def __init__(self, fatal: str) -> None:
         self.fatal = fatal
         self.agent = Agent(Memory(since=read_clock()))
-        self.has_keeper = True
+        self.has_keeper = self.is_shown = True
         self._wipe()
 
     @staticmethod
@@ -313,6 +319,7 @@ class Window:
             "a run that has ended": self._play_late_adoption,
             "a lost ledger": self._play_lost_ledger,
             "another client": self._play_another,
+            "somebody else": self._play_somebody_else,
         }[scene]()
         Path(LEAVE).touch()
         self._rest()
@@ -324,7 +331,9 @@ class Window:
             "result": self.agent.result,
             "then": second.result,
             "told": [*self.agent.told, *second.told],
+            "unwritten": [*self.agent.unwritten, *second.unwritten],
             "has_keeper": self.has_keeper,
+            "is_shown": self.is_shown,
             "starts": [json.loads(line) for line in _read_lines(STARTS)],
             "left": sorted(_find_left()),
             "alive": _find_amdumps(),
@@ -341,9 +350,13 @@ class Window:
         until(lambda: find_dispatcher() == NOBODY and not Path(ARMED).exists(), "all is done")
 
     def _let_go_on(self, run: str) -> bool:
-        """Let the run go on to its end, as soon as its place in the holding disk is kept."""
+        """Let the run go on to its end, as soon as its place in the holding disk is kept.
+
+        And what was held before is no longer hidden.
+        """
         if run and not Path(GO_ON).exists():
-            self.has_keeper = _is_soon(Path(HOLDING, run, ".asyncamanda").exists)
+            self.has_keeper &= _is_soon(Path(HOLDING, run, ".asyncamanda").exists)
+            self.is_shown &= _is_soon(_is_shown)
             Path(GO_ON).touch()
         return False
 
@@ -390,12 +403,32 @@ class Window:
                 )
             return find_dispatcher() == before and self._let_go_on(run)
 
-        def go_on_alone(why: str) -> None:
-            if why == "others":  # nobody knows now that it is ours
+        self._arm()
+        self.agent.on_running, self.agent.on_queued = take_away, self._go_on_alone
+        self.agent.run()
+
+    def _go_on_alone(self, why: str) -> None:
+        """Let a run go on to its end of which nobody knows that it is ours."""
+        if why == "others" and not Path(GO_ON).exists():
+            self.has_keeper &= any(Path(HOLDING).glob("*/.asyncamanda"))
+            Path(GO_ON).touch()
+
+    def _play_somebody_else(self) -> None:
+        """Let somebody else's run begin while the client is asked whether it is there."""
+
+        def begin() -> None:
+            if not Path(STARTS).exists():
+                argv = ["setsid", "--fork", "amdump", "daily", "tower"]
+                subprocess.run(argv, stdout=subprocess.DEVNULL, check=True)
+                until(Path(STARTS).exists, "somebody else's run has begun")
+
+        def go_on(why: str) -> None:
+            if why == "others":
                 Path(GO_ON).touch()
 
         self._arm()
-        self.agent.on_running, self.agent.on_queued = take_away, go_on_alone
+        self.agent.on_ping, self.agent.on_queued = begin, go_on
+        self.agent.on_running = self._let_go_on
         self.agent.run()
 
     def _play_another(self) -> None:
@@ -422,6 +455,27 @@ def _is_soon(condition: Callable[[], bool]) -> bool:
         until(condition, "", SOON)
         return True
     return False
+
+
+def _is_shown() -> bool:
+    """Return whether the dump of before is hidden from nobody, and others may write beside it."""
+    folder = Path(HOLDING, HELD).parent
+    return os.access(folder, os.W_OK) and not (folder / "pid").exists()
+
+
+def _has_end(client: str, end: Finished) -> bool:
+    """Return whether the ledger has an end of which a client is told, with all its words."""
+    until(_read_ledger, "the ledger is read")
+    ledger = _read_ledger()
+    stamps = {row["id"]: row["timestamp"] for row in ledger["runs"]}
+    ends = {
+        (row["client"], stamps.get(row["run_id"]))
+        for row in ledger["requests"]
+        if row["ended_at"] is not None
+    }
+    known = {(row["host"], row["disk"], row["timestamp"]) for row in ledger["verdicts"]}
+    told = {(client, word.disk, word.timestamp) for word in end.verdicts}
+    return (client, end.run) in ends and told <= known
 
 
 def _read_lines(path: str) -> list[str]:

@@ -120,6 +120,8 @@ def _find_wrong_starts(starts: list[dict[str, Any]], most: int) -> Iterator[str]
     """Yield what is wrong with how often, when and after what an amdump was started."""
     if any(start["others"] for start in starts):
         yield f"amdumps at once: {starts}"
+    if any(start["unhidden"] for start in starts):
+        yield f"a driver would find held dumps: {starts}"
     if not 1 <= len(starts) <= most:
         yield f"superfluous dumps: {starts}"
 
@@ -136,8 +138,12 @@ def _find_wrong_ends(facts: dict[str, Any], *, is_fine: bool) -> Iterator[str]:
             yield f"told of {run}: first {told[run]}, then {states}"
     if facts["alive"]:
         yield f"still alive: {facts['alive']}"
+    if facts["unwritten"]:
+        yield f"told before it was written down: {facts['unwritten']}"
     if not facts["has_keeper"]:
         yield "the run's place in the holding disk was not kept"
+    if not facts["is_shown"]:
+        yield "what was held before stayed hidden"
     if bad := [line for line in facts["diary"] if " error: " in line or "| " in line]:
         yield f"diary: {bad}"
 
@@ -207,3 +213,22 @@ def test_no_other_run_starts_before_the_one_that_was_barely_begun_is_safe(stage:
     assert [len(start["others"]) for start in facts["starts"]] == [0, 1]
     assert [start["unkept"] for start in facts["starts"]] == [0, 0]
     assert facts["result"] == "backed up"
+
+
+def test_somebody_elses_run_that_begins_before_the_start_is_waited_for(stage: Stage) -> None:
+    """Though nobody had seen it when the start was decided on."""
+    facts = stage.play("somebody else", "", AT_ONCE)
+    assert "error" not in facts, facts
+    assert [start["hosts"] for start in facts["starts"]] == [["tower"], ["laptop"]]
+    assert [start["others"] for start in facts["starts"]] == [[], []]
+    assert facts["result"] == "backed up"
+
+
+def test_what_a_dead_run_has_left_is_tidied_up_by_the_next_dispatcher(stage: Stage) -> None:
+    """Where its own was killed before it came to that; no run starts before."""
+    facts = stage.play("a backup", "start amcleanup", Behaviour("die"))
+    assert "error" not in facts, facts
+    assert facts["steps"][-1] == "start amcleanup"
+    marks = " starts: amdump ", "amcleanup: "
+    said = [mark for line in facts["diary"] for mark in marks if mark in line]
+    assert said[:2] == [*marks]
