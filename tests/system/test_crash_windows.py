@@ -212,7 +212,8 @@ def test_no_other_run_starts_before_the_one_that_was_barely_begun_is_safe(stage:
     assert [start["hosts"] for start in facts["starts"]] == [["laptop"], ["tower"]]
     assert [len(start["others"]) for start in facts["starts"]] == [0, 1]
     assert [start["unkept"] for start in facts["starts"]] == [0, 0]
-    assert facts["result"] == "backed up"
+    # its run may end before the client that was cut off is back
+    assert facts["result"] in {"backed up", "not due"}
 
 
 def test_somebody_elses_run_that_begins_before_the_start_is_waited_for(stage: Stage) -> None:
