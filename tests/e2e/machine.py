@@ -1,6 +1,7 @@
 """A machine in a story: where it is, what each start of its agent does, and who hears of it."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from tests.system.desktop import METERED_NO, METERED_YES, STANDARD_FOLDER, Deskt
 from asyncamanda.core.conditions.surroundings import LinkKind
 from lab import Client
 from lab.clock import ShiftedClock
+from lab.patience import bound
 
 ZONE = ZoneInfo("Europe/Berlin")
 TOML = "/etc/asyncamanda/client.toml"
@@ -22,7 +24,7 @@ MEMORY = "/var/lib/asyncamanda/client/memory.json"
 PINGS, MAILS = "/var/tmp/pings", "/var/tmp/mails"  # noqa: S108 - the host's own
 PORT = 8321
 MACHINE_ID = f"{'7' * 32}\n"  # by which the laptop's turn comes 4 minutes after an opening
-PATIENCE = 'connect_timeout = "{}s"'
+PATIENCE = 'connect_timeout = "{}"'
 KIND = "X-Asyncamanda-Alert: "
 IDLE = {"not due", "deferred", "waits"}  # after these the server must not have heard of us
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=5), timedelta(hours=1)
@@ -110,17 +112,17 @@ class Machine:
     def cut(self) -> None:
         """Let its line swallow everything, and its agent soon see that."""
         self.client.cut()
-        self._replace_in_toml(PATIENCE.format(5), PATIENCE.format(1))
+        self._be_patient("1s")
 
     def heal(self) -> None:
         """Undo cut()."""
         self.client.heal()
-        self._replace_in_toml(PATIENCE.format(1), PATIENCE.format(5))
+        self._be_patient(bound(5))
 
-    def _replace_in_toml(self, old: str, new: str) -> None:
-        toml = self.client.read(TOML)
-        assert old in toml
-        self.client.write(TOML, toml.replace(old, new))
+    def _be_patient(self, span: str) -> None:
+        toml, count = re.subn(PATIENCE.format(".*"), PATIENCE.format(span), self.client.read(TOML))
+        assert count == 1
+        self.client.write(TOML, toml)
 
     def reboot(self) -> None:
         """Go down silently, and come back in the same place."""

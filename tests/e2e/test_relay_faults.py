@@ -245,7 +245,7 @@ def test_client_whose_call_ended_with_the_dispatcher_is_dumped_by_another_run(
     agents = [office.start(name) for name in ("laptop", "tower")]
     wait_until("the run starts", lambda: "batch 1 starts" in office.diary, 30)
     office.client("laptop").cut()
-    wait_until("the planner's call is held", lambda: "waits for the client" in office.diary, 30)
+    wait_until("the planner's call is held", lambda: "waits for the client" in office.diary)
     office.kill("server dispatch")
     office.client("laptop").heal()
     done = ends(agents)
@@ -280,7 +280,7 @@ def test_client_that_is_lost_while_amanda_plans_keeps_nobody_waiting(office: Off
     laptop, tower = (office.start(name) for name in ("laptop", "tower"))
     wait_until("the run starts", lambda: "batch 1 starts" in office.diary, 30)
     office.client("laptop").cut()
-    wait_until("the planner's call is held", lambda: "waits for the client" in office.diary, 30)
+    wait_until("the planner's call is held", lambda: "waits for the client" in office.diary)
     ((code, words),) = ends([tower], 60)
     assert code == 0, words + office.diary
     laptop.kill()

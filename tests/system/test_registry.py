@@ -247,14 +247,21 @@ def test_several_who_enroll_at_once_lose_nobody(desk: Desk) -> None:
     assert {client["client"] for client in answer(desk.run("clients", "--json"))} == set(names)
 
 
+def _count_open(desk: Desk, folder: str) -> int:
+    """Return how many processes have this folder of the server's open."""
+    argv = ["sh", "-c", "readlink /proc/[0-9]*/fd/*"]
+    return desk.rig.server.run(argv, check=False).stdout.splitlines().count(folder)
+
+
 def test_who_finds_it_locked_waits(desk: Desk) -> None:
     """And goes on as soon as the other one is done."""
     holder = desk.rig.server.start(["/usr/bin/python3", "-c", HOLD], user="backup")
     assert holder.stdout
     assert holder.stdout.readline() == "held\n"
     waiter = desk.start("enroll", "phone", "--amanda-config", "daily", "--key", desk.phone)
+    desk.rig.until(lambda: _count_open(desk, "/var/backups/.ssh") == 2, "it tries", 30)
     with pytest.raises(subprocess.TimeoutExpired):
-        waiter.wait(2)
+        subprocess.Popen.wait(waiter, 1)  # of ten seconds; those of a Program would be stretched
     assert b"--client phone" not in desk.text
     holder.communicate("")
     _, said = waiter.communicate(timeout=20)
