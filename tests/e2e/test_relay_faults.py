@@ -4,6 +4,7 @@ Amanda has no patience of its own with a stream that is stuck (amanda-facts: "dt
 you"), so its end has to come, and its retry has to find the client again.
 """
 
+import subprocess
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -236,16 +237,29 @@ def test_killed_dispatcher_forgets_nobody_who_is_awaited(office: Office) -> None
     assert failed_of_tower(office) == []
 
 
+def lose_before_planner_calls(office: Office) -> list["subprocess.Popen[str]"]:
+    """Start both, and lose the laptop when the run has begun and before it is called.
+
+    Returns when the planner's call to it is held.
+    """
+    stopping = "until pkill -STOP -x planner; do :; done; echo stopped"
+    stopper = office.server.start(["sh", "-c", stopping])
+    agents = [office.start(name) for name in ("laptop", "tower")]
+    assert stopper.stdout
+    assert stopper.stdout.readline() == "stopped\n"
+    office.client("laptop").cut()
+    office.server.run(["pkill", "-CONT", "-x", "planner"])
+    wait_until("the planner's call is held", lambda: "waits for the client" in office.diary)
+    return agents
+
+
 def test_client_whose_call_ended_with_the_dispatcher_is_dumped_by_another_run(
     office: Office,
 ) -> None:
     """Amanda is given no reason, and nobody is to blame: it is queued again, and waits."""
     office.client("tower").add_tree(DISK, files=1, bytes_each=BIG)
     office.client("tower").slow(SLOW)  # the laptop is back before the run ends
-    agents = [office.start(name) for name in ("laptop", "tower")]
-    wait_until("the run starts", lambda: "batch 1 starts" in office.diary, 30)
-    office.client("laptop").cut()
-    wait_until("the planner's call is held", lambda: "waits for the client" in office.diary)
+    agents = lose_before_planner_calls(office)
     office.kill("server dispatch")
     office.client("laptop").heal()
     done = ends(agents)
@@ -277,10 +291,7 @@ def test_frozen_process_at_the_server_hangs_nobody(office: Office, what: str) ->
 
 def test_client_that_is_lost_while_amanda_plans_keeps_nobody_waiting(office: Office) -> None:
     """The planner waits for all: so its call to a lost client is held for a short time only."""
-    laptop, tower = (office.start(name) for name in ("laptop", "tower"))
-    wait_until("the run starts", lambda: "batch 1 starts" in office.diary, 30)
-    office.client("laptop").cut()
-    wait_until("the planner's call is held", lambda: "waits for the client" in office.diary)
+    laptop, tower = lose_before_planner_calls(office)
     ((code, words),) = ends([tower], 60)
     assert code == 0, words + office.diary
     laptop.kill()
