@@ -160,7 +160,7 @@ define dumptype on-the-server {
 # when all wait for the same reason, and what each was told at the last when all lines have ended.
 TALK = """
 import json, selectors, subprocess, sys
-from asyncamanda.core.protocol import (
+from asyncamanda.core.protocol.messages import (
     Finished, Hello, Later, Ping, Pong, Queued, Refused, Submit, Welcome, encode, server_decoder)
 keys, argv, *names = json.loads(sys.stdin.readline())
 selector = selectors.DefaultSelector()
