@@ -5,6 +5,7 @@ and a limit that does not would find faults where there are none. So all limits,
 the tests on it, are stretched here by how busy the machine is; what hangs is still found, later.
 """
 
+import math
 import os
 import time
 from pathlib import Path
@@ -28,12 +29,13 @@ def at_most(seconds: float) -> float:
     return seconds * slowness()
 
 
-def bound(seconds: float) -> str:
+def bound(seconds: float, most: float = math.inf) -> str:
     """Return a time for a program's configuration, after which it takes others for dead.
 
-    It costs the tests that wait for it, so it is longer only where the machine is very busy.
+    It costs the tests that wait for it, so it is longer only where the machine is very busy; `most`
+    is what the program accepts.
     """
-    return f"{seconds * max(1.0, slowness() / SPARE):.4g}s"
+    return f"{min(seconds * max(1.0, slowness() / SPARE), most):.4g}s"
 
 
 class Limit:

@@ -32,7 +32,7 @@ def open_fresh(prefix: Path) -> Iterator[Lab]:
         nologin = re.sub(r"^(backup:.*:)[^:]*$", r"\1/usr/sbin/nologin", passwd, flags=re.M)
         server.write("/etc/passwd", nologin)
         server.remove(SSH)
-        server.write("/etc/asyncamanda/server.toml", _SERVER_TOML.format(bound(2)))
+        server.write("/etc/asyncamanda/server.toml", _SERVER_TOML.format(bound(2, 15)))
         client.remove(SSH)
         client.add_tree(DISK)
         client.run(["rm", ASYNCAMANDA])

@@ -24,7 +24,7 @@ SLOW = 1_000_000  # bits a second, of a laptop whose dump takes a while
 # what tests turn down; the rest is as users have it
 PATIENT = {"retry_within": "0.001s", "on_battery": "allow"}  # of the agent's
 SETTINGS = {"batch_window": "0.5s"}
-HEARTBEAT = 2
+HEARTBEAT, LONGEST_HEARTBEAT = 2, 15  # seconds; the latter is all that server.toml accepts
 STEP = 4  # on Debian 13 any cut may cost a dumper, for which this is waited twice
 
 # a file of SQLite's cannot be opened from outside of its host: it follows links by itself
@@ -75,7 +75,7 @@ class Office:
 
     def configure(self, settings: dict[str, Any] | None = None, **tables: dict[str, Any]) -> None:
         """Write server.toml."""
-        values = SETTINGS | {"heartbeat": bound(HEARTBEAT)} | (settings or {})
+        values = SETTINGS | {"heartbeat": bound(HEARTBEAT, LONGEST_HEARTBEAT)} | (settings or {})
         lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
         tables["watch"] = {"step": bound(STEP)} | tables.get("watch", {})
         for table, keys in tables.items():

@@ -11,6 +11,7 @@ def test_a_busy_machine_stretches_every_limit(monkeypatch: pytest.MonkeyPatch) -
     for slowness, most, told in ((1, 10, "2s"), (4, 40, "2s"), (8, 80, "4s"), (9, 90, "4.5s")):
         monkeypatch.setattr(patience, "slowness", lambda slow=slowness: slow)
         assert (at_most(10), bound(2)) == (most, told)
+        assert bound(2, 4) == ("4s" if slowness > 4 else told)
 
 
 def test_time_counts_for_less_while_the_machine_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
