@@ -38,6 +38,11 @@ def bound(seconds: float, most: float = math.inf) -> str:
     return f"{min(seconds * max(1.0, slowness() / SPARE), most):.4g}s"
 
 
+def stretched(seconds: float) -> str:
+    """Return a time for a program's configuration, within which things are to come together."""
+    return f"{at_most(seconds):.4g}s"
+
+
 class Limit:
     """`seconds` of an idle machine's time, from now on."""
 

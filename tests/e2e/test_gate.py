@@ -14,7 +14,7 @@ from tests.e2e.thief import read_ticket
 
 from asyncamanda.core.model import DumpState
 from asyncamanda.core.protocol.messages import PROTOCOLS, Hello, Submit, encode
-from lab.patience import at_most, bound
+from lab.patience import at_most, stretched
 
 TOML = "/etc/asyncamanda/client.toml"
 TWELVE = tuple(f"pc{number:02}" for number in range(12))
@@ -131,7 +131,7 @@ def test_early_bird_need_not_wait_for_its_batch(lab_prefix: Path) -> None:
     with open_office(lab_prefix, "quick", "slow") as office:
         office.fill("quick")
         office.fill("slow", files=4, bytes_each=1_000_000)
-        office.set_up({"batch_window": bound(3)})
+        office.set_up({"batch_window": stretched(3)})
         office.client("slow").slow(1_000_000)
         agents = [office.start(name) for name in ("slow", "quick")]
         assert ends(agents[1:])[0][0] == 0

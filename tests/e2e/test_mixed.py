@@ -15,7 +15,7 @@ from tests.e2e.laptop import wait_until
 from tests.e2e.office import DISK, Office, ends, open_office
 
 from lab import Client, Root
-from lab.patience import bound
+from lab.patience import stretched
 
 SERVER, CLIENTS = "amanda", ("laptop", "tower")
 STOPPED = '#!/bin/sh\nkill -STOP "$$"\n'
@@ -66,7 +66,7 @@ def office(lab_prefix: Path, request: pytest.FixtureRequest) -> Iterator[Office]
             assert is_other == (host.name in others)
         opened.fill("tower")
         opened.fill("laptop", files=1, bytes_each=BIG)
-        opened.set_up({"batch_window": bound(3), "grace": "5s"})
+        opened.set_up({"batch_window": stretched(3), "grace": "5s"})
         yield opened
 
 

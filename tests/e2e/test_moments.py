@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -68,7 +69,8 @@ def test_a_bad_moment_defers_and_a_better_one_ends_the_wait(life: Life) -> None:
     assert attempt["detail"] == "deferred, because the network is metered"
     status = ask_json(life.laptop, "status")
     assert status["retry_at"]
-    assert "deferred, because the network is metered" in ask(life.laptop, "status").stdout
+    said = ask(life.laptop, "status").stdout
+    assert re.search("deferred( 2 times)?, because the network is metered", said)  # if it is slow
     life.at_office()
     code, said = life.run()
     assert code == 0, said

@@ -12,7 +12,7 @@ from tests.e2e.laptop import wait_until
 from tests.e2e.office import CONF, DISK, STATE, Office, ends, open_office
 
 from lab import LabCommandError
-from lab.patience import bound
+from lab.patience import stretched
 
 THREE = ("laptop", "tablet", "phone")
 AMGTAR_DISK = "/srv/d 3"
@@ -57,7 +57,7 @@ def test_three_clients_behind_one_address_make_one_batch(lab_prefix: Path) -> No
     """They come from the router's address, all of them; and each gets its own files back."""
     with open_office(lab_prefix, *THREE, nat=True) as office:
         office.fill(bytes_each=100_000)
-        office.set_up({"batch_window": bound(3)})
+        office.set_up({"batch_window": stretched(3)})
         done = ends([office.start(name) for name in THREE])
         assert [code for code, _ in done] == [0, 0, 0], [*done, office.diary]
         (run,) = office.dumps()
@@ -103,7 +103,7 @@ def test_clients_that_amanda_reaches_by_itself_stay_as_they_are(lab_prefix: Path
     """In one disklist: one by the relay, one enrolled and called directly, one that we know not."""
     with open_office(lab_prefix, "laptop", "desk", "rack") as office:
         office.fill(bytes_each=100_000)
-        office.set_up({"batch_window": bound(2)}, direct=["desk"])
+        office.set_up({"batch_window": stretched(2)}, direct=["desk"])
         home = office.server.account("backup").home
         office.ask("server", "revoke", "rack")
         aliases = office.server.read(f"{home}/.ssh/asyncamanda.conf")

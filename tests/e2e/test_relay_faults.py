@@ -15,7 +15,7 @@ from tests.e2e.laptop import wait_until
 from tests.e2e.office import DISK, SLOW, Office, ends, open_slow_office, start_both
 
 from asyncamanda.core.model import DumpState
-from lab.patience import at_most, bound
+from lab.patience import at_most, stretched
 
 BIG = 2_000_000  # bytes: some 17 s at that rate
 LOST_SECONDS = 60  # in which Amanda sees an end, whatever dies
@@ -26,7 +26,7 @@ GATE = "asyncamanda gate --client laptop"
 @pytest.fixture
 def office(lab_prefix: Path) -> Iterator[Office]:
     """Yield an office with a laptop whose dump takes a while, and a tower, behind a router."""
-    with open_slow_office(lab_prefix, BIG, {"batch_window": bound(3)}, nat=True) as opened:
+    with open_slow_office(lab_prefix, BIG, {"batch_window": stretched(3)}, nat=True) as opened:
         yield opened
 
 
@@ -71,7 +71,7 @@ def test_link_that_is_down_for_good(office: Office) -> None:
 
     What the client takes for made is not built upon: the next dump is whole.
     """
-    office.configure({"batch_window": bound(3), "grace": "5s"})
+    office.configure({"batch_window": stretched(3), "grace": "5s"})
     laptop, tower = start_both(office)
     before = office.client("laptop").amandates
     office.client("laptop").cut()
@@ -95,7 +95,7 @@ def test_link_that_is_down_for_good(office: Office) -> None:
 def test_client_that_sleeps_for_five_minutes(office: Office) -> None:
     """All of it: the retry is held; awake, the agent drops what is dead and joins its run."""
     office.shift_clocks(timedelta())
-    office.configure({"batch_window": bound(3), "grace": "10m"})
+    office.configure({"batch_window": stretched(3), "grace": "10m"})
     agents = start_both(office)
     calls = office.pids(CALL)
     office.client("laptop").run(["pkill", "-STOP", "."])

@@ -13,7 +13,7 @@ from tests.e2e.laptop import wait_until
 from tests.e2e.office import DISK, Office, ends, open_office
 
 from asyncamanda.core.amanda.amcheck import interpret_amcheck
-from lab.patience import bound
+from lab.patience import stretched
 
 PROGRAMS = "/usr/lib/amanda"
 GATE = "asyncamanda gate --client laptop"
@@ -30,7 +30,7 @@ def office(lab_prefix: Path) -> Iterator[Office]:
     """Yield an office with a laptop and a tower behind a router, which make one batch."""
     with open_office(lab_prefix, "laptop", "tower", nat=True) as opened:
         opened.fill()
-        opened.set_up({"batch_window": bound(3)})
+        opened.set_up({"batch_window": stretched(3)})
         yield opened
 
 

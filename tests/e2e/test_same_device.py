@@ -7,7 +7,7 @@ from tests.e2e.laptop import wait_until
 from tests.e2e.office import DISK, STATE, Office, ends, open_office
 
 from lab import AmandaServer
-from lab.patience import bound
+from lab.patience import stretched
 
 NAMED = "named"
 DISKLIST = "/etc/amanda/daily/disklist"
@@ -61,7 +61,7 @@ def test_a_host_that_is_called_like_anothers_disk_is_dumped_beside_it(lab_prefix
     with open_office(lab_prefix, "laptop", "tower") as office:
         office.fill("laptop", "tower")
         _add_named(office.server, "laptop", "tower", DISK)
-        office.set_up({"batch_window": bound(10)})
+        office.set_up({"batch_window": stretched(10)})
         agents = [office.start(name) for name in ("laptop", "tower")]
         assert [code for code, _ in ends(agents)] == [0, 0], office.diary
         (log,) = office.dumps()

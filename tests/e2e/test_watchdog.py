@@ -21,7 +21,7 @@ from tests.e2e.office import (
     start_both,
 )
 
-from lab.patience import bound
+from lab.patience import bound, stretched
 
 TRICKLE = 64_000
 BIG = 2_000_000  # bytes: some 17 s at the former, minutes at the latter
@@ -36,7 +36,7 @@ SILENT = "no more than 64 kB of its dump arrived within 12s"
 def office(lab_prefix: Path) -> Iterator[Office]:
     """Yield an office with a laptop whose dump takes a while, and a tower, behind a router."""
     with open_slow_office(
-        lab_prefix, BIG, {"batch_window": bound(3)}, nat=True, watch=WATCH
+        lab_prefix, BIG, {"batch_window": stretched(3)}, nat=True, watch=WATCH
     ) as opened:
         yield opened
 
@@ -101,7 +101,7 @@ def test_stopped_program_at_the_client(office: Office) -> None:
 def test_trickle(office: Office) -> None:
     """Some bytes are no progress, though they keep the connection alive."""
     watch = WATCH | {"least_kilobytes": 512}
-    office.configure({"batch_window": bound(3), "heartbeat": "15s"}, watch=watch)
+    office.configure({"batch_window": stretched(3), "heartbeat": "15s"}, watch=watch)
     toml = office.client("laptop").read(TOML)
     patient = re.sub('keepalive = ".*"', 'keepalive = "30s"', toml)
     office.client("laptop").write(TOML, patient)
@@ -156,7 +156,7 @@ def test_twenty_cuts(lab_prefix: Path) -> None:
     names = ("laptop", "tower", "desk", "nas")
     with open_office(lab_prefix, *names, nat=True) as office:
         office.fill(files=1, bytes_each=BIG)
-        office.set_up({"batch_window": bound(3)}, watch=WATCH | {"step": bound(2)})
+        office.set_up({"batch_window": stretched(3)}, watch=WATCH | {"step": bound(2)})
         for name in names:
             office.client(name).slow(SLOW)
         agents = [office.start(name) for name in names]

@@ -3,7 +3,7 @@
 import pytest
 
 from lab import patience
-from lab.patience import Limit, at_most, bound
+from lab.patience import Limit, at_most, bound, stretched
 
 
 def test_a_busy_machine_stretches_every_limit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -11,6 +11,7 @@ def test_a_busy_machine_stretches_every_limit(monkeypatch: pytest.MonkeyPatch) -
     for slowness, most, told in ((1, 10, "2s"), (4, 40, "2s"), (8, 80, "4s"), (9, 90, "4.5s")):
         monkeypatch.setattr(patience, "slowness", lambda slow=slowness: slow)
         assert (at_most(10), bound(2)) == (most, told)
+        assert stretched(2) == f"{2 * slowness}s"
         assert bound(2, 4) == ("4s" if slowness > 4 else told)
 
 
