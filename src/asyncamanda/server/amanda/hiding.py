@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from asyncamanda.core.amanda.runlog import parse_run_log
-from asyncamanda.server.amanda.logs import read_first_line
+from asyncamanda.server.amanda.logs import read_first_line, stamp_of
 from asyncamanda.system.processes import iterate_processes, read_argv
 
 OWNER = "pid"  # in a holding directory: the process whose dumps are written there
@@ -62,10 +62,10 @@ def close_directories(folders: Iterable[Path], logdir: Path) -> None:
     folders = list(folders)
     kept = {folder.name for folder in folders if (folder / KEEPER).exists()}
     live = list_live_logs()
-    strange = (log for log in live if _stamp(log) not in kept)
+    strange = (log for log in live if stamp_of(log.name) not in kept)
     if any(log.parent == logdir or _is_flush(log) for log in strange):
         return
-    in_use = kept.union(map(_stamp, live))
+    in_use = kept.union(stamp_of(log.name) for log in live)
     for folder in folders:
         if folder.name not in in_use:
             with suppress(OSError):
@@ -86,10 +86,6 @@ def _is_flush(log: Path) -> bool:
     """Return whether the log is a flush's, as far as it says so yet."""
     parsed = parse_run_log(read_first_line(log.parent, log.name))
     return parsed is not None and parsed.program == "amflush"
-
-
-def _stamp(log: Path) -> str:
-    return log.name.split(".")[1]
 
 
 def _hide(folder: Path) -> None:
