@@ -104,7 +104,7 @@ def run_program(  # noqa: PLR0913 - by keyword only, like subprocess.run
     if fault:
         return Answer(None, fault=f"{argv[0]} {fault}", is_passing=True)
     how = encoding or sys.getfilesystemencoding()
-    said, complained = (text.decode(how, "surrogateescape") for text in printed)
+    said, complained = (kept.decode(how, "surrogateescape") for kept in printed)
     return Answer(process.returncode, said, complained)
 
 
@@ -144,9 +144,10 @@ def _start(
     stdin: int,
     account: pwd.struct_passwd | None,
 ) -> "subprocess.Popen[bytes]":
-    own = {} if account is None else {"HOME": account.pw_dir}
+    own: dict[str, str] = {}
     if account is not None:
-        own |= {"USER": account.pw_name, "LOGNAME": account.pw_name}
+        name = account.pw_name
+        own = {"HOME": account.pw_dir, "USER": name, "LOGNAME": name}
     return subprocess.Popen(
         argv,
         stdin=stdin,
