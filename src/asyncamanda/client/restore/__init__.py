@@ -1,0 +1,1 @@
+"""Giving files back: asking the server for them, and putting them in their place."""

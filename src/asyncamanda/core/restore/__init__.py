@@ -1,0 +1,1 @@
+"""Giving files back: images, chains of them, and where in them each file is."""
