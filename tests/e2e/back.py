@@ -1,0 +1,104 @@
+"""Files back, as a person at a client asks for them, and an office with dumps to have them from."""
+
+import os
+from pathlib import Path
+
+from tests.e2e.dumps import add_dumptype, cut_small, force_next_level
+from tests.e2e.history import STEPS, add_attributes
+from tests.e2e.laptop import ASYNCAMANDA, Run, wait_until
+from tests.e2e.office import HOLDING, Office
+from tests.e2e.trees import Entry, read_tree
+
+from lab import Client
+
+TO = "/srv/back"
+AMGTAR = "/srv/d 3"
+PACKER = "/usr/local/bin/pack"
+# dumptype, what it is but for some lines; and the size of the file that each dump has
+DISKS = {
+    "/srv/docs": ("plain", "roaming", (), 5_000_000),
+    AMGTAR: ("all-of-amgtar", "roaming-amgtar", ('application "keeps-all"',), 300_000),
+    "/srv/by-client": ("gz-client", "roaming", ("compress client fast",), 300_000),
+    "/srv/by-server": ("gz-server", "roaming-amgtar", ("compress server fast",), 2_500_000),
+    "/srv/custom": (
+        "custom",
+        "roaming",
+        ("compress server custom", f'server-custom-compress "{PACKER}"'),
+        300_000,
+    ),
+}
+KEEPS_ALL = """
+define application keeps-all {
+    plugin "amgtar"
+    property "XATTRS" "yes"
+    property "ACLS" "yes"
+}
+"""
+Tree = dict[str, Entry]
+
+
+class Past:
+    """An office whose laptop has disks, dumped at some dates; what they were then."""
+
+    def __init__(self, office: Office) -> None:
+        self.office = office
+        self.client = office.client("laptop")
+        self.trees: list[dict[str, Tree]] = []
+        self.runs: list[str] = []
+
+    def set_up(self) -> None:
+        """Define the dumptypes and the disks, and enroll the laptop."""
+        server = self.office.server
+        cut_small(server)
+        server.append("/etc/amanda/daily/amanda.conf", KEEPS_ALL, owner="backup")
+        server.write(PACKER, '#!/bin/sh\nexec gzip --best "$@"\n', mode=0o755)
+        for disk, (dumptype, parent, lines, _) in DISKS.items():
+            add_dumptype(server, dumptype, parent, *lines)
+            server.add_dle("laptop", disk, dumptype)
+            self.client.make_directory(disk)
+        self.office.set_up()
+
+    def live_on(self) -> None:
+        """Let the next thing happen to every disk, and dump it, one level above the last one."""
+        level = len(self.runs)
+        for disk, (*_, size) in DISKS.items():
+            STEPS[level](self.client.path(disk), size)
+            if level == 0 and disk == AMGTAR:
+                add_attributes(self.client.path(disk))
+        self.trees.append({disk: read_tree(self.client.path(disk)) for disk in DISKS})
+        if level:
+            force_next_level(self.office.server, "laptop", [*DISKS])
+        run = self.office.backup("laptop", "--force")
+        assert run.returncode == 0, run.stderr + self.office.diary
+        log = self.office.dumps()[-1]
+        assert {verdict.level for verdict in log.verdicts} == {level}, log
+        self.runs.append(log.timestamp)
+
+    def flush(self) -> None:
+        """Write all that is held to volumes."""
+        self.office.ask("server", "flush", "daily")
+        holding = Path(self.office.server.path(HOLDING))
+        wait_until("nothing is held", lambda: not any(holding.glob("*/*")), 60)
+
+
+def restore(client: Client, *words: str, to: str = TO) -> Run:
+    """Restore into a folder that is not there yet."""
+    if client.path(to).exists():
+        client.remove(to)
+    argv = [ASYNCAMANDA, "restore", *words, "--to", to]
+    return client.run(argv, check=False)
+
+
+def restored(client: Client, path: str, to: str = TO) -> Tree:
+    """Return what came back of a folder."""
+    return read_tree(client.path(to + path))
+
+
+def list_all(client: Client, disk: str, *words: str) -> set[str]:
+    """Return the names that `list` finds in a disk, by paths relative to it."""
+    argv = [ASYNCAMANDA, "list", disk, "--find", "*", "-0", *words]
+    done = client.run(argv, check=False)
+    assert done.returncode == 0, done.stderr
+    paths = [name.rstrip("/") for name in done.stdout.split("\0") if name]
+    assert len(paths) == len({*paths})
+    return {os.path.relpath(path, disk) for path in paths}
