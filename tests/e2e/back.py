@@ -16,10 +16,10 @@ AMGTAR = "/srv/d 3"
 PACKER = "/usr/local/bin/pack"
 # dumptype, what it is but for some lines; and the size of the file that each dump has
 DISKS = {
-    "/srv/docs": ("plain", "roaming", (), 5_000_000),
+    "/srv/docs": ("plain", "roaming", (), 2_500_000),
     AMGTAR: ("all-of-amgtar", "roaming-amgtar", ('application "keeps-all"',), 300_000),
     "/srv/by-client": ("gz-client", "roaming", ("compress client fast",), 300_000),
-    "/srv/by-server": ("gz-server", "roaming-amgtar", ("compress server fast",), 2_500_000),
+    "/srv/by-server": ("gz-server", "roaming-amgtar", ("compress server fast",), 1_500_000),
     "/srv/custom": (
         "custom",
         "roaming",
@@ -72,6 +72,7 @@ class Past:
         assert run.returncode == 0, run.stderr + self.office.diary
         log = self.office.dumps()[-1]
         assert {verdict.level for verdict in log.verdicts} == {level}, log
+        assert log.timestamp
         self.runs.append(log.timestamp)
 
     def flush(self) -> None:
