@@ -1,6 +1,9 @@
 """Files back, as a person at a client asks for them, and an office with dumps to have them from."""
 
+import base64
 import os
+import signal
+import subprocess
 from pathlib import Path
 
 from tests.e2e.dumps import add_dumptype, cut_small, force_next_level
@@ -12,6 +15,7 @@ from tests.e2e.trees import Entry, read_tree
 from lab import Client
 
 TO = "/srv/back"
+SLOW = 20_000_000  # bits a second
 AMGTAR = "/srv/d 3"
 PACKER = "/usr/local/bin/pack"
 # dumptype, what it is but for some lines; and the size of the file that each dump has
@@ -103,3 +107,44 @@ def list_all(client: Client, disk: str, *words: str) -> set[str]:
     paths = [name.rstrip("/") for name in done.stdout.split("\0") if name]
     assert len(paths) == len({*paths})
     return {os.path.relpath(path, disk) for path in paths}
+
+
+def begin(client: Client, *words: str, to: str = TO) -> "subprocess.Popen[str]":
+    """Begin to restore into a folder that is not there yet."""
+    return client.start([ASYNCAMANDA, "restore", *words, "--to", to], stdin=subprocess.DEVNULL)
+
+
+def begin_held(client: Client, *words: str, to: str = TO) -> "subprocess.Popen[str]":
+    """Begin to restore, and stop it at the client when something has come, but not all."""
+    client.slow(SLOW)
+    program = begin(client, *words, to=to)
+    wait_until("something comes", lambda: _has_come(client, to, program))
+    os.killpg(program.pid, signal.SIGSTOP)
+    client.heal()
+    assert program.poll() is None
+    return program
+
+
+def go_on(program: "subprocess.Popen[str]") -> None:
+    """Let what is stopped go on."""
+    os.killpg(program.pid, signal.SIGCONT)
+
+
+def _has_come(client: Client, to: str, program: "subprocess.Popen[str]") -> bool:
+    """Return whether a file that is being restored has some of its bytes."""
+    if program.poll() is not None:
+        raise AssertionError(program.communicate())
+    place = client.path(to)
+    return place.exists() and any(
+        path.is_file() and not path.is_symlink() and path.stat().st_blocks
+        for path in place.rglob("*")
+    )
+
+
+def ask_gate(client: Client, line: str) -> tuple[int, bytes, str]:
+    """Send one line to the gate as a client's key may; return exit code, stdout and stderr."""
+    script = "{ ssh -o BatchMode=yes backup@amanda asyncamanda gate restore; echo $? >&3; }"
+    script = f"({script} | base64 -w 0) 3>&1 >/tmp/out; cat /tmp/out"
+    done = client.run(["bash", "-c", script], user="backup", stdin=f"{line}\n", check=False)
+    code, _, out = done.stdout.partition("\n")
+    return int(code), base64.b64decode(out), done.stderr
