@@ -4,7 +4,7 @@ import base64
 import os
 import signal
 import subprocess
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tests.e2e.dumps import add_dumptype, cut_small, force_next_level
 from tests.e2e.history import STEPS, add_attributes
@@ -95,13 +95,13 @@ def restore(client: Client, *words: str, to: str = TO) -> Run:
 
 
 def restored(client: Client, path: str, to: str = TO) -> Tree:
-    """Return what came back of a folder."""
-    return read_tree(client.path(to + path))
+    """Return what came back of a folder that was asked for alone."""
+    return read_tree(client.path(f"{to}/{PurePosixPath(path).name}"))
 
 
 def list_all(client: Client, disk: str, *words: str) -> set[str]:
     """Return the names that `list` finds in a disk, by paths relative to it."""
-    argv = [ASYNCAMANDA, "list", disk, "--find", "*", "-0", *words]
+    argv = [ASYNCAMANDA, "list", disk, "-R", "-0", *words]
     done = client.run(argv, check=False)
     assert done.returncode == 0, done.stderr
     paths = [name.rstrip("/") for name in done.stdout.split("\0") if name]

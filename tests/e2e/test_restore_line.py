@@ -30,7 +30,7 @@ def test_a_line_that_breaks_is_tried_again(office: Office) -> None:
     laptop = office.client("laptop")
     laptop.slow(SLOW)
     program = begin(laptop, DISK)
-    wait_until("a file is there", lambda: laptop.path(f"/srv/back{DISK}/file-1").exists())
+    wait_until("a file is there", lambda: laptop.path("/srv/back/docs/file-1").exists())
     connections = office.server.connections
     laptop.readdress()  # the old connection is dead, silently
     laptop.heal()

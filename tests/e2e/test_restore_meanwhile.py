@@ -11,6 +11,8 @@ from tests.e2e.laptop import wait_until
 from tests.e2e.office import DISK, Office, ends, open_office
 from tests.e2e.trees import Entry, read_tree
 
+from lab.namespaces import piped
+
 BIG = 24_000_000  # more than all that lies between server and client can hold
 VOLUME = 40_000  # kB
 
@@ -74,8 +76,8 @@ def test_a_third_restore_waits_and_is_told_its_place(office: Office) -> None:
     names = ["/srv/1", "/srv/2", "/srv/3"]
     held = [begin_held(laptop, DISK, to=to) for to in names[:2]]
     third = begin(laptop, DISK, to=names[2])
-    assert third.stderr
-    wait_until("it is told", lambda: "1" in third.stderr.readline())
+    words = piped(third.stderr)
+    wait_until("it is told", lambda: "1" in words.readline())
     assert third.poll() is None
     go_on(held[0])
     assert ends([held[0], third]) == [(0, ""), (0, "")]

@@ -98,7 +98,7 @@ def test_what_is_not_there_is_said_with_names_that_are_like_it(office: Office) -
     done = restore(laptop, SECOND, f"{DISK}/gone.txt")
     assert done.returncode == 100, done
     assert f"{DISK}/gone.txt" in done.stdout + done.stderr
-    assert [*restored(laptop, DISK)] == [".", "second.txt"]
+    assert [*read_tree(laptop.path(TO))] == [".", "second.txt"]
     done = restore(laptop, "/etc/passwd")
     assert done.returncode == 65, done
     for wrong in (
@@ -147,7 +147,7 @@ def test_the_list_shows_folders_versions_and_what_can_be_had(office: Office) -> 
     ):
         done = restore(laptop, NOTE, "--at", run)
         assert done.returncode == 0, done
-        assert laptop.read(TO + NOTE) == text
+        assert laptop.read(f"{TO}/note.txt") == text
     overview = ask(laptop, "list")
     assert overview.returncode == 0
     assert DISK in overview.stdout

@@ -28,7 +28,7 @@ def test_the_administrator_lists_and_restores_a_clients_files(office: Office) ->
     listed = office.ask("server", "list", "laptop", DISK, "-0").stdout.split("\0")
     assert {*listed} - {""} == {f"{DISK}/file-{number}" for number in range(3)}
     office.ask("server", "restore", "laptop", DISK, "--to", TO)
-    assert read_tree(server.path(TO + DISK)) == read_tree(laptop.path(DISK))
+    assert read_tree(server.path(f"{TO}/docs")) == read_tree(laptop.path(DISK))
     rows = office.ask("server", "restores").stdout
     assert "root" in rows
 
