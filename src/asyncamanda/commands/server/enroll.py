@@ -80,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_restore(parser: argparse.ArgumentParser) -> None:
-    """Let the command line say whether the client may restore; without a word it stays so."""
+    """Let the command line say whether the client may restore; else that stays as it is."""
     either = parser.add_mutually_exclusive_group()
     either.add_argument(
         NO_RESTORE,
