@@ -19,7 +19,7 @@ SOON = 0.01  # seconds between looks
 
 
 class Caller:
-    """One that takes a turn in a thread of its own, and keeps it until it is told to leave."""
+    """One that takes a turn in a thread of its own, and keeps it until leave() is called."""
 
     def __init__(self, folder: Path, client: str) -> None:
         self.told: list[int] = []
