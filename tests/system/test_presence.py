@@ -15,10 +15,10 @@ from lab.patience import bound
 _SERVER = """
 import os, sys, time
 from datetime import timedelta
-from asyncamanda.server.restore.presence import Sent, SessionOver, Watch, watch_session
+from asyncamanda.server.restore.presence import SentBytes, SessionOver, Watch, watch_session
 
 what, stall, end_within = sys.argv[1], *(float(word.removesuffix("s")) for word in sys.argv[2:])
-sent = Sent()
+sent = SentBytes()
 
 def say(words):
     os.write(2, words.encode() + b"\\n")

@@ -27,7 +27,7 @@ class SessionOver(BaseException):  # no Exception, so that nothing on the way ta
 
 
 @dataclass(slots=True)
-class Sent:
+class SentBytes:
     """How much was sent so far, in bytes."""
 
     size: int = 0
@@ -43,7 +43,7 @@ class Watch:
     """
 
     out: int
-    sent: Sent
+    sent: SentBytes
     find_objection: Callable[[], str]
     stall: timedelta = timedelta(minutes=10)
     look_every: timedelta = timedelta(seconds=2)
