@@ -27,6 +27,7 @@ _FIRST = re.compile(
     rf"AMANDA: (FILE|CONT_FILE|SPLIT_FILE) ([0-9]{{14}}) ([^ ]++) {_WORD} +"
     r"(?:part ([0-9]{1,9})/-?[0-9]{1,9} +)?lev ([0-9]{1,3}) (.*)"
 )
+_VOLUME = re.compile(rb"AMANDA: TAPESTART DATE ([0-9]{14}) TAPE ")
 _SIZE = re.compile(r"SERVER-CRC=[0-9a-f]{1,8}:([0-9]{1,18})")
 
 
@@ -95,6 +96,12 @@ def parse_header(block: bytes) -> DumpHeader | None:
         claims=claims,
         application=_last_value(rest, "APPLICATION="),
     )
+
+
+def parse_volume_stamp(block: bytes) -> str:
+    """Return the timestamp of the run that labelled a volume last, by its first file; else ""."""
+    found = _VOLUME.match(block)
+    return found[1].decode("ascii") if found else ""
 
 
 def _last_value(lines: Sequence[str], key: str) -> str:
