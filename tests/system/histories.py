@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from asyncamanda.core.restore.descent import Descent
 from asyncamanda.core.restore.head import FOLDER, OLDER, Head
@@ -34,10 +33,15 @@ LEANINGS = {
 }
 FILES = ("f0", "f1", "f2", "g")
 FOLDERS = ("d0", "d1", "d2", "f0", "q")
-TAR = (
-    "tar --create --one-file-system --sparse --ignore-failed-read --totals "
-    "--listed-incremental"
-).split()
+TAR = [
+    "tar",
+    "--create",
+    "--one-file-system",
+    "--sparse",
+    "--ignore-failed-read",
+    "--totals",
+    "--listed-incremental",
+]
 
 
 @dataclass(frozen=True, slots=True)
