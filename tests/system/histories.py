@@ -1,6 +1,6 @@
 """Random lives of a disk, dumped by the real tar as Amanda does, level upon level.
 
-By hand, for many: python -m tests.system.histories FIRST LAST [FOLDER]
+By hand, for many: python -m tests.system.histories FIRST LAST FOLDER
 """
 
 import itertools
@@ -73,7 +73,8 @@ class Life:
 
     def _all(self) -> tuple[list[Path], list[Path]]:
         """Return the folders, and all else."""
-        folders, others = [self.top], []
+        folders = [self.top]
+        others: list[Path] = []
         for folder in folders:
             for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
                 (folders if entry.is_dir(follow_symlinks=False) else others).append(
@@ -195,9 +196,9 @@ class Life:
         """A folder with all that is in it a second time, under names that are alike."""
         source, target = self._sub(), self._name(self._folder(), FOLDERS)
         if not target.is_relative_to(source):
-            shutil.copytree(source, target, symlinks=True, copy_function=self._copy_file)
+            shutil.copytree(source, target, symlinks=True, copy_function=self._write_copy)
 
-    def _copy_file(self, source: str, target: str) -> None:
+    def _write_copy(self, _: str, target: str) -> None:
         self._write(Path(target))
 
     def _link(self) -> None:
@@ -381,9 +382,10 @@ def run(first: int, last: int, ground: Path) -> None:
         finally:
             shutil.rmtree(folder)
         for fault in findings.faults[before:]:
-            print(seed, fault, flush=True)
-    print(json.dumps(dict(sorted(findings.counts.items())), indent=1), len(findings.faults))
+            sys.stderr.write(f"{seed} {fault}\n")
+    counts = json.dumps(dict(sorted(findings.counts.items())), indent=1)
+    sys.stdout.write(f"{counts}\n{len(findings.faults)} faults\n")
 
 
 if __name__ == "__main__":
-    run(int(sys.argv[1]), int(sys.argv[2]), Path([*sys.argv, "/dev/shm"][3]))
+    run(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))

@@ -1,4 +1,4 @@
-"""Patterns for names, as the shell has them: `*`, `?`, `[abc]`, `[!a-c]`; a leading dot is no other.
+"""Patterns for names, as the shell has them: `*`, `?`, `[abc]`, `[!a-c]`; no name is special.
 
 In a pattern for paths `*` and `?` match a `/` as well.
 """
@@ -72,6 +72,5 @@ def _class(values: frozenset[int]) -> bytes:
     if len(values) > 128:
         without = b"".join(rb"\x%02x" % each for each in sorted({*range(256)} - values))
         return b"[^" + without + b"]" if without else b"."
-    return (
-        b"[" + b"".join(rb"\x%02x" % each for each in sorted(values)) + b"]" if values else b"(?!)"
-    )
+    within = b"".join(rb"\x%02x" % each for each in sorted(values))
+    return b"[" + within + b"]" if within else b"(?!)"
