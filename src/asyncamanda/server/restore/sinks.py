@@ -1,11 +1,14 @@
 """Where a stream goes out: to a descriptor, in large pieces, or by the kernel alone."""
 
 import errno
+import fcntl
 import os
 import select
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Concatenate, ParamSpec
 
+_WIDE = 1 << 20  # bytes, as much as a user's pipe may hold
 _ENOUGH = 1 << 18  # bytes that are gathered before they are written
 _CANNOT = {errno.EINVAL, errno.ENOSYS}
 
@@ -24,6 +27,8 @@ class Sink:
         self.written = 0
         self._gathered = bytearray()
         self._can_send = True
+        with suppress(OSError):  # a pipe alone can be widened; then its reader is woken less often
+            fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _WIDE)
 
     def write(self, piece: bytes | memoryview) -> None:
         """Let these bytes go out, sooner or later."""

@@ -26,12 +26,15 @@ class Image(ABC):
         self._at, self._piece = 0, b""
 
     def read_at(self, offset: int, count: int) -> bytes:
-        """Return up to `count` bytes, b"" at the image's end only.
+        """Return up to `count` bytes (more, if they were read before); b"" at the end only.
 
         Raises BadDataError if they cannot be read or unpacked.
         """
-        self._at, self._piece = offset, self._read(offset, count)
-        return self._piece
+        begun = offset - self._at
+        if not 0 <= begun < len(self._piece):
+            begun = 0
+            self._at, self._piece = offset, self._read(offset, count)
+        return self._piece[begun:]
 
     def copy_to(self, sink: Sink, offset: int, count: int) -> None:
         """Write so many bytes to `sink`.
