@@ -79,7 +79,7 @@ class MadeUpFiles(MadeUpList):
         return self.walk(b"", is_deep=True)
 
     def write(self, out: int, sent: SentBytes, hear: Callable[[bytes, str], None]) -> None:
-        """Write the pieces, or for ever if there are none."""
+        """Write the pieces, or without end if there are none."""
         piece = 0
         while not self.pieces or piece < self.pieces:
             sent.size += os.write(out, b"%99d\n" % piece)
