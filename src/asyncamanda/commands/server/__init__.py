@@ -10,5 +10,11 @@ SUBCOMMANDS = {
     "queue": "show waiting clients and current runs",
     "runs": "list runs, and the result of each DLE",
     "flush": "flush the holding disk",
+    "restores": "list what was restored: when, by whom, which files",
     "dispatch": "run the dispatcher in the foreground",
+}
+
+# the same of those that only other programs call
+HIDDEN = {
+    "serve": "answer a client that asks for files",
 }
