@@ -32,9 +32,6 @@ def parse_date(text: str | None) -> At:
         when = parse_when(text, read_clock().astimezone(local_zone()))
     except ValueError as error:
         raise UsageError(
-            "bad-date",
-            f"--at: {error}",
-            'allowed: latest, today, yesterday, "3 days ago", 2026-11-20, "2026-11-20 14:00", or a '
-            "run's 14 digits",
+            "bad-date", f"--at: {error}", "`asyncamanda list` shows from when to when there is what"
         ) from error
     return At(when.before, when.run or "")

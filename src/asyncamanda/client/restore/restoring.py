@@ -12,10 +12,10 @@ from asyncamanda.client.restore.exchange import Interrupted
 from asyncamanda.client.restore.gateway import Gateway
 from asyncamanda.client.restore.in_place import Placed
 from asyncamanda.client.restore.new_folder import PrivateFolder
-from asyncamanda.client.restore.reception import (
+from asyncamanda.client.restore.receiver import (
     NO_SPACE,
     NOTHING_MATCHED,
-    Reception,
+    Receiver,
     RestoreTeller,
 )
 from asyncamanda.client.restore.record_lines import Part
@@ -34,13 +34,13 @@ class Restoring:
     def __init__(self, gateway: Gateway, delivery: Delivery, teller: RestoreTeller) -> None:
         self._gateway = gateway
         self._delivery = delivery
-        self._reception = Reception(gateway, delivery, teller)
+        self._receiver = Receiver(gateway, delivery, teller)
         self._began = time.monotonic()
 
     @property
     def unmatched(self) -> tuple[tuple[bytes, tuple[bytes, ...]], ...]:
         """What was asked for and was not there then."""
-        return tuple(sorted(self._reception.unmatched.items()))
+        return tuple(sorted(self._receiver.unmatched.items()))
 
     def rehearse(self) -> RestoreOutcome:
         """Return what would come back. Raises what restore() raises."""
@@ -48,7 +48,7 @@ class Restoring:
             self._plan_ahead(self._delivery.errand.parts)
         except Interrupted:
             raise self._explain_stop() from None
-        seen = self._reception
+        seen = self._receiver
         return RestoreOutcome(
             target="",
             outlooks=tuple(seen.outlooks),
@@ -75,32 +75,32 @@ class Restoring:
             self._delivery.abandon()
             raise
         finally:
-            self._reception.close()
+            self._receiver.close()
             self._delivery.close()
 
     def _restore(self) -> RestoreOutcome:
-        delivery, reception = self._delivery, self._reception
+        delivery, receiver = self._delivery, self._receiver
         if len(delivery.errand.parts) > 1 and delivery.folder is None:
             parts = self._plan_ahead(delivery.errand.parts)
             delivery.errand = replace(delivery.errand, parts=parts)
         state = delivery.folder.record.state if delivery.folder else None
         for number, part in enumerate(delivery.errand.parts):
             if state is None or (number >= state.part and not state.is_placing):
-                reception.fetch(number, part)
+                receiver.fetch(number, part)
         assert delivery.folder
-        unpacker = reception.unpacker(delivery.folder)
-        placed = delivery.finish(unpacker, reception.show)
+        unpacker = receiver.unpacker(delivery.folder)
+        placed = delivery.finish(unpacker, receiver.show)
         return self._sum_up(delivery.folder, unpacker, placed)
 
     def _plan_ahead(self, parts: tuple[Part, ...]) -> tuple[Part, ...]:
         """Ask first what there is of each; return the parts that match, each of a certain run."""
         pinned = []
         for part in parts:
-            if outlook := self._reception.rehearse(part):
-                self._reception.outlooks.append(outlook)
+            if outlook := self._receiver.rehearse(part):
+                self._receiver.outlooks.append(outlook)
                 pinned.append(replace(part, at=At(run=outlook.run)))
         if not pinned:
-            raise self._reception.nothing_matched()
+            raise self._receiver.nothing_matched()
         return tuple(pinned)
 
     def _sum_up(self, folder: PrivateFolder, unpacker: Unpacker, placed: Placed) -> RestoreOutcome:
@@ -110,14 +110,14 @@ class Restoring:
         is_new = delivery.errand.overwrite is None
         return RestoreOutcome(
             target=str(delivery.place) if is_new else "",
-            outlooks=tuple(self._reception.outlooks),
+            outlooks=tuple(self._receiver.outlooks),
             files=state.files - placed.left,
             folders=state.folders,
             size=state.size,
             seconds=time.monotonic() - self._began,
             missing=tuple(sorted(state.missing.items())),
             failed=tuple(sorted(failed.items())),
-            unmatched=tuple(sorted((state.unmatched | self._reception.unmatched).items())),
+            unmatched=tuple(sorted((state.unmatched | self._receiver.unmatched).items())),
             kept=tuple(join(top, path) for path in sorted(placed.kept)),
             replaced=placed.replaced,
             notes=tuple((*what, count) for what, count in sorted(unpacker.dresser.notes.items())),

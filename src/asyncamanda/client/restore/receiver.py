@@ -44,7 +44,7 @@ class RestoreTeller(Protocol):
         """Show how much has come; called often."""
 
 
-class Reception:
+class Receiver:
     """Receives the parts of a delivery, one after another.
 
     `missing` and `unmatched` are what the server said of all of them, by absolute names; `outlooks`
