@@ -40,7 +40,7 @@ def test_a_home_is_evidence_only_for_those_who_were_there_when_it_began() -> Non
 
 
 def test_a_home_makes_nobody_younger() -> None:
-    """It may have been made anew."""
+    """It may have been made again."""
     assert date_account(look(None, NOW, ANA), *ANA, NOW + DAY) == NOW
 
 

@@ -68,7 +68,7 @@ def test_names_in_a_folder_without_x_are_known_and_no_more() -> None:
 
 
 def test_what_was_not_asked_for_is_nobodys_business() -> None:
-    """The server may have sent it all the same."""
+    """The server may have sent it anyway."""
     ways = look(b"b", a=OPEN, b=OPEN)
     assert not ways.is_named(b"a/x")
     assert not ways.may_read(b"a/x", PUBLIC)
@@ -83,7 +83,7 @@ def test_names_that_begin_alike_are_not_below_each_other() -> None:
 
 
 def test_a_folder_that_was_not_told_is_closed() -> None:
-    """And so is all below it, whatever is told of that."""
+    """And so is all below it, whatever that is."""
     ways = look(TOP, a_b=OPEN)
     assert not ways.is_named(b"a/b")
     assert not ways.may_read(b"a/b/x", PUBLIC)
