@@ -73,6 +73,7 @@ class Unpacker:
                 start = member.data - at
                 within = piece[max(start, 0) : start + member.stored]
                 yield self._take(member, within, source)
+            parser.feed(parser.offset, b"")  # raises at once what is wrong behind the last member
 
     def finish(self) -> None:
         """Set what all folders are to be. Raises OSError for what concerns all of them."""
