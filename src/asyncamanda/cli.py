@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from io import TextIOWrapper
 from types import ModuleType
-from typing import NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
 from asyncamanda import __version__, quick
 from asyncamanda.client.start.settings import plan_classic
@@ -41,6 +41,8 @@ COMMANDS = {
     "schedule": "install, remove or show the timer",
     "server": "enroll clients and administer the server",
 }
+# what systemd starts, and nobody types
+UNLISTED = {"broker": "answer a user of this machine who wants files back"}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -122,7 +124,9 @@ def make_parser(argv: list[str]) -> argparse.ArgumentParser:
         epilog=f"The classic form, of the 2014 script, still works: {classic.USAGE}",
     )
     parser.add_argument("--version", action="version", version=f"asyncamanda {__version__}")
-    _add_commands(parser, COMMANDS, "", [word for word in argv if not word.startswith("-")])
+    _add_commands(
+        parser, COMMANDS | UNLISTED, "", [word for word in argv if not word.startswith("-")]
+    )
     return parser
 
 
@@ -132,8 +136,9 @@ def _add_commands(
     """Add the commands of `table` to `parser`; the first of `words` names the one asked for."""
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
     for name, text in table.items():
+        shown: dict[str, Any] = {} if name in UNLISTED else {"help": text}
         command = commands.add_parser(
-            name, help=text, description=f"{text[:1].upper()}{text[1:]}.", allow_abbrev=False
+            name, description=f"{text[:1].upper()}{text[1:]}.", allow_abbrev=False, **shown
         )
         command.set_defaults(command_name=f"{package}{name}")
         if words[:1] == [name]:

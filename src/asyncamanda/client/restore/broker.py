@@ -38,15 +38,17 @@ class _LineBroke(Exception):  # noqa: N818 - an expected outcome, not an error
     """The connection to the gate broke; the peer may ask again."""
 
 
-def serve(connection: socket.socket, state: Path, reach: Reach, stop: StopRequest) -> None:
+def serve(
+    connection: socket.socket, find_state: Callable[[], Path], reach: Reach, stop: StopRequest
+) -> None:
     """Answer the one request that comes over `connection`, and end.
 
-    `state` is the folder of the agent's memory; `reach` gives a line to the gate. Whatever goes
-    wrong is said to the peer, and nothing is raised for it.
+    `find_state` returns the folder of the agent's memory; `reach` gives a line to the gate.
+    Whatever they or others raise is said to the peer, and not raised here.
     """
     voice = Voice(connection)
     try:
-        _answer(connection, voice, state, reach, stop)
+        _answer(connection, voice, find_state(), reach, stop)
     except PeerLeft:
         return
     except _LineBroke as broke:

@@ -1,6 +1,5 @@
 """What the broker says to the process that asks, over its socket, for as long as that listens."""
 
-import contextlib
 import os
 import socket
 import time
@@ -130,14 +129,13 @@ def _misunderstood(why: str) -> ProtocolError:
     return ProtocolError("not-understood", why, "`asyncamanda restore` knows how to ask")
 
 
-@contextlib.contextmanager
-def adopt_stdin() -> Iterator[socket.socket]:
-    """Yield the socket that systemd has made stdin of, closed with the block.
+def adopt_stdin() -> socket.socket:
+    """Return the socket that systemd has made stdin of; what is started from here has it not.
 
-    What is started from here on does not get it. Raises OSError if stdin is no socket.
+    Raises OSError if stdin is no socket.
     """
-    with socket.socket(fileno=os.dup(0)) as connection:
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(nothing, 0)
-        os.close(nothing)
-        yield connection
+    connection = socket.socket(fileno=os.dup(0))
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return connection
