@@ -25,9 +25,16 @@ def block(text: str) -> bytes:
 
 
 def test_a_held_dumps_header_names_it_and_its_size() -> None:
-    """Quoted as everywhere in Amanda."""
+    """Quoted as everywhere in Amanda; and what its client said of it."""
     assert parse_header(block(HELD)) == DumpHeader(
-        FileKind.WHOLE, RUN, "laptop", "/srv/a b", 1, size=40960
+        FileKind.WHOLE,
+        RUN,
+        "laptop",
+        "/srv/a b",
+        1,
+        size=40960,
+        claims="comp N program APPLICATION",
+        application="amgtar",
     )
 
 
