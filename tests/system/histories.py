@@ -1,6 +1,6 @@
 """Random lives of a disk, dumped by the real tar as Amanda does, level upon level.
 
-By hand, for many: python -m tests.system.histories FIRST LAST [FOLDER]
+By hand, for many: python -m tests.system.histories FIRST LAST FOLDER
 """
 
 import itertools
@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from asyncamanda.core.restore.descent import Descent
 from asyncamanda.core.restore.head import FOLDER, OLDER, Head
@@ -34,10 +33,15 @@ LEANINGS = {
 }
 FILES = ("f0", "f1", "f2", "g")
 FOLDERS = ("d0", "d1", "d2", "f0", "q")
-TAR = (
-    "tar --create --one-file-system --sparse --ignore-failed-read --totals "
-    "--listed-incremental"
-).split()
+TAR = [
+    "tar",
+    "--create",
+    "--one-file-system",
+    "--sparse",
+    "--ignore-failed-read",
+    "--totals",
+    "--listed-incremental",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,8 @@ class Life:
 
     def _all(self) -> tuple[list[Path], list[Path]]:
         """Return the folders, and all else."""
-        folders, others = [self.top], []
+        folders = [self.top]
+        others: list[Path] = []
         for folder in folders:
             for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
                 (folders if entry.is_dir(follow_symlinks=False) else others).append(
@@ -191,9 +196,9 @@ class Life:
         """A folder with all that is in it a second time, under names that are alike."""
         source, target = self._sub(), self._name(self._folder(), FOLDERS)
         if not target.is_relative_to(source):
-            shutil.copytree(source, target, symlinks=True, copy_function=self._copy_file)
+            shutil.copytree(source, target, symlinks=True, copy_function=self._write_copy)
 
-    def _copy_file(self, source: str, target: str) -> None:
+    def _write_copy(self, _: str, target: str) -> None:
         self._write(Path(target))
 
     def _link(self) -> None:
@@ -377,9 +382,10 @@ def run(first: int, last: int, ground: Path) -> None:
         finally:
             shutil.rmtree(folder)
         for fault in findings.faults[before:]:
-            print(seed, fault, flush=True)
-    print(json.dumps(dict(sorted(findings.counts.items())), indent=1), len(findings.faults))
+            sys.stderr.write(f"{seed} {fault}\n")
+    counts = json.dumps(dict(sorted(findings.counts.items())), indent=1)
+    sys.stdout.write(f"{counts}\n{len(findings.faults)} faults\n")
 
 
 if __name__ == "__main__":
-    run(int(sys.argv[1]), int(sys.argv[2]), Path([*sys.argv, "/dev/shm"][3]))
+    run(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))

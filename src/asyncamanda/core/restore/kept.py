@@ -5,9 +5,11 @@ million files takes some milliseconds and little memory. A kept head may build o
 base, which may build on a third: it has what is different (kept_writer.py).
 """
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterator
 
+from asyncamanda.core.restore.head import FOLDER, OLDER, STORED, Entry, Head
 from asyncamanda.core.restore.inflater import SeekPoint
 from asyncamanda.core.restore.kept_facts import Facts, KeptFile, KeptFolder
 from asyncamanda.core.restore.kept_index import (
@@ -25,17 +27,19 @@ _MOST_BLOCKS = 2  # of a kind that stay in memory, unpacked
 _Own = tuple[bytes, Lists, int]  # a folder, its block, and its number there
 
 
-class KeptListing:
-    """The folders of an image, and its files, as they are kept."""
+class KeptHead(Head):
+    """The head of an image as it is kept, with what is known of its folders and files."""
 
-    def __init__(self, kept: Bytes, base: "KeptListing | None" = None) -> None:
+    def __init__(self, kept: Bytes, base: "KeptHead | None" = None) -> None:
         """Read the index of `kept`, whose base, if it has one, is `base`. Raises BadKept."""
+        super().__init__()
         if kept[: len(BEGIN)] != BEGIN:
             raise BadKept("its beginning is missing")
         self.index, self.checksum = parse_index(kept)
         wanted = self.index.base and self.index.base.checksum
         if wanted != (base and base.checksum):
             raise BadKept("what it builds on is missing, or is not what it was")
+        self.end, self.renames = self.index.end, self.index.renames
         self._kept = kept
         self._base = base
         self._lists: dict[int, Lists] = {}
@@ -69,7 +73,7 @@ class KeptListing:
     def listed(self, folder: bytes) -> bytes | None:
         """Return a folder's list, records that each end in NUL; None if it was not there."""
         if not self._last_list or self._last_list[0] != folder:
-            self._last_list = folder, self._list(folder)
+            self._last_list = folder, self._find_list(folder)
         return self._last_list[1]
 
     def lists(self) -> Iterator[tuple[bytes, bytes]]:
@@ -88,6 +92,33 @@ class KeptListing:
         while mine:
             yield from _take(mine, b"")
             mine = next(own, None)
+
+    def entries(self, folder: bytes) -> Iterator[Entry]:
+        """Yield the names in a folder, in order; none where the image does not have the folder."""
+        for record in (self.listed(folder) or b"").split(b"\0")[:-1]:
+            yield record[1:], record[:1]
+
+    def flag(self, path: bytes) -> bytes | None:
+        """Return the flag of a file or folder, None if it was not there."""
+        folder, _, name = path.rpartition(b"/")
+        listed = self.listed(folder) if name else None
+        if listed is None:
+            return FOLDER if path in self else None  # nothing lists the topmost ones
+        for flag in (STORED, OLDER, FOLDER):
+            record = flag + name + b"\0"
+            if listed.startswith(record) or b"\0" + record in listed:
+                return flag
+        return None
+
+    def match(self, pattern: re.Pattern[bytes]) -> Iterator[Entry]:
+        """Yield path and flag of all names that `pattern` matches, in the image's order.
+
+        `pattern` is for a NUL and a record: its groups are the flag and the name.
+        """
+        for path, listed in self.lists():
+            prefix = path + b"/" if path else b""
+            for found in pattern.finditer(b"\0" + listed):
+                yield prefix + found[2], found[1]
 
     # -- what is known of folders and files
 
@@ -151,7 +182,13 @@ class KeptListing:
         number = self._read_lists(block).find(folder) if block >= 0 else None
         return None if number is None else (block, number)
 
-    def _list(self, folder: bytes) -> bytes | None:
+    def _list(self, folder: bytes) -> bytes:
+        listed = self.listed(folder)
+        if listed is None:
+            raise KeyError(folder)
+        return listed
+
+    def _find_list(self, folder: bytes) -> bytes | None:
         found = self._find(folder)
         if found is None:
             before = self._base.listed(folder) if self._base else None

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from asyncamanda.core.restore.head import STORED, Head
 from asyncamanda.core.restore.inflater import SeekPoint
-from asyncamanda.core.restore.kept import KeptListing
+from asyncamanda.core.restore.kept import KeptHead
 from asyncamanda.core.restore.kept_facts import FactsDraft, KeptFile, KeptFolder, Rights, keep_file
 from asyncamanda.core.restore.kept_index import (
     BEGIN,
@@ -43,7 +43,7 @@ class KeptWriter:
     are its bytes. `index` is as far as it has come.
     """
 
-    def __init__(self, dump: DumpName, base: KeptListing | None = None, place: int = 0) -> None:
+    def __init__(self, dump: DumpName, base: KeptHead | None = None, place: int = 0) -> None:
         self.index = KeptIndex(dump, place=place)
         self._base = base
         if base:
@@ -174,7 +174,7 @@ class _Files:
 
 
 def _compare(
-    lists: Iterable[tuple[bytes, bytes]], base: KeptListing | None
+    lists: Iterable[tuple[bytes, bytes]], base: KeptHead | None
 ) -> Iterator[tuple[bytes, bytes | None, bytes | None]]:
     """Yield all folders, in order: path, list in the base, and in the image. Raises Unkeepable."""
     last: bytes | None = None
