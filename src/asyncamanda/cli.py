@@ -9,7 +9,7 @@ import traceback
 from importlib import import_module
 from io import TextIOWrapper
 from types import ModuleType
-from typing import Any, NoReturn, Protocol
+from typing import NoReturn, Protocol
 
 from asyncamanda import __version__, quick
 from asyncamanda.client.start.settings import plan_classic
