@@ -149,7 +149,9 @@ def test_names_are_listed_as_they_are_or_escaped(office: Office) -> None:
     found = office.run("list", "--find", "*key", "/srv/data")
     assert found.stdout == "/srv/data/secret/key\n"
     value = office.run("list", "--find", "*key", "/srv/data", "--json").json
-    assert value["entries"] == [{"path": "/srv/data/secret/key", "disk": "/srv/data", "is_folder": False}]
+    assert value["entries"] == [
+        {"path": "/srv/data/secret/key", "disk": "/srv/data", "is_folder": False}
+    ]
     assert value["disks"][0]["run"] == RUN
 
 
