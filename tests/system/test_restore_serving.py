@@ -19,7 +19,6 @@ from asyncamanda.core.restore.answer import (
     UnmatchedPath,
 )
 from asyncamanda.core.restore.request import (
-    At,
     DisksRequest,
     FilesRequest,
     ListRequest,
@@ -105,7 +104,7 @@ def test_names_are_records(request_: ListRequest, output: bytes) -> None:
     assert client.output == output
     names = [record for record in output.split(b"\0") if record and not record.startswith(b"@")]
     assert client.answers == [PLAN, RestoreDone(len(names), 0)]
-    assert client.holdings.asked == [("/home", At())]
+    assert client.holdings.asked == [request_]
     assert client.recorded == []
 
 

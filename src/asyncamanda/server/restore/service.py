@@ -90,7 +90,7 @@ class RestoreService:
         answer = _Answer(self, caller, voice, record)
         outcome = ""
         try:
-            with watch_session(Watch(voice.out, voice.sent, caller.find_objection)):
+            with watch_session(Watch(voice.out, voice.count_sent, caller.find_objection)):
                 try:
                     answer.give(source)
                     outcome = name_success(voice.missing)
