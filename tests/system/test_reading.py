@@ -24,8 +24,10 @@ from asyncamanda.server.restore.disks import DiskDumps, describe_disks
 from asyncamanda.server.restore.reading import (
     open_chain,
     plan_restore,
+    write_raw,
     write_restore,
 )
+from asyncamanda.server.restore.sinks import Sink
 from asyncamanda.server.restore.source import Source
 from asyncamanda.system.clock import parse_local_stamp
 
@@ -128,12 +130,13 @@ def restore(
     missing: list[bytes] = []
     archive = folder.with_suffix(".tar")
     with (
-        open_chain(office.source(), DISK, before, run, expected) as chain,
+        open_chain(office.source(), DISK, before, run, expected=expected) as chain,
         archive.open("wb") as file,
     ):
         selection = plan_restore(chain, paths)
         assert not selection.missing
-        write_restore(chain, selection, file.fileno(), lambda path, _: missing.append(path), skip)
+        sink = Sink(file.fileno())
+        write_restore(chain, selection, sink, lambda path, _: missing.append(path), skip=skip)
     extract(archive, folder)
     assert missing == []
     return folder
@@ -201,7 +204,7 @@ def test_a_restore_goes_on_with_the_dumps_that_it_began_with(office: Office) -> 
         selection = plan_restore(chain, [b""])
         whole = office.tmp_path / "whole"
         with whole.open("wb") as file:
-            written = write_restore(chain, selection, file.fileno(), lambda *_: None)
+            written = write_restore(chain, selection, Sink(file.fileno()), lambda *_: None)
     assert runs == (SUNDAY, MONDAY, TUESDAY)
     (office.tree / "newest").write_text("newest")
     office.dump(WEDNESDAY, 3)
@@ -230,7 +233,7 @@ def test_a_flush_in_the_middle_changes_nothing(office: Office) -> None:
             path.unlink()
         archive = office.tmp_path / "archive"
         with archive.open("wb") as file:
-            write_restore(chain, selection, file.fileno(), lambda *_: None)
+            write_restore(chain, selection, Sink(file.fileno()), lambda *_: None)
     extract(archive, folder)
     assert seen(folder) == days[-1]
 
@@ -339,6 +342,22 @@ def test_what_the_client_encrypted_is_refused(office: Office) -> None:
     office.dump(SUNDAY, 0, claims=claims)
     error = refuse(office)
     assert (error.reference, "only the client" in error.message) == ("filter-refused", True)
+
+
+def test_a_whole_image_can_be_had_whatever_made_it(office: Office, tmp_path: Path) -> None:
+    """Unpacked, and byte for byte."""
+    for claims in ("comp N program /sbin/dump", "comp .gz program APPLICATION"):
+        image = os.urandom(3_000_000)
+        stamp = SUNDAY if ".gz" not in claims else MONDAY
+        packed = image if stamp == SUNDAY else gzip(image)
+        office.dumps.hold(stamp, 0, packed, claims=claims)
+        office.note(stamp, 0, DumpState.HELD)
+        with (
+            open_chain(office.source(), DISK, is_raw=True) as chain,
+            (tmp_path / "raw").open("wb") as file,
+        ):
+            assert write_raw(chain.images[0], Sink(file.fileno())) == len(image)
+        assert (tmp_path / "raw").read_bytes() == image
 
 
 def test_what_tar_has_not_made_is_refused(office: Office) -> None:
