@@ -29,6 +29,7 @@ from asyncamanda.server.restore.reading import (
 )
 from asyncamanda.server.restore.sinks import Sink
 from asyncamanda.server.restore.source import Source
+from asyncamanda.server.restore.versions import list_versions
 from asyncamanda.system.clock import parse_local_stamp
 
 SUNDAY, MONDAY, TUESDAY = "20261122010000", "20261123010000", "20261124010000"
@@ -429,3 +430,60 @@ def test_a_disk_that_was_never_dumped_is_there(office: Office) -> None:
     """With nothing to restore."""
     disk = only(office)
     assert (disk.disk, disk.dumps, disk.fault) == (DISK, (), "nothing of it is there")
+
+
+# -- versions
+
+
+def test_a_file_has_a_version_for_each_dump_that_has_it(office: Office) -> None:
+    """With its size, and whether it is another than in the dump before; by its old names, too."""
+    (office.tree / "a").mkdir()
+    for name in ("kept", "changed", "removed"):
+        (office.tree / "a" / name).write_text(name)
+    office.dump(SUNDAY, 0)
+    (office.tree / "a" / "changed").write_text("changed again")
+    (office.tree / "a" / "removed").unlink()
+    office.dump(MONDAY, 1)
+    office.dump(TUESDAY, 2)
+    office.dump(WEDNESDAY, 0, claims=GZIPPED)
+
+    def versions(path: bytes) -> list[tuple[str, bytes, int | None, bool]]:
+        return [
+            (
+                each.dump.verdict.timestamp,
+                each.flag,
+                each.member.size if each.member else None,
+                each.is_changed,
+            )
+            for each in list_versions(office.source(), DISK, path)
+        ]
+
+    assert versions(b"a/kept") == [
+        (SUNDAY, b"Y", 4, True),
+        (MONDAY, b"N", 4, False),
+        (TUESDAY, b"N", 4, False),
+        (WEDNESDAY, b"Y", None, True),  # it would have to be unpacked
+    ]
+    assert versions(b"a/changed")[:3] == [
+        (SUNDAY, b"Y", 7, True),
+        (MONDAY, b"Y", 13, True),
+        (TUESDAY, b"N", 13, False),
+    ]
+    assert versions(b"a/removed") == [(SUNDAY, b"Y", 7, True)]
+    assert [flag for _, flag, _, _ in versions(b"a")] == [b"D"] * 4
+    assert versions(b"nothing") == []
+    with pytest.raises(BadDataError):
+        list(list_versions(office.source(), "/other", b"a"))
+
+
+def test_a_full_that_has_the_same_file_again_is_no_new_version(office: Office) -> None:
+    """A dump that is gone is passed over."""
+    (office.tree / "kept").write_text("kept")
+    for stamp in (SUNDAY, MONDAY, TUESDAY):
+        office.dump(stamp, 0)
+    (office.dumps.files.holding / MONDAY / "laptop._home.0").unlink()
+    found = list_versions(office.source(), DISK, b"kept")
+    assert [(each.dump.verdict.timestamp, each.is_changed) for each in found] == [
+        (SUNDAY, True),
+        (TUESDAY, False),
+    ]

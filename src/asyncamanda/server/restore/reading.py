@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from asyncamanda.core.amanda.dump_form import DumpForm, decide_steps
@@ -22,11 +22,14 @@ from asyncamanda.server.restore.streams import FilteredImage, Image, PlainImage
 
 @dataclass(slots=True)
 class OpenChain:
-    """The dumps of a chain, all open, and their images, the full first. close() ends it."""
+    """The dumps of a chain, all open, and their images, the full first. close() ends it.
+
+    `heads` are those that are known by now, by the timestamps of the runs.
+    """
 
     chosen: ChosenDumps
     images: tuple[Image, ...]
-    heads: tuple[Head, ...] = ()
+    heads: dict[str, Head] = field(default_factory=dict)
 
     @property
     def keeps_acls(self) -> bool:
@@ -34,20 +37,21 @@ class OpenChain:
         return all(image.files.form.keeps_acls for image in self.images)
 
     def read_heads(self) -> tuple[Head, ...]:
-        """Return the lists of all that was there at each dump, read once.
+        """Return the lists of all that was there at each dump, each read once.
 
         Raises BadDataError if an image is broken before its end.
         """
-        if not self.heads:
-            self.heads = tuple(map(_read_head, self.images))
-        return self.heads
+        return tuple(map(self.read_head, range(len(self.images))))
 
-    def read_newest_head(self) -> Head:
-        """Return the list of all that was there at the date, without a look at the older dumps.
+    def read_head(self, number: int = -1) -> Head:
+        """Return the list of all that was there at one of the dumps, if not said at the newest.
 
-        Raises BadDataError if the image is broken before its end.
+        Raises as read_heads() does.
         """
-        return self.heads[-1] if self.heads else _read_head(self.images[-1])
+        run, image = self.chosen.runs[number], self.images[number]
+        if run not in self.heads:
+            self.heads[run] = _read_head(image)
+        return self.heads[run]
 
     def close(self) -> None:
         """Close the dumps, and end what was started for them."""
