@@ -45,7 +45,8 @@ ANSWERS: list[tuple[RestoreAnswer, str]] = [
     (
         PLAN,
         f'{{"type":"plan","run":"{RUN}","dumped_at":"2026-11-20T12:00:00Z","files":3,"folders":1,'
-        f'"size":4096,"dumps":["{RUN}"],"doubts":["a run failed in between"],"keeps_acls":false,"now":null,"device":""}}',
+        f'"size":4096,"dumps":["{RUN}"],"doubts":["a run failed in between"],"keeps_acls":false,'
+        '"now":null,"device":""}',
     ),
     (
         replace(PLAN, files=None, folders=None, size=None, doubts=(), keeps_acls=True),

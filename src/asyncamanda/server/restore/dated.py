@@ -6,19 +6,15 @@ from functools import cached_property
 
 from asyncamanda.core.restore.answer import RestorePlan
 from asyncamanda.core.restore.head import FOLDER, STORED, Entry, Head
-from asyncamanda.core.restore.image import BadImage, Kind, Member
 from asyncamanda.core.restore.listing import FolderOwner, list_folders
 from asyncamanda.core.restore.request import FilesRequest
 from asyncamanda.core.restore.selection import Selection, find, find_near
-from asyncamanda.server.restore.archive import ArchiveWriter
-from asyncamanda.server.restore.members import walk_members
-from asyncamanda.server.restore.reading import OpenChain, plan_restore
+from asyncamanda.server.restore.archive import Written
+from asyncamanda.server.restore.owners import read_owners
+from asyncamanda.server.restore.reading import OpenChain, plan_restore, write_restore
 from asyncamanda.server.restore.sinks import Sink
 from asyncamanda.server.restore.source import Source
-from asyncamanda.server.restore.streams import Image
 from asyncamanda.system.clock import now
-
-_ACL = b"SCHILY.acl.access"  # star's and tar's name of a pax record
 
 
 class ChainList:
@@ -56,7 +52,7 @@ class ChainList:
 
     @cached_property
     def _newest(self) -> Head:
-        return self._chain.read_newest_head()
+        return self._chain.read_head()
 
     @cached_property
     def _owners(self) -> dict[bytes, FolderOwner]:
@@ -69,9 +65,9 @@ class ChainFiles:
     def __init__(self, source: Source, request: FilesRequest, chain: OpenChain) -> None:
         self._request = request
         self._chain = chain
-        self._writer: ArchiveWriter | None = None
+        self._written = Written()
         found = plan_restore(chain, request.paths)
-        head = chain.read_newest_head()
+        head = chain.read_head()
         self._selection = add_ways(head, found, request.paths, is_top=request.has_owners)
         self.plan = replace(
             describe_chain(source, request.disk, chain),
@@ -93,8 +89,7 @@ class ChainFiles:
     @property
     def counts(self) -> tuple[int, int]:
         """How many files went out by now, and bytes of their contents."""
-        written = self._writer.written if self._writer else None
-        return (written.files, written.contents) if written else (0, 0)
+        return self._written.files, self._written.contents
 
     def entries(self) -> Iterator[Entry]:
         """Yield path and flag of all that is to go out."""
@@ -121,9 +116,7 @@ class ChainFiles:
         sink = Sink(out)
         follow(lambda: sink.written)
         skip = self._request.resume.done if self._request.resume else 0
-        self._writer = ArchiveWriter(sink, hear, skip)
-        chain = self._chain
-        self._writer.write(chain.images, chain.read_heads(), self._selection)
+        write_restore(self._chain, self._selection, sink, hear, skip=skip, written=self._written)
 
     @cached_property
     def _owners(self) -> dict[bytes, FolderOwner]:
@@ -144,6 +137,7 @@ def describe_chain(source: Source, disk: str, chain: OpenChain) -> RestorePlan:
         size=None,
         dumps=chosen.runs,
         doubts=chosen.doubts,
+        keeps_acls=chain.keeps_acls,
         now=now(),
         device=(dle.device if dle else "") or disk,
     )
@@ -165,34 +159,3 @@ def add_ways(head: Head, found: Selection, wanted: Collection[bytes], *, is_top:
             if (folder or is_top) and folder in head:
                 folders[folder] = None
     return replace(found, folders=tuple(folders))
-
-
-def read_owners(image: Image, only: Collection[bytes] | None = None) -> dict[bytes, FolderOwner]:
-    """Return whose the folders of an image are, or those of `only` alone.
-
-    What a broken image does not tell is not there.
-    """
-    found: dict[bytes, FolderOwner] = {}
-    alike: dict[FolderOwner, FolderOwner] = {}  # most are: each is kept once
-    left = None if only is None else set(only)
-    try:
-        for member in walk_members(image):
-            if member.kind is not Kind.FOLDER:
-                break
-            if left is not None and member.path not in left:
-                continue
-            owner = make_owner(member)
-            found[member.path] = alike.setdefault(owner, owner)
-            if left is not None:
-                left.remove(member.path)
-                if not left:
-                    break
-    except BadImage:
-        pass
-    return found
-
-
-def make_owner(member: Member) -> FolderOwner:
-    """Return whose a folder is, by its member."""
-    acl = dict(member.attributes).get(_ACL, b"")
-    return FolderOwner(member.mode, member.uid, member.gid, acl)

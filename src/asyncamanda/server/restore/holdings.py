@@ -3,12 +3,16 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from itertools import islice
 
 from asyncamanda.config.server import ServerConfig
+from asyncamanda.core.model import EPOCH
 from asyncamanda.core.protocol.authority import Identity
 from asyncamanda.core.protocol.bounds import MOST_ENTRIES
 from asyncamanda.core.restore.answer import DiskAnswer, DumpOfDisk, FileVersion
+from asyncamanda.core.restore.listing import describe_owner
+from asyncamanda.core.restore.member import Member
 from asyncamanda.core.restore.request import FilesRequest, ListRequest
 from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.server.ledger.recorded_dumps import RecordedDump
@@ -16,7 +20,7 @@ from asyncamanda.server.restore.dated import ChainFiles, ChainList
 from asyncamanda.server.restore.disks import DiskDumps, describe_disks
 from asyncamanda.server.restore.reading import open_chain
 from asyncamanda.server.restore.source import Source, read_source
-from asyncamanda.server.restore.versions import find_versions
+from asyncamanda.server.restore.versions import Version, list_versions
 
 
 @contextmanager
@@ -48,14 +52,17 @@ class ClientHoldings:
 
     def versions(self, request: ListRequest) -> Iterable[FileVersion]:
         """Yield each dump that has the path, the newest first."""
-        return find_versions(self.source, request)
+        found = list_versions(self.source, request.disk, request.path, has_ways=request.has_owners)
+        newest_first = reversed(list(found))
+        return [_describe_version(version, request.path) for version in newest_first]
 
     @contextmanager
     def open_files(self, request: FilesRequest) -> Iterator[ChainFiles]:
         """Yield what is to be given back."""
         at = request.at
         expected = request.resume.dumps if request.resume else ()
-        with open_chain(self.source, request.disk, at.before, at.run, expected) as chain:
+        opened = open_chain(self.source, request.disk, at.before, at.run, expected=expected)
+        with opened as chain:
             yield ChainFiles(self.source, request, chain)
 
 
@@ -80,3 +87,26 @@ def _describe_dump(dump: RecordedDump) -> DumpOfDisk:
     assert verdict.dumped_at is not None
     assert verdict.level is not None
     return DumpOfDisk(verdict.timestamp, verdict.dumped_at, verdict.level)
+
+
+def _describe_version(version: Version, path: bytes) -> FileVersion:
+    verdict, member = version.dump.verdict, version.member
+    assert verdict.dumped_at is not None
+    return FileVersion(
+        path,
+        verdict.timestamp,
+        verdict.dumped_at,
+        version.flag.decode("ascii"),
+        size=member.size if member else None,
+        modified_at=_modified_at(member) if member else None,
+        is_changed=version.is_changed,
+        ways=tuple(map(describe_owner, version.ways)),
+    )
+
+
+def _modified_at(member: Member) -> datetime | None:
+    """Return when a file was changed last; None where its clock was far off."""
+    try:
+        return EPOCH + timedelta(microseconds=member.mtime_ns // 1000)
+    except OverflowError:
+        return None

@@ -32,7 +32,7 @@ from asyncamanda.server.enrol.registry import Registry
 from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.server.ledger.machines import read_machines
 from asyncamanda.server.restore.presence import GONE, SessionOver, Watch, watch_session
-from asyncamanda.server.restore.recording import CLIENT, Record, name_end, name_success
+from asyncamanda.server.restore.recording import CLIENT, RestoreRecord, name_end, name_success
 from asyncamanda.server.restore.serving import Holdings, Voice, answer_request
 from asyncamanda.server.restore.turns import LISTS, RESTORES, take_turn
 from asyncamanda.system.clock import now
@@ -86,7 +86,7 @@ class RestoreService:
 
     def serve(self, caller: RestoreCaller, source: int, voice: Voice) -> Exit:
         """Read the question from the descriptor `source`, answer it, and return the exit code."""
-        record = Record(caller.identity, caller.who)
+        record = RestoreRecord(caller.identity, caller.who)
         answer = _Answer(self, caller, voice, record)
         outcome = ""
         try:
@@ -112,7 +112,7 @@ class _Answer:
     """The answer to one caller."""
 
     def __init__(
-        self, service: RestoreService, caller: RestoreCaller, voice: Voice, record: Record
+        self, service: RestoreService, caller: RestoreCaller, voice: Voice, record: RestoreRecord
     ) -> None:
         self._service = service
         self._caller = caller

@@ -1,148 +1,130 @@
-"""Each version of a file: the dumps that have it, and where its contents changed."""
+"""One file's versions: in which dumps it is, and which of them differ."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
 
-from asyncamanda.core.model import EPOCH
-from asyncamanda.core.restore.answer import FileVersion
 from asyncamanda.core.restore.head import FOLDER, Head
-from asyncamanda.core.restore.image import BadImage, Kind, Member
-from asyncamanda.core.restore.listing import describe_owner, list_folders
-from asyncamanda.core.restore.request import ListRequest
+from asyncamanda.core.restore.image import BadImage, Member
+from asyncamanda.core.restore.listing import FolderOwner, list_folders
 from asyncamanda.core.restore.search import Located, locate
-from asyncamanda.errors import BadDataError, RefusedError
+from asyncamanda.errors import BadDataError
 from asyncamanda.server.ledger.recorded_dumps import RecordedDump
-from asyncamanda.server.restore.dated import find_flag, read_owners
 from asyncamanda.server.restore.members import find_members
+from asyncamanda.server.restore.owners import read_owners
 from asyncamanda.server.restore.reading import OpenChain, open_chain
 from asyncamanda.server.restore.source import Source
-
-MOST_KEPT = 8  # heads, of the dumps that were looked at last: chains have most of theirs in common
+from asyncamanda.server.restore.streams import Image, PlainImage
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """A path in one dump; `place` is where its contents are: the run, and the path there."""
+class Version:
+    """A dump at whose date there was a file or folder of that path.
 
-    version: FileVersion
-    place: tuple[str, bytes] | None
-
-    def is_as(self, older: "_Seen") -> bool:
-        """Return whether nothing has changed since an older dump, as far as is known."""
-        if self.place is not None and self.place == older.place:
-            return True
-        one, other = self.version, older.version
-        known = one.size is not None or one.flag == FOLDER.decode()
-        return known and (one.size, one.modified_at) == (other.size, other.modified_at)
-
-
-class _Heads:
-    """The lists of the dumps that were looked at last, so that a full's is read once."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, Head] = {}
-
-    def of(self, chain: OpenChain) -> tuple[Head, ...]:
-        """Return the lists of a chain."""
-        runs = chain.chosen.runs
-        if all(run in self._kept for run in runs[:-1]):
-            heads = [self._kept[run] for run in runs[:-1]]
-            chain.heads = ()
-            heads.append(chain.read_newest_head())
-        else:
-            heads = list(chain.read_heads())
-        for run, head in zip(runs, heads, strict=True):
-            self._kept.pop(run, None)
-            self._kept[run] = head
-        for run in list(self._kept)[:-MOST_KEPT]:
-            del self._kept[run]
-        return tuple(heads)
-
-
-def find_versions(source: Source, request: ListRequest) -> Iterator[FileVersion]:
-    """Yield each dump in which a path is, the newest first.
-
-    Dumps that are gone, or broken, are passed over. Raises BadDataError if there is none at all of
-    the disk, and LaterError if they cannot be found just now.
+    `flag` is as in head.py. `member` is what has the file's bytes, None for a folder, and where
+    finding it would take the unpacking of a whole dump. `is_changed`: it is not known to be what
+    the next older dump has. `ways` are whose the folders that lead to it were, if that was asked
+    for and all of them are known.
     """
-    dumps = source.dumps_of(request.disk)
+
+    dump: RecordedDump
+    flag: bytes
+    member: Member | None
+    is_changed: bool
+    ways: tuple[FolderOwner, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a path was: its flag, and the run and path under which its bytes lie."""
+
+    flag: bytes
+    place: tuple[str, bytes] | None = None
+    member: Member | None = None
+
+
+@dataclass(slots=True)
+class _Known:
+    """What was found by now: heads by run, and members by run and path."""
+
+    heads: dict[str, Head] = field(default_factory=dict)
+    members: dict[tuple[str, bytes], Member | None] = field(default_factory=dict)
+
+
+def list_versions(
+    source: Source, disk: str, path: bytes, *, has_ways: bool = False
+) -> Iterator[Version]:
+    """Yield the versions of a path, oldest first, of the dumps that are there.
+
+    A dump that is gone, or broken, is passed over. Raises BadDataError if there never was any, and
+    LaterError or ConfigurationError if Amanda cannot be asked where they are.
+    """
+    dumps = source.dumps_of(disk)
     if not dumps:
-        source.choose(request.disk)  # which says so
-    heads = _Heads()
-    newer: _Seen | None = None
-    for dump in reversed(dumps):
-        seen = _look(source, request, dump, heads)
-        if seen is None:
+        source.choose(disk)  # which says so
+    known = _Known()
+    before: _Found | None = None
+    for dump in dumps:
+        try:
+            with open_chain(source, disk, run=dump.verdict.timestamp) as chain:
+                found = _look(chain, known, path)
+                ways = find_ways(chain.images[-1], path) if found and has_ways else ()
+        except BadDataError:
             continue
-        if newer:
-            yield replace(newer.version, is_changed=not newer.is_as(seen))
-        newer = seen
-    if newer:
-        yield newer.version
+        if found:
+            is_same = before is not None and _is_alike(found, before)
+            yield Version(dump, found.flag, found.member, not is_same, ways)
+        before = found
 
 
-def _look(source: Source, request: ListRequest, dump: RecordedDump, heads: _Heads) -> _Seen | None:
-    """Return the path in one dump; None if it is not in it, or the dump is not there."""
-    run = dump.verdict.timestamp
-    try:
-        with open_chain(source, request.disk, run=run) as chain:
-            its = heads.of(chain)
-            flag = find_flag(its[-1], request.path)
-            return None if flag is None else _describe(request, chain, its, flag)
-    except (BadDataError, RefusedError):
+def _look(chain: OpenChain, known: _Known, path: bytes) -> _Found | None:
+    """Return what a path was at a chain's date, None if there was nothing."""
+    runs = chain.chosen.runs
+    chain.heads |= {run: known.heads[run] for run in runs if run in known.heads}
+    heads = chain.read_heads()
+    known.heads = chain.heads
+    flag = heads[-1].flag(path)
+    if flag is None:
         return None
+    place = locate(heads, path) if flag != FOLDER else None
+    if not isinstance(place, Located):
+        return _Found(flag)
+    key = runs[place.image], place.path
+    if key not in known.members:
+        known.members[key] = _find_member(chain, place)
+    return _Found(flag, key, known.members[key])
 
 
-def _describe(
-    request: ListRequest, chain: OpenChain, heads: tuple[Head, ...], flag: bytes
-) -> _Seen:
-    verdict = chain.chosen.newest.verdict
-    assert verdict.dumped_at is not None
-    path, place = request.path, None
-    if flag == FOLDER:
-        member = _find_member(chain, Located(len(heads) - 1, path), folders=True)
-    else:
-        found = locate(heads, path)
-        member = None
-        if isinstance(found, Located):
-            place = chain.chosen.runs[found.image], found.path
-            member = _find_member(chain, found, folders=False)
-    ways = _describe_ways(chain, path) if request.has_owners else ()
-    version = FileVersion(
-        path, verdict.timestamp, verdict.dumped_at, flag.decode("ascii"), ways=ways
-    )
-    if member is None:
-        return _Seen(version, place)
-    size = None if flag == FOLDER else member.size
-    return _Seen(replace(version, size=size, modified_at=_modified_at(member)), place)
-
-
-def _find_member(chain: OpenChain, at: Located, *, folders: bool) -> Member | None:
-    """Return the member that has the contents, None if the image does not have it after all."""
-    image = chain.images[at.image]
-    try:
-        for member in find_members(image, 0, [at.path], folders=folders):
-            if member.kind is Kind.HARD_LINK:
-                return next(find_members(image, 0, [member.link], folders=False), None)
-            return member
-    except BadImage:
-        pass
-    return None
-
-
-def _modified_at(member: Member) -> datetime | None:
-    """Return when a file was changed last; None where its clock was far off."""
-    try:
-        return EPOCH + timedelta(microseconds=member.mtime_ns // 1000)
-    except OverflowError:
-        return None
-
-
-def _describe_ways(chain: OpenChain, path: bytes) -> tuple[str, ...]:
-    """Return whose the folders on the way are; nothing if one of them is not known."""
+def find_ways(image: Image, path: bytes) -> tuple[FolderOwner, ...]:
+    """Return whose each folder is that leads to a path; nothing if one of them is not known."""
     folders = list_folders(path)
-    owners = read_owners(chain.images[-1], folders)
+    owners = read_owners(image, folders)
     if not all(folder in owners for folder in folders):
         return ()
-    return tuple(describe_owner(owners[folder]) for folder in folders)
+    return tuple(owners[folder] for folder in folders)
+
+
+def _find_member(chain: OpenChain, place: Located) -> Member | None:
+    image, head = chain.images[place.image], chain.read_head(place.image)
+    if not isinstance(image, PlainImage):
+        return None
+    try:
+        return next(find_members(image, head.end, {place.path}, folders=False), None)
+    except BadImage:
+        return None
+
+
+def _is_alike(found: _Found, before: _Found) -> bool:
+    """Return whether nothing tells two versions apart, but perhaps where they lie."""
+    if FOLDER in {found.flag, before.flag}:
+        return found.flag == before.flag
+    if found.place is not None and found.place == before.place:
+        return True
+    its, other = found.member, before.member
+    if its is None or other is None:
+        return False
+    return (its.kind, its.size, its.mtime_ns, its.link) == (
+        other.kind,
+        other.size,
+        other.mtime_ns,
+        other.link,
+    )
