@@ -51,7 +51,8 @@ ANSWERS: list[tuple[RestoreAnswer, str]] = [
     (
         replace(PLAN, files=None, folders=None, size=None, doubts=(), keeps_acls=True),
         f'{{"type":"plan","run":"{RUN}","dumped_at":"2026-11-20T12:00:00Z","files":null,'
-        f'"folders":null,"size":null,"dumps":["{RUN}"],"doubts":[],"keeps_acls":true,"now":null,"device":""}}',
+        f'"folders":null,"size":null,"dumps":["{RUN}"],"doubts":[],"keeps_acls":true,'
+        '"now":null,"device":""}',
     ),
     (
         MissingFile(b"a/\xe9", "its dump failed"),
