@@ -25,7 +25,7 @@ from asyncamanda.core.restore.request import (
     RestoreRequest,
 )
 from asyncamanda.errors import BadDataError
-from asyncamanda.server.restore.serving import Voice, answer_request
+from asyncamanda.server.restore.serving import AnswerStreams, answer_request
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Client:
         """Ask; what is answered fits into pipes."""
         ends = [os.pipe() for _ in range(2)]
         try:
-            voice = Voice(ends[0][1], ends[1][1])
+            voice = AnswerStreams(ends[0][1], ends[1][1])
             answer_request(request, self.holdings, voice, self)
         finally:
             self.recorded += [self._counts()] if self._counts else []
