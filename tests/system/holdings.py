@@ -14,9 +14,8 @@ from asyncamanda.core.restore.answer import (
     RestorePlan,
 )
 from asyncamanda.core.restore.listing import FolderOwner
-from asyncamanda.core.restore.request import At, FilesRequest, ListRequest
+from asyncamanda.core.restore.request import FilesRequest, ListRequest
 from asyncamanda.errors import BadDataError
-from asyncamanda.server.restore.presence import SentBytes
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 RUN = "20261120120000"
@@ -78,11 +77,17 @@ class MadeUpFiles(MadeUpList):
         """Yield all names."""
         return self.walk(b"", is_deep=True)
 
-    def write(self, out: int, sent: SentBytes, hear: Callable[[bytes, str], None]) -> None:
+    def write(
+        self,
+        out: int,
+        follow: Callable[[Callable[[], int]], None],
+        hear: Callable[[bytes, str], None],
+    ) -> None:
         """Write the pieces, or without end if there are none."""
-        piece = 0
+        piece = sent = 0
+        follow(lambda: sent)
         while not self.pieces or piece < self.pieces:
-            sent.size += os.write(out, b"%99d\n" % piece)
+            sent += os.write(out, b"%99d\n" % piece)
             piece += 1
             self.counts = (piece, 100 * piece)
             if self.fault:
@@ -102,9 +107,9 @@ class MadeUpHoldings:
         return [DiskAnswer("/home", "/home", NOON, NOON, (DumpOfDisk(RUN, NOON, 0),), True)]
 
     @contextmanager
-    def open_list(self, disk: str, at: At) -> Iterator[MadeUpList]:
+    def open_list(self, request: ListRequest) -> Iterator[MadeUpList]:
         """Yield the list of the disk."""
-        self._ask((disk, at), disk)
+        self._ask(request, request.disk)
         yield MadeUpList()
 
     def versions(self, request: ListRequest) -> Iterable[FileVersion]:

@@ -18,7 +18,7 @@ from asyncamanda.server.background.log import open_own_log
 from asyncamanda.server.enrol.registry import Registry
 from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.server.restore.service import RestoreCaller, RestoreService
-from asyncamanda.server.restore.serving import Voice
+from asyncamanda.server.restore.serving import AnswerStreams
 
 
 def serve(told: dict[str, Any]) -> int:
@@ -41,7 +41,7 @@ def serve(told: dict[str, Any]) -> int:
     caller = RestoreCaller(Identity(told["client"], "daily"), registry, told["who"])
     config = ServerConfig(ledger=str(folder / "ledger.sqlite"))
     service = RestoreService(config, folder / "restores", open_holdings, told["asked_within"])
-    return service.serve(caller, 0, Voice(1, 2))
+    return service.serve(caller, 0, AnswerStreams(1, 2))
 
 
 if __name__ == "__main__":

@@ -15,10 +15,10 @@ from lab.patience import bound
 _SERVER = """
 import os, sys, time
 from datetime import timedelta
-from asyncamanda.server.restore.presence import SentBytes, SessionOver, Watch, watch_session
+from asyncamanda.server.restore.presence import SessionOver, Watch, watch_session
 
 what, stall, end_within = sys.argv[1], *(float(word.removesuffix("s")) for word in sys.argv[2:])
-sent = SentBytes()
+sent = 0
 
 def say(words):
     os.write(2, words.encode() + b"\\n")
@@ -35,19 +35,21 @@ def hang():
             pass
 
 def serve():
+    global sent
     if what == "hangs":
         hang()
     say("serves")
     if what == "sends":
         while True:
-            sent.size += os.write(1, bytes(1 << 16))
+            sent += os.write(1, bytes(1 << 16))
     if what == "sends and waits":
         os.write(1, b"x")
     if what != "ends":
         time.sleep(1000)
 
 seconds = timedelta(seconds=1)
-watch = Watch(1, sent, find_objection, stall * seconds, 0.02 * seconds, end_within * seconds)
+spans = [number * seconds for number in (stall, 0.02, end_within)]
+watch = Watch(1, lambda: sent, find_objection, *spans)
 try:
     try:
         with watch_session(watch):

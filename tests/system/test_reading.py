@@ -24,9 +24,12 @@ from asyncamanda.server.restore.disks import DiskDumps, describe_disks
 from asyncamanda.server.restore.reading import (
     open_chain,
     plan_restore,
+    write_raw,
     write_restore,
 )
+from asyncamanda.server.restore.sinks import Sink
 from asyncamanda.server.restore.source import Source
+from asyncamanda.server.restore.versions import list_versions
 from asyncamanda.system.clock import parse_local_stamp
 
 SUNDAY, MONDAY, TUESDAY = "20261122010000", "20261123010000", "20261124010000"
@@ -128,12 +131,13 @@ def restore(
     missing: list[bytes] = []
     archive = folder.with_suffix(".tar")
     with (
-        open_chain(office.source(), DISK, before, run, expected) as chain,
+        open_chain(office.source(), DISK, before, run, expected=expected) as chain,
         archive.open("wb") as file,
     ):
         selection = plan_restore(chain, paths)
         assert not selection.missing
-        write_restore(chain, selection, file.fileno(), lambda path, _: missing.append(path), skip)
+        sink = Sink(file.fileno())
+        write_restore(chain, selection, sink, lambda path, _: missing.append(path), skip=skip)
     extract(archive, folder)
     assert missing == []
     return folder
@@ -201,7 +205,7 @@ def test_a_restore_goes_on_with_the_dumps_that_it_began_with(office: Office) -> 
         selection = plan_restore(chain, [b""])
         whole = office.tmp_path / "whole"
         with whole.open("wb") as file:
-            written = write_restore(chain, selection, file.fileno(), lambda *_: None)
+            written = write_restore(chain, selection, Sink(file.fileno()), lambda *_: None)
     assert runs == (SUNDAY, MONDAY, TUESDAY)
     (office.tree / "newest").write_text("newest")
     office.dump(WEDNESDAY, 3)
@@ -230,7 +234,7 @@ def test_a_flush_in_the_middle_changes_nothing(office: Office) -> None:
             path.unlink()
         archive = office.tmp_path / "archive"
         with archive.open("wb") as file:
-            write_restore(chain, selection, file.fileno(), lambda *_: None)
+            write_restore(chain, selection, Sink(file.fileno()), lambda *_: None)
     extract(archive, folder)
     assert seen(folder) == days[-1]
 
@@ -341,6 +345,22 @@ def test_what_the_client_encrypted_is_refused(office: Office) -> None:
     assert (error.reference, "only the client" in error.message) == ("filter-refused", True)
 
 
+def test_a_whole_image_can_be_had_whatever_made_it(office: Office, tmp_path: Path) -> None:
+    """Unpacked, and byte for byte."""
+    for claims in ("comp N program /sbin/dump", "comp .gz program APPLICATION"):
+        image = os.urandom(3_000_000)
+        stamp = SUNDAY if ".gz" not in claims else MONDAY
+        packed = image if stamp == SUNDAY else gzip(image)
+        office.dumps.hold(stamp, 0, packed, claims=claims)
+        office.note(stamp, 0, DumpState.HELD)
+        with (
+            open_chain(office.source(), DISK, is_raw=True) as chain,
+            (tmp_path / "raw").open("wb") as file,
+        ):
+            assert write_raw(chain.images[0], Sink(file.fileno())) == len(image)
+        assert (tmp_path / "raw").read_bytes() == image
+
+
 def test_what_tar_has_not_made_is_refused(office: Office) -> None:
     """Nobody reads it as an archive."""
     office.dump(SUNDAY, 0, claims="comp N program /sbin/dump")
@@ -410,3 +430,60 @@ def test_a_disk_that_was_never_dumped_is_there(office: Office) -> None:
     """With nothing to restore."""
     disk = only(office)
     assert (disk.disk, disk.dumps, disk.fault) == (DISK, (), "nothing of it is there")
+
+
+# -- versions
+
+
+def test_a_file_has_a_version_for_each_dump_that_has_it(office: Office) -> None:
+    """With its size, and whether it is another than in the dump before; by its old names, too."""
+    (office.tree / "a").mkdir()
+    for name in ("kept", "changed", "removed"):
+        (office.tree / "a" / name).write_text(name)
+    office.dump(SUNDAY, 0)
+    (office.tree / "a" / "changed").write_text("changed again")
+    (office.tree / "a" / "removed").unlink()
+    office.dump(MONDAY, 1)
+    office.dump(TUESDAY, 2)
+    office.dump(WEDNESDAY, 0, claims=GZIPPED)
+
+    def versions(path: bytes) -> list[tuple[str, bytes, int | None, bool]]:
+        return [
+            (
+                each.dump.verdict.timestamp,
+                each.flag,
+                each.member.size if each.member else None,
+                each.is_changed,
+            )
+            for each in list_versions(office.source(), DISK, path)
+        ]
+
+    assert versions(b"a/kept") == [
+        (SUNDAY, b"Y", 4, True),
+        (MONDAY, b"N", 4, False),
+        (TUESDAY, b"N", 4, False),
+        (WEDNESDAY, b"Y", None, True),  # it would have to be unpacked
+    ]
+    assert versions(b"a/changed")[:3] == [
+        (SUNDAY, b"Y", 7, True),
+        (MONDAY, b"Y", 13, True),
+        (TUESDAY, b"N", 13, False),
+    ]
+    assert versions(b"a/removed") == [(SUNDAY, b"Y", 7, True)]
+    assert [flag for _, flag, _, _ in versions(b"a")] == [b"D"] * 4
+    assert versions(b"nothing") == []
+    with pytest.raises(BadDataError):
+        list(list_versions(office.source(), "/other", b"a"))
+
+
+def test_a_full_that_has_the_same_file_again_is_no_new_version(office: Office) -> None:
+    """A dump that is gone is passed over."""
+    (office.tree / "kept").write_text("kept")
+    for stamp in (SUNDAY, MONDAY, TUESDAY):
+        office.dump(stamp, 0)
+    (office.dumps.files.holding / MONDAY / "laptop._home.0").unlink()
+    found = list_versions(office.source(), DISK, b"kept")
+    assert [(each.dump.verdict.timestamp, each.is_changed) for each in found] == [
+        (SUNDAY, True),
+        (TUESDAY, False),
+    ]

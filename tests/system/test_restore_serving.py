@@ -19,14 +19,13 @@ from asyncamanda.core.restore.answer import (
     UnmatchedPath,
 )
 from asyncamanda.core.restore.request import (
-    At,
     DisksRequest,
     FilesRequest,
     ListRequest,
     RestoreRequest,
 )
 from asyncamanda.errors import BadDataError
-from asyncamanda.server.restore.serving import Voice, answer_request
+from asyncamanda.server.restore.serving import AnswerStreams, answer_request
 
 
 @dataclass
@@ -43,7 +42,7 @@ class Client:
         """Ask; what is answered fits into pipes."""
         ends = [os.pipe() for _ in range(2)]
         try:
-            voice = Voice(ends[0][1], ends[1][1])
+            voice = AnswerStreams(ends[0][1], ends[1][1])
             answer_request(request, self.holdings, voice, self)
         finally:
             self.recorded += [self._counts()] if self._counts else []
@@ -105,7 +104,7 @@ def test_names_are_records(request_: ListRequest, output: bytes) -> None:
     assert client.output == output
     names = [record for record in output.split(b"\0") if record and not record.startswith(b"@")]
     assert client.answers == [PLAN, RestoreDone(len(names), 0)]
-    assert client.holdings.asked == [("/home", At())]
+    assert client.holdings.asked == [request_]
     assert client.recorded == []
 
 

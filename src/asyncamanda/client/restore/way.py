@@ -3,7 +3,8 @@
 import contextlib
 import os
 import pwd
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from enum import Enum
 
 from asyncamanda.client.restore.line import Line, open_own_line
@@ -16,6 +17,8 @@ from asyncamanda.config.client import (
 )
 from asyncamanda.errors import NotYoursError
 from asyncamanda.system.interrupts import StopRequest
+
+OpenWay = Callable[[StopRequest], AbstractContextManager[Line]]  # a signal may say stop
 
 
 class Way(Enum):

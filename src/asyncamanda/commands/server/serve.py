@@ -18,7 +18,7 @@ from asyncamanda.server.enrol.registry import Registry, registry_path
 from asyncamanda.server.gate import ipc
 from asyncamanda.server.restore.recording import CLIENT
 from asyncamanda.server.restore.service import RestoreCaller, RestoreService
-from asyncamanda.server.restore.serving import Voice
+from asyncamanda.server.restore.serving import AnswerStreams
 
 TURNS = "restores"  # a folder in the server's own
 
@@ -46,6 +46,6 @@ def run(arguments: argparse.Namespace) -> Exit:
     try:
         caller = RestoreCaller(identity, Registry(registry_path(config.user)), arguments.who)
         service = RestoreService(config, Path(ipc.STATE, TURNS), open_holdings)
-        return service.serve(caller, 0, Voice(1, 2))
+        return service.serve(caller, 0, AnswerStreams(1, 2))
     finally:
         close_log()

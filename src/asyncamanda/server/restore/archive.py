@@ -54,8 +54,10 @@ class ArchiveWriter:
     The first `skip` members are passed over: whoever reads has them.
     """
 
-    def __init__(self, sink: Sink, hear: Hear, skip: int = 0) -> None:
-        self.written = Written()
+    def __init__(
+        self, sink: Sink, hear: Hear, skip: int = 0, written: Written | None = None
+    ) -> None:
+        self.written = written or Written()
         self._sink = sink
         self._hear = hear
         self._skip = skip

@@ -54,14 +54,20 @@ def find_members(
                 return
 
 
+def walk_folders(image: Image) -> Iterator[Member]:
+    """Yield the folders with which an image begins. Raises as walk_members() does."""
+    for member in walk_members(image):
+        if member.kind is not Kind.FOLDER:
+            return
+        yield member
+
+
 def read_head(image: Image) -> Head:
     """Return the list of all that was there when the image was made, which it begins with.
 
     It is empty where the image is no incremental one. Raises as walk_members() does.
     """
     head = Head()
-    for member in walk_members(image):
-        if member.kind is not Kind.FOLDER:
-            break
+    for member in walk_folders(image):
         head.add(member)
     return head

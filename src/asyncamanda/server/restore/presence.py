@@ -26,24 +26,18 @@ class SessionOver(BaseException):  # no Exception, so that nothing on the way ta
     """The session has ended, or has to; the text says why."""
 
 
-@dataclass(slots=True)
-class SentBytes:
-    """How much was sent so far, in bytes."""
-
-    size: int = 0
-
-
 @dataclass(frozen=True, slots=True)
 class Watch:
     """What is watched.
 
-    `out` is the descriptor to the client. `find_objection` returns why the client may not go on, ""
-    if it may. The session ends where nothing at all is taken for `stall`, and `end_within` is how
-    long the main thread has for its end.
+    `out` is the descriptor to the client, and `count_sent` tells how many bytes went there by now.
+    `find_objection` returns why the client may not go on, "" if it may. The session ends where
+    nothing at all is taken for `stall`, and `end_within` is how long the main thread has for its
+    end.
     """
 
     out: int
-    sent: SentBytes
+    count_sent: Callable[[], int]
     find_objection: Callable[[], str]
     stall: timedelta = timedelta(minutes=10)
     look_every: timedelta = timedelta(seconds=2)
@@ -99,8 +93,8 @@ class _Watcher(threading.Thread):
             events = dict(waiting.poll(watch.look_every.total_seconds() * 1000))
             if self._reader in events:
                 return
-            if sent != watch.sent.size or not _is_full(watch.out):
-                moved_at, sent = time.monotonic(), watch.sent.size
+            if sent != watch.count_sent() or not _is_full(watch.out):
+                moved_at, sent = time.monotonic(), watch.count_sent()
             if events.get(watch.out, 0) & _BROKEN:
                 self._why = GONE
             elif time.monotonic() - moved_at > watch.stall.total_seconds():

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from asyncamanda.core.amanda.dump_form import DumpForm, decide_steps
@@ -22,27 +22,36 @@ from asyncamanda.server.restore.streams import FilteredImage, Image, PlainImage
 
 @dataclass(slots=True)
 class OpenChain:
-    """The dumps of a chain, all open, and their images, the full first. close() ends it."""
+    """The dumps of a chain, all open, and their images, the full first. close() ends it.
+
+    `heads` are those that are known by now, by the timestamps of the runs.
+    """
 
     chosen: ChosenDumps
     images: tuple[Image, ...]
-    heads: tuple[Head, ...] = ()
+    heads: dict[str, Head] = field(default_factory=dict)
+
+    @property
+    def keeps_acls(self) -> bool:
+        """Whether all of its images were made with access control lists."""
+        return all(image.files.form.keeps_acls for image in self.images)
 
     def read_heads(self) -> tuple[Head, ...]:
-        """Return the lists of all that was there at each dump, read once.
+        """Return the lists of all that was there at each dump, each read once.
 
         Raises BadDataError if an image is broken before its end.
         """
-        if not self.heads:
-            self.heads = tuple(map(_read_head, self.images))
-        return self.heads
+        return tuple(map(self.read_head, range(len(self.images))))
 
-    def read_newest_head(self) -> Head:
-        """Return the list of all that was there at the date, without a look at the older dumps.
+    def read_head(self, number: int = -1) -> Head:
+        """Return the list of all that was there at one of the dumps, if not said at the newest.
 
-        Raises BadDataError if the image is broken before its end.
+        Raises as read_heads() does.
         """
-        return self.heads[-1] if self.heads else _read_head(self.images[-1])
+        run, image = self.chosen.runs[number], self.images[number]
+        if run not in self.heads:
+            self.heads[run] = _read_head(image)
+        return self.heads[run]
 
     def close(self) -> None:
         """Close the dumps, and end what was started for them."""
@@ -51,19 +60,21 @@ class OpenChain:
 
 
 @contextmanager
-def open_chain(
+def open_chain(  # noqa: PLR0913 - half of it by keyword only
     source: Source,
     disk: str,
     before: datetime | None = None,
     run: str = "",
+    *,
     expected: Sequence[str] = (),
+    is_raw: bool = False,
 ) -> Iterator[OpenChain]:
     """Yield the dumps of which a disk can be restored as it was, all open.
 
     `before` and `run` are as in Source.choose(); `expected` are the runs of a chain that was chosen
     before, which has to be the same. Raises BadDataError if there is none, if one of its dumps is
-    gone, or if it is no image of GNU tar's; RefusedError if a filter may not be undone; and what
-    Shelves.open() raises.
+    gone, or (unless `is_raw`) not of GNU tar's; RefusedError if a filter may not be undone; and
+    what Shelves.open() raises.
     """
     chosen = source.choose(disk, before, expected[-1] if expected else run)
     if expected and tuple(expected) != chosen.runs:
@@ -79,7 +90,7 @@ def open_chain(
             opened.callback(its.close)
             files.append(its)
         steps = [
-            judge_form(source, disk, dump, its)
+            judge_form(source, disk, dump, its, is_raw=is_raw)
             for dump, its in zip(chosen.dumps, files, strict=True)
         ]
         images = tuple(make_image(*each) for each in zip(files, steps, strict=True))
@@ -137,19 +148,35 @@ def plan_restore(chain: OpenChain, paths: Sequence[bytes]) -> Selection:
     return select(chain.read_heads(), paths)
 
 
-def write_restore(
-    chain: OpenChain, selection: Selection, sink: int, hear: Hear, skip: int = 0
+def write_restore(  # noqa: PLR0913 - what it is made of, by keyword
+    chain: OpenChain,
+    selection: Selection,
+    sink: Sink,
+    hear: Hear,
+    *,
+    skip: int = 0,
+    written: Written | None = None,
 ) -> Written:
-    """Write the archive of a selection to the descriptor `sink`; return what that was.
+    """Write the archive of a selection; return what that was, which `written` counts meanwhile.
 
     `hear` is given each file that is not there after all, and the reason; those of
     `selection.missing` are known already. The first `skip` members are passed over. Raises
     BadDataError if a dump breaks off in the middle of a file, and OSError, such as
     BrokenPipeError, if nobody takes it.
     """
-    writer = ArchiveWriter(Sink(sink), hear, skip)
+    writer = ArchiveWriter(sink, hear, skip, written)
     writer.write(chain.images, chain.read_heads(), selection)
     return writer.written
+
+
+def write_raw(image: Image, sink: Sink) -> int:
+    """Write a whole image as it is, whatever program made it; return how many bytes that were.
+
+    Raises BadDataError if it cannot be read, and OSError if nobody takes it.
+    """
+    count = image.copy_rest(sink)
+    sink.flush()
+    return count
 
 
 def _read_head(image: Image) -> Head:

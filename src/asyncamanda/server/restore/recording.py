@@ -19,7 +19,7 @@ CLIENT = "client"
 LONGEST_OUTCOME = 500
 
 
-class Record:
+class RestoreRecord:
     """The row of a restore, if it comes to one. `who` gets the files: CLIENT, or "admin:USER"."""
 
     def __init__(self, identity: Identity, who: str) -> None:

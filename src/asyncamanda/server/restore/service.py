@@ -32,8 +32,8 @@ from asyncamanda.server.enrol.registry import Registry
 from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.server.ledger.machines import read_machines
 from asyncamanda.server.restore.presence import GONE, SessionOver, Watch, watch_session
-from asyncamanda.server.restore.recording import CLIENT, Record, name_end, name_success
-from asyncamanda.server.restore.serving import Holdings, Voice, answer_request
+from asyncamanda.server.restore.recording import CLIENT, RestoreRecord, name_end, name_success
+from asyncamanda.server.restore.serving import AnswerStreams, Holdings, answer_request
 from asyncamanda.server.restore.turns import LISTS, RESTORES, take_turn
 from asyncamanda.system.clock import now
 
@@ -84,13 +84,13 @@ class RestoreService:
     open_holdings: OpenHoldings
     asked_within: float = ASKED_WITHIN
 
-    def serve(self, caller: RestoreCaller, source: int, voice: Voice) -> Exit:
+    def serve(self, caller: RestoreCaller, source: int, voice: AnswerStreams) -> Exit:
         """Read the question from the descriptor `source`, answer it, and return the exit code."""
-        record = Record(caller.identity, caller.who)
+        record = RestoreRecord(caller.identity, caller.who)
         answer = _Answer(self, caller, voice, record)
         outcome = ""
         try:
-            with watch_session(Watch(voice.out, voice.sent, caller.find_objection)):
+            with watch_session(Watch(voice.out, voice.count_sent, caller.find_objection)):
                 try:
                     answer.give(source)
                     outcome = name_success(voice.missing)
@@ -112,7 +112,11 @@ class _Answer:
     """The answer to one caller."""
 
     def __init__(
-        self, service: RestoreService, caller: RestoreCaller, voice: Voice, record: Record
+        self,
+        service: RestoreService,
+        caller: RestoreCaller,
+        voice: AnswerStreams,
+        record: RestoreRecord,
     ) -> None:
         self._service = service
         self._caller = caller

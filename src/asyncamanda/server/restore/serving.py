@@ -22,14 +22,12 @@ from asyncamanda.core.restore.answer import (
 )
 from asyncamanda.core.restore.listing import FOLDER, FolderOwner, OwnersOnTheWay, render_name
 from asyncamanda.core.restore.request import (
-    At,
     DisksRequest,
     FilesRequest,
     ListRequest,
     RestoreRequest,
 )
 from asyncamanda.errors import BadDataError
-from asyncamanda.server.restore.presence import SentBytes
 
 AT_ONCE = 1 << 16  # bytes of names that are written at a time
 MOST_NEAR = 20
@@ -73,7 +71,12 @@ class DatedFiles(Protocol):
 
     def owner(self, folder: bytes) -> FolderOwner | None: ...
 
-    def write(self, out: int, sent: SentBytes, hear: Callable[[bytes, str], None]) -> None: ...
+    def write(
+        self,
+        out: int,
+        follow: Callable[[Callable[[], int]], None],
+        hear: Callable[[bytes, str], None],
+    ) -> None: ...
 
 
 class Holdings(Protocol):
@@ -81,7 +84,7 @@ class Holdings(Protocol):
 
     def disks(self) -> Iterable[DiskAnswer]: ...
 
-    def open_list(self, disk: str, at: At) -> AbstractContextManager[DatedList]: ...
+    def open_list(self, request: ListRequest) -> AbstractContextManager[DatedList]: ...
 
     def versions(self, request: ListRequest) -> Iterable[FileVersion]: ...
 
@@ -96,8 +99,9 @@ class Voice:
 
     def __init__(self, out: int, errors: int) -> None:
         self.out = out
-        self.sent = SentBytes()
         self.missing = 0
+        self._written = 0
+        self._count_more: Callable[[], int] = lambda: 0
         self._errors = errors
         self._kept = bytearray()
 
@@ -105,6 +109,14 @@ class Voice:
         """Say it. Raises OSError if nobody listens."""
         self.missing += isinstance(answer, MissingFile)
         _write_all(self._errors, encode_answer(answer))
+
+    def follow(self, count: Callable[[], int]) -> None:
+        """Let `count` tell how many bytes somebody else has written to stdout by now."""
+        self._count_more = count
+
+    def count_sent(self) -> int:
+        """Return how many bytes were written to stdout by now."""
+        return self._written + self._count_more()
 
     def say_last(self, answer: RestoreAnswer) -> None:
         """Say it if somebody listens, and wait for nobody."""
@@ -123,7 +135,7 @@ class Voice:
         kept = bytes(self._kept)
         self._kept.clear()
         _write_all(self.out, kept)
-        self.sent.size += len(kept)
+        self._written += len(kept)
 
 
 class Recording(Protocol):
@@ -150,7 +162,7 @@ def answer_request(
         case ListRequest(is_every_version=True):
             _answer_versions(request, holdings, voice)
         case ListRequest():
-            with holdings.open_list(request.disk, request.at) as listed:
+            with holdings.open_list(request) as listed:
                 _answer_list(request, listed, voice)
         case FilesRequest():
             with holdings.open_files(request) as files:
@@ -210,7 +222,7 @@ def _answer_files(
         voice.say(RestoreDone(0, 0))
         return
     recording.begin(request, files.plan, lambda: files.counts)
-    files.write(voice.out, voice.sent, lambda path, why: voice.say(MissingFile(path, why)))
+    files.write(voice.out, voice.follow, lambda path, why: voice.say(MissingFile(path, why)))
     voice.say(RestoreDone(*files.counts))
 
 

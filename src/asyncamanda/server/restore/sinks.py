@@ -18,13 +18,14 @@ P = ParamSpec("P")
 class Sink:
     """Bytes to a descriptor that somebody reads, who may be slow: it is waited for.
 
-    `written` counts the bytes. Each method raises OSError, such as BrokenPipeError when nobody
-    reads there any more.
+    `hear` is given how many bytes have gone out, each time that some have. Each method raises
+    OSError, such as BrokenPipeError when nobody reads there any more.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, hear: Callable[[int], None] | None = None) -> None:
         self.descriptor = descriptor
         self.written = 0
+        self._hear = hear
         self._gathered = bytearray()
         self._can_send = True
         with suppress(OSError):  # a pipe alone can be widened; then its reader is woken less often
@@ -73,4 +74,6 @@ class Sink:
                 waiting.poll()
             else:
                 self.written += moved
+                if self._hear:
+                    self._hear(moved)
                 return moved

@@ -5,7 +5,9 @@ A chain is of one machine's dumps: where another one has been this client before
 had as well, but none builds on the other's.
 """
 
+import resource
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -142,9 +144,13 @@ def read_source(
 ) -> Source:
     """Return the dumps of a host as they are known now.
 
-    Raises ConfigurationError or LaterError if Amanda cannot tell how it is configured, and what
-    the ledger raises.
+    From here on this process may have as many files open as the system allows: a dump may be in a
+    thousand. Raises ConfigurationError or LaterError if Amanda cannot tell how it is configured,
+    and what the ledger raises.
     """
+    with suppress(ValueError, OSError):
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     config = run_program(plan_config(amanda_config), _ASKED_WITHIN, encoding="utf-8")
     settings = parse_settings(amanda_config, config)
     argv = ["amadmin", amanda_config, "disklist"]
