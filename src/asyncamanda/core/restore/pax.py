@@ -38,7 +38,7 @@ class PaxRecords:
     @property
     def is_sparse(self) -> bool:
         """Whether it has anything of a sparse file's map."""
-        return bool(self.pieces) or any(key in _SPARSE for key in self.fields)
+        return bool(self.pieces) or not _SPARSE.isdisjoint(self.fields)
 
     @property
     def is_about_members(self) -> bool:
@@ -68,7 +68,7 @@ def _add_record(records: PaxRecords, key: bytes, value: bytes) -> None:
     """Keep a record; one that is of no interest is passed over."""
     if key in _FIELDS:
         kept = records.fields
-    elif key.startswith(_ATTRIBUTES):
+    elif key.startswith(_ATTRIBUTES) and key not in _ATTRIBUTES:
         kept = records.attributes
     else:
         return

@@ -41,7 +41,9 @@ class OldMap:
 
     def _read(self, block: bytes, begin: int, most: int) -> None:
         for at in range(begin, begin + 24 * most, 24):
-            if block[at + 12] == 0:  # as for GNU tar, the last one of this block
+            if block[at + 12] == 0:
+                if self.goes_on:  # for GNU tar this is the map's end, whatever follows
+                    raise ValueError("a sparse file's map has a gap")
                 return
             self._numbers.append(parse_number(block[at : at + 12]))
             self._numbers.append(parse_number(block[at + 12 : at + 24]))

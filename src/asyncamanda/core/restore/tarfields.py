@@ -16,6 +16,7 @@ LARGEST_DEVICE = 0o7777777  # major or minor number; Linux has 2**20
 GNU, POSIX = b"ustar  \0", b"ustar\x0000"  # what tells the two forms of header apart
 
 _CHECKSUM = slice(148, 156)
+_END_OF_FIELDS = 345  # a prefix of the name could follow
 _SPACES = 8 * ord(" ")  # the checksum's own field counts as these
 _HALF = 256  # bytes whose sum Adler-32 has exactly: 256 * 255 is less than its modulus, 65521
 
@@ -127,8 +128,8 @@ def render_header(  # noqa: PLR0913 - a header's fields
     seconds: int = 0,
     device: tuple[int, int] = (0, 0),
 ) -> bytes:
-    """Return a POSIX header block. All must fit: what does not belongs into a pax header."""
-    block = b"".join((
+    """Return a POSIX header block. Raises ValueError if anything does not fit into its field."""
+    fields = b"".join((
         name.ljust(100, b"\0"),
         *(b"%07o\0" % number for number in owner),
         b"%011o\0%011o\0" % (size, seconds),
@@ -138,7 +139,10 @@ def render_header(  # noqa: PLR0913 - a header's fields
         POSIX,
         *(each.ljust(32, b"\0") for each in names),
         b"%07o\0%07o\0" % device,
-    )).ljust(BLOCK, b"\0")  # fmt: skip
+    ))  # fmt: skip
+    if len(fields) != _END_OF_FIELDS:
+        raise ValueError("a header's field is too long")
+    block = fields.ljust(BLOCK, b"\0")
     return block[:148] + b"%06o\0 " % sum_header(block) + block[156:]
 
 
