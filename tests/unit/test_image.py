@@ -69,7 +69,7 @@ def test_a_file_is_what_its_header_says() -> None:
 
 @pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT])
 def test_another_writers_archive_is_read(form: int) -> None:
-    """Python's, which has nothing of ours: names of all lengths, and contents between them."""
+    """Python's: names of all lengths, and contents between them."""
     names = ["f", "d/" * 40 + "g", *(f"{'n' * length}" for length in (99, 100))]
     if form != tarfile.USTAR_FORMAT:
         names += ["n" * 101, "n" * 255, "d/" * 500 + "h"]
@@ -388,8 +388,7 @@ def test_what_is_said_twice_is_refused() -> None:
     refused(long_name(b"a") + long_name(b"b") + header())
     refused(long_name(b"a") + pax((b"path", b"b")) + header())
     refused(long_name(b"a", b"K") + pax((b"linkpath", b"b")) + header(kind=b"2"))
-    both = pax((b"path", b"a"), (b"GNU.sparse.name", b"b"), *SPARSE_0, (b"GNU.sparse.map", b""))
-    refused(both + header())
+    refused(long_name(b"a") + pax((b"GNU.sparse.name", b"b")) + header())
 
 
 def test_labels_and_notes_on_all_members_are_passed_over() -> None:
@@ -457,6 +456,16 @@ def test_a_sparse_file_is_the_same_in_all_its_forms(image: bytes) -> None:
     assert member.pieces == PIECES
     assert image[member.data : member.data + member.stored] == CONTENTS
     assert member.end == len(image)
+
+
+def test_a_sparse_files_own_name_counts() -> None:
+    """A path beside it is the place that older readers would put it in."""
+    flat = (b"GNU.sparse.map", b"0,1000,4096,200")
+    for records in (
+        [(b"GNU.sparse.name", b"./b"), (b"path", b"./GNUSparseFile.1/b")],
+        [(b"path", b"../a"), (b"GNU.sparse.name", b"./b")],
+    ):
+        assert only(sparse_0(*records, *SPARSE_0, flat)).path == b"b"
 
 
 @pytest.mark.parametrize("count", [0, 4, 5, 25, 26, 100])
