@@ -117,7 +117,7 @@ def extract(folder: Path, *archives: bytes) -> Disk:
 
 
 def compare(heads: list[Head], back: Disk, disk: Disk, missing: dict[bytes, str]) -> None:
-    """Fail if anything is not what it was, or is not there without a word.
+    """Fail if anything is not what it was, or is missing and not named.
 
     What lies below a folder that tar left out of its image, which is missing itself, is not there.
     Names of one file are names of one file, but where tar has stored it again under some of them,

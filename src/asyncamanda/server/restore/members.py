@@ -52,7 +52,7 @@ def find_members(
     """Yield those members, folders or others, whose paths are `wanted`, each once, as they come.
 
     Nothing is read behind the last of them, and nothing before `offset`. `offset_of` may know at
-    which byte each begins; what is not there is looked for all the same. Raises as walk_members().
+    which byte each begins; what is not there is looked for anyway. Raises as walk_members().
     """
     left = set(wanted)
 
