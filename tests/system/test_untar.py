@@ -50,7 +50,7 @@ def piped(stream: bytes) -> Iterator[PipeSource]:
 
 
 def unpack(stream: bytes, target: Path, unpacker: Unpacker | None = None) -> list[Unpacked]:
-    """Unpack `stream` into the new folder `target`; return what became of each member."""
+    """Unpack `stream` into the new folder `target`; return each member with its result."""
     target.mkdir(mode=0o700, exist_ok=True)
     folder = os.open(target, os.O_RDONLY | os.O_DIRECTORY)
     unpacker = unpacker or Unpacker(folder)

@@ -1,4 +1,4 @@
-"""Trees of files to be packed by the real tar, and what can be told of two of them."""
+"""Trees of files to be packed by the real tar, and how two of them are compared."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def pack(top: Path, archive: Path, *options: str) -> None:
 def describe(
     top: Path, *, without: tuple[str, ...] = (), nanoseconds: bool = True
 ) -> dict[bytes, object]:
-    """Return all that can be told of each thing below `top`, by its path; `without` some keys."""
+    """Return all that is known of each thing below `top`, by its path; `without` some keys."""
     found: dict[bytes, dict[str, object]] = {}
     names: dict[tuple[int, int], list[bytes]] = {}
     root = os.fsencode(top)

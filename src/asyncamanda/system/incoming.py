@@ -25,12 +25,19 @@ class StreamCut(Exception):  # noqa: N818 - an expected outcome, not an error
 class PipeSource:
     """The reading end of a pipe, which becomes this object's own to read, but not to close.
 
-    `wait` returns when the pipe may be readable, and may do something else meanwhile; what it
-    raises ends the reading. `position` is how many bytes have come out so far.
+    `wait` returns when the pipe may be readable, and may do something else meanwhile; `on_moved` is
+    called whenever something has come. What either raises ends the reading. `position` is how many
+    bytes have come out so far.
     """
 
-    def __init__(self, descriptor: int, wait: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        wait: Callable[[], None] | None = None,
+        on_moved: Callable[[], None] = lambda: None,
+    ) -> None:
         self.position = 0
+        self._on_moved = on_moved
         self._descriptor = descriptor
         self._wait = wait or self._poll
         self._cannot_splice = False
@@ -54,6 +61,7 @@ class PipeSource:
                 self._wait()
             else:
                 self.position += len(piece)
+                self._on_moved()
                 return piece
 
     def move(self, sink: int, count: int) -> None:
@@ -73,6 +81,7 @@ class PipeSource:
                 raise StreamCut
             self.position += moved
             left -= moved
+            self._on_moved()
 
     def skip(self, count: int) -> None:
         """Let `count` bytes go nowhere. Raises StreamCut if the pipe ends before."""

@@ -28,9 +28,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """A member that was dealt with: where it lies below the folder, and why it does not, or ""."""
+    """A member that was dealt with: where it lies below the folder, and why it does not, or "".
 
-    path: bytes
+    `path` is None for one that was passed over.
+    """
+
+    path: bytes | None
     member: Member
     reason: str = ""
 
@@ -39,16 +42,15 @@ class Unpacker:
     """Unpacks into the folder that is open as `target`, which has to be this user's, mode 0700.
 
     `place` returns where a path of the stream's is to lie below it, None for what is passed over;
-    what it raises ends the unpacking.
+    what it raises ends the unpacking. `folders` has what each folder is to be in the end.
     """
 
     def __init__(
         self, target: int, place: Callable[[bytes, Kind], bytes | None] = lambda path, _: path
     ) -> None:
+        self.place = place
         self.dresser = Dresser()
-        self.folders: dict[bytes, Attributes] = {}  # what they are to be in the end
-        self._place = place
-        self._target = target
+        self.folders: dict[bytes, Attributes] = {}
         self._tree = Tree(target)
         self._links = Tree(target)  # where first names are: so that neither closes the other's
 
@@ -92,7 +94,7 @@ class Unpacker:
     def _take(self, member: Member, within: memoryview, source: PipeSource) -> Unpacked:
         """Make what `member` is; `within` is what of its contents has been read already."""
         end = source.position + member.stored - len(within)
-        path = self._place(member.path, member.kind)
+        path = self.place(member.path, member.kind)
         reason = ""
         if path is not None:
             try:
@@ -102,7 +104,7 @@ class Unpacker:
                     raise
                 reason = error.strerror or str(error)
         source.skip(end - source.position)
-        return Unpacked(member.path if path is None else path, member, reason)
+        return Unpacked(path, member, reason)
 
     def _make(self, path: bytes, member: Member, within: memoryview, source: PipeSource) -> None:
         if member.kind is Kind.FOLDER:
@@ -140,7 +142,7 @@ class Unpacker:
 
     def _link(self, folder: int, name: bytes, member: Member) -> None:
         """Give a file that was unpacked before a second name."""
-        first = self._place(member.link, Kind.FILE)
+        first = self.place(member.link, Kind.FILE)
         if first is None:
             raise OSError(errno.ENOENT, "its first name is not restored")
         there, first_name = self._links.parent(first)
