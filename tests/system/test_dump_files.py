@@ -214,10 +214,10 @@ def test_links_pipes_and_folders_are_no_files_of_a_dump(dumps: Dumps) -> None:
     assert "cannot be opened" in refuse(dumps)
     path.unlink()
     os.mkfifo(path)
-    assert "is no file" in refuse(dumps)
+    assert "is not a file" in refuse(dumps)
     path.unlink()
     path.mkdir()
-    assert "is no file" in refuse(dumps)
+    assert "is not a file" in refuse(dumps)
 
 
 def test_a_file_that_goes_on_elsewhere_is_not_followed(dumps: Dumps, tmp_path: Path) -> None:

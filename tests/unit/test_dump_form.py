@@ -4,7 +4,7 @@ import pytest
 
 from asyncamanda.core.amanda.dump_form import SEALED, DumpForm, decide_steps, parse_form
 from asyncamanda.core.amanda.filters import GZIP, Filters, FiltersRefused, FilterStep
-from asyncamanda.core.amanda.header import DumpHeader, FileKind
+from asyncamanda.core.amanda.header import HEADER_BYTES, DumpHeader, FileKind, parse_header
 
 ZSTD = "/usr/bin/zstd"
 CRYPT = "/usr/sbin/amcrypt"
@@ -85,3 +85,58 @@ def test_encryption_without_a_program_is_refused() -> None:
     """Then nobody says how to decrypt it."""
     form = form_of("comp N program /bin/tar crypt enc")
     assert isinstance(decide_steps(form, None, None, ()), FiltersRefused)
+
+
+DLE = """\
+<dle>
+  <program>APPLICATION</program>
+  <backup-program>
+    <plugin>amgtar</plugin>
+    <property>
+      <name>{name}</name>
+      <priority>yes</priority>
+      <value>{value}</value>
+    </property>
+  </backup-program>
+  <diskname>/home</diskname>
+</dle>"""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "application", "keeps"),
+    [
+        ("acls", "YES", "amgtar", True),
+        ("ACLS", "yes", "amgtar", True),
+        ("acls", "NO", "amgtar", False),
+        ("xattrs", "YES", "amgtar", False),
+        ("acls", "YES", "amstar", False),
+    ],
+)
+def test_whether_access_lists_were_stored(
+    name: str, value: str, application: str, keeps: bool
+) -> None:
+    """By what the server told the application, which the client's words do not reach."""
+    header = DumpHeader(
+        FileKind.WHOLE,
+        "20261128162409",
+        "laptop",
+        "/home",
+        0,
+        claims="comp N program APPLICATION",
+        application=application,
+        dle=DLE.format(name=name, value=value),
+    )
+    assert parse_form(header).keeps_acls == keeps
+
+
+def test_words_of_the_clients_are_not_taken_for_the_servers() -> None:
+    """What its programs print stands in the header, too: each in a line of its own."""
+    text = (
+        "AMANDA: FILE 20261128162409 laptop /home  lev 0 comp N program APPLICATION\n"
+        "APPLICATION=amgtar\n"
+        "To restore, position tape at start of file and run:\n"
+        "\tdd if=<tape> skip=1 | <name>acls</name><value>yes</value>\n"
+    )
+    header = parse_header(text.encode().ljust(HEADER_BYTES, b"\0"))
+    assert header
+    assert not parse_form(header).keeps_acls

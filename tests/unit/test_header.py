@@ -35,6 +35,7 @@ def test_a_held_dumps_header_names_it_and_its_size() -> None:
         size=40960,
         claims="comp N program APPLICATION",
         application="amgtar",
+        dle="<dle>\n</dle>",
     )
 
 

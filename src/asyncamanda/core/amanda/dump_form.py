@@ -10,6 +10,7 @@ programs that it names may run is decided by what the server knows (filters.py).
 build_header() in fileheader.c of Amanda 3.5.1; tests/e2e/test_amanda_facts.py asks the real one.
 """
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -25,6 +26,10 @@ from asyncamanda.core.amanda.header import DumpHeader
 APPLICATION = "APPLICATION"  # the program of a dump that an application of Amanda's made
 AMGTAR = "amgtar"
 SEALED = "the client has encrypted it, and only the client can decrypt it"
+# a property of amgtar's, as xml_property() in diskfile.c writes it
+_ACLS = re.compile(
+    r"<name>acls</name>\s*(?:<priority>yes</priority>\s*)?<value>yes</value>", re.IGNORECASE
+)
 _UNFILTERED = "N"
 _TARS = {"tar", "gtar", "gnutar"}
 
@@ -35,13 +40,14 @@ class DumpForm:
 
     `program` is that of the client, or `APPLICATION`; then `application` is which. `steps` undo
     what its bytes went through, in that order. `is_sealed`: the client has encrypted it, so that
-    it alone can read it.
+    it alone can read it. `keeps_acls`: it was told to store access control lists.
     """
 
     program: str
     application: str = ""
     steps: tuple[FilterStep, ...] = ()
     is_sealed: bool = False
+    keeps_acls: bool = False
 
     @property
     def is_tar(self) -> bool:
@@ -70,7 +76,11 @@ def parse_form(header: DumpHeader) -> DumpForm:
         custom = said.get("server_custom_compress") or said.get("client_custom_compress")
         steps.append(FilterStep(custom or GZIP))
     return DumpForm(
-        said.get("program", ""), header.application, tuple(steps), is_sealed=bool(sealed_by)
+        said.get("program", ""),
+        header.application,
+        tuple(steps),
+        is_sealed=bool(sealed_by),
+        keeps_acls=header.application == AMGTAR and _ACLS.search(header.dle) is not None,
     )
 
 

@@ -27,6 +27,7 @@ _FIRST = re.compile(
     rf"AMANDA: (FILE|CONT_FILE|SPLIT_FILE) ([0-9]{{14}}) ([^ ]++) {_WORD} +"
     r"(?:part ([0-9]{1,9})/-?[0-9]{1,9} +)?lev ([0-9]{1,3}) (.*)"
 )
+_DLE = re.compile(r"\nDLE=<<(?P<end>ENDDLE[0-9]*)\n(?P<dle>.*?)\n(?P=end)\n", re.DOTALL)
 _VOLUME = re.compile(rb"AMANDA: TAPESTART DATE ([0-9]{14}) TAPE ")
 _SIZE = re.compile(r"SERVER-CRC=[0-9a-f]{1,8}:([0-9]{1,18})")
 
@@ -46,7 +47,8 @@ class DumpHeader:
     `size` is that of the whole dump in bytes, without headers, None where the driver has not
     written it yet. `goes_on_in` is the path of the next file, "" for none. `part` counts from 1.
     `claims` is what stands behind the level, `application` what made the dump where that is an
-    application of Amanda's: both hold words of the client's (dump_form.py).
+    application of Amanda's: both hold words of the client's (dump_form.py). `dle` is what the
+    server's planner said of the DLE, in XML, "" where that is left out since it is long.
     """
 
     kind: FileKind
@@ -60,6 +62,7 @@ class DumpHeader:
     goes_on_in: str = ""
     claims: str = ""
     application: str = ""
+    dle: str = ""
 
     def is_of(self, host: str, disk: str, timestamp: str) -> bool:
         """Return whether it is of that dump. A name that is too long is compared as it is cut."""
@@ -95,6 +98,7 @@ def parse_header(block: bytes) -> DumpHeader | None:
         goes_on_in=_last_value(rest, "CONT_FILENAME="),
         claims=claims,
         application=_last_value(rest, "APPLICATION="),
+        dle=found["dle"] if (found := _DLE.search(text)) else "",
     )
 
 

@@ -19,10 +19,11 @@ from asyncamanda.core.restore.head import Head
 from asyncamanda.core.restore.renames import Rename
 
 _MOST_WAYS = 64  # from which a name may have come
+_MOST_GUESSES = 1024
 _ROUNDS = 4  # in which what tar met has to be found out
 
 _Order = tuple[list[bytes], bytes]
-_Meant = tuple[bytes, Rename, bool]  # target, record, and whether that is certain
+_Targets = dict[Rename, frozenset[bytes]]  # which folders each record may be about
 
 
 class TangledError(ValueError):
@@ -131,37 +132,65 @@ class Rebasing:
             folder for folder in found if folder in self._head and name in self.names_at_end(folder)
         )
 
-    def _work_out_all(self, renames: tuple[Rename, ...]) -> None:
-        """Find out which folders tar met: what a record calls one may be another's name."""
-        meant = {(record[1], record, True) for record in renames}
-        for _ in range(_ROUNDS):
-            self._work_out(sorted(meant, key=lambda each: (_order(each[0]), each)))
-            revised = {each for record in renames for each in self._revise(record)}
-            if revised == meant:
-                return
-            meant = revised
-        raise TangledError("it does not become clear which folders were renamed")
+    def _work_out_all(self, records: tuple[Rename, ...]) -> None:
+        """Find out which folders tar met, since a record may have another name for one.
 
-    def _work_out(self, meant: list[_Meant]) -> None:
-        self._met = [_order(target) for target, _, _ in meant]
+        At first all are kept that may be meant in any order; then those that fit the order.
+        """
+        targets = {record: frozenset(record[1:]) for record in records}
+        for _ in range(2):
+            targets = self._guess(targets)
+        for _ in range(_ROUNDS):
+            self._work_out(targets)
+            fitting = {record: self._fit(record) & targets[record] for record in records}
+            if not all(fitting.values()):
+                raise TangledError("a folder was renamed that is not there")
+            if fitting == targets:
+                return
+            targets = fitting
+        self._work_out(targets)
+
+    def _guess(self, targets: _Targets) -> _Targets:
+        """Return which of the disk's folders each record may be about, given a first guess."""
+        olds: dict[bytes, set[bytes]] = {}
+        for (old, _), guessed in targets.items():
+            for target in guessed:
+                olds.setdefault(target, set()).add(old)
+        found = {}
+        for record in targets:
+            earlier = _earlier(record[1], olds)
+            for old in _earlier(record[0], olds):
+                earlier |= {folder for name in earlier for folder in _halve(name, old)}
+            found[record] = frozenset(folder for folder in earlier if folder in self._head)
+        return found
+
+    def _work_out(self, targets: _Targets) -> None:
+        """Set the renames, each for all folders that it may be about."""
+        meant = [
+            (_order(target), target, record, len(guessed) == 1)
+            for record, guessed in targets.items()
+            for target in guessed
+        ]
+        meant.sort()
+        self._met = [order for order, *_ in meant]
         self._latest_first, self._near = [], {}
         for index in range(len(meant) - 1, -1, -1):
-            target, record, is_certain = meant[index]
+            _, target, record, is_certain = meant[index]
             old_names = self.names_before(record[0], len(meant), index + 1)
             self._latest_first.append(Rebase(target, record, old_names, is_certain))
             for name in {target, *old_names}:
                 self._near.setdefault(name, []).append(-index)
 
-    def _revise(self, record: Rename) -> Iterator[_Meant]:
-        """Yield the folders that a record may be about. Raises TangledError if it is none."""
+    def _fit(self, record: Rename) -> frozenset[bytes]:
+        """Return which of the disk's folders a record may be about, in the order in which all are.
+
+        Raises TangledError.
+        """
         found = set(self.folders_called(record[1]))
         for rebase in self._latest_first:
-            if rebase.record == record:
-                found |= {folder for folder in _into_itself(rebase) if folder in self._head}
-        if not found:
-            raise TangledError("a folder was renamed that is not there")
-        for folder in found:
-            yield folder, record, len(found) == 1
+            if rebase.record == record and record[1] in self.names_at_end(rebase.target):
+                found.add(rebase.target)
+        return frozenset(found)
 
     def _at(self, index: int) -> Rebase:
         return self._latest_first[len(self._met) - 1 - index]
@@ -229,13 +258,30 @@ def _move(name: bytes, old: bytes, new: bytes) -> bytes:
     return new + b"/" + rest if new else rest
 
 
-def _into_itself(rebase: Rebase) -> Iterator[bytes]:
-    """Yield the folders whose own name became what the record has, by this rename."""
-    for old in rebase.old_names:
-        called = rebase.record[1]
-        folder = called[: (len(called) + len(old)) // 2]
-        if old and _is_below(folder, old) and _move(folder, old, folder) == called:
-            yield folder
+def _halve(name: bytes, old: bytes) -> Iterator[bytes]:
+    """Yield the folder whose rename from `old` made `name` of its own name, if there is one."""
+    folder = name[: (len(name) + len(old)) // 2]
+    if old and _is_below(folder, old) and _move(folder, old, folder) == name:
+        yield folder
+
+
+def _earlier(name: bytes, olds: dict[bytes, set[bytes]]) -> set[bytes]:
+    """Return all names that renames, in any order but each once, may have made `name` of."""
+    found = {name}
+    done: set[tuple[bytes, frozenset[bytes]]] = set()
+    todo = [(name, frozenset[bytes]())]
+    while todo:
+        name, used = todo.pop()
+        for above in _above(name):
+            for old in () if above in used else olds.get(above, ()):
+                step = _move(name, above, old), used | {above}
+                if step not in done:
+                    done.add(step)
+                    todo.append(step)
+                    found.add(step[0])
+        if len(done) > _MOST_GUESSES:
+            raise TangledError("a folder may have had too many names")
+    return found
 
 
 def _note(seen: set[tuple[bytes, int]], steps: set[tuple[bytes, int]]) -> None:

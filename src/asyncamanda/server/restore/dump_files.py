@@ -67,7 +67,7 @@ def open_dump_file(path: Path) -> DumpFile | Unfit:
 def _read_header(descriptor: int, path: Path) -> DumpFile | Unfit:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
-        return Unfit(f"{path} is no file")
+        return Unfit(f"{path} is not a file")
     try:
         block = os.pread(descriptor, HEADER_BYTES, 0)
     except OSError as error:

@@ -30,7 +30,7 @@ def explain_gone(
             f"{named} cannot be read: {'; '.join(reasons)}",
             "put back the volume, or choose an earlier time",
         )
-    labels = {label: _describe(vtapes, dump, label) for label in _find_labels(settings, dump)}
+    labels = {label: _describe(vtapes, dump, label) for label in find_labels(settings, dump)}
     if labels:
         return BadDataError(
             DUMP_GONE,
@@ -44,7 +44,7 @@ def explain_gone(
     )
 
 
-def _find_labels(settings: Settings, dump: WantedDump) -> Iterator[str]:
+def find_labels(settings: Settings, dump: WantedDump) -> Iterator[str]:
     """Yield the volumes to which the logs of its runs say that it was written."""
     seen = set()
     with suppress(OSError):
@@ -66,7 +66,7 @@ def _describe(vtapes: VirtualTapes, dump: WantedDump, label: str) -> str:
             return f"its volume {label} was used again on {format_stamp(stamp)}"
     if vtapes.find_slots(label):
         return f"its volume {label} does not have it any more"
-    return f"its volume {label} was labelled anew, or taken away"
+    return f"its volume {label} has another label by now, or was taken away"
 
 
 def _read_stamp(path: Path) -> str:

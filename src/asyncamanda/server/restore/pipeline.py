@@ -1,6 +1,6 @@
 """A dump through the programs that undo its filters, which may hang, fail, or say too much.
 
-Nothing here blocks for ever: a program that neither takes nor gives a byte while it is waited for
+Nothing here blocks forever: a program that neither takes nor gives a byte while it is waited for
 is killed. It is niced, sees hardly any of our environment, and dies with this process.
 """
 

@@ -7,6 +7,7 @@ may move or overwrite what was found: so it is looked for twice.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from asyncamanda.core.amanda.dump_form import DumpForm
 from asyncamanda.core.amanda.found_dumps import FoundPart, parse_found
 from asyncamanda.core.amanda.header import FileKind
 from asyncamanda.server.amanda.commands import Settings, check_answer
@@ -21,7 +22,7 @@ from asyncamanda.server.restore.dump_files import (
     find_fault,
     open_dump_file,
 )
-from asyncamanda.server.restore.gone import explain_gone
+from asyncamanda.server.restore.gone import explain_gone, find_labels
 from asyncamanda.server.restore.held_dumps import open_held
 from asyncamanda.system.programs import run_program
 
@@ -55,6 +56,21 @@ class Shelves:
                 reasons.append(copy.reason)
             self._found, self._vtapes = None, VirtualTapes(self.settings)
         raise explain_gone(self.settings, self._vtapes, dump, dict.fromkeys(reasons))
+
+    def peek(self, dump: WantedDump) -> DumpForm | None:
+        """Return the form of the dump if all of it is there, None if not.
+
+        Raises LaterError or ConfigurationError if Amanda cannot be asked where it is.
+        """
+        for copy in self._open_copies(dump):
+            if isinstance(copy, DumpFiles):
+                copy.close()
+                return copy.form
+        return None
+
+    def find_volume(self, dump: WantedDump) -> str:
+        """Return a volume to which the dump was written, by its runs' logs; "" if to none."""
+        return next(find_labels(self.settings, dump), "")
 
     def _open_copies(self, dump: WantedDump) -> Iterator[DumpFiles | Unfit]:
         """Yield the dump, or why it is not there, for each place in which it may be."""

@@ -1,11 +1,14 @@
 """Where a stream goes out: to a descriptor, in large pieces, or by the kernel alone."""
 
 import errno
+import fcntl
 import os
 import select
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Concatenate, ParamSpec
 
+_WIDE = 1 << 20  # bytes, as much as a user's pipe may hold
 _ENOUGH = 1 << 18  # bytes that are gathered before they are written
 _CANNOT = {errno.EINVAL, errno.ENOSYS}
 
@@ -15,15 +18,18 @@ P = ParamSpec("P")
 class Sink:
     """Bytes to a descriptor that somebody reads, who may be slow: it is waited for.
 
-    `written` counts the bytes. Each method raises OSError, such as BrokenPipeError when nobody
-    reads there any more.
+    `hear` is given how many bytes have gone out, each time that some have. Each method raises
+    OSError, such as BrokenPipeError when nobody reads there any more.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, hear: Callable[[int], None] | None = None) -> None:
         self.descriptor = descriptor
         self.written = 0
+        self._hear = hear
         self._gathered = bytearray()
         self._can_send = True
+        with suppress(OSError):  # a pipe alone can be widened; then its reader is woken less often
+            fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _WIDE)
 
     def write(self, piece: bytes | memoryview) -> None:
         """Let these bytes go out, sooner or later."""
@@ -68,4 +74,6 @@ class Sink:
                 waiting.poll()
             else:
                 self.written += moved
+                if self._hear:
+                    self._hear(moved)
                 return moved

@@ -15,7 +15,7 @@ from asyncamanda.server.restore.pipeline import PATIENCE, Pipeline
 from asyncamanda.server.restore.sinks import Sink
 
 _PIECE = 1 << 18
-_AT_ONCE = 1 << 30  # bytes that the kernel is asked to move
+_AT_ONCE = 1 << 20  # bytes that the kernel is asked to move: how far it is can be seen meanwhile
 
 
 class Image(ABC):
@@ -26,12 +26,15 @@ class Image(ABC):
         self._at, self._piece = 0, b""
 
     def read_at(self, offset: int, count: int) -> bytes:
-        """Return up to `count` bytes, b"" at the image's end only.
+        """Return up to `count` bytes (more, if they were read before); b"" at the end only.
 
         Raises BadDataError if they cannot be read or unpacked.
         """
-        self._at, self._piece = offset, self._read(offset, count)
-        return self._piece
+        begun = offset - self._at
+        if not 0 <= begun < len(self._piece):
+            begun = 0
+            self._at, self._piece = offset, self._read(offset, count)
+        return self._piece[begun:]
 
     def copy_to(self, sink: Sink, offset: int, count: int) -> None:
         """Write so many bytes to `sink`.
@@ -45,18 +48,29 @@ class Image(ABC):
             sink.write(kept)
             offset, count = offset + len(kept), count - len(kept)
         while count:
-            moved = sink.send(self._move, offset, min(count, _AT_ONCE))
-            if moved is None:
-                piece = self._read(offset, min(count, _PIECE))
-                sink.write(piece)
-                moved = len(piece)
+            moved = self._copy_some(sink, offset, min(count, _AT_ONCE))
             if not moved:
                 raise self._cut_off(offset)
             offset, count = offset + moved, count - moved
 
+    def copy_rest(self, sink: Sink, offset: int = 0) -> int:
+        """Write all from `offset` on; return how many bytes that were. Raises as copy_to()."""
+        at = offset
+        while moved := self._copy_some(sink, at, _AT_ONCE):
+            at += moved
+        return at - offset
+
     def close(self) -> None:
         """Close the dump, and end what was started for it."""
         self.files.close()
+
+    def _copy_some(self, sink: Sink, offset: int, count: int) -> int:
+        moved = sink.send(self._move, offset, count)
+        if moved is None:
+            piece = self._read(offset, min(count, _PIECE))
+            sink.write(piece)
+            moved = len(piece)
+        return moved
 
     @abstractmethod
     def _read(self, offset: int, count: int) -> bytes: ...

@@ -1,0 +1,73 @@
+"""Going through an image: its head, and those of its members that somebody wants.
+
+As little as possible is read. Where files are large, that is the first page of each.
+"""
+
+from collections.abc import Collection, Iterator
+
+from asyncamanda.core.restore.head import Head
+from asyncamanda.core.restore.image import BadImage, ImageParser, Kind, Member
+from asyncamanda.errors import BadDataError
+from asyncamanda.server.restore.streams import Image
+
+_LEAST = 1 << 12  # bytes: a page, which the kernel reads in any case
+_MOST = 1 << 18
+_SMALL = 1 << 15  # bytes of contents that are rather read than jumped over
+
+
+def walk_members(image: Image, offset: int = 0) -> Iterator[Member]:
+    """Yield the members of an image, from the one at `offset` on.
+
+    Raises BadImage if it is broken, or cannot be read or unpacked.
+    """
+    parser = ImageParser(offset)
+    window = _LEAST
+    while not parser.is_ended:
+        at = parser.offset
+        try:
+            piece = image.read_at(at, window)
+        except BadDataError as error:
+            raise BadImage(at, error.message) from error
+        if not piece:
+            parser.end()
+            return
+        yield from parser.feed(at, piece)
+        jumped = parser.offset - at - len(piece)
+        window = min(window * 2, _MOST) if jumped < _SMALL else _LEAST
+
+
+def find_members(
+    image: Image, offset: int, wanted: Collection[bytes], *, folders: bool
+) -> Iterator[Member]:
+    """Yield those members, folders or others, whose paths are `wanted`, each once, as they come.
+
+    Nothing is read behind the last of them.
+    """
+    left = set(wanted)
+    if not left:
+        return
+    for member in walk_members(image, offset):
+        if member.path in left and (member.kind is Kind.FOLDER) == folders:
+            left.remove(member.path)
+            yield member
+            if not left:
+                return
+
+
+def walk_folders(image: Image) -> Iterator[Member]:
+    """Yield the folders with which an image begins. Raises as walk_members() does."""
+    for member in walk_members(image):
+        if member.kind is not Kind.FOLDER:
+            return
+        yield member
+
+
+def read_head(image: Image) -> Head:
+    """Return the list of all that was there when the image was made, which it begins with.
+
+    It is empty where the image is no incremental one. Raises as walk_members() does.
+    """
+    head = Head()
+    for member in walk_folders(image):
+        head.add(member)
+    return head
