@@ -73,17 +73,15 @@ def write_kept(
 ) -> Iterator[bytes]:
     """Yield the bytes of a kept head of an image with these members."""
     head, folders, others = Head(), {}, []
-    end = 0
     for member in members:
         if member.dumpdir is None:
             others.append(member)
         else:
             head.add(member)
             folders[member.path] = keep_folder(member)
-        end = member.end
     writer = KeptWriter(name, base, place)
     yield from writer.begin(head, folders, others)
-    yield from writer.end(end)
+    yield from writer.end()
 
 
 def open_on(kept: bytes, base: KeptHead | None = None) -> KeptHead:

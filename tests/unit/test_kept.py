@@ -224,7 +224,7 @@ def test_seek_points_are_found_by_what_comes_after_them() -> None:
         head.add(member)
         folders = {b"": keep_folder(member)}
     writer = KeptWriter(NAME)
-    kept = open_on(b"".join([*writer.begin(head, folders, []), *writer.end(5000, points)]))
+    kept = open_on(b"".join([*writer.begin(head, folders, []), *writer.end(points)]))
     assert kept.point_before(999) is None
     assert [kept.point_before(at) for at in (1000, 1999, 2000, 9999)] == [
         points[0], points[0], points[1], points[1],

@@ -7,20 +7,22 @@ file is whole or not there, even after a crash, and one that is damaged counts a
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from asyncamanda.core.restore.keeping import Stored
 from asyncamanda.core.restore.kept import KeptHead, open_kept
 from asyncamanda.core.restore.kept_index import BadKept, Base, DumpName, parse_index
+from asyncamanda.core.values.printable import printable
 from asyncamanda.server.gate import ipc
-from asyncamanda.system.files import open_folder, replace_in_parts
+from asyncamanda.system.files import open_folder, replace_in_parts, write_whole
 
 HEADS = Path(ipc.STATE, "heads")
 MOST_STEPS = 16  # from one to the one that has all by itself: keeping.py makes five at most
 
 _FILE = re.compile(r"[0-9]{8,14}\.[0-9]{1,3}")
+_REFUSED = ".refused"
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -61,18 +63,30 @@ class HeadStore:
         except (BadKept, OSError):
             return None
 
-    def list_stored(self) -> Iterator[Stored]:
-        """Yield what there is; remove what is left of a write, or cannot be read.
+    def is_known(self, name: DumpName) -> bool:
+        """Return whether a dump's head is kept, or cannot be. Raises OSError."""
+        path = self._path(name)
+        return path.exists() or _refusal(path).exists()
 
-        Raises OSError.
+    def of_disk(self, name: DumpName) -> list[Stored]:
+        """Return what there is of the disk of a dump. Raises OSError."""
+        paths = _list(self._path(name).parent)
+        return [stored for path in paths if (stored := self._look_at(path))]
+
+    def list_stored(self, held: Collection[DumpName]) -> Iterator[Stored]:
+        """Yield what there is, and remove what is left over, or cannot be read.
+
+        So are notes of dumps that are not `held` any more. Raises OSError.
         """
+        notes = {_refusal(self._path(name)) for name in held}
         for disk in _list(self.folder):
             for path in _list(disk):
-                stored = self._look_at(path) if _FILE.fullmatch(path.name) else None
-                if stored:
+                if stored := self._look_at(path):
                     yield stored
-                else:
+                elif path not in notes:
                     path.unlink()
+            with suppress(OSError):
+                disk.rmdir()
 
     def write(self, name: DumpName, parts: Iterable[bytes]) -> None:
         """Store a kept head. Raises OSError, and what `parts` raises; then nothing has changed."""
@@ -84,6 +98,18 @@ class HeadStore:
             replace_in_parts(folder, path.name, parts, 0o600)
         finally:
             os.close(folder)
+
+    def refuse(self, name: DumpName, reason: str) -> None:
+        """Note that a dump's head cannot be kept, so that it is not read again. Raises OSError."""
+        path = self._path(name)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(_refusal(path), f"{printable(reason)}\n", 0o600)
+
+    def has_room(self, least: int) -> bool:
+        """Return whether the file system has so many bytes left. Raises OSError."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        there = os.statvfs(self.folder)
+        return there.f_bavail * there.f_frsize >= least
 
     def remove(self, name: DumpName) -> None:
         """Remove a kept head, and its disk's folder if that is empty now. Raises OSError."""
@@ -112,6 +138,8 @@ class HeadStore:
 
     def _look_at(self, path: Path) -> Stored | None:
         """Return what is stored in a file, None if it is nothing that was stored there."""
+        if not _FILE.fullmatch(path.name):
+            return None
         try:
             file = _OpenFile(path)
             index, checksum = parse_index(file)
@@ -128,6 +156,10 @@ class HeadStore:
         if not _FILE.fullmatch(file):
             raise BadKept(f"{file!a} is no dump's")
         return self.folder / hashlib.sha256(words).hexdigest()[:32] / file
+
+
+def _refusal(path: Path) -> Path:
+    return path.with_name(f"{path.name}{_REFUSED}")
 
 
 def _disk_of(name: DumpName) -> tuple[str, str, str]:
