@@ -17,7 +17,7 @@ def make(
 ) -> Stored:
     """Return a kept head of dump `number`."""
     dump = DumpName("daily", "laptop", disk, f"202611{number:08}", 1)
-    builds_on = base and Base(base.dump.timestamp, base.dump.level, base.checksum)
+    builds_on = Base(base.dump.timestamp, base.dump.level, base.checksum) if base else None
     return Stored(dump, builds_on, place, 1000 + number, size, number)
 
 

@@ -165,7 +165,7 @@ class _Files:
         return found
 
     def end(self) -> tuple[int, int, int]:
-        """Go on to the last one. Return how many were taken and passed over, and where that ends."""
+        """Go on to the last. Return how many were taken and passed over, and where that ends."""
         while self._next:
             self._go_on(self._next)
             self._passed += 1
