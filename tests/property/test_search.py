@@ -31,6 +31,19 @@ def build_head(
     return head
 
 
+def build_tree(
+    folders: dict[bytes, dict[bytes, bytes]], renames: list[tuple[bytes, bytes]]
+) -> Head:
+    """Return a head in which each folder is listed in the one above it."""
+    lists = {path: dict(entries) for path, entries in folders.items()}
+    for path in folders:
+        parts = path.split(b"/") if path else []
+        for number, part in enumerate(parts):
+            lists.setdefault(b"/".join(parts[:number]), {})[part] = FOLDER
+    return build_head(lists, renames)
+
+
+TREES = st.lists(st.builds(build_tree, FOLDERS, RENAMES), min_size=1, max_size=4)
 HEADS = st.lists(st.builds(build_head, FOLDERS, RENAMES), min_size=1, max_size=4)
 
 
@@ -47,7 +60,7 @@ def test_what_is_found_is_in_its_image(heads: list[Head]) -> None:
             assert place.reason
 
 
-@given(HEADS, st.lists(PATHS, max_size=3))
+@given(TREES, st.lists(PATHS, max_size=3))
 def test_all_that_is_wanted_is_selected_or_named(heads: list[Head], wanted: list[bytes]) -> None:
     """Each file once: in one image, as missing, or as never having been there."""
     selection = select(heads, wanted)
