@@ -94,7 +94,8 @@ class Head:
                 if self._bytes.find(b"\0%b%b\0" % (flag, name), begin, end) >= 0:
                     return flag
             return None
-        return FOLDER if path in self else None  # nothing lists the topmost ones
+        is_topmost = not path or b"" not in self  # else another folder lists it
+        return FOLDER if is_topmost and path in self else None
 
     def topmost(self) -> Iterator[bytes]:
         """Yield the folders that lie in no other one: the disk's own, b"", if it is there."""
@@ -143,9 +144,9 @@ class Head:
                 way.pop()
 
     def _add(self, path: bytes, records: bytes) -> None:
-        if len(records) == 1:
-            records = b"\0"
-        elif unfit := _UNFIT.search(records):
+        if not records.endswith(b"\0"):
+            raise ValueError("a folder's list is cut off")
+        if unfit := _UNFIT.search(records):
             records = self._take_renames(records, unfit.start())
         if path in self:
             raise ValueError("the image has a folder twice")
