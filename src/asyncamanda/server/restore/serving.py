@@ -91,7 +91,7 @@ class Holdings(Protocol):
     def open_files(self, request: FilesRequest) -> AbstractContextManager[DatedFiles]: ...
 
 
-class Voice:
+class AnswerStreams:
     """The two ways to the client: `out` is stdout, what is said goes to stderr.
 
     `missing` counts the files that were said to be.
@@ -147,7 +147,7 @@ class Recording(Protocol):
 
 
 def answer_request(
-    request: RestoreRequest, holdings: Holdings, voice: Voice, recording: Recording
+    request: RestoreRequest, holdings: Holdings, voice: AnswerStreams, recording: Recording
 ) -> None:
     """Answer to the end.
 
@@ -169,7 +169,7 @@ def answer_request(
                 _answer_files(request, files, voice, recording)
 
 
-def _answer_versions(request: ListRequest, holdings: Holdings, voice: Voice) -> None:
+def _answer_versions(request: ListRequest, holdings: Holdings, voice: AnswerStreams) -> None:
     count = 0
     for version in holdings.versions(request):
         voice.say(version if request.has_owners else replace(version, ways=()))
@@ -180,7 +180,7 @@ def _answer_versions(request: ListRequest, holdings: Holdings, voice: Voice) -> 
     voice.say(RestoreDone(count, 0))
 
 
-def _answer_list(request: ListRequest, listed: DatedList, voice: Voice) -> None:
+def _answer_list(request: ListRequest, listed: DatedList, voice: AnswerStreams) -> None:
     voice.say(listed.plan)
     flag = listed.flag(request.path)
     if flag is None:
@@ -208,7 +208,7 @@ def _choose_entries(request: ListRequest, listed: DatedList, flag: bytes) -> Ent
 
 
 def _answer_files(
-    request: FilesRequest, files: DatedFiles, voice: Voice, recording: Recording
+    request: FilesRequest, files: DatedFiles, voice: AnswerStreams, recording: Recording
 ) -> None:
     voice.say(files.plan)
     for path, reason in files.missing:
@@ -226,12 +226,12 @@ def _answer_files(
     voice.say(RestoreDone(*files.counts))
 
 
-def _say_unmatched(voice: Voice, path: bytes, near: Sequence[bytes]) -> bool:
+def _say_unmatched(voice: AnswerStreams, path: bytes, near: Sequence[bytes]) -> bool:
     voice.say(render_unmatched(path, near))
     return True
 
 
-def _write_entries(files: DatedFiles, voice: Voice) -> None:
+def _write_entries(files: DatedFiles, voice: AnswerStreams) -> None:
     owners = OwnersOnTheWay(files.owner)
     for path, flag in files.entries():
         voice.write(owners.render(path) + render_name(path, flag))
