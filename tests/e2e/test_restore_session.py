@@ -44,7 +44,7 @@ def begin(office: Office) -> "subprocess.Popen[str]":
     stdin = piped(program.stdin)
     stdin.write(REQUEST)
     stdin.flush()
-    wait_until("it is unpacked", lambda: office.pids(UNPACK))
+    wait_until("it is unpacked", lambda: bool(office.pids(UNPACK)))
     assert [row["outcome"] for row in rows(office)] == ["under way"]
     return program
 
