@@ -81,6 +81,7 @@ def _greet(plan: Plan) -> bytes:
 def _serve(control: socket.socket, connection: Connection, stop: StopRequest) -> None:
     """Run a session for each three descriptors that come, one after another."""
     session: MuxSession | None = None
+    control.setblocking(False)  # recv_fds() passes no flags on
     while not stop.signal:
         watched = [control.fileno(), stop.fileno(), *([session.fileno()] if session else [])]
         select.select(watched, [], [], LISTENING)
@@ -89,7 +90,7 @@ def _serve(control: socket.socket, connection: Connection, stop: StopRequest) ->
             session.close()
             session = None
         try:
-            word, descriptors, _, _ = socket.recv_fds(control, 1, 3, socket.MSG_DONTWAIT)
+            word, descriptors, _, _ = socket.recv_fds(control, 1, 3)
         except BlockingIOError:
             continue
         if word != BEGIN:
