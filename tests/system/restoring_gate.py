@@ -89,12 +89,14 @@ class ScriptedGate:
             self._say(
                 FileVersion(request.path, OLDER, OLDER_AT, "Y", 4, OLDER_AT, is_changed=False)
             )
+            self._say(RestoreDone(0, 0))
+            return
         names = {member.path: member.kind for member in self._members()}
         for path in sorted(names):
             above = path.rpartition(b"/")[0]
             is_within = request.path in {above, path}
             if request.is_deep:
-                is_within = path.startswith(request.path + b"/") or not request.path
+                is_within = (path + b"/").startswith(request.path + b"/") or not request.path
             if request.glob:
                 is_within = is_within and path.endswith(request.glob.lstrip(b"*"))
             if path and is_within and not (path == request.path and names[path] is Kind.FOLDER):
