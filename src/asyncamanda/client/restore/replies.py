@@ -25,7 +25,7 @@ from asyncamanda.core.restore.request import (
 from asyncamanda.errors import RefusedError, kind_by_exit
 
 
-class Reply(Protocol):
+class BrokerReply(Protocol):
     """What becomes of the answers to one request; each method raises AsyncamandaError to end it."""
 
     @property
@@ -52,7 +52,7 @@ class Reply(Protocol):
         """Tell what is still to be told."""
 
 
-def make_reply(request: RestoreRequest, claimant: Claimant, voice: Voice) -> Reply:
+def make_reply(request: RestoreRequest, claimant: Claimant, voice: Voice) -> BrokerReply:
     """Return what answers `request` for that user."""
     match request:
         case DisksRequest():
