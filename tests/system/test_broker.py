@@ -525,6 +525,45 @@ def test_disks_are_no_secret(house: House) -> None:
     assert disk.disk == "/home"
 
 
+def test_the_commands_of_a_user_go_by_the_broker(house: House) -> None:
+    """As root's go by its own connection; what comes is the user's, and what is missing is told."""
+    furnish(house)
+    house.dump()
+    listed = house.rig.run("list", f"{DISK}/open", "-0", user="ana")
+    assert (listed.exit, listed.stderr) == (0, "")
+    assert f"{DISK}/open/tool" in listed.stdout.split("\0")
+    wanted = (f"{DISK}/open", f"{DISK}/bob/private/diary")
+    done = house.rig.run("restore", *wanted, "--to", f"{OUT}/back", "--json", user="ana")
+    end = json.loads(done.stdout.splitlines()[-1])
+    assert done.exit == 100, done.stderr
+    assert [one["path"] for one in end["unmatched"]] == [wanted[1]]
+    tool = house.rig.laptop.path(f"{OUT}/back/open/tool")
+    assert (tool.read_text(), tool.stat().st_uid, tool.stat().st_mode & 0o7777) == (
+        "#!", USERS["ana"], 0o755
+    )  # fmt: skip
+    way_in = house.rig.laptop.path(f"{OUT}/back/open/way-in")
+    assert way_in.read_text() == "bob's"
+    assert not house.rig.laptop.path(f"{OUT}/back/bob").exists()
+    refused = house.rig.run("list", f"{DISK}/bob/private", user="ana")
+    assert refused.exit == 77
+
+
+def test_what_a_user_restored_in_place_replaces_only_the_users_own(house: House) -> None:
+    """The files are written with the user's rights."""
+    furnish(house)
+    house.dump()
+    house.make("ana/mine", 0o600, "ana", contents="spoiled")
+    (house.home / "open/tool").unlink()
+    own = house.rig.run(
+        "restore", f"{DISK}/ana/mine", "--in-place", "--overwrite", "always", user="ana"
+    )
+    assert own.exit == 0, own.stderr
+    assert (house.home / "ana/mine").read_text() == "mine"
+    others = house.rig.run("restore", f"{DISK}/open/tool", "--in-place", user="ana")
+    assert others.exit != 0
+    assert not (house.home / "open/tool").exists()
+
+
 # -- who asks
 
 
