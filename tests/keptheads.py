@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from asyncamanda.core.restore.head import Head
-from asyncamanda.core.restore.kept import KeptHead
+from asyncamanda.core.restore.kept import KeptHead, open_kept
 from asyncamanda.core.restore.kept_facts import keep_folder
 from asyncamanda.core.restore.kept_index import DumpName
 from asyncamanda.core.restore.kept_writer import KeptWriter
@@ -73,23 +73,26 @@ def write_kept(
 ) -> Iterator[bytes]:
     """Yield the bytes of a kept head of an image with these members."""
     head, folders, others = Head(), {}, []
-    end = 0
     for member in members:
         if member.dumpdir is None:
             others.append(member)
         else:
             head.add(member)
             folders[member.path] = keep_folder(member)
-        end = member.end
     writer = KeptWriter(name, base, place)
     yield from writer.begin(head, folders, others)
-    yield from writer.end(end)
+    yield from writer.end()
+
+
+def open_on(kept: bytes, base: KeptHead | None = None) -> KeptHead:
+    """Return the kept head that these bytes are; `base` is the only other one that there is."""
+    return open_kept(kept, lambda _: base)
 
 
 def keep(disk: Disk, base: KeptHead | None = None, place: int = 0) -> KeptHead:
     """Return a kept head of `disk`."""
     kept = b"".join(write_kept(list_members(disk), base, place))
-    return KeptHead(kept, base)
+    return open_on(kept, base)
 
 
 def age(disk: Disk) -> dict[bytes, dict[bytes, File]]:

@@ -3,8 +3,9 @@
 It runs as a program of its own, `python restoring_gate.py SCENARIO`, and reads a request from its
 stdin. The scenario is a file of JSON: `archive` is packed by the real tar; `disks` are as the gate
 shows them; `cuts` are, visit by visit, after how many bytes of the stream the connection breaks;
-`say` are lines for stderr instead of an answer, and `status` what it ends with then. `hold` is a
-file for which the stream waits at the byte `hold_at`.
+`say` are lines for stderr before the answer, and `status` what it ends with instead of one. `hold`
+is a file for which the stream waits at the byte `hold_at`. `stream` is a file that is sent instead
+of what was asked for, and with `lingers` the program does not end.
 """
 
 from __future__ import annotations
@@ -127,8 +128,13 @@ class ScriptedGate:
         self._say(plan)
         if not request.is_dry_run:
             self._arm()
-            self._stream(wanted, request.resume.done if request.resume else 0)
+            if "stream" in self._scenario:
+                self._send(Path(str(self._scenario["stream"])).read_bytes())
+            else:
+                self._stream(wanted, request.resume.done if request.resume else 0)
         self._say(RestoreDone(files, size))
+        while "lingers" in self._scenario:
+            time.sleep(60)
         return 0
 
     def _stream(self, members: list[Member], skip: int) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.keptheads import write_kept
+from tests.keptheads import open_on, write_kept
 from tests.system.histories import make_history
 
 from asyncamanda.core.restore.kept import KeptHead
@@ -17,7 +17,7 @@ def test_tar_orders_folders_and_files_as_is_relied_upon(seed: int, tmp_path: Pat
     for place, dump in enumerate(make_history(seed, tmp_path)):
         base = kept[place & (place - 1)] if place else None
         members = dump.members.values()
-        head = KeptHead(b"".join(write_kept(members, base, place)), base)
+        head = open_on(b"".join(write_kept(members, base, place)), base)
         kept.append(head)
         assert head.index.unplaced == 0
         assert dict(head.lists()) == dict(dump.head.folders)

@@ -16,17 +16,26 @@ from pathlib import Path
 import pytest
 from tests.system import restoring_gate
 from tests.system.restoring_gate import CUT
+from tests.system.test_untar import file, other, stream_of
 from tests.system.trees import describe, make_tree, pack
 from tests.system.watching import until
 
+from asyncamanda.client.restore import exchange
 from asyncamanda.client.restore.delivery import Delivery, InPlace, NewFolder, plan_errand
 from asyncamanda.client.restore.gateway import Gateway
 from asyncamanda.client.restore.line import Line, SessionEnd, Transfer
 from asyncamanda.client.restore.record_lines import Errand, Part
 from asyncamanda.client.restore.restoring import Restoring
+from asyncamanda.core.restore.image import Kind
 from asyncamanda.core.restore.outcome import RestoreOutcome, RestoreOutlook
 from asyncamanda.core.restore.request import At
-from asyncamanda.errors import AsyncamandaError, BadDataError, LaterError, UsageError
+from asyncamanda.errors import (
+    AsyncamandaError,
+    BadDataError,
+    LaterError,
+    ProtocolError,
+    UsageError,
+)
 from asyncamanda.system.interrupts import StopRequest
 
 WITH_ALL = ("--format=pax", "--sparse", "--xattrs", "--xattrs-include=*", "--acls")
@@ -470,6 +479,93 @@ def test_a_stop_keeps_what_has_come_and_says_how_to_go_on(gate: Rehearsed, tmp_p
     del gate.scenario["hold"]
     assert gate.restore(NewFolder.resume(tmp_path / "out")).is_whole
     assert describe(tmp_path / "out/tree") == describe(tmp_path / "tree")
+
+
+UNASKED = {
+    "a file beside what was asked for": (file(b"secret2"),),
+    "a file above it": (file(b"top"),),
+    "a folder beside it": (other(Kind.FOLDER, b"other"),),
+    "a hard link to what was not asked for": (
+        other(Kind.HARD_LINK, b"listed/x", link=b"secret/key"),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", UNASKED)
+@pytest.mark.parametrize("is_in_place", [False, True])
+def test_a_server_that_sends_what_was_not_asked_for_is_left(
+    gate: Rehearsed, tmp_path: Path, what: str, *, is_in_place: bool
+) -> None:
+    """Nothing of that lands anywhere, and in place nothing at all."""
+    before = describe(tmp_path / "tree", without=("mtime",))
+    sent = stream_of(file(b"listed/new"), *UNASKED[what], file(b"listed/newer"))
+    (tmp_path / "sent").write_bytes(sent)
+    gate.scenario["stream"] = str(tmp_path / "sent")
+    delivery: Delivery = new_folder(gate, tmp_path / "out", b"listed")
+    if is_in_place:
+        delivery = InPlace(Errand((gate.part(b"listed"),), b"", "always"), is_resumed=False)
+    with pytest.raises(ProtocolError) as caught:
+        gate.restore(delivery)
+    assert caught.value.reference == "bad-stream"
+    assert describe(tmp_path / "tree", without=("mtime",)) == before
+    if not is_in_place:
+        assert [*describe(tmp_path / "out")] == [b"listed", b"listed/new"]
+
+
+def test_links_of_the_server_lead_nothing_out_of_the_folder(
+    gate: Rehearsed, tmp_path: Path
+) -> None:
+    """What would have gone over one is named, and all else comes."""
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    link = os.fsencode(victim)
+    sent = stream_of(
+        other(Kind.SYMLINK, b"listed/way", link=link),
+        file(b"listed/way/in"),
+        file(b"listed/after"),
+    )
+    (tmp_path / "sent").write_bytes(sent)
+    gate.scenario["stream"] = str(tmp_path / "sent")
+    for delivery in (
+        new_folder(gate, tmp_path / "out", b"listed"),
+        InPlace(Errand((gate.part(b"listed"),), b"", "always"), is_resumed=False),
+    ):
+        outcome = gate.restore(delivery)
+        assert [path for path, _ in outcome.failed] == [
+            os.fsencode(tmp_path / "tree/listed/way/in")
+        ]
+        assert [*victim.iterdir()] == []
+    assert (tmp_path / "out/listed/after").exists()
+    assert (tmp_path / "tree/listed/after").exists()
+
+
+def test_a_server_that_does_not_end_is_not_waited_for(
+    gate: Rehearsed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After its last word all is there."""
+    monkeypatch.setattr(exchange, "ENDS_WITHIN", 0.3)
+    gate.scenario["lingers"] = True
+    assert gate.restore(new_folder(gate, tmp_path / "out", b"one")).is_whole
+    assert [*describe(tmp_path / "out")] == [b"one"]
+
+
+@pytest.mark.parametrize("endless", ["answers", "words", "bytes behind the end"])
+def test_a_server_that_never_stops_is_left(
+    gate: Rehearsed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, endless: str
+) -> None:
+    """Whatever it goes on with."""
+    monkeypatch.setattr(exchange, "MOST_ANSWERS", 50)
+    answer = json.dumps({"type": "missing", "path": "x", "reason": "y"})
+    if endless == "bytes behind the end":
+        (tmp_path / "sent").write_bytes(stream_of(file(b"one")) + bytes(4 << 20))
+        gate.scenario |= {"stream": str(tmp_path / "sent"), "lingers": True}
+        assert gate.restore(new_folder(gate, tmp_path / "out", b"one")).is_whole
+        return
+    gate.scenario["say"] = [answer if endless == "answers" else "words " * 100] * 200
+    with pytest.raises(ProtocolError) as caught:
+        gate.restore(new_folder(gate, tmp_path / "out", b"one"))
+    assert caught.value.reference == "bad-answer"
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_record_of_somebody_else_or_of_another_folder_is_not_used(

@@ -131,7 +131,8 @@ def test_a_folders_name_becomes_a_path(name: bytes, path: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [b"/a", b"./../a", b"a/../b", b"a/..", b"..", b"a//b", b"a/./b", b"", b"./a//", b".//"]
+    "name",
+    [b"/a", b"./../a", b"a/../b", b"a/..", b"..", b"a//b", b"a/./b", b"", b"./a//", b".//", b"./."],
 )
 @pytest.mark.parametrize("kind", [b"0", b"5", b"1", b"D"])
 def test_a_name_out_of_the_folder_is_refused(name: bytes, kind: bytes) -> None:
@@ -208,6 +209,7 @@ def test_times_have_nanoseconds(value: bytes, nanoseconds: int) -> None:
         b"8",
         b"1 2",
         b"1\x002",
+        b"\x001",
         b"\x81",
         b"\xfe",
         b"x",
@@ -231,9 +233,11 @@ def test_numbers_out_of_range_are_refused() -> None:
     refuse(header(size=base_256((1 << 63) - 1, 12)), "a file is larger than any image")
     refuse(header(mtime=base_256(-1 << 64, 12)), out_of_range)
     for numbers in ((1 << 21, 0), (0, 1 << 21)):
-        fields = header(kind=b"3", rest=b"")
+        fields = header(kind=b"3")
         fields = fields[:329] + b"".join(base_256(n, 8) for n in numbers) + fields[345:]
         refuse(seal(fields), out_of_range)
+    fields = header(kind=b"3")
+    refuse(seal(fields[:329] + b"7" * 16 + fields[345:]), "a number is not octal, or out of range")
     for key in (b"uid", b"gid"):
         refuse(pax((key, b"4294967296")) + header(), out_of_range)
     for key in (b"size", b"uid", b"gid", b"mtime"):
@@ -404,7 +408,7 @@ def test_a_pax_header_is_bounded() -> None:
         b"9path=ab\n",
         b"7 =abc\n",
         b"8 pathab\n",
-        b"23 SCHILY.xattr.\0b=ab\n",
+        record(b"SCHILY.xattr.a\0b", b"c"),
         b"99999999999999999999999999999999999999999999 path=ab\n",
         b"12 path=ab\nxx",
         b"\n",
@@ -642,8 +646,9 @@ def test_what_fits_needs_no_pax_header() -> None:
     for length in range(80, 110):
         written = render_member(only(header(kind=b"2", link=b"t")), b"f", b"t" * length)
         assert only(written).link == b"t" * length
-    long_owner = only(pax((b"uname", b"n" * 32)) + header())
-    assert record(b"uname", b"n" * 32) in render_member(long_owner, b"f")
+    for length in (32, *range(85, 95)):
+        long_owner = only(pax((b"uname", b"n" * length)) + header())
+        assert record(b"uname", b"n" * length) in render_member(long_owner, b"f")
     for seconds in (-5, 1 << 34):
         moved = only(header(mtime=base_256(seconds, 12)))
         assert record(b"mtime", b"%d" % seconds) in render_member(moved, b"f")
@@ -663,11 +668,11 @@ def test_what_no_parser_gives_is_not_written() -> None:
 @pytest.mark.parametrize("path", [b"", b"/a", b"../a", b"a/", b"./a", b"a//b", b".", b"a\0"])
 def test_nothing_is_written_out_of_the_folder(path: bytes) -> None:
     """Nor by a hard link; only a folder may be the folder itself."""
-    with pytest.raises(ValueError, match=r"a name|a path"):
+    with pytest.raises(ValueError, match="a name"):
         render_member(only(header()), path)
-    with pytest.raises(ValueError, match=r"a name|a path"):
+    with pytest.raises(ValueError, match="a name"):
         render_member(only(header(kind=b"1", link=b"t")), b"ok", path)
     if path:
-        with pytest.raises(ValueError, match=r"a name|a path"):
+        with pytest.raises(ValueError, match="a name"):
             render_member(only(header(kind=b"5")), path)
     assert only(render_member(only(header(kind=b"5")), b"")).path == b""

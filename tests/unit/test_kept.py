@@ -4,11 +4,21 @@ import re
 from dataclasses import replace
 
 import pytest
-from tests.keptheads import FOLDER, NAME, OLDER, Disk, File, age, keep, list_members, write_kept
+from tests.keptheads import (
+    FOLDER,
+    NAME,
+    OLDER,
+    Disk,
+    File,
+    age,
+    keep,
+    list_members,
+    open_on,
+    write_kept,
+)
 
 from asyncamanda.core.restore.head import Head
 from asyncamanda.core.restore.inflater import SeekPoint
-from asyncamanda.core.restore.kept import KeptHead
 from asyncamanda.core.restore.kept_facts import keep_folder
 from asyncamanda.core.restore.kept_index import BadKept
 from asyncamanda.core.restore.kept_writer import KeptWriter, Unkeepable
@@ -107,8 +117,8 @@ def test_an_unchanged_disk_takes_hardly_a_byte() -> None:
     length = len(b"".join(write_kept(list_members(many))))
     assert len(unchanged) < 500
     assert len(again) < length * 0.7
-    assert dict(KeptHead(unchanged, first).lists()) == dict(keep(age(many)).lists())
-    assert KeptHead(again, first).members(b"d00500") == first.members(b"d00500")
+    assert dict(open_on(unchanged, first).lists()) == dict(keep(age(many)).lists())
+    assert open_on(again, first).members(b"d00500") == first.members(b"d00500")
 
 
 def test_a_file_that_a_later_image_has_again_is_told_by_the_first_one() -> None:
@@ -133,7 +143,7 @@ def test_names_that_the_image_lacks_are_skipped() -> None:
         else member
         for member in members
     ]
-    kept = KeptHead(b"".join(write_kept(members)))
+    kept = open_on(b"".join(write_kept(members)))
     assert [*kept.members(b"a")] == [b"x\xff"]
     assert kept.offset_of(b"a/x\xff") == members[-2].start
     assert kept.flag(b"a/old") == b"Y"
@@ -151,7 +161,7 @@ def test_members_out_of_place_are_counted_only() -> None:
         replace(members[-2], path=b"a/z/link"),
         replace(members[-1], path=b"a/old"),
     ]
-    kept = KeptHead(b"".join(write_kept([*swapped, stray])))
+    kept = open_on(b"".join(write_kept([*swapped, stray])))
     assert kept.offset_of(b"a/old") is not None
     assert kept.offset_of(b"not/listed") is None
     assert kept.index.unplaced == 2
@@ -171,14 +181,14 @@ def test_no_damage_goes_unnoticed(has_base: bool) -> None:
     first = keep(SMALL) if has_base else None
     disk = make_later() if has_base else SMALL
     kept = b"".join(write_kept(list_members(disk), first))
-    KeptHead(kept, first).check()
+    open_on(kept, first).check()
     for place in range(len(kept)):
         damaged = bytearray(kept)
         damaged[place] ^= 1 << place % 8
         with pytest.raises(BadKept):
-            KeptHead(bytes(damaged), first).check()
+            open_on(bytes(damaged), first).check()
         with pytest.raises(BadKept):
-            KeptHead(kept[:place], first).check()
+            open_on(kept[:place], first).check()
 
 
 def test_a_difference_is_read_on_its_own_base_alone() -> None:
@@ -187,7 +197,7 @@ def test_a_difference_is_read_on_its_own_base_alone() -> None:
     kept = b"".join(write_kept(list_members(make_later()), first))
     for base in (None, keep({b"": {}})):
         with pytest.raises(BadKept, match="builds on"):
-            KeptHead(kept, base)
+            open_on(kept, base)
 
 
 def test_a_folder_keeps_its_access_list_but_no_large_attribute() -> None:
@@ -197,7 +207,7 @@ def test_a_folder_keeps_its_access_list_but_no_large_attribute() -> None:
     folder, file = list_members({b"": {b"f": File()}})
     for attributes, expected in (((acl,), (acl,)), ((large,), ())):
         members = [replace(folder, attributes=attributes), replace(file, attributes=attributes)]
-        kept = KeptHead(b"".join(write_kept(members)))
+        kept = open_on(b"".join(write_kept(members)))
         facts, told = kept.folder(b""), kept.members(b"")[b"f"]
         assert facts
         assert facts.rights.attributes == expected
@@ -214,8 +224,7 @@ def test_seek_points_are_found_by_what_comes_after_them() -> None:
         head.add(member)
         folders = {b"": keep_folder(member)}
     writer = KeptWriter(NAME)
-    kept = KeptHead(b"".join([*writer.begin(head, folders, []), *writer.end(5000, points)]))
-    kept.check()
+    kept = open_on(b"".join([*writer.begin(head, folders, []), *writer.end(points)]))
     assert kept.point_before(999) is None
     assert [kept.point_before(at) for at in (1000, 1999, 2000, 9999)] == [
         points[0], points[0], points[1], points[1],

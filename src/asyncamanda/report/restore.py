@@ -61,14 +61,19 @@ def describe_outcome(outcome: RestoreOutcome) -> list[str]:
     span = format_interval_of(outcome.seconds)
     lines = [f"restored {amount} {where} in {span}"]
     if outcome.replaced:
-        lines.append(f"{count_things(outcome.replaced, 'file')} that were there were replaced")
+        lines.append(_were(outcome.replaced, "that {was} there {was} replaced"))
     if outcome.kept:
-        kept = count_things(len(outcome.kept), "file")
-        lines.append(
-            f"{kept} that were there already were kept as they are; "
-            "--overwrite newer or always replaces them"
-        )
+        it = "it" if len(outcome.kept) == 1 else "them"
+        words = "that {was} there already {was} kept"
+        again = f"--overwrite newer or always replaces {it}"
+        lines.append(f"{_were(len(outcome.kept), words)}; {again}")
     return lines + _describe_rest(outcome)
+
+
+def _were(count: int, words: str) -> str:
+    """Return a number of files and what is said of them."""
+    are, were = ("is", "was") if count == 1 else ("are", "were")
+    return f"{count_things(count, 'file')} {words.format(was=were, are=are)}"
 
 
 def format_interval_of(seconds: float) -> str:
@@ -78,7 +83,7 @@ def format_interval_of(seconds: float) -> str:
 
 def _describe_rest(outcome: RestoreOutcome) -> list[str]:
     """Return what is not as it was asked for."""
-    lines = _list("not in any backup of then", outcome.missing)
+    lines = _list("{are} in no backup of then", outcome.missing)
     lines += _list("could not be restored", outcome.failed)
     if outcome.unmatched:
         lines.append(f"{count_things(len(outcome.unmatched), 'path')} did not exist then:")
@@ -86,14 +91,15 @@ def _describe_rest(outcome: RestoreOutcome) -> list[str]:
             beside = f" (near it: {', '.join(map(show, near[:3]))})" if near else ""
             lines.append(f"  {show(path)}{beside}")
     for what, why, count in outcome.notes:
-        lines.append(f"note: {what} of {count_things(count, 'file')} not set: {printable(why)}")
+        files = count_things(count, "file")
+        lines.append(f"note: the {what} of {files} was not set: {printable(why)}")
     return lines
 
 
 def _list(head: str, named: Sequence[tuple[bytes, str]]) -> list[str]:
     if not named:
         return []
-    lines = [f"{count_things(len(named), 'file')} {head}:"]
+    lines = [f"{_were(len(named), head)}:"]
     lines += [f"  {show(path)}: {printable(why)}" for path, why in named[:SHOWN]]
     if len(named) > SHOWN:
         lines.append(f"  and {len(named) - SHOWN} more (--json has them all)")

@@ -65,7 +65,7 @@ class Claimant:
 
 
 class Judgement:
-    """What is told of one request's answers; `ways` are known once the plan has come."""
+    """What the user hears about one request; `ways` are known once the plan has come."""
 
     def __init__(
         self, claimant: Claimant, wanted: Collection[bytes], voice: Voice, *, is_told: bool = True
@@ -126,7 +126,7 @@ class Judgement:
         return self.ways
 
     def tell_missing(self, path: bytes, reason: str) -> None:
-        """Tell of a path that may be named and is not handed over."""
+        """Name a path that may be named and is not handed over."""
         self._voice.answer(MissingFile(path, reason))
 
     def tell_rest(self, seen: Collection[bytes]) -> None:

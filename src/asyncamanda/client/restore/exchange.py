@@ -5,6 +5,7 @@ Both have to be read all the time: a server that waits for one of them to be tak
 
 import os
 import select
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from asyncamanda.core.restore.answer import (
     RestoreDone,
     RestoreFailed,
 )
+from asyncamanda.errors import ProtocolError
 from asyncamanda.system.incoming import PipeSource
 from asyncamanda.system.interrupts import StopRequest
 
@@ -23,6 +25,8 @@ TICK_MS = 500
 READ_BYTES = 1 << 16
 KEPT_WORDS = 3  # lines that are no answers: sshd's, or a login message
 MOST_BEYOND = 1 << 20  # bytes of output that nobody reads, before the server is cut off
+MOST_ANSWERS = 2_000_000  # each file of a disk may be missing
+ENDS_WITHIN = 10.0  # seconds, for a session whose server has said its last word
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,8 @@ class Exchange:
         self._done: RestoreDone | None = None
         self._failed: RestoreFailed | None = None
         self._words: list[str] = []
+        self._answers = 0
+        self._last_word_at: float | None = None
         os.set_blocking(transfer.answers, False)
         self.source = PipeSource(transfer.output, self._await_output, self._look_up)
 
@@ -103,8 +109,14 @@ class Exchange:
             end = self._transfer.end()
             if end and (not self._is_hearing or end.status is None) and not self._hear():
                 return self._conclude(end)
+            if self._is_overdue():
+                return self._conclude(SessionEnd(None, "the server's program does not end"))
             if beyond > MOST_BEYOND:
                 return self._conclude(SessionEnd(None, "the server sends more than it should"))
+
+    def _is_overdue(self) -> bool:
+        at = self._last_word_at
+        return at is not None and time.monotonic() - at > ENDS_WITHIN
 
     def _conclude(self, end: SessionEnd) -> ExchangeEnd:
         for answer in self._decoder.end():
@@ -155,6 +167,11 @@ class Exchange:
         return heard
 
     def _take(self, answer: RestoreAnswer | OtherLine) -> None:
+        self._answers += 1
+        if self._answers > MOST_ANSWERS:
+            raise ProtocolError("bad-answer", "the server says too much", "is it your server?")
+        if isinstance(answer, RestoreDone | RestoreFailed):
+            self._last_word_at = time.monotonic()
         match answer:
             case OtherLine():
                 self._words = [*self._words, answer.words][-KEPT_WORDS:]

@@ -17,7 +17,7 @@ from asyncamanda.core.restore.request import LARGEST_REQUEST, RestoreRequest, pa
 from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import AsyncamandaError, ProtocolError
 
-ASKED_WITHIN = 10.0  # seconds for the request
+ASKED_WITHIN = 5.0  # seconds for the request
 HEARD_WITHIN = 600.0  # seconds in which a peer that listens takes something
 MOST_PIECES = 256  # of one frame, of the 1024 that the kernel takes at once (IOV_MAX)
 

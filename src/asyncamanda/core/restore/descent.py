@@ -42,11 +42,14 @@ class Descent:
     def __init__(self, heads: Sequence[Head]) -> None:
         """Look at the renames of these dumps, the oldest first."""
         self._heads = heads
-        self._rebasings = [_work_out(head) for head in heads]
+        self._rebasings: list[Rebasing | None] = [_work_out(head) for head in heads]
         renamed = [number for number, head in enumerate(heads) if head.renames]
         self._first_renamed = renamed[0] if renamed else len(heads)
         self._heirs: list[dict[bytes, bytes] | None] = [None] * len(heads)
         self._origins: dict[tuple[int, bytes], frozenset[Origin] | None] = {}
+        for number in range(1, len(heads)):
+            if not self._is_possible(number):
+                self._rebasings[number] = None
 
     def origins(self, number: int, folder: bytes) -> frozenset[Origin] | None:
         """Return what a folder of dump `number`, not the oldest, may have been at the one before.
@@ -78,15 +81,26 @@ class Descent:
         except TangledError:
             return True
 
+    def _is_possible(self, number: int) -> bool:
+        """Return whether the snapshot before had all that was renamed, each for one folder."""
+        seen: set[frozenset[bytes]] = set()
+        for rebase in self._rebasings[number] or ():
+            try:
+                entries = self._entries(number - 1, self._rebasing(number).first_names(rebase))
+            except TangledError:
+                return False
+            if not entries or (rebase.is_certain and len(entries) == 1 and entries in seen):
+                return False
+            if rebase.is_certain:
+                seen.add(entries)
+        return True
+
     def _find_origins(self, number: int, folder: bytes) -> frozenset[Origin]:
         rebasing, before = self._rebasing(number), number - 1
         renames = rebasing.of_target(folder)
         found: set[Origin] = set()
         for rebase in renames:
-            entries = self._entries(before, rebasing.first_names(rebase))
-            if not entries or (rebase.is_certain and len(renames) > 1):
-                raise TangledError("a record is about what the snapshot does not have")
-            for entry in entries:
+            for entry in self._entries(before, rebasing.first_names(rebase)):
                 found |= {Origin(entry, true) for true in self._holders(before, entry)}
         if any(rebase.is_certain for rebase in renames):
             return frozenset(found)

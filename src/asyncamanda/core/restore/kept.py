@@ -7,7 +7,7 @@ base, which may build on a third: it has what is different (kept_writer.py).
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from asyncamanda.core.restore.head import FOLDER, OLDER, STORED, Entry, Head
 from asyncamanda.core.restore.inflater import SeekPoint
@@ -15,7 +15,9 @@ from asyncamanda.core.restore.kept_facts import Facts, KeptFile, KeptFolder
 from asyncamanda.core.restore.kept_index import (
     BEGIN,
     BadKept,
+    Base,
     Bytes,
+    KeptIndex,
     KeptPoint,
     parse_index,
     unpack_point,
@@ -30,16 +32,13 @@ _Own = tuple[bytes, Lists, int]  # a folder, its block, and its number there
 class KeptHead(Head):
     """The head of an image as it is kept, with what is known of its folders and files."""
 
-    def __init__(self, kept: Bytes, base: "KeptHead | None" = None) -> None:
-        """Read the index of `kept`, whose base, if it has one, is `base`. Raises BadKept."""
+    def __init__(
+        self, kept: Bytes, index: KeptIndex, checksum: int, base: "KeptHead | None"
+    ) -> None:
+        """Read `kept`, whose index this is, with its checksum: see open_kept()."""
         super().__init__()
-        if kept[: len(BEGIN)] != BEGIN:
-            raise BadKept("its beginning is missing")
-        self.index, self.checksum = parse_index(kept)
-        wanted = self.index.base and self.index.base.checksum
-        if wanted != (base and base.checksum):
-            raise BadKept("what it builds on is missing, or is not what it was")
-        self.end, self.renames = self.index.end, self.index.renames
+        self.index, self.checksum = index, checksum
+        self.end, self.renames = index.end, index.renames
         self._kept = kept
         self._base = base
         self._lists: dict[int, Lists] = {}
@@ -48,9 +47,11 @@ class KeptHead(Head):
         self._last_known: tuple[bytes, dict[bytes, KeptFile]] | None = None
 
     def check(self) -> None:
-        """Raise BadKept if any part of it is damaged."""
-        index = self.index
-        for stretch in (*index.lists, *index.facts, *(point.window for point in index.points)):
+        """Raise BadKept if any part of it is damaged, which is not looked at later on.
+
+        But for windows of seek points, which are when they are used. Its base has its own parts.
+        """
+        for stretch in (*self.index.lists, *self.index.facts):
             stretch.cut(self._kept)
 
     # -- the listing
@@ -211,6 +212,17 @@ class KeptHead(Head):
             packed = self.index.facts[block].cut(self._kept)
             self._facts[block] = Facts(packed, self.index.rights)
         return self._facts[block]
+
+
+def open_kept(kept: Bytes, find_base: Callable[[Base], KeptHead | None]) -> KeptHead:
+    """Return a kept head, whose base, if it has one, `find_base` knows. Raises BadKept."""
+    if kept[: len(BEGIN)] != BEGIN:
+        raise BadKept("its beginning is missing")
+    index, checksum = parse_index(kept)
+    base = find_base(index.base) if index.base else None
+    if index.base and (base is None or base.checksum != index.base.checksum):
+        raise BadKept("what it builds on is missing, or is not what it was")
+    return KeptHead(kept, index, checksum, base)
 
 
 def _take(own: _Own, before: bytes) -> Iterator[tuple[bytes, bytes]]:

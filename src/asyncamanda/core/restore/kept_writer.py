@@ -38,7 +38,7 @@ class KeptWriter:
     """Makes a kept head of a dump, which builds on `base` if there is one, and writes nothing.
 
         yield from writer.begin(head, folders, members)
-        yield from writer.end(image_end, points)
+        yield from writer.end(points)
 
     are its bytes. `index` is as far as it has come.
     """
@@ -75,16 +75,16 @@ class KeptWriter:
                 yield from self._end_block()
         if self._lists.paths:
             yield from self._end_block()
-        self.index.files, self.index.unplaced = files.end()
+        self.index.files, self.index.unplaced, behind = files.end()
+        self.index.image_end = max(head.end, behind)
 
-    def end(self, image_end: int, points: Sequence[SeekPoint] = ()) -> Iterator[bytes]:
+    def end(self, points: Sequence[SeekPoint] = ()) -> Iterator[bytes]:
         """Yield what comes behind the blocks: the dump's seek points, and the index."""
         for point in points:
             window = pack_window(point.window)
             stretch = self._stretch(window)
             self.index.points.append(KeptPoint(point.at, point.packed_at, point.bit, stretch))
             yield self._count(window)
-        self.index.image_end = image_end
         self.index.rights = [*self._rights]
         yield render_index(self.index, self._offset)
 
@@ -138,7 +138,7 @@ class _Files:
     def __init__(self, members: Iterable[Member]) -> None:
         self._members = iter(members)
         self._next = next(self._members, None)
-        self._taken = self._passed = 0
+        self._taken = self._passed = self._behind = 0
 
     def take(self, folder: bytes, listed: bytes) -> list[tuple[int, bytes, KeptFile]]:
         """Return the files of the next folder: how many names are skipped, name, and file.
@@ -152,8 +152,7 @@ class _Files:
             above, _, name = self._next.path.rpartition(b"/")
             if above > folder:
                 break
-            file = keep_file(self._next)
-            self._next = next(self._members, None)
+            file = keep_file(self._go_on(self._next))
             if above == folder and (not found or found[-1][2].end == file.start):
                 stored = stored or [each[1:] for each in listed.split(b"\0") if each[:1] == STORED]
                 with suppress(ValueError):
@@ -165,12 +164,18 @@ class _Files:
         self._taken += len(found)
         return found
 
-    def end(self) -> tuple[int, int]:
-        """Return how many were taken, and how many passed over, to the last one."""
+    def end(self) -> tuple[int, int, int]:
+        """Go on to the last. Return how many were taken and passed over, and where that ends."""
         while self._next:
+            self._go_on(self._next)
             self._passed += 1
-            self._next = next(self._members, None)
-        return self._taken, self._passed
+        return self._taken, self._passed, self._behind
+
+    def _go_on(self, member: Member) -> Member:
+        """Return `member`, which is the next, and have another one be that."""
+        self._behind = member.end
+        self._next = next(self._members, None)
+        return member
 
 
 def _compare(

@@ -10,6 +10,7 @@ import os
 import select
 import signal
 import subprocess
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -48,6 +49,7 @@ class Pipeline:
         self._programs: list[subprocess.Popen[bytes]] = []
         self._input: int | None = None
         self._output: int | None = None
+        self._errors: int | None
         self._errors, words = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             self._start(words)
@@ -86,8 +88,7 @@ class Pipeline:
             if descriptor is not None:
                 with suppress(OSError):
                     os.close(descriptor)
-        self._input = self._output = None
-        self._errors = -1
+        self._input = self._output = self._errors = None
         for program in self._programs:
             if program.poll() is None:
                 with suppress(ProcessLookupError):
@@ -116,34 +117,41 @@ class Pipeline:
         """Wait until there is something to read, and feed meanwhile; return False at the end."""
         if self._output is None:
             return False
-        while True:
-            waiting = select.poll()
-            waiting.register(self._output, select.POLLIN)
-            waiting.register(self._errors, select.POLLIN)
-            if self._input is not None:
-                waiting.register(self._input, select.POLLOUT)
-            ready = {descriptor for descriptor, _ in waiting.poll(int(self._patience * 1000))}
-            if not ready:
-                raise self._failed(f"has moved nothing for {self._patience:g} seconds")
+        give_up_at = time.monotonic() + self._patience
+        while (left := give_up_at - time.monotonic()) > 0:
+            ready = self._poll(self._output, left)
             if self._errors in ready:
                 self._listen()
-            if self._input in ready:
-                self._feed()
+            if self._input in ready and self._feed():
+                give_up_at = time.monotonic() + self._patience
             if self._output in ready:
                 return True
+        raise self._failed(f"has moved nothing for {self._patience:g} seconds")
 
-    def _feed(self) -> None:
+    def _poll(self, output: int, seconds: float) -> set[int | None]:
+        """Return which descriptors have something for us, or room."""
+        waiting = select.poll()
+        waiting.register(output, select.POLLIN)
+        if self._errors is not None:
+            waiting.register(self._errors, select.POLLIN)
+        if self._input is not None:
+            waiting.register(self._input, select.POLLOUT)
+        return {descriptor for descriptor, _ in waiting.poll(int(seconds * 1000) + 1)}
+
+    def _feed(self) -> int:
+        """Feed what there is room for, and return how many bytes that were."""
         assert self._input is not None
         try:
             moved = self._send(self._input)
         except BlockingIOError:
-            return
+            return 0
         except BrokenPipeError:  # it does not want more, and will say why
             moved = 0
         self._fed += moved
         if not moved:
             os.close(self._input)
             self._input = None
+        return moved
 
     def _send(self, sink: int) -> int:
         try:
@@ -156,9 +164,13 @@ class Pipeline:
 
     def _listen(self) -> None:
         """Take what they complain of, and keep the beginning of it."""
+        if self._errors is None:
+            return
         with suppress(BlockingIOError):
             while piece := os.read(self._errors, _PIECE):
                 self._said += piece[: _MOST_SAID - len(self._said)]
+            os.close(self._errors)
+            self._errors = None
 
     def _finish(self) -> None:
         """Note that the last program has closed its output. Raises BadDataError if any failed."""
