@@ -15,8 +15,3 @@ SUBCOMMANDS = {
     "restores": "list what was restored: when, by whom, which files",
     "dispatch": "run the dispatcher in the foreground",
 }
-
-# the same of those that only other programs call
-HIDDEN = {
-    "serve": "answer a client that asks for files",
-}
