@@ -77,7 +77,7 @@ class RestoreCaller:
         return ""
 
     def find_new_objection(self) -> str:
-        """Return the same of one that might a moment ago, which holds as long as nothing is known."""
+        """Return the same of one that might a moment ago; while nothing is known, that holds."""
         with suppress(LaterError):
             return self.find_objection()
         return ""
