@@ -5,6 +5,7 @@ is in it has to read it, which is slow and no more.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from itertools import chain
 from pathlib import Path
 
@@ -54,22 +55,30 @@ class Keeper:
             self._store.remove(stored.dump)
 
     def keep_new(self) -> None:
-        """Keep the heads of those dumps that are held and were not read yet. Raises OSError."""
+        """Keep the heads of those dumps that are held and were not read yet. Raises OSError.
+
+        All are opened before any is read, so that a flush takes none away.
+        """
+        if not self._order.room:
+            return
+        with ExitStack() as stack:
+            opened = []
+            for dump in self._order.held:
+                files = None if self._store.is_known(self._name(dump)) else self._open(dump)
+                if files:
+                    stack.callback(files.close)
+                    opened.append((dump, files))
+            for dump, files in opened:
+                if not self._store.has_room(LEAST_FREE):
+                    self._say("no heads are kept: the disk that the ledger is on is nearly full")
+                    return
+                self._keep(dump, files)
+
+    def _open(self, dump: HeldDump) -> DumpFiles | None:
         places = [Path(place) for place in self._order.holding]
-        for dump in self._order.held:
-            if self._store.is_known(self._name(dump)) or not self._order.room:
-                continue
-            if not self._store.has_room(LEAST_FREE):
-                self._say("no heads are kept: the disk that the ledger is on is nearly full")
-                return
-            wanted = WantedDump(dump.host, dump.disk, dump.timestamp, dump.level)
-            for copy in open_held(places, wanted):
-                if isinstance(copy, DumpFiles):
-                    try:
-                        self._keep(dump, copy)
-                    finally:
-                        copy.close()
-                    break
+        wanted = WantedDump(dump.host, dump.disk, dump.timestamp, dump.level)
+        copies = open_held(places, wanted)
+        return next((copy for copy in copies if isinstance(copy, DumpFiles)), None)
 
     def _keep(self, dump: HeldDump, files: DumpFiles) -> None:
         """Keep the head of a dump, or note that this cannot be done."""
@@ -119,11 +128,9 @@ def read_kept(files: DumpFiles, steps: Sequence[FilterStep], writer: KeptWriter)
         yield from writer.end(packed.points)
         return
     image: Image = FilteredImage(files, steps) if steps else PlainImage(files)
-    try:
+    with closing(image):
         yield from _write(writer, walk_members(image))
         yield from writer.end()
-    finally:
-        image.close()
 
 
 def _write(writer: KeptWriter, members: Iterator[Member]) -> Iterator[bytes]:
