@@ -14,6 +14,7 @@ from tests.tarimages import (
     base_256,
     header,
     long_name,
+    octal,
     old_sparse,
     padded,
     parse_image,
@@ -23,6 +24,7 @@ from tests.tarimages import (
 
 from asyncamanda.core.restore.archive import render_member
 from asyncamanda.core.restore.image import BadImage, ImageParser, Kind, Member
+from asyncamanda.core.restore.sparse import MOST_PIECES
 
 FUZZED = settings(max_examples=2000 if os.environ.get("ASYNCAMANDA_CI") else 200)
 
@@ -278,3 +280,11 @@ def test_what_an_image_promises_is_not_kept_room_for(kind: bytes, size: int) -> 
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
         tracemalloc.stop()
+
+
+def test_a_map_without_end_is_refused() -> None:
+    """The blocks of an old one, whose number nothing says beforehand."""
+    full = ((octal(1, 12) + octal(0, 12)) * 21).ljust(BLOCK, b"\1")
+    begin = header(kind=b"S", rest=bytes(41) + full[:96] + b"\1" + octal(5, 12))
+    found, fault = read([(0, begin + full * (MOST_PIECES // 21 + 1))])
+    assert (found, fault) == ([], "at byte 0: a sparse file has too many pieces")

@@ -258,6 +258,17 @@ def test_files_that_become_shorter_while_they_are_read_are_an_error(dumps: Dumps
     files.close()
 
 
+def test_what_is_added_to_a_file_that_is_open_is_none_of_the_dump(dumps: Dumps) -> None:
+    """It is as long as it was when it was looked at."""
+    paths = dumps.hold(MONDAY, 1, IMAGE, chunk=10_000)
+    files = dumps.shelves.open(wanted(MONDAY, 1))
+    for path in paths:
+        with path.open("ab") as file:
+            file.write(b"more")
+    assert files.read_at(9_999, 10) == IMAGE[9_999:10_000]
+    assert read_all(files) == IMAGE
+
+
 # -- what is gone
 
 

@@ -167,6 +167,8 @@ def test_what_is_no_gzip_is_named(dumps: Dumps) -> None:
         ("exec sleep 1000", "has moved nothing"),
         ("head -c 1000; exec sleep 1000", "has moved nothing"),
         ("exec >&-; exec sleep 1000", "does not end"),
+        ("exec 2>&-; exec sleep 1000", "has moved nothing"),
+        ("while :; do echo x >&2; done", "has moved nothing"),
     ],
 )
 def test_a_program_that_hangs_is_killed(

@@ -15,7 +15,7 @@ from asyncamanda.core.amanda.filters import FilterStep
 from asyncamanda.core.restore.selection import Selection
 from asyncamanda.errors import BadDataError
 from asyncamanda.server.restore.archive import NO_TARGET, NOT_IN_IMAGE, ArchiveWriter, Written
-from asyncamanda.server.restore.members import read_head, walk_members
+from asyncamanda.server.restore.members import OffsetOf, read_head, walk_members
 from asyncamanda.server.restore.sinks import Sink
 from asyncamanda.server.restore.streams import FilteredImage, Image, PlainImage
 
@@ -67,6 +67,7 @@ class Chain:
         folders: Sequence[bytes] = (),
         *,
         skip: int = 0,
+        places: OffsetOf | None = None,
     ) -> tuple[bytes, Missing, Written]:
         """Return the archive of these, what is missing of it, and what was counted."""
         selection = Selection(tuple(map(dict, members)), tuple(folders))
@@ -76,7 +77,8 @@ class Chain:
             writer = ArchiveWriter(
                 Sink(file.fileno()), lambda path, why: missing.append((path, why)), skip
             )
-            writer.write(self.images, [read_head(image) for image in self.images], selection)
+            heads = [read_head(image) for image in self.images]
+            writer.write(self.images, heads, selection, [places] * len(heads))
         archive = path.read_bytes()
         assert writer.written.bytes == len(archive)
         return archive, missing, writer.written
@@ -356,3 +358,47 @@ def test_a_reader_that_is_gone_ends_it(dumps: Dumps, tree: Path, tmp_path: Path)
         )
     os.close(writes)
     chain.close()
+
+
+# -- places that are known beforehand
+
+
+def test_members_are_read_where_they_are_known_to_be(chain: Chain, tree: Path) -> None:
+    """Of an image of megabytes hardly more than their headers; the archive is the same."""
+    for number in range(40):
+        (tree / f"file-{number}").write_bytes(os.urandom(100_000))
+    link_three(tree)
+    chain.dump()
+    members = {each.path: each for each in walk_members(chain.images[0])}
+    (image,) = chain.images
+    read, seen = image._read, []
+
+    def note(at: int, count: int) -> bytes:
+        piece = read(at, count)
+        seen.append(len(piece))
+        return piece
+
+    image._read = note  # type: ignore[method-assign, assignment]
+    for some in ({b"file-3": b"a"}, {b"x": b"x", b"l1": b"l1", b"file-30": b"b", b"file-31": b"c"}):
+        usual, _, _ = chain.write([some])
+        seen.clear()
+        fast, missing, _ = chain.write([some], places=lambda path: members[path].start)
+        assert (fast, missing) == (usual, [])
+        assert sum(seen) < 100_000
+
+
+@pytest.mark.parametrize("shift", [512, 1024, 7, -512, 1 << 30])
+def test_places_that_are_wrong_or_unknown_cost_time_alone(
+    chain: Chain, tree: Path, shift: int
+) -> None:
+    """What is not there is looked for in the whole image."""
+    for number in range(5):
+        (tree / f"file-{number}").write_text(f"{number}" * 2000)
+    chain.dump()
+    members = {each.path: each.start + shift for each in walk_members(chain.images[0])}
+    some = {b"file-3": b"a", b"file-1": b"b"}
+    usual, _, _ = chain.write([some])
+    wrong, missing, _ = chain.write([some], places=members.get)
+    assert (sorted(names(wrong)), missing) == (sorted(names(usual)), [])
+    unknown, missing, _ = chain.write([some], places=lambda _: None)
+    assert (unknown, missing) == (usual, [])

@@ -2,7 +2,13 @@
 
 import pytest
 
-from asyncamanda.core.amanda.header import HEADER_BYTES, DumpHeader, FileKind, parse_header
+from asyncamanda.core.amanda.header import (
+    HEADER_BYTES,
+    DumpHeader,
+    FileKind,
+    parse_header,
+    parse_volume_stamp,
+)
 
 RUN = "20261128162409"
 HELD = f"""\
@@ -105,3 +111,10 @@ def test_a_long_name_is_compared_as_it_is_cut() -> None:
     assert found
     assert found.is_of("laptop", disk, RUN)
     assert not found.is_of("laptop", disk[:254], RUN)
+
+
+def test_a_volumes_first_file_says_when_it_was_written_last() -> None:
+    """By the timestamp of the run that has labelled it."""
+    assert parse_volume_stamp(block(f"AMANDA: TAPESTART DATE {RUN} TAPE DAILY-001\n")) == RUN
+    assert parse_volume_stamp(block(HELD)) == ""
+    assert parse_volume_stamp(b"") == ""

@@ -7,7 +7,7 @@
 All of that may be a client's words: its programs print `info COMPRESS_SUFFIX=...` and the like, and
 the dumper copies them (parse_info_line() in dumper.c). So a form is a claim, and which of the
 programs that it names may run is decided by what the server knows (filters.py). Source:
-build_header() in fileheader.c of Amanda 3.5.1; tests/e2e/test_amanda_facts.py asks the real one.
+build_header() in fileheader.c of Amanda 3.5.1; tests/e2e/test_dump_facts.py asks the real one.
 """
 
 import re

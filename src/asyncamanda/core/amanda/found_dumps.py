@@ -7,7 +7,7 @@ r"""Where Amanda has its dumps: what `amadmin CONFIG find` prints.
 
 It repeats what the runs' logs say of volumes that were not written again since. A dump that was cut
 off has another status. Source: print_find_result() in find.c of Amanda 3.5.1;
-tests/e2e/test_amanda_facts.py asks the real one.
+tests/e2e/test_dump_facts.py asks the real one.
 """
 
 import re

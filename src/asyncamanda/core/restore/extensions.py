@@ -67,7 +67,7 @@ class Extensions:
 
 
 def check_global(contents: bytes) -> None:
-    """Raise ValueError if a global pax header would change members; GNU tar writes no such."""
+    """Raise ValueError if a global pax header would change members: GNU tar's never does."""
     if parse_records(contents).is_about_members:
         raise ValueError("a pax header is about all members")
 

@@ -8,8 +8,10 @@ sparse.c of GNU tar 1.34.
 
 from collections.abc import Sequence
 
-from asyncamanda.core.restore.pax import MOST_PIECES, PaxRecords, parse_decimal
-from asyncamanda.core.restore.tarfields import BLOCK, LARGEST, pad, parse_number
+from asyncamanda.core.restore.pax import PaxRecords, parse_decimal
+from asyncamanda.core.restore.tarfields import BLOCK, pad, parse_number
+
+MOST_PIECES = 1 << 20  # of one file: some 150 MB while it is read; a disk of 4 GB has no more
 
 Pieces = tuple[tuple[int, int], ...]
 
@@ -122,8 +124,10 @@ def judge_pieces(numbers: Sequence[int], size: int, stored: int) -> Pieces:
     GNU tar ends a map by an empty one where the file ends in a hole. Raises ValueError unless they
     ascend, do not overlap, lie in the file, and are all that is stored.
     """
-    if len(numbers) % 2 or not 0 <= size <= LARGEST:
+    if len(numbers) % 2:
         raise ValueError("a sparse file's pieces are not in pairs")
+    if len(numbers) > 2 * MOST_PIECES:
+        raise ValueError("a sparse file has too many pieces")
     pieces = []
     at = total = 0
     for offset, length in zip(numbers[::2], numbers[1::2], strict=True):

@@ -51,7 +51,7 @@ def parse_number(field: bytes, lowest: int = 0, largest: int = LARGEST) -> int:
     if not digits.isdigit() or field[-1] not in b"\0 ":
         if field[0] >= 0x80:
             return _parse_base_256(field, lowest, largest)
-        digits = field.strip(b" \0") or b"0"
+        digits = field.rstrip(b" \0").lstrip(b" ") or b"0"
     try:
         number = int(digits, 8) if digits.isdigit() else -1
     except ValueError:
@@ -66,7 +66,7 @@ def _parse_base_256(field: bytes, lowest: int, largest: int) -> int:
     number = int.from_bytes(field, "big", signed=True)
     if field[0] == 0x80:
         number = int.from_bytes(field[1:], "big")
-    if field[0] not in b"\x80\xff" or not lowest <= number <= largest:
+    if not lowest <= number <= largest:
         raise ValueError("a number is out of range")
     return number
 
@@ -97,10 +97,10 @@ def parse_path(name: bytes, *, is_folder: bool = False) -> bytes:
 
     Raises ValueError for one that is absolute, has a part `.`, `..` or none, or NUL.
     """
+    if is_folder and name in {b"./", b"."}:
+        return b""
     path = name[2:] if name[:2] == b"./" else name
     if is_folder:
-        if path in {b"", b"."} and name:
-            return b""
         path = path.removesuffix(b"/")
     parts = b"/%b/" % path
     if b"//" in parts or (b"/." in parts and (b"/./" in parts or b"/../" in parts)):

@@ -5,14 +5,14 @@ members of each image, the oldest first, in that image's order. The order is the
 so that who was cut off can go on behind the last member that came whole.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from asyncamanda.core.restore.archive import END, render_member
 from asyncamanda.core.restore.head import Head
 from asyncamanda.core.restore.image import BLOCK, BadImage, Kind, Member
 from asyncamanda.core.restore.selection import Selection
-from asyncamanda.server.restore.members import find_members
+from asyncamanda.server.restore.members import OffsetOf, find_members
 from asyncamanda.server.restore.sinks import Sink
 from asyncamanda.server.restore.streams import Image
 
@@ -44,8 +44,15 @@ class _Pass:
     image: Image
     head: Head
     wanted: Mapping[bytes, bytes]
+    offset_of: OffsetOf | None
     names: dict[bytes, bytes] = field(default_factory=dict)
     waiting: dict[bytes, list[Member]] = field(default_factory=dict)
+
+    def find(self, paths: Collection[bytes]) -> Iterator[Member]:
+        """Yield the members of these paths that are no folders."""
+        return find_members(
+            self.image, self.head.end, paths, folders=False, offset_of=self.offset_of
+        )
 
 
 class ArchiveWriter:
@@ -62,16 +69,23 @@ class ArchiveWriter:
         self._hear = hear
         self._skip = skip
 
-    def write(self, images: Sequence[Image], heads: Sequence[Head], selection: Selection) -> None:
-        """Write all of it, with its end.
+    def write(
+        self,
+        images: Sequence[Image],
+        heads: Sequence[Head],
+        selection: Selection,
+        places: Sequence[OffsetOf | None] = (),
+    ) -> None:
+        """Write all of it, with its end. `places` may know where in each image members begin.
 
         What a broken image does not give is missing. Raises BadDataError if it breaks off in the
         middle of a file that has begun to go out, and OSError if nobody takes it any more.
         """
         self._write_folders(images[-1], selection.folders)
-        for image, head, wanted in zip(images, heads, selection.members, strict=True):
+        known = places or [None] * len(images)
+        for image, head, wanted, its in zip(images, heads, selection.members, known, strict=True):
             if wanted:
-                self._write_members(_Pass(image, head, wanted))
+                self._write_members(_Pass(image, head, wanted, its))
         self._sink.write(END)
         self._sink.flush()
         self.written.bytes = self._sink.written
@@ -92,7 +106,7 @@ class ArchiveWriter:
         left = dict(its.wanted)
         reason = NOT_IN_IMAGE
         try:
-            for member in find_members(its.image, its.head.end, left, folders=False):
+            for member in its.find(left):
                 del left[member.path]
                 if member.kind is Kind.HARD_LINK:
                     self._put_link(its, member)
@@ -126,7 +140,7 @@ class ArchiveWriter:
                 self._put_link(its, member)
         reason = NO_TARGET
         try:
-            for found in find_members(its.image, its.head.end, its.waiting, folders=False):
+            for found in its.find(its.waiting):
                 if found.kind is not Kind.HARD_LINK:
                     self._put_waiting(its, found)
         except BadImage as fault:

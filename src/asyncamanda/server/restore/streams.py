@@ -134,7 +134,9 @@ class FilteredImage(Image):
         """Return the pipeline, whose next byte is that one (or it is at its end)."""
         if self._pipeline is None or offset < self._offset:
             self._stop()
-            self._pipeline, self._offset = Pipeline(self.files, self._steps, self._patience), 0
+            commands = [(step.program, *filter(None, [step.option])) for step in self._steps]
+            self._pipeline = Pipeline(self.files, commands, self._explain, self._patience)
+            self._offset = 0
             self.starts += 1
         if offset > self._offset:
             self._pass_over(self._pipeline, offset)
@@ -150,6 +152,15 @@ class FilteredImage(Image):
                 self._offset += moved
         finally:
             os.close(nowhere)
+
+    def _explain(self, how: str) -> BadDataError:
+        header = self.files.header
+        return BadDataError(
+            "filter-failed",
+            f"the dump {header.timestamp} of {header.host}:{header.disk} in {self.files.where} "
+            f"cannot be unpacked: {how}",
+            "is the dump damaged? An earlier one may be whole",
+        )
 
     def _stop(self) -> None:
         if self._pipeline:
