@@ -5,9 +5,10 @@ It is unpacked by this process, which is as quick as a program and can begin in 
 
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
+from asyncamanda.core.amanda.filters import GZIP, UNDO, FilterStep
 from asyncamanda.core.restore.inflater import Inflater
 from asyncamanda.core.restore.kept import KeptHead
 from asyncamanda.core.restore.kept_index import BadKept
@@ -15,8 +16,15 @@ from asyncamanda.errors import BadDataError
 from asyncamanda.server.restore.dump_files import DumpFiles
 from asyncamanda.server.restore.streams import Image
 
+_GZIPS = {GZIP, "pigz"}
 _PIECE = 1 << 16  # packed bytes that are read at a time
 _NEAR = 1 << 20  # bytes: less is rather unpacked than jumped over
+
+
+def is_gzip(steps: Sequence[FilterStep]) -> bool:
+    """Return whether a dump is what gzip makes, and nothing else."""
+    programs = [step.program.rpartition("/")[2] for step in steps if step.option == UNDO]
+    return len(steps) == 1 and bool(_GZIPS & {*programs})
 
 
 class GzipImage(Image):
@@ -27,33 +35,33 @@ class GzipImage(Image):
         self.packed_read = 0
         self._head = head
         self._inflater = Inflater()
-        self._pieces: Iterator[bytes] = iter(())
-        self._piece = memoryview(b"")  # what is unpacked by now, the last of it
+        self._coming: Iterator[bytes] = iter(())
+        self._unpacked: memoryview = memoryview(b"")  # what is unpacked by now, the last of it
 
     def _read(self, offset: int, count: int) -> bytes:
         self._go_to(offset)
-        piece, self._piece = self._piece[:count], self._piece[count:]
+        piece, self._unpacked = self._unpacked[:count], self._unpacked[count:]
         return bytes(piece)
 
     def _move(self, sink: int, offset: int, count: int) -> int:
         self._go_to(offset)
-        moved = os.write(sink, self._piece[:count]) if self._piece else 0
-        self._piece = self._piece[moved:]
+        moved = os.write(sink, self._unpacked[:count]) if self._unpacked else 0
+        self._unpacked = self._unpacked[moved:]
         return moved
 
     def _go_to(self, offset: int) -> None:
-        """Let `_piece` begin with the byte at `offset`; it is empty at the image's end only."""
-        if not 0 <= offset - self._at_first() <= len(self._piece) + _NEAR:
+        """Let `_unpacked` begin with the byte at `offset`; it is empty at the image's end only."""
+        if not 0 <= offset - self._at_first() <= len(self._unpacked) + _NEAR:
             self._enter(offset)
-        while (ahead := offset - self._at_first()) >= len(self._piece):
+        while (ahead := offset - self._at_first()) >= len(self._unpacked):
             piece = self._unpack()
-            self._piece = memoryview(piece)
+            self._unpacked = memoryview(piece)
             if not piece:
                 return
-        self._piece = self._piece[ahead:]
+        self._unpacked = self._unpacked[ahead:]
 
     def _at_first(self) -> int:
-        return self._inflater.at - len(self._piece)
+        return self._inflater.at - len(self._unpacked)
 
     def _enter(self, offset: int) -> None:
         """Go to the seek point before `offset`, unless what is unpacked by now is nearer."""
@@ -63,19 +71,19 @@ class GzipImage(Image):
         is_behind = offset < self._at_first()
         if is_behind or (point and point.at > self._inflater.at):
             self._inflater = Inflater(point)
-            self._pieces, self._piece = iter(()), memoryview(b"")
+            self._coming, self._unpacked = iter(()), memoryview(b"")
 
     def _unpack(self) -> bytes:
         """Return what comes next, b"" at the end only."""
         try:
             while True:
-                for piece in self._pieces:
+                if (piece := next(self._coming, None)) is not None:
                     return piece
                 packed = self.files.read_at(self._inflater.packed_at, _PIECE)
                 if not packed:
                     break
                 self.packed_read += len(packed)
-                self._pieces = self._inflater.feed(packed)
+                self._coming = self._inflater.feed(packed)
         except zlib.error as error:
             raise self._broken(str(error)) from error
         if not self._inflater.is_between:

@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 from asyncamanda.core.amanda.dump_form import decide_steps
-from asyncamanda.core.amanda.filters import GZIP, FiltersRefused, FilterStep
+from asyncamanda.core.amanda.filters import FiltersRefused, FilterStep
 from asyncamanda.core.amanda.found_dumps import parse_found
 from asyncamanda.core.restore.head import Head
 from asyncamanda.core.restore.keep_order import HeldDump, KeepOrder
@@ -22,13 +22,13 @@ from asyncamanda.core.restore.kept_writer import KeptWriter, Unkeepable
 from asyncamanda.core.restore.member import Member
 from asyncamanda.errors import AsyncamandaError
 from asyncamanda.server.restore.dump_files import DumpFiles, WantedDump
+from asyncamanda.server.restore.gzip_image import is_gzip
 from asyncamanda.server.restore.gzip_members import GzipMembers
 from asyncamanda.server.restore.heads import HeadStore
 from asyncamanda.server.restore.held_dumps import open_held
 from asyncamanda.server.restore.members import walk_members
 from asyncamanda.server.restore.streams import FilteredImage, Image, PlainImage
 
-_GZIPS = {GZIP, "pigz"}
 LEAST_FREE = 1 << 30  # bytes, of the file system that the ledger is on as well
 
 Say = Callable[[str], None]
@@ -122,7 +122,7 @@ def read_kept(files: DumpFiles, steps: Sequence[FilterStep], writer: KeptWriter)
     Raises ValueError where it is no image of tar's, or broken, and AsyncamandaError where it cannot
     be read or unpacked.
     """
-    if _is_gzip(steps):
+    if is_gzip(steps):
         packed = GzipMembers(files)
         yield from _write(writer, iter(packed))
         yield from writer.end(packed.points)
@@ -144,7 +144,3 @@ def _write(writer: KeptWriter, members: Iterator[Member]) -> Iterator[bytes]:
     if not len(head):
         raise Unkeepable("it has no lists of folders")
     return writer.begin(head, folders, chain([first] if first else [], members))
-
-
-def _is_gzip(steps: Sequence[FilterStep]) -> bool:
-    return len(steps) == 1 and steps[0].program.rpartition("/")[2] in _GZIPS
