@@ -12,3 +12,8 @@ SUBCOMMANDS = {
     "flush": "flush the holding disk",
     "dispatch": "run the dispatcher in the foreground",
 }
+
+# the same of those that only other programs call
+HIDDEN = {
+    "keep": "keep the heads of dumps that are in the holding disk",
+}

@@ -12,6 +12,7 @@ from asyncamanda.core.restore.archive import END, render_member
 from asyncamanda.core.restore.head import Head
 from asyncamanda.core.restore.image import BLOCK, BadImage, Kind, Member
 from asyncamanda.core.restore.selection import Selection
+from asyncamanda.server.restore.kept_members import find_folders, find_offsets
 from asyncamanda.server.restore.members import OffsetOf, find_members
 from asyncamanda.server.restore.sinks import Sink
 from asyncamanda.server.restore.streams import Image
@@ -81,8 +82,8 @@ class ArchiveWriter:
         What a broken image does not give is missing. Raises BadDataError if it breaks off in the
         middle of a file that has begun to go out, and OSError if nobody takes it any more.
         """
-        self._write_folders(images[-1], selection.folders)
-        known = places or [None] * len(images)
+        self._write_folders(images[-1], heads[-1], selection.folders)
+        known = places or [*map(find_offsets, heads)]
         for image, head, wanted, its in zip(images, heads, selection.members, known, strict=True):
             if wanted:
                 self._write_members(_Pass(image, head, wanted, its))
@@ -90,11 +91,11 @@ class ArchiveWriter:
         self._sink.flush()
         self.written.bytes = self._sink.written
 
-    def _write_folders(self, image: Image, folders: Sequence[bytes]) -> None:
+    def _write_folders(self, image: Image, head: Head, folders: Sequence[bytes]) -> None:
         left = dict.fromkeys(folders)
         reason = NOT_IN_IMAGE
         try:
-            for member in find_members(image, 0, left, folders=True):
+            for member in find_folders(image, head, left):
                 del left[member.path]
                 self._put(image, member, member.path)
         except BadImage as fault:
