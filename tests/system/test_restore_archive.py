@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from tests.system.amandafiles import AmandaFiles
+from tests.system.dump_trees import Description, describe, make_tree
 from tests.system.dumps import GZIPPED, PLAIN, Dumps, gzip, make_image, wanted
-from tests.system.trees import Description, describe, make_tree
 
 from asyncamanda.core.amanda.filters import FilterStep
 from asyncamanda.core.restore.selection import Selection
