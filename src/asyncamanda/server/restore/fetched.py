@@ -2,9 +2,9 @@
 
 They come through amfetchdump, raw: its own decoding would do what a header says. It reserves the
 volumes, so it is not started where a run, a flush or another amfetchdump may want them; for each of
-our processes there is one at a time. It says that a size is wrong, or that it failed, at its end
-alone, and it was seen to be stuck forever: so its bytes are counted, and it is watched. Source:
-Restore.pm of Amanda 3.5.1; tests/e2e/test_fetched.py asks the real one.
+our processes there is one at a time. It says at its end only that something was wrong, and it was
+seen to hang: so its bytes are counted, and it is watched. Source: Restore.pm of
+Amanda 3.5.1; tests/e2e/test_fetched.py asks the real one.
 """
 
 from collections.abc import Collection

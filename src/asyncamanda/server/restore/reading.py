@@ -14,7 +14,7 @@ from asyncamanda.core.restore.selection import Selection, select
 from asyncamanda.errors import BadDataError, RefusedError
 from asyncamanda.server.ledger.recorded_dumps import RecordedDump
 from asyncamanda.server.restore.archive import ArchiveWriter, Hear, Written
-from asyncamanda.server.restore.dump_files import DumpFiles, OpenDump
+from asyncamanda.server.restore.dump_files import OpenDump
 from asyncamanda.server.restore.gzip_image import GzipImage, is_gzip
 from asyncamanda.server.restore.members import read_head
 from asyncamanda.server.restore.sinks import Sink
@@ -147,7 +147,7 @@ def find_refusal(
 
 def make_image(files: OpenDump, steps: Sequence[FilterStep], head: KeptHead | None = None) -> Image:
     """Return the image that is in a dump, for reading; `head` is what is kept of it."""
-    if head and is_gzip(steps) and isinstance(files, DumpFiles):
+    if head and is_gzip(steps):
         return GzipImage(files, head)
     return FilteredImage(files, steps) if steps else PlainImage(files)
 
