@@ -68,7 +68,7 @@ def _hold(control: socket.socket, named: str | None, stop: StopRequest) -> None:
         try:
             with connect(target, plan.options, stop, Path(folder)) as connection:
                 control.send(_greet(plan))
-                _serve(control, connection, stop)
+                serve_sessions(control, connection, stop)
         except NotConnected as failure:
             raise explain_not_connected(failure.fault, plan.target)[1] from None
 
@@ -78,10 +78,10 @@ def _greet(plan: Plan) -> bytes:
     return json.dumps({"host": plan.target.host, "reconnect_for": seconds}).encode()
 
 
-def _serve(control: socket.socket, connection: Connection, stop: StopRequest) -> None:
-    """Run a session for each three descriptors that come, one after another."""
+def serve_sessions(control: socket.socket, connection: Connection, stop: StopRequest) -> None:
+    """Run a session for each three descriptors that come, one after another, until GOODBYE."""
     session: MuxSession | None = None
-    control.setblocking(False)  # recv_fds() passes no flags on
+    control.setblocking(False)  # recv_fds() takes flags, and passes none on
     while not stop.signal:
         watched = [control.fileno(), stop.fileno(), *([session.fileno()] if session else [])]
         select.select(watched, [], [], LISTENING)
