@@ -17,10 +17,10 @@ import pytest
 from tests.system import restoring_gate
 from tests.system.restoring_gate import CUT
 from tests.system.test_untar import file, other, stream_of
-from tests.system.trees import describe, make_tree, pack
+from tests.system.trees import access_list, describe, make_tree, pack
 from tests.system.watching import until
 
-from asyncamanda.client.restore import exchange
+from asyncamanda.client.restore import exchange, in_place
 from asyncamanda.client.restore.delivery import Delivery, InPlace, NewFolder, plan_errand
 from asyncamanda.client.restore.gateway import Gateway
 from asyncamanda.client.restore.line import Line, SessionEnd, Transfer
@@ -196,6 +196,19 @@ def test_a_whole_disk_comes_back_by_its_name(gate: Rehearsed, tmp_path: Path) ->
     assert gate.began == [outcome.outlooks]
 
 
+def test_nothing_is_inherited_from_the_folder_around_it(gate: Rehearsed, tmp_path: Path) -> None:
+    """Neither its access list nor its group: what comes back has its own or none."""
+    around = tmp_path / "around"
+    around.mkdir()
+    os.chown(around, 0, 34)
+    around.chmod(0o2775)
+    os.setxattr(around, "system.posix_acl_default", access_list())
+    gate.restore(new_folder(gate, around / "out", b""))
+    assert describe(around / "out/tree") == describe(tmp_path / "tree")
+    assert (around / "out").stat().st_mode & 0o7777 == 0o700
+    assert os.listxattr(around / "out") == []
+
+
 def walk(tmp_path: Path) -> list[Path]:
     """Return all that is below the tree."""
     return [*(tmp_path / "tree").rglob("*")]
@@ -304,9 +317,11 @@ def test_in_place_what_is_in_the_way_is_named_and_all_else_comes_back(
     (tree / "large").mkdir()
     (tree / "nothing").unlink()
     outcome = gate.restore(InPlace(Errand((gate.part(b""),), b"", "always"), is_resumed=False))
-    assert [path for path, _ in outcome.failed] == [
-        os.fsencode(tree / name) for name in ("empty", "large", "listed")
-    ]
+    assert outcome.failed == (
+        (os.fsencode(tree / "empty"), in_place.ON_THE_WAY),
+        (os.fsencode(tree / "large"), in_place.IN_THE_WAY),
+        (os.fsencode(tree / "listed"), in_place.ON_THE_WAY),
+    )
     assert [*outside.iterdir()] == []
     assert (tree / "empty").read_text() == "a file now"
     assert (tree / "nothing").exists()
@@ -558,7 +573,7 @@ def test_a_server_that_never_stops_is_left(
     answer = json.dumps({"type": "missing", "path": "x", "reason": "y"})
     if endless == "bytes behind the end":
         (tmp_path / "sent").write_bytes(stream_of(file(b"one")) + bytes(4 << 20))
-        gate.scenario |= {"stream": str(tmp_path / "sent"), "lingers": True}
+        gate.scenario |= {"stream": str(tmp_path / "sent"), "is_mute": True}
         assert gate.restore(new_folder(gate, tmp_path / "out", b"one")).is_whole
         return
     gate.scenario["say"] = [answer if endless == "answers" else "words " * 100] * 200
@@ -566,6 +581,15 @@ def test_a_server_that_never_stops_is_left(
         gate.restore(new_folder(gate, tmp_path / "out", b"one"))
     assert caught.value.reference == "bad-answer"
     assert not (tmp_path / "out").exists()
+
+
+def test_a_server_that_does_not_say_that_it_is_done_is_not_believed(
+    gate: Rehearsed, tmp_path: Path
+) -> None:
+    """Though its program ended well: what is missing may not have been said."""
+    gate.scenario["is_mute"] = True
+    with pytest.raises(ProtocolError, match="did not say how it ended"):
+        gate.restore(new_folder(gate, tmp_path / "out", b"one"))
 
 
 def test_a_record_of_somebody_else_or_of_another_folder_is_not_used(

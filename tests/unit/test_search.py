@@ -142,6 +142,15 @@ def test_a_folder_that_was_left_out_is_not_taken_for_a_file() -> None:
     assert locate(heads, b"a/s") == Unlocated(UNCLEAR)
 
 
+def test_one_folder_cannot_have_become_two() -> None:
+    """So records that say so are not believed, of whatever."""
+    heads = [
+        make_head({"": "Da Dc", "a": "Yf", "c": "Yf"}),
+        make_head({"": "Dp Dq Dc", "p": "Nf", "q": "Nf", "c": "Nf"}, "a>p a>q"),
+    ]
+    assert {locate(heads, path) for path in (b"p/f", b"q/f", b"c/f")} == {Unlocated(UNCLEAR)}
+
+
 @pytest.mark.parametrize(
     "renames",
     ["none>a", "a>none", "a>b/c/d", "a>a b>a", "b>a none>b", "a>. .>a", "a>a/x", "a/f>a"],

@@ -15,3 +15,8 @@ SUBCOMMANDS = {
     "restores": "list what was restored: when, by whom, which files",
     "dispatch": "run the dispatcher in the foreground",
 }
+
+# the same of those that only other programs call
+HIDDEN = {
+    "keep": "keep the heads of dumps that are in the holding disk",
+}

@@ -116,7 +116,8 @@ class Descent:
         heads = self._heads[number - 1 : number + 1]
         if not self._called(number - 1, folder) and true not in heads[1]:
             return
-        if heads[1].changed_at(folder) != heads[0].changed_at(true):
+        changed_at = heads[1].changed_at(folder)
+        if changed_at is None or changed_at != heads[0].changed_at(true):
             raise TangledError("folders seem to have taken each other's names")
 
     def _list_origins(self, number: int, folder: bytes) -> frozenset[Origin]:

@@ -2,8 +2,8 @@
 
 They come through amfetchdump, raw: its own decoding would do what a header says. It reserves the
 volumes, so it is not started where a run, a flush or another amfetchdump may want them; for each of
-our processes there is one at a time. It tells of a wrong size or a failure at its end alone, and it
-was seen to stand still forever: so its bytes are counted, and it is watched. Source: Restore.pm of
+our processes there is one at a time. It says at its end only that something was wrong, and it was
+seen to hang: so its bytes are counted, and it is watched. Source: Restore.pm of
 Amanda 3.5.1; tests/e2e/test_fetched.py asks the real one.
 """
 
