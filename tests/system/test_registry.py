@@ -221,7 +221,7 @@ def test_clients_are_listed(desk: Desk) -> None:
 
 
 def test_a_client_may_not_restore_until_that_is_allowed_again(desk: Desk) -> None:
-    """Another key does not allow it, nor does enrolling anew without saying so."""
+    """Another key does not allow it, nor does enrolling again without saying so."""
     assert desk.enroll("phone", desk.phone).returncode == 0
 
     def enroll(*words: str) -> str:

@@ -326,7 +326,7 @@ def test_nothing_is_given_back_that_cannot_be_written_down(office: Office, tmp_p
         assert isinstance(failed, RestoreFailed)
         assert (output, status, failed.reference) == (b"", 75, "ledger-busy")
         output, _, status = office.begin(who="admin:root").ask(FILES).end()
-        assert (len(output), status) == (300, 0)  # who may have to mend just that
+        assert (len(output), status) == (300, 0)  # who may have to fix just that
     assert office.rows() == []
     assert "not written down" in (tmp_path / "restore.log").read_text()
 

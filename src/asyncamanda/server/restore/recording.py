@@ -36,7 +36,7 @@ class RestoreRecord:
         """Write down that it begins; `counts` tells later how many files and bytes were sent.
 
         Raises LedgerUnavailable or LedgerBusy if that cannot be: nothing is given back then. The
-        administrator, who may have to mend just that, gets it all the same.
+        administrator, who may have to fix just that, gets it anyway.
         """
         assert self.ledger
         self._counts, self._run = counts, plan.run
