@@ -35,6 +35,8 @@ COMMANDS = {
     "check": "show what is due and why, without changing anything",
     "status": "show the state of the backup",
     "history": "list past attempts and their results",
+    "list": "show what can be restored: disks, files at a date, their versions",
+    "restore": "get files back from the backup",
     "doctor": "check everything a backup needs and suggest fixes",
     "notify": "send a test notification, or show pending desktop notifications",
     "schedule": "install, remove or show the timer",
