@@ -11,15 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.laptop import wait_until
 from tests.e2e.office import DISK, Office, ends, open_office
+from tests.e2e.stopping import stop_next, wait_stopped
 
-from lab import Client, Root
+from lab import Root
 from lab.patience import stretched
 
 SERVER, CLIENTS = "amanda", ("laptop", "tower")
-STOPPED = '#!/bin/sh\nkill -STOP "$$"\n'
-SENDSIZE = "/usr/lib/amanda/sendsize"
 BIG, SLOW = 2_000_000, 1_000_000  # bytes, and bits a second: some 17 s
 MATRIX = {
     "none other": (),
@@ -110,21 +108,13 @@ def lose_laptop(office: Office, agents: dict[str, Agent]) -> None:
     laptop.heal()
 
 
-def is_stopped(laptop: Client) -> bool:
-    """Return whether the laptop was asked and holds its answer back."""
-    found = laptop.run(["ps", "-eo", "stat=,args="]).stdout
-    return any(line[0] == "T" and SENDSIZE in line for line in found.splitlines())
-
-
 def lose_while_asked(office: Office) -> None:
     """Lose the laptop while the planner waits for its estimate."""
     laptop = office.client("laptop")
-    laptop.write("/srv/instead", STOPPED, mode=0o755)
-    laptop.run(["mount", "--bind", "/srv/instead", SENDSIZE])
+    stop_next(laptop, "sendsize")
     agents = start_both(office)
-    wait_until("the planner asks", lambda: is_stopped(laptop), 60)
+    wait_stopped(laptop, "sendsize")  # the planner asks
     lose_laptop(office, agents)
-    laptop.run(["umount", "--lazy", SENDSIZE])  # what was stopped may still have it open
 
 
 def lose_while_it_dumps(office: Office) -> None:

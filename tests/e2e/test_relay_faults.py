@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests.e2e.laptop import wait_until
 from tests.e2e.office import DISK, SLOW, Office, ends, open_slow_office, start_both
+from tests.e2e.stopping import go_on, stop_next, wait_stopped
 
 from asyncamanda.core.model import DumpState
 from lab.patience import at_most, stretched
@@ -242,13 +243,11 @@ def lose_before_planner_calls(office: Office) -> list["subprocess.Popen[str]"]:
 
     Returns when the planner's call to it is held.
     """
-    stopping = "until pkill -STOP -x planner; do :; done; echo stopped"
-    stopper = office.server.start(["sh", "-c", stopping])
+    stop_next(office.server, "planner")
     agents = [office.start(name) for name in ("laptop", "tower")]
-    assert stopper.stdout
-    assert stopper.stdout.readline() == "stopped\n"
+    wait_stopped(office.server, "planner")
     office.client("laptop").cut()
-    office.server.run(["pkill", "-CONT", "-x", "planner"])
+    go_on(office.server, "planner")
     wait_until("the planner's call is held", lambda: "waits for the client" in office.diary)
     return agents
 

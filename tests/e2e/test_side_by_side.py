@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tests.e2e.laptop import wait_until
 from tests.e2e.office import CONF, DISK, HOLDING, STATE, Office, ends, open_office
+from tests.e2e.stopping import go_on, stop_next, wait_stopped
 
 DISKLIST = "/etc/amanda/daily/disklist"
 SHORT = tuple(f"pc{number}" for number in range(10))
@@ -29,11 +30,10 @@ def test_long_estimate_and_long_dump_bear_ten_runs_beside_them(lab_prefix: Path)
         dumper.slow(500_000)
         long_dump = office.start("dumper")
         office.wait_for_dump("dumper")
-        # the estimate of the other one is held in its middle
-        holder = thinker.start(["sh", "-c", "until pkill -STOP sendsize; do :; done; echo held"])
+        # the estimate of the other one is held
+        stop_next(thinker, "sendsize")
         long_estimate = office.start("thinker")
-        assert holder.stdout
-        assert holder.stdout.readline() == "held\n"
+        wait_stopped(thinker, "sendsize")
         wait_until("its run has a name", lambda: len(office.dumps()) == 2)
         # what says of a holding directory that its run is alive may be gone at any moment
         gone = f"while :; do rm -f {HOLDING}/*/pid; sleep 0.01; done"
@@ -44,7 +44,7 @@ def test_long_estimate_and_long_dump_bear_ten_runs_beside_them(lab_prefix: Path)
         assert [code for code, _ in done] == [0] * 10, [*done, office.diary]
         assert long_dump.poll() is None
         assert long_estimate.poll() is None
-        thinker.run(["pkill", "-CONT", "sendsize"])
+        go_on(thinker, "sendsize")
         dumper.heal()
         codes = [code for code, _ in ends([long_estimate, long_dump])]
         assert codes == [0, 0], office.diary

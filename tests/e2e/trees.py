@@ -3,6 +3,7 @@
 import hashlib
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ class Entry:
     size: int
     content: str
     twins: tuple[str, ...]
+    attributes: tuple[tuple[str, bytes], ...]
 
 
 def read_tree(top: Path) -> dict[str, Entry]:
@@ -50,4 +52,11 @@ def _read_entry(place: Path, twins: tuple[str, ...]) -> Entry:
         size=size,
         content=content,
         twins=twins if len(twins) > 1 else (),
+        attributes=tuple(_read_attributes(place)),
     )
+
+
+def _read_attributes(place: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield its extended attributes, among which are ACLs and capabilities."""
+    for name in sorted(os.listxattr(place, follow_symlinks=False)):
+        yield name, os.getxattr(place, name, follow_symlinks=False)

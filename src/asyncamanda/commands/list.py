@@ -12,8 +12,8 @@ from functools import partial
 from asyncamanda.client.restore.exchange import Interrupted
 from asyncamanda.client.restore.gateway import Gateway
 from asyncamanda.client.restore.listing import FOLDER, NOTHING_MATCHED, Listed, list_names
-from asyncamanda.client.restore.seeking import Seeker
-from asyncamanda.client.restore.way import open_line
+from asyncamanda.client.restore.seeking import FindNames, Seeker, absolute_names
+from asyncamanda.client.restore.way import OpenWay, open_line
 from asyncamanda.commands.dates import add_date, parse_date
 from asyncamanda.commands.options import add_common
 from asyncamanda.core.restore.answer import DiskAnswer
@@ -64,6 +64,12 @@ class _Folder:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
+    add_listing(parser)
+    add_common(parser)
+
+
+def add_listing(parser: argparse.ArgumentParser) -> None:
+    """Let the command line say what is listed, and how."""
     parser.add_argument("path", nargs="?", metavar="PATH", help="a file or folder (default: disks)")
     add_date(parser)
     parser.add_argument(
@@ -76,18 +82,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-0", "--null", action="store_true", help="end each name with a NUL, and escape nothing"
     )
-    add_common(parser)
 
 
 def run(arguments: argparse.Namespace) -> Exit:
-    """Print what there is. Raises what Gateway.ask() raises, and BadDataError for nothing."""
+    """Print what there is. Raises what run_over() raises."""
+    return run_over(arguments, partial(open_line, arguments.config))
+
+
+def run_over(
+    arguments: argparse.Namespace, open_way: OpenWay, find_names: FindNames = absolute_names
+) -> Exit:
+    """Print what there is at the other end of the line that `open_way` yields.
+
+    Raises what Gateway.ask() raises, and BadDataError for nothing.
+    """
     at = parse_date(arguments.at)
     _check(arguments)
     with catch_stop() as stop:
-        gateway = Gateway(partial(open_line, arguments.config, stop), stop, _tell)
+        gateway = Gateway(partial(open_way, stop), stop, _tell)
         with contextlib.closing(gateway):
             try:
-                return _run(arguments, gateway, at)
+                return _run(arguments, gateway, at, find_names)
             except Interrupted:
                 name = stop.signal.name if stop.signal else "a signal"
                 raise LaterError("stopped", f"stopped by {name}", "nothing was changed") from None
@@ -106,12 +121,12 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError("usage", wrong, "asyncamanda list --help lists the options")
 
 
-def _run(arguments: argparse.Namespace, gateway: Gateway, at: At) -> Exit:
+def _run(arguments: argparse.Namespace, gateway: Gateway, at: At, find_names: FindNames) -> Exit:
     disks = gateway.ask_disks()
     if arguments.path is None and arguments.find is None:
         _print_disks(disks, is_json=arguments.json)
         return Exit.OK
-    seeker = Seeker(gateway, disks, arguments.disk)
+    seeker = Seeker(gateway, disks, arguments.disk, find_names)
     if arguments.path is None:
         wanted = [
             _Folder(disk, b"", folder_of(disk) or os.fsencode(disk.disk))

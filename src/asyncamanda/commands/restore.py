@@ -19,8 +19,8 @@ from asyncamanda.client.restore.in_place import Overwrite
 from asyncamanda.client.restore.new_folder import find_records, no_record
 from asyncamanda.client.restore.record_lines import Errand, Part
 from asyncamanda.client.restore.restoring import restore_all
-from asyncamanda.client.restore.seeking import Seeker, absolute_names
-from asyncamanda.client.restore.way import open_line
+from asyncamanda.client.restore.seeking import FindNames, Seeker, absolute_names
+from asyncamanda.client.restore.way import OpenWay, open_line
 from asyncamanda.commands.dates import add_date, parse_date
 from asyncamanda.commands.options import add_common
 from asyncamanda.core.restore.outcome import RestoreOutcome
@@ -56,17 +56,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> Exit:
-    """Bring files back, and say what was done.
+    """Bring files back, and say what was done. Raises what run_over() raises."""
+    return run_over(arguments, partial(open_line, arguments.config))
+
+
+def run_over(
+    arguments: argparse.Namespace, open_way: OpenWay, find_names: FindNames = absolute_names
+) -> Exit:
+    """Bring files back from the other end of the line that `open_way` yields.
 
     Raises what Restoring.restore() raises, and BadDataError for paths on no disk.
     """
     _check(arguments)
     narrator = RestoreNarrator(is_streaming=arguments.json)
     with catch_stop() as stop, narrator.live():
-        gateway = Gateway(partial(open_line, arguments.config, stop), stop, narrator.tell)
+        gateway = Gateway(partial(open_way, stop), stop, narrator.tell)
         with contextlib.closing(gateway):
             try:
-                deliveries = _plan(arguments, gateway)
+                deliveries = _plan(arguments, gateway, find_names)
             except Interrupted:
                 name = stop.signal.name if stop.signal else "a signal"
                 raise LaterError("stopped", f"stopped by {name}", "nothing was changed") from None
@@ -94,11 +101,11 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError("usage", wrong, "asyncamanda restore --help lists the options")
 
 
-def _plan(arguments: argparse.Namespace, gateway: Gateway) -> list[Delivery]:
+def _plan(arguments: argparse.Namespace, gateway: Gateway, find_names: FindNames) -> list[Delivery]:
     if arguments.resume and not arguments.in_place:
-        return [_resume(arguments)]
+        return [_resume(arguments, find_names)]
     at = parse_date(arguments.at)
-    seeker = Seeker(gateway, gateway.ask_disks(), arguments.disk)
+    seeker = Seeker(gateway, gateway.ask_disks(), arguments.disk, find_names)
     parts = seeker.group(arguments.paths, at, is_in_place=arguments.in_place)
     if arguments.in_place:
         overwrite = arguments.overwrite or Overwrite.NEVER.value
@@ -122,7 +129,7 @@ def _plan_in_place(parts: tuple[Part, ...], overwrite: str, *, is_resumed: bool)
     return deliveries
 
 
-def _resume(arguments: argparse.Namespace) -> Delivery:
+def _resume(arguments: argparse.Namespace, find_names: FindNames) -> Delivery:
     """Return the one that was cut: in the folder that was named, or the only one in this one."""
     if named := _name_target(arguments):
         delivery = NewFolder.resume(named)
@@ -138,7 +145,7 @@ def _resume(arguments: argparse.Namespace) -> Delivery:
         delivery = NewFolder.resume(found[0])
     wanted = {*list_wanted(delivery.errand.parts)}
     for path in arguments.paths:
-        if wanted.isdisjoint(absolute_names(path)):
+        if wanted.isdisjoint(find_names(path)):
             delivery.close()
             raise UsageError(
                 "other-paths",

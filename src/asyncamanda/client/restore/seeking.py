@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from asyncamanda.client.restore.gateway import Gateway
 from asyncamanda.client.restore.record_lines import Part
@@ -11,6 +11,8 @@ from asyncamanda.core.restore.request import At, ListRequest
 from asyncamanda.core.restore.whereabouts import find_disks, folder_of, normalize, relate
 from asyncamanda.errors import BadDataError
 from asyncamanda.report.text import name_disks
+
+FindNames = Callable[[str], list[bytes]]
 
 
 def absolute_names(typed: str) -> list[bytes]:
@@ -36,9 +38,19 @@ def absolute_names(typed: str) -> list[bytes]:
 
 
 class Seeker:
-    """Finds disks, by what the server has of this client; `forced` is one by its name."""
+    """Finds disks, by what the server has of this client; `forced` is one by its name.
 
-    def __init__(self, gateway: Gateway, disks: Sequence[DiskAnswer], forced: str | None) -> None:
+    `find_names` returns the absolute names that a path may have at the client.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        disks: Sequence[DiskAnswer],
+        forced: str | None,
+        find_names: FindNames = absolute_names,
+    ) -> None:
+        self._find_names = find_names
         self._gateway = gateway
         self._disks = disks
         self._forced = forced
@@ -54,7 +66,7 @@ class Seeker:
         if self._forced is not None:
             disk = next(each for each in self._disks if each.disk == self._forced)
             return disk, self._within(disk, typed, is_in_place=is_in_place)
-        found = find_disks(absolute_names(typed), self._disks)
+        found = find_disks(self._find_names(typed), self._disks)
         if not found:
             raise self._unknown(f"{typed} is on no disk that is backed up")
         listable = [each for each in found if each[0].is_listable] or found
@@ -76,7 +88,7 @@ class Seeker:
     def _within(self, disk: DiskAnswer, typed: str, *, is_in_place: bool) -> bytes:
         """Return the path within the disk that was named; a relative one may be meant so."""
         folder = folder_of(disk)
-        for name in absolute_names(typed):
+        for name in self._find_names(typed):
             below = None if folder is None else relate(name, folder)
             if below is not None:
                 return below

@@ -52,7 +52,6 @@ def render_member(member: Member, path: bytes, link: bytes | None = None) -> byt
         name = _ELSEWHERE
     size = len(leading) + member.stored
     seconds, rest = divmod(member.mtime_ns, _NANO)
-    owner, group = (_text(records, k, v, _LONGEST_OWNER) for k, v in _names(member))
     header = render_header(
         name=_text(records, b"path", name, _LONGEST_FIELD, _ELSEWHERE),
         kind=_TYPES[member.kind],
@@ -62,7 +61,10 @@ def render_member(member: Member, path: bytes, link: bytes | None = None) -> byt
             _number(records, b"uid", member.uid, _LARGEST_ID),
             _number(records, b"gid", member.gid, _LARGEST_ID),
         ),
-        names=(owner, group),
+        names=(
+            _text(records, b"uname", member.owner, _LONGEST_OWNER),
+            _text(records, b"gname", member.group, _LONGEST_OWNER),
+        ),
         size=_number(records, b"size", size, _LARGEST_SIZE),
         seconds=seconds if 0 <= seconds <= _LARGEST_SIZE else 0,
         device=member.device,
@@ -78,13 +80,8 @@ def _full_name(path: bytes, *, is_folder: bool = False) -> bytes:
     if is_folder and not path:
         return b"./"
     name = b"./" + path + (b"/" if is_folder else b"")
-    if parse_path(name, is_folder=is_folder) != path:
-        raise ValueError("a path is not below its folder")
+    parse_path(name, is_folder=is_folder)
     return name
-
-
-def _names(member: Member) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
-    return (b"uname", member.owner), (b"gname", member.group)
 
 
 def _target(member: Member, link: bytes | None) -> bytes:

@@ -43,8 +43,13 @@ class Extensions:
         return None if self.records is None else self.records.fields.get(key)
 
     def member_name(self) -> bytes | None:
-        """Return the name that counts instead of the header's, None if there is none."""
-        return _only(self.name, self.field(b"path"), self.field(b"GNU.sparse.name"))
+        """Return the name that counts instead of the header's, None if there is none.
+
+        Beside a sparse file's own name `path` is only that of the place where old tars leave it
+        (sparse_path_decoder() in xheader.c).
+        """
+        sparse_name = self.field(b"GNU.sparse.name")
+        return _only(self.name, self.field(b"path") if sparse_name is None else sparse_name)
 
     def member_link(self) -> bytes | None:
         """Return the link's target that counts instead of the header's, None if there is none."""
@@ -62,7 +67,7 @@ class Extensions:
 
 
 def check_global(contents: bytes) -> None:
-    """Raise ValueError if a global pax header would change members; GNU tar writes no such."""
+    """Raise ValueError if a global pax header would change members: GNU tar's never does."""
     if parse_records(contents).is_about_members:
         raise ValueError("a pax header is about all members")
 
@@ -79,8 +84,7 @@ def _parse_long(contents: bytes) -> bytes:
     return contents.removesuffix(b"\0")
 
 
-def _only(*names: bytes | None) -> bytes | None:
-    found = [name for name in names if name is not None]
-    if len(found) > 1:
+def _only(old: bytes | None, pax: bytes | None) -> bytes | None:
+    if old is not None and pax is not None:
         raise ValueError("a member has several names")
-    return found[0] if found else None
+    return pax if old is None else old

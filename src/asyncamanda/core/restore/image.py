@@ -102,7 +102,7 @@ class ImageParser:
 
     def _feed(self, at: int, piece: bytes | memoryview, found: list[Member]) -> None:
         end = at + len(piece)
-        if at > self.offset:
+        if at > self.offset and not self.is_ended:
             raise BadImage(self.offset, "bytes of the image are missing")
         while self.offset < end and not self.is_ended:
             begin = self.offset - at

@@ -8,8 +8,10 @@ sparse.c of GNU tar 1.34.
 
 from collections.abc import Sequence
 
-from asyncamanda.core.restore.pax import MOST_PIECES, PaxRecords, parse_decimal
-from asyncamanda.core.restore.tarfields import BLOCK, LARGEST, pad, parse_number
+from asyncamanda.core.restore.pax import PaxRecords, parse_decimal
+from asyncamanda.core.restore.tarfields import BLOCK, pad, parse_number
+
+MOST_PIECES = 1 << 20  # of one file; as many need some 200 MB while they are read
 
 Pieces = tuple[tuple[int, int], ...]
 
@@ -41,7 +43,9 @@ class OldMap:
 
     def _read(self, block: bytes, begin: int, most: int) -> None:
         for at in range(begin, begin + 24 * most, 24):
-            if block[at + 12] == 0:  # as for GNU tar, the last one of this block
+            if block[at + 12] == 0:
+                if self.goes_on:  # for GNU tar this is the map's end, whatever follows
+                    raise ValueError("a sparse file's map has a gap")
                 return
             self._numbers.append(parse_number(block[at : at + 12]))
             self._numbers.append(parse_number(block[at + 12 : at + 24]))
@@ -120,8 +124,10 @@ def judge_pieces(numbers: Sequence[int], size: int, stored: int) -> Pieces:
     GNU tar ends a map by an empty one where the file ends in a hole. Raises ValueError unless they
     ascend, do not overlap, lie in the file, and are all that is stored.
     """
-    if len(numbers) % 2 or not 0 <= size <= LARGEST:
+    if len(numbers) % 2:
         raise ValueError("a sparse file's pieces are not in pairs")
+    if len(numbers) > 2 * MOST_PIECES:
+        raise ValueError("a sparse file has too many pieces")
     pieces = []
     at = total = 0
     for offset, length in zip(numbers[::2], numbers[1::2], strict=True):

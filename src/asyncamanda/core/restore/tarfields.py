@@ -16,6 +16,7 @@ LARGEST_DEVICE = 0o7777777  # major or minor number; Linux has 2**20
 GNU, POSIX = b"ustar  \0", b"ustar\x0000"  # what tells the two forms of header apart
 
 _CHECKSUM = slice(148, 156)
+_END_OF_FIELDS = 345  # a prefix of the name could follow
 _SPACES = 8 * ord(" ")  # the checksum's own field counts as these
 _HALF = 256  # bytes whose sum Adler-32 has exactly: 256 * 255 is less than its modulus, 65521
 
@@ -50,7 +51,7 @@ def parse_number(field: bytes, lowest: int = 0, largest: int = LARGEST) -> int:
     if not digits.isdigit() or field[-1] not in b"\0 ":
         if field[0] >= 0x80:
             return _parse_base_256(field, lowest, largest)
-        digits = field.strip(b" \0") or b"0"
+        digits = field.rstrip(b" \0").lstrip(b" ") or b"0"
     try:
         number = int(digits, 8) if digits.isdigit() else -1
     except ValueError:
@@ -65,7 +66,7 @@ def _parse_base_256(field: bytes, lowest: int, largest: int) -> int:
     number = int.from_bytes(field, "big", signed=True)
     if field[0] == 0x80:
         number = int.from_bytes(field[1:], "big")
-    if field[0] not in b"\x80\xff" or not lowest <= number <= largest:
+    if not lowest <= number <= largest:
         raise ValueError("a number is out of range")
     return number
 
@@ -96,10 +97,10 @@ def parse_path(name: bytes, *, is_folder: bool = False) -> bytes:
 
     Raises ValueError for one that is absolute, has a part `.`, `..` or none, or NUL.
     """
+    if is_folder and name in {b"./", b"."}:
+        return b""
     path = name[2:] if name[:2] == b"./" else name
     if is_folder:
-        if path in {b"", b"."} and name:
-            return b""
         path = path.removesuffix(b"/")
     parts = b"/%b/" % path
     if b"//" in parts or (b"/." in parts and (b"/./" in parts or b"/../" in parts)):
@@ -127,8 +128,8 @@ def render_header(  # noqa: PLR0913 - a header's fields
     seconds: int = 0,
     device: tuple[int, int] = (0, 0),
 ) -> bytes:
-    """Return a POSIX header block. All must fit: what does not belongs into a pax header."""
-    block = b"".join((
+    """Return a POSIX header block. Raises ValueError if anything does not fit into its field."""
+    fields = b"".join((
         name.ljust(100, b"\0"),
         *(b"%07o\0" % number for number in owner),
         b"%011o\0%011o\0" % (size, seconds),
@@ -138,7 +139,10 @@ def render_header(  # noqa: PLR0913 - a header's fields
         POSIX,
         *(each.ljust(32, b"\0") for each in names),
         b"%07o\0%07o\0" % device,
-    )).ljust(BLOCK, b"\0")  # fmt: skip
+    ))  # fmt: skip
+    if len(fields) != _END_OF_FIELDS:
+        raise ValueError("a header's field is too long")
+    block = fields.ljust(BLOCK, b"\0")
     return block[:148] + b"%06o\0 " % sum_header(block) + block[156:]
 
 

@@ -250,3 +250,27 @@ logs = Table(
     Column("size", BigInteger, nullable=False),
     Column("taken_at", Moment, nullable=False),
 )
+
+# one row for each time that files were given back, or begun to be. Whoever serves it makes the
+# table in a ledger that an older asyncamanda has begun, and which that one can still use
+restores = Table(
+    "restores",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("amanda_config", Name, nullable=False),
+    Column("client", Name, nullable=False, index=True),
+    Column("who", Name, nullable=False),
+    Column("disk", Name, nullable=False),
+    Column("paths", Names, nullable=False),
+    Column("more_paths", Integer, nullable=False),
+    Column("run", String(14), nullable=False),
+    Column("begun_at", Moment, nullable=False, index=True),
+    Column("pid", Integer, nullable=False),
+    Column("pid_started", BigInteger, nullable=False),
+    Column("boot_id", Text, nullable=False),
+    Column("ended_at", Moment),
+    Column("files", BigInteger, nullable=False, default=0),
+    Column("size", BigInteger, nullable=False, default=0),
+    Column("outcome", Name, nullable=False, default=""),
+    sqlite_autoincrement=True,
+)
