@@ -95,18 +95,17 @@ def restore(client: Client, *words: str, to: str = TO) -> Run:
 
 
 def restored(client: Client, path: str, to: str = TO) -> Tree:
-    """Return what came back of a folder that was asked for alone."""
+    """Return what came back of a folder that was asked for, with no others but its siblings."""
     return read_tree(client.path(f"{to}/{PurePosixPath(path).name}"))
 
 
-def list_all(client: Client, disk: str, *words: str) -> set[str]:
-    """Return the names that `list` finds in a disk, by paths relative to it."""
-    argv = [ASYNCAMANDA, "list", disk, "-R", "-0", *words]
-    done = client.run(argv, check=False)
+def list_all(client: Client, *words: str) -> set[str]:
+    """Return the names that `list` finds in all disks."""
+    done = client.run([ASYNCAMANDA, "list", "--find", "*", "-0", *words], check=False)
     assert done.returncode == 0, done.stderr
     paths = [name.rstrip("/") for name in done.stdout.split("\0") if name]
     assert len(paths) == len({*paths})
-    return {os.path.relpath(path, disk) for path in paths}
+    return {*paths}
 
 
 def begin(client: Client, *words: str, to: str = TO) -> "subprocess.Popen[str]":

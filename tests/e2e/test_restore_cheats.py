@@ -7,14 +7,20 @@ from typing import Any
 
 import pytest
 from tests.e2e.back import ask_gate, restore, restored
-from tests.e2e.office import DISK, Office, open_office
+from tests.e2e.office import DISK, Office, ends, open_office
 from tests.e2e.trees import read_tree
 
 from lab import Client
+from lab.patience import stretched
 
-CLIENTS = ("laptop", "laptop2", "tower")
+DISKLIST = "/etc/amanda/daily/disklist"
+CLIENTS = ("laptop", "laptop2", "tower", "desk")
 # each of these is another's; the laptop has DISK alone
-OTHERS = {"laptop2": ("/srv/Docs", "/srv/docs2", "/srv/docs/x"), "tower": (DISK, "/srv_docs")}
+OTHERS = {
+    "laptop2": ("/srv/Docs", "/srv/docs2", "/srv/docs/x"),
+    "tower": (DISK,),
+    "desk": ("/srv_docs",),  # whose dumps have the same file names in the holding disk
+}
 ALIKE = (
     "/srv/Docs",
     "/srv/docs2",
@@ -44,10 +50,13 @@ def office(lab_prefix: Path) -> Iterator[Office]:
         for name in CLIENTS:
             for disk in (DISK,) if name == "laptop" else OTHERS[name]:
                 client = opened.client(name)
-                client.write(f"{disk}/secret", f"the secret of {name}\n", mode=0o600)
-                opened.server.add_dle(name, disk)
-        opened.set_up(direct=CLIENTS)
-        opened.server.amanda("amdump", "daily", "--no-taper", "--exact-match", *CLIENTS)
+                device = disk if disk.startswith("/srv/") else f"/srv{disk}"
+                client.write(f"{device}/secret", f"the secret of {name}\n", mode=0o600)
+                line = f"{name} {disk} {device} roaming\n"
+                opened.server.append(DISKLIST, line, owner="backup")
+        opened.set_up({"batch_window": stretched(3)})
+        done = ends([opened.start(name) for name in CLIENTS])
+        assert [code for code, _ in done] == [0] * len(CLIENTS), done
         yield opened
 
 
