@@ -1,11 +1,13 @@
 """Files come back as they were, of any date, from wherever Amanda has them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.e2e.back import DISKS, Past, list_all, restore, restored
 from tests.e2e.office import open_office
+from tests.e2e.trees import read_tree
 
 
 @pytest.fixture
@@ -43,3 +45,13 @@ def test_every_disk_comes_back_as_it_was_at_each_date(past: Past) -> None:
     check_date(past, 2)
     past.flush()
     check_date(past, 2)
+    check_one_name(past)
+
+
+def check_one_name(past: Past) -> None:
+    """Fail unless the second name of a file comes back alone, from a volume, as the file."""
+    tree = past.trees[1]["/srv/docs"]
+    done = restore(past.client, "/srv/docs/links/second", "--at", past.runs[1])
+    assert done.returncode == 0, done.stdout + done.stderr
+    got = read_tree(past.client.path("/srv/back"))["second"]
+    assert got == replace(tree["links/second"], twins=())
