@@ -33,7 +33,7 @@ from asyncamanda.core.restore.answer import (
     RestorePlan,
     UnmatchedPath,
 )
-from asyncamanda.core.restore.frames import SOCKET
+from asyncamanda.core.restore.frames import SOCKET_PATH
 from asyncamanda.core.restore.image import ImageParser
 from asyncamanda.core.restore.member import Kind, Member
 from asyncamanda.core.restore.request import (
@@ -277,11 +277,11 @@ def house(rig: Rig) -> Iterator[House]:
     laptop.make_directory(f"{rig.state}/client", owner="backup", mode=0o700)
     laptop.path(rig.state).chmod(0o755)
     laptop.make_directory(DISK)
-    laptop.make_directory(str(Path(SOCKET).parent), owner="backup")
-    argv = ["systemd-socket-activate", "--accept", "--inetd", "-l", SOCKET]
+    laptop.make_directory(str(Path(SOCKET_PATH).parent), owner="backup")
+    argv = ["systemd-socket-activate", "--accept", "--inetd", "-l", SOCKET_PATH]
     keeper = laptop.start([*argv, PYTHON, "-m", "asyncamanda", "broker"], user="backup")
-    rig.until(lambda: laptop.path(SOCKET).is_socket(), "the broker listens")
-    laptop.path(SOCKET).chmod(0o666)
+    rig.until(lambda: laptop.path(SOCKET_PATH).is_socket(), "the broker listens")
+    laptop.path(SOCKET_PATH).chmod(0o666)
     house.know_accounts()
     try:
         with rig.sshd(f"ForceCommand {GATE}/gate"):
@@ -290,7 +290,7 @@ def house(rig: Rig) -> Iterator[House]:
         rig.until(lambda: not find_brokers(rig), "no broker is left behind")
         keeper.kill()
         keeper.communicate()
-        laptop.remove(str(Path(SOCKET).parent))
+        laptop.remove(str(Path(SOCKET_PATH).parent))
         for path, text in before.items():
             laptop.write(path, text)
 
@@ -595,7 +595,7 @@ def connect(house: House, user: str, said: bytes) -> bytes:
     """Return all that the broker says to a user who says this, and no more."""
     script = (
         "import socket, sys\n"
-        f"peer = socket.socket(socket.AF_UNIX); peer.connect({SOCKET!r})\n"
+        f"peer = socket.socket(socket.AF_UNIX); peer.connect({SOCKET_PATH!r})\n"
         "try:\n    peer.sendall(sys.stdin.buffer.read())\nexcept OSError: pass\n"
         "peer.settimeout(50)\n"
         "while piece := peer.recv(65536): sys.stdout.buffer.write(piece)\n"
@@ -656,7 +656,7 @@ def test_who_leaves_ends_all_that_was_begun(house: House, is_waiting: bool) -> N
         house.let("wait")
     script = (
         "import socket, sys, time\n"
-        f"peer = socket.socket(socket.AF_UNIX); peer.connect({SOCKET!r})\n"
+        f"peer = socket.socket(socket.AF_UNIX); peer.connect({SOCKET_PATH!r})\n"
         "peer.sendall(sys.stdin.buffer.readline())\n"
         "print(len(peer.recv(1000)), flush=True)\n"
         "time.sleep(600)\n"

@@ -13,7 +13,7 @@ from tests.system.watching import until
 from lab.patience import bound
 
 _SERVER = """
-import os, sys, time
+import os, signal, sys, time
 from datetime import timedelta
 from asyncamanda.server.restore.presence import SessionOver, Watch, watch_session
 
@@ -56,6 +56,8 @@ try:
             serve()
     finally:
         say("tidies up")
+        if what == "ends":
+            os.kill(os.getpid(), signal.SIGTERM)
     say("done")
 except SessionOver as over:
     say(str(over))
@@ -159,6 +161,6 @@ def test_what_does_not_end_is_ended() -> None:
 
 
 def test_what_ends_by_itself_is_not_interrupted() -> None:
-    """And its thread ends with it."""
+    """And its thread ends with it; nor is what is left to do afterwards."""
     with serving("ends") as served:
         assert served.end() == (["tidies up", "done"], 0)

@@ -84,7 +84,8 @@ def office(rig: Rig) -> Iterator[Office]:
     whole.play()
     with forced(rig, "restoring-gate"):
         yield whole
-    subprocess.run(f"rm -rf {data} {rig.laptop.path('/root')}/*restored-*", shell=True, check=True)  # noqa: S602
+    for path in (data, *rig.laptop.path("/root").glob("*restored-*")):
+        subprocess.run(["rm", "-rf", path], check=True)
 
 
 def test_the_disks_are_listed_with_their_dates(office: Office) -> None:
@@ -249,9 +250,32 @@ def test_in_place_a_file_goes_back_where_it_was(office: Office) -> None:
     assert done.exit == 0
 
 
+def test_a_disk_by_its_name_takes_paths_relative_to_it_but_not_in_place(office: Office) -> None:
+    """Where files go in place is what was typed, and not what the server says of its disks."""
+    office.play(disks={"data": "/srv/data", "evil": "/root"})
+    done = office.run("restore", "--disk", "data", "secret/key", "--to", "/root/restored-x")
+    assert done.exit == 0, done.stderr
+    assert office.path("/root/restored-x/key").read_text() == "secret"
+    done = office.run("restore", "--in-place", "--disk", "evil", "secret/key", cwd="/srv/data")
+    assert done.exit == 65
+    assert "secret/key is not on evil, which is /root here" in done.stderr
+    assert not office.path("/root/secret").exists()
+
+
+def test_in_a_folder_that_is_gone_another_has_to_be_named(office: Office) -> None:
+    """By its whole path."""
+    line = 'mkdir /root/gone && cd /root/gone && rmdir /root/gone && exec "$@"'
+    command = ["/opt/asyncamanda/bin/python", "-m", "asyncamanda", "restore", "/srv/data/one"]
+    for more in ([], ["--to", "x"], ["--resume"]):
+        argv = ["/bin/bash", "-c", line, "bash", *command, *more]
+        done = office.rig.laptop.run(argv, check=False)
+        assert done.returncode == 64
+        assert "the folder in which this was started is gone" in done.stderr
+
+
 def test_a_dry_run_changes_nothing(office: Office) -> None:
     """And says what would come back."""
-    done = office.run("restore", "--dry-run", "/srv/data/secret", "/srv/data/one")
+    done = office.run("restore", "--dry-run", "/srv/data/secret", "/srv/data/acl")
     assert done.exit == 0
     assert done.stdout.startswith("would restore to a new folder in this one:\n")
     assert "2 files, 1 folder, 9 B" in done.stdout
@@ -310,14 +334,15 @@ def test_a_user_with_a_configuration_of_their_own_gets_files_as_theirs(office: O
     laptop.run(["install", "-d", "-o", user, f"{home}/.config", folder])
     laptop.write(f"{folder}/client.toml", 'server = "backup@amanda"\n', owner=user)
     laptop.run(["rm", office.rig.config])
-    done = office.run("restore", "/srv/data/secret", cwd=home, user=user)
+    laptop.run(["install", "-d", "-o", user, "/srv/own"])
+    done = office.run("restore", "/srv/data/secret", cwd="/srv/own", user=user)
     assert done.exit == 0, done.stderr
-    (place,) = office.path(home).glob("restored-*")
+    (place,) = office.path("/srv/own").glob("restored-*")
     found = [place, *place.rglob("*")]
     laptop_uid = laptop.account(user).uid
     assert {path.lstat().st_uid for path in found} == {laptop_uid}
     assert (place / "secret/key").read_text() == "secret"
-    subprocess.run(["rm", "-rf", place, office.path(f"{home}/.config")], check=True)
+    subprocess.run(["rm", "-rf", office.path(f"{home}/.config")], check=True)
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ class Asked:
     def receive(self) -> "Asked":
         """Wait for the first bytes."""
         assert self.process.stdout
-        assert self.process.stdout.read(100).endswith(b"0\n")
+        assert self.process.stdout.read(100).endswith(b"\n")
         return self
 
     def end(self) -> tuple[bytes, list[RestoreAnswer | OtherLine], int]:
@@ -276,6 +276,7 @@ def test_who_hangs_up_in_the_queue_leaves_it(office: Office) -> None:
 def test_who_hangs_up_in_mid_stream_is_written_down(office: Office) -> None:
     """With what it had got by then."""
     asked = office.begin(pieces=FOR_EVER).ask(FILES).receive()
+    asked.receive()  # so the first piece is counted by now
     asked.hang_up()
     assert asked.process.wait() == 75
     (row,) = office.rows()

@@ -83,7 +83,8 @@ def test_many_folders_are_found_each() -> None:
 
 @pytest.mark.parametrize(
     "dumpdir",
-    [b"Y\0", b"Y.\0", b"D..\0", b"Ya/b\0", b"Zx\0", b"x\0", b"Ya\0\0Yb\0", b"Ya\0R./b\0T./c\0Nd\0",
+    [b"Ya", b"Ya\0R./b\0T./c",
+     b"Y\0", b"Y.\0", b"D..\0", b"Ya/b\0", b"Zx\0", b"x\0", b"Ya\0\0Yb\0", b"Ya\0R./b\0T./c\0Nd\0",
      b"R./a/b\0T./c/../d\0", b"R./a\0", b"T./a\0", b"R./a\0R./b\0T./c\0", b"R\0T./a\0",
      b"R./a\0T\0",
      b"R./a\0T\0R./b\0T\0", b"R/a\0T./b\0", b"R./a\0T./b//c\0", b"Ya\0Q\0"],

@@ -1,4 +1,4 @@
-"""What is taken out of which image; nothing that is wanted goes without a word."""
+"""What is taken out of which image; nothing that is wanted goes unsaid."""
 
 from tests.unit.heads import make_head
 

@@ -9,6 +9,7 @@ from asyncamanda.client.restore.delivery import (
     Delivery,
     InPlace,
     NewFolder,
+    find_here,
     list_wanted,
     plan_errand,
 )
@@ -105,12 +106,11 @@ def _plan(arguments: argparse.Namespace, gateway: Gateway, find_names: FindNames
         return [_resume(arguments, find_names)]
     at = parse_date(arguments.at)
     seeker = Seeker(gateway, gateway.ask_disks(), arguments.disk, find_names)
-    parts = seeker.group(arguments.paths, at)
+    parts = seeker.group(arguments.paths, at, is_in_place=arguments.in_place)
     if arguments.in_place:
         overwrite = arguments.overwrite or Overwrite.NEVER.value
         return _plan_in_place(parts, overwrite, is_resumed=arguments.resume)
-    named = Path(arguments.to).absolute() if arguments.to else None
-    return [NewFolder(plan_errand(parts), named)]
+    return [NewFolder(plan_errand(parts), _name_target(arguments))]
 
 
 def _plan_in_place(parts: tuple[Part, ...], overwrite: str, *, is_resumed: bool) -> list[Delivery]:
@@ -131,17 +131,17 @@ def _plan_in_place(parts: tuple[Part, ...], overwrite: str, *, is_resumed: bool)
 
 def _resume(arguments: argparse.Namespace, find_names: FindNames) -> Delivery:
     """Return the one that was cut: in the folder that was named, or the only one in this one."""
-    if arguments.to:
-        delivery = NewFolder.resume(Path(arguments.to).absolute())
+    if named := _name_target(arguments):
+        delivery = NewFolder.resume(named)
     else:
-        found = find_records(Path.cwd())
+        found = find_records(find_here())
         if len(found) > 1:
-            named = ", ".join(map(str, found))
+            places = ", ".join(map(str, found))
             raise UsageError(
-                "several", f"several restores were cut here: {named}", "name one of them with --to"
+                "several", f"several restores were cut here: {places}", "name one of them with --to"
             )
         if not found:
-            raise no_record(Path.cwd())
+            raise no_record(find_here())
         delivery = NewFolder.resume(found[0])
     wanted = {*list_wanted(delivery.errand.parts)}
     for path in arguments.paths:
@@ -163,4 +163,12 @@ def _judge(outcome: RestoreOutcome, *, is_overwrite_said: bool) -> Exit:
 def _place(arguments: argparse.Namespace) -> str:
     if arguments.in_place:
         return "where the files were"
-    return str(Path(arguments.to).absolute()) if arguments.to else "a new folder in this one"
+    return str(_name_target(arguments) or "a new folder in this one")
+
+
+def _name_target(arguments: argparse.Namespace) -> Path | None:
+    """Return the folder that was named, with its whole path; None if none was."""
+    if not arguments.to:
+        return None
+    named = Path(arguments.to)
+    return named if named.is_absolute() else find_here() / named

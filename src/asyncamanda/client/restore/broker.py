@@ -17,7 +17,7 @@ from pathlib import Path
 from asyncamanda.client.restore.claims import Claimant
 from asyncamanda.client.restore.line import Line, SessionEnd, Transfer
 from asyncamanda.client.restore.peer import describe_asker, find_account, read_peer
-from asyncamanda.client.restore.replies import Reply, make_reply
+from asyncamanda.client.restore.replies import BrokerReply, make_reply
 from asyncamanda.client.restore.standing import ask_age, may_reach
 from asyncamanda.client.restore.voice import PeerLeft, Voice
 from asyncamanda.core.restore.answer import AnswerDecoder, OtherLine
@@ -124,7 +124,9 @@ def _lock(descriptor: int, byte: int) -> bool:
 class _Round:
     """One request to the gate, and its answers, to their end or to the peer's."""
 
-    def __init__(self, transfer: Transfer, reply: Reply, voice: Voice, stop: StopRequest) -> None:
+    def __init__(
+        self, transfer: Transfer, reply: BrokerReply, voice: Voice, stop: StopRequest
+    ) -> None:
         self._transfer = transfer
         self._reply = reply
         self._voice = voice

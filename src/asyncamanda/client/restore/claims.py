@@ -68,7 +68,12 @@ class Judgement:
     """What the user hears about one request; `ways` are known once the plan has come."""
 
     def __init__(
-        self, claimant: Claimant, wanted: Collection[bytes], voice: Voice, *, is_told: bool = True
+        self,
+        claimant: Claimant,
+        wanted: Collection[bytes],
+        voice: Voice,
+        *,
+        is_told: bool = True,
     ) -> None:
         """`is_told`: the plan is told as soon as it has come."""
         self.claimant = claimant

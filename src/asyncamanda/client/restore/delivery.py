@@ -78,7 +78,7 @@ class NewFolder:
 
     @property
     def place(self) -> Path:
-        return self.folder.path if self.folder else self._named or Path.cwd()
+        return self.folder.path if self.folder else self._named or Path()
 
     def begin(self, dumped_at: datetime) -> PrivateFolder:
         if self.folder is None:
@@ -111,7 +111,7 @@ class NewFolder:
             self.folder.abandon()
 
     def _begin_unnamed(self, date: str) -> PrivateFolder:
-        here = Path.cwd()
+        here = find_here()
         host = socket.gethostname().partition(".")[0]
         while True:
             name = name_folder(host, date, lambda each: os.path.lexists(here / each))
@@ -162,8 +162,10 @@ class InPlace:
         return placement.placed
 
     def resume_command(self) -> str:
-        paths = list_wanted(self.errand.parts)
-        return f"--resume --in-place {shlex.join(map(os.fsdecode, paths))}"
+        part = self.errand.parts[0]
+        words = [] if part.disk == part.device else ["--disk", part.disk]
+        words += map(os.fsdecode, list_wanted(self.errand.parts))
+        return f"--resume --in-place {shlex.join(words)}"
 
     def close(self) -> None:
         if self._staging:
@@ -179,6 +181,18 @@ class InPlace:
         self.folder = self._staging.folder
         self.errand = self.folder.record.errand
         return self.folder
+
+
+def find_here() -> Path:
+    """Return the present folder. Raises UsageError if it is gone."""
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise UsageError(
+            "no-here",
+            "the folder in which this was started is gone",
+            "name a folder with --to DIR, with its whole path, or change to another one",
+        ) from error
 
 
 def plan_errand(parts: tuple[Part, ...]) -> Errand:

@@ -15,7 +15,7 @@ from asyncamanda.client.restore.line import SessionEnd, Transfer
 from asyncamanda.core.restore.frames import (
     BROKEN,
     HEADER_BYTES,
-    SOCKET,
+    SOCKET_PATH,
     FrameKind,
     parse_header,
 )
@@ -33,7 +33,7 @@ class LocalLine:
     host = "the server"
     reconnect_for = RECONNECT_FOR
 
-    def __init__(self, path: str = SOCKET) -> None:
+    def __init__(self, path: str = SOCKET_PATH) -> None:
         self._path = path
 
     def begin(self, request: bytes) -> Transfer:
@@ -57,7 +57,7 @@ class LocalLine:
 
 
 @contextlib.contextmanager
-def open_broker(path: str = SOCKET) -> Iterator[LocalLine]:
+def open_broker(path: str = SOCKET_PATH) -> Iterator[LocalLine]:
     """Yield a line by the broker on this machine. Raises RefusedError if there is none."""
     if not os.path.exists(path):  # noqa: PTH110
         raise _no_broker()

@@ -25,7 +25,7 @@ from asyncamanda.core.restore.request import (
 from asyncamanda.errors import RefusedError, kind_by_exit
 
 
-class Reply(Protocol):
+class BrokerReply(Protocol):
     """What becomes of the answers to one request; each method raises AsyncamandaError to end it."""
 
     @property
@@ -52,7 +52,7 @@ class Reply(Protocol):
         """Tell what is still to be told."""
 
 
-def make_reply(request: RestoreRequest, claimant: Claimant, voice: Voice) -> Reply:
+def make_reply(request: RestoreRequest, claimant: Claimant, voice: Voice) -> BrokerReply:
     """Return what answers `request` for that user."""
     match request:
         case DisksRequest():
@@ -163,28 +163,46 @@ class ListReply(_Once):
         return self._filter
 
 
-class VersionsReply(_Once):
-    """The dumps in which one path was, as far as the user could have come to it."""
+class VersionsReply:
+    """The dumps in which one path was, as far as the user could have come to it.
+
+    No plan comes before these, so where the disk is on this machine is asked first.
+    """
+
+    is_ready = True
 
     def __init__(self, request: ListRequest, claimant: Claimant, voice: Voice) -> None:
-        judgement = Judgement(claimant, [request.path], voice)
-        super().__init__(replace(request, has_owners=True), judgement)
-        self._judge = judgement
+        self._judge = Judgement(claimant, [request.path], voice)
         self._claimant = claimant
-        self._path = request.path
+        self._request = request
+        self._questions: list[RestoreRequest] = [
+            replace(request, has_owners=True),
+            DisksRequest(),
+        ]
         self._voice = voice
         self._device = ""
         self._count = 0
 
+    @property
+    def is_done(self) -> bool:
+        return self._judge.is_done
+
+    def plan_request(self) -> RestoreRequest | None:
+        self._judge.begin_round()
+        return self._questions.pop() if self._questions else None
+
     def hear(self, answer: RestoreAnswer) -> None:
-        if isinstance(answer, FileVersion):
-            self._hear_version(answer)
-        else:
-            self._judge.hear(answer)
+        match answer:
+            case DiskAnswer():
+                if answer.disk == self._request.disk:
+                    self._device = answer.device
+            case FileVersion():
+                self._hear_version(answer)
+            case _:
+                self._judge.hear(answer)
 
     def _hear_version(self, version: FileVersion) -> None:
-        plan = self._judge.plan
-        ways = self._judge.make_ways(plan.device if plan else "", keeps_acls=False)
+        ways = self._judge.make_ways(self._device, keeps_acls=False)
         if version.dumped_at >= self._claimant.since and may_see_version(version, ways):
             self._voice.answer(replace(version, ways=()))
             self._count += 1
@@ -196,7 +214,7 @@ class VersionsReply(_Once):
         check_done(is_done=self._judge.is_done)
 
     def finish(self) -> None:
-        self._judge.tell_rest([self._path] if self._count else [])
+        self._judge.tell_rest([self._request.path] if self._count else [])
         self._voice.answer(RestoreDone(self._count, 0))
 
 

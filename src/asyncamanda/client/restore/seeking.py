@@ -57,11 +57,15 @@ class Seeker:
         if forced is not None and all(disk.disk != forced for disk in disks):
             raise self._unknown(f"the server has no disk {forced} of this client")
 
-    def find(self, typed: str, at: At) -> tuple[DiskAnswer, bytes]:
-        """Return the disk that `typed` is on, and its path there. Raises BadDataError."""
+    def find(self, typed: str, at: At, *, is_in_place: bool = False) -> tuple[DiskAnswer, bytes]:
+        """Return the disk that `typed` is on, and its path there. Raises BadDataError.
+
+        `is_in_place`: what is typed is where the file has to go, by its name on this machine. The
+        server, which says where its disks are, does not choose that.
+        """
         if self._forced is not None:
             disk = next(each for each in self._disks if each.disk == self._forced)
-            return disk, self._within(disk, typed)
+            return disk, self._within(disk, typed, is_in_place=is_in_place)
         found = find_disks(self._find_names(typed), self._disks)
         if not found:
             raise self._unknown(f"{typed} is on no disk that is backed up")
@@ -70,29 +74,30 @@ class Seeker:
             return listable[0]
         return next((each for each in listable if self._is_there(*each, at)), listable[0])
 
-    def group(self, typed: Sequence[str], at: At) -> tuple[Part, ...]:
-        """Return what is wanted of each disk, in the order in which they were named."""
+    def group(self, typed: Sequence[str], at: At, *, is_in_place: bool = False) -> tuple[Part, ...]:
+        """Return what is wanted of each disk, in the order in which they were named; as find()."""
         wanted: dict[str, tuple[DiskAnswer, list[bytes]]] = {}
         for each in typed:
-            disk, path = self.find(each, at)
+            disk, path = self.find(each, at, is_in_place=is_in_place)
             wanted.setdefault(disk.disk, (disk, []))[1].append(path)
         return tuple(
             Part(disk.disk, disk.device, tuple(dict.fromkeys(paths)), at)
             for disk, paths in wanted.values()
         )
 
-    def _within(self, disk: DiskAnswer, typed: str) -> bytes:
+    def _within(self, disk: DiskAnswer, typed: str, *, is_in_place: bool) -> bytes:
         """Return the path within the disk that was named; a relative one may be meant so."""
         folder = folder_of(disk)
         for name in self._find_names(typed):
             below = None if folder is None else relate(name, folder)
             if below is not None:
                 return below
-        if typed.startswith("/"):
+        if typed.startswith("/") or is_in_place:
             raise BadDataError(
                 "no-such-disk",
                 f"{typed} is not on {disk.disk}, which is {disk.device} here",
-                "name a path below that, or one relative to it",
+                "name a path below that"
+                + ("" if is_in_place else ", or one relative to it that is not below this folder"),
             )
         return normalize(os.fsencode("/" + typed))[1:]
 

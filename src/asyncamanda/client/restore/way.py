@@ -8,13 +8,8 @@ from contextlib import AbstractContextManager
 from enum import Enum
 
 from asyncamanda.client.restore.line import Line, open_own_line
-from asyncamanda.config.client import (
-    SYSTEM_FILE,
-    candidate_files,
-    is_own,
-    load_client_config,
-    refuse_others,
-)
+from asyncamanda.client.restore.local_line import open_broker
+from asyncamanda.config.client import candidate_files, is_own, load_client_config
 from asyncamanda.errors import NotYoursError
 from asyncamanda.system.interrupts import StopRequest
 
@@ -32,11 +27,14 @@ def choose_way(named: str | None) -> Way:
     """Return the way for this user; `named` is the configuration file, None for the usual one.
 
     Root, the Amanda user, and who has a configuration of their own connect themselves. Raises
-    ConfigurationError if there is no configuration, or a wrong one.
+    ConfigurationError if there is no configuration, or a wrong one; NotYoursError for one that was
+    named and is another's.
     """
     try:
         path, settings = load_client_config(candidate_files(dict(os.environ), named))
     except NotYoursError:
+        if named is not None:  # the broker knows one configuration
+            raise
         return Way.BROKER
     with contextlib.suppress(KeyError):
         if pwd.getpwnam(settings.user).pw_uid == os.geteuid():
@@ -48,9 +46,8 @@ def choose_way(named: str | None) -> Way:
 def open_line(named: str | None, stop: StopRequest) -> Iterator[Line]:
     """Yield a line to the gate by this user's way, closed with the block.
 
-    Raises what open_own_line() raises.
+    Raises what open_own_line() and open_broker() raise.
     """
-    if choose_way(named) is Way.BROKER:
-        raise refuse_others(SYSTEM_FILE)
-    with open_own_line(named, stop) as line:
+    is_own_way = choose_way(named) is Way.OWN
+    with open_own_line(named, stop) if is_own_way else open_broker() as line:
         yield line

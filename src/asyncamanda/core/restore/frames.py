@@ -10,7 +10,7 @@ from enum import Enum
 LARGEST_FRAME = 1 << 20  # bytes that follow
 HEADER_BYTES = 5
 BROKEN = 255  # the exit status where the connection to the gate broke, as ssh has it
-SOCKET = "/run/asyncamanda/restore.sock"
+SOCKET_PATH = "/run/asyncamanda/restore.sock"
 
 _HEADER = struct.Struct(">cI")
 

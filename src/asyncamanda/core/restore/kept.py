@@ -44,6 +44,7 @@ class KeptHead(Head):
         self._lists: dict[int, Lists] = {}
         self._facts: dict[int, Facts] = {}
         self._last_list: tuple[bytes, bytes | None] | None = None
+        self._last_members: tuple[bytes, dict[bytes, KeptFile]] | None = None
         self._last_known: tuple[bytes, dict[bytes, KeptFile]] | None = None
 
     def check(self) -> None:
@@ -139,14 +140,9 @@ class KeptHead(Head):
 
         One whose place is not known is missing.
         """
-        found = self._find(folder)
-        listed = self.listed(folder) if found else None
-        if found is None or listed is None:
-            return {}
-        block, number = found
-        stored = [record[1:] for record in listed.split(b"\0") if record[:1] == b"Y"]
-        known = self._base.known(folder) if self._base else {}
-        return dict(self._read_facts(block).files(number, stored, known))
+        if not self._last_members or self._last_members[0] != folder:
+            self._last_members = folder, self._read_members(folder)
+        return self._last_members[1]
 
     def known(self, folder: bytes) -> dict[bytes, KeptFile]:
         """Return the files of a folder of which this image or one before has told."""
@@ -199,6 +195,16 @@ class KeptHead(Head):
         if lists.forms[number] == Form.DIFFERENT and self._base:
             before = self._base.listed(folder)
         return lists.listed(number, before or b"")
+
+    def _read_members(self, folder: bytes) -> dict[bytes, KeptFile]:
+        found = self._find(folder)
+        listed = self.listed(folder) if found else None
+        if found is None or listed is None:
+            return {}
+        block, number = found
+        stored = [record[1:] for record in listed.split(b"\0") if record[:1] == b"Y"]
+        known = self._base.known(folder) if self._base else {}
+        return dict(self._read_facts(block).files(number, stored, known))
 
     def _read_lists(self, block: int) -> Lists:
         if block not in self._lists:

@@ -52,7 +52,7 @@ class KeptWriter:
         self._rights: dict[Rights, int] = {}
         self._offset = 0
         self._lists = Lists()
-        self._facts = FactsDraft(self._number)
+        self._facts = FactsDraft(self._rights)
 
     def begin(
         self, head: Head, folders: Mapping[bytes, KeptFolder], members: Iterable[Member]
@@ -119,7 +119,7 @@ class KeptWriter:
         ):
             stretches.append(self._stretch(packed))
             yield self._count(packed)
-        self._lists, self._facts = Lists(), FactsDraft(self._number)
+        self._lists, self._facts = Lists(), FactsDraft(self._rights)
 
     def _stretch(self, packed: bytes) -> Stretch:
         return Stretch(self._offset, len(packed), zlib.crc32(packed))
@@ -127,9 +127,6 @@ class KeptWriter:
     def _count(self, packed: bytes) -> bytes:
         self._offset += len(packed)
         return packed
-
-    def _number(self, rights: Rights) -> int:
-        return self._rights.setdefault(rights, len(self._rights))
 
 
 class _Files:

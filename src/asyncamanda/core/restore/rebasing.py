@@ -143,7 +143,10 @@ class Rebasing:
         targets = {record: self._there(guessed) for record, guessed in targets.items()}
         for _ in range(_ROUNDS):
             self._work_out(targets)
-            fitting = {record: self._fit(record) & targets[record] for record in records}
+            fitting = {
+                record: frozenset(each for each in guessed if record[1] in self.names_at_end(each))
+                for record, guessed in targets.items()
+            }
             if not all(fitting.values()):
                 raise TangledError("a folder was renamed that is not there")
             certain = [each for fits in fitting.values() if len(fits) == 1 for each in fits]
@@ -187,17 +190,6 @@ class Rebasing:
             self._latest_first.append(Rebase(target, record, old_names, is_certain))
             for name in {target, *old_names}:
                 self._near.setdefault(name, []).append(-index)
-
-    def _fit(self, record: Rename) -> frozenset[bytes]:
-        """Return which of the disk's folders a record may be about, in the order in which all are.
-
-        Raises TangledError.
-        """
-        found = set(self.folders_called(record[1]))
-        for rebase in self._latest_first:
-            if rebase.record == record and record[1] in self.names_at_end(rebase.target):
-                found.add(rebase.target)
-        return frozenset(found)
 
     def _at(self, index: int) -> Rebase:
         return self._latest_first[len(self._met) - 1 - index]

@@ -8,7 +8,7 @@ too often (TriggerLimitBurst=) to all users, until somebody starts it again. So 
 what runs at once is limited instead. Of one user's connections two are answered at a time.
 """
 
-from asyncamanda.core.restore.frames import SOCKET as PLACE
+from asyncamanda.core.restore.frames import SOCKET_PATH
 from asyncamanda.core.schedule.systemd import FOLDER, MARK, Starts
 
 SOCKET, SERVICE = "asyncamanda-restore.socket", "asyncamanda-restore@.service"
@@ -25,7 +25,7 @@ def render_socket() -> str:
 Description=Give users of this machine their files back from Amanda's dumps
 
 [Socket]
-ListenStream={PLACE}
+ListenStream={SOCKET_PATH}
 SocketMode=0666
 Accept=yes
 MaxConnections={AT_ONCE}

@@ -41,7 +41,7 @@ _WHEN_NOTED = 'read -r go && exec "$@" </dev/null'
 class Settings:
     """What an Amanda configuration says: its folders, and the holding disks' room in bytes.
 
-    `vtapes` are the folders of its virtual tapes, none where it writes to other volumes.
+    `vtapes` are the folders of its virtual tapes; `has_other_volumes`: it writes to others, too.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Settings:
     infofile: Path = Path("/nonexistent")
     vtapes: tuple[Path, ...] = ()
     diskfile: Path = Path("/nonexistent")
+    has_other_volumes: bool = False
 
     @property
     def folder(self) -> Path:
@@ -170,6 +171,7 @@ def parse_settings(amanda_config: str, answer: Answer) -> Settings:
         infofile=folder / config.value("INFOFILE"),
         vtapes=tuple(folder / place for place in config.find_vtapes()),
         diskfile=folder / config.value("DISKFILE"),
+        has_other_volumes=config.has_other_volumes,
     )
 
 

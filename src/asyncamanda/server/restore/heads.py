@@ -64,9 +64,17 @@ class HeadStore:
             return None
 
     def is_known(self, name: DumpName) -> bool:
-        """Return whether a dump's head is kept, or cannot be. Raises OSError."""
+        """Return whether a dump's head is kept, or cannot be; one that is damaged is removed.
+
+        Raises OSError.
+        """
         path = self._path(name)
-        return path.exists() or _refusal(path).exists()
+        if _refusal(path).exists():
+            return True
+        is_kept = self.find(name.host, name.disk, name.timestamp, name.level) is not None
+        if not is_kept:
+            path.unlink(missing_ok=True)
+        return is_kept
 
     def of_disk(self, name: DumpName) -> list[Stored]:
         """Return what there is of the disk of a dump. Raises OSError."""

@@ -11,13 +11,13 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Protocol
 
-from asyncamanda.core.amanda.filters import GZIP, FilterStep
+from asyncamanda.core.amanda.filters import GZIP
 from asyncamanda.core.values.printable import printable
-from asyncamanda.errors import AsyncamandaError, BadDataError, ConfigurationError
-from asyncamanda.server.restore.dump_files import DumpFiles
+from asyncamanda.errors import AsyncamandaError, ConfigurationError
 from asyncamanda.system.endings import KILLED_WITHIN, is_ended
 from asyncamanda.system.programs import plain_environ
 
@@ -30,19 +30,36 @@ _DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
 _GZIP_WARNS = 2  # all is there, and more behind it: gzip(1)
 _CANNOT = {errno.EINVAL, errno.ENOSYS}
 
+Command = Sequence[str]
+Explain = Callable[[str], AsyncamandaError]
+
+
+class Feed(Protocol):
+    """What a pipeline is fed, as DumpFiles has it."""
+
+    def send(self, sink: int, offset: int, count: int) -> int: ...
+
+    def read_at(self, offset: int, count: int) -> bytes: ...
+
 
 class Pipeline:
-    """The programs `steps`, the first of which is fed the dump; what the last one prints is read.
+    """Programs, each of which reads what the one before prints; what the last one prints is read.
 
-    read() and move() raise BadDataError if one of them fails or hangs.
+    The first one is fed `feed`, if there is any. read() and move() raise what `explain` makes of
+    words, a BadDataError, if one of them fails or hangs.
     """
 
     def __init__(
-        self, files: DumpFiles, steps: Sequence[FilterStep], patience: float = PATIENCE
+        self,
+        feed: Feed | None,
+        commands: Sequence[Command],
+        explain: Explain,
+        patience: float = PATIENCE,
     ) -> None:
         """Start the programs. Raises ConfigurationError if one cannot be."""
-        self._files = files
-        self._steps = steps
+        self._feed = feed
+        self._commands = commands
+        self._explain = explain
         self._patience = patience
         self._fed = 0
         self._said = bytearray()
@@ -50,7 +67,8 @@ class Pipeline:
         self._input: int | None = None
         self._output: int | None = None
         self._errors: int | None
-        self._errors, words = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._errors, words = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self._errors, False)
         try:
             self._start(words)
         except BaseException:
@@ -99,13 +117,16 @@ class Pipeline:
     # -- the programs
 
     def _start(self, words: int) -> None:
-        source, self._input = _make_pipe()
-        os.set_blocking(self._input, False)
-        for step in self._steps:
+        if self._feed is None:
+            source = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        else:
+            source, self._input = _make_pipe()
+            os.set_blocking(self._input, False)
+        for command in self._commands:
             try:
                 given, taken = _make_pipe()
                 try:
-                    self._programs.append(_start_program(step, source, taken, words))
+                    self._programs.append(_start_program(command, source, taken, words))
                 finally:
                     os.close(taken)
             finally:
@@ -122,7 +143,7 @@ class Pipeline:
             ready = self._poll(self._output, left)
             if self._errors in ready:
                 self._listen()
-            if self._input in ready and self._feed():
+            if self._input in ready and self._feed_some():
                 give_up_at = time.monotonic() + self._patience
             if self._output in ready:
                 return True
@@ -138,7 +159,7 @@ class Pipeline:
             waiting.register(self._input, select.POLLOUT)
         return {descriptor for descriptor, _ in waiting.poll(int(seconds * 1000) + 1)}
 
-    def _feed(self) -> int:
+    def _feed_some(self) -> int:
         """Feed what there is room for, and return how many bytes that were."""
         assert self._input is not None
         try:
@@ -154,12 +175,13 @@ class Pipeline:
         return moved
 
     def _send(self, sink: int) -> int:
+        assert self._feed is not None
         try:
-            return self._files.send(sink, self._fed, _PIECE)
+            return self._feed.send(sink, self._fed, _PIECE)
         except OSError as error:
             if error.errno not in _CANNOT:
                 raise
-        piece = self._files.read_at(self._fed, select.PIPE_BUF)  # which a pipe takes at once
+        piece = self._feed.read_at(self._fed, select.PIPE_BUF)  # which a pipe takes at once
         return os.write(sink, piece) if piece else 0
 
     def _listen(self) -> None:
@@ -180,24 +202,18 @@ class Pipeline:
         if self._input is not None:
             os.close(self._input)
             self._input = None
-        for step, program in zip(self._steps, self._programs, strict=True):
+        for command, program in zip(self._commands, self._programs, strict=True):
             if not is_ended(program, self._patience):
                 raise self._failed("does not end")
-            well = {0, _GZIP_WARNS} if step.program == GZIP else {0}
+            well = {0, _GZIP_WARNS} if command[0] == GZIP else {0}
             if program.returncode not in well:
                 self._listen()
                 said = printable(self._said.decode("utf-8", "replace")).strip()
-                raise self._failed(said or f"exit status {program.returncode}", step)
+                raise self._failed(said or f"exit status {program.returncode}", command)
 
-    def _failed(self, how: str, step: FilterStep | None = None) -> AsyncamandaError:
-        names = step.program if step else " or ".join(each.program for each in self._steps)
-        header = self._files.header
-        return BadDataError(
-            "filter-failed",
-            f"the dump {header.timestamp} of {header.host}:{header.disk} in {self._files.where} "
-            f"cannot be unpacked: {names}: {how}",
-            "is the dump damaged? An earlier one may be whole",
-        )
+    def _failed(self, how: str, command: Command | None = None) -> AsyncamandaError:
+        names = command[0] if command else " or ".join(each[0] for each in self._commands)
+        return self._explain(f"{names}: {how}")
 
 
 def _make_pipe() -> tuple[int, int]:
@@ -208,12 +224,11 @@ def _make_pipe() -> tuple[int, int]:
 
 
 def _start_program(
-    step: FilterStep, source: int, sink: int, words: int
+    command: Command, source: int, sink: int, words: int
 ) -> "subprocess.Popen[bytes]":
-    argv = [step.program, *([step.option] if step.option else [])]
     try:
         program = subprocess.Popen(
-            [*_DIES_WITH_US, *argv],
+            [*_DIES_WITH_US, *command],
             stdin=source,
             stdout=sink,
             stderr=words,
@@ -224,9 +239,10 @@ def _start_program(
     except OSError as error:
         raise ConfigurationError(
             "filter-missing",
-            f"{step.program}, which unpacks the dump, cannot be run: {error.strerror}",
+            f"{command[0]}, which a dump has to go through, cannot be run: {error.strerror}",
             "is it installed on the server?",
         ) from error
     with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, program.pid, NICENESS)
+        niceness = max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0))
+        os.setpriority(os.PRIO_PROCESS, program.pid, niceness)
     return program

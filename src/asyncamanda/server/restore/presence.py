@@ -49,17 +49,18 @@ def watch_session(watch: Watch) -> Iterator[None]:
     """Raise SessionOver in the block, which has to be the main thread's, when the session is over.
 
     So does a signal to stop. Where the block does not end then, as in a read from a disk that is
-    dead, the process does.
+    dead, the process does. After the block such signals are ignored: what is left is to write down
+    how it ended, and sshd's end, which sends one, often comes just then.
     """
     watcher = _Watcher(watch)
-    before = {number: signal.signal(number, watcher.interrupt) for number in STOPPING}
+    for number in STOPPING:
+        signal.signal(number, watcher.interrupt)
     watcher.start()
     try:
         yield
     finally:
         watcher.stop()
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        _ignore_signals()
 
 
 class _Watcher(threading.Thread):
@@ -71,8 +72,7 @@ class _Watcher(threading.Thread):
 
     def interrupt(self, number: int, _: FrameType | None) -> None:
         """End the block, once."""
-        for each in STOPPING:
-            signal.signal(each, signal.SIG_IGN)
+        _ignore_signals()
         self._why = self._why or f"stopped by {signal.Signals(number).name}"
         raise SessionOver(self._why)
 
@@ -110,6 +110,11 @@ class _Watcher(threading.Thread):
         waiting.register(self._reader, POLLIN)
         if not waiting.poll(self._watch.end_within.total_seconds() * 1000):
             os._exit(LATER)
+
+
+def _ignore_signals() -> None:
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _is_full(descriptor: int) -> bool:

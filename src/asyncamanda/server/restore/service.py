@@ -158,13 +158,18 @@ class _Answer:
                 LOG.error("%s: %s", client, traceback.format_exc())
                 words = "asyncamanda on the server has failed, by a bug of its own"
                 said = AsyncamandaError("internal", words, SEE_LOG)
-        failed = RestoreFailed(int(said.exit), said.reference, said.message, said.hint)
-        with suppress(BrokenPipeError):
-            self._voice.say(failed)
-        return said.exit
+        return fail(self._voice, said)
 
     def _tell_place(self, place: int) -> None:
         self._voice.say(QueuedRestore(place))
+
+
+def fail(streams: AnswerStreams, error: AsyncamandaError) -> Exit:
+    """Say what went wrong, if somebody is there; return the exit code."""
+    failed = RestoreFailed(int(error.exit), error.reference, error.message, error.hint)
+    with suppress(BrokenPipeError):
+        streams.say(failed)
+    return error.exit
 
 
 def read_request(source: int, within: float) -> RestoreRequest:

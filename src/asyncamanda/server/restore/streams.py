@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from asyncamanda.core.amanda.filters import FilterStep
 from asyncamanda.errors import BadDataError
-from asyncamanda.server.restore.dump_files import DumpFiles
+from asyncamanda.server.restore.dump_files import OpenDump
 from asyncamanda.server.restore.pipeline import PATIENCE, Pipeline
 from asyncamanda.server.restore.sinks import Sink
 
@@ -21,7 +21,7 @@ _AT_ONCE = 1 << 20  # bytes that the kernel is asked to move: how far it is can 
 class Image(ABC):
     """The bytes that tar has written. What was read last is kept until the next is."""
 
-    def __init__(self, files: DumpFiles) -> None:
+    def __init__(self, files: OpenDump) -> None:
         self.files = files
         self._at, self._piece = 0, b""
 
@@ -106,7 +106,7 @@ class FilteredImage(Image):
     """
 
     def __init__(
-        self, files: DumpFiles, steps: Sequence[FilterStep], patience: float = PATIENCE
+        self, files: OpenDump, steps: Sequence[FilterStep], patience: float = PATIENCE
     ) -> None:
         super().__init__(files)
         self.starts = 0
@@ -134,7 +134,9 @@ class FilteredImage(Image):
         """Return the pipeline, whose next byte is that one (or it is at its end)."""
         if self._pipeline is None or offset < self._offset:
             self._stop()
-            self._pipeline, self._offset = Pipeline(self.files, self._steps, self._patience), 0
+            commands = [(step.program, *filter(None, [step.option])) for step in self._steps]
+            self._pipeline = Pipeline(self.files, commands, self._explain, self._patience)
+            self._offset = 0
             self.starts += 1
         if offset > self._offset:
             self._pass_over(self._pipeline, offset)
@@ -150,6 +152,15 @@ class FilteredImage(Image):
                 self._offset += moved
         finally:
             os.close(nowhere)
+
+    def _explain(self, how: str) -> BadDataError:
+        header = self.files.header
+        return BadDataError(
+            "filter-failed",
+            f"the dump {header.timestamp} of {header.host}:{header.disk} in {self.files.where} "
+            f"cannot be unpacked: {how}",
+            "is the dump damaged? An earlier one may be whole",
+        )
 
     def _stop(self) -> None:
         if self._pipeline:
