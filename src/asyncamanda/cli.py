@@ -42,6 +42,8 @@ COMMANDS = {
     "schedule": "install, remove or show the timer",
     "server": "enroll clients and administer the server",
 }
+# what systemd starts, and nobody types
+UNLISTED = {"broker": "answer a user of this machine who wants files back"}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -124,7 +126,7 @@ def make_parser(argv: list[str]) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"asyncamanda {__version__}")
     words = [word for word in argv if not word.startswith("-")]
-    _add_commands(parser, COMMANDS, "", words, {})
+    _add_commands(parser, COMMANDS, "", words, UNLISTED)
     return parser
 
 

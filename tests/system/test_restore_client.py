@@ -592,24 +592,49 @@ def test_a_server_that_does_not_say_that_it_is_done_is_not_believed(
         gate.restore(new_folder(gate, tmp_path / "out", b"one"))
 
 
+def cut_short(gate: Rehearsed, to: Path) -> Path:
+    """Begin a restore that is cut and not tried again; return its record."""
+    gate.scenario["cuts"] = [1_000_000]
+    gate.reconnect_for = timedelta(0)
+    with pytest.raises(LaterError) as caught:
+        gate.restore(new_folder(gate, to, b""))
+    assert caught.value.reference == "connection-lost"
+    return to.parent / f".{to.name}.asyncamanda-restore"
+
+
+@pytest.mark.parametrize("is_synced", [True, False])
+def test_after_a_crash_of_the_machine_only_what_is_surely_on_the_disk_counts(
+    gate: Rehearsed, tmp_path: Path, *, is_synced: bool
+) -> None:
+    """A restore that was stopped has had it written; one that was killed begins again."""
+    record = cut_short(gate, tmp_path / "out")
+    text = record.read_text()
+    boot = json.loads(text.split("\n")[0])["boot"]
+    text = text.replace(boot, "another")
+    if not is_synced:
+        text = text.replace('{"synced":1}\n', "")
+    record.write_text(text)
+    assert gate.restore(NewFolder.resume(tmp_path / "out")).is_whole
+    assert (gate.asked()[-1]["resume"] is not None) == is_synced
+    assert describe(tmp_path / "out/tree") == describe(tmp_path / "tree")
+
+
+def test_a_line_of_the_record_that_was_cut_counts_for_nothing(
+    gate: Rehearsed, tmp_path: Path
+) -> None:
+    """And what is written next is on a line of its own."""
+    record = cut_short(gate, tmp_path / "out")
+    with record.open("a") as file:
+        file.write('{"done":[0,9999,99')
+    assert gate.restore(NewFolder.resume(tmp_path / "out")).is_whole
+    assert describe(tmp_path / "out/tree") == describe(tmp_path / "tree")
+
+
 def test_a_record_of_somebody_else_or_of_another_folder_is_not_used(
     gate: Rehearsed, tmp_path: Path
 ) -> None:
     """Nor one that is damaged."""
-    gate.scenario["status"] = 1
-    gate.scenario["cuts"] = [50_000]
-    del gate.scenario["status"]
-    gate.scenario |= {"hold": str(gate.folder / "never"), "hold_at": 1_000_000}
-    child = os.fork()
-    if child == 0:
-        gate.reconnect_for = timedelta(0)
-        try:
-            gate.restore(new_folder(gate, tmp_path / "out", b""))
-        except LaterError:
-            os._exit(0)
-        os._exit(1)
-    assert os.waitpid(child, 0)[1] == 0
-    record = tmp_path / ".out.asyncamanda-restore"
+    record = cut_short(gate, tmp_path / "out")
     whole = record.read_bytes()
     for spoil in (
         lambda: os.chown(record, 33, 33),
