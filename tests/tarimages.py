@@ -114,11 +114,10 @@ def old_sparse(
             octal(size, 12),
         )),
     )  # fmt: skip
-    blocks = []
-    while rest:
-        now, rest = rest[: ROOM[1]], rest[ROOM[1] :]
-        blocks.append((b"".join(now).ljust(504, b"\0") + bytes([bool(rest)])).ljust(BLOCK, b"\0"))
-    return head + b"".join(blocks) + padded(contents)
+    groups = [rest[at : at + ROOM[1]] for at in range(0, len(rest), ROOM[1])]
+    blocks = [b"".join(group).ljust(504, b"\0") + b"\1" for group in groups[:-1]]
+    blocks += [b"".join(group).ljust(505, b"\0") for group in groups[-1:]]
+    return head + b"".join(block.ljust(BLOCK, b"\0") for block in blocks) + padded(contents)
 
 
 def parse_image(image: bytes, piece: int = 1 << 16) -> list[Member]:

@@ -1,6 +1,7 @@
 """An office in the lab: an Amanda server with the gate, and clients that ask it for backups."""
 
 import json
+import re
 import subprocess
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -158,9 +159,19 @@ class Office:
         return [label for log in self.logs() for label in log.labels]
 
     def pids(self, pattern: str) -> list[int]:
-        """Return the server's processes, by its own numbers, whose command line has `pattern`."""
-        found = self.server.run(["pgrep", "-f", "--", pattern], check=False)
-        return [int(word) for word in found.stdout.split()]
+        """Return the server's processes, by its own numbers, whose command line has `pattern`.
+
+        A process that has just been forked, and is to become another program, looks like its
+        parent until then: it does not count.
+        """
+        lines = self.server.run(["ps", "-ww", "-eo", "pid=,ppid=,args="]).stdout.splitlines()
+        found = [(*line.split(maxsplit=2), "")[:3] for line in lines]
+        words = {int(pid): (int(parent), args) for pid, parent, args in found}
+        return sorted(
+            pid
+            for pid, (parent, args) in words.items()
+            if re.search(pattern, args) and words.get(parent, (0, ""))[1] != args
+        )
 
     def kill(self, pattern: str) -> None:
         """Kill what has `pattern` in its command line at the server; fail if nothing has."""

@@ -87,6 +87,8 @@ answers: st.SearchStrategy[RestoreAnswer] = st.one_of(
         st.lists(runs, max_size=3).map(tuple),
         st.lists(texts, max_size=3).map(tuple),
         st.booleans(),
+        st.none() | moments,
+        texts,
     ),
     st.builds(MissingFile, paths, texts),
     st.builds(UnmatchedPath, paths, st.lists(paths, max_size=3).map(tuple)),

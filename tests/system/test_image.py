@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import IS_CI
-from tests.system.trees import PAGE, Description, describe, digest, make_tree
+from tests.system.dump_trees import PAGE, Description, describe, digest, make_tree
 from tests.tarimages import BLOCK, END, old_sparse, padded, parse_image, seal
 
 from asyncamanda.core.restore.archive import render_member

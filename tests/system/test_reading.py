@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from tests.system.amandafiles import AmandaFiles
+from tests.system.dump_trees import Description, describe
 from tests.system.dumps import DISK, GZIPPED, HOST, PLAIN, Dumps, gzip, make_image
-from tests.system.trees import Description, describe
 from tests.system.watching import count_descriptors
 
 from asyncamanda.core.amanda.disklist import Dle

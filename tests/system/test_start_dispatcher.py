@@ -202,15 +202,16 @@ def test_a_dispatcher_that_hangs_is_replaced_before_streams_are_given_up(gates: 
     old, server = _serve(gates), gates.rig.server
     keys = f"{server.account('backup').home}/.ssh/authorized_keys"
     before = server.read(keys)
-    server.run(["rm", keys])
-    server.run(["mkfifo", keys])
+    # by a rename: a moment without the file would end the gate's session, who is not enrolled then
+    server.run(["mkfifo", f"{keys}.new"])
+    server.run(["mv", f"{keys}.new", keys])
     begun = time.monotonic()
     try:
         gates.rig.until(lambda: f"(pid {old}, state S) did not answer" in gates.diary, "killed", 60)
     except pytest.fail.Exception as error:
         raise AssertionError(f"{error}\n{gates.dispatchers()}\n{gates.diary}") from error
-    server.run(["rm", keys])
-    server.write(keys, before, owner="backup", mode=0o600)
+    server.write(f"{keys}.new", before, owner="backup", mode=0o600)
+    server.run(["mv", f"{keys}.new", keys])
     gates.rig.until(lambda: gates.diary.count("the dispatcher is ready") == 2, "it serves", 60)
     assert time.monotonic() - begun < at_most(UNWATCHED_SECONDS - VOUCH_SECONDS)
     assert gates.started[0].poll() is None

@@ -1,197 +1,143 @@
-"""A tree with one of everything that a file system has and tar stores, and its description."""
+"""Trees of files to be packed by the real tar, and how two of them are compared."""
 
-import hashlib
+from __future__ import annotations
+
 import os
 import stat
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
+import subprocess
 from pathlib import Path
 
-ODD = [
-    b"nl\nname", b"back\\slash", b"bsn\\nlit", b'dq"uote', b"sq'uote", b"trail ", b" lead", b"-rf",
-    b"latin\xe9", b"tab\ttab", "utf8-\u00e9".encode(), b"*glob*", b"--checkpoint=1", b"%41", b"\\",
-    b"del\x7f", b"bell\x07", b"cr\rx", b"{b}", b"~tilde", b"\xff\xfe", b"x=y", b"...", b"y" * 255,
-    b"\xe9" * 255,
-]  # fmt: skip
-EARLY, LATE = -1_500_000_001, 11_000_000_000_123_456_789  # ns: before 1970; more than octal digits
-USER, NOBODY = 12, 0xFFFFFFFF  # of an access list's entries
-CAPABILITY = struct.pack("<5I", 0x02000001, 1 << 13, 0, 0, 0)  # to open raw sockets
-PAGE = 4096
-_ACCESS, _DEFAULT = "system.posix_acl_access", "system.posix_acl_default"
+ACCESS = ((1, 6, None), (2, 6, 5), (4, 4, None), (0x10, 6, None), (0x20, 4, None))
+CAPABILITY = bytes.fromhex("0100000200200000000000000000000000000000")  # cap_net_raw+ep
+ODD_NAMES = (
+    b"new\nline",
+    b"back\\slash",
+    b"trail ",
+    b" lead",
+    b"latin\xe9",
+    "utf8-\u00e9".encode(),
+    b"-dash",
+    b"bell\x07",
+    b"\xff\xfe",
+    b"x" * 200,
+    b"y" * 255,
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Description:
-    """All that one file, link or folder is. `first` is the first name of the same file."""
-
-    kind: int
-    mode: int
-    owner: tuple[int, int]
-    mtime_ns: int
-    size: int
-    digest: str
-    target: bytes
-    device: tuple[int, int]
-    first: bytes
-    has_holes: bool
-    attributes: dict[str, bytes]
+def access_list(entries: tuple[tuple[int, int, int | None], ...] = ACCESS) -> bytes:
+    """Return an access control list as the kernel has it: (tag, permissions, number) each."""
+    rows = (struct.pack("<HHI", t, p, 0xFFFFFFFF if n is None else n) for t, p, n in entries)
+    return struct.pack("<I", 2) + b"".join(rows)
 
 
 def make_tree(top: Path) -> None:
-    """Make the tree. Has to be root."""
+    """Make one of everything that a folder may hold, in `top`, as root."""
     top.mkdir()
-    for odd in ODD:
-        (top / os.fsdecode(odd)).write_bytes(b"odd " + odd)
-    make_long_names(top)
-    make_links(top)
-    make_sparse_files(top)
-    make_owners(top)
-    make_attributes(top)
-    os.mkfifo(top / "fifo", 0o640)
-    os.mknod(top / "character", 0o600 | stat.S_IFCHR, os.makedev(300, 70_000))
-    os.mknod(top / "block", 0o660 | stat.S_IFBLK, os.makedev(8, 17))
-    for name, moment in (("early", EARLY), ("late", LATE), ("fine", 1_700_000_000_123_456_789)):
-        (top / name).write_text(name)
-        os.utime(top / name, ns=(moment, moment))
-    (top / "empty").mkdir()
-    os.utime(top / "empty", ns=(0, 999_999_999))
-
-
-def make_long_names(top: Path) -> None:
-    """Names around the 100 and 255 bytes of a header's fields, and paths of thousands."""
-    for length in range(94, 104):
-        (top / ("n" * length)).write_text("long")
-        (top / ("d" * length)).mkdir()
-        (top / ("s" * length)).symlink_to("t" * length)
-    deep = top.joinpath(*["deep" * 30] * 20)
+    for name in ODD_NAMES:
+        folder = top / "odd" / os.fsdecode(b"D" + name[:200])
+        folder.mkdir(parents=True)
+        (folder / os.fsdecode(name)).write_bytes(b"odd " + name)
+    deep = top.joinpath(*["d" * 120] * 4)
     deep.mkdir(parents=True)
-    (deep / "file").write_text("deep")
-    (deep / "sparse").write_bytes(b"x")
-    os.truncate(deep / "sparse", 1 << 20)
-    (top / "s-long").symlink_to("/t" * 2000)
+    (deep / "f").write_text("deep")
+    (top / "one").write_text("one")
+    for second in ("two", "odd/three"):
+        (top / second).hardlink_to(top / "one")
+    (top / "empty").mkdir()
+    (top / "nothing").touch()
+    (top / "link").symlink_to("one")
+    (top / "dangling").symlink_to("/nowhere/\u00e9" + "z" * 150)
+    os.lchown(top / "dangling", 33, 33)
+    os.mkfifo(top / "pipe", 0o640)
+    os.mknod(top / "null", 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+    _make_with_attributes(top)
+    with (top / "sparse").open("wb") as file:
+        file.truncate(8 << 20)
+        for offset in range(1 << 20, 7 << 20, 1 << 19):
+            file.seek(offset)
+            file.write(b"piece of a sparse file")
+    (top / "large").write_bytes(os.urandom(3 << 20))
+    (top / "secret").mkdir(mode=0o700)
+    (top / "secret/key").write_text("secret")
+    for path in (top / "secret", top / "secret/key"):
+        os.chown(path, 33, 34)
+    _make_old(top)
 
 
-def make_links(top: Path) -> None:
-    """Names of one file in several folders, long ones among them, and links to nothing."""
-    (top / "links").mkdir()
-    (top / "links" / "first").write_text("linked")
-    for name in ("second", "l" * 255, "l" * 100):
-        (top / "links" / name).hardlink_to(top / "links" / "first")
-    (top / "first\n").write_text("also")
-    (top / "links" / "other").hardlink_to(top / "first\n")
-    (top / "dangling").symlink_to("/nowhere/\u00e9")
-    (top / "odd-link").symlink_to(os.fsdecode(b"a\n\xff/../b"))
+def _make_with_attributes(top: Path) -> None:
+    for name, mode in (("suid", 0o6755), ("cap", 0o755), ("acl", 0o664), ("xattr", 0o644)):
+        (top / name).write_text(name)
+        (top / name).chmod(mode)
+    os.chown(top / "suid", 33, 34)
+    (top / "suid").chmod(0o6755)
+    (top / "sticky").mkdir()
+    (top / "sticky").chmod(0o1777)
+    os.setxattr(top / "cap", "security.capability", CAPABILITY)
+    os.setxattr(top / "acl", "system.posix_acl_access", access_list())
+    os.setxattr(top / "xattr", "user.name", b"va\0lue\n")
+    (top / "listed").mkdir()
+    os.setxattr(top / "listed", "system.posix_acl_default", access_list())
+    os.setxattr(top / "listed", "user.of", b"a folder")
+    (top / "listed/below").write_text("below")
+    os.setxattr(top / "listed/below", "system.posix_acl_access", access_list())
 
 
-def make_sparse_files(top: Path) -> None:
-    """Holes at the beginning, in the middle, at the end; all of it; and many of them."""
-    (top / "holes").mkdir()
-    for name, pieces, size in (
-        ("all", (), 1 << 30),
-        ("middle", (0, 1 << 25), (1 << 25) + 5),
-        ("end", (0,), 1 << 26),
-        ("begin", (1 << 24,), (1 << 24) + 4096),
-        ("many", range(0, 300 << 14, 1 << 14), (300 << 14) + 1),
-        ("far", (1 << 40,), (1 << 40) + 9000),
-    ):
-        with (top / "holes" / name).open("wb") as file:
-            for at in pieces:
-                file.seek(at)
-                file.write(b"%d" % at)
-            file.truncate(size)
+def _make_old(top: Path) -> None:
+    """Give all of it times of its own, to the nanosecond."""
+    moment = 1_000_000_000_123_456_789
+    for folder, folders, files in os.walk(os.fsencode(top), topdown=False):
+        for name in [*folders, *files]:
+            moment += 61_000_000_007
+            os.utime(folder + b"/" + name, ns=(moment, moment), follow_symlinks=False)
+    os.utime(top / "nothing", ns=(-86_400_000_000_001, -86_400_000_000_001))
 
 
-def make_owners(top: Path) -> None:
-    """Owners with and without a name, in all the range that the kernel has; all kinds of modes."""
-    for uid, gid in ((1, 1), (1000, 65534), (1 << 21, 1 << 31), ((1 << 32) - 2, 5)):
-        (top / f"own-{uid}").write_text("owned")
-        os.chown(top / f"own-{uid}", uid, gid)
-        (top / f"own-{uid}").chmod(0o6755)
-        (top / f"folder-{uid}").mkdir()
-        os.chown(top / f"folder-{uid}", uid, gid)
-        (top / f"folder-{uid}").chmod(0o3770)
-    (top / "sealed").mkdir()
-    (top / "sealed" / "secret").write_text("secret")
-    (top / "sealed" / "secret").chmod(0)
-    (top / "sealed").chmod(0o500)
+def pack(top: Path, archive: Path, *options: str) -> None:
+    """Pack `top` by the real tar."""
+    argv = ["tar", "-C", str(top), "-cf", str(archive), *options, "."]
+    subprocess.run(argv, check=True, env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"})
 
 
-def make_attributes(top: Path) -> None:
-    """Extended attributes, access lists, a capability."""
-    (top / "kept").mkdir()
-    for name in ("attributes", "list", "capable"):
-        (top / "kept" / name).write_text(name)
-    os.setxattr(top / "kept" / "attributes", "user.plain", b"v1\0\n=")
-    os.setxattr(top / "kept" / "attributes", "user.a=b%3D", b"x" * 3000)
-    os.setxattr(top / "kept", "user.empty", b"")
-    os.setxattr(top / "kept" / "list", _ACCESS, access_list())
-    os.setxattr(top / "kept", _DEFAULT, access_list())
-    (top / "kept" / "capable").chmod(0o755)
-    os.setxattr(top / "kept" / "capable", "security.capability", CAPABILITY)
+def describe(
+    top: Path, *, without: tuple[str, ...] = (), nanoseconds: bool = True
+) -> dict[bytes, object]:
+    """Return all that is known of each thing below `top`, by its path; `without` some keys."""
+    found: dict[bytes, dict[str, object]] = {}
+    names: dict[tuple[int, int], list[bytes]] = {}
+    root = os.fsencode(top)
+    for folder, folders, files in os.walk(root):
+        for name in [*folders, *files]:
+            path = os.path.join(folder, name)  # noqa: PTH118 - bytes
+            status = os.lstat(path)
+            key = path[len(root) + 1 :]
+            mtime = status.st_mtime_ns if nanoseconds else status.st_mtime_ns // 10**9
+            found[key] = {
+                "kind": stat.S_IFMT(status.st_mode),
+                "mode": stat.S_IMODE(status.st_mode),
+                "owner": (status.st_uid, status.st_gid),
+                "mtime": mtime,
+            }
+            found[key] |= _describe_contents(path, status)
+            names.setdefault((status.st_dev, status.st_ino), []).append(key)
+    for same in names.values():
+        for key in same:
+            found[key]["names"] = sorted(same)
+    return {
+        key: {name: value for name, value in seen.items() if name not in without}
+        for key, seen in found.items()
+    }
 
 
-def access_list() -> bytes:
-    """Return an access list as the kernel has it: one user more may read and write."""
-    entries = ((1, 6, NOBODY), (2, 6, USER), (4, 4, NOBODY), (16, 6, NOBODY), (32, 4, NOBODY))
-    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
-
-
-def list_paths(top: Path) -> Iterator[Path]:
-    """Yield the top and all below it."""
-    for folder, folders, files in os.walk(top):
-        here = Path(folder)
-        yield here
-        yield from (here / name for name in files)
-        yield from (here / name for name in folders if (here / name).is_symlink())
-
-
-def describe(top: Path) -> dict[bytes, Description]:
-    """Return all that a tree is, by path below its top, which is b"."."""
-    firsts: dict[int, bytes] = {}
-    found = {}
-    for path in sorted(list_paths(top)):
-        name = os.fsencode(path.relative_to(top))
-        found[name] = describe_one(path, firsts.setdefault(path.lstat().st_ino, name))
-    return found
-
-
-def describe_one(path: Path, first: bytes) -> Description:
-    """Return what one file, link or folder is; `first` is its first name."""
-    seen = path.lstat()
-    is_file, is_link = stat.S_ISREG(seen.st_mode), stat.S_ISLNK(seen.st_mode)
-    return Description(
-        kind=stat.S_IFMT(seen.st_mode),
-        mode=stat.S_IMODE(seen.st_mode),
-        owner=(seen.st_uid, seen.st_gid),
-        mtime_ns=seen.st_mtime_ns,
-        size=seen.st_size if is_file else 0,
-        digest=digest(path) if is_file else "",
-        target=os.fsencode(path.readlink()) if is_link else b"",
-        device=(os.major(seen.st_rdev), os.minor(seen.st_rdev)),
-        first=first,
-        has_holes=is_file and seen.st_blocks * 512 < seen.st_size // 2,
-        attributes={
-            name: os.getxattr(path, name, follow_symlinks=False)
-            for name in os.listxattr(path, follow_symlinks=False)
-        },
-    )
-
-
-def digest(path: Path) -> str:
-    """Return what tells a file's contents from others; its holes are not read."""
-    found = hashlib.sha256()
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        at = 0
-        while at < size:
-            try:
-                at = os.lseek(file.fileno(), at, os.SEEK_DATA)
-            except OSError:  # no more of it
-                break
-            at -= at % PAGE
-            page = os.pread(file.fileno(), PAGE, at).rstrip(b"\0")
-            if page:
-                found.update(b"%d %d " % (at, len(page)) + page)
-            at += PAGE
-    return found.hexdigest()
+def _describe_contents(path: bytes, status: os.stat_result) -> dict[str, object]:
+    if stat.S_ISLNK(status.st_mode):
+        return {"target": Path(os.fsdecode(path)).readlink()}
+    seen: dict[str, object] = {
+        "attributes": sorted((name, os.getxattr(path, name)) for name in os.listxattr(path))
+    }
+    if stat.S_ISREG(status.st_mode):
+        seen["contents"] = Path(os.fsdecode(path)).read_bytes()
+        seen["is_sparse"] = status.st_blocks * 512 < status.st_size // 2
+    if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
+        seen["device"] = status.st_rdev
+    return seen

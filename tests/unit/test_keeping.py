@@ -37,7 +37,7 @@ def test_the_first_has_all_by_itself() -> None:
 
 
 def test_few_have_to_be_read_for_any() -> None:
-    """Each builds on one of those before, and in no more than three steps on the first."""
+    """Each builds on one of those before, and in three or fewer steps on the first."""
     stored = grow(MOST_TOGETHER)
     assert [each.place for each in stored] == [*range(MOST_TOGETHER)]
     steps: dict[int | None, int] = {None: -1}

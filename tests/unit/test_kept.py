@@ -192,7 +192,7 @@ def test_no_damage_goes_unnoticed(has_base: bool) -> None:
 
 
 def test_a_difference_is_read_on_its_own_base_alone() -> None:
-    """Not without, nor on one that was written anew."""
+    """Not without, nor on one that was written again."""
     first = keep(SMALL)
     kept = b"".join(write_kept(list_members(make_later()), first))
     for base in (None, keep({b"": {}})):

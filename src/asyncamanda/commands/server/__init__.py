@@ -10,6 +10,9 @@ SUBCOMMANDS = {
     "queue": "show waiting clients and current runs",
     "runs": "list runs, and the result of each DLE",
     "flush": "flush the holding disk",
+    "list": "list what can be restored of a client's backups",
+    "restore": "restore files of a client's backups on this server",
+    "restores": "list what was restored: when, by whom, which files",
     "dispatch": "run the dispatcher in the foreground",
 }
 

@@ -59,7 +59,8 @@ class RestorePlan:
     """What is sent: of which dump, how many files, folders and bytes; None where not counted.
 
     `dumps` are the runs of its chain, the full first. `doubts` say what may be wrong with it.
-    `keeps_acls`: each of its images was made with access control lists.
+    `keeps_acls`: each of its images was made with access control lists. `now` is the server's
+    clock, and `device` the path on the client that the disk is.
     """
 
     run: str
@@ -70,6 +71,8 @@ class RestorePlan:
     dumps: tuple[str, ...]
     doubts: tuple[str, ...] = ()
     keeps_acls: bool = False
+    now: datetime | None = None
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)

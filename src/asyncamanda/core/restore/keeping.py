@@ -42,8 +42,8 @@ _Rows = Mapping[DumpName, list[Stored]]
 def find_next_place(stored: Collection[Stored], room: int) -> NextPlace:
     """Return where the next kept head belongs of a disk of which these are stored.
 
-    It begins anew where too many build on one already, or they have too much of `room`, or the last
-    one was hardly smaller than what it builds on.
+    It begins again with a whole one where too many build on one already, or they have too much of
+    `room`, or the last one was hardly smaller than what it builds on.
     """
     rows = _find_rows(stored)
     whole = [row for row in rows.values() if row]

@@ -152,7 +152,7 @@ class FactsDraft:
 
 
 class Facts:
-    """What a block tells of its folders and their files."""
+    """What a block has of its folders and their files."""
 
     def __init__(self, packed: bytes, rights: Sequence[Rights]) -> None:
         """Take what FactsDraft.pack() made. Raises ValueError, IndexError or zlib.error."""

@@ -12,13 +12,13 @@ where a name may have come from several others, all of them are kept.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from asyncamanda.core.restore.head import Head
 from asyncamanda.core.restore.renames import Rename
 
-_MOST_WAYS = 64  # from which a name may have come
+_MOST_WAYS = 512  # from which a name may have come
 _MOST_GUESSES = 1024
 _ROUNDS = 4  # in which what tar met has to be found out
 
@@ -138,31 +138,41 @@ class Rebasing:
         At first all are kept that may be meant in any order; then those that fit the order.
         """
         targets = {record: frozenset(record[1:]) for record in records}
-        for _ in range(2):
-            targets = self._guess(targets)
+        while (guessed := self._guess(targets)) != targets:
+            targets = guessed
+        targets = {record: self._there(guessed) for record, guessed in targets.items()}
         for _ in range(_ROUNDS):
             self._work_out(targets)
-            fitting = {record: self._fit(record) & targets[record] for record in records}
+            fitting = {
+                record: frozenset(each for each in guessed if record[1] in self.names_at_end(each))
+                for record, guessed in targets.items()
+            }
             if not all(fitting.values()):
                 raise TangledError("a folder was renamed that is not there")
+            certain = [each for fits in fitting.values() if len(fits) == 1 for each in fits]
+            if len(set(certain)) < len(certain):
+                raise TangledError("a folder was renamed twice")
             if fitting == targets:
                 return
             targets = fitting
         self._work_out(targets)
 
     def _guess(self, targets: _Targets) -> _Targets:
-        """Return which of the disk's folders each record may be about, given a first guess."""
+        """Return what each record may be about, and more of it, given what is known so far."""
         olds: dict[bytes, set[bytes]] = {}
         for (old, _), guessed in targets.items():
             for target in guessed:
                 olds.setdefault(target, set()).add(old)
         found = {}
-        for record in targets:
+        for record, guessed in targets.items():
             earlier = _earlier(record[1], olds)
             for old in _earlier(record[0], olds):
                 earlier |= {folder for name in earlier for folder in _halve(name, old)}
-            found[record] = frozenset(folder for folder in earlier if folder in self._head)
+            found[record] = guessed | self._there(earlier)
         return found
+
+    def _there(self, folders: Iterable[bytes]) -> frozenset[bytes]:
+        return frozenset(folder for folder in folders if folder in self._head)
 
     def _work_out(self, targets: _Targets) -> None:
         """Set the renames, each for all folders that it may be about."""
@@ -180,17 +190,6 @@ class Rebasing:
             self._latest_first.append(Rebase(target, record, old_names, is_certain))
             for name in {target, *old_names}:
                 self._near.setdefault(name, []).append(-index)
-
-    def _fit(self, record: Rename) -> frozenset[bytes]:
-        """Return which of the disk's folders a record may be about, in the order in which all are.
-
-        Raises TangledError.
-        """
-        found = set(self.folders_called(record[1]))
-        for rebase in self._latest_first:
-            if rebase.record == record and record[1] in self.names_at_end(rebase.target):
-                found.add(rebase.target)
-        return frozenset(found)
 
     def _at(self, index: int) -> Rebase:
         return self._latest_first[len(self._met) - 1 - index]

@@ -1,7 +1,7 @@
 """What a restore takes out of which image, and what of it is not there."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import islice
@@ -40,13 +40,12 @@ def select(heads: Sequence[Head], wanted: Sequence[bytes]) -> Selection:
     same member: where they seem to be, neither is certain.
     """
     newest = heads[-1]
-    unmatched = []
+    flags = {path: newest.flag(path) for path in wanted}
+    if b"" in flags and len(newest):
+        flags[b""] = FOLDER  # though only some folders of the disk may be backed up
+    unmatched = [path for path, flag in flags.items() if flag is None]
     taken = _Taken(heads)
-    for path in _topmost(wanted):
-        flag = FOLDER if not path and len(newest) else newest.flag(path)
-        if flag is None:
-            unmatched.append(path)
-            continue
+    for path, flag in _topmost({path: flag for path, flag in flags.items() if flag}):
         if path or path in newest:
             taken.add(path, flag)
         if flag == FOLDER:
@@ -125,13 +124,9 @@ class _Taken:
             self.missing[members.pop(place.path)] = TWICE
 
 
-def _topmost(wanted: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield each wanted path once, without those below others."""
-    every = dict.fromkeys(wanted)
-    if b"" in every:
-        yield b""
-        return
-    for path in every:
-        parts = path.split(b"/")
-        if not any(b"/".join(parts[:number]) in every for number in range(1, len(parts))):
-            yield path
+def _topmost(wanted: dict[bytes, bytes]) -> Iterator[Entry]:
+    """Yield each wanted path with its flag, without those below others."""
+    for path, flag in wanted.items():
+        parts = path.split(b"/") if path else []
+        if not any(b"/".join(parts[:number]) in wanted for number in range(len(parts))):
+            yield path, flag

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from asyncamanda.core.restore.pax import PaxRecords, parse_decimal
 from asyncamanda.core.restore.tarfields import BLOCK, pad, parse_number
 
-MOST_PIECES = 1 << 20  # of one file: some 150 MB while it is read; a disk of 4 GB has no more
+MOST_PIECES = 1 << 20  # of one file; as many need some 200 MB while they are read
 
 Pieces = tuple[tuple[int, int], ...]
 

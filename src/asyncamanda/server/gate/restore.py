@@ -16,7 +16,7 @@ LATER, REFUSED = 75, 77  # errors.Exit, as in gate.py
 NICENESS = 10
 # ionice(1): the last of what is served at all; the idle class would wait while a backup is written
 _POLITE = ("ionice", "-t", "-c", "2", "-n", "7")
-_DIES_WITH_SSHD = ("setpriv", "--pdeathsig", "TERM", "--")
+_DIES_WITH_PARENT = ("setpriv", "--pdeathsig", "TERM", "--")
 _FAILED = '{"type":"failed","exit":%d,"reference":"%s","message":"%s","hint":"%s"}\n'
 
 
@@ -34,10 +34,10 @@ def become_restore(identity: Identity, *, may_restore: bool) -> int:
         return _refuse(LATER, "no-process", message, "try again later")
 
 
-def plan_serve(identity: Identity) -> list[str]:
-    """Return the command line of the program that answers a client."""
-    serve = [sys.executable, "-I", "-m", "asyncamanda", "server", "serve", *identity]
-    return [*_POLITE, *_DIES_WITH_SSHD, *serve]
+def plan_serve(identity: Identity, *more: str) -> list[str]:
+    """Return the command line of the program that answers a client; `more` are its options."""
+    serve = [sys.executable, "-I", "-m", "asyncamanda", "server", "serve", *identity, *more]
+    return [*_POLITE, *_DIES_WITH_PARENT, *serve]
 
 
 def _allow(identity: Identity) -> str:

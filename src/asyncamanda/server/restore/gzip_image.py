@@ -13,7 +13,7 @@ from asyncamanda.core.restore.inflater import Inflater
 from asyncamanda.core.restore.kept import KeptHead
 from asyncamanda.core.restore.kept_index import BadKept
 from asyncamanda.errors import BadDataError
-from asyncamanda.server.restore.dump_files import DumpFiles
+from asyncamanda.server.restore.dump_files import OpenDump
 from asyncamanda.server.restore.streams import Image
 
 _GZIPS = {GZIP, "pigz"}
@@ -30,7 +30,7 @@ def is_gzip(steps: Sequence[FilterStep]) -> bool:
 class GzipImage(Image):
     """Such an image. `packed_read` counts the bytes of the dump that were read."""
 
-    def __init__(self, files: DumpFiles, head: KeptHead) -> None:
+    def __init__(self, files: OpenDump, head: KeptHead) -> None:
         super().__init__(files)
         self.packed_read = 0
         self._head = head

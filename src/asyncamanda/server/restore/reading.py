@@ -14,7 +14,7 @@ from asyncamanda.core.restore.selection import Selection, select
 from asyncamanda.errors import BadDataError, RefusedError
 from asyncamanda.server.ledger.recorded_dumps import RecordedDump
 from asyncamanda.server.restore.archive import ArchiveWriter, Hear, Written
-from asyncamanda.server.restore.dump_files import DumpFiles
+from asyncamanda.server.restore.dump_files import OpenDump
 from asyncamanda.server.restore.gzip_image import GzipImage, is_gzip
 from asyncamanda.server.restore.members import read_head
 from asyncamanda.server.restore.sinks import Sink
@@ -111,7 +111,7 @@ def open_chain(  # noqa: PLR0913 - half of it by keyword only
 
 
 def judge_form(
-    source: Source, disk: str, dump: RecordedDump, files: DumpFiles, *, is_raw: bool = False
+    source: Source, disk: str, dump: RecordedDump, files: OpenDump, *, is_raw: bool = False
 ) -> tuple[FilterStep, ...]:
     """Return the programs that undo a dump's filters.
 
@@ -145,9 +145,7 @@ def find_refusal(
     return decide_steps(form, dle.filters if dle else None, dump.filters, source.allow_list)
 
 
-def make_image(
-    files: DumpFiles, steps: Sequence[FilterStep], head: KeptHead | None = None
-) -> Image:
+def make_image(files: OpenDump, steps: Sequence[FilterStep], head: KeptHead | None = None) -> Image:
     """Return the image that is in a dump, for reading; `head` is what is kept of it."""
     if head and is_gzip(steps):
         return GzipImage(files, head)

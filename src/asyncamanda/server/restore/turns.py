@@ -23,7 +23,7 @@ ADMINISTRATOR = "-"  # no client's name
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class TurnKind:
     """What is done so many times at once: `slots`; of one client at most `most_waiting` wait."""
 
     kind: str
@@ -32,14 +32,14 @@ class Service:
     most_in_all: int = 200
 
 
-RESTORES = Service("restore", slots=2, most_waiting=2)
-LISTS = Service("list", slots=4, most_waiting=8)
+RESTORES = TurnKind("restore", slots=2, most_waiting=2)
+LISTS = TurnKind("list", slots=4, most_waiting=8)
 
 
 @contextmanager
 def take_turn(
     folder: Path,
-    service: Service,
+    service: TurnKind,
     client: str,
     tell: Callable[[int], None],
     look_every: float = LOOK_EVERY,
@@ -69,7 +69,7 @@ def take_turn(
 class _Entry:
     """One that waits, and then is served."""
 
-    def __init__(self, folder: Path, service: Service, client: str) -> None:
+    def __init__(self, folder: Path, service: TurnKind, client: str) -> None:
         self._folder = folder
         self._service = service
         self._client = client
@@ -175,7 +175,7 @@ def _read_locked(path: Path) -> str | None:
     return None
 
 
-def _too_many(service: Service, *, is_own: bool) -> LaterError:
+def _too_many(service: TurnKind, *, is_own: bool) -> LaterError:
     whose = "of this client's " if is_own else ""
     return LaterError(
         "too-many-restores",

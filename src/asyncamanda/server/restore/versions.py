@@ -5,13 +5,15 @@ from dataclasses import dataclass, field
 
 from asyncamanda.core.restore.head import FOLDER, Head
 from asyncamanda.core.restore.image import BadImage, Member
+from asyncamanda.core.restore.listing import FolderOwner, list_folders
 from asyncamanda.core.restore.search import Located, locate
 from asyncamanda.errors import BadDataError
 from asyncamanda.server.ledger.recorded_dumps import RecordedDump
 from asyncamanda.server.restore.members import find_members
+from asyncamanda.server.restore.owners import read_owners
 from asyncamanda.server.restore.reading import OpenChain, open_chain
 from asyncamanda.server.restore.source import Source
-from asyncamanda.server.restore.streams import PlainImage
+from asyncamanda.server.restore.streams import Image, PlainImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +22,15 @@ class Version:
 
     `flag` is as in head.py. `member` is what has the file's bytes, None for a folder, and where
     finding it would take the unpacking of a whole dump. `is_changed`: it is not known to be what
-    the next older dump has.
+    the next older dump has. `ways` are whose the folders that lead to it were, if that was asked
+    for and all of them are known.
     """
 
     dump: RecordedDump
     flag: bytes
     member: Member | None
     is_changed: bool
+    ways: tuple[FolderOwner, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,9 @@ class _Known:
     members: dict[tuple[str, bytes], Member | None] = field(default_factory=dict)
 
 
-def list_versions(source: Source, disk: str, path: bytes) -> Iterator[Version]:
+def list_versions(
+    source: Source, disk: str, path: bytes, *, has_ways: bool = False
+) -> Iterator[Version]:
     """Yield the versions of a path, oldest first, of the dumps that are there.
 
     A dump that is gone, or broken, is passed over. Raises BadDataError if there never was any, and
@@ -61,11 +67,12 @@ def list_versions(source: Source, disk: str, path: bytes) -> Iterator[Version]:
         try:
             with open_chain(source, disk, run=dump.verdict.timestamp) as chain:
                 found = _look(chain, known, path)
+                ways = find_ways(chain.images[-1], path) if found and has_ways else ()
         except BadDataError:
             continue
         if found:
             is_same = before is not None and _is_alike(found, before)
-            yield Version(dump, found.flag, found.member, is_changed=not is_same)
+            yield Version(dump, found.flag, found.member, not is_same, ways)
         before = found
 
 
@@ -85,6 +92,15 @@ def _look(chain: OpenChain, known: _Known, path: bytes) -> _Found | None:
     if key not in known.members:
         known.members[key] = _find_member(chain, place)
     return _Found(flag, key, known.members[key])
+
+
+def find_ways(image: Image, path: bytes) -> tuple[FolderOwner, ...]:
+    """Return whose each folder is that leads to a path; nothing if one of them is not known."""
+    folders = list_folders(path)
+    owners = read_owners(image, folders)
+    if not all(folder in owners for folder in folders):
+        return ()
+    return tuple(owners[folder] for folder in folders)
 
 
 def _find_member(chain: OpenChain, place: Located) -> Member | None:
