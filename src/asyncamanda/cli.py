@@ -35,11 +35,15 @@ COMMANDS = {
     "check": "show what is due and why, without changing anything",
     "status": "show the state of the backup",
     "history": "list past attempts and their results",
+    "list": "show what can be restored: disks, files at a date, their versions",
+    "restore": "get files back from the backup",
     "doctor": "check everything a backup needs and suggest fixes",
     "notify": "send a test notification, or show pending desktop notifications",
     "schedule": "install, remove or show the timer",
     "server": "enroll clients and administer the server",
 }
+# what systemd starts, and nobody types
+UNLISTED = {"broker": "answer a user of this machine who wants files back"}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -122,7 +126,7 @@ def make_parser(argv: list[str]) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"asyncamanda {__version__}")
     words = [word for word in argv if not word.startswith("-")]
-    _add_commands(parser, COMMANDS, "", words, {})
+    _add_commands(parser, COMMANDS, "", words, UNLISTED)
     return parser
 
 

@@ -5,7 +5,8 @@ stdin. The scenario is a file of JSON: `archive` is packed by the real tar; `dis
 shows them; `cuts` are, visit by visit, after how many bytes of the stream the connection breaks;
 `say` are lines for stderr before the answer, and `status` what it ends with instead of one. `hold`
 is a file for which the stream waits at the byte `hold_at`. `stream` is a file that is sent instead
-of what was asked for, and with `lingers` the program does not end.
+of what was asked for; with `lingers` the program does not end, and with `is_mute` it does not say
+at the end of a stream that this is done.
 """
 
 from __future__ import annotations
@@ -134,7 +135,8 @@ class ScriptedGate:
                 self._send(Path(str(self._scenario["stream"])).read_bytes())
             else:
                 self._stream(wanted, request.resume.done if request.resume else 0)
-        self._say(RestoreDone(files, size))
+        if "is_mute" not in self._scenario:
+            self._say(RestoreDone(files, size))
         while "lingers" in self._scenario:
             time.sleep(60)
         return 0

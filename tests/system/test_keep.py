@@ -40,7 +40,7 @@ class Office:
 
     @property
     def store(self) -> HeadStore:
-        """What is kept, opened anew."""
+        """What is kept, opened once more."""
         return HeadStore("daily", self.heads)
 
     def dump(self, day: int, level: int, claims: str = PLAIN) -> bytes:
