@@ -22,9 +22,7 @@ names = st.binary(min_size=1, max_size=3).map(
     lambda raw: raw.replace(b"\0", b"n").replace(b"/", b"s")
 )
 records = st.tuples(st.sampled_from([b"Y", b"N", b"D"]), names).map(b"".join)
-lists = st.lists(records, max_size=30).map(
-    lambda some: b"".join(record + b"\0" for record in some)
-)
+lists = st.lists(records, max_size=30).map(lambda some: b"".join(record + b"\0" for record in some))
 files = st.builds(
     File,
     flag=st.sampled_from([b"Y", b"N"]),
