@@ -50,6 +50,7 @@ def main() -> Exit:
         _tell_not_due(lab)
         _tell_cut(lab)
         _tell_rest(lab)
+        _tell_way_back(lab)
     _tell("All hosts have been removed, with everything on them.")
     return Exit.OK
 
@@ -148,6 +149,20 @@ def _tell_rest(lab: Lab) -> None:
     _type(server, "asyncamanda server runs")
     _tell("10. A stolen key opens nothing.")
     _type(laptop, "runuser -u backup -- ssh backup@amanda cat /etc/shadow", expected=77)
+
+
+def _tell_way_back(lab: Lab) -> None:
+    laptop, photo = lab.client, "/srv/photos/file-3"
+    before = laptop.path(photo).read_bytes()
+    _tell("11. A photo is deleted by mistake. What does the server have, and what was there?")
+    _type(laptop, f"rm {photo}")
+    _type(laptop, "asyncamanda list")
+    _type(laptop, "asyncamanda list /srv/photos")
+    _tell("One line brings it back.")
+    _type(laptop, f"asyncamanda restore {photo} --in-place")
+    _type(laptop, f"ls -l {photo}")
+    if laptop.path(photo).read_bytes() != before:
+        raise NotStoredError("demo-failed", "another file came back", "please report this")
 
 
 def _is_held(server: AmandaServer) -> bool:

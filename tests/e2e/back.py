@@ -95,18 +95,17 @@ def restore(client: Client, *words: str, to: str = TO) -> Run:
 
 
 def restored(client: Client, path: str, to: str = TO) -> Tree:
-    """Return what came back of a folder that was asked for alone."""
+    """Return what came back of a folder that was asked for, with no others but its siblings."""
     return read_tree(client.path(f"{to}/{PurePosixPath(path).name}"))
 
 
-def list_all(client: Client, disk: str, *words: str) -> set[str]:
-    """Return the names that `list` finds in a disk, by paths relative to it."""
-    argv = [ASYNCAMANDA, "list", disk, "-R", "-0", *words]
-    done = client.run(argv, check=False)
+def list_all(client: Client, *words: str) -> set[str]:
+    """Return the names that `list` finds in all disks."""
+    done = client.run([ASYNCAMANDA, "list", "--find", "*", "-0", *words], check=False)
     assert done.returncode == 0, done.stderr
     paths = [name.rstrip("/") for name in done.stdout.split("\0") if name]
     assert len(paths) == len({*paths})
-    return {os.path.relpath(path, disk) for path in paths}
+    return {*paths}
 
 
 def begin(client: Client, *words: str, to: str = TO) -> "subprocess.Popen[str]":
@@ -141,10 +140,24 @@ def _has_come(client: Client, to: str, program: "subprocess.Popen[str]") -> bool
     )
 
 
-def ask_gate(client: Client, line: str) -> tuple[int, bytes, str]:
-    """Send one line to the gate as a client's key may; return exit code, stdout and stderr."""
-    script = "{ ssh -o BatchMode=yes backup@amanda asyncamanda gate restore; echo $? >&3; }"
-    script = f"({script} | base64 -w 0) 3>&1 >/tmp/out; cat /tmp/out"
-    done = client.run(["bash", "-c", script], user="backup", stdin=f"{line}\n", check=False)
-    code, _, out = done.stdout.partition("\n")
-    return int(code), base64.b64decode(out), done.stderr
+class Gate:
+    """One connection to the gate with a client's key, for what that client's user may think of."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._way = ["ssh", "-o", "BatchMode=yes", "-S", "/tmp/way", "backup@amanda"]  # noqa: S108
+        self._master = client.start([*self._way, "-M", "-N"], user="backup")
+        wait_until("it is connected", client.path("/tmp/way").is_socket)  # noqa: S108
+
+    def ask(self, line: str, words: str = "asyncamanda gate restore") -> tuple[int, bytes, str]:
+        """Send a line to a command there; return its exit code, and what it writes."""
+        script = '{ "$@"; echo $? >&3; } 3>/tmp/code | base64 -w 0; cat /tmp/code >&2'
+        argv = ["bash", "-c", script, "bash", *self._way, words]
+        done = self._client.run(argv, user="backup", stdin=f"{line}\n", check=False)
+        said, code = done.stderr.rstrip("\n").rpartition("\n")[::2]
+        return int(code), base64.b64decode(done.stdout), said
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._master.terminate()
+        self._master.communicate()

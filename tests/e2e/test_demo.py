@@ -15,7 +15,7 @@ def read_mounts() -> set[str]:
 
 @pytest.mark.usefixtures("lab_prefix")  # which ./demo takes as it is
 def test_demo_tells_its_story_and_leaves_nothing_behind() -> None:
-    """Enrolled, due, held, not due, cut, on a volume, refused; no more mounts than before."""
+    """Enrolled, due, held, not due, cut, on a volume, refused, back; no more mounts than before."""
     mounts = read_mounts()
     state = Path("/var/lib/asyncamanda").exists()
     argv = [str(Path(__file__).parents[2] / "demo")]
@@ -37,6 +37,9 @@ def test_demo_tells_its_story_and_leaves_nothing_behind() -> None:
             "1 held",
             "volume",
             "this key may not run",
+            "rm /srv/photos/file-3",
+            "restored 1 file",
+            "/srv/photos/file-3\n",
         )
     ]
     assert -1 not in places

@@ -108,6 +108,7 @@ class Life:
         for name in FILES:
             if self.chance.random() < 0.6:
                 self._write(folder / name)
+        os.utime(folder, (0, self.chance.randrange(10**9)))
 
     def _rm(self) -> None:
         self._other().unlink()

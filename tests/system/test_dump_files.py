@@ -11,7 +11,7 @@ from tests.system.watching import count_descriptors
 
 from asyncamanda.core.amanda.header import HEADER_BYTES
 from asyncamanda.errors import BadDataError
-from asyncamanda.server.restore.dump_files import DumpFiles
+from asyncamanda.server.restore.dump_files import OpenDump
 
 SUNDAY, MONDAY, TUESDAY = "20261122010000", "20261123010000", "20261124010000"
 IMAGE = bytes(range(256)) * 100
@@ -23,7 +23,7 @@ def dumps(tmp_path: Path) -> Dumps:
     return Dumps(AmandaFiles(tmp_path))
 
 
-def read_all(files: DumpFiles, count: int = 1000) -> bytes:
+def read_all(files: OpenDump, count: int = 1000) -> bytes:
     """Return a dump's bytes, read in pieces."""
     pieces, at = [], 0
     while piece := files.read_at(at, count):

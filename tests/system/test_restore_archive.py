@@ -177,6 +177,20 @@ def test_members_of_several_images_come_under_the_names_that_are_wanted(
     assert without_attributes(back) == without_attributes(describe(tree))
 
 
+def test_folders_come_first_by_their_paths(chain: Chain, tree: Path) -> None:
+    """In whatever order tar has them, which a kept head does not tell: who goes on counts them."""
+    for name in ("z", "a", "a/z", "a/b", "a-b", "m"):
+        (tree / name).mkdir()
+        (tree / name / "file").write_text(name)
+    chain.dump()
+    archive, missing, _ = chain.write([chain.all_of(0)], chain.folders())
+    assert missing == []
+    folders = ["./", "./a/", "./a-b/", "./a/b/", "./a/z/", "./m/", "./z/"]
+    assert names(archive)[:7] == sorted(folders, key=lambda name: name.rstrip("/"))
+    rest, _, _ = chain.write([{}], list(reversed(chain.folders())), skip=3)
+    assert names(rest) == names(archive)[3:7]
+
+
 def test_nothing_of_an_image_is_read_behind_the_last_that_is_wanted(
     chain: Chain, tree: Path
 ) -> None:

@@ -17,10 +17,10 @@ import pytest
 from tests.system import restoring_gate
 from tests.system.restoring_gate import CUT
 from tests.system.test_untar import file, other, stream_of
-from tests.system.trees import describe, make_tree, pack
+from tests.system.trees import access_list, describe, make_tree, pack
 from tests.system.watching import until
 
-from asyncamanda.client.restore import exchange
+from asyncamanda.client.restore import exchange, in_place
 from asyncamanda.client.restore.delivery import Delivery, InPlace, NewFolder, plan_errand
 from asyncamanda.client.restore.gateway import Gateway
 from asyncamanda.client.restore.line import Line, SessionEnd, Transfer
@@ -196,6 +196,19 @@ def test_a_whole_disk_comes_back_by_its_name(gate: Rehearsed, tmp_path: Path) ->
     assert gate.began == [outcome.outlooks]
 
 
+def test_nothing_is_inherited_from_the_folder_around_it(gate: Rehearsed, tmp_path: Path) -> None:
+    """Neither its access list nor its group: what comes back has its own or none."""
+    around = tmp_path / "around"
+    around.mkdir()
+    os.chown(around, 0, 34)
+    around.chmod(0o2775)
+    os.setxattr(around, "system.posix_acl_default", access_list())
+    gate.restore(new_folder(gate, around / "out", b""))
+    assert describe(around / "out/tree") == describe(tmp_path / "tree")
+    assert (around / "out").stat().st_mode & 0o7777 == 0o700
+    assert os.listxattr(around / "out") == []
+
+
 def walk(tmp_path: Path) -> list[Path]:
     """Return all that is below the tree."""
     return [*(tmp_path / "tree").rglob("*")]
@@ -304,9 +317,11 @@ def test_in_place_what_is_in_the_way_is_named_and_all_else_comes_back(
     (tree / "large").mkdir()
     (tree / "nothing").unlink()
     outcome = gate.restore(InPlace(Errand((gate.part(b""),), b"", "always"), is_resumed=False))
-    assert [path for path, _ in outcome.failed] == [
-        os.fsencode(tree / name) for name in ("empty", "large", "listed")
-    ]
+    assert outcome.failed == (
+        (os.fsencode(tree / "empty"), in_place.ON_THE_WAY),
+        (os.fsencode(tree / "large"), in_place.IN_THE_WAY),
+        (os.fsencode(tree / "listed"), in_place.ON_THE_WAY),
+    )
     assert [*outside.iterdir()] == []
     assert (tree / "empty").read_text() == "a file now"
     assert (tree / "nothing").exists()
@@ -558,7 +573,7 @@ def test_a_server_that_never_stops_is_left(
     answer = json.dumps({"type": "missing", "path": "x", "reason": "y"})
     if endless == "bytes behind the end":
         (tmp_path / "sent").write_bytes(stream_of(file(b"one")) + bytes(4 << 20))
-        gate.scenario |= {"stream": str(tmp_path / "sent"), "lingers": True}
+        gate.scenario |= {"stream": str(tmp_path / "sent"), "is_mute": True}
         assert gate.restore(new_folder(gate, tmp_path / "out", b"one")).is_whole
         return
     gate.scenario["say"] = [answer if endless == "answers" else "words " * 100] * 200
@@ -568,24 +583,58 @@ def test_a_server_that_never_stops_is_left(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_server_that_does_not_say_that_it_is_done_is_not_believed(
+    gate: Rehearsed, tmp_path: Path
+) -> None:
+    """Though its program ended well: what is missing may not have been said."""
+    gate.scenario["is_mute"] = True
+    with pytest.raises(ProtocolError, match="did not say how it ended"):
+        gate.restore(new_folder(gate, tmp_path / "out", b"one"))
+
+
+def cut_short(gate: Rehearsed, to: Path) -> Path:
+    """Begin a restore that is cut and not tried again; return its record."""
+    gate.scenario["cuts"] = [1_000_000]
+    gate.reconnect_for = timedelta(0)
+    with pytest.raises(LaterError) as caught:
+        gate.restore(new_folder(gate, to, b""))
+    assert caught.value.reference == "connection-lost"
+    return to.parent / f".{to.name}.asyncamanda-restore"
+
+
+@pytest.mark.parametrize("is_synced", [True, False])
+def test_after_a_crash_of_the_machine_only_what_is_surely_on_the_disk_counts(
+    gate: Rehearsed, tmp_path: Path, *, is_synced: bool
+) -> None:
+    """A restore that was stopped has had it written; one that was killed begins again."""
+    record = cut_short(gate, tmp_path / "out")
+    text = record.read_text()
+    boot = json.loads(text.split("\n")[0])["boot"]
+    text = text.replace(boot, "another")
+    if not is_synced:
+        text = text.replace('{"synced":1}\n', "")
+    record.write_text(text)
+    assert gate.restore(NewFolder.resume(tmp_path / "out")).is_whole
+    assert (gate.asked()[-1]["resume"] is not None) == is_synced
+    assert describe(tmp_path / "out/tree") == describe(tmp_path / "tree")
+
+
+def test_a_line_of_the_record_that_was_cut_counts_for_nothing(
+    gate: Rehearsed, tmp_path: Path
+) -> None:
+    """And what is written next is on a line of its own."""
+    record = cut_short(gate, tmp_path / "out")
+    with record.open("a") as file:
+        file.write('{"done":[0,9999,99')
+    assert gate.restore(NewFolder.resume(tmp_path / "out")).is_whole
+    assert describe(tmp_path / "out/tree") == describe(tmp_path / "tree")
+
+
 def test_a_record_of_somebody_else_or_of_another_folder_is_not_used(
     gate: Rehearsed, tmp_path: Path
 ) -> None:
     """Nor one that is damaged."""
-    gate.scenario["status"] = 1
-    gate.scenario["cuts"] = [50_000]
-    del gate.scenario["status"]
-    gate.scenario |= {"hold": str(gate.folder / "never"), "hold_at": 1_000_000}
-    child = os.fork()
-    if child == 0:
-        gate.reconnect_for = timedelta(0)
-        try:
-            gate.restore(new_folder(gate, tmp_path / "out", b""))
-        except LaterError:
-            os._exit(0)
-        os._exit(1)
-    assert os.waitpid(child, 0)[1] == 0
-    record = tmp_path / ".out.asyncamanda-restore"
+    record = cut_short(gate, tmp_path / "out")
     whole = record.read_bytes()
     for spoil in (
         lambda: os.chown(record, 33, 33),

@@ -89,7 +89,7 @@ class Asked:
     def receive(self) -> "Asked":
         """Wait for the first bytes."""
         assert self.process.stdout
-        assert self.process.stdout.read(100).endswith(b"0\n")
+        assert self.process.stdout.read(100).endswith(b"\n")
         return self
 
     def end(self) -> tuple[bytes, list[RestoreAnswer | OtherLine], int]:
@@ -197,6 +197,17 @@ def test_who_may_not_gets_nothing(office: Office, change: Callable[[Office], Non
     assert [row.who for row in office.rows()] == ["admin:root"]
 
 
+def test_while_nobody_knows_who_may_nobody_gets_anything(office: Office, tmp_path: Path) -> None:
+    """Who asks is put off; who is served already goes on."""
+    served = office.begin(pieces=FOR_EVER).ask(FILES).receive()
+    keys = tmp_path / "authorized_keys"
+    keys.unlink()
+    keys.mkdir()
+    failed = office.begin().ask(FILES).fail()
+    assert (failed.exit, failed.reference) == (75, "registry-unreadable")
+    assert served.receive().process.poll() is None
+
+
 def test_two_machines_with_one_key_get_nothing(office: Office) -> None:
     """Until it is settled which of them is the client; an administrator may."""
     for ticket, host_name in (("", "larch"), ("1-" + "0" * 32, "birch")):
@@ -276,6 +287,7 @@ def test_who_hangs_up_in_the_queue_leaves_it(office: Office) -> None:
 def test_who_hangs_up_in_mid_stream_is_written_down(office: Office) -> None:
     """With what it had got by then."""
     asked = office.begin(pieces=FOR_EVER).ask(FILES).receive()
+    asked.receive()  # so the first piece is counted by now
     asked.hang_up()
     assert asked.process.wait() == 75
     (row,) = office.rows()
@@ -313,7 +325,10 @@ def test_nothing_is_given_back_that_cannot_be_written_down(office: Office, tmp_p
         failed = answers[-1]
         assert isinstance(failed, RestoreFailed)
         assert (output, status, failed.reference) == (b"", 75, "ledger-busy")
+        output, _, status = office.begin(who="admin:root").ask(FILES).end()
+        assert (len(output), status) == (300, 0)  # who may have to fix just that
     assert office.rows() == []
+    assert "not written down" in (tmp_path / "restore.log").read_text()
 
 
 def test_without_a_ledger_it_is_told_why(office: Office, tmp_path: Path) -> None:

@@ -45,6 +45,10 @@ def make_tree(top: Path) -> None:
     for second in ("two", "odd/three"):
         (top / second).hardlink_to(top / "one")
     (top / "empty").mkdir()
+    (top / "closed/within").mkdir(parents=True)
+    (top / "closed/within/file").write_text("in a folder that nobody may write to")
+    for closed in ("closed/within", "closed"):
+        (top / closed).chmod(0o500)
     (top / "nothing").touch()
     (top / "link").symlink_to("one")
     (top / "dangling").symlink_to("/nowhere/\u00e9" + "z" * 150)
@@ -95,7 +99,7 @@ def _make_old(top: Path) -> None:
 
 def pack(top: Path, archive: Path, *options: str) -> None:
     """Pack `top` by the real tar."""
-    argv = ["tar", "-C", str(top), "-cf", str(archive), *options, "."]
+    argv = ["tar", "--sort=name", "-C", str(top), "-cf", str(archive), *options, "."]
     subprocess.run(argv, check=True, env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"})
 
 

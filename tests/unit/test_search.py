@@ -88,6 +88,41 @@ def test_an_exchange_back_leaves_no_record() -> None:
     assert locate([FULL, EXCHANGED, back], b"b/f") == Located(0, b"b/f")
 
 
+def test_an_exchange_counts_only_if_the_folders_times_went_with_it() -> None:
+    """Where inodes are not what they should be, as on FAT, folders only seem to be exchanged."""
+    full = {"": "Da Db Dc", "a": "Yf", "b": "Yf", "c": "Yf"}
+    lists = {"": "Da Db Dd", "a": "Nf", "b": "Nf", "d": "Nf"}
+    heads = [
+        make_head(full, "", {"a": 5, "b": 6, "c": 7}),
+        make_head(lists, "a>b b>a c>d", {"a": 6, "b": 9, "d": 9}),
+        make_head(lists, "a>b b>a", {"a": 10, "b": 6, "d": 9}),
+    ]
+    assert locate(heads[:2], b"a/f") == Located(0, b"b/f")
+    assert locate(heads[:2], b"b/f") == Unlocated(UNCLEAR)  # it was changed, or is still itself
+    assert locate(heads[:2], b"d/f") == Located(0, b"c/f")  # it has a new name
+    assert locate(heads, b"a/f") == Located(0, b"b/f")  # nothing has moved since
+    kept = make_head({"": "Da Db", "a": "Nf", "b": "Nf"}, "b>a", {"a": 6})
+    assert locate([heads[0], kept], b"a/f") == Located(0, b"b/f")
+    still = make_head(full | {"a": "Nf", "b": "Nf", "c": "Nf"}, "c>a", {"a": 5, "b": 6, "c": 7})
+    assert locate([heads[0], still], b"a/f") == Unlocated(UNCLEAR)
+    back = make_head(lists, "", {"a": 6, "b": 9, "d": 9})  # without a record, so exchanged again
+    assert locate([*heads[:2], back], b"a/f") == Unlocated(UNCLEAR)
+
+
+def test_a_folder_that_moved_while_tar_was_at_work_spoils_nothing_else() -> None:
+    """tar lists it twice, and records that it was renamed from what it had just met."""
+    full = make_head({"": "Da Db Dc", "a": "Yf", "b": "Dx", "b/x": "Yf", "c": "Yf"})
+    head = make_head(
+        {"": "Da Db Dc", "a": "Nf Dnew Dx", "a/new": "Yf", "a/x": "Nf", "b": "Dx Dnew",
+         "b/x": "Nf", "b/new": "Nf", "c": "Nf"},
+        "b/x>a/x a/new>b/new",
+    )  # fmt: skip
+    assert locate([full, head], b"a/f") == Located(0, b"a/f")
+    assert locate([full, head], b"c/f") == Located(0, b"c/f")
+    assert locate([full, head], b"a/x/f") == Located(0, b"b/x/f")
+    assert locate([full, head], b"b/new/f") == Unlocated(NOWHERE)
+
+
 def test_a_folder_below_a_renamed_one_may_be_one_of_two() -> None:
     """Both had a list, and tar says nothing: a file that both had is not clear."""
     full = make_head({"": "Dx Dy", "x": "Ds", "x/s": "Yf Yg", "y": "Ds", "y/s": "Yf Yh"})
@@ -105,6 +140,15 @@ def test_a_folder_that_was_left_out_is_not_taken_for_a_file() -> None:
     full = make_head({"": "Da Db", "a": "Ds", "a/s": "Yf", "b": "Ys"})
     heads = [full, make_head({"": "Da Db", "a": "Ns", "b": "Dx"}, "a>b b>a")]
     assert locate(heads, b"a/s") == Unlocated(UNCLEAR)
+
+
+def test_one_folder_cannot_have_become_two() -> None:
+    """So records that say so are not believed, of whatever."""
+    heads = [
+        make_head({"": "Da Dc", "a": "Yf", "c": "Yf"}),
+        make_head({"": "Dp Dq Dc", "p": "Nf", "q": "Nf", "c": "Nf"}, "a>p a>q"),
+    ]
+    assert {locate(heads, path) for path in (b"p/f", b"q/f", b"c/f")} == {Unlocated(UNCLEAR)}
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def _greet(plan: Plan) -> bytes:
 def serve_sessions(control: socket.socket, connection: Connection, stop: StopRequest) -> None:
     """Run a session for each three descriptors that come, one after another, until GOODBYE."""
     session: MuxSession | None = None
-    control.setblocking(False)  # recv_fds() passes no flags on
+    control.setblocking(False)  # recv_fds() takes flags, and passes none on
     while not stop.signal:
         watched = [control.fileno(), stop.fileno(), *([session.fileno()] if session else [])]
         select.select(watched, [], [], LISTENING)

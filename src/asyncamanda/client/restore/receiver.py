@@ -110,7 +110,7 @@ class Receiver:
                     raise
                 reconnection.wait(error, timedelta(0))
                 continue
-            if is_whole and not end.failed:
+            if is_whole and not end.failed and (end.done or end.session.status is None):
                 break
             if not Reconnection.is_cut(end):
                 raise self._explain(end)

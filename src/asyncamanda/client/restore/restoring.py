@@ -133,7 +133,8 @@ class Restoring:
     def _explain_disk(self, error: OSError) -> AsyncamandaError:
         place = self._delivery.place
         if error.errno in FULL:
-            return LaterError(NO_SPACE, f"there is no space left in {place}", "free some space")
+            words = f"nothing more can be written to {place}: {error.strerror}"
+            return LaterError(NO_SPACE, words, "free some space")
         return RefusedError(
             "cannot-write", f"{place} cannot be written: {error.strerror}", "try another place"
         )
@@ -149,11 +150,10 @@ class Restoring:
             return error
         with contextlib.suppress(OSError):  # else what was written last is done again
             delivery.folder.record.sync(os.fspath(delivery.folder.path))
-        came = f"{state.files} file{'s' if state.files != 1 else ''}"
-        where = f"are in {delivery.folder.path}" if delivery.errand.overwrite is None else "wait"
+        came = f"{state.files} file{' has' if state.files == 1 else 's have'} come so far"
         return type(error)(
             error.reference,
-            f"{error.message}; {came} that had come {where}",
+            f"{error.message}; {came}, to {delivery.folder.path}",
             f"to go on: asyncamanda restore {delivery.resume_command()}",
         )
 

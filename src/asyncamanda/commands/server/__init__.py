@@ -18,5 +18,5 @@ SUBCOMMANDS = {
 
 # the same of those that only other programs call
 HIDDEN = {
-    "serve": "answer a client that asks for files",
+    "keep": "keep the heads of dumps that are in the holding disk",
 }

@@ -17,7 +17,7 @@ Sources: incremen.c of GNU tar 1.34 and 1.35, which do not differ in this.
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from asyncamanda.core.restore.head import Head
+from asyncamanda.core.restore.head import FOLDER, Head
 from asyncamanda.core.restore.rebasing import Rebasing, TangledError
 
 _MOST_KEPT = 4096  # answers
@@ -82,20 +82,45 @@ class Descent:
             return True
 
     def _is_possible(self, number: int) -> bool:
-        """Return whether the snapshot before had all that was renamed, each for one folder."""
-        seen: set[frozenset[bytes]] = set()
+        """Return whether there was all that was renamed, each for one folder.
+
+        It was in the snapshot, or tar had met it already: it was moved while tar was at work.
+        """
+        head, seen = self._heads[number], set()
         for rebase in self._rebasings[number] or ():
             try:
                 entries = self._entries(number - 1, self._rebasing(number).first_names(rebase))
             except TangledError:
                 return False
-            if not entries or (rebase.is_certain and len(entries) == 1 and entries in seen):
+            if not entries and all(head.flag(name) != FOLDER for name in rebase.old_names):
                 return False
-            if rebase.is_certain:
+            if rebase.is_certain and len(entries) == 1:
+                if entries in seen:
+                    return False
                 seen.add(entries)
         return True
 
     def _find_origins(self, number: int, folder: bytes) -> frozenset[Origin]:
+        origins = self._list_origins(number, folder)
+        for true in {origin.true for origin in origins} - {folder}:
+            self._check_move(number, folder, true)
+        return origins
+
+    def _check_move(self, number: int, folder: bytes, true: bytes) -> None:
+        """Raise TangledError if a folder may not have been `true`, though tar may say so.
+
+        Where inodes change without reason, as on FAT and in some file systems of FUSE, folders
+        seem to take each other's names, which few people ever do. So where a name was there
+        before, or an old one still is, the folder has to have the other one's time as well.
+        """
+        heads = self._heads[number - 1 : number + 1]
+        if not self._called(number - 1, folder) and true not in heads[1]:
+            return
+        changed_at = heads[1].changed_at(folder)
+        if changed_at is None or changed_at != heads[0].changed_at(true):
+            raise TangledError("folders seem to have taken each other's names")
+
+    def _list_origins(self, number: int, folder: bytes) -> frozenset[Origin]:
         rebasing, before = self._rebasing(number), number - 1
         renames = rebasing.of_target(folder)
         found: set[Origin] = set()

@@ -23,6 +23,7 @@ Entry = tuple[bytes, bytes]  # name or path, and flag
 
 # what is not a flag and a file's name between two NULs
 _UNFIT = re.compile(rb"\0(?!\Z|[YND](?!\.{0,2}\0))|/")
+_NANO = 1_000_000_000
 _AT_ONCE = 1 << 16  # bytes of a list that are taken apart at a time
 _FEWEST_SLOTS = 256
 
@@ -40,6 +41,7 @@ class Head:
         self.renames: tuple[Rename, ...] = ()
         self._bytes = bytearray()  # of each folder its path, a NUL, and its records
         self._places = array("Q")  # of each folder: where it begins there
+        self._times = array("q")  # of each folder: when it was last changed, in seconds
         self._slots = array("I", bytes(4 * _FEWEST_SLOTS))  # folders' numbers, from 1, by hash
 
     def add(self, member: Member) -> None:
@@ -53,6 +55,7 @@ class Head:
             self._add(member.path, b"\0" + member.dumpdir)
         except ValueError as error:
             raise BadImage(member.start, str(error)) from None
+        self._times.append(member.mtime_ns // _NANO)
         self.end = member.end
 
     @property
@@ -96,6 +99,11 @@ class Head:
             return None
         is_topmost = not path or b"" not in self  # else another folder lists it
         return FOLDER if is_topmost and path in self else None
+
+    def changed_at(self, folder: bytes) -> int | None:
+        """Return when a folder was last changed, in seconds since 1970; None if it is not there."""
+        number = self._number(folder)
+        return None if number is None else self._times[number]
 
     def topmost(self) -> Iterator[bytes]:
         """Yield the folders that lie in no other one: the disk's own, b"", if it is there."""

@@ -5,7 +5,7 @@ still has it, in whatever image, that takes a byte, and hardly one when packed.
 """
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -96,11 +96,11 @@ def _keep_rights(member: Member, attributes: tuple[tuple[bytes, bytes], ...]) ->
 class FactsDraft:
     """What is known of a block's folders and their files, before it is packed.
 
-    `number` gives each rights its number, in the whole of the kept head.
+    `rights` are those of the whole kept head by now, with their numbers.
     """
 
-    def __init__(self, number: Callable[[Rights], int]) -> None:
-        self._number = number
+    def __init__(self, rights: dict[Rights, int]) -> None:
+        self._rights = rights
         self._folders: list[tuple[int, int, int, int, int, int]] = []
         self._places: list[tuple[int, int]] = []  # of each file: its kind, names passed over
         self._files: list[tuple[int, int, int, int, int]] = []
@@ -137,6 +137,9 @@ class FactsDraft:
             more = file.blocks - _usual_blocks(file.kind, file.size)
             seconds, nanos = divmod(file.mtime_ns, _NANO)
             self._files.append((self._number(file.rights), seconds, nanos, file.size, more))
+
+    def _number(self, rights: Rights) -> int:
+        return self._rights.setdefault(rights, len(self._rights))
 
     def pack(self) -> bytes:
         """Return it as it is kept."""

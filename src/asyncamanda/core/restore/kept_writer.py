@@ -24,7 +24,7 @@ from asyncamanda.core.restore.kept_index import (
     render_index,
 )
 from asyncamanda.core.restore.kept_lists import LARGE, Lists
-from asyncamanda.core.restore.list_differences import ListDifference, find_difference, make_older
+from asyncamanda.core.restore.list_differences import ListDifference, find_difference
 from asyncamanda.core.restore.member import Member
 
 _MANY = 1 << 14  # files that make a block, whatever their names take
@@ -52,7 +52,7 @@ class KeptWriter:
         self._rights: dict[Rights, int] = {}
         self._offset = 0
         self._lists = Lists()
-        self._facts = FactsDraft(self._number)
+        self._facts = FactsDraft(self._rights)
 
     def begin(
         self, head: Head, folders: Mapping[bytes, KeptFolder], members: Iterable[Member]
@@ -102,7 +102,7 @@ class KeptWriter:
         is_known = False
         if self._base and before is not None:
             is_known = self._base.folder(path) == folder
-            if is_known and not files and make_older(before) == after:
+            if is_known and not files and before == after:
                 return
             listed = find_difference(before, after) or after
             known = self._base.known(path) if files else known
@@ -119,7 +119,7 @@ class KeptWriter:
         ):
             stretches.append(self._stretch(packed))
             yield self._count(packed)
-        self._lists, self._facts = Lists(), FactsDraft(self._number)
+        self._lists, self._facts = Lists(), FactsDraft(self._rights)
 
     def _stretch(self, packed: bytes) -> Stretch:
         return Stretch(self._offset, len(packed), zlib.crc32(packed))
@@ -127,9 +127,6 @@ class KeptWriter:
     def _count(self, packed: bytes) -> bytes:
         self._offset += len(packed)
         return packed
-
-    def _number(self, rights: Rights) -> int:
-        return self._rights.setdefault(rights, len(self._rights))
 
 
 class _Files:
@@ -181,9 +178,12 @@ class _Files:
 def _compare(
     lists: Iterable[tuple[bytes, bytes]], base: KeptHead | None
 ) -> Iterator[tuple[bytes, bytes | None, bytes | None]]:
-    """Yield all folders, in order: path, list in the base, and in the image. Raises Unkeepable."""
+    """Yield all folders, in order: path, the base's list in its older form, and the image's.
+
+    Raises Unkeepable.
+    """
     last: bytes | None = None
-    inherited = base.lists() if base else iter(())
+    inherited = base.lists(is_older=True) if base else iter(())
     other = next(inherited, None)
     for path, after in lists:
         if last is not None and path <= last:

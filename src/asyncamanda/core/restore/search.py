@@ -7,6 +7,7 @@ guessed: a file is found, or the reason is told why it is not.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from asyncamanda.core.restore.descent import Descent
 from asyncamanda.core.restore.head import FOLDER, OLDER, STORED, Head
@@ -18,6 +19,8 @@ NOWHERE = "no dump of the chain has it, or tar left its folder out"
 UNCLEAR = "its folder was moved in a way that tar did not record clearly; another dump may have it"
 
 _MOST_LISTS = 16  # that are taken apart at a time
+_Key = tuple[int, bytes]  # a dump's number, and a folder
+_Kept = TypeVar("_Kept")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,8 @@ class Search:
         """Search in these, the oldest first, which is the full's."""
         self._heads = heads
         self._descent = Descent(heads)
-        self._lists: dict[tuple[int, bytes], dict[bytes, bytes]] = {}
+        self._lists: dict[_Key, dict[bytes, bytes]] = {}
+        self._asked: dict[_Key, None] = {}
 
     def locate(self, path: bytes) -> Located | Unlocated:
         """Return where a file of the newest dump is."""
@@ -78,15 +82,24 @@ class Search:
         if len(found) != 1:
             return UNCLEAR if found else NOWHERE
         true, flag = found.popitem()
-        return (true + b"/" + name if true else name), flag
+        return _join(true, name), flag
 
     def _flag(self, number: int, folder: bytes, name: bytes) -> bytes | None:
-        """Return a name's flag in a folder. Most are asked for folder by folder."""
+        """Return a name's flag in a folder.
+
+        Most are asked for folder by folder, so at the second one the folder's list is taken apart;
+        not at the first, since a list may be of a million names.
+        """
         key = number, folder
-        if key not in self._lists:
-            if len(self._lists) >= _MOST_LISTS:
-                del self._lists[next(iter(self._lists))]
-            self._lists[key] = dict(self._heads[number].entries(folder))
+        flags = self._lists.get(key)
+        if flags is not None:
+            return flags.get(name)
+        if key not in self._asked:
+            _make_room(self._asked)
+            self._asked[key] = None
+            return self._heads[number].flag(_join(folder, name))
+        _make_room(self._lists)
+        self._lists[key] = dict(self._heads[number].entries(folder))
         return self._lists[key].get(name)
 
 
@@ -96,3 +109,12 @@ def locate(heads: Sequence[Head], path: bytes) -> Located | Unlocated:
     For many files make one Search.
     """
     return Search(heads).locate(path)
+
+
+def _join(folder: bytes, name: bytes) -> bytes:
+    return folder + b"/" + name if folder else name
+
+
+def _make_room(known: dict[_Key, _Kept]) -> None:
+    if len(known) >= _MOST_LISTS:
+        del known[next(iter(known))]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from asyncamanda.core.amanda.filters import Filters
 from asyncamanda.core.model import DleVerdict
@@ -26,8 +26,10 @@ class RecordedDump:
     runs: tuple[str, ...] = ()
 
 
-def read_dumps(connection: Connection, amanda_config: str, host: str) -> list[RecordedDump]:
-    """Return all dumps of a host and the attempts at them, by when their runs began."""
+def read_dumps(
+    connection: Connection, amanda_config: str, which: ColumnElement[bool]
+) -> list[RecordedDump]:
+    """Return those dumps, and attempts at dumps, by when their runs began."""
     made, flushed = runs.alias("made"), runs.alias("flushed")
     query = (
         select(
@@ -39,7 +41,7 @@ def read_dumps(connection: Connection, amanda_config: str, host: str) -> list[Re
         )
         .outerjoin(made, made.c.id == verdicts.c.run_id)
         .outerjoin(flushed, flushed.c.id == verdicts.c.flushed_in)
-        .where(verdicts.c.amanda_config == amanda_config, verdicts.c.host == host)
+        .where(verdicts.c.amanda_config == amanda_config, which)
         .order_by(verdicts.c.dumped_at, verdicts.c.timestamp, verdicts.c.disk)
     )
     return read_each(connection, query, _make, "verdicts")

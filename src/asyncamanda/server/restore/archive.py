@@ -1,6 +1,6 @@
 """One archive of what is wanted, out of the images of a chain: what the client extracts.
 
-First the folders, in the order of the newest image, which knows how they were; then the other
+First the folders, of which the newest image knows how they were, by their paths; then the other
 members of each image, the oldest first, in that image's order. The order is the same each time,
 so that who was cut off can go on behind the last member that came whole.
 """
@@ -12,6 +12,7 @@ from asyncamanda.core.restore.archive import END, render_member
 from asyncamanda.core.restore.head import Head
 from asyncamanda.core.restore.image import BLOCK, BadImage, Kind, Member
 from asyncamanda.core.restore.selection import Selection
+from asyncamanda.server.restore.kept_members import find_folders, find_offsets
 from asyncamanda.server.restore.members import OffsetOf, find_members
 from asyncamanda.server.restore.sinks import Sink
 from asyncamanda.server.restore.streams import Image
@@ -81,8 +82,8 @@ class ArchiveWriter:
         What a broken image does not give is missing. Raises BadDataError if it breaks off in the
         middle of a file that has begun to go out, and OSError if nobody takes it any more.
         """
-        self._write_folders(images[-1], selection.folders)
-        known = places or [None] * len(images)
+        self._write_folders(images[-1], heads[-1], selection.folders)
+        known = places or [*map(find_offsets, heads)]
         for image, head, wanted, its in zip(images, heads, selection.members, known, strict=True):
             if wanted:
                 self._write_members(_Pass(image, head, wanted, its))
@@ -90,17 +91,22 @@ class ArchiveWriter:
         self._sink.flush()
         self.written.bytes = self._sink.written
 
-    def _write_folders(self, image: Image, folders: Sequence[bytes]) -> None:
-        left = dict.fromkeys(folders)
+    def _write_folders(self, image: Image, head: Head, folders: Sequence[bytes]) -> None:
+        """Write them by their paths: the image's order is not known where its head was kept."""
+        rendered: dict[bytes, bytes] = {}
         reason = NOT_IN_IMAGE
         try:
-            for member in find_members(image, 0, left, folders=True):
-                del left[member.path]
-                self._put(image, member, member.path)
+            for member in find_folders(image, head, folders):
+                rendered[member.path] = render_member(member, member.path)
         except BadImage as fault:
             reason = BROKEN.format(fault)
-        for path in left:
-            self._hear(path, reason)
+        for path in sorted(rendered):
+            self.written.folders += 1
+            if not self._is_skipped():
+                self._sink.write(rendered[path])
+        for path in folders:
+            if path not in rendered:
+                self._hear(path, reason)
 
     def _write_members(self, its: _Pass) -> None:
         left = dict(its.wanted)
@@ -160,16 +166,17 @@ class ArchiveWriter:
     # -- one member
 
     def _put(self, image: Image, member: Member, path: bytes, link: bytes | None = None) -> None:
-        """Put a member into the archive under that path."""
-        if member.kind is Kind.FOLDER:
-            self.written.folders += 1
-        else:
-            self.written.files += 1
-        if self._skip:
-            self._skip -= 1
+        """Put a member that is no folder into the archive under that path."""
+        self.written.files += 1
+        if self._is_skipped():
             return
         self._sink.write(render_member(member, path, link))
         if member.kind is Kind.FILE and member.stored:
             image.copy_to(self._sink, member.data, member.stored)
             self._sink.write(bytes(-member.stored % BLOCK))
             self.written.contents += member.stored
+
+    def _is_skipped(self) -> bool:
+        """Return whether the next member is one that whoever reads has, and count it."""
+        self._skip -= 1
+        return self._skip >= 0

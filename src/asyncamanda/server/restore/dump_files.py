@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
+from typing import Protocol
 
 from asyncamanda.core.amanda.dump_form import DumpForm, parse_form
 from asyncamanda.core.amanda.header import HEADER_BYTES, DumpHeader, FileKind, parse_header
@@ -46,9 +47,8 @@ class WantedDump:
     level: int
     runs: tuple[str, ...] = ()
 
-    def is_in(self, file: DumpFile) -> bool:
-        """Return whether that is a file of this dump, as far as its header says."""
-        header = file.header
+    def is_of(self, header: DumpHeader) -> bool:
+        """Return whether that is the header of a file of this dump."""
         return header.is_of(self.host, self.disk, self.timestamp) and header.level == self.level
 
 
@@ -95,6 +95,21 @@ def close_files(files: Sequence[DumpFile]) -> None:
     """Close them all."""
     for file in files:
         os.close(file.descriptor)
+
+
+class OpenDump(Protocol):
+    """A dump that can be read, wherever it lies. What DumpFiles says of each holds here, too."""
+
+    header: DumpHeader
+    form: DumpForm
+    where: str
+    size: int
+
+    def close(self) -> None: ...
+
+    def read_at(self, offset: int, count: int) -> bytes: ...
+
+    def send(self, sink: int, offset: int, count: int) -> int: ...
 
 
 class DumpFiles:

@@ -19,7 +19,7 @@ from asyncamanda.server.gate import ipc
 from asyncamanda.system.files import open_folder, replace_in_parts, write_whole
 
 HEADS = Path(ipc.STATE, "heads")
-MOST_STEPS = 16  # from one to the one that has all by itself: keeping.py makes five at most
+MOST_STEPS = 16  # from one to the one that has all by itself: keeping.py makes three at most
 
 _FILE = re.compile(r"[0-9]{8,14}\.[0-9]{1,3}")
 _REFUSED = ".refused"
@@ -64,9 +64,17 @@ class HeadStore:
             return None
 
     def is_known(self, name: DumpName) -> bool:
-        """Return whether a dump's head is kept, or cannot be. Raises OSError."""
+        """Return whether a dump's head is kept, or cannot be; one that is damaged is removed.
+
+        Raises OSError.
+        """
         path = self._path(name)
-        return path.exists() or _refusal(path).exists()
+        if _refusal(path).exists():
+            return True
+        is_kept = self.find(name.host, name.disk, name.timestamp, name.level) is not None
+        if not is_kept:
+            path.unlink(missing_ok=True)
+        return is_kept
 
     def of_disk(self, name: DumpName) -> list[Stored]:
         """Return what there is of the disk of a dump. Raises OSError."""

@@ -48,7 +48,7 @@ def open_held(places: Sequence[Path], dump: WantedDump) -> Iterator[DumpFiles | 
 def _open_first(path: Path, dump: WantedDump) -> DumpFile | Unfit | None:
     """Return the file if the dump begins with it; None if it is another's."""
     file = open_dump_file(path)
-    if isinstance(file, Unfit) or (file.header.kind is FileKind.WHOLE and dump.is_in(file)):
+    if isinstance(file, Unfit) or (file.header.kind is FileKind.WHOLE and dump.is_of(file.header)):
         return file
     close_files([file])
     return None
@@ -68,7 +68,7 @@ def _open_others(places: Sequence[Path], dump: WantedDump, first: DumpFile) -> D
         file = open_dump_file(path)
         if isinstance(file, Unfit):
             fault = file.reason
-        elif file.header.kind is FileKind.GOES_ON and dump.is_in(file):
+        elif file.header.kind is FileKind.GOES_ON and dump.is_of(file.header):
             opened.append(file)
         else:
             close_files([file])

@@ -5,11 +5,12 @@ is in it has to read it, which is slow and no more.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from itertools import chain
 from pathlib import Path
 
 from asyncamanda.core.amanda.dump_form import decide_steps
-from asyncamanda.core.amanda.filters import GZIP, FiltersRefused, FilterStep
+from asyncamanda.core.amanda.filters import FiltersRefused, FilterStep
 from asyncamanda.core.amanda.found_dumps import parse_found
 from asyncamanda.core.restore.head import Head
 from asyncamanda.core.restore.keep_order import HeldDump, KeepOrder
@@ -21,13 +22,13 @@ from asyncamanda.core.restore.kept_writer import KeptWriter, Unkeepable
 from asyncamanda.core.restore.member import Member
 from asyncamanda.errors import AsyncamandaError
 from asyncamanda.server.restore.dump_files import DumpFiles, WantedDump
+from asyncamanda.server.restore.gzip_image import is_gzip
 from asyncamanda.server.restore.gzip_members import GzipMembers
 from asyncamanda.server.restore.heads import HeadStore
 from asyncamanda.server.restore.held_dumps import open_held
 from asyncamanda.server.restore.members import walk_members
 from asyncamanda.server.restore.streams import FilteredImage, Image, PlainImage
 
-_GZIPS = {GZIP, "pigz"}
 LEAST_FREE = 1 << 30  # bytes, of the file system that the ledger is on as well
 
 Say = Callable[[str], None]
@@ -54,22 +55,30 @@ class Keeper:
             self._store.remove(stored.dump)
 
     def keep_new(self) -> None:
-        """Keep the heads of those dumps that are held and were not read yet. Raises OSError."""
+        """Keep the heads of those dumps that are held and were not read yet. Raises OSError.
+
+        All are opened before any is read, so that a flush takes none away.
+        """
+        if not self._order.room:
+            return
+        with ExitStack() as stack:
+            opened = []
+            for dump in self._order.held:
+                files = None if self._store.is_known(self._name(dump)) else self._open(dump)
+                if files:
+                    stack.callback(files.close)
+                    opened.append((dump, files))
+            for dump, files in opened:
+                if not self._store.has_room(LEAST_FREE):
+                    self._say("no heads are kept: the disk that the ledger is on is nearly full")
+                    return
+                self._keep(dump, files)
+
+    def _open(self, dump: HeldDump) -> DumpFiles | None:
         places = [Path(place) for place in self._order.holding]
-        for dump in self._order.held:
-            if self._store.is_known(self._name(dump)) or not self._order.room:
-                continue
-            if not self._store.has_room(LEAST_FREE):
-                self._say("no heads are kept: the disk that the ledger is on is nearly full")
-                return
-            wanted = WantedDump(dump.host, dump.disk, dump.timestamp, dump.level)
-            for copy in open_held(places, wanted):
-                if isinstance(copy, DumpFiles):
-                    try:
-                        self._keep(dump, copy)
-                    finally:
-                        copy.close()
-                    break
+        wanted = WantedDump(dump.host, dump.disk, dump.timestamp, dump.level)
+        copies = open_held(places, wanted)
+        return next((copy for copy in copies if isinstance(copy, DumpFiles)), None)
 
     def _keep(self, dump: HeldDump, files: DumpFiles) -> None:
         """Keep the head of a dump, or note that this cannot be done."""
@@ -113,17 +122,15 @@ def read_kept(files: DumpFiles, steps: Sequence[FilterStep], writer: KeptWriter)
     Raises ValueError where it is no image of tar's, or broken, and AsyncamandaError where it cannot
     be read or unpacked.
     """
-    if _is_gzip(steps):
+    if is_gzip(steps):
         packed = GzipMembers(files)
         yield from _write(writer, iter(packed))
         yield from writer.end(packed.points)
         return
     image: Image = FilteredImage(files, steps) if steps else PlainImage(files)
-    try:
+    with closing(image):
         yield from _write(writer, walk_members(image))
         yield from writer.end()
-    finally:
-        image.close()
 
 
 def _write(writer: KeptWriter, members: Iterator[Member]) -> Iterator[bytes]:
@@ -137,7 +144,3 @@ def _write(writer: KeptWriter, members: Iterator[Member]) -> Iterator[bytes]:
     if not len(head):
         raise Unkeepable("it has no lists of folders")
     return writer.begin(head, folders, chain([first] if first else [], members))
-
-
-def _is_gzip(steps: Sequence[FilterStep]) -> bool:
-    return len(steps) == 1 and steps[0].program.rpartition("/")[2] in _GZIPS

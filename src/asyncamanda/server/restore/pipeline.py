@@ -243,5 +243,6 @@ def _start_program(
             "is it installed on the server?",
         ) from error
     with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, program.pid, NICENESS)
+        niceness = max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0))
+        os.setpriority(os.PRIO_PROCESS, program.pid, niceness)
     return program

@@ -9,11 +9,13 @@ from asyncamanda.core.amanda.dump_form import DumpForm, decide_steps
 from asyncamanda.core.amanda.filters import FiltersRefused, FilterStep
 from asyncamanda.core.restore.head import Head
 from asyncamanda.core.restore.image import BadImage
+from asyncamanda.core.restore.kept import KeptHead
 from asyncamanda.core.restore.selection import Selection, select
 from asyncamanda.errors import BadDataError, RefusedError
 from asyncamanda.server.ledger.recorded_dumps import RecordedDump
 from asyncamanda.server.restore.archive import ArchiveWriter, Hear, Written
-from asyncamanda.server.restore.dump_files import DumpFiles
+from asyncamanda.server.restore.dump_files import OpenDump
+from asyncamanda.server.restore.gzip_image import GzipImage, is_gzip
 from asyncamanda.server.restore.members import read_head
 from asyncamanda.server.restore.sinks import Sink
 from asyncamanda.server.restore.source import ChosenDumps, Source
@@ -93,15 +95,23 @@ def open_chain(  # noqa: PLR0913 - half of it by keyword only
             judge_form(source, disk, dump, its, is_raw=is_raw)
             for dump, its in zip(chosen.dumps, files, strict=True)
         ]
-        images = tuple(make_image(*each) for each in zip(files, steps, strict=True))
+        heads = {
+            dump.verdict.timestamp: head
+            for dump in chosen.dumps
+            if (head := source.find_head(dump))
+        }
+        images = tuple(
+            make_image(its, step, heads.get(run))
+            for its, step, run in zip(files, steps, chosen.runs, strict=True)
+        )
         opened.pop_all()
-        chain = OpenChain(chosen, images)
+        chain = OpenChain(chosen, images, dict(heads))
         opened.callback(chain.close)
         yield chain
 
 
 def judge_form(
-    source: Source, disk: str, dump: RecordedDump, files: DumpFiles, *, is_raw: bool = False
+    source: Source, disk: str, dump: RecordedDump, files: OpenDump, *, is_raw: bool = False
 ) -> tuple[FilterStep, ...]:
     """Return the programs that undo a dump's filters.
 
@@ -135,8 +145,10 @@ def find_refusal(
     return decide_steps(form, dle.filters if dle else None, dump.filters, source.allow_list)
 
 
-def make_image(files: DumpFiles, steps: Sequence[FilterStep]) -> Image:
-    """Return the image that is in a dump, for reading."""
+def make_image(files: OpenDump, steps: Sequence[FilterStep], head: KeptHead | None = None) -> Image:
+    """Return the image that is in a dump, for reading; `head` is what is kept of it."""
+    if head and is_gzip(steps):
+        return GzipImage(files, head)
     return FilteredImage(files, steps) if steps else PlainImage(files)
 
 

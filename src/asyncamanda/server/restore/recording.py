@@ -35,12 +35,18 @@ class RestoreRecord:
     ) -> None:
         """Write down that it begins; `counts` tells later how many files and bytes were sent.
 
-        Raises LedgerUnavailable or LedgerBusy if that cannot be: nothing is given back then.
+        Raises LedgerUnavailable or LedgerBusy if that cannot be: nothing is given back then. The
+        administrator, who may have to fix just that, gets it anyway.
         """
         assert self.ledger
         self._counts, self._run = counts, plan.run
         begun = _describe(self._identity, self._who, request, plan)
-        self._number = self.ledger.restores.begin(begun)
+        try:
+            self._number = self.ledger.restores.begin(begun)
+        except AsyncamandaError as error:
+            if self._who == CLIENT:
+                raise
+            LOG.warning("a restore for %s is not written down: %s", self._who, error.message)
 
     def end(self, outcome: str) -> None:
         """Write down how it ended, if it had begun, and close the ledger.

@@ -63,15 +63,23 @@ class RestoreCaller:
         return self.who == CLIENT
 
     def find_objection(self) -> str:
-        """Return why this client may not restore, "" if it may or that is not known just now."""
+        """Return why this client may not restore, "" if it may.
+
+        Raises LaterError if that is not known just now.
+        """
         if not self.is_client:
             return ""
+        own = [one for one in self.registry.entries() if one.identity == self.identity]
+        if not own:
+            return "this client is not enrolled any more"
+        if not all(one.may_restore for one in own):
+            return "the server lets this client restore nothing"
+        return ""
+
+    def find_new_objection(self) -> str:
+        """Return the same of one that might a moment ago; while nothing is known, that holds."""
         with suppress(LaterError):
-            own = [one for one in self.registry.entries() if one.identity == self.identity]
-            if not own:
-                return "this client is not enrolled any more"
-            if not all(one.may_restore for one in own):
-                return "the server lets this client restore nothing"
+            return self.find_objection()
         return ""
 
 
@@ -90,7 +98,7 @@ class RestoreService:
         answer = _Answer(self, caller, voice, record)
         outcome = ""
         try:
-            with watch_session(Watch(voice.out, voice.count_sent, caller.find_objection)):
+            with watch_session(Watch(voice.out, voice.count_sent, caller.find_new_objection)):
                 try:
                     answer.give(source)
                     outcome = name_success(voice.missing)
@@ -158,13 +166,18 @@ class _Answer:
                 LOG.error("%s: %s", client, traceback.format_exc())
                 words = "asyncamanda on the server has failed, by a bug of its own"
                 said = AsyncamandaError("internal", words, SEE_LOG)
-        failed = RestoreFailed(int(said.exit), said.reference, said.message, said.hint)
-        with suppress(BrokenPipeError):
-            self._voice.say(failed)
-        return said.exit
+        return fail(self._voice, said)
 
     def _tell_place(self, place: int) -> None:
         self._voice.say(QueuedRestore(place))
+
+
+def fail(streams: AnswerStreams, error: AsyncamandaError) -> Exit:
+    """Say what went wrong, if somebody is there; return the exit code."""
+    failed = RestoreFailed(int(error.exit), error.reference, error.message, error.hint)
+    with suppress(BrokenPipeError):
+        streams.say(failed)
+    return error.exit
 
 
 def read_request(source: int, within: float) -> RestoreRequest:

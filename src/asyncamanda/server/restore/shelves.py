@@ -1,4 +1,4 @@
-"""Where the dumps of a DLE lie: the holding disks first, then the virtual tapes.
+"""Where the dumps of a DLE lie: the holding disks first, then the virtual tapes, then others.
 
 All files of a dump are opened, and each header is compared with what is wanted, before anything is
 read: a name proves nothing. Nothing is reserved, so no run and no flush waits for this, and each
@@ -16,17 +16,20 @@ from asyncamanda.server.restore.dump_files import (
     MOST_FILES,
     DumpFile,
     DumpFiles,
+    OpenDump,
     Unfit,
     WantedDump,
     close_files,
     find_fault,
     open_dump_file,
 )
+from asyncamanda.server.restore.fetched import Drive, FetchedDump
 from asyncamanda.server.restore.gone import explain_gone, find_labels
 from asyncamanda.server.restore.held_dumps import open_held
 from asyncamanda.system.programs import run_program
 
 ATTEMPTS = 2  # whatever is moved once between two looks is found by the second
+UNREAD = DumpForm("tar")  # by what its header says is known when it is read
 _FIND_WITHIN = 120.0  # seconds
 
 
@@ -42,11 +45,13 @@ class Shelves:
         self._ask = ask or ask_find
         self._found: list[FoundPart] | None = None
         self._vtapes = VirtualTapes(settings)
+        self._drive = Drive(settings.name)
 
-    def open(self, dump: WantedDump) -> DumpFiles:
-        """Return the dump's files, open. Raises BadDataError if it is nowhere, with the reason.
+    def open(self, dump: WantedDump) -> OpenDump:
+        """Return the dump, open. Raises BadDataError if it is nowhere, with the reason.
 
-        Raises LaterError or ConfigurationError if Amanda cannot be asked where it is.
+        Raises LaterError or ConfigurationError if Amanda cannot be asked where it is, or cannot
+        bring it now.
         """
         reasons: list[str] = []
         for _ in range(ATTEMPTS):
@@ -54,11 +59,15 @@ class Shelves:
                 if isinstance(copy, DumpFiles):
                     return copy
                 reasons.append(copy.reason)
+            if labels := self._list_others(dump):
+                return FetchedDump(self._drive, dump, labels)
             self._found, self._vtapes = None, VirtualTapes(self.settings)
         raise explain_gone(self.settings, self._vtapes, dump, dict.fromkeys(reasons))
 
     def peek(self, dump: WantedDump) -> DumpForm | None:
         """Return the form of the dump if all of it is there, None if not.
+
+        That of one that only Amanda can bring is not looked at, but UNREAD.
 
         Raises LaterError or ConfigurationError if Amanda cannot be asked where it is.
         """
@@ -66,7 +75,7 @@ class Shelves:
             if isinstance(copy, DumpFiles):
                 copy.close()
                 return copy.form
-        return None
+        return UNREAD if self._list_others(dump) else None
 
     def find_volume(self, dump: WantedDump) -> str:
         """Return a volume to which the dump was written, by its runs' logs; "" if to none."""
@@ -87,6 +96,16 @@ class Shelves:
             if (part.disk, part.timestamp, part.level) == (dump.disk, dump.timestamp, dump.level):
                 copies.setdefault((part.storage, part.parts), []).append(part)
         return copies.values()
+
+    def _list_others(self, dump: WantedDump) -> list[str]:
+        """Return the volumes of the dump that are no virtual tapes, none if there are not all."""
+        if not self.settings.has_other_volumes:
+            return []
+        for parts in self._list_copies(dump):
+            labels = list(dict.fromkeys(part.label for part in parts))
+            if not any(map(self._vtapes.find_slots, labels)):
+                return labels
+        return []
 
     def _find(self) -> list[FoundPart]:
         """Return what Amanda has of the host on volumes; asked once, since it reads its logs."""
@@ -146,4 +165,4 @@ def ask_find(amanda_config: str, host: str) -> str:
 
 def _is_part(dump: WantedDump, file: DumpFile, number: int) -> bool:
     header = file.header
-    return header.kind is FileKind.PART and header.part == number and dump.is_in(file)
+    return header.kind is FileKind.PART and header.part == number and dump.is_of(header)

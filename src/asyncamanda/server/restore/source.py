@@ -14,6 +14,7 @@ from datetime import datetime
 from asyncamanda.core.amanda.disklist import Dle, parse_disklist
 from asyncamanda.core.model import DumpState
 from asyncamanda.core.restore.chain import Candidate, Failure, NoChain, choose_chain
+from asyncamanda.core.restore.kept import KeptHead
 from asyncamanda.errors import BadDataError
 from asyncamanda.server.amanda.commands import (
     Settings,
@@ -25,6 +26,7 @@ from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.server.ledger.recorded_dumps import RecordedDump
 from asyncamanda.server.ledger.verdicts import FUTURE_AFTER
 from asyncamanda.server.restore.dump_files import WantedDump
+from asyncamanda.server.restore.heads import HeadStore
 from asyncamanda.server.restore.shelves import Shelves
 from asyncamanda.system.clock import now
 from asyncamanda.system.programs import run_program
@@ -53,7 +55,8 @@ class ChosenDumps:
 class Source:
     """The dumps of one host in one configuration, and where they lie.
 
-    `allow_list` are the programs that may undo filters though no dumptype names them.
+    `allow_list` are the programs that may undo filters though no dumptype names them. `heads` are
+    those that are kept.
     """
 
     def __init__(  # noqa: PLR0913 - by keyword only
@@ -65,10 +68,12 @@ class Source:
         dumps: Iterable[RecordedDump],
         allow_list: Collection[str] = (),
         ask: Callable[[str, str], str] | None = None,
+        heads: HeadStore | None = None,
     ) -> None:
         self.settings = settings
         self.host = host
         self.allow_list = allow_list
+        self._heads = heads
         self.shelves = Shelves(settings, host, ask)
         self.dles: Mapping[str, Dle] = {dle.disk: dle for dle in dles if dle.host == host}
         self._dumps: dict[str, list[RecordedDump]] = {}
@@ -104,6 +109,13 @@ class Source:
         by_stamp = {dump.verdict.timestamp: dump for dump in kin}
         dumps = tuple(by_stamp[candidate.timestamp] for candidate in chain.dumps)
         return ChosenDumps(dumps, tuple(chain.doubts))
+
+    def find_head(self, dump: RecordedDump) -> KeptHead | None:
+        """Return the dump's head if it is kept."""
+        verdict = dump.verdict
+        if self._heads is None or verdict.level is None:
+            return None
+        return self._heads.find(verdict.host, verdict.disk, verdict.timestamp, verdict.level)
 
     def wanted(self, dump: RecordedDump) -> WantedDump:
         """Return what to look for on the shelves."""
@@ -162,6 +174,7 @@ def read_source(
         dles=parse_disklist(listed.stdout),
         dumps=ledger.verdicts.of_host(amanda_config, host),
         allow_list=allow_list,
+        heads=HeadStore(amanda_config),
     )
 
 

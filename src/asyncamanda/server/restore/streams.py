@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from asyncamanda.core.amanda.filters import FilterStep
 from asyncamanda.errors import BadDataError
-from asyncamanda.server.restore.dump_files import DumpFiles
+from asyncamanda.server.restore.dump_files import OpenDump
 from asyncamanda.server.restore.pipeline import PATIENCE, Pipeline
 from asyncamanda.server.restore.sinks import Sink
 
@@ -21,7 +21,7 @@ _AT_ONCE = 1 << 20  # bytes that the kernel is asked to move: how far it is can 
 class Image(ABC):
     """The bytes that tar has written. What was read last is kept until the next is."""
 
-    def __init__(self, files: DumpFiles) -> None:
+    def __init__(self, files: OpenDump) -> None:
         self.files = files
         self._at, self._piece = 0, b""
 
@@ -106,7 +106,7 @@ class FilteredImage(Image):
     """
 
     def __init__(
-        self, files: DumpFiles, steps: Sequence[FilterStep], patience: float = PATIENCE
+        self, files: OpenDump, steps: Sequence[FilterStep], patience: float = PATIENCE
     ) -> None:
         super().__init__(files)
         self.starts = 0

@@ -156,7 +156,8 @@ def _open_locked(path: Path, client: str) -> int:
     descriptor = os.open(path, flags, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, client.encode(), 0)
+    with suppress(OSError):  # no room: then it is nobody's, and has its turn as any other
+        os.pwrite(descriptor, client.encode(), 0)
     return descriptor
 
 
