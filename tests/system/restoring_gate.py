@@ -15,6 +15,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -111,7 +112,8 @@ class ScriptedGate:
         self._say(RestoreDone(0, 0))
 
     def _restore(self, request: FilesRequest) -> int:
-        wanted = [m for m in self._members() if _is_wanted(m, request.paths)]
+        members = self._members()
+        wanted = resolve_links([m for m in members if _is_wanted(m, request.paths)], members)
         paths = {member.path for member in wanted}
         for path in request.paths:
             if path not in paths:
@@ -184,6 +186,23 @@ class ScriptedGate:
 
     def _say(self, answer: RestoreAnswer) -> None:
         os.write(2, encode_answer(answer))
+
+
+def resolve_links(wanted: list[Member], members: list[Member]) -> list[Member]:
+    """Return what is wanted, the first of each file's names as the file itself: as servers do."""
+    files = {member.path: member for member in members if member.kind is Kind.FILE}
+    first: dict[bytes, bytes] = {}
+    found = []
+    for member in wanted:
+        if member.kind is Kind.HARD_LINK and member.link in first:
+            found.append(replace(member, link=first[member.link]))
+        elif member.kind is Kind.HARD_LINK:
+            first[member.link] = member.path
+            found.append(replace(files[member.link], path=member.path))
+        else:
+            first[member.path] = member.path
+            found.append(member)
+    return found
 
 
 def _is_wanted(member: Member, paths: tuple[bytes, ...]) -> bool:

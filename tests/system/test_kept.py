@@ -6,6 +6,7 @@ import pytest
 from tests.keptheads import open_on, write_kept
 from tests.system.histories import make_history
 
+from asyncamanda.core.restore.keeping import find_base_place
 from asyncamanda.core.restore.kept import KeptHead
 from asyncamanda.core.restore.kept_facts import keep_file
 
@@ -15,7 +16,7 @@ def test_tar_orders_folders_and_files_as_is_relied_upon(seed: int, tmp_path: Pat
     """Folders by their paths' bytes, then the files of each as listed: none is out of place."""
     kept: list[KeptHead] = []
     for place, dump in enumerate(make_history(seed, tmp_path)):
-        base = kept[place & (place - 1)] if place else None
+        base = kept[find_base_place(place)] if place else None
         members = dump.members.values()
         head = open_on(b"".join(write_kept(members, base, place)), base)
         kept.append(head)

@@ -266,14 +266,15 @@ def test_each_member_before_a_cut_is_whole_and_the_rest_comes_when_it_goes_on(
     make_tree(tmp_path / "tree")
     pack(tmp_path / "tree", tmp_path / "packed", *WITH_ALL)
     whole = (tmp_path / "packed").read_bytes()
-    starts = list_starts(whole)
+    starts, end = list_starts(whole)
+    starts.append(end)
     (tmp_path / "out").mkdir(mode=0o700)
     folder = os.open(tmp_path / "out", os.O_RDONLY)
     unpacker = Unpacker(folder)
     done, cuts = 0, 0
     while cuts < 6:
-        rest = whole[starts[done] :]
-        cut = rng.randrange(min(len(rest), rng.choice((2000, 1 << 22))))
+        rest = whole[starts[done] : end]
+        cut = rng.randrange(min(len(rest), rng.choice((2000, 1 << 22))) + 1)
         with piped(rest[:cut]) as source:
             done += count_to_cut(unpacker.unpack(source))
         cuts += 1
@@ -296,13 +297,15 @@ def count_to_cut(members: Iterator[Unpacked]) -> int:
         count += 1
 
 
-def list_starts(image: bytes) -> list[int]:
-    """Return where each member of an image begins."""
-    parser, starts = ImageParser(), []
+def list_starts(image: bytes) -> tuple[list[int], int]:
+    """Return where each member of an image begins, and where the last one ends."""
+    parser, starts, end = ImageParser(), [], 0
     while not parser.is_ended:
         at = parser.offset
-        starts += [member.start for member in parser.feed(at, image[at : at + (1 << 16)])]
-    return starts
+        found = parser.feed(at, image[at : at + (1 << 16)])
+        starts += [member.start for member in found]
+        end = max([end, *(member.end for member in found)])
+    return starts, end
 
 
 def test_a_full_disk_ends_it_at_once(tmp_path: Path) -> None:

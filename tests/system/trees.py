@@ -99,7 +99,7 @@ def _make_old(top: Path) -> None:
 
 def pack(top: Path, archive: Path, *options: str) -> None:
     """Pack `top` by the real tar."""
-    argv = ["tar", "-C", str(top), "-cf", str(archive), *options, "."]
+    argv = ["tar", "--sort=name", "-C", str(top), "-cf", str(archive), *options, "."]
     subprocess.run(argv, check=True, env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"})
 
 

@@ -37,15 +37,15 @@ def test_the_first_has_all_by_itself() -> None:
 
 
 def test_few_have_to_be_read_for_any() -> None:
-    """Each builds on one of those before, and in five or fewer steps on the first."""
+    """Each builds on one of those before, and in three or fewer steps on the first."""
     stored = grow(MOST_TOGETHER)
     assert [each.place for each in stored] == [*range(MOST_TOGETHER)]
     steps: dict[int | None, int] = {None: -1}
     for each in stored:
         steps[each.checksum] = 1 + steps[each.base.checksum if each.base else None]
-    assert max(steps.values()) == 5
+    assert max(steps.values()) == 3
     builds_on = {each.place: each.base and each.base.checksum - 1000 for each in stored}
-    assert [builds_on[place] for place in (1, 2, 3, 4, 6, 7, 24)] == [0, 0, 2, 0, 4, 6, 16]
+    assert [builds_on[place] for place in (1, 3, 4, 6, 8, 16, 27, 24)] == [0, 0, 0, 4, 0, 0, 24, 16]
 
 
 def test_after_so_many_the_next_begins_anew() -> None:
@@ -80,22 +80,23 @@ def test_what_was_written_anew_is_not_built_on_as_before() -> None:
 
 def test_a_dump_that_is_overwritten_takes_its_head_along() -> None:
     """Unless another one needs it, until that goes as well."""
-    stored = grow(4)
+    stored = grow(6)
     dumps = [each.dump for each in stored]
+    assert stored[5].base == Base(dumps[4].timestamp, 1, stored[4].checksum)
     assert plan_removals(stored, dumps, ROOM) == []
     assert plan_removals(stored, dumps[1:], ROOM) == []
-    assert plan_removals(stored, [dumps[0], dumps[1], dumps[3]], ROOM) == []
-    assert plan_removals(stored, dumps[:3], ROOM) == [stored[3]]
-    assert plan_removals(stored, dumps[:1], ROOM) == [stored[3], stored[2], stored[1]]
+    assert plan_removals(stored, dumps[5:], ROOM) == stored[3:0:-1]
+    assert plan_removals(stored, dumps[:5], ROOM) == [stored[5]]
+    assert plan_removals(stored, dumps[:1], ROOM) == stored[:0:-1]
     assert plan_removals(stored, [], ROOM) == stored[::-1]
 
 
 def test_what_lost_its_base_goes() -> None:
     """It cannot be read."""
-    stored = grow(4)
-    assert plan_removals(stored[:2] + stored[3:], [each.dump for each in stored], ROOM) == [
-        stored[3]
-    ]
+    stored = grow(6)
+    present = [each.dump for each in stored]
+    assert plan_removals([*stored[:4], stored[5]], present, ROOM) == [stored[5]]
+    assert plan_removals(stored[1:], present, ROOM) == stored[:0:-1]
 
 
 def test_the_oldest_go_where_there_is_no_room() -> None:

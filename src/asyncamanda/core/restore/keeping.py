@@ -1,8 +1,8 @@
 """Which kept heads there are to be: on which one the next builds, and which have to go.
 
 Those of a disk build on one another. Each that follows has a place, counted from 0, and builds on
-the one whose place is its own without the last of its binary digits: 7 on 6, 6 on 4, 4 on 0. So at
-most six have to be read for any, and what changed in a day is kept a few times only.
+the one whose place is its own without the last of its digits to base 4: 27 on 24, 24 on 16, 16 on
+0. So at most four have to be read for any, and what changed in a day is kept a few times only.
 """
 
 from collections import defaultdict
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from asyncamanda.core.restore.kept_index import Base, DumpName
 
 MOST_TOGETHER = 32  # that build on one, that one included
+_DIGIT = 4
 SHARE = 4  # of the room for all those of any disk: one part is for those that build on one
 
 
@@ -56,7 +57,15 @@ def find_next_place(stored: Collection[Stored], room: int) -> NextPlace:
     has_grown = last is not first and 2 * last.size > first.size
     if place >= MOST_TOGETHER or together * SHARE > room or has_grown:
         return anew
-    return NextPlace(place, next(each for each in row if each.place <= place & (place - 1)))
+    return NextPlace(place, next(each for each in row if each.place <= find_base_place(place)))
+
+
+def find_base_place(place: int) -> int:
+    """Return the place of the one on which that of `place` builds, which is not 0."""
+    step = _DIGIT
+    while place % step == 0:
+        step *= _DIGIT
+    return place - place % step
 
 
 def plan_removals(

@@ -22,11 +22,12 @@ from asyncamanda.core.restore.kept_index import (
     parse_index,
     unpack_point,
 )
-from asyncamanda.core.restore.kept_lists import Form, Lists, unpack_lists
-from asyncamanda.core.restore.list_differences import make_older
+from asyncamanda.core.restore.kept_lists import FROM_BASE, Form, Lists, unpack_lists
 
+_FOLDER = FOLDER[0]
 _MOST_BLOCKS = 2  # of a kind that stay in memory, unpacked
-_Own = tuple[bytes, Lists, int]  # a folder, its block, and its number there
+_Own = tuple[bytes | None, Lists, int]  # a folder, its block, and its number there
+_NO_MORE: _Own = (None, Lists(), 0)
 
 
 class KeptHead(Head):
@@ -75,25 +76,31 @@ class KeptHead(Head):
     def listed(self, folder: bytes) -> bytes | None:
         """Return a folder's list, records that each end in NUL; None if it was not there."""
         if not self._last_list or self._last_list[0] != folder:
-            self._last_list = folder, self._find_list(folder)
+            self._last_list = folder, self._find_list(folder, is_older=False)
         return self._last_list[1]
 
-    def lists(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield each folder's path and list, in the order of the paths' bytes."""
-        own = self._own()
-        mine = next(own, None)
-        for path, before in self._base.lists() if self._base else ():
-            while mine and mine[0] < path:
-                yield from _take(mine, b"")
-                mine = next(own, None)
-            if mine and mine[0] == path:
-                yield from _take(mine, before)
-                mine = next(own, None)
-            else:
-                yield path, make_older(before)
-        while mine:
-            yield from _take(mine, b"")
-            mine = next(own, None)
+    def lists(self, *, is_older: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        """Yield each folder's path and list, in the order of the paths' bytes.
+
+        Or their older forms, as the next image has them where nothing changes.
+        """
+        own = self._own(is_older=is_older)
+        mine, lists, number = next(own, _NO_MORE)
+        for path, before in self._base.lists(is_older=True) if self._base else ():
+            while mine is not None and mine < path:
+                if (listed := lists.listed(number, b"", is_older=is_older)) is not None:
+                    yield mine, listed
+                mine, lists, number = next(own, _NO_MORE)
+            if mine != path:
+                yield path, before
+                continue
+            if (listed := lists.listed(number, before, is_older=is_older)) is not None:
+                yield path, listed
+            mine, lists, number = next(own, _NO_MORE)
+        while mine is not None:
+            if (listed := lists.listed(number, b"", is_older=is_older)) is not None:
+                yield mine, listed
+            mine, lists, number = next(own, _NO_MORE)
 
     def entries(self, folder: bytes) -> Iterator[Entry]:
         """Yield the names in a folder, in order; none where the image does not have the folder."""
@@ -111,6 +118,13 @@ class KeptHead(Head):
             if listed.startswith(record) or b"\0" + record in listed:
                 return flag
         return None
+
+    def walk(self, below: bytes = b"") -> Iterator[Entry]:
+        """Yield path and flag of all that is below a folder, depth first.
+
+        Where a disk's backup is of some of its folders only, these are below b"".
+        """
+        return self._walk(below) if below or b"" in self else super().walk(below)
 
     def match(self, pattern: re.Pattern[bytes]) -> Iterator[Entry]:
         """Yield path and flag of all names that `pattern` matches, in the image's order.
@@ -168,16 +182,40 @@ class KeptHead(Head):
 
     # -- the blocks
 
-    def _own(self) -> Iterator[_Own]:
+    def _own(self, *, is_older: bool) -> Iterator[_Own]:
+        """Yield the folders that are in the blocks; for their older forms only those that count."""
         for block in range(len(self.index.firsts)):
             lists = self._read_lists(block)
-            for number, path in enumerate(lists.paths):
-                yield path, lists, number
+            for number, (path, form) in enumerate(zip(lists.paths, lists.forms, strict=True)):
+                if not is_older or form != Form.STORED:
+                    yield path, lists, number
 
     def _find(self, folder: bytes) -> tuple[int, int] | None:
         block = bisect_right(self.index.firsts, folder) - 1
-        number = self._read_lists(block).find(folder) if block >= 0 else None
+        if block < 0:
+            return None
+        lists = self._lists.get(block) or self._read_lists(block)
+        number = lists.find(folder)
         return None if number is None else (block, number)
+
+    def _walk(self, below: bytes) -> Iterator[Entry]:
+        """Do what walk() does. It is called for a million names, and each call in it counts."""
+        way = [((below + b"/").removeprefix(b"/"), self._records(below))]
+        while way:
+            prefix, records = way[-1]
+            for record in records:
+                path = prefix + record[1:]
+                if record[0] == _FOLDER:
+                    yield path, FOLDER
+                    way.append((path + b"/", self._records(path)))
+                    break
+                yield path, record[:1]
+            else:
+                way.pop()
+
+    def _records(self, folder: bytes) -> Iterator[bytes]:
+        listed = self._find_list(folder, is_older=False)
+        return iter(listed.split(b"\0")[:-1] if listed else ())
 
     def _list(self, folder: bytes) -> bytes:
         listed = self.listed(folder)
@@ -185,16 +223,16 @@ class KeptHead(Head):
             raise KeyError(folder)
         return listed
 
-    def _find_list(self, folder: bytes) -> bytes | None:
+    def _find_list(self, folder: bytes, *, is_older: bool) -> bytes | None:
         found = self._find(folder)
         if found is None:
-            before = self._base.listed(folder) if self._base else None
-            return None if before is None else make_older(before)
-        lists, number = self._read_lists(found[0]), found[1]
+            return self._base._find_list(folder, is_older=True) if self._base else None
+        block, number = found
+        lists = self._lists[block]
         before = None
-        if lists.forms[number] == Form.DIFFERENT and self._base:
-            before = self._base.listed(folder)
-        return lists.listed(number, before or b"")
+        if self._base and lists.forms[number] in FROM_BASE:
+            before = self._base._find_list(folder, is_older=True)
+        return lists.listed(number, before or b"", is_older=is_older)
 
     def _read_members(self, folder: bytes) -> dict[bytes, KeptFile]:
         found = self._find(folder)
@@ -229,13 +267,6 @@ def open_kept(kept: Bytes, find_base: Callable[[Base], KeptHead | None]) -> Kept
     if index.base and (base is None or base.checksum != index.base.checksum):
         raise BadKept("what it builds on is missing, or is not what it was")
     return KeptHead(kept, index, checksum, base)
-
-
-def _take(own: _Own, before: bytes) -> Iterator[tuple[bytes, bytes]]:
-    path, lists, number = own
-    listed = lists.listed(number, before)
-    if listed is not None:
-        yield path, listed
 
 
 def _make_room(blocks: dict[int, Lists] | dict[int, Facts]) -> None:

@@ -13,7 +13,11 @@ from enum import IntEnum
 from itertools import accumulate, pairwise
 
 from asyncamanda.core.restore.columns import pack_columns, unpack_columns
-from asyncamanda.core.restore.list_differences import ListDifference, apply_difference
+from asyncamanda.core.restore.list_differences import (
+    ListDifference,
+    apply_difference,
+    make_older,
+)
 
 LARGE = 1 << 17  # bytes of lists that make a block; one folder may have more
 LEVEL = 6  # of zlib: 9 takes thrice as long for a hundredth less
@@ -26,6 +30,10 @@ class Form(IntEnum):
     WHOLE = 0
     DIFFERENT = 1
     GONE = 2  # the base has the folder, this image has not
+    STORED = 3  # different only in what the image has
+
+
+FROM_BASE = {Form.DIFFERENT, Form.STORED}
 
 
 @dataclass(slots=True)
@@ -43,7 +51,7 @@ class Lists:
         self.paths.append(path)
         self.size += len(path)
         if isinstance(listed, ListDifference):
-            self.forms.append(Form.DIFFERENT)
+            self.forms.append(Form.DIFFERENT if any(listed.numbers[:3]) else Form.STORED)
             self.texts.append(listed.added)
             self.numbers.append(listed.numbers)
             self.size += len(listed.added) + len(listed.numbers)
@@ -55,17 +63,23 @@ class Lists:
 
     def find(self, path: bytes) -> int | None:
         """Return the folder's number in the block, None if it is not in it."""
-        number = bisect_left(self.paths, path)
-        return number if self.paths[number : number + 1] == [path] else None
+        paths = self.paths
+        number = bisect_left(paths, path)
+        return number if number < len(paths) and paths[number] == path else None
 
-    def listed(self, number: int, before: bytes) -> bytes | None:
-        """Return the list of a folder, None if it is gone; `before` is the base's."""
-        if self.forms[number] == Form.GONE:
+    def listed(self, number: int, before: bytes, *, is_older: bool) -> bytes | None:
+        """Return the list of a folder, or its older form; None if the folder is gone.
+
+        `before` is the older form of the base's.
+        """
+        text, form = self.texts[number], self.forms[number]
+        if form == Form.STORED and is_older:
+            return before
+        if form in FROM_BASE:
+            return apply_difference(before, self.numbers[number], text, is_older=is_older)
+        if form == Form.GONE:
             return None
-        if self.forms[number] == Form.WHOLE:
-            return self.texts[number]
-        difference = ListDifference(tuple(self.numbers[number]), self.texts[number])
-        return apply_difference(before, difference)
+        return make_older(text) if is_older else text
 
     def pack(self) -> bytes:
         """Return the lists as they are kept."""

@@ -24,7 +24,7 @@ from asyncamanda.core.restore.kept_index import (
     render_index,
 )
 from asyncamanda.core.restore.kept_lists import LARGE, Lists
-from asyncamanda.core.restore.list_differences import ListDifference, find_difference, make_older
+from asyncamanda.core.restore.list_differences import ListDifference, find_difference
 from asyncamanda.core.restore.member import Member
 
 _MANY = 1 << 14  # files that make a block, whatever their names take
@@ -102,7 +102,7 @@ class KeptWriter:
         is_known = False
         if self._base and before is not None:
             is_known = self._base.folder(path) == folder
-            if is_known and not files and make_older(before) == after:
+            if is_known and not files and before == after:
                 return
             listed = find_difference(before, after) or after
             known = self._base.known(path) if files else known
@@ -178,9 +178,12 @@ class _Files:
 def _compare(
     lists: Iterable[tuple[bytes, bytes]], base: KeptHead | None
 ) -> Iterator[tuple[bytes, bytes | None, bytes | None]]:
-    """Yield all folders, in order: path, list in the base, and in the image. Raises Unkeepable."""
+    """Yield all folders, in order: path, the base's list in its older form, and the image's.
+
+    Raises Unkeepable.
+    """
     last: bytes | None = None
-    inherited = base.lists() if base else iter(())
+    inherited = base.lists(is_older=True) if base else iter(())
     other = next(inherited, None)
     for path, after in lists:
         if last is not None and path <= last:

@@ -19,7 +19,7 @@ from asyncamanda.server.gate import ipc
 from asyncamanda.system.files import open_folder, replace_in_parts, write_whole
 
 HEADS = Path(ipc.STATE, "heads")
-MOST_STEPS = 16  # from one to the one that has all by itself: keeping.py makes five at most
+MOST_STEPS = 16  # from one to the one that has all by itself: keeping.py makes three at most
 
 _FILE = re.compile(r"[0-9]{8,14}\.[0-9]{1,3}")
 _REFUSED = ".refused"
