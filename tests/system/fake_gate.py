@@ -148,7 +148,7 @@ def main() -> int:
         keys["now"] = datetime.fromisoformat(now)
     plan = RestorePlan("20261120120000", dumped_at, 99, 9, 12345, ("20261120120000",), **keys)
     if isinstance(request, DisksRequest):
-        say(DiskAnswer("/home", "/home", dumped_at, dumped_at, (), is_listable=True))
+        say(DiskAnswer("/home", plan.device, dumped_at, dumped_at, (), is_listable=True))
         say(RestoreDone(0, 0))
         return 0
     image = Image()
