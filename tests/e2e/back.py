@@ -86,12 +86,12 @@ class Past:
         wait_until("nothing is held", lambda: not any(holding.glob("*/*")), 60)
 
 
-def restore(client: Client, *words: str, to: str = TO) -> Run:
+def restore(client: Client, *words: str, to: str = TO, user: str = "root") -> Run:
     """Restore into a folder that is not there yet."""
     if client.path(to).exists():
         client.remove(to)
     argv = [ASYNCAMANDA, "restore", *words, "--to", to]
-    return client.run(argv, check=False)
+    return client.run(argv, user=user, check=False)
 
 
 def restored(client: Client, path: str, to: str = TO) -> Tree:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-import struct
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.homes import STAFF, USERS, Homes, add_users, walk
 from tests.system.conftest import PYTHON
 
 from asyncamanda.core.restore.answer import (
@@ -52,8 +52,6 @@ if TYPE_CHECKING:
 DISK = "/srv/home"
 GATE = "/srv/stage/gate"
 OUT = "/tmp"  # noqa: S108 - the laptop's
-USERS = {"ana": 3000, "bob": 3001, "eve": 3002}
-STAFF = 500  # ana and bob are in it
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 DUMPED_AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -78,25 +76,6 @@ with open_broker() as line, open(sys.argv[1], "wb") as output:
     transfer.close()
     print(end.status, end.words, file=sys.stderr)
 """
-# as a user: everything that can be read below a folder, as the kernel has it
-WALK = """\
-import json, os, sys
-top, found = os.fsencode(sys.argv[1]), {}
-for folder, folders, names in os.walk(top):
-    for name in names:
-        path = os.path.join(folder, name)
-        if os.path.islink(path):
-            found[os.path.relpath(path, top).hex()] = "link " + os.readlink(path).hex()
-            continue
-        try:
-            with open(path, "rb") as file:
-                found[os.path.relpath(path, top).hex()] = file.read().hex()
-        except OSError:
-            pass
-print(json.dumps(found))
-"""
-
-
 GATE_SCRIPT = f"""\
 #!/bin/sh
 test "$SSH_ORIGINAL_COMMAND" = "asyncamanda gate restore" || exit 77
@@ -156,32 +135,9 @@ class House:
     rig: Rig
 
     @property
-    def home(self) -> Path:
-        """The disk's folder, from outside."""
-        return self.rig.laptop.path(DISK)
-
-    def make(
-        self,
-        path: str,
-        mode: int,
-        owner: str = "root",
-        group: int | None = None,
-        contents: str | None = None,
-        acl: tuple[tuple[int, int, int], ...] = (),
-    ) -> Path:
-        """Make a folder, or with `contents` a file."""
-        place = self.home / path
-        uid = USERS.get(owner, 0)
-        if contents is None:
-            place.mkdir(exist_ok=True)
-        else:
-            place.write_text(contents)
-        os.chown(place, uid, uid if group is None else group)
-        place.chmod(mode)
-        if acl:
-            entries = b"".join(struct.pack("<HHI", *entry) for entry in acl)
-            os.setxattr(place, "system.posix_acl_access", struct.pack("<I", 2) + entries)
-        return place
+    def homes(self) -> Homes:
+        """What the disk has."""
+        return Homes(self.rig.laptop.path(DISK))
 
     def dump(self, *, keeps_acls: bool = True) -> None:
         """Make an image of /srv/home, as it is now, the server's."""
@@ -250,13 +206,6 @@ class House:
             assert parser.is_ended
         return got
 
-    def walk(self, user: str, folder: str = DISK) -> dict[str, str]:
-        """Return what a user can read, by the kernel."""
-        done = self.rig.laptop.run(["/usr/bin/python3", "-c", WALK, folder], user=user)
-        found = json.loads(done.stdout)
-        assert isinstance(found, dict)
-        return found
-
     def asked(self) -> list[dict[str, object]]:
         """Return what the gate was asked so far."""
         path = self.rig.server.path(f"{GATE}/requests")
@@ -269,10 +218,7 @@ def house(rig: Rig) -> Iterator[House]:
     """Yield the laptop, with a broker that waits for users."""
     laptop, server = rig.laptop, rig.server
     before = {path: laptop.read(path) for path in ("/etc/passwd", "/etc/group")}
-    for name, uid in USERS.items():
-        laptop.append("/etc/passwd", f"{name}:x:{uid}:{uid}::/tmp:/bin/sh\n")
-        laptop.append("/etc/group", f"{name}:x:{uid}:\n")
-    laptop.append("/etc/group", f"staff2:x:{STAFF}:ana,bob\n")
+    add_users(laptop)
     laptop.write(rig.config, 'server = "backup@amanda:2222"\n')
     server.make_directory(GATE, owner="backup")
     house = House(rig)
@@ -309,52 +255,11 @@ def find_brokers(rig: Rig) -> list[int]:
     ]
 
 
-OWNER, USER, OWNING, GROUP, MASK, OTHER = 1, 2, 4, 8, 16, 32
-NONE = 0xFFFFFFFF
-
-
-def furnish(house: House) -> None:
-    """Make homes with whatever decides who may read what."""
-    make = house.make
-    for name in ("ana", "bob"):
-        make(name, 0o711 if name == "bob" else 0o755, name)
-        make(f"{name}/private", 0o700, name)
-        make(f"{name}/private/diary", 0o644, name, contents=f"{name}'s")
-        make(f"{name}/mine", 0o600, name, contents="mine")
-        make(f"{name}/all", 0o644, name, contents="for all")
-        make(f"{name}/none", 0o000, name, contents="for nobody")
-    make("staff", 0o2770, "root", STAFF)
-    make("staff/plan", 0o640, "root", STAFF, contents="plan")
-    make("staff/not-us", 0o604, "root", STAFF, contents="for others")
-    make("closed", 0o744, "root")
-    make("closed/name", 0o644, "root", contents="out of reach")
-    make("open", 0o755, "root")
-    make("open/tool", 0o4755, "root", contents="#!")
-    acl = ((OWNER, 6, NONE), (USER, 4, 3000), (OWNING, 0, NONE), (MASK, 4, NONE), (OTHER, 0, NONE))
-    make("open/for-ana", 0o640, "root", contents="by name", acl=acl)
-    acl = ((OWNER, 6, NONE), (USER, 0, 3001), (OWNING, 4, NONE), (MASK, 4, NONE), (OTHER, 4, NONE))
-    make("open/not-bob", 0o644, "root", contents="but for bob", acl=acl)
-    acl = (
-        (OWNER, 7, NONE),
-        (OWNING, 0, NONE),
-        (GROUP, 5, STAFF),
-        (MASK, 5, NONE),
-        (OTHER, 0, NONE),
-    )
-    make("by-group", 0o750, "root", acl=acl)
-    make("by-group/x", 0o644, "root", contents="by the folder's list")
-    (house.home / "open/link").symlink_to("/etc/shadow")
-    (house.home / "open/way-in").hardlink_to(house.home / "bob/private/diary")
-    (house.home / "open/mine-too").hardlink_to(house.home / "bob/mine")
-    make("open/sparse", 0o644, contents="")
-    os.truncate(house.home / "open/sparse", 1 << 20)
-
-
 @pytest.mark.parametrize("user", USERS)
 def test_a_user_gets_exactly_what_the_kernel_lets_it_read(house: House, user: str) -> None:
     """Of a dump that kept access control lists. Folders without r or x, lists, links and all."""
-    furnish(house)
-    readable = house.walk(user)
+    house.homes.furnish()
+    readable = walk(house.rig.laptop, user, DISK)
     assert readable
     house.dump()
     got = house.restore(user)
@@ -370,8 +275,8 @@ def test_a_user_gets_exactly_what_the_kernel_lets_it_read(house: House, user: st
 @pytest.mark.parametrize("user", USERS)
 def test_where_lists_may_be_lost_a_user_gets_less_and_never_more(house: House, user: str) -> None:
     """Group bits may be a list's mask then, and count for nothing."""
-    furnish(house)
-    readable = house.walk(user)
+    house.homes.furnish()
+    readable = walk(house.rig.laptop, user, DISK)
     house.dump(keeps_acls=False)
     # what a named user was denied by a list that is gone cannot be known
     got = house.restore(user).contents()
@@ -383,8 +288,8 @@ def test_where_lists_may_be_lost_a_user_gets_less_and_never_more(house: House, u
 
 def test_what_is_handed_over_is_the_users_own(house: House) -> None:
     """Without set-uid bits, and no device among it."""
-    furnish(house)
-    os.mknod(house.home / "open/null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    house.homes.furnish()
+    os.mknod(house.homes.top / "open/null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
     house.dump()
     got = house.restore("ana", b"open", b"staff/plan")
     for one, _ in got.members.values():
@@ -398,7 +303,7 @@ def test_what_is_handed_over_is_the_users_own(house: House) -> None:
 
 def test_a_name_that_is_known_opens_no_folder_that_is_closed(house: House) -> None:
     """Of what cannot be known there is the same word as of what is not there."""
-    furnish(house)
+    house.homes.furnish()
     house.dump()
     hidden, absent = b"bob/private/diary", b"bob/private/nothing"
     got = house.restore("ana", hidden, absent, b"open/none-such", b"bob/all")
@@ -417,7 +322,7 @@ def test_a_name_that_is_known_opens_no_folder_that_is_closed(house: House) -> No
 
 def test_numbers_of_what_is_hidden_are_not_told(house: House) -> None:
     """The server counts all; a rehearsal counts what the user could have seen."""
-    furnish(house)
+    house.homes.furnish()
     house.dump()
     plan = house.restore("ana", b"ana").one(RestorePlan)
     assert isinstance(plan, RestorePlan)
@@ -431,7 +336,7 @@ def test_numbers_of_what_is_hidden_are_not_told(house: House) -> None:
 
 def test_lists_have_the_names_that_the_user_could_have_listed(house: House) -> None:
     """By `ls`: names in a folder that can be read but not entered, and none of one without r."""
-    furnish(house)
+    house.homes.furnish()
     house.dump()
     names = {name[1:] for name in house.ask("ana", ListRequest("/home")).names()}
     assert b"closed/name" in names
@@ -450,7 +355,7 @@ def test_lists_have_the_names_that_the_user_could_have_listed(house: House) -> N
 
 def test_versions_are_shown_of_what_could_be_reached(house: House) -> None:
     """By the folders of each dump."""
-    furnish(house)
+    house.homes.furnish()
     house.dump()
     seen = house.ask("ana", ListRequest("/home", b"bob/all", is_every_version=True))
     version = seen.one(FileVersion)
@@ -462,10 +367,10 @@ def test_versions_are_shown_of_what_could_be_reached(house: House) -> None:
 
 def test_what_changed_between_list_and_restore_is_judged_by_what_is_restored(house: House) -> None:
     """A name that was bob's open file is a secret by now, in the dump that is restored."""
-    furnish(house)
+    house.homes.furnish()
     house.dump()
     assert b"Yopen/tool" in house.ask("ana", ListRequest("/home", b"open")).names()
-    house.make("open/tool", 0o600, "bob", contents="secret")
+    house.homes.make("open/tool", 0o600, "bob", contents="secret")
     house.dump()
     got = house.restore("ana", b"open/tool")
     assert not got.contents()
@@ -474,7 +379,7 @@ def test_what_changed_between_list_and_restore_is_judged_by_what_is_restored(hou
 
 def test_what_is_above_the_disk_counts(house: House) -> None:
     """As it is now: the image does not have it."""
-    furnish(house)
+    house.homes.furnish()
     house.dump()
     house.rig.laptop.path("/srv").chmod(0o700)
     try:
@@ -489,7 +394,7 @@ def test_what_is_above_the_disk_counts(house: House) -> None:
 
 def test_a_server_that_has_not_heard_of_owners_gives_a_user_nothing(house: House) -> None:
     """For nobody knows who could have come to it."""
-    furnish(house)
+    house.homes.furnish()
     house.dump()
     assert house.restore("ana", b"open/tool").contents()
     house.let("old")
@@ -499,7 +404,7 @@ def test_a_server_that_has_not_heard_of_owners_gives_a_user_nothing(house: House
 
 def test_a_restore_goes_on_where_it_was_cut(house: House) -> None:
     """What the user has is passed over, counted as it was handed over."""
-    furnish(house)
+    house.homes.furnish()
     house.dump()
     whole = house.restore("ana")
     rest = house.restore("ana", b"", resume=Resume(("20261120120000",), 5))
@@ -510,7 +415,7 @@ def test_a_restore_goes_on_where_it_was_cut(house: House) -> None:
 
 def test_what_the_server_misses_is_told_to_those_who_could_have_seen_it(house: House) -> None:
     """A file that cannot be located, say."""
-    furnish(house)
+    house.homes.furnish()
     house.dump()
     house.let("missing", "open/lost bob/private/lost")
     assert house.restore("ana").missing().keys() >= {b"open/lost"}
@@ -527,7 +432,7 @@ def test_disks_are_no_secret(house: House) -> None:
 
 def test_the_commands_of_a_user_go_by_the_broker(house: House) -> None:
     """As root's go by its own connection; what comes is the user's, and what is missing is told."""
-    furnish(house)
+    house.homes.furnish()
     house.dump()
     listed = house.rig.run("list", f"{DISK}/open", "-0", user="ana")
     assert (listed.exit, listed.stderr) == (0, "")
@@ -550,18 +455,18 @@ def test_the_commands_of_a_user_go_by_the_broker(house: House) -> None:
 
 def test_what_a_user_restored_in_place_replaces_only_the_users_own(house: House) -> None:
     """The files are written with the user's rights."""
-    furnish(house)
+    house.homes.furnish()
     house.dump()
-    house.make("ana/mine", 0o600, "ana", contents="spoiled")
-    (house.home / "open/tool").unlink()
+    house.homes.make("ana/mine", 0o600, "ana", contents="spoiled")
+    (house.homes.top / "open/tool").unlink()
     own = house.rig.run(
         "restore", f"{DISK}/ana/mine", "--in-place", "--overwrite", "always", user="ana"
     )
     assert own.exit == 0, own.stderr
-    assert (house.home / "ana/mine").read_text() == "mine"
+    assert (house.homes.top / "ana/mine").read_text() == "mine"
     others = house.rig.run("restore", f"{DISK}/open/tool", "--in-place", user="ana")
     assert others.exit != 0
-    assert not (house.home / "open/tool").exists()
+    assert not (house.homes.top / "open/tool").exists()
 
 
 # -- who asks
@@ -569,7 +474,7 @@ def test_what_a_user_restored_in_place_replaces_only_the_users_own(house: House)
 
 def test_a_dump_from_before_the_account_is_not_for_it(house: House) -> None:
     """Its uid may have been another's; and the next dump is for it."""
-    furnish(house)
+    house.homes.furnish()
     house.dump()
     house.know_accounts(DUMPED_AT + timedelta(seconds=1))
     for request in (ListRequest("/home"), FilesRequest("/home", (b"",))):
@@ -581,7 +486,7 @@ def test_a_dump_from_before_the_account_is_not_for_it(house: House) -> None:
 
 def test_a_server_whose_clock_is_ahead_makes_no_account_older(house: House) -> None:
     """By two hours, say."""
-    furnish(house)
+    house.homes.furnish()
     house.dump()
     house.know_accounts(DUMPED_AT - timedelta(hours=1))
     now = datetime.now(UTC)
@@ -593,7 +498,7 @@ def test_a_server_whose_clock_is_ahead_makes_no_account_older(house: House) -> N
 
 def test_an_account_that_was_never_seen_is_new(house: House) -> None:
     """Another name with a known uid as well; from now on it is known."""
-    furnish(house)
+    house.homes.furnish()
     house.dump()
     house.know_accounts(LONG_AGO, bob=3001, zoe=3000)
     assert house.restore("ana").failure().reference == "account-younger"
@@ -604,7 +509,7 @@ def test_an_account_that_was_never_seen_is_new(house: House) -> None:
 
 def test_before_the_first_backup_nobody_is_known(house: House) -> None:
     """Nothing has been written down then."""
-    furnish(house)
+    house.homes.furnish()
     house.dump()
     house.rig.laptop.remove(f"{house.rig.state}/client/accounts.json")
     assert house.restore("ana").failure().reference == "account-unknown"
@@ -619,7 +524,7 @@ def test_nobody_but_ordinary_users_is_answered(house: House, user: str) -> None:
 
 def test_a_group_that_the_user_has_left_gives_nothing(house: House) -> None:
     """Though the session is older than that, and the kernel still lets it."""
-    furnish(house)
+    house.homes.furnish()
     house.dump()
     assert b"staff/plan".hex() in house.restore("ana").contents()
     group = house.rig.laptop.read("/etc/group")
@@ -677,7 +582,7 @@ def test_who_says_nothing_is_not_waited_for(house: House) -> None:
 
 def test_a_user_has_two_answers_at_a_time(house: House) -> None:
     """And keeps nobody else from theirs."""
-    furnish(house)
+    house.homes.furnish()
     house.dump()
     house.let("wait")
     request = ListRequest("/home")
@@ -697,8 +602,8 @@ def test_a_user_has_two_answers_at_a_time(house: House) -> None:
 @pytest.mark.parametrize("is_waiting", [True, False])
 def test_who_leaves_ends_all_that_was_begun(house: House, is_waiting: bool) -> None:
     """The broker, its ssh and the gate, whatever they are doing."""
-    furnish(house)
-    house.make("open/large", 0o644, contents="x" * (32 << 20))
+    house.homes.furnish()
+    house.homes.make("open/large", 0o644, contents="x" * (32 << 20))
     house.dump()
     if is_waiting:
         house.let("wait")

@@ -52,10 +52,10 @@ class Claimant:
     def check_age(self, dumped_at: datetime, server_now: datetime | None) -> None:
         """Raise RefusedError for a dump that is older than the account.
 
-        A server whose clock is ahead makes no dump younger.
+        A server whose clock is ahead makes no dump younger. Amanda's times are whole seconds.
         """
         ahead = server_now - self.read_clock() if server_now else _NO_TIME
-        if dumped_at - max(ahead, _NO_TIME) < self.since:
+        if dumped_at - max(ahead, _NO_TIME) < self.since.replace(microsecond=0):
             raise RefusedError(
                 "account-younger",
                 f"the account {self.asker.name} is known since {self.since:%Y-%m-%d %H:%M} UTC, and"

@@ -2,12 +2,11 @@
 
 from collections.abc import Collection
 
+from asyncamanda.core.restore.access_list import find_acl
 from asyncamanda.core.restore.image import BadImage, Kind, Member
 from asyncamanda.core.restore.listing import FolderOwner
 from asyncamanda.server.restore.members import walk_members
 from asyncamanda.server.restore.streams import Image
-
-_ACL = b"SCHILY.acl.access"  # star's and tar's name of a pax record
 
 
 def read_owners(image: Image, only: Collection[bytes] | None = None) -> dict[bytes, FolderOwner]:
@@ -37,5 +36,4 @@ def read_owners(image: Image, only: Collection[bytes] | None = None) -> dict[byt
 
 def make_owner(member: Member) -> FolderOwner:
     """Return whose a folder is, by its member."""
-    acl = dict(member.attributes).get(_ACL, b"")
-    return FolderOwner(member.mode, member.uid, member.gid, acl)
+    return FolderOwner(member.mode, member.uid, member.gid, find_acl(member.attributes))
