@@ -98,7 +98,7 @@ def test_the_head_of_each_held_dump_is_kept(office: Office, claims: str) -> None
     second = office.dump(1, 1, claims)
     descriptors = count_descriptors()
     office.keeper().keep_new()
-    assert count_descriptors() == descriptors
+    assert count_descriptors() <= descriptors
     office.check(0, 0, first)
     office.check(1, 1, second)
     large, small = office.files()
