@@ -89,7 +89,9 @@ class Keeper:
         name = self._name(dump)
         place, base = self._find_base(name)
         try:
-            self._store.write(name, read_kept(files, steps, KeptWriter(name, base, place)))
+            writer = KeptWriter(name, base, place)
+            writer.index.keeps_acls = files.form.keeps_acls
+            self._store.write(name, read_kept(files, steps, writer))
         except (ValueError, MemoryError) as error:
             reason = str(error) or "it takes too much memory"
         except AsyncamandaError as error:
