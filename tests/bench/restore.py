@@ -63,7 +63,7 @@ class Cost:
 def run_measured(argv: list[str]) -> Cost:
     """Run a program and return what it took.
 
-    Where it is one of ours it says how much memory; what the kernel says has that of whoever
+    Where it is one of asyncamanda it says how much memory; what the kernel says has that of whoever
     started it.
     """
     begun = time.perf_counter()

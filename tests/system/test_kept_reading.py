@@ -171,7 +171,7 @@ def test_a_head_that_does_not_fit_its_dump_misleads_nobody(office: Office, tmp_p
 
 
 def describe(office: Office, *, has_heads: bool) -> tuple[object, ...]:
-    """Return all that a list tells of the newest dump, and the versions of some paths."""
+    """Return all that a list says of the newest dump, and the versions of some paths."""
     source = office.source(has_heads=has_heads)
     with open_chain(source, DISK, is_list=True) as chain:
         names = [*chain.read_head().walk()]
