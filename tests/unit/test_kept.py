@@ -51,6 +51,7 @@ def test_all_of_an_image_is_told() -> None:
             facts = kept.folder(member.path)
             assert facts
             assert (facts.mtime_ns, facts.rights.mode) == (member.mtime_ns, 0o755)
+            assert kept.changed_at(member.path) == member.mtime_ns // 1_000_000_000
             continue
         folder, _, name = member.path.rpartition(b"/")
         file = kept.members(folder)[name]
@@ -67,6 +68,7 @@ def test_what_is_not_there_has_no_place() -> None:
     kept = keep(SMALL)
     assert [kept.offset_of(path) for path in (b"a", b"a/none", b"none/a", b"")] == [None] * 4
     assert kept.folder(b"none") is None
+    assert kept.changed_at(b"none") is None
     assert kept.members(b"none") == {}
 
 

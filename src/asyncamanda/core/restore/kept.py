@@ -25,6 +25,7 @@ from asyncamanda.core.restore.kept_index import (
 from asyncamanda.core.restore.kept_lists import FROM_BASE, Form, Lists, unpack_lists
 
 _FOLDER = FOLDER[0]
+_NANO = 1_000_000_000
 _MOST_BLOCKS = 2  # of a kind that stay in memory, unpacked
 _Own = tuple[bytes | None, Lists, int]  # a folder, its block, and its number there
 _NO_MORE: _Own = (None, Lists(), 0)
@@ -118,6 +119,11 @@ class KeptHead(Head):
             if listed.startswith(record) or b"\0" + record in listed:
                 return flag
         return None
+
+    def changed_at(self, folder: bytes) -> int | None:
+        """Return when a folder was last changed, in seconds since 1970; None if it is not there."""
+        facts = self.folder(folder)
+        return None if facts is None else facts.mtime_ns // _NANO
 
     def walk(self, below: bytes = b"") -> Iterator[Entry]:
         """Yield path and flag of all that is below a folder, depth first.
