@@ -123,13 +123,13 @@ class Handover:
         if self._ways.is_known(path):
             return None
         self._ways.tell_folder(path, _access(member))
-        is_named = self._ways.is_named(path)
+        is_named, is_reached = self._ways.is_named(path), self._ways.is_reached(path)
         if is_named and not self._ways.is_listable(path):
             self.missing.append((path, UNLISTED))
         own = make_own(member, self._owner)
-        if is_named:
+        if is_named and is_reached:
             return own
-        if path in self._leading and path != TOP and self._ways.is_reached(path):
+        if path in self._leading and path != TOP and is_reached:
             self._waiting[path] = own
         return None
 
