@@ -68,8 +68,6 @@ class Handover:
 
         Raises BadImage.
         """
-        if self.is_ended:
-            return
         begin, self._at = self._at, self._at + len(piece)
         for member in self._parser.feed(begin, piece):
             own = self._judge(member)
@@ -123,13 +121,13 @@ class Handover:
         if self._ways.is_known(path):
             return None
         self._ways.tell_folder(path, _access(member))
-        is_named, is_reached = self._ways.is_named(path), self._ways.is_reached(path)
+        is_named = self._ways.is_named(path)
         if is_named and not self._ways.is_listable(path):
             self.missing.append((path, UNLISTED))
         own = make_own(member, self._owner)
-        if is_named and is_reached:
+        if is_named and self._ways.is_reached(path):
             return own
-        if path in self._leading and path != TOP and is_reached:
+        if path in self._leading and path != TOP:
             self._waiting[path] = own
         return None
 
