@@ -120,7 +120,7 @@ def test_whoever_is_new_is_known_from_now_on(tmp_path: Path) -> None:
 
 
 def test_folders_above_a_disk_have_to_be_open(home: Path) -> None:
-    """All of them, by whatever links the path goes; and a disk that is no path is out of reach."""
+    """All of them, by whatever links the path goes; and one that is not a path is out of reach."""
     asker = Asker(3001, "bob", (frozenset({"3001"}),))
     disk = home / "disk"
     home.chmod(0o711)
