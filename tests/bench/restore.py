@@ -18,7 +18,7 @@ from tests.bench.agent import report
 from tests.bench.million import Disk, make_disk, write_index
 
 from asyncamanda.core.restore.head import Head
-from asyncamanda.core.restore.keeping import find_base_place
+from asyncamanda.core.restore.keeping import MOST_TOGETHER, find_base_place
 from asyncamanda.core.restore.kept_facts import keep_folder
 from asyncamanda.core.restore.kept_index import DumpName
 from asyncamanda.core.restore.kept_writer import KeptWriter
@@ -35,13 +35,13 @@ CONFIG, HOST, DISK = "daily", "laptop", "/home"
 LIST = """
 import os, sys
 from pathlib import Path
-from asyncamanda.core.restore.selection import find
 from asyncamanda.server.restore.heads import HeadStore
 what, folder, stamp, level, path = sys.argv[1:]
 head = HeadStore("daily", Path(folder)).find("laptop", "/home", stamp, int(level))
 if what == "folder":
     entries = head.entries(os.fsencode(path))
 elif what == "find":
+    from asyncamanda.core.restore.selection import find
     entries = find(head, b"*jpg")
 else:
     entries = head.walk()
@@ -63,7 +63,7 @@ class Cost:
 def run_measured(argv: list[str]) -> Cost:
     """Run a program and return what it took.
 
-    Where it is one of ours it says how much memory; what the kernel says has that of whoever
+    Where it is one of asyncamanda it says how much memory; what the kernel says has that of whoever
     started it.
     """
     begun = time.perf_counter()
@@ -114,7 +114,8 @@ def keep(store: HeadStore, name: DumpName, members: Iterable[Member], row: list[
         head.add(first)
         folders[first.path] = keep_folder(first)
         first = next(members)
-    place = len(row)
+    place = len(row) % MOST_TOGETHER
+    row = row[len(row) - place :]
     on = row[find_base_place(place)] if place else None
     base = store.find(on.host, on.disk, on.timestamp, on.level) if on else None
     writer = KeptWriter(name, base, place)

@@ -36,10 +36,10 @@ def test_demo_tells_its_story_and_leaves_nothing_behind() -> None:
             "Now it is back",
             "1 held",
             "volume",
-            "this key may not run",
             "rm /srv/photos/file-3",
+            "--in-place",
             "restored 1 file",
-            "/srv/photos/file-3\n",
+            "this key may not run",
         )
     ]
     assert -1 not in places

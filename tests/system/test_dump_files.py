@@ -43,7 +43,7 @@ def refuse(dumps: Dumps, stamp: str = MONDAY, level: int = 1, *runs: str) -> str
     before = count_descriptors()
     with pytest.raises(BadDataError) as error:
         dumps.shelves.open(wanted(stamp, level, *runs))
-    assert count_descriptors() == before
+    assert count_descriptors() <= before
     assert error.value.reference == "dump-gone"
     return error.value.message
 

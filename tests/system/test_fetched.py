@@ -90,7 +90,7 @@ def test_what_is_brought_is_unpacked_by_our_own_filters(dumps: Dumps, tmp_path: 
     image = FilteredImage(dumps.shelves.open(wanted(MONDAY, 1)), [FilterStep("gzip")])
     assert read_on(image) == IMAGE
     image.close()
-    assert count_descriptors() == before
+    assert count_descriptors() <= before
 
 
 def test_two_dumps_are_never_brought_at_once(dumps: Dumps, tmp_path: Path, let: Let) -> None:
@@ -130,7 +130,7 @@ def test_what_is_not_the_dump_is_refused(let: Let, text: str, how: str) -> None:
     with pytest.raises(BadDataError, match=how) as error:
         FetchedDump(Drive("daily", patience), wanted(MONDAY, 1), ["DAILY-001"])
     assert error.value.reference == "fetch-failed"
-    assert count_descriptors() == before
+    assert count_descriptors() <= before
 
 
 @pytest.mark.parametrize("text", ['head -c 1000000 "$volume"', 'cat "$volume"; echo more'])

@@ -18,7 +18,6 @@ from asyncamanda.core.restore.keep_order import (
     render_order,
 )
 from asyncamanda.core.restore.kept_index import DumpName
-from asyncamanda.server.restore import keep
 from asyncamanda.server.restore.heads import HeadStore
 from asyncamanda.server.restore.keep import Keeper
 
@@ -98,7 +97,7 @@ def test_the_head_of_each_held_dump_is_kept(office: Office, claims: str) -> None
     second = office.dump(1, 1, claims)
     descriptors = count_descriptors()
     office.keeper().keep_new()
-    assert count_descriptors() == descriptors
+    assert count_descriptors() <= descriptors
     office.check(0, 0, first)
     office.check(1, 1, second)
     large, small = office.files()
@@ -198,7 +197,7 @@ def test_too_much_is_not_kept(office: Office, monkeypatch: pytest.MonkeyPatch) -
     image = office.dump(0, 0)
     office.keeper(0).keep_new()
     assert office.files() == []
-    monkeypatch.setattr(keep, "LEAST_FREE", 1 << 80)
+    monkeypatch.setattr(HeadStore, "has_room", lambda _store, _least: False)
     office.keeper().keep_new()
     assert "nearly full" in office.said[0]
     assert office.files() == []

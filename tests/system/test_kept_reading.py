@@ -1,6 +1,7 @@
 """Restoring by kept heads: the same archive as without, and little is read for little."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -16,14 +17,17 @@ from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.core.restore.keep_order import HeldDump, KeepOrder
 from asyncamanda.core.restore.kept import KeptHead
 from asyncamanda.core.restore.seek_points import SPACING
+from asyncamanda.errors import BadDataError
 from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.server.restore.dump_files import DumpFiles
 from asyncamanda.server.restore.gzip_image import GzipImage
 from asyncamanda.server.restore.heads import HeadStore
 from asyncamanda.server.restore.keep import Keeper
+from asyncamanda.server.restore.owners import read_owners
 from asyncamanda.server.restore.reading import open_chain, plan_restore, write_restore
 from asyncamanda.server.restore.sinks import Sink
 from asyncamanda.server.restore.source import Source
+from asyncamanda.server.restore.versions import list_versions
 from asyncamanda.system.clock import parse_local_stamp
 
 STAMPS = ("20261122010000", "20261123010000", "20261124010000")
@@ -164,3 +168,40 @@ def test_a_head_that_does_not_fit_its_dump_misleads_nobody(office: Office, tmp_p
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(KeptHead, "offset_of", lambda head, path: (right(head, path) or 0) + 512)
         assert office.restore(tmp_path / "other", b"d8", b"z", b"moved") == expected
+
+
+def describe(office: Office, *, has_heads: bool) -> tuple[object, ...]:
+    """Return all that a list says of the newest dump, and the versions of some paths."""
+    source = office.source(has_heads=has_heads)
+    with open_chain(source, DISK, is_list=True) as chain:
+        names = [*chain.read_head().walk()]
+        owners = read_owners(chain)
+        some = read_owners(chain, [b"", b"moved"])
+        keeps_acls = chain.keeps_acls
+    found = [
+        [(each.dump, each.flag, each.is_changed, each.ways) for each in versions]
+        for path in (b"z", b"moved/f1", b"d8/f1", b"d9/f1", b"d9", b"d5/holes")
+        if (versions := [*list_versions(source, DISK, path, has_ways=True)])
+    ]
+    return names, owners, some, keeps_acls, found
+
+
+def test_a_list_needs_no_dump_to_be_read(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has to be there, that is all; and what is told is the same."""
+    expected = describe(office, has_heads=False)
+
+    def read_at(_files: DumpFiles, _offset: int, _count: int) -> bytes:
+        pytest.fail("a dump was read")
+
+    monkeypatch.setattr(DumpFiles, "read_at", read_at)
+    assert describe(office, has_heads=True) == expected
+    shutil.rmtree(office.dumps.files.vtapes)
+    with pytest.raises(BadDataError) as error, open_chain(office.source(has_heads=True), DISK):
+        pass
+    assert error.value.reference == "dump-gone"
+
+
+def test_versions_of_what_is_packed_have_a_size(office: Office) -> None:
+    """Which without a kept head would take the unpacking of whole dumps."""
+    versions = [*list_versions(office.source(has_heads=True), DISK, b"z")]
+    assert [each.member and each.member.size for each in versions] == [6, 6, 6]

@@ -148,7 +148,7 @@ def refuse(office: Office, before: datetime | None = None, run: str = "") -> Asy
     before_it = count_descriptors()
     with pytest.raises(AsyncamandaError) as error, open_chain(office.source(), DISK, before, run):
         pass
-    assert count_descriptors() == before_it
+    assert count_descriptors() <= before_it
     return error.value
 
 

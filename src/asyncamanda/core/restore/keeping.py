@@ -1,8 +1,8 @@
 """Which kept heads there are to be: on which one the next builds, and which have to go.
 
 Those of a disk build on one another. Each that follows has a place, counted from 0, and builds on
-the one whose place is its own without the last of its digits to base 4: 27 on 24, 24 on 16, 16 on
-0. So at most four have to be read for any, and what changed in a day is kept a few times only.
+the one whose place is its own without the last of its digits to base 4 (but zeros): 7 on 4, 4 on 0.
+So at most three have to be read for any, and what changed in a day is kept a few times only.
 """
 
 from collections import defaultdict
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from asyncamanda.core.restore.kept_index import Base, DumpName
 
-MOST_TOGETHER = 32  # that build on one, that one included
+MOST_TOGETHER = 16  # that build on one, that one included
 _DIGIT = 4
 SHARE = 4  # of the room for all those of any disk: one part is for those that build on one
 

@@ -98,7 +98,8 @@ class KeptIndex:
 
     `place` counts the kept heads that build on one another, from 0. `end` is where the image's
     folders end, `image_end` where all of it does. Of `files` it is known where they begin, of
-    `unplaced` not. Block n begins with the folder `firsts[n]`.
+    `unplaced` not. `keeps_acls`: the image was made with access lists. Block n begins with the
+    folder `firsts[n]`.
     """
 
     dump: DumpName
@@ -109,6 +110,7 @@ class KeptIndex:
     folders: int = 0
     files: int = 0
     unplaced: int = 0
+    keeps_acls: bool = False
     renames: tuple[tuple[bytes, bytes], ...] = ()
     rights: list[Rights] = field(default_factory=list)
     firsts: list[bytes] = field(default_factory=list)
@@ -123,6 +125,7 @@ def render_index(index: KeptIndex, offset: int) -> bytes:
         "dump": astuple(index.dump),
         "base": index.base and astuple(index.base),
         "counts": [getattr(index, name) for name in _COUNTS],
+        "keeps_acls": index.keeps_acls,
         "renames": [[_text(old), _text(new)] for old, new in index.renames],
         "rights": [_render_rights(rights) for rights in index.rights],
         "firsts": [_text(first) for first in index.firsts],
@@ -157,6 +160,7 @@ def _parse(said: Any) -> KeptIndex:
         dump=DumpName(*said["dump"]),
         base=Base(*said["base"]) if said["base"] else None,
         **dict(zip(_COUNTS, map(int, said["counts"]), strict=True)),
+        keeps_acls=bool(said["keeps_acls"]),
         renames=tuple((_bytes(old), _bytes(new)) for old, new in said["renames"]),
         rights=[_parse_rights(*rights) for rights in said["rights"]],
         firsts=[*map(_bytes, said["firsts"])],

@@ -36,9 +36,10 @@ class HeadKeeping:
         """Start it if runs have ended since; `ended` counts them."""
         if ended != self._seen:
             self._seen, self._wanted_at = ended, now
-        if self._wanted_at is None or self._is_starting or now < self._wanted_at + AGAIN_AFTER:
-            return
-        if self._process and self._process.poll() is None:
+        if self._process and self._process.poll() is not None:
+            self._process = None
+        is_due = self._wanted_at is not None and now >= self._wanted_at + AGAIN_AFTER
+        if self._process or self._is_starting or not is_due:
             return
         self._wanted_at, self._is_starting = None, True
         self._site.background.start(self._start())

@@ -56,7 +56,7 @@ class ChainList:
 
     @cached_property
     def _owners(self) -> dict[bytes, FolderOwner]:
-        return read_owners(self._chain.images[-1])
+        return read_owners(self._chain)
 
 
 class ChainFiles:
@@ -120,7 +120,7 @@ class ChainFiles:
 
     @cached_property
     def _owners(self) -> dict[bytes, FolderOwner]:
-        return read_owners(self._chain.images[-1])
+        return read_owners(self._chain)
 
 
 def describe_chain(source: Source, disk: str, chain: OpenChain) -> RestorePlan:

@@ -19,7 +19,7 @@ from asyncamanda.server.gate import ipc
 from asyncamanda.system.files import open_folder, replace_in_parts, write_whole
 
 HEADS = Path(ipc.STATE, "heads")
-MOST_STEPS = 16  # from one to the one that has all by itself: keeping.py makes three at most
+MOST_STEPS = 16  # from one to the one that has all by itself: keeping.py makes two at most
 
 _FILE = re.compile(r"[0-9]{8,14}\.[0-9]{1,3}")
 _REFUSED = ".refused"
@@ -81,17 +81,22 @@ class HeadStore:
         paths = _list(self._path(name).parent)
         return [stored for path in paths if (stored := self._look_at(path))]
 
-    def list_stored(self, held: Collection[DumpName]) -> Iterator[Stored]:
-        """Yield what there is, and remove what is left over, or cannot be read.
-
-        So are notes of dumps that are not `held` any more. Raises OSError.
-        """
-        notes = {_refusal(self._path(name)) for name in held}
+    def list_stored(self) -> Iterator[Stored]:
+        """Yield what there is, as far as it can be read. Raises OSError."""
         for disk in _list(self.folder):
             for path in _list(disk):
                 if stored := self._look_at(path):
                     yield stored
-                elif path not in notes:
+
+    def tidy(self, held: Collection[DumpName]) -> None:
+        """Remove what is left over, or cannot be read, and notes of dumps that are not `held`.
+
+        Raises OSError.
+        """
+        notes = {_refusal(self._path(name)) for name in held}
+        for disk in _list(self.folder):
+            for path in _list(disk):
+                if path not in notes and not self._look_at(path):
                     path.unlink()
             with suppress(OSError):
                 disk.rmdir()
@@ -114,10 +119,13 @@ class HeadStore:
         write_whole(_refusal(path), f"{printable(reason)}\n", 0o600)
 
     def has_room(self, least: int) -> bool:
-        """Return whether the file system has so many bytes left. Raises OSError."""
+        """Return whether so many bytes are left there, or a tenth of a small file system.
+
+        Raises OSError.
+        """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         there = os.statvfs(self.folder)
-        return there.f_bavail * there.f_frsize >= least
+        return there.f_bavail * there.f_frsize >= min(least, there.f_blocks * there.f_frsize // 10)
 
     def remove(self, name: DumpName) -> None:
         """Remove a kept head, and its disk's folder if that is empty now. Raises OSError."""

@@ -47,7 +47,7 @@ class ClientHoldings:
     def open_list(self, request: ListRequest) -> Iterator[ChainList]:
         """Yield what was there in a disk at a date."""
         at = request.at
-        with open_chain(self.source, request.disk, at.before, at.run) as chain:
+        with open_chain(self.source, request.disk, at.before, at.run, is_list=True) as chain:
             yield ChainList(self.source, request.disk, chain)
 
     def versions(self, request: ListRequest) -> Iterable[FileVersion]:

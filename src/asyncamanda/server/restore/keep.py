@@ -51,7 +51,8 @@ class Keeper:
         parts = parse_found(found)
         there = {(part.host, part.disk, part.timestamp, part.level) for part in parts}
         present = held | {DumpName(self._order.amanda_config, *dump) for dump in there}
-        for stored in plan_removals([*self._store.list_stored(held)], present, self._order.room):
+        self._store.tidy(held)
+        for stored in plan_removals([*self._store.list_stored()], present, self._order.room):
             self._store.remove(stored.dump)
 
     def keep_new(self) -> None:
@@ -89,7 +90,9 @@ class Keeper:
         name = self._name(dump)
         place, base = self._find_base(name)
         try:
-            self._store.write(name, read_kept(files, steps, KeptWriter(name, base, place)))
+            writer = KeptWriter(name, base, place)
+            writer.index.keeps_acls = files.form.keeps_acls
+            self._store.write(name, read_kept(files, steps, writer))
         except (ValueError, MemoryError) as error:
             reason = str(error) or "it takes too much memory"
         except AsyncamandaError as error:

@@ -1,9 +1,10 @@
 """The whole way to a disk's files at a date: choose the dumps, open them, list, plan, and write."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from asyncamanda.core.amanda.dump_form import DumpForm, decide_steps
 from asyncamanda.core.amanda.filters import FiltersRefused, FilterStep
@@ -24,40 +25,60 @@ from asyncamanda.server.restore.streams import FilteredImage, Image, PlainImage
 
 @dataclass(slots=True)
 class OpenChain:
-    """The dumps of a chain, all open, and their images, the full first. close() ends it.
+    """The dumps of a chain, and their images, the full first. close() ends it.
 
-    `heads` are those that are known by now, by the timestamps of the runs.
+    `openers` open their images. `heads` are those that are known by now, by the timestamps of the
+    runs.
     """
 
     chosen: ChosenDumps
-    images: tuple[Image, ...]
+    openers: tuple[Callable[[], Image], ...]
     heads: dict[str, Head] = field(default_factory=dict)
+    _opened: dict[int, Image] = field(default_factory=dict)
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """All images. Raises as open_chain() does, if they are not open by now."""
+        return tuple(map(self.image, range(len(self.openers))))
+
+    def image(self, number: int = -1) -> Image:
+        """Return one of the images, if not said the newest. Raises as open_chain() does."""
+        number %= len(self.openers)
+        if number not in self._opened:
+            self._opened[number] = self.openers[number]()
+        return self._opened[number]
 
     @property
     def keeps_acls(self) -> bool:
         """Whether all of its images were made with access control lists."""
-        return all(image.files.form.keeps_acls for image in self.images)
+        return all(map(self._keeps_acls, range(len(self.openers))))
+
+    def _keeps_acls(self, number: int) -> bool:
+        head = self.heads.get(self.chosen.runs[number])
+        if isinstance(head, KeptHead):
+            return head.index.keeps_acls
+        return self.image(number).files.form.keeps_acls
 
     def read_heads(self) -> tuple[Head, ...]:
         """Return the lists of all that was there at each dump, each read once.
 
         Raises BadDataError if an image is broken before its end.
         """
-        return tuple(map(self.read_head, range(len(self.images))))
+        return tuple(map(self.read_head, range(len(self.openers))))
 
     def read_head(self, number: int = -1) -> Head:
         """Return the list of all that was there at one of the dumps, if not said at the newest.
 
         Raises as read_heads() does.
         """
-        run, image = self.chosen.runs[number], self.images[number]
+        run = self.chosen.runs[number]
         if run not in self.heads:
-            self.heads[run] = _read_head(image)
+            self.heads[run] = _read_head(self.image(number))
         return self.heads[run]
 
     def close(self) -> None:
         """Close the dumps, and end what was started for them."""
-        for image in self.images:
+        for image in self._opened.values():
             image.close()
 
 
@@ -70,13 +91,15 @@ def open_chain(  # noqa: PLR0913 - half of it by keyword only
     *,
     expected: Sequence[str] = (),
     is_raw: bool = False,
+    is_list: bool = False,
 ) -> Iterator[OpenChain]:
     """Yield the dumps of which a disk can be restored as it was, all open.
 
-    `before` and `run` are as in Source.choose(); `expected` are the runs of a chain that was chosen
-    before, which has to be the same. Raises BadDataError if there is none, if one of its dumps is
-    gone, or (unless `is_raw`) not of GNU tar's; RefusedError if a filter may not be undone; and
-    what Shelves.open() raises.
+    For a mere list (`is_list`) one whose head is kept is not, but it has to be there. `before` and
+    `run` are as in Source.choose(); `expected` are the runs of a chain that was chosen before,
+    which has to be the same. Raises BadDataError if there is none, if one of its dumps is gone, or
+    (unless `is_raw`) not of GNU tar's; RefusedError if a filter may not be undone; and what
+    Shelves.open() raises.
     """
     chosen = source.choose(disk, before, expected[-1] if expected else run)
     if expected and tuple(expected) != chosen.runs:
@@ -85,29 +108,32 @@ def open_chain(  # noqa: PLR0913 - half of it by keyword only
             f"{source.host}:{disk} would be restored from other dumps than before",
             "begin again, without --resume",
         )
-    with ExitStack() as opened:
-        files = []
-        for dump in chosen.dumps:  # all of them, before anything is read
-            its = source.shelves.open(source.wanted(dump))
-            opened.callback(its.close)
-            files.append(its)
-        steps = [
-            judge_form(source, disk, dump, its, is_raw=is_raw)
-            for dump, its in zip(chosen.dumps, files, strict=True)
-        ]
-        heads = {
-            dump.verdict.timestamp: head
-            for dump in chosen.dumps
-            if (head := source.find_head(dump))
-        }
-        images = tuple(
-            make_image(its, step, heads.get(run))
-            for its, step, run in zip(files, steps, chosen.runs, strict=True)
-        )
-        opened.pop_all()
-        chain = OpenChain(chosen, images, dict(heads))
-        opened.callback(chain.close)
+    heads = {
+        dump.verdict.timestamp: head for dump in chosen.dumps if (head := source.find_head(dump))
+    }
+    openers = tuple(
+        partial(_open_image, source, disk, dump, heads.get(dump.verdict.timestamp), is_raw=is_raw)
+        for dump in chosen.dumps
+    )
+    with closing(OpenChain(chosen, openers, dict(heads))) as chain:
+        for number, dump in enumerate(chosen.dumps):  # all of them, before anything is read
+            is_kept = is_list and dump.verdict.timestamp in heads
+            if not is_kept or source.shelves.peek(source.wanted(dump)) is None:
+                chain.image(number)
         yield chain
+
+
+def _open_image(
+    source: Source, disk: str, dump: RecordedDump, head: KeptHead | None, *, is_raw: bool
+) -> Image:
+    """Return the image of a dump, open. Raises as open_chain() does."""
+    files = source.shelves.open(source.wanted(dump))
+    try:
+        steps = judge_form(source, disk, dump, files, is_raw=is_raw)
+        return make_image(files, steps, head)
+    except BaseException:
+        files.close()
+        raise
 
 
 def judge_form(

@@ -9,11 +9,12 @@ from asyncamanda.core.restore.listing import FolderOwner, list_folders
 from asyncamanda.core.restore.search import Located, locate
 from asyncamanda.errors import BadDataError
 from asyncamanda.server.ledger.recorded_dumps import RecordedDump
+from asyncamanda.server.restore.kept_members import find_kept
 from asyncamanda.server.restore.members import find_members
 from asyncamanda.server.restore.owners import read_owners
 from asyncamanda.server.restore.reading import OpenChain, open_chain
 from asyncamanda.server.restore.source import Source
-from asyncamanda.server.restore.streams import Image, PlainImage
+from asyncamanda.server.restore.streams import PlainImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,9 @@ def list_versions(
     before: _Found | None = None
     for dump in dumps:
         try:
-            with open_chain(source, disk, run=dump.verdict.timestamp) as chain:
+            with open_chain(source, disk, run=dump.verdict.timestamp, is_list=True) as chain:
                 found = _look(chain, known, path)
-                ways = find_ways(chain.images[-1], path) if found and has_ways else ()
+                ways = find_ways(chain, path) if found and has_ways else ()
         except BadDataError:
             continue
         if found:
@@ -94,17 +95,20 @@ def _look(chain: OpenChain, known: _Known, path: bytes) -> _Found | None:
     return _Found(flag, key, known.members[key])
 
 
-def find_ways(image: Image, path: bytes) -> tuple[FolderOwner, ...]:
+def find_ways(chain: OpenChain, path: bytes) -> tuple[FolderOwner, ...]:
     """Return whose each folder is that leads to a path; nothing if one of them is not known."""
     folders = list_folders(path)
-    owners = read_owners(image, folders)
+    owners = read_owners(chain, folders)
     if not all(folder in owners for folder in folders):
         return ()
     return tuple(owners[folder] for folder in folders)
 
 
 def _find_member(chain: OpenChain, place: Located) -> Member | None:
-    image, head = chain.images[place.image], chain.read_head(place.image)
+    head = chain.read_head(place.image)
+    if kept := find_kept(head, place.path):
+        return kept
+    image = chain.image(place.image)
     if not isinstance(image, PlainImage):
         return None
     try:
