@@ -1,9 +1,11 @@
-"""Benchmarks of giving files back: lists of a million files, what is kept, and a gigabyte's files.
+"""Benchmarks of giving files back: a million files' lists, what is kept, and a gigabyte's files.
 
 Peers are what Amanda's user has without us: `zcat` of an index, `amfetchdump | tar -x`.
 """
 
 import os
+import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,6 +18,8 @@ from statistics import median
 
 from tests.bench.agent import report
 from tests.bench.million import Disk, make_disk, write_index
+from tests.system.amandafiles import AmandaFiles
+from tests.system.dumps import GZIPPED, PLAIN, Dumps, gzip, make_image
 
 from asyncamanda.core.restore.head import Head
 from asyncamanda.core.restore.keeping import MOST_TOGETHER, find_base_place
@@ -76,7 +80,7 @@ def run_measured(argv: list[str]) -> Cost:
         kibibytes = said.read()
     process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0, argv
-    return Cost(seconds, usage.ru_utime + usage.ru_stime, int(kibibytes or 0) / 1024)
+    return Cost(seconds, usage.ru_utime + usage.ru_stime, int(kibibytes.strip() or 0) / 1024)
 
 
 def compare(commands: dict[str, list[str]], rounds: int = ROUNDS) -> dict[str, Cost]:
@@ -183,3 +187,103 @@ def live(disk: Disk, store: HeadStore, folder: Path) -> tuple[list[DumpName], li
         sizes.append(there - before)
         before = there
     return row, sizes
+
+
+# -- a gigabyte
+
+LARGE, LARGE_BYTES = 100, 10_000_000
+PART = 100 << 20
+STAMP = "20261122010000"
+WHOLE = {PLAIN: "", GZIPPED: "| gzip -dc"}
+# keeps the head of what is held, and says how many seconds of CPU that took
+KEEP = """
+import resource, sys
+from pathlib import Path
+from asyncamanda.core.restore.keep_order import HeldDump, KeepOrder
+from asyncamanda.server.restore.heads import HeadStore
+from asyncamanda.server.restore.keep import Keeper
+holding, heads, stamp = sys.argv[1:]
+held = (HeldDump("laptop", "/home", stamp, 0),)
+order = KeepOrder("daily", (holding,), 10**9, (), held)
+Keeper(order, HeadStore("daily", Path(heads)), print).keep_new()
+"""
+# gives a file back out of a volume, and says how many bytes were read for it
+GIVE = """
+import sys
+from pathlib import Path
+from asyncamanda.core.restore.selection import select
+from asyncamanda.server.restore.archive import ArchiveWriter
+from asyncamanda.server.restore.dump_files import DumpFiles, open_dump_file
+from asyncamanda.server.restore.gzip_image import GzipImage
+from asyncamanda.server.restore.heads import HeadStore
+from asyncamanda.server.restore.sinks import Sink
+from asyncamanda.server.restore.streams import PlainImage
+heads, stamp, wanted, *parts = sys.argv[1:]
+head = HeadStore("daily", Path(heads)).find("laptop", "/home", stamp, 0)
+files = DumpFiles([open_dump_file(Path(part)) for part in parts], "")
+read = 0
+plain = files.read_at
+def read_at(offset, count):
+    global read
+    piece = plain(offset, count)
+    read += len(piece)
+    return piece
+files.read_at = read_at
+image = GzipImage(files, head) if head.index.points else PlainImage(files)
+with open("/dev/null", "wb") as out:
+    writer = ArchiveWriter(Sink(out.fileno()), print)
+    writer.write([image], [head], select([head], [wanted.encode()]))
+print(read)
+"""
+
+
+def bench_gigabyte(_prefix: Path) -> None:
+    """Compare one small file of a gigabyte with unpacking it whole, as Amanda's users have to."""
+    with in_memory() as folder:
+        tree = folder / "tree"
+        tree.mkdir()
+        noise = random.Random(1)  # noqa: S311 - the same each time
+        for number in range(LARGE):
+            half = noise.randbytes(LARGE_BYTES // 2)
+            (tree / f"f{number:03}").write_bytes(half + half.hex().encode()[: LARGE_BYTES // 2])
+        (tree / "z").write_bytes(b"six by")
+        image = make_image(tree, folder / "snapshot", 0)
+        shutil.rmtree(tree)
+        for claims in (PLAIN, GZIPPED):
+            with tempfile.TemporaryDirectory(dir=folder) as place:
+                _compare_gigabyte(Path(place), image, claims)
+
+
+def _compare_gigabyte(folder: Path, image: bytes, claims: str) -> None:
+    packed = gzip(image) if claims == GZIPPED else image
+    dumps = Dumps(AmandaFiles(folder / "amanda"))
+    held = dumps.hold(STAMP, 0, packed, claims=claims, chunk=PART)
+    heads = folder / "heads"
+    words = [str(dumps.files.holding), str(heads), STAMP]
+    kept = run_measured([sys.executable, "-I", "-c", KEEP, *words])
+    for path in held:
+        path.unlink()
+    parts = list(map(str, dumps.tape(STAMP, 0, packed, claims=claims, part=PART)))
+    target = folder / "target"
+    target.mkdir()
+    join_parts = f"for part; do tail -c +32769 $part; done {WHOLE[claims]} | tar -xC {target}"
+    cat = ["sh", "-c", f"for part; do tail -c +32769 $part; done {WHOLE[claims]} >/dev/null", "sh"]
+    give = [sys.executable, "-I", "-c", GIVE, str(heads), STAMP]
+    costs = compare(
+        {
+            "whole": ["sh", "-c", join_parts, "sh", *parts],
+            "cat": [*cat, *parts],
+            "small": [*give, "z", *parts],
+            "all": [*give, "", *parts],
+        },
+        3,
+    )
+    said = subprocess.run([*give, "z", *parts], capture_output=True, check=True).stdout
+    print(f"A gigabyte in parts, {claims.split()[1]}")
+    whole, bare = costs["whole"].seconds, costs["cat"].seconds
+    report("one file of 6 bytes", costs["small"].seconds, whole, "<= 0.1", "all through tar -x")
+    print(f"  {'... read':<26}{int(said) / 1e6:.3f} MB")
+    report("all, to /dev/null", costs["all"].seconds, bare, "", "its bytes to /dev/null")
+    report("keeping its head, CPU", kept.cpu, costs["whole"].cpu, "", "CPU of all through tar -x")
+    size = sum(path.stat().st_size for path in heads.rglob("*") if path.is_file())
+    print(f"  {'... kept':<26}{size / 1e6:.2f} MB")

@@ -19,15 +19,7 @@ from asyncamanda.core.restore.frames import SOCKET_PATH
 from lab import Client
 
 KEPT, LOST = "/srv/homes", "/srv/without-lists"
-ANSWER = [
-    "systemd-socket-activate",
-    "--accept",
-    "--inetd",
-    "-l",
-    SOCKET_PATH,
-    ASYNCAMANDA,
-    "broker",
-]
+LISTEN = ("systemd-socket-activate", "--accept", "--inetd", "-l", SOCKET_PATH)
 
 
 @pytest.fixture
@@ -45,7 +37,7 @@ def office(lab_prefix: Path) -> Iterator[Office]:
             Homes(client.path(disk)).furnish()
         office.set_up()
         client.make_directory(str(Path(SOCKET_PATH).parent), owner="backup")
-        broker = client.start([*ANSWER, ASYNCAMANDA, "broker"], user="backup")
+        broker = client.start([*LISTEN, ASYNCAMANDA, "broker"], user="backup")
         wait_until("the broker listens", client.path(SOCKET_PATH).is_socket)
         client.path(SOCKET_PATH).chmod(0o666)
         yield office

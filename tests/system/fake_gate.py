@@ -1,13 +1,15 @@
 """A server that gives files back, of one tar image; it runs at the server, as `asyncamanda`.
 
 In STAGE: image.tar, plan.json with keys of the plan, and `requests`, to which it adds what it was
-asked. While there is `wait` it says that it is queued; with `old` it has not heard of owners.
+asked. While there is `wait` it says that it is queued; with `old` it has not heard of owners; with
+`cut` it breaks the next connection in the middle of a stream.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -112,7 +114,13 @@ def send_files(image: Image, request: FilesRequest, *, has_owners: bool) -> None
     for path, one in selected.items():
         if one.kind is not Kind.FOLDER or not has_owners:
             out.append(image.render(path, one))
-    sys.stdout.buffer.write(b"".join(out) + END)
+    stream = b"".join(out) + END
+    if (STAGE / "cut").exists():
+        (STAGE / "cut").unlink()
+        os.write(1, stream[: len(stream) * 2 // 3])
+        os.kill(os.getppid(), signal.SIGKILL)  # sshd's process of this connection
+        signal.pause()
+    sys.stdout.buffer.write(stream)
 
 
 def list_versions(image: Image, path: bytes, plan: RestorePlan) -> None:

@@ -453,6 +453,19 @@ def test_the_commands_of_a_user_go_by_the_broker(house: House) -> None:
     assert refused.exit == 77
 
 
+def test_a_line_that_breaks_is_tried_again_for_a_user_as_well(house: House) -> None:
+    """And each file comes once."""
+    house.homes.furnish()
+    house.dump()
+    house.rig.server.path(GATE).chmod(0o777)
+    house.let("cut")
+    argv = ("restore", DISK, "--to", f"{OUT}/back", "--json")
+    done = house.rig.run(*argv, user="ana")
+    assert done.exit == 100, done.stdout + done.stderr
+    assert walk(house.rig.laptop, "root", f"{OUT}/back/home") == walk(house.rig.laptop, "ana", DISK)
+    assert [one for one in house.asked() if one.get("resume")]
+
+
 def test_what_a_user_restored_in_place_replaces_only_the_users_own(house: House) -> None:
     """The files are written with the user's rights."""
     house.homes.furnish()

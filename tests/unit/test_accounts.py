@@ -81,6 +81,8 @@ def test_who_is_in_a_networks_directory_is_known_from_the_first_visit_on() -> No
 def test_a_uid_of_a_networks_directory_that_changed_hands_is_forgotten() -> None:
     """The directory says whose it is."""
     seen = meet(look(None, NOW, ANA), 70_000, "zoe", NOW + DAY)
+    same = look_again(seen, [ANA], lambda _: "zoe", NOW + 2 * DAY)
+    assert date_account(same, 70_000, "zoe", None) == NOW + DAY
     later = look_again(seen, [ANA], lambda _: "yan", NOW + 2 * DAY)
     assert date_account(later, 70_000, "zoe", None) is None
     assert date_account(meet(later, 70_000, "yan", NOW + 3 * DAY), 70_000, "yan", None) == (

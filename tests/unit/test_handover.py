@@ -107,6 +107,14 @@ def test_what_the_user_could_have_read_comes_with_its_bytes(piece: int) -> None:
     assert handover.missing == [(b"bob", UNLISTED), (b"ana/roots", UNREADABLE)]
 
 
+def test_a_folder_whose_name_alone_is_known_does_not_come() -> None:
+    """Its mode and time are not in the list that holds its name."""
+    tree = (folder(TOP), folder(b"listed", 0o744), folder(b"listed/a"))
+    handover = begin(TOP)
+    assert list(hand_over(handover, tree)) == [TOP, b"listed"]
+    assert handover.missing == [(b"listed/a", UNLISTED)]
+
+
 def test_of_what_cannot_be_known_there_is_no_word() -> None:
     """As of what is not there."""
     handover = begin(b"bob/open/all", b"bob/open/none", b"public")

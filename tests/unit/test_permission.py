@@ -66,6 +66,16 @@ def test_both_ways_to_know_the_groups_have_to_allow_it() -> None:
         assert reads(Access(0o644, 0, 27), asker)
 
 
+def test_both_ways_to_know_the_groups_have_to_be_in_a_list() -> None:
+    """As in a mode."""
+    left = Asker(1000, "ana", (GROUPS, frozenset({"1000"})))
+    allowing = b"user::---\ngroup::---\ngroup:27:r--\nmask::r--\nother::---"
+    denying = b"user::---\ngroup::---\ngroup:27:---\nmask::r--\nother::r--"
+    assert reads(Access(0, 0, 0, allowing))
+    for acl in (allowing, denying):
+        assert not reads(Access(0, 0, 0, acl), left)
+
+
 def test_without_any_way_to_know_the_groups_there_is_no_asker() -> None:
     """What all of none allow would be everything."""
     with pytest.raises(ValueError, match="groups"):

@@ -6,28 +6,26 @@ read then. The user's own process writes the files.
 """
 
 import contextlib
-import fcntl
 import os
 import select
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from asyncamanda.client.restore.claims import Claimant
+from asyncamanda.client.restore.limits import take_turn
 from asyncamanda.client.restore.line import Line, SessionEnd, Transfer
 from asyncamanda.client.restore.peer import describe_asker, find_account, read_peer
 from asyncamanda.client.restore.replies import BrokerReply, make_reply
 from asyncamanda.client.restore.standing import ask_age, may_reach
 from asyncamanda.client.restore.voice import PeerLeft, Voice
 from asyncamanda.core.restore.answer import AnswerDecoder, OtherLine
-from asyncamanda.core.restore.request import encode_request
+from asyncamanda.core.restore.request import FilesRequest, encode_request
 from asyncamanda.errors import AsyncamandaError, LaterError, kind_by_exit
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.interrupts import StopRequest
 
-AT_ONCE = 2  # of one user's
-TURNS = "restores.lock"
 PIECE = 1 << 18  # bytes
 TICK = 1.0  # seconds
 
@@ -64,8 +62,10 @@ def _answer(
 ) -> None:
     peer = read_peer(connection)
     account = find_account(peer)
-    with _take_turn(state, account.pw_uid):
+    with take_turn(state, account.pw_uid) as turn:
         request = voice.hear_request()
+        if isinstance(request, FilesRequest) and not request.is_dry_run:
+            turn.count_restore(read_clock())
         asker, owner = describe_asker(peer, account)
         claimant = Claimant(
             asker,
@@ -85,40 +85,6 @@ def _answer(
                 reply.end_round()
         reply.finish()
         voice.end(0)
-
-
-@contextlib.contextmanager
-def _take_turn(state: Path, uid: int) -> Iterator[None]:
-    """Hold one of the user's turns for as long as the block. Raises LaterError if all are taken.
-
-    They are bytes of a file, which nobody but the Amanda user can open; a lock ends with its
-    process.
-    """
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    try:
-        descriptor = os.open(state / TURNS, flags, 0o600)
-    except OSError as error:
-        raise LaterError(
-            "state-not-writable", f"{state} cannot be written: {error.strerror}", "see its mode"
-        ) from error
-    try:
-        if not any(_lock(descriptor, AT_ONCE * uid + turn) for turn in range(AT_ONCE)):
-            raise LaterError(
-                "too-many-restores",
-                f"{AT_ONCE} requests of this user's are being answered already",
-                "wait until one of them has ended",
-            )
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int, byte: int) -> bool:
-    try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
-    except OSError:
-        return False
-    return True
 
 
 class _Round:

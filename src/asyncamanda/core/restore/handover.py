@@ -68,8 +68,6 @@ class Handover:
 
         Raises BadImage.
         """
-        if self.is_ended:
-            return
         begin, self._at = self._at, self._at + len(piece)
         for member in self._parser.feed(begin, piece):
             own = self._judge(member)
@@ -127,9 +125,9 @@ class Handover:
         if is_named and not self._ways.is_listable(path):
             self.missing.append((path, UNLISTED))
         own = make_own(member, self._owner)
-        if is_named:
+        if is_named and self._ways.is_reached(path):
             return own
-        if path in self._leading and path != TOP and self._ways.is_reached(path):
+        if path in self._leading and path != TOP:
             self._waiting[path] = own
         return None
 

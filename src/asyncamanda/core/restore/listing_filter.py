@@ -90,8 +90,6 @@ def may_see_version(version: FileVersion, ways: Ways) -> bool:
     for index, byte in enumerate(version.path):
         if byte == ord("/"):
             folders.append(version.path[:index])
-    if len(folders) != len(version.ways):
-        return False
     try:
         for folder, way in zip(folders, version.ways, strict=True):
             ways.tell_folder(folder, parse_way(way))

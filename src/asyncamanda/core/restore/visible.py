@@ -65,9 +65,7 @@ class Ways:
             _Way(
                 is_open=above.is_open and can_enter,
                 is_listed=is_listed,
-                listed_from=(above.listed_from if above.is_listed else depth)
-                if is_listed
-                else depth + 1,
+                listed_from=above.listed_from if is_listed else depth + 1,
                 wanted_from=depth if path in self._wanted else above.wanted_from,
             ),
         )
