@@ -32,6 +32,7 @@ from asyncamanda.core.restore.answer import (
     RestoreFailed,
     RestorePlan,
     UnmatchedPath,
+    encode_answer,
 )
 from asyncamanda.core.restore.frames import SOCKET_PATH
 from asyncamanda.core.restore.image import ImageParser
@@ -639,6 +640,44 @@ def test_who_leaves_ends_all_that_was_begun(house: House, is_waiting: bool) -> N
     house.rig.until(lambda: not find_brokers(house.rig), "the broker has ended")
     house.rig.until(lambda: not house.rig.ssh_processes(), "its ssh has ended")
     house.rig.until(lambda: not house.rig.sessions(), "so has the gate's session")
+
+
+def test_who_reads_late_gets_all(house: House) -> None:
+    """What ssh still has when the gate has ended comes as well."""
+    folder = house.homes.make("many", 0o755)
+    for number in range(20_000):
+        (folder / f"{number:05}-{'x' * 60}").touch()
+    house.dump()
+    script = (
+        "import socket, sys\n"
+        f"peer = socket.socket(socket.AF_UNIX); peer.connect({SOCKET_PATH!r})\n"
+        "peer.sendall(sys.stdin.buffer.readline())\n"
+        "sys.stdin.readline()\n"
+        "size = 0\n"
+        "while piece := peer.recv(65536): size += len(piece)\n"
+        "print(size)\n"
+    )
+    asking = house.rig.laptop.start([PYTHON, "-c", script], user="ana")
+    assert asking.stdin
+    asking.stdin.write(encode_request(ListRequest("/home")).decode())
+    asking.stdin.flush()
+    house.rig.until(house.asked, "the gate is asked")
+    gate = f"{GATE}/gate.py"
+    house.rig.until(
+        lambda: not any(gate in one.argv for one in house.rig.processes(house.rig.server)),
+        "the gate has ended",
+    )
+    size, _ = asking.communicate("\n", timeout=at_most(60))
+    assert int(size) > 20_000 * 70
+
+
+def test_what_comes_after_the_gates_exit_is_heard(house: House) -> None:
+    """sshd tells of that before it has read all that was written."""
+    house.plan()
+    line = encode_answer(RestoreDone(0, 0)).decode().strip()
+    house.let("gate", f"#!/bin/sh\n(sleep 1; echo '{line}' >&2) &\nexit 0\n", mode=0o755)
+    got = house.ask("ana", DisksRequest())
+    assert (got.said, got.status) == ([RestoreDone(0, 0)], "0")
 
 
 def test_a_gate_that_is_older_is_said_to_be_so(house: House) -> None:

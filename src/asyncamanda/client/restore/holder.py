@@ -85,7 +85,7 @@ def serve_sessions(control: socket.socket, connection: Connection, stop: StopReq
     while not stop.signal:
         watched = [control.fileno(), stop.fileno(), *([session.fileno()] if session else [])]
         select.select(watched, [], [], LISTENING)
-        if session and session.hear():
+        if session and session.hear() and session.is_released():
             control.send(_describe_end(session, connection))
             session.close()
             session = None
