@@ -14,13 +14,36 @@ python=/usr/bin/python3 # Debian's own: other users must be able to run it, too
 
 # shellcheck disable=SC2034 # both scripts use it
 LAB_PACKAGES="python3 python3-venv openssh-client openssh-server iproute2 iputils-ping nftables
-  util-linux procps amanda-server amanda-client libencode-locale-perl faketime"
+  util-linux procps amanda-server amanda-client libencode-locale-perl faketime openssl"
 # shellcheck disable=SC2034
 TEST_PACKAGES="cron anacron systemd dbus python3-dbusmock gir1.2-glib-2.0" # for a laptop's life
 # what another user or another root is told of whoever calls
 KEPT_ENVIRON=CI,ASYNCAMANDA_CI,LAB_SLOWNESS,TERM,PIP_CERT,PIP_INDEX_URL,http_proxy,https_proxy,no_proxy
 
 say() { printf '%s\n' "$*" >&2; }
+
+# show_clock: count the seconds on standard error, until it is ended or the script is gone
+show_clock() {
+  local began=$SECONDS
+  while kill -0 $$ 2>/dev/null; do
+    printf '\r  %d s' $((SECONDS - began)) >&2
+    sleep 1
+  done
+}
+
+# timed TEXT COMMAND...: say what is being done, and on a terminal for how long by now
+timed() {
+  local began=$SECONDS clock='' status=0
+  say "$1"
+  if [ -t 2 ]; then show_clock & clock=$!; fi
+  "${@:2}" || status=$? # so -e is off in a function: its commands are to be joined by &&
+  if [ -n "$clock" ]; then
+    kill "$clock"
+    wait "$clock" 2>/dev/null || :
+    printf '\r  took %d s\n' $((SECONDS - began)) >&2
+  fi
+  return $status
+}
 
 need_root() {
   [ "$(id -u)" = 0 ] && return
@@ -48,6 +71,11 @@ forbid_services() {
   chmod 755 $policy
 }
 
+# install_packages LOG PACKAGE...; another apt may be at work on a machine just begun
+install_packages() {
+  { apt-get update -q && apt-get install -o DPkg::Lock::Timeout=300 -yq --no-install-recommends "${@:2}"; } >"$1" 2>&1
+}
+
 need_packages() {
   local missing="" package had_sshd=yes log
   for package in "$@"; do
@@ -55,13 +83,12 @@ need_packages() {
   done
   [ -n "$missing" ] || return 0
   [ "$(id -u)" = 0 ] || { say "$0: as root, first: apt-get install$missing"; exit 77; }
-  say "Installing Debian packages:$missing"
   [ -e /usr/sbin/sshd ] || had_sshd=no
   log=$(mktemp /var/tmp/asyncamanda-apt.XXXXXX)
   on_exit "rm -f $log"
   forbid_services
-  # shellcheck disable=SC2086 # a list of words; another apt may be at work on a machine just begun
-  { apt-get update -q && apt-get install -o DPkg::Lock::Timeout=300 -yq --no-install-recommends $missing; } >"$log" 2>&1 ||
+  # shellcheck disable=SC2086 # a list of words
+  timed "Installing Debian packages:$missing" install_packages "$log" $missing ||
     { tail -n 20 "$log" >&2; say "$0: apt-get failed"; exit 1; }
   allow_services
   if [ $had_sshd = no ] && [ -d /run/systemd/system ]; then
@@ -76,6 +103,13 @@ own() { [ -z "${SUDO_UID:-}" ] || chown -R "$SUDO_UID:${SUDO_GID:-$SUDO_UID}" "$
 # is_fresh FOLDER STAMP: whether FOLDER was made from what STAMP stands for
 is_fresh() { [ "$(cat "$1/.stamp" 2>/dev/null)" = "$2" ]; }
 
+# fill_environment REQUIREMENTS
+fill_environment() {
+  rm -rf .venv &&
+    $python -m venv .venv &&
+    .venv/bin/pip install -qq -c constraints.txt -r <(printf '%s\n' "$1")
+}
+
 make_environment() {
   local wanted stamp
   wanted=$($python - <<'EOF'
@@ -88,10 +122,7 @@ EOF
   )
   stamp=$({ printf '%s\n' "$wanted"; cat constraints.txt; } | sha256sum)
   is_fresh .venv "$stamp" && return
-  say "Making .venv (the packages that the tests run with)"
-  rm -rf .venv
-  $python -m venv .venv
-  .venv/bin/pip install -qq -c constraints.txt -r <(printf '%s\n' "$wanted")
+  timed "Making .venv (the packages that the tests run with)" fill_environment "$wanted"
   printf '%s' "$stamp" >.venv/.stamp
   own .venv
 }
@@ -100,7 +131,6 @@ make_installed() {
   local stamp source
   stamp=$({ cat pyproject.toml constraints.txt README.md; find src bin -type f -not -name '*.pyc' -print0 | sort -z | xargs -0 sha256sum; } | sha256sum)
   is_fresh build/installed "$stamp" && return
-  say "Installing asyncamanda into build/installed, as /opt/asyncamanda"
   source=$(mktemp -d /var/tmp/asyncamanda-source.XXXXXX)
   on_exit "rm -rf $source"
   cp -r src bin pyproject.toml README.md LICENSE "$source"
@@ -112,7 +142,8 @@ make_installed() {
   fi
   # shellcheck disable=SC2016 # the inner bash expands it
   # its scripts begin with the path of their python: so it must stand there while it is made
-  PIP_CONSTRAINT=$PWD/constraints.txt unshare --mount bash -euc '
+  timed "Installing asyncamanda into build/installed, as /opt/asyncamanda" \
+    env PIP_CONSTRAINT="$PWD/constraints.txt" unshare --mount bash -euc '
     mount --bind "$1" /opt/asyncamanda
     "$2" -m venv /opt/asyncamanda
     /opt/asyncamanda/bin/pip install -qq "$3[server,notify]"

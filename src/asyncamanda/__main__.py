@@ -16,6 +16,10 @@ def main() -> int:
         from asyncamanda.server.gate import gate  # noqa: PLC0415 - hundreds of these wait: see there
 
         return gate.main(argv[1:])
+    if argv[:2] == ["server", "serve"]:
+        from asyncamanda.server.restore import serve  # noqa: PLC0415 - somebody waits: see there
+
+        return serve.main(argv[2:])
     if quick.is_nothing_due(argv):
         return 0
     from asyncamanda import cli  # noqa: PLC0415 - a start that finds nothing due ends above

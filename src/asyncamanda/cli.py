@@ -6,7 +6,6 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Mapping
 from importlib import import_module
 from io import TextIOWrapper
 from types import ModuleType
@@ -36,11 +35,15 @@ COMMANDS = {
     "check": "show what is due and why, without changing anything",
     "status": "show the state of the backup",
     "history": "list past attempts and their results",
+    "list": "show what can be restored: disks, files at a date, their versions",
+    "restore": "get files back from the backup",
     "doctor": "check everything a backup needs and suggest fixes",
     "notify": "send a test notification, or show pending desktop notifications",
     "schedule": "install, remove or show the timer",
     "server": "enroll clients and administer the server",
 }
+# what systemd starts, and nobody types
+UNLISTED = {"broker": "answer a user of this machine who wants files back"}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -122,24 +125,35 @@ def make_parser(argv: list[str]) -> argparse.ArgumentParser:
         epilog=f"The classic form, of the 2014 script, still works: {classic.USAGE}",
     )
     parser.add_argument("--version", action="version", version=f"asyncamanda {__version__}")
-    _add_commands(parser, COMMANDS, "", [word for word in argv if not word.startswith("-")])
+    words = [word for word in argv if not word.startswith("-")]
+    _add_commands(parser, COMMANDS, "", words, UNLISTED)
     return parser
 
 
 def _add_commands(
-    parser: argparse.ArgumentParser, table: Mapping[str, str], package: str, words: list[str]
+    parser: argparse.ArgumentParser,
+    table: dict[str, str],
+    package: str,
+    words: list[str],
+    hidden: dict[str, str],
 ) -> None:
-    """Add the commands of `table` to `parser`; the first of `words` names the one asked for."""
+    """Add the commands of `table` to `parser`; the first of `words` names the one asked for.
+
+    Those of `hidden` are for other programs, and not listed.
+    """
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
-    for name, text in table.items():
-        command = commands.add_parser(
-            name, help=text, description=f"{text[:1].upper()}{text[1:]}.", allow_abbrev=False
-        )
+    for name, text in (table | hidden).items():
+        about = f"{text[:1].upper()}{text[1:]}."
+        if name in table:
+            command = commands.add_parser(name, help=text, description=about, allow_abbrev=False)
+        else:
+            command = commands.add_parser(name, description=about, allow_abbrev=False)
         command.set_defaults(command_name=f"{package}{name}")
         if words[:1] == [name]:
             module = load_command(f"{package}{name}")
             if subcommands := getattr(module, "SUBCOMMANDS", None):
-                _add_commands(command, subcommands, f"{package}{name}.", words[1:])
+                further = getattr(module, "HIDDEN", {})
+                _add_commands(command, subcommands, f"{package}{name}.", words[1:], further)
             else:
                 module.add_arguments(command)
 

@@ -27,7 +27,11 @@ class Exit(IntEnum):
     PROTOCOL = 76, "the two sides do not understand each other"
     REFUSED = 77, "refused: the key, the host key, or a permission"
     CONFIGURATION = 78, "the configuration is wrong"
-    NOT_STORED = 100, "the run ended and a wanted disk is not backed up; `status`: it is failing"
+    NOT_STORED = (
+        100,
+        "not all that was asked for was done: a wanted disk is not backed up, a file was not "
+        "restored; `status`: it is failing",
+    )
     STALE = 101, "no backup for longer than `stale_after` (`run`: instead of 75)"
 
 
@@ -100,7 +104,7 @@ class ConfigurationError(AsyncamandaError):
 
 
 class NotStoredError(AsyncamandaError):
-    """The run ended and a wanted disk is not backed up."""
+    """Not all that was asked for was done."""
 
     exit = Exit.NOT_STORED
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.bench.agent import bench_connect, bench_long_amandates, bench_quick_way
 from tests.bench.gate import bench_storm, bench_waiting
 from tests.bench.relay import bench_relay, bench_relay_storm
+from tests.bench.restore import bench_gigabyte, bench_lists
 
 from lab import Lab
 
@@ -34,6 +35,8 @@ BENCHES: dict[str, Callable[[Path], None]] = {
     "waiting": bench_waiting,
     "relay": bench_relay,
     "relay-storm": bench_relay_storm,
+    "restore-lists": bench_lists,
+    "restore-gigabyte": bench_gigabyte,
 }
 
 

@@ -15,7 +15,7 @@ def read_mounts() -> set[str]:
 
 @pytest.mark.usefixtures("lab_prefix")  # which ./demo takes as it is
 def test_demo_tells_its_story_and_leaves_nothing_behind() -> None:
-    """Enrolled, due, held, not due, on a volume, refused; no more mounts afterwards than before."""
+    """Enrolled, due, held, not due, cut, on a volume, refused, back; no more mounts than before."""
     mounts = read_mounts()
     state = Path("/var/lib/asyncamanda").exists()
     argv = [str(Path(__file__).parents[2] / "demo")]
@@ -29,10 +29,16 @@ def test_demo_tells_its_story_and_leaves_nothing_behind() -> None:
             "laptop is enrolled",
             "due: the server was never asked",
             "backed up in ",
-            "4 held",
+            "3 held",
             "not due: ",
             "all well: ",
+            "Now it is pulled",
+            "Now it is back",
+            "1 held",
             "volume",
+            "rm /srv/photos/file-3",
+            "--in-place",
+            "restored 1 file",
             "this key may not run",
         )
     ]

@@ -9,7 +9,8 @@ from tests.property.strategies import texts
 from asyncamanda.core.protocol.authority import (
     ALLOWED,
     ATTACH,
-    DIRECT,
+    FLAGS,
+    RESTORE,
     Attach,
     Denied,
     Identity,
@@ -17,11 +18,22 @@ from asyncamanda.core.protocol.authority import (
     check_amanda_config_name,
     check_client_name,
     decide_verb,
+    may_restore,
     parse_identity,
 )
 
 pieces = st.sampled_from(
-    [*" \t\n\0;|&$-'\"", "asyncamanda", "gate", "asyncamanda gate", "--client", "other", "\udcff"]
+    [
+        *" \t\n\0;|&$-'\"",
+        "asyncamanda",
+        "gate",
+        "asyncamanda gate",
+        "restore",
+        RESTORE,
+        "--client",
+        "other",
+        "\udcff",
+    ]
 )
 near_commands = st.lists(pieces, max_size=6).map("".join)
 near_tokens = st.one_of(
@@ -32,18 +44,25 @@ near_attaches = st.tuples(st.sampled_from(["", " "]), near_tokens, pieces | st.j
     lambda parts: f"{parts[0]}{ATTACH}{parts[1]}{parts[2]}"
 )
 near_names = st.text("ab1_.-/* \n\0é\udce9", max_size=8)
-words = st.one_of(st.sampled_from(["--client", "--amanda-config", "daily", "--direct"]), near_names)
+options = ["--client", "--amanda-config", "daily", "--direct", "--no-restore"]
+words = st.one_of(st.sampled_from(options), near_names)
 
 
 @given(st.one_of(texts, near_commands, near_attaches))
 @example(ALLOWED)
+@example(RESTORE)
+@example(RESTORE + "\n")
 @example(ATTACH + "0123456789abcdef" * 2)
 @example(ATTACH + "0123456789abcdef" * 2 + "\n")
-def test_one_text_is_talk_and_one_with_a_token_joins_and_any_other_is_denied(text: str) -> None:
+def test_one_text_talks_one_restores_one_joins_by_a_token_and_others_are_denied(
+    text: str,
+) -> None:
     """And the answer is safe to print."""
     verdict = decide_verb(text)
     if text == ALLOWED:
         assert verdict is Verb.TALK
+    elif text == RESTORE:
+        assert verdict is Verb.RESTORE
     elif re.fullmatch(r"asyncamanda gate attach [0-9a-f]{32}", text):
         assert isinstance(verdict, Attach)
         assert ATTACH + verdict == text
@@ -66,7 +85,13 @@ def test_a_name_is_one_path_component_and_no_option_or_refused(name: str) -> Non
             assert is_fit
 
 
-@given(st.lists(words, max_size=6))
+whole = ["--client", "laptop", "--amanda-config", "daily"]
+near_arguments = st.one_of(
+    st.lists(words, max_size=7), st.lists(words, max_size=3).map(lambda more: whole + more)
+)
+
+
+@given(near_arguments)
 def test_any_arguments_are_an_identity_of_fit_names_or_refused(argv: list[str]) -> None:
     """And what is one is just what they say."""
     try:
@@ -75,8 +100,7 @@ def test_any_arguments_are_an_identity_of_fit_names_or_refused(argv: list[str]) 
         return
     check_client_name(identity.client)
     check_amanda_config_name(identity.amanda_config)
-    if argv[-1] == DIRECT:
-        argv = argv[:-1]
     said = {argv[0]: argv[1], argv[2]: argv[3]}
     assert identity == Identity(said["--client"], said["--amanda-config"])
-    assert len(argv) == 4
+    assert argv[4:] == [flag for flag in FLAGS if flag in argv]
+    assert may_restore(argv) == ("--no-restore" not in argv[4:])

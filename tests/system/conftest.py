@@ -153,9 +153,12 @@ class Rig:
         return self.start(*words, **how)
 
     def start(self, *words: str, **how: Any) -> subprocess.Popen[str]:
-        """Start `python -m asyncamanda` with `words` on the laptop."""
+        """Start `python -m asyncamanda` with `words` on the laptop, in the folder `cwd` of it."""
         how.setdefault("stdin", subprocess.DEVNULL)
-        agent = self.laptop.start([PYTHON, "-m", "asyncamanda", *words], **how)
+        argv = [PYTHON, "-m", "asyncamanda", *words]
+        if cwd := how.pop("cwd", None):
+            argv = ["/bin/bash", "-c", 'cd "$0" && exec "$@"', cwd, *argv]
+        agent = self.laptop.start(argv, **how)
         self._started.append(agent)
         self._clocks[agent.pid] = time.monotonic()
         return agent

@@ -236,7 +236,7 @@ def test_an_amandad_that_is_missing_is_told(ground: Ground) -> None:
     assert shut == Shut(
         TOKEN, 127, f"there is no {ground.amandad} here: is amanda-client installed?"
     )
-    assert count_descriptors() == before
+    assert count_descriptors() <= before
     ground.master.setblocking(False)
     with pytest.raises(BlockingIOError):
         ground.master.accept()
@@ -291,7 +291,7 @@ def test_without_a_master_nothing_runs(ground: Ground) -> None:
     assert shut.token == TOKEN
     assert shut.status in {127, 255}
     assert len(ground.children()) == started
-    assert count_descriptors() == before - 1  # the listener's
+    assert count_descriptors() <= before - 1  # the listener's
 
 
 @pytest.mark.parametrize("refuse", [mux.failure, mux.permission_denied])
@@ -378,7 +378,7 @@ def test_a_program_that_cannot_be_killed_is_not_waited_for(
     stream.close()
     assert 0.15 < time.monotonic() - began_at < at_most(5)
     far.close()
-    assert count_descriptors() == before
+    assert count_descriptors() <= before
     stream.stop(signal.SIGKILL)
     until(lambda: stream.is_gone or not ground.children(), "the program is gone")
 
@@ -495,7 +495,7 @@ def test_the_end_of_all_leaves_no_process_and_no_descriptor(
         with suppress(ConnectionResetError):  # what it was told was not all read
             assert each.caller.recv(1) == b""
         each.close()
-    assert count_descriptors() == before
+    assert count_descriptors() <= before
     assert ground.streams.descriptors() == []
     assert ground.tend() == []
     assert ground.streams.open(TOKEN) is None

@@ -21,6 +21,8 @@ from asyncamanda.core.protocol.messages import (
     client_decoder,
     server_decoder,
 )
+from asyncamanda.core.restore.answer import AnswerDecoder, OtherLine, encode_answer
+from asyncamanda.core.restore.request import encode_request, parse_request
 from asyncamanda.server.enrol.setup import SERVER_TOML
 
 ROOT = Path(__file__).parents[2]
@@ -92,8 +94,8 @@ def test_a_page_that_is_stale_is_named_and_only_written_where_that_is_wanted(
     """--check changes nothing."""
     for (page, name), make in PARTS.items():
         (tmp_path / page).parent.mkdir(exist_ok=True)
-        text = f"<!-- {name}: made by tools/write-docs -->\n{make()}\n<!-- end -->\n"
-        (tmp_path / page).write_text(text)
+        with (tmp_path / page).open("a") as text:
+            text.write(f"<!-- {name}: made by tools/write-docs -->\n{make()}\n<!-- end -->\n")
     stale = tmp_path / "docs/protocol.md"
     whole = stale.read_text()
     stale.write_text(whole.replace("`ticket` |", "`tocket` |"))
@@ -107,6 +109,7 @@ def test_a_page_that_is_stale_is_named_and_only_written_where_that_is_wanted(
 def test_the_example_of_a_session_is_one() -> None:
     """Each of its lines is a message of that side, with all keys that it has."""
     page = (ROOT / "docs/protocol.md").read_text("utf-8")
+    page = page.partition("## Giving files back")[0]
     lines = re.findall(r"^(client|server)  (\{.*\})$", page, re.MULTILINE)
     decoders: dict[str, MessageDecoder[ClientMessage] | MessageDecoder[ServerMessage]] = {
         "client": client_decoder(),
@@ -117,6 +120,20 @@ def test_the_example_of_a_session_is_one() -> None:
         (message,) = decoders[side].feed(f"{line}\n".encode())
         assert not isinstance(message, BadLine), (line, message)
         assert json.loads(line).keys() - {"type"} == {one.name for one in fields(message)}
+
+
+def test_the_example_of_a_restore_is_one() -> None:
+    """Each of its lines is what that side says, with all keys that it has."""
+    page = (ROOT / "docs/protocol.md").read_text("utf-8").partition("## Giving files back")[2]
+    lines = re.findall(r"^(client|server)  (\{.*\})$", page, re.MULTILINE)
+    assert [side for side, _ in lines] == ["client", *["server"] * 3]
+    for side, line in lines:
+        if side == "client":
+            assert encode_request(parse_request(line.encode())) == f"{line}\n".encode()
+        else:
+            (answer,) = AnswerDecoder().feed(f"{line}\n".encode())
+            assert not isinstance(answer, OtherLine)
+            assert encode_answer(answer) == f"{line}\n".encode()
 
 
 def test_a_name_that_is_not_there_is_found(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_the_machine_stays_awake_while_the_block_lasts(
         lock.tick()
         assert desktop.inhibitors() == [(what, "asyncamanda", "a backup is running", "block-weak")]
     until(lambda: is_free(desktop), "the machine may sleep")
-    assert count_descriptors() == before
+    assert count_descriptors() <= before
 
 
 def test_a_block_that_fails_lets_go(desktop: Desktop) -> None:

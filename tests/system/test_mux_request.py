@@ -70,7 +70,7 @@ def test_nothing_else_is_run(ground: Ground, words: tuple[str, ...]) -> None:
     assert "Master refused session request: nothing is run here but Amanda's amandad" in said
     assert line.tokens == []
     assert not ground.relay.is_busy
-    assert count_descriptors() == before
+    assert count_descriptors() <= before
 
 
 def test_a_forwarding_is_refused(ground: Ground) -> None:
@@ -122,7 +122,7 @@ def test_garbage_harms_nothing(ground: Ground) -> None:
                     caller.send(piece)
             ground.settle(0.01)
     ground.until(lambda: not ground.relay.is_busy, "all are forgotten")
-    assert count_descriptors() == before
+    assert count_descriptors() <= before
     ground.call()
     ground.asked(line)
 
@@ -181,4 +181,4 @@ def test_other_descriptors_than_three_are_refused(ground: Ground, counts: tuple[
             ground.settle(0.01)
     ground.until(lambda: not ground.relay.is_busy, "it is forgotten")
     assert line.tokens == []
-    assert count_descriptors() == before
+    assert count_descriptors() <= before

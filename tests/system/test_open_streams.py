@@ -222,4 +222,4 @@ def test_a_carrier_that_dies_at_the_wrong_moment_leaves_nothing(ground: Ground) 
     assert ground.log().count("Amanda's request failed") == 1
     ground.leave(line, is_lost=False)
     ground.relay.drop("laptop")
-    assert count_descriptors() == before
+    assert count_descriptors() <= before

@@ -211,12 +211,36 @@ def test_clients_are_listed(desk: Desk) -> None:
         "amanda_config": "daily",
         "key_type": "ssh-ed25519",
         "comment": "ana@phone",
+        "restore": "own",
         "last_seen_at": None,
         "host": None,
         "second_machine": None,
     }
     (row,) = [line for line in desk.run("clients").stdout.splitlines() if "phone" in line]
-    assert row.split() == ["phone", "daily", "ssh-ed25519", fingerprint, "never"]
+    assert row.split() == ["phone", "daily", "ssh-ed25519", fingerprint, "own", "never"]
+
+
+def test_a_client_may_not_restore_until_that_is_allowed_again(desk: Desk) -> None:
+    """Another key does not allow it, nor does enrolling again without saying so."""
+    assert desk.enroll("phone", desk.phone).returncode == 0
+
+    def enroll(*words: str) -> str:
+        done = desk.run("enroll", "phone", "--json", *words)
+        assert done.returncode == 0, done.stderr
+        (client,) = answer(desk.run("clients", "--json"))
+        assert client["restore"] == answer(done)["restore"]
+        return str(client["restore"])
+
+    assert enroll("--no-restore") == "none"
+    assert b'--amanda-config daily --no-restore" ssh-ed25519' in desk.text
+    assert enroll() == "none"
+    other = desk.make_key("/var/backups/.ssh/other")
+    assert enroll("--key", other, "--replace") == "none"
+    assert enroll("--direct") == "none"
+    assert enroll("--restore") == "own"
+    assert enroll() == "own"
+    both = desk.run("enroll", "phone", "--restore", "--no-restore")
+    assert both.returncode == 64
 
 
 def test_who_is_enrolled_needs_no_key_to_be_enrolled_again(desk: Desk) -> None:

@@ -20,7 +20,7 @@ import pytest
 from tests.system.conftest import PYTHON
 
 from asyncamanda.core.model import Outcome
-from asyncamanda.core.schedule import systemd
+from asyncamanda.core.schedule import restore_units, systemd
 from asyncamanda.core.schedule.schedule import ANACRONTAB, CRON_FILE, DISPATCHER, POLKIT_RULE
 from lab.patience import at_most
 
@@ -30,13 +30,15 @@ if TYPE_CHECKING:
 FAKES = "/srv/fakes"
 CALLS = "/srv/systemctl.calls"
 RECORD = "/var/lib/asyncamanda/schedule.json"
+BY_GATE = 'server = "backup@amanda"\n'  # a client.toml
+RESTORE_UNITS = (restore_units.SERVICE_FILE, restore_units.SOCKET_FILE)
 UNITS = (systemd.SERVICE_FILE, systemd.TIMER_FILE, systemd.NUDGE_FILE)
 # it is asked for what the last `enable` and `disable` made of it
 SYSTEMCTL = f"""\
 #!/bin/sh
 echo "$*" >>{CALLS}
 verb=$1; shift
-unit=$1; for last; do case $last in *.timer | *.service) unit=$last ;; esac; done
+unit=$1; for last; do case $last in *.timer | *.service | *.socket) unit=$last ;; esac; done
 case "$verb" in
     enable)
         test ! -e /srv/refusing || {{ echo "it is broken" >&2; exit 1; }}
@@ -168,6 +170,41 @@ def test_systemd_understands_the_units_and_finds_them_well_locked_in(
         argv = ["systemd-analyze", "security", "--offline=true", "--threshold=30", "--no-pager"]
         security = subprocess.run([*argv, service], capture_output=True, text=True, check=False)
         assert security.returncode == 0, security.stdout
+
+
+def test_systemd_understands_the_units_of_the_way_back(ground: Ground, tmp_path: Path) -> None:
+    """And `security` gives what answers users 2.0 or less: it has no right of its own."""
+    ground.write(ground.rig.config, BY_GATE)
+    assert ground.schedule("install", "--kind", "systemd", "--yes").exit == 0
+    copies = export(ground, tmp_path, *RESTORE_UNITS)
+    verify = subprocess.run(
+        ["systemd-analyze", "verify", *copies], capture_output=True, text=True, check=False
+    )
+    assert (verify.returncode, verify.stdout, verify.stderr) == (0, "", "")
+    argv = ["systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager"]
+    security = subprocess.run([*argv, copies[0]], capture_output=True, text=True, check=False)
+    assert security.returncode == 0, security.stdout
+
+
+def test_the_way_back_comes_and_goes_with_the_timer(ground: Ground) -> None:
+    """Switched on at once and off again, without a trace; not for a backup by command."""
+    ground.boot_systemd()
+    before = ground.etc()
+    ground.write(ground.rig.config, BY_GATE)
+    assert ground.schedule("install", "--yes").exit == 0
+    assert all(map(ground.has, RESTORE_UNITS))
+    assert ground.calls()[-1] == "enable --now asyncamanda-restore.socket"
+    again = ground.schedule("install", "--yes")
+    assert again.stdout == "nothing to change: systemd starts the agent\n"
+    ground.rig.laptop.remove("/srv/on/asyncamanda-restore.socket")
+    assert ground.schedule("install", "--yes").exit == 0
+    assert "enable --now asyncamanda-restore.socket" in ground.calls()
+    ground.rig.configure()
+    assert ground.schedule("install", "--yes").exit == 0
+    assert not any(map(ground.has, RESTORE_UNITS))
+    assert ground.calls()[0] == "disable --now asyncamanda-restore.socket"
+    assert ground.schedule("remove", "--yes").exit == 0
+    assert ground.etc() == before
 
 
 def test_the_units_may_write_where_amanda_keeps_its_snapshots(ground: Ground) -> None:

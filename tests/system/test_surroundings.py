@@ -75,7 +75,7 @@ def assessment(kernel: Kernel, within: float = QUICK) -> Surroundings:
     before, begun = count_descriptors(), time.monotonic()
     found = look_at_surroundings(kernel)
     assert time.monotonic() - begun < at_most(within)
-    assert count_descriptors() == before
+    assert count_descriptors() <= before
     assert found.load is not None
     assert found.load >= 0
     return found

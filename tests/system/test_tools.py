@@ -8,7 +8,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pexpect
 import pytest
+
+from lab.patience import at_most
 
 ROOT = Path(__file__).parents[2]
 DEB822 = """\
@@ -167,3 +170,26 @@ def test_no_root_of_debian_is_told_and_leaves_nothing(tmp_path: Path) -> None:
     assert "E: no such mirror\n" in done.stderr
     assert "no root of Debian trixie could be made: debootstrap failed with " in done.stderr
     assert [*rest.iterdir()] == []
+
+
+def test_what_takes_long_shows_on_a_terminal_for_how_long_by_now() -> None:
+    """Second by second, and in the end how long it took; its status is the command's own."""
+    script = ". tools/setup.sh; timed Doing read -r line; timed Failing false || echo gave $?"
+    shell = pexpect.spawn(
+        "bash", ["-euc", script], cwd=str(ROOT), timeout=at_most(30), encoding="utf-8"
+    )
+    for words in ("Doing\r\n", "\r  0 s", "\r  1 s"):
+        shell.expect_exact(words)
+    shell.send("\n")
+    for words in ("\r  took ", " s\r\n", "Failing\r\n", "\r  took 0 s\r\n", "gave 1"):
+        shell.expect_exact(words)
+    shell.expect_exact(pexpect.EOF)
+    shell.close()
+    assert shell.exitstatus == 0
+
+
+def test_where_there_is_no_terminal_only_what_is_done_is_said() -> None:
+    """A log has one line for it."""
+    script = ". tools/setup.sh; timed Doing true"
+    done = subprocess.run(["bash", "-euc", script], check=True, capture_output=True, cwd=ROOT)
+    assert (done.stdout, done.stderr) == (b"", b"Doing\n")

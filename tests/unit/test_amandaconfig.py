@@ -63,6 +63,9 @@ def test_virtual_tapes_are_found_by_their_changers() -> None:
     """Named, or at once; other kinds have none."""
     assert parse_config(PRINTED).find_vtapes() == ("/srv/vtapes", "/mnt/copy")
     assert parse_config('TPCHANGER "chg-robot:/dev/sg0"\n').find_vtapes() == ()
+    assert parse_config(PRINTED).has_other_volumes
+    assert not parse_config('TPCHANGER "chg-disk:/srv/vtapes"\n').has_other_volumes
+    assert not parse_config("").has_other_volumes
 
 
 def test_anything_else_is_no_configuration() -> None:

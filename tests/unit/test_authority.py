@@ -9,6 +9,7 @@ from asyncamanda.core.protocol.authority import (
     ALLOWED,
     LONGEST_AMANDA_CONFIG,
     LONGEST_CLIENT,
+    RESTORE,
     TOKEN_DIGITS,
     Attach,
     Denied,
@@ -17,6 +18,7 @@ from asyncamanda.core.protocol.authority import (
     check_amanda_config_name,
     check_client_name,
     decide_verb,
+    may_restore,
     parse_identity,
 )
 
@@ -73,6 +75,38 @@ CHEATS = [
     f"asyncamanda gate {TOKEN}",
     f"attach {TOKEN}",
     TOKEN,
+    # a wish to restore with more to it, or less
+    "asyncamanda gate restore x",
+    "asyncamanda gate restore --client other",
+    "asyncamanda gate restore --config /tmp/mine.toml",
+    "asyncamanda gate restore /etc/shadow",
+    "asyncamanda gate restore ",
+    " asyncamanda gate restore",
+    "asyncamanda gate  restore",
+    "asyncamanda gate\trestore",
+    "asyncamanda gate restore\n",
+    "asyncamanda gate restore\r\n",
+    "asyncamanda gate restore\nasyncamanda gate restore",
+    "asyncamanda gate restore\0",
+    "asyncamanda gate restore\0x",
+    "asyncamanda gate restore;id",
+    "asyncamanda gate restore;",
+    "asyncamanda gate 'restore'",
+    "asyncamanda gate Restore",
+    "asyncamanda gate RESTORE",
+    "asyncamanda gate restores",
+    "asyncamanda gate restor",
+    "asyncamanda gate-restore",
+    "asyncamanda gate --restore",
+    "asyncamanda gate restor\u0435",
+    "asyncamanda gate restore\u200b",
+    "asyncamanda gate\u00a0restore",
+    "asyncamanda gate restore\udcff",
+    f"asyncamanda gate restore {TOKEN}",
+    "asyncamanda restore",
+    "asyncamanda server restore other /",
+    "asyncamanda server serve other daily",
+    "restore",
     # what a shell would make of it
     "asyncamanda gate; id",
     "asyncamanda gate;id",
@@ -139,6 +173,12 @@ def test_the_one_command_is_talk() -> None:
     assert ALLOWED == "asyncamanda gate"
 
 
+def test_files_come_back_by_a_command_of_their_own() -> None:
+    """Exactly as a client's `asyncamanda list` and `restore` send it."""
+    assert decide_verb(RESTORE) is Verb.RESTORE
+    assert RESTORE == "asyncamanda gate restore"
+
+
 @pytest.mark.parametrize("token", [TOKEN, "0" * 32, "f" * 32])
 def test_a_stream_is_joined_by_its_token(token: str) -> None:
     """As the agent sends it; the verdict is the token, and no wish to talk."""
@@ -187,8 +227,9 @@ def test_a_denial_quotes_what_was_asked_for() -> None:
     ],
 )
 def test_the_arguments_of_the_forced_command_are_the_identity(argv: list[str]) -> None:
-    """In either order, and whether or not Amanda reaches the client by itself."""
-    assert parse_identity([*argv, "--direct"]) == Identity("laptop", "daily")
+    """In either order, and whatever else the registry says of the client."""
+    for flags in (["--direct"], ["--no-restore"], ["--direct", "--no-restore"]):
+        assert parse_identity([*argv, *flags]) == Identity("laptop", "daily")
     identity = parse_identity(argv)
     assert identity == Identity("laptop", "daily")
     assert (identity.client, identity.amanda_config) == ("laptop", "daily")
@@ -211,6 +252,12 @@ def test_the_arguments_of_the_forced_command_are_the_identity(argv: list[str]) -
         ["--client", "laptop", "--amanda-config", "daily", "--direct", "--direct"],
         ["--client", "laptop", "--amanda-config", "daily", "--direct", "x"],
         ["--client", "laptop", "--amanda-config", "daily", "--direct=yes"],
+        ["--client", "laptop", "--amanda-config", "daily", "--no-restore", "--direct"],
+        ["--client", "laptop", "--amanda-config", "daily", "--no-restore", "--no-restore"],
+        ["--client", "laptop", "--amanda-config", "daily", "--no-restore=no"],
+        ["--client", "laptop", "--amanda-config", "daily", "--restore"],
+        ["--no-restore", "--client", "laptop", "--amanda-config", "daily"],
+        ["--client", "laptop", "--amanda-config", "--no-restore"],
         ["--client", "laptop", "--amanda-config", "--direct"],
         ["--client=laptop", "--amanda-config=daily"],
         ["--client=laptop", "--client", "--amanda-config", "daily"],
@@ -224,6 +271,15 @@ def test_other_arguments_are_no_identity(argv: list[str]) -> None:
     """One missing, one twice, one more, or one abbreviated."""
     with pytest.raises(ValueError, match="the arguments are not"):
         parse_identity(argv)
+
+
+def test_a_client_may_restore_unless_its_line_says_that_it_may_not() -> None:
+    """By the flag alone; the other one says nothing of it."""
+    argv = ["--client", "laptop", "--amanda-config", "daily"]
+    assert may_restore(argv)
+    assert may_restore([*argv, "--direct"])
+    assert not may_restore([*argv, "--no-restore"])
+    assert not may_restore([*argv, "--direct", "--no-restore"])
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,10 @@
 """The command line: what is not understood ends with 64, and repeats nothing that may be secret."""
 
+from pathlib import Path
+
 import pytest
 
+from asyncamanda import cli
 from asyncamanda.cli import main
 
 
@@ -64,3 +67,15 @@ def test_a_name_may_be_a_commands(client: str, capsys: pytest.CaptureFixture[str
     said = capsys.readouterr().err
     assert "argument --key: expected one argument" in said
     assert "hint: asyncamanda server enroll --help" in said
+
+
+def test_every_module_of_a_command_is_one_that_can_be_called() -> None:
+    """Listed or not; the rest is what several of them share."""
+    folder = Path(cli.__file__).parent / "commands"
+    named = {*cli.COMMANDS, *cli.UNLISTED}
+    modules = {
+        path.stem
+        for path in folder.glob("*.py")
+        if {"add_arguments", "run"} <= {*vars(cli.load_command(path.stem))}
+    }
+    assert modules == named - {"server"}

@@ -27,6 +27,7 @@ def test_an_empty_file_is_enough() -> None:
     assert config.flush == FlushPolicy(FlushKind.THRESHOLD, 0.7, time(3, 30))
     assert config.limits == Limits(30, 4, 10)
     assert config.restore.filters == ()
+    assert config.restore.keep_heads == 2_000_000_000
 
 
 def test_every_key_is_understood() -> None:
@@ -61,6 +62,7 @@ def test_every_key_is_understood() -> None:
         step = "30s"
         [restore]
         filters = ["/usr/bin/zstd", "/opt/my zip", "/usr/bin/zstd"]
+        keep_heads = "500 MB"
         """,
         "server.toml",
     )
@@ -79,7 +81,7 @@ def test_every_key_is_understood() -> None:
         flush=FlushPolicy(FlushKind.DAILY, 0.625, time(23, 5), minute, 2 * minute, 3 * minute),
         limits=Limits(1, 2, 3),
         watch=WatchPolicy(timedelta(hours=8), timedelta(hours=3), 64, timedelta(seconds=30)),
-        restore=Restore(("/usr/bin/zstd", "/opt/my zip")),
+        restore=Restore(("/usr/bin/zstd", "/opt/my zip"), 500_000_000),
     )
 
 
@@ -156,6 +158,8 @@ def test_all_mistakes_are_told_at_once() -> None:
         ('restore.filters = ["//usr/bin/zstd"]', "restore.filters"),
         ('restore.filters = ["/usr/bin/zstd/"]', "restore.filters"),
         ('restore.filters = ["/usr/bin/z\\u0007"]', "restore.filters"),
+        ('restore.keep_heads = "2"', "restore.keep_heads"),
+        ("restore.keep_heads = 2000000000", "restore.keep_heads"),
     ],
 )
 def test_a_value_that_is_not_allowed_is_told_with_its_key(line: str, key: str) -> None:

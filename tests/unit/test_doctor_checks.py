@@ -38,6 +38,7 @@ from asyncamanda.core.doctor.upkeep import (
     find_starts,
     is_cron_name,
     judge_backup,
+    judge_broker,
     judge_memory,
     judge_schedule,
 )
@@ -445,6 +446,15 @@ def test_schedule() -> None:
     assert (gone.health, gone.found) == (BAD, "systemd: /x gone")
     assert judge_schedule(replace(timer, missing=("/x",)), ["/etc/crontab:1"]).health is OK
     assert judge_schedule(None, []).health is BAD
+
+
+def test_users_without_a_socket_are_a_warning() -> None:
+    """Backups go on; only who is not root cannot get files back."""
+    assert judge_broker("/run/x", is_listening=True).health is OK
+    missing = judge_broker("/run/x", is_listening=False)
+    assert missing.health is WARNING
+    assert "/run/x" in missing.found
+    assert "schedule install" in missing.fix
 
 
 def test_lines_of_crons_that_start_the_agent() -> None:

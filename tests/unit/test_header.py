@@ -2,7 +2,13 @@
 
 import pytest
 
-from asyncamanda.core.amanda.header import HEADER_BYTES, DumpHeader, FileKind, parse_header
+from asyncamanda.core.amanda.header import (
+    HEADER_BYTES,
+    DumpHeader,
+    FileKind,
+    parse_header,
+    parse_volume_stamp,
+)
 
 RUN = "20261128162409"
 HELD = f"""\
@@ -25,9 +31,17 @@ def block(text: str) -> bytes:
 
 
 def test_a_held_dumps_header_names_it_and_its_size() -> None:
-    """Quoted as everywhere in Amanda."""
+    """Quoted as everywhere in Amanda; and what its client said of it."""
     assert parse_header(block(HELD)) == DumpHeader(
-        FileKind.WHOLE, RUN, "laptop", "/srv/a b", 1, size=40960
+        FileKind.WHOLE,
+        RUN,
+        "laptop",
+        "/srv/a b",
+        1,
+        size=40960,
+        claims="comp N program APPLICATION",
+        application="amgtar",
+        dle="<dle>\n</dle>",
     )
 
 
@@ -97,3 +111,10 @@ def test_a_long_name_is_compared_as_it_is_cut() -> None:
     assert found
     assert found.is_of("laptop", disk, RUN)
     assert not found.is_of("laptop", disk[:254], RUN)
+
+
+def test_a_volumes_first_file_says_when_it_was_written_last() -> None:
+    """By the timestamp of the run that has labelled it."""
+    assert parse_volume_stamp(block(f"AMANDA: TAPESTART DATE {RUN} TAPE DAILY-001\n")) == RUN
+    assert parse_volume_stamp(block(HELD)) == ""
+    assert parse_volume_stamp(b"") == ""

@@ -7,11 +7,17 @@ from typing import Any, get_args
 
 import pytest
 from tools.docs.made import with_part
-from tools.docs.protocol import describe_bound, describe_protocol, list_records
+from tools.docs.protocol import (
+    describe_bound,
+    describe_protocol,
+    describe_restore,
+    list_records,
+)
 
 from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.core.protocol.bounds import Bound, find_bound
 from asyncamanda.core.protocol.messages import ClientMessage, ServerMessage
+from asyncamanda.core.restore import answer, request
 
 PROTOCOL = describe_protocol()
 
@@ -40,7 +46,7 @@ def test_every_message_and_field_is_described(kind: Any) -> None:
 
 def test_every_record_within_messages_is_described() -> None:
     """Records and lists of words, each once."""
-    records = list_records()
+    records = list_records(*get_args(ClientMessage), *get_args(ServerMessage))
     assert {DleVerdict, DumpState} <= {*records}
     for kind in records:
         part = PROTOCOL.split(f"### {kind.__name__}\n")[1].split("\n### ")[0]
@@ -51,6 +57,16 @@ def test_every_record_within_messages_is_described() -> None:
             assert names == [member.value for member in DumpState]
 
 
+@pytest.mark.parametrize(("name", "kind"), [*request.KINDS.items(), *answer.KINDS.items()])
+def test_every_line_of_a_restore_is_described(name: str, kind: Any) -> None:
+    """With its type's name and its keys as JSON has them, and the records in it."""
+    page = describe_restore()
+    part = page.split(f"#### {name}\n")[1].split("\n###")[0]
+    assert re.findall(r"^\| `(\w+)` \|", part, re.MULTILINE) == [one.name for one in fields(kind)]
+    for record in list_records(kind):
+        assert f"#### {record.__name__}\n" in page
+
+
 @pytest.mark.parametrize(
     ("field", "words", "good", "bad"),
     [
@@ -59,6 +75,15 @@ def test_every_record_within_messages_is_described() -> None:
         (bound("standing"), "one of idle, queued, running", ["idle"], ["", "Idle"]),
         (bound("heartbeat"), "seconds, from 0 to an hour", [0, 3600], [-1, 3601]),
         (bound("x", bool), "true or false", [True], [1, "true"]),
+        (
+            bound("path", bytes),
+            "path within the disk of at most 65536 bytes: no part of it is empty, `.` or `..`",
+            ["", "a", "a/b", "x" * 65_536],
+            ["x" * 65_537, "/a", "a/", "..", None],
+        ),
+        (bound("glob", bytes), "at most 4096 bytes", ["*", "/"], ["x" * 4097, "\0"]),
+        (bound("dumps"), "text, 8 to 14 digits", ["20261120"], ["", "x"]),
+        (bound("flag"), "one of Y, N, D", ["Y"], ["R", ""]),
         (
             bound("now", datetime),
             "time, RFC 3339 with its zone, from 1970 to 9998",

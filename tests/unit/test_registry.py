@@ -18,6 +18,8 @@ from asyncamanda.server.enrol.registry import relayed_clients
 
 LAPTOP = Enrolled("laptop", "daily", PublicKey("ssh-ed25519", "AAAAlaptop", "ana@laptop"))
 DIRECT = replace(LAPTOP, is_direct=True)
+CLOSED = replace(LAPTOP, may_restore=False)
+BOTH = replace(DIRECT, may_restore=False)
 TABLET = Enrolled("tablet", "daily", PublicKey("ssh-ed25519", "AAAAtablet", "tablet"))
 GATE = 'command="asyncamanda gate --client laptop --amanda-config daily"'
 LINE = f"restrict,{GATE} ssh-ed25519 AAAAlaptop ana@laptop\n"
@@ -50,6 +52,28 @@ def test_the_mark_changes_without_another_key() -> None:
     other = replace(DIRECT, key=PublicKey("ssh-ed25519", "AAAAnew"))
     with pytest.raises(RefusedError):
         plan_enroll(relayed, other)
+
+
+def test_a_client_that_may_not_restore_is_marked() -> None:
+    """By a mark of its own beside the other, which is read back wherever the line has options."""
+    for entry, flags in [(CLOSED, " --no-restore"), (BOTH, " --direct --no-restore")]:
+        line = LINE.replace(' daily"', f' daily{flags}"')
+        assert render_line(entry) == line
+        assert parse_line(line) == entry
+        assert parse_line(f"no-pty,{line}") == entry
+        assert entry.restore == "none"
+        assert parse_line(line.replace("--no-restore", "--no-restores")) is None
+    assert LAPTOP.restore == "own"
+
+
+def test_whether_it_may_restore_changes_without_another_key() -> None:
+    """Either way, and whatever the other mark says."""
+    states = [LAPTOP, DIRECT, CLOSED, BOTH]
+    for before in states:
+        for after in states:
+            assert plan_enroll(f"# top\n{render_line(before)}", after) == (
+                f"# top\n{render_line(after)}"
+            )
 
 
 def test_clients_are_relayed_that_are_not_marked() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from asyncamanda.core.conditions.inhibit import INHIBIT_ACTIONS
-from asyncamanda.core.schedule import systemd
+from asyncamanda.core.schedule import restore_units, systemd
 from asyncamanda.core.schedule.schedule import (
     ANACRONTAB,
     CRON_FILE,
@@ -132,6 +132,37 @@ def test_what_is_run_after_it_was_written() -> None:
     assert plan_enable(ScheduleKind.SYSTEMD, MACHINE)[0] == ("systemctl", "daemon-reload")
     (offline,) = plan_enable(ScheduleKind.SYSTEMD, BARE)
     assert offline == ("systemctl", "enable", systemd.TIMER, systemd.NUDGE)
+
+
+def test_a_backup_by_the_gate_brings_the_way_back_for_users() -> None:
+    """With systemd alone; and by a command there is nothing that could give files back."""
+    by_gate = replace(STARTS, has_gate=True)
+    units = {restore_units.SERVICE_FILE, restore_units.SOCKET_FILE}
+    assert units <= {*render(ScheduleKind.SYSTEMD, by_gate)}
+    assert not units & {*render(ScheduleKind.SYSTEMD)}
+    assert not units & {*render(ScheduleKind.CRON, by_gate)}
+    enabled = plan_enable(ScheduleKind.SYSTEMD, MACHINE, has_gate=True)
+    assert enabled[-1] == ("systemctl", "enable", "--now", restore_units.SOCKET)
+    (offline,) = plan_enable(ScheduleKind.SYSTEMD, BARE, has_gate=True)
+    assert offline[-1] == restore_units.SOCKET
+    assert plan_disable((restore_units.SOCKET_FILE, restore_units.SERVICE_FILE), MACHINE) == (
+        ("systemctl", "disable", "--now", restore_units.SOCKET),
+    )
+
+
+def test_who_answers_users_has_the_amanda_users_rights_and_no_more() -> None:
+    """Every user may connect; nothing runs as root, and nothing can become it."""
+    files = render(ScheduleKind.SYSTEMD, replace(STARTS, has_gate=True))
+    socket = settings(files[restore_units.SOCKET_FILE])
+    assert (socket["SocketMode"], socket["Accept"]) == (["0666"], ["yes"])
+    assert int(socket["MaxConnections"][0]) <= 64
+    service = settings(files[restore_units.SERVICE_FILE])
+    assert service["User"] == ["backup"]
+    assert service["ExecStart"] == [f"{PROGRAM} broker"]
+    assert service["StandardInput"] == ["socket"]
+    assert service["StandardOutput"] == ["null"]  # else it would be the socket as well
+    assert service["NoNewPrivileges"] == ["yes"]
+    assert service["CapabilityBoundingSet"] == service["AmbientCapabilities"] == [""]
 
 
 def test_removing_never_ends_a_backup_that_runs() -> None:

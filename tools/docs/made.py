@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.docs.protocol import describe_protocol
+from tools.docs.protocol import describe_protocol, describe_restore
 
 from asyncamanda.errors import Exit
 
@@ -18,6 +18,7 @@ def describe_exits() -> str:
 PARTS: dict[tuple[str, str], Callable[[], str]] = {  # page and name of the part
     ("README.md", "exit codes"): describe_exits,
     ("docs/protocol.md", "messages"): describe_protocol,
+    ("docs/protocol.md", "restore's lines"): describe_restore,
 }
 
 

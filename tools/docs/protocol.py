@@ -28,6 +28,7 @@ from asyncamanda.core.protocol.messages import (
     ClientMessage,
     ServerMessage,
 )
+from asyncamanda.core.restore import answer, request
 
 _NAME = "A-Z a-z 0-9 _ . -, the first one no . or -, no two dots in a row"
 # what a wrong value is told: a right one, where those words do not say it
@@ -39,6 +40,12 @@ _SAID = {
     "no reference": "word of at most 60 characters a-z 0-9 -, the first one a letter",
     "no run's timestamp": "text, 8 to 14 digits or none",
     "no dump's timestamp": "text, 8 to 14 digits or none",
+    "no run": "text, 8 to 14 digits",
+    f"no name of at most {bounds.LONGEST_PATH} bytes": (
+        f"path within the disk of at most {bounds.LONGEST_PATH} bytes: no part of it is empty, "
+        "`.` or `..`"
+    ),
+    f"no name of at most {bounds.LONGEST_GLOB} bytes": f"at most {bounds.LONGEST_GLOB} bytes",
     "no token": f"text, {TOKEN_DIGITS} digits of 0-9 a-f",
     f"a client's name has from 1 to {LONGEST_CLIENT} characters": (
         f"name of at most {LONGEST_CLIENT} characters {_NAME}"
@@ -53,22 +60,38 @@ _WORD = re.compile(r'^    [A-Z_]+ = "([^"]+)"(?: +# (.+))?$', re.MULTILINE)
 def describe_protocol() -> str:
     """Return the part of docs/protocol.md that is made from the code, in Markdown."""
     spoken = ", ".join(map(str, PROTOCOLS))
+    records = list_records(*get_args(ClientMessage), *get_args(ServerMessage))
     parts = [
         f"Protocols that this version speaks: {spoken}.",
         f"## What a client sends\n\nA line has at most {LARGEST_FROM_CLIENT} bytes.",
-        *map(_describe_record, get_args(ClientMessage)),
+        *(_describe_record(kind, _head(kind)) for kind in get_args(ClientMessage)),
         f"## What the server sends\n\nA line has at most {LARGEST_FROM_SERVER} bytes.",
         *map(_describe_message_of_server, get_args(ServerMessage)),
         "## Records within messages",
-        *(_describe_record(kind, is_message=False) for kind in list_records()),
+        *(_describe_record(kind, f"### {kind.__name__}") for kind in records),
     ]
     return "\n\n".join(parts)
 
 
-def list_records() -> list[type]:
+def describe_restore() -> str:
+    """Return the part of docs/protocol.md on what a restore's two sides say, in Markdown."""
+    asked, answered = request.KINDS, answer.KINDS
+    inner = list_records(*asked.values(), *answered.values())
+    parts = [
+        f"### What a client asks\n\nThe line has at most {request.LARGEST_REQUEST} bytes.",
+        *(_describe_record(kind, f"#### {name}") for name, kind in asked.items()),
+        f"### What the server answers\n\nA line has at most {answer.LARGEST_ANSWER} bytes.",
+        *(_describe_record(kind, f"#### {name}") for name, kind in answered.items()),
+        "### Records within a restore's lines",
+        *(_describe_record(kind, f"#### {kind.__name__}") for kind in inner),
+    ]
+    return "\n\n".join(parts)
+
+
+def list_records(*messages_: Any) -> list[type]:
     """Return the records, and the lists of words, that messages consist of."""
     found: list[type] = []
-    waiting: list[Any] = [*get_args(ClientMessage), *get_args(ServerMessage)]
+    waiting: list[Any] = [*messages_]
     messages = set(waiting)
     while waiting:
         for field in fields(waiting.pop(0)):
@@ -107,13 +130,16 @@ def describe_bound(bound: Bound) -> str:
 def _describe_message_of_server(kind: type) -> str:
     if kind in get_args(ClientMessage):
         return f"### {kind.__name__.lower()} (server)\n\nAs [a client's](#{kind.__name__.lower()})."
-    return _describe_record(kind)
+    return _describe_record(kind, _head(kind))
 
 
-def _describe_record(kind: Any, *, is_message: bool = True) -> str:
+def _head(kind: type) -> str:
+    return f"### {kind.__name__.lower()}"
+
+
+def _describe_record(kind: Any, head: str) -> str:
     """Return a heading, what the docstring says, and a row for each field or word."""
-    name = kind.__name__.lower() if is_message else kind.__name__
-    parts = [f"### {name}", inspect.getdoc(kind) or ""]
+    parts = [head, inspect.getdoc(kind) or ""]
     if issubclass(kind, Enum):
         words = _WORD.findall(inspect.getsource(kind))  # an Enum's comments are its meanings
         parts += [_table("value | meaning", (f"`{word}` | {meaning}" for word, meaning in words))]

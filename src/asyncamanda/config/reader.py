@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from asyncamanda.core.values import interval
+from asyncamanda.core.values.size import ALLOWED, parse_size
 from asyncamanda.errors import ConfigurationError
 
 LONGEST_SHOWN = 60  # characters
@@ -136,6 +137,16 @@ def texts_like(what: str, example: str) -> Reader:
         return tuple(value)
 
     return read
+
+
+def read_size(value: object) -> int:
+    """Return an amount of bytes."""
+    try:
+        if isinstance(value, str):
+            return parse_size(value)
+    except ValueError:
+        pass
+    raise Wrong(value, ALLOWED)
 
 
 def read_flag(value: object) -> bool:

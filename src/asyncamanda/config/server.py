@@ -13,6 +13,7 @@ from asyncamanda.config.reader import (
     parse_toml,
     read_file,
     read_share,
+    read_size,
     read_table,
     read_text,
     read_time_of_day,
@@ -41,10 +42,12 @@ class Restore:
     """The `[restore]` table: `filters` are programs that may decompress or decrypt dumps.
 
     They may beside those of the dumptypes, of today and of when the dump was confirmed
-    (core/amanda/filters.py), though its header alone asks for them.
+    (core/amanda/filters.py), though its header alone asks for them. `keep_heads` is how many bytes
+    the kept heads of an Amanda configuration may have.
     """
 
     filters: tuple[str, ...] = ()
+    keep_heads: int = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,5 +162,5 @@ _SERVER_KEYS: Keys = {
         "least_kilobytes": number_between(1, 1_000_000),
         "step": span_between("1s", "1h"),
     },
-    "restore": {"filters": _read_programs},
+    "restore": {"filters": _read_programs, "keep_heads": read_size},
 }

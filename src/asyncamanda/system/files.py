@@ -6,7 +6,7 @@ import fcntl
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,21 +39,35 @@ def replace_in(
     folder: int, name: str, text: str, mode: int, owner: tuple[int, int] | None = None
 ) -> None:
     """Do what write_whole() does for the file `name` in the open `folder`. No link is followed."""
+    replace_in_parts(folder, name, [text.encode("utf-8", "surrogateescape")], mode, owner)
+
+
+def replace_in_parts(
+    folder: int,
+    name: str,
+    parts: Iterable[bytes],
+    mode: int,
+    owner: tuple[int, int] | None = None,
+) -> None:
+    """Do what replace_in() does, of `parts` that are written as they come.
+
+    Raises OSError, and what `parts` raises.
+    """
     fresh = f".{name}.new"  # one name, so that a kill leaves one at most
     with contextlib.suppress(FileNotFoundError):
         os.unlink(fresh, dir_fd=folder)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(fresh, flags, 0o600, dir_fd=folder)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
+        with os.fdopen(descriptor, "wb") as file:
             if owner:
                 os.fchown(descriptor, *owner)
             os.fchmod(descriptor, mode)
-            file.write(text)
+            file.writelines(parts)
             file.flush()
             os.fsync(descriptor)
         os.replace(fresh, name, src_dir_fd=folder, dst_dir_fd=folder)
-    except OSError:
+    except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(fresh, dir_fd=folder)
         raise

@@ -24,6 +24,7 @@ class MuxSession:
         self.status: int | None = None
         self.reason = ""
         self.is_refused = False
+        self._is_released = False
 
     def fileno(self) -> int:
         """Return what turns readable when there is something to hear()."""
@@ -49,9 +50,27 @@ class MuxSession:
                 self.status = reply.number
             elif reply.kind in {mux.FAILURE, mux.PERMISSION_DENIED}:
                 self.status, self.reason, self.is_refused = CUT, reply.reason, True
-        if not received and self.status is None:
-            self.status = CUT
+        if not received:
+            self._is_released = True
+            if self.status is None:
+                self.status = CUT
         return self.status is not None
+
+    def is_released(self) -> bool:
+        """Return whether the master has let go of the session, of whose end hear() knows.
+
+        It says that the command has ended as soon as sshd does, which may be before sshd has read
+        the last of what that wrote (session.c, session_exit_message()). To close the session then
+        would lose it (mux.c, mux_master_control_cleanup_cb()).
+        """
+        if not self._is_released and not self.is_refused:
+            try:
+                self._is_released = not self._master.recv(READ_BYTES)
+            except BlockingIOError:
+                return False
+            except OSError:
+                self._is_released = True
+        return self._is_released or self.is_refused
 
     def close(self) -> None:
         """Release the session: the master ends what is left of it, which counts as cut."""

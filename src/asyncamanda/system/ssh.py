@@ -19,6 +19,7 @@ from asyncamanda.errors import ConfigurationError, LaterError
 from asyncamanda.system.askpass import Askpass
 from asyncamanda.system.endings import ending, is_ended
 from asyncamanda.system.interrupts import StopRequest
+from asyncamanda.system.muxsession import MuxSession, open_session
 from asyncamanda.system.session import KEPT_LINE, PATIENCE, Session, clean_line
 from asyncamanda.system.stream import Stream, join
 
@@ -100,8 +101,8 @@ class Connection:
             if not is_ended(session, ENDS_WITHIN):  # it has closed its output, and hangs
                 return Dropped(last_line)
             status = session.returncode
-            if status == 255 and self._is_broken():
-                return Dropped(self._last_words() or last_line)
+            if status == 255 and self.is_broken():
+                return Dropped(self.last_words() or last_line)
             return Ended(status)
 
     @contextlib.contextmanager
@@ -118,7 +119,21 @@ class Connection:
                 start_new_session=True,
             )
         ) as process:
-            yield Session(process, self._stop, self._is_broken, self._last_words)
+            yield Session(process, self._stop, self.is_broken, self.last_words)
+
+    def transfer(self, command: str, descriptors: tuple[int, int, int]) -> MuxSession:
+        """Start `command` at the server with these as its stdin, stdout and stderr.
+
+        They may be closed then: what it sends never comes into this process. Raises OSError if the
+        connection is gone.
+        """
+        return open_session(str(self._path), command, descriptors)
+
+    def is_broken(self) -> bool:
+        """Return whether the connection is gone. It may need a moment to end after a session."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._master.wait(PATIENCE)
+        return self._master.poll() is not None
 
     def join(self, argv: Sequence[str], environ: Mapping[str, str], command: str) -> Stream:
         """Start the local program `argv`, joined to `command` at the server.
@@ -157,16 +172,10 @@ class Connection:
                     break
         return last
 
-    def _last_words(self) -> str:
+    def last_words(self) -> str:
         """Return the last line that the master printed, or ""."""
         lines = _read_printed(self._path.parent).split("\n")
         return next((clean_line(line.encode()) for line in reversed(lines) if line.strip()), "")
-
-    def _is_broken(self) -> bool:
-        """Return whether the master is gone. It may need a moment to end after its session."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._master.wait(PATIENCE)
-        return self._master.poll() is not None
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from asyncamanda.client.moments.moment import Guard, judge_moment
 from asyncamanda.client.start.folders import make_folder, unwritable
 from asyncamanda.client.start.narrator import StartNarrator
 from asyncamanda.client.start.settings import Moments, Plan
+from asyncamanda.client.state.accounts import note_accounts
 from asyncamanda.client.state.assessment import LOCK_NAME, Assessment, assess
 from asyncamanda.client.state.context import StartContext
 from asyncamanda.client.state.memory import set_aside, write_memory
@@ -62,6 +63,8 @@ def back_up(plan: Plan, narrator: StartNarrator, urge: Urge) -> Attempt | NotDue
                 f"warning: {assessment.damage}; it was moved to {aside.name}. "
                 "The result of the last backup is lost with it, so a new one is due"
             )
+        if plan.command is None:
+            note_accounts(plan.state, assessment.now)
         if assessment.differences:
             narrator.tell(explain_differences(assessment.differences))
         start = StartContext(plan, assessment, narrator, stop)

@@ -152,6 +152,7 @@ class ClientExamination:
             "notify": lambda: files.check_secret("notify", "urls_file", notify, case.user),
             "space": lambda: files.check_space(case, self._places),
             "schedule": upkeep.check_schedule,
+            "users": lambda: upkeep.check_users(case),
             "memory": lambda: upkeep.check_memory(case, now),
             "backup": lambda: upkeep.check_backup(case, now),
         }

@@ -6,19 +6,23 @@ from pathlib import Path
 
 from asyncamanda.client.doctor.case import Case
 from asyncamanda.client.schedule.install import look_at_schedule
+from asyncamanda.client.schedule.machine import BOOTED
 from asyncamanda.client.start.probing import look_at, read_lines
 from asyncamanda.client.state.assessment import assess
 from asyncamanda.client.state.memory import FILE_NAME, read_memory
 from asyncamanda.core.agent.due import Due
 from asyncamanda.core.doctor import upkeep
-from asyncamanda.core.doctor.findings import Check, Health
+from asyncamanda.core.doctor.findings import Check, Health, not_needed
 from asyncamanda.core.doctor.rights import PathKind
+from asyncamanda.core.restore.frames import SOCKET_PATH
+from asyncamanda.core.schedule import restore_units
 from asyncamanda.core.schedule.schedule import DISPATCHER, POLKIT_RULE
 from asyncamanda.report.text import explain_differences, sum_up
 from asyncamanda.system.programs import run_program
 
 _TABLES = (Path("/etc/crontab"), Path("/etc/anacrontab"))
-_DISPENSABLE = {DISPATCHER, POLKIT_RULE}  # a start without them is later, or may fall asleep
+# a start without them is later, or may fall asleep; or it is what check_users() is about
+_DISPENSABLE = {DISPATCHER, POLKIT_RULE, restore_units.SERVICE_FILE, restore_units.SOCKET_FILE}
 _CRON_D = Path("/etc/cron.d")
 _PARTS = tuple(Path(f"/etc/cron.{name}") for name in ("hourly", "daily", "weekly"))
 
@@ -64,6 +68,16 @@ def _starts(path: Path) -> list[int]:
     if seen.kind is not PathKind.FILE or seen.owner != "root" or seen.mode & 0o022:
         return []
     return [] if is_script and not seen.mode & 0o100 else upkeep.find_starts(read_lines(path))
+
+
+def check_users(case: Case) -> Check:
+    """Return whether users of this machine can get their files back, where that is possible."""
+    if case.is_by_command:
+        return not_needed("users", "backups are made by a command, so no files come back")
+    if not BOOTED.is_dir():
+        return not_needed("users", "without systemd, users get files back with sudo")
+    place = Path(SOCKET_PATH)
+    return upkeep.judge_broker(str(place), is_listening=place.is_socket())
 
 
 def check_memory(case: Case, now: datetime) -> Check:

@@ -20,7 +20,7 @@ from asyncamanda.client.schedule.record import (
 from asyncamanda.client.start.settings import find_handoff
 from asyncamanda.config.client import SYSTEM_FILE, ClientConfig
 from asyncamanda.core.amanda.client_conf import ARGV, parse_client_conf
-from asyncamanda.core.schedule import schedule, systemd
+from asyncamanda.core.schedule import schedule
 from asyncamanda.core.schedule.schedule import ScheduleFile, ScheduleKind, ScheduleTarget
 from asyncamanda.core.schedule.systemd import Starts
 from asyncamanda.errors import ConfigurationError, RefusedError
@@ -86,7 +86,9 @@ def plan_install(
         WrittenFile(Path(file.path), (hash_text(file.text),), file.is_block) for file in files
     ]
     afterwards = ScheduleRecord(chosen, (*entries, *kept), is_done=True)
-    commands, disabling = schedule.plan_enable(chosen, machine), _plan_disable(gone, machine)
+    has_gate = settings.command is None
+    commands = schedule.plan_enable(chosen, machine, has_gate=has_gate)
+    disabling = _plan_disable(gone, machine)
     return Installation(
         kind=chosen,
         changes=(*changes, *gone),
@@ -95,9 +97,7 @@ def plan_install(
         commands=commands or _plan_reload(disabling, machine),
         during=_merge(record, afterwards),
         afterwards=afterwards,
-        is_needed=bool(
-            changes or gone or record != afterwards or not _is_enabled(commands, machine)
-        ),
+        is_needed=bool(changes or gone or record != afterwards or not _is_enabled(commands)),
     )
 
 
@@ -118,6 +118,7 @@ def _plan_starts(program: tuple[str, ...], settings: ClientConfig, config: Path)
         options=() if config == SYSTEM_FILE else ("--config", str(config)),
         desktop=str(find_handoff(str(config))[0] / FILE_NAME),
         writable=tuple(places),
+        has_gate=settings.command is None,
     )
     for word in (*program, *starts.options, *places, starts.user):
         if not _PLAIN.fullmatch(word):
@@ -216,14 +217,18 @@ def _merge(old: ScheduleRecord | None, new: ScheduleRecord) -> ScheduleRecord:
     return ScheduleRecord(new.kind, tuple(merged.values()), is_done=False)
 
 
-def _is_enabled(commands: Commands, machine: ScheduleTarget) -> bool:
+def _is_enabled(commands: Commands) -> bool:
     """Return whether what `commands` would switch on is on."""
     if not commands:
         return True
     # one at a time: of several, is-enabled is content with one (systemctl(1))
-    wanted = [("is-enabled", systemd.TIMER), ("is-enabled", systemd.NUDGE)]
-    if machine.is_booted_by_systemd:
-        wanted.append(("is-active", systemd.TIMER))
+    wanted = [
+        (verb, word)
+        for _, *words in commands
+        for word in words
+        for verb in ("is-enabled", *(["is-active"] if "--now" in words else []))
+        if "." in word
+    ]
     systemctl = find_program("systemctl") or "systemctl"
     asked = ([systemctl, verb, "--quiet", unit] for verb, unit in wanted)
     return all(run_program(argv).status == 0 for argv in asked)

@@ -10,5 +10,13 @@ SUBCOMMANDS = {
     "queue": "show waiting clients and current runs",
     "runs": "list runs, and the result of each DLE",
     "flush": "flush the holding disk",
+    "list": "list what can be restored of a client's backups",
+    "restore": "restore files of a client's backups on this server",
+    "restores": "list what was restored: when, by whom, which files",
     "dispatch": "run the dispatcher in the foreground",
+}
+
+# the same of those that only other programs call
+HIDDEN = {
+    "keep": "keep the heads of dumps that are in the holding disk",
 }

@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     if not entries:
         print("no client is enrolled; see `asyncamanda server enroll --help`")
         return Exit.OK
-    heads = ("client", "amanda config", "key", "last seen")
+    heads = ("client", "amanda config", "key", "restore", "last seen")
     print_table(heads, [_row(entry, last_seen) for entry in entries])
     disputed = [machines[entry.client] for entry in entries if entry.client in machines]
     for machine in disputed:
@@ -72,6 +72,7 @@ def _row(entry: Enrolled, last_seen: Mapping[str, datetime]) -> Sequence[str]:
         entry.client,
         entry.amanda_config,
         f"{printable(entry.key.key_type)} {entry.key.fingerprint}",
+        entry.restore,
         format_time(seen) if seen else "never",
     )
 
@@ -89,6 +90,7 @@ def _value(
         "key_type": entry.key.key_type,
         "fingerprint": entry.key.fingerprint,
         "comment": entry.key.comment,
+        "restore": entry.restore,
         "last_seen_at": time_value(last_seen.get(entry.client)),
         "host": machine.host_name if machine and machine.ticket else None,
         "second_machine": second,

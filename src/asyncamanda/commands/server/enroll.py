@@ -15,7 +15,7 @@ from asyncamanda.commands.server.options import (
 )
 from asyncamanda.config.server import ServerConfig, load_server_config
 from asyncamanda.core.amanda.disklist import parse_dles
-from asyncamanda.core.protocol.authority import DIRECT
+from asyncamanda.core.protocol.authority import DIRECT, NO_RESTORE
 from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import Exit, RefusedError, UsageError
 from asyncamanda.report.json import render_json
@@ -75,7 +75,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="no relay: Amanda connects to this client itself",
     )
+    _add_restore(parser)
     add_common(parser)
+
+
+def _add_restore(parser: argparse.ArgumentParser) -> None:
+    """Let the command line say whether the client may restore; else that stays as it is."""
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument(
+        NO_RESTORE,
+        dest="may_restore",
+        action="store_const",
+        const=False,
+        help="do not let this client list or restore files of its backups",
+    )
+    either.add_argument(
+        "--restore",
+        dest="may_restore",
+        action="store_const",
+        const=True,
+        help="let it restore its own files again (a new client may)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> Exit:
@@ -94,13 +114,14 @@ def run(arguments: argparse.Namespace) -> Exit:
     check_enroll(path, entry, is_replacing=arguments.replace)
     changed = [*(_set_up(arguments, config) if arguments.setup else []), *plan_disks()]
     load_as_amanda_user(arguments)
-    keys = [known.key.key for known in read_registry(path) if known.client == entry.client]
+    known = [one for one in read_registry(path) if one.client == entry.client]
+    keys = [one.key.key for one in known]
     # first, for the same command has to fix what is cut off between the two
     is_settled = bool(keys) and open_client_anew(
         config, entry.client, is_settling=entry.key.key in keys
     )
     is_changed = enroll(path, entry, is_replacing=arguments.replace)
-    if keys and (is_changed or is_settled):
+    if is_settled or any(_connects_otherwise(one, entry) for one in known):
         end_sessions(entry.client)  # of the key that was replaced, or of either machine
     disks, trouble = _find_disks(entry)
     outcome = ("replaced" if keys else "enrolled") if is_changed else "unchanged"
@@ -111,20 +132,41 @@ def run(arguments: argparse.Namespace) -> Exit:
 
 
 def _read_entry(arguments: argparse.Namespace, path: Path) -> Enrolled:
-    """Return whom the arguments name: without a key, the client as it is enrolled already."""
+    """Return whom the arguments name: without a key, the client as it is enrolled already.
+
+    Another key does not let a client restore that might not.
+    """
     key, amanda_config, is_direct = arguments.key, arguments.amanda_config, arguments.direct
+    own = [one for one in read_registry(path) if one.client == arguments.client]
+    may_restore = arguments.may_restore
+    if may_restore is None:
+        may_restore = all(one.may_restore for one in own)
     if key is None:
-        known = next((one for one in read_registry(path) if one.client == arguments.client), None)
-        if known is None:
+        if not own:
             raise UsageError(
                 "no-key",
                 f"{printable(arguments.client)} is not enrolled yet: its key is needed",
                 "--key 'ssh-ed25519 AAAA...', as `asyncamanda setup` prints it on the client",
             )
+        known = own[0]
         key = f"{known.key.key_type} {known.key.key} {known.key.comment}".strip()
         amanda_config = amanda_config or known.amanda_config
         is_direct = is_direct or known.is_direct
-    return read_entry(arguments.client, amanda_config, key, is_direct=is_direct)
+    return read_entry(
+        arguments.client, amanda_config, key, is_direct=is_direct, may_restore=may_restore
+    )
+
+
+def _connects_otherwise(one: Enrolled, other: Enrolled) -> bool:
+    """Return whether a session of one's is not as those of the other will be.
+
+    Whether it may restore is looked at by what restores, again and again.
+    """
+    return (one.key.key, one.identity, one.is_direct) != (
+        other.key.key,
+        other.identity,
+        other.is_direct,
+    )
 
 
 def _plan_disks(
@@ -197,6 +239,7 @@ def _say(  # noqa: PLR0913 (all that is to be said)
             "key_type": entry.key.key_type,
             "fingerprint": entry.key.fingerprint,
             "direct": entry.is_direct,
+            "restore": entry.restore,
             "settled": is_settled,
             "disks": disks,
             "changed": changed,
@@ -214,6 +257,7 @@ def _say(  # noqa: PLR0913 (all that is to be said)
     print(f"  key: {entry.key.key_type} {entry.key.fingerprint}")
     way = "directly" if entry.is_direct else "through the client's own connection"
     print(f"  Amanda connects {way}")
+    print(f"  it may {'' if entry.may_restore else 'not '}restore files of its own backups")
     if disks:
         print(f"  disks: {name_disks(disks)}")
     if is_settled:

@@ -15,7 +15,9 @@ from asyncamanda.server.enrol.newconfig import AMANDA_FOLDER
 LONGEST_KEY = 65_536  # characters that are read of a key; parse_public_key() takes fewer
 
 
-def read_entry(client: str, amanda_config: str | None, key: str, *, is_direct: bool) -> Enrolled:
+def read_entry(
+    client: str, amanda_config: str | None, key: str, *, is_direct: bool, may_restore: bool
+) -> Enrolled:
     """Return whom the arguments name; without an `amanda_config` for the only one there is.
 
     Raises UsageError for an invalid name or key, and for several configurations or none where none
@@ -25,7 +27,7 @@ def read_entry(client: str, amanda_config: str | None, key: str, *, is_direct: b
     if amanda_config is not None:
         _check("--amanda-config", amanda_config, check_amanda_config_name)
     public = _read_key(key)
-    return Enrolled(client, _find_amanda_config(amanda_config), public, is_direct)
+    return Enrolled(client, _find_amanda_config(amanda_config), public, is_direct, may_restore)
 
 
 def check_disks(disks: Sequence[str]) -> None:

@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-n",
         metavar="COUNT",
         dest="count",
-        type=_count,
+        type=read_count,
         default=SHOWN,
         help="number of runs to list",
     )
@@ -192,7 +192,8 @@ def _read_report(run: RunRow) -> str:
         ) from error
 
 
-def _count(text: str) -> int:
+def read_count(text: str) -> int:
+    """Return how many rows to list. Raises ArgumentTypeError if that is no such number."""
     if not text.isdecimal() or not 1 <= int(text) <= MOST:
         raise argparse.ArgumentTypeError(f"not a number from 1 to {MOST}")
     return int(text)

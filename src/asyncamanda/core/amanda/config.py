@@ -43,11 +43,20 @@ class AmandaConfig:
         Each has a changer, by name or at once; chg-disk's is a folder. Other changers (tapes, S3)
         are passed over.
         """
+        folders = [
+            one.removeprefix(_VTAPES) for one in self._find_changers() if one.startswith(_VTAPES)
+        ]
+        return tuple(dict.fromkeys(folders))
+
+    @property
+    def has_other_volumes(self) -> bool:
+        """Whether any storage writes to volumes that are no virtual tapes of chg-disk's."""
+        return any(one and not one.startswith(_VTAPES) for one in self._find_changers())
+
+    def _find_changers(self) -> list[str]:
         named = [self.value("TPCHANGER")]
         named += [self.block_value(*key, "TPCHANGER") for key in self.blocks if key[0] == "STORAGE"]
-        found = [self.block_value("CHANGER", name, "TPCHANGER") or name for name in named]
-        folders = [one.removeprefix(_VTAPES) for one in found if one.startswith(_VTAPES)]
-        return tuple(dict.fromkeys(folders))
+        return [self.block_value("CHANGER", name, "TPCHANGER") or name for name in named]
 
 
 def parse_config(text: str) -> AmandaConfig:

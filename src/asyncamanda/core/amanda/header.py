@@ -13,6 +13,7 @@ as the driver has taken the dump for ended. Source: fileheader.c, holding.c and 
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -24,8 +25,10 @@ LONGEST_NAME = 255  # bytes of a host or disk; a longer one is cut in a header (
 _WORD = r'("(?:\\.|[^"\\])*+"|[^ "]++)'
 _FIRST = re.compile(
     rf"AMANDA: (FILE|CONT_FILE|SPLIT_FILE) ([0-9]{{14}}) ([^ ]++) {_WORD} +"
-    r"(?:part ([0-9]{1,9})/-?[0-9]{1,9} +)?lev ([0-9]{1,3}) .*"
+    r"(?:part ([0-9]{1,9})/-?[0-9]{1,9} +)?lev ([0-9]{1,3}) (.*)"
 )
+_DLE = re.compile(r"\nDLE=<<(?P<end>ENDDLE[0-9]*)\n(?P<dle>.*?)\n(?P=end)\n", re.DOTALL)
+_VOLUME = re.compile(rb"AMANDA: TAPESTART DATE ([0-9]{14}) TAPE ")
 _SIZE = re.compile(r"SERVER-CRC=[0-9a-f]{1,8}:([0-9]{1,18})")
 
 
@@ -43,6 +46,9 @@ class DumpHeader:
 
     `size` is that of the whole dump in bytes, without headers, None where the driver has not
     written it yet. `goes_on_in` is the path of the next file, "" for none. `part` counts from 1.
+    `claims` is what stands behind the level, `application` what made the dump where that is an
+    application of Amanda's: both hold words of the client's (dump_form.py). `dle` is what the
+    server's planner said of the DLE, in XML, "" where that is left out since it is long.
     """
 
     kind: FileKind
@@ -54,6 +60,9 @@ class DumpHeader:
     is_partial: bool = False
     size: int | None = None
     goes_on_in: str = ""
+    claims: str = ""
+    application: str = ""
+    dle: str = ""
 
     def is_of(self, host: str, disk: str, timestamp: str) -> bool:
         """Return whether it is of that dump. A name that is too long is compared as it is cut."""
@@ -75,9 +84,8 @@ def parse_header(block: bytes) -> DumpHeader | None:
     found = _FIRST.fullmatch(first)
     if found is None:
         return None
-    kind, timestamp, host, disk, part, level = found.groups()
+    kind, timestamp, host, disk, part, level, claims = found.groups()
     sizes = [int(size[1]) for line in rest if (size := _SIZE.fullmatch(line))]
-    chain = [line for line in rest if line.startswith("CONT_FILENAME=")]
     return DumpHeader(
         kind=FileKind(kind),
         timestamp=timestamp,
@@ -87,8 +95,21 @@ def parse_header(block: bytes) -> DumpHeader | None:
         part=int(part or 1),
         is_partial=any(line.upper() == "PARTIAL=YES" for line in rest),
         size=sizes[-1] if sizes else None,
-        goes_on_in=chain[-1].partition("=")[2] if chain else "",
+        goes_on_in=_last_value(rest, "CONT_FILENAME="),
+        claims=claims,
+        application=_last_value(rest, "APPLICATION="),
+        dle=found["dle"] if (found := _DLE.search(text)) else "",
     )
+
+
+def parse_volume_stamp(block: bytes) -> str:
+    """Return the timestamp of the run that labelled a volume last, by its first file; else ""."""
+    found = _VOLUME.match(block)
+    return found[1].decode("ascii") if found else ""
+
+
+def _last_value(lines: Sequence[str], key: str) -> str:
+    return next((line[len(key) :] for line in reversed(lines) if line.startswith(key)), "")
 
 
 def _cut(name: str) -> str:

@@ -17,3 +17,10 @@ def is_stamp(text: str) -> bool:
     except ValueError:
         return False
     return _FIRST_YEAR <= moment.year <= _LAST_YEAR
+
+
+def format_stamp(text: str) -> str:
+    """Return such a name as people write a time: "2026-11-28 16:24:09". Other text stays."""
+    if not is_stamp(text):
+        return text
+    return f"{text[:4]}-{text[4:6]}-{text[6:8]} {text[8:10]}:{text[10:12]}:{text[12:]}"

@@ -131,6 +131,34 @@ class Protection:
     dumped_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RestoreRow:
+    """A time that files were given back.
+
+    `who` got them: "client", or "admin:USER". `paths` are the first of those that were asked for,
+    below the disk's folder, and `more_paths` is how many more there were. `run` is the dump's.
+    `pid` on the boot `boot_id`, which began `pid_started` ticks after that, serves it. `files` and
+    `size` are what was sent, and `outcome` says how it ended, in words; "" until then.
+    """
+
+    id: int
+    amanda_config: str
+    client: str
+    who: str
+    disk: str
+    paths: tuple[str, ...]
+    more_paths: int
+    run: str
+    begun_at: datetime
+    pid: int
+    pid_started: int
+    boot_id: str
+    ended_at: datetime | None = None
+    files: int = 0
+    size: int = 0
+    outcome: str = ""
+
+
 _RANKS = {DumpState.HELD: 1, DumpState.STORED: 2}  # the others: 0
 
 

@@ -34,6 +34,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "disks": ("gate",),
     "clock": ("gate",),
     "schedule": ("user",),
+    "users": ("user",),
     "notify": ("user",),
     "memory": ("state",),
     "backup": ("memory",),

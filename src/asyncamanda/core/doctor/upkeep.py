@@ -57,6 +57,15 @@ def judge_schedule(timer: Timer | None, cron_lines: Sequence[str]) -> Check:
     return Check("schedule", Health.BAD, found, why, fix)
 
 
+def judge_broker(place: str, *, is_listening: bool) -> Check:
+    """Return whether ordinary users can ask for their files, at the socket `place`."""
+    if is_listening:
+        return well("users", "they can get their own files back")
+    found = f"there is no socket {place}"
+    why = "users of this machine cannot get their files back without root"
+    return Check("users", Health.WARNING, found, why, f"as root: {_SCHEDULE}")
+
+
 def is_cron_name(name: str) -> bool:
     """Return whether cron reads a file of that name in /etc/cron.d."""
     return bool(_CRON_NAME.fullmatch(name))

@@ -11,8 +11,11 @@ an Enum would load a dozen or more modules that a bare interpreter does not have
 
 ALLOWED = "asyncamanda gate"
 ATTACH = "asyncamanda gate attach "  # and a token
+RESTORE = "asyncamanda gate restore"
 TOKEN_DIGITS = 32
 DIRECT = "--direct"  # Amanda reaches this client without its connection
+NO_RESTORE = "--no-restore"  # this client gets no files back
+FLAGS = (DIRECT, NO_RESTORE)  # the registry's own, in the order in which they end the arguments
 LONGEST_CLIENT = 253  # characters, as a host name's in the DNS (RFC 1035)
 LONGEST_AMANDA_CONFIG = 64
 SHOWN = 60  # characters of a command that was denied
@@ -49,7 +52,8 @@ class Verb:
 
     __slots__ = ("name",)
 
-    TALK: "Verb"  # to talk with the dispatcher (protocol.py)
+    TALK: "Verb"  # to talk with the dispatcher (messages.py)
+    RESTORE: "Verb"  # to list its own dumps, and to get files of them back
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -59,6 +63,7 @@ class Verb:
 
 
 Verb.TALK = Verb("talk")
+Verb.RESTORE = Verb("restore")
 
 
 class Attach(str):
@@ -92,12 +97,13 @@ class Denied(tuple[str, str]):
 def parse_identity(argv: list[str]) -> Identity:
     """Return who `--client CLIENT --amanda-config NAME` is, in either order.
 
-    A `--direct` at the end is the registry's own (registry.py), and says nothing here.
+    The FLAGS may follow, each once and in their order.
 
     Raises ValueError if `argv` is anything else, or a name is none.
     """
-    if argv[-1:] == [DIRECT]:
-        argv = argv[:-1]
+    for flag in reversed(FLAGS):
+        if argv[-1:] == [flag]:
+            argv = argv[:-1]
     options = dict(zip(argv[::2], argv[1::2], strict=False))
     if len(argv) != 4 or options.keys() != {"--client", "--amanda-config"}:
         raise ValueError("the arguments are not --client CLIENT --amanda-config NAME")
@@ -105,6 +111,11 @@ def parse_identity(argv: list[str]) -> Identity:
     check_client_name(identity.client)
     check_amanda_config_name(identity.amanda_config)
     return identity
+
+
+def may_restore(argv: list[str]) -> bool:
+    """Return whether the client that parse_identity() finds in `argv` may get files back."""
+    return NO_RESTORE not in argv  # which is nobody's name
 
 
 def check_client_name(name: str) -> None:
@@ -135,6 +146,8 @@ def decide_verb(original: str | None) -> Verb | Attach | Denied:
     """Return what SSH_ORIGINAL_COMMAND may have; it is None where sshd set none."""
     if original == ALLOWED:
         return Verb.TALK
+    if original == RESTORE:
+        return Verb.RESTORE
     token = (original or "")[len(ATTACH) :]
     if original == ATTACH + token and len(token) == TOKEN_DIGITS and _HEX.issuperset(token):
         return Attach(token)

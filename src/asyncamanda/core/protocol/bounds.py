@@ -27,14 +27,19 @@ LONGEST_TEXT = 1000  # characters, where nothing else is said
 LONGEST_REASON = 1000
 LONGEST_MESSAGE = 2000
 LONGEST_DISK = 4096  # the longest path (PATH_MAX)
+LONGEST_PATH = 65_536  # bytes of a name within a disk; a tar image has longer ones than a system
+LONGEST_GLOB = 4096  # bytes
+LONGEST_WAY = 4096  # characters of a folder's mode, owner, group and ACL
 LONGEST_SPAN = timedelta(days=3650)
 LONGEST_HEARTBEAT = timedelta(hours=1)
 LATEST = datetime(9999, 1, 1, tzinfo=UTC)  # room for any zone, and for clocks that differ
 MOST = 10**15  # of anything that is counted
 
 PHASES = ("estimating", "waiting", "dumping", "writing", "done", "failed")  # amstatus.py
+FLAGS = ("Y", "N", "D")  # of an entry of a folder: in this dump, in an older one, a folder
 
 _KEBAB = re.compile(r"[a-z][a-z0-9-]{0,59}")
+_RUN = re.compile(r"[0-9]{8,14}")
 _STAMP = re.compile(r"(?:[0-9]{8,14})?")  # in ASCII; older logs have no time of day
 
 
@@ -166,6 +171,50 @@ def _read_state(value: object) -> DumpState:
         raise ValueError("no state of a dump") from None
 
 
+def _encode(value: object, most: int) -> bytes:
+    if not isinstance(value, str) or len(value) > most:
+        raise ValueError(f"no name of at most {most} bytes")
+    try:
+        name = value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise ValueError("no name that a file can have") from None
+    if b"\0" in name or len(name) > most:
+        raise ValueError(f"no name of at most {most} bytes")
+    return name
+
+
+def check_path(path: bytes) -> None:
+    """Raise ValueError unless `path` leads from a disk's folder to what is below it.
+
+    b"" is that folder itself. No part is empty, `.` or `..`, so there is one way to write it.
+    """
+    if len(path) > LONGEST_PATH or b"\0" in path:
+        raise ValueError(f"no name of at most {LONGEST_PATH} bytes")
+    if path and not {b"", b".", b".."}.isdisjoint(path.split(b"/")):
+        raise ValueError("no path within a disk")
+
+
+def _read_path(value: object) -> bytes:
+    path = _encode(value, LONGEST_PATH)
+    check_path(path)
+    return path
+
+
+def _fit_path(path: bytes) -> bytes:
+    check_path(path)
+    return path
+
+
+def _read_glob(value: object) -> bytes:
+    return _encode(value, LONGEST_GLOB)
+
+
+def _fit_glob(glob: bytes) -> bytes:
+    if b"\0" in glob or len(glob) > LONGEST_GLOB:
+        raise ValueError(f"no name of at most {LONGEST_GLOB} bytes")
+    return glob
+
+
 def _read_token(value: object) -> object:
     if not isinstance(value, str) or not isinstance(decide_verb(ATTACH + value), Attach):
         raise ValueError("no token")  # noqa: TRY004 - as above
@@ -175,6 +224,7 @@ def _read_token(value: object) -> object:
 _BY_TYPE: dict[object, Bound] = {
     bool: Bound(_read_flag, _same),
     int: _whole(0, MOST),
+    bytes: Bound(_read_path, _fit_path),
     str: _text(LONGEST_TEXT),
     datetime: Bound(_read_time, _fit_time),
     timedelta: _span(LONGEST_SPAN, "ten years"),
@@ -183,8 +233,14 @@ _BY_TYPE: dict[object, Bound] = {
 _BY_KEY: dict[str, Bound] = {  # closer bounds than the type's
     "amanda_config": _name(check_amanda_config_name),
     "client": _name(check_client_name),
+    "device": _text(LONGEST_DISK),
     "disk": _text(LONGEST_DISK),
+    "doubts": _words(LONGEST_REASON),
+    "dumps": _like(_RUN, "run"),
     "exit": _whole(0, 255),
+    "flag": _one_of(*FLAGS),
+    "glob": Bound(_read_glob, _fit_glob),
+    "gone_with": _words(LONGEST_REASON),
     "heartbeat": _span(LONGEST_HEARTBEAT, "an hour"),
     "hint": _words(LONGEST_MESSAGE),
     "host": _name(check_client_name),
@@ -204,8 +260,9 @@ _BY_KEY: dict[str, Bound] = {  # closer bounds than the type's
     "timestamp": _like(_STAMP, "dump's timestamp"),
     "ticket": _exact_label(100),
     "token": Bound(_read_token, _read_token),
+    "ways": _text(LONGEST_WAY),
 }
-_ENTRIES = {"protocols": 100}
+_ENTRIES = {"dumps": 400, "near": 20, "paths": 20_000, "protocols": 100, "ways": 4096}
 
 
 def find_bound(key: str, kind: object) -> Bound | None:

@@ -1,7 +1,7 @@
 """How the protocol's records are written in JSON and read back, by their fields' types."""
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import MISSING, Field, fields
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from types import NoneType
@@ -23,8 +23,11 @@ def write_record(record: "DataclassInstance") -> dict[str, object]:
 def write_value(value: object) -> object:
     """Return what JSON writes for a value that it does not know.
 
-    Times are RFC 3339 in UTC, and have to be aware; spans are seconds.
+    Times are RFC 3339 in UTC, and have to be aware; spans are seconds; a path is text, in which a
+    lone surrogate (PEP 383) stands for what is no UTF-8.
     """
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, timedelta):
@@ -35,41 +38,48 @@ def write_value(value: object) -> object:
     return write_record(value)  # type: ignore[arg-type]  # nothing else is in a record
 
 
-def read_record(kind: type[R], value: object) -> R:
+def read_record(kind: type[R], value: object, *, may_lack: bool = False) -> R:
     """Return the record of that `kind` that `value`, as JSON has it, holds.
 
-    Keys that the record does not have are passed over. Raises ValueError, which says what is
-    wrong with which key and quotes nothing of the value.
+    Keys that the record does not have are passed over. With `may_lack`, those that have a default
+    may be missing. Raises ValueError, which says what is wrong with which key and quotes nothing
+    of the value.
     """
     if not isinstance(value, dict):
         raise ValueError("no object")  # noqa: TRY004 - what was sent is wrong, not a call
     values: dict[str, object] = {}
     for field in fields(kind):
         if field.name not in value:
+            if may_lack and _has_default(field):
+                continue
             raise ValueError(f"{field.name} is missing")
         try:
-            values[field.name] = _read_field(field.name, field.type, value[field.name])
+            values[field.name] = _read_field(field.name, field.type, value[field.name], may_lack)
         except ValueError as error:
             raise ValueError(f"{field.name}: {error}") from None
     make: Callable[..., R] = kind
     return make(**values)
 
 
-def _read_field(key: str, kind: object, value: object) -> object:
+def _has_default(field: Field[Any]) -> bool:
+    return field.default is not MISSING or field.default_factory is not MISSING
+
+
+def _read_field(key: str, kind: object, value: object, may_lack: bool) -> object:
     """Return `value` as a field `key` of type `kind` has it. Raises ValueError."""
     inner = [each for each in get_args(kind) if each not in {NoneType, Ellipsis}]
     if get_origin(kind) is tuple:
         if not isinstance(value, list):
             raise ValueError("no list")
         check_entries(key, len(value))
-        return tuple(_read_field(key, inner[0], each) for each in value)
+        return tuple(_read_field(key, inner[0], each, may_lack) for each in value)
     if inner:  # or None
-        return None if value is None else _read_field(key, inner[0], value)
+        return None if value is None else _read_field(key, inner[0], value, may_lack)
     bound = find_bound(key, kind)
     if bound:
         return bound.read(value)
     assert isinstance(kind, type)
-    return read_record(kind, value)
+    return read_record(kind, value, may_lack=may_lack)
 
 
 def fit_record(record: R) -> R:

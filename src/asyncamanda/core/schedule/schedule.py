@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from asyncamanda.core.conditions.inhibit import INHIBIT_ACTIONS
-from asyncamanda.core.schedule import systemd
+from asyncamanda.core.schedule import restore_units, systemd
 from asyncamanda.core.schedule.systemd import MARK, Starts
 
 ANACRONTAB = "/etc/anacrontab"
@@ -68,6 +68,10 @@ def _files(kind: ScheduleKind, starts: Starts, machine: ScheduleTarget) -> Itera
             yield ScheduleFile(systemd.SERVICE_FILE, systemd.render_service(starts))
             yield ScheduleFile(systemd.TIMER_FILE, systemd.render_timer())
             yield ScheduleFile(systemd.NUDGE_FILE, systemd.render_nudge(starts))
+            if starts.has_gate:
+                broker = restore_units.render_broker(starts)
+                yield ScheduleFile(restore_units.SERVICE_FILE, broker)
+                yield ScheduleFile(restore_units.SOCKET_FILE, restore_units.render_socket())
         case ScheduleKind.ANACRON:
             yield ScheduleFile(ANACRONTAB, f"1 10 asyncamanda {_run(starts)}\n", is_block=True)
     if kind is ScheduleKind.CRON or (kind is ScheduleKind.ANACRON and machine.has_cron):
@@ -130,23 +134,27 @@ polkit.addRule(function(action, subject) {{
 """
 
 
-def plan_enable(kind: ScheduleKind, machine: ScheduleTarget) -> tuple[tuple[str, ...], ...]:
+def plan_enable(
+    kind: ScheduleKind, machine: ScheduleTarget, *, has_gate: bool = False
+) -> tuple[tuple[str, ...], ...]:
     """Return the commands that switch on what was written."""
     if kind is not ScheduleKind.SYSTEMD:
         return ()  # cron and anacron notice by themselves
+    sockets = (restore_units.SOCKET,) if has_gate else ()
     if not machine.is_booted_by_systemd:  # an image that is being made: links are all it needs
-        return (("systemctl", "enable", systemd.TIMER, systemd.NUDGE),)
+        return (("systemctl", "enable", systemd.TIMER, systemd.NUDGE, *sockets),)
     return (
         ("systemctl", "daemon-reload"),
         ("systemctl", "enable", systemd.NUDGE),
         ("systemctl", "enable", "--now", systemd.TIMER),
+        *(("systemctl", "enable", "--now", socket) for socket in sockets),
     )
 
 
 def plan_disable(present: tuple[str, ...], machine: ScheduleTarget) -> tuple[tuple[str, ...], ...]:
     """Return the commands that switch off what is in `present`, files that are still there.
 
-    A backup that runs is left to its end.
+    A backup that runs is left to its end, and so is who gets files back.
     """
     now = ("--now",) if machine.is_booted_by_systemd else ()
     commands = []
@@ -154,6 +162,8 @@ def plan_disable(present: tuple[str, ...], machine: ScheduleTarget) -> tuple[tup
         commands.append(("systemctl", "disable", *now, systemd.TIMER))
     if systemd.NUDGE_FILE in present:
         commands.append(("systemctl", "disable", systemd.NUDGE))
+    if restore_units.SOCKET_FILE in present:
+        commands.append(("systemctl", "disable", *now, restore_units.SOCKET))
     return tuple(commands)
 
 

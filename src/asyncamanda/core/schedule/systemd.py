@@ -49,7 +49,7 @@ class Starts:
 
     `program` begins with an absolute path, `options` follow the command's name, `desktop` is the
     file that is there while something waits for a desktop, `writable` where a run writes besides
-    Amanda's own places.
+    Amanda's own places. `has_gate`: backups go by the server's gate, so that files can come back.
     """
 
     program: tuple[str, ...]
@@ -57,6 +57,7 @@ class Starts:
     options: tuple[str, ...]
     desktop: str
     writable: tuple[str, ...] = ()
+    has_gate: bool = False
 
 
 def render_desktop_hook(starts: Starts) -> str:

@@ -10,7 +10,7 @@ import re
 import subprocess
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -41,7 +41,7 @@ _WHEN_NOTED = 'read -r go && exec "$@" </dev/null'
 class Settings:
     """What an Amanda configuration says: its folders, and the holding disks' room in bytes.
 
-    `vtapes` are the folders of its virtual tapes, none where it writes to other volumes.
+    `vtapes` are the folders of its virtual tapes; `has_other_volumes`: it writes to others, too.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Settings:
     infofile: Path = Path("/nonexistent")
     vtapes: tuple[Path, ...] = ()
     diskfile: Path = Path("/nonexistent")
+    has_other_volumes: bool = False
 
     @property
     def folder(self) -> Path:
@@ -131,7 +132,28 @@ async def read_settings(amanda_config: str) -> Settings:
     Raises ConfigurationError if Amanda cannot tell, and LaterError if it could not be asked, or the
     holding disk hangs.
     """
-    answer = await run_apart(["amadmin", amanda_config, "config"])
+    answer = await run_apart(plan_config(amanda_config))
+    settings = parse_settings(amanda_config, answer)
+    config = parse_config(answer.stdout)
+    names = config.values.get("HOLDINGDISK", ())
+    uses = [config.block_value("HOLDINGDISK", name, "USE") for name in names]
+    room = await apart(
+        f"{amanda_config}: the room of its holding disk",
+        lambda: sum(_room(*one) for one in zip(settings.holding, uses, strict=True)),
+    )
+    return replace(settings, holding_bytes=room)
+
+
+def plan_config(amanda_config: str) -> list[str]:
+    """Return the argv that prints what parse_settings() reads."""
+    return ["amadmin", amanda_config, "config"]
+
+
+def parse_settings(amanda_config: str, answer: Answer) -> Settings:
+    """Return what the configuration says, but for the holding disks' room: nobody has looked.
+
+    Raises what check_answer() raises, and ConfigurationError if it cannot be used.
+    """
     check_answer(amanda_config, answer)
     config = parse_config(answer.stdout)
     if config.value("USETIMESTAMPS").lower() in {"no", "false", "off", "0"}:
@@ -141,18 +163,15 @@ async def read_settings(amanda_config: str) -> Settings:
     folder = Path("/etc/amanda", amanda_config)
     names = config.values.get("HOLDINGDISK", ())
     places = [folder / config.block_value("HOLDINGDISK", name, "DIRECTORY") for name in names]
-    uses = [config.block_value("HOLDINGDISK", name, "USE") for name in names]
     return Settings(
         name=amanda_config,
         logdir=folder / config.value("LOGDIR"),
         holding=tuple(places),
-        holding_bytes=await apart(
-            f"{amanda_config}: the room of its holding disk",
-            lambda: sum(_room(*one) for one in zip(places, uses, strict=True)),
-        ),
+        holding_bytes=0,
         infofile=folder / config.value("INFOFILE"),
         vtapes=tuple(folder / place for place in config.find_vtapes()),
         diskfile=folder / config.value("DISKFILE"),
+        has_other_volumes=config.has_other_volumes,
     )
 
 

@@ -19,13 +19,11 @@ from asyncamanda.core.amanda.witness import Dump, Evidence, RunFacts, weigh
 from asyncamanda.core.model import DleVerdict
 from asyncamanda.server.amanda.commands import Settings
 from asyncamanda.server.amanda.logs import read_text
+from asyncamanda.server.amanda.vtapes import VirtualTapes
 from asyncamanda.system.clock import list_local_stamp, parse_local_stamp
-
-Files = dict[str, dict[str, list[str]]]  # of a slot, by their numbers
 
 _MOST_PARTS = 10_000
 _USUAL_BYTES = 4096  # in which what a header says has room, hardly ever more
-_LABEL_FILE = "00000."  # what the first file of a virtual tape is called before its label
 
 
 def find_evidence(settings: Settings, log: RunLog, stamp: str) -> Evidence:
@@ -36,14 +34,11 @@ def find_evidence(settings: Settings, log: RunLog, stamp: str) -> Evidence:
     }
     held = find_held(settings, dumps)
     taped = [dump for dump in dumps - held.keys() if dump in log.places]
-    slots = _find_slots(settings) if taped else {}
-    files: Files = {}
+    vtapes = VirtualTapes(settings)
     stored = {}
     for dump in taped:
         places = log.places[dump]
-        levels = _find_on_vtapes(slots, files, dump, places) or _find_in_curinfo(
-            settings, dump, places
-        )
+        levels = _find_on_vtapes(vtapes, dump, places) or _find_in_curinfo(settings, dump, places)
         if levels:
             stored[dump] = levels
     return Evidence(held, stored)
@@ -146,26 +141,11 @@ def _read_file(path: Path) -> tuple[DumpHeader | None, int]:
 # -- volumes
 
 
-def _find_slots(settings: Settings) -> dict[str, list[str]]:
-    """Return the folders of the virtual tapes by their labels, as their first files are called."""
-    found: dict[str, list[str]] = {}
-    for folder in settings.vtapes:
-        with suppress(OSError):
-            for slot in os.scandir(folder):
-                if slot.name.startswith("slot"):
-                    for name in os.listdir(slot.path):  # noqa: PTH208 - names alone, and many
-                        if name.startswith(_LABEL_FILE):
-                            found.setdefault(name[len(_LABEL_FILE) :], []).append(slot.path)
-    return found
-
-
-def _find_on_vtapes(
-    slots: Mapping[str, list[str]], files: Files, dump: Dump, places: Collection[Place]
-) -> set[int]:
+def _find_on_vtapes(vtapes: VirtualTapes, dump: Dump, places: Collection[Place]) -> set[int]:
     """Return the level of a dump whose parts on virtual tapes are all there, by their headers."""
     parts: dict[int, tuple[DumpHeader, int]] = {}
     for label, number in [*places][:_MOST_PARTS]:
-        for path in _part_files(slots.get(label, ()), files, number):
+        for path in vtapes.find_parts(label, number):
             header, size = _read_file(path)
             if header and header.kind is FileKind.PART and header.is_of(*dump):
                 parts[header.part] = header, size
@@ -175,17 +155,6 @@ def _find_on_vtapes(
     is_complete &= sizes == {sum(size for _, size in parts.values())}
     is_cut = any(header.is_partial for header in headers)
     return levels if is_complete and len(levels) == 1 and not is_cut else set()
-
-
-def _part_files(slots: Collection[str], files: Files, number: int) -> Iterator[Path]:
-    """Yield the files of that number in these folders; `files` are those listed so far."""
-    for slot in slots:
-        if slot not in files:
-            files[slot] = {}
-            with suppress(OSError):
-                for name in os.listdir(slot):  # noqa: PTH208 - as above
-                    files[slot].setdefault(name.partition(".")[0], []).append(name)
-        yield from (Path(slot, name) for name in files[slot].get(f"{number:05d}", ()))
 
 
 # -- curinfo

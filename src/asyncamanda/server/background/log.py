@@ -47,17 +47,21 @@ class Stderr(logging.Handler):
             print(self.format(record), file=sys.stderr, flush=True)  # noqa: T201
 
 
-class File(RotatingFileHandler):
-    """Writes to a file, and starts a new one when it is long; this process's stderr goes along."""
+class Quiet(RotatingFileHandler):
+    """Writes to a file, and starts a new one when it is long."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Allow for a disk that is full."""
+
+
+class File(Quiet):
+    """The same; this process's stderr goes along."""
 
     def doRollover(self) -> None:  # noqa: N802 - logging's name
         """Begin a new file."""
         super().doRollover()
         if self.stream:
             os.dup2(self.stream.fileno(), sys.stderr.fileno())
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Allow for a disk that is full."""
 
 
 class Journal(logging.Handler):
@@ -111,6 +115,20 @@ def open_log(file: Path | None) -> None:
     close_log()
     LOG.addHandler(Folded(kinds))
     faulthandler.register(signal.SIGUSR1, file=sys.stderr.fileno(), all_threads=True)
+
+
+def open_own_log(file: Path) -> None:
+    """Write the log to `file` and to the journal, as a process whose stderr is for others.
+
+    Several may write to the file at once. What cannot be written there is only in the journal.
+    """
+    kinds: list[logging.Handler] = [Journal()] if SOCKET.exists() else []
+    with suppress(OSError):
+        kinds.append(Quiet(file, maxBytes=LARGEST_LOG, backupCount=1, encoding="utf-8"))
+    close_log()
+    for kind in kinds:
+        kind.setFormatter(LogLine())
+        LOG.addHandler(kind)
 
 
 def close_log() -> None:

@@ -42,12 +42,13 @@ PROTECT_AGAIN_SECONDS = 1.0
 class Batches:
     """The runs of one Amanda configuration that are ours, by their number in the ledger.
 
-    `needs_cleanup` says that one ended without its log's end.
+    `needs_cleanup` says that one ended without its log's end; `ended` counts those that did.
     """
 
     def __init__(self, site: Site, queue: Queue, reach: ClientReach, messenger: Messenger) -> None:
         self.runs: dict[int, Run] = {}
         self.needs_cleanup = False
+        self.ended = 0
         self._starting: list[Run] = []
         self._has_let_go = False
         self._beginning = asyncio.Lock()
@@ -277,6 +278,7 @@ class Batches:
             await self._finish(entry, run, words)
         await self._protections.make(run.clients)  # before which none of them is in a run again
         del self.runs[run.row.id]
+        self.ended += 1
 
 
 def _look_after(run: Run) -> RunLog | None:

@@ -7,7 +7,13 @@ FORMAT", and OpenSSH's auth2-pubkeyfile.c.
 import re
 from dataclasses import dataclass
 
-from asyncamanda.core.protocol.authority import DIRECT, Identity, parse_identity
+from asyncamanda.core.protocol.authority import (
+    DIRECT,
+    NO_RESTORE,
+    Identity,
+    may_restore,
+    parse_identity,
+)
 from asyncamanda.core.ssh.publickey import PublicKey
 from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import RefusedError
@@ -24,18 +30,25 @@ _SKIPPED = str.maketrans("", "", "\r\v\f")  # b64_pton() reads over them within 
 class Enrolled:
     """A client that may connect: for which Amanda configuration, and with which key.
 
-    `is_direct`: Amanda reaches it by itself, and not by the relay.
+    `is_direct`: Amanda reaches it by itself, and not by the relay. `may_restore`: it gets files
+    of its own dumps back when it asks for them.
     """
 
     client: str
     amanda_config: str
     key: PublicKey
     is_direct: bool = False
+    may_restore: bool = True
 
     @property
     def identity(self) -> Identity:
         """Who it is, by its key."""
         return Identity(self.client, self.amanda_config)
+
+    @property
+    def restore(self) -> str:
+        """Whose files it may have back, in a word: "own" or "none"."""
+        return "own" if self.may_restore else "none"
 
 
 def parse_line(line: str) -> Enrolled | None:
@@ -61,8 +74,8 @@ def parse_line(line: str) -> Enrolled | None:
     if identity is None:
         return None
     public = PublicKey(key["type"], key["key"], key["comment"] or "")
-    is_direct = commands[0].split()[-1] == DIRECT
-    return Enrolled(identity.client, identity.amanda_config, public, is_direct)
+    words = commands[0].split()
+    return Enrolled(*identity, public, DIRECT in words, may_restore(words))
 
 
 def _parse_command(command: str) -> Identity | None:
@@ -85,6 +98,7 @@ def render_line(entry: Enrolled) -> str:
     """Return the line, with its end, that enrolls a client: for the gate, and nothing else."""
     command = f"asyncamanda gate --client {entry.client} --amanda-config {entry.amanda_config}"
     command += f" {DIRECT}" if entry.is_direct else ""
+    command += "" if entry.may_restore else f" {NO_RESTORE}"
     key = entry.key
     return f'restrict,command="{command}" {key.key_type} {key.key} {key.comment or entry.client}\n'
 
@@ -103,7 +117,7 @@ def plan_enroll(text: str, entry: Enrolled, *, is_replacing: bool = False) -> st
             raise _not_its_own(number, found)
     alike = [one for one in own if _is_alike(one, entry)]
     if alike and len(alike) == len(own):
-        if all(one.is_direct == entry.is_direct for one in alike):
+        if all(_flags(one) == _flags(entry) for one in alike):
             return text
         is_replacing = True  # it is the same client, by the same key
     if own and not is_replacing:
@@ -135,6 +149,10 @@ def _holds_key(line: str, key: str) -> bool:
 
 def _is_alike(one: Enrolled, other: Enrolled) -> bool:
     return (one.identity, one.key.key) == (other.identity, other.key.key)
+
+
+def _flags(entry: Enrolled) -> tuple[bool, bool]:
+    return entry.is_direct, entry.may_restore
 
 
 def _not_its_own(number: int, found: Enrolled | None) -> RefusedError:

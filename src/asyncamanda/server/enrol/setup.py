@@ -68,7 +68,8 @@ SERVER_TOML = """\
 # step            = "2m"        # how long each thing that is done about it has to work
 
 [restore]
-# filters = []     # programs that may decompress or decrypt dumps, as ["/usr/bin/zstd"]
+# filters    = []     # programs that may decompress or decrypt dumps, as ["/usr/bin/zstd"]
+# keep_heads = "2 GB" # how much may be kept of what is in the dumps
 """
 
 

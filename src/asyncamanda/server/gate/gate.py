@@ -3,7 +3,7 @@
 It knows who is calling from its own arguments, which stand in authorized_keys, and takes
 nothing else for it. It hands its stdin and stdout to the dispatcher, which talks, and waits.
 If the dispatcher dies, it fetches a new one and hands them over again. Hundreds of these
-wait at a time, so it imports next to nothing.
+wait at a time, so it imports next to nothing. For who wants files back it becomes another program.
 """
 
 import os
@@ -17,7 +17,9 @@ from asyncamanda.core.protocol.authority import (
     Attach,
     Denied,
     Identity,
+    Verb,
     decide_verb,
+    may_restore,
     parse_identity,
 )
 from asyncamanda.core.values.printable import printable, printable_lines
@@ -46,13 +48,13 @@ def main(argv: list[str]) -> int:
     if isinstance(verb, Denied):
         say(f"asyncamanda gate: {verb.message}\nhint: {verb.hint}")
         return REFUSED
+    if verb is Verb.RESTORE:
+        from asyncamanda.server.gate.restore import become_restore  # noqa: PLC0415 - as below
+
+        return become_restore(identity, may_restore=may_restore(argv))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # a dispatcher that it started leaves no zombie
     try:
-        if isinstance(verb, Attach):
-            from asyncamanda.server.gate.attach import attach  # noqa: PLC0415 - who waits needs it not
-
-            return attach(identity, verb)
-        return _serve(identity)
+        return _attach(identity, verb) if isinstance(verb, Attach) else _serve(identity)
     except OSError as error:
         say(
             f"asyncamanda gate: {error}\nhint: `asyncamanda server setup` on the server makes "
@@ -61,6 +63,12 @@ def main(argv: list[str]) -> int:
         if isinstance(verb, Attach):
             return LATER  # amandad is at the other end
         return _put_off(f"the server cannot work: {error.strerror}")
+
+
+def _attach(identity: Identity, token: Attach) -> int:
+    from asyncamanda.server.gate.attach import attach  # noqa: PLC0415 - who waits needs it not
+
+    return attach(identity, token)
 
 
 def _serve(identity: Identity) -> int:

@@ -23,7 +23,12 @@ from sqlalchemy.pool import NullPool
 
 from asyncamanda.errors import LaterError
 from asyncamanda.server.background.deadline import bind, deadline
-from asyncamanda.server.ledger.schema import FORMAT, METADATA, ledger
+from asyncamanda.server.ledger.schema import (
+    FORMAT,
+    METADATA,
+    complete_for_postgresql,
+    ledger,
+)
 from asyncamanda.system.files import sync_folder
 
 IS_WRITING = "is_writing"  # the execution option by which a transaction says so
@@ -88,6 +93,7 @@ def make_engine(url: URL, patience: timedelta) -> Engine:
         raise LedgerUnavailable(
             "ledger-driver", f"no driver for {url.drivername}: {error}", "pip install psycopg"
         ) from error
+    complete_for_postgresql()
     event.listen(engine, "do_connect", _connect_postgresql)
     event.listen(engine, "begin", _begin_postgresql)
     return engine

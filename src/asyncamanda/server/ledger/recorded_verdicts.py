@@ -6,9 +6,10 @@ from sqlalchemy import or_, select
 
 from asyncamanda.core.amanda.filters import Filters
 from asyncamanda.core.amanda.witness import Dump
-from asyncamanda.core.model import DleVerdict
+from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.server.ledger.bad_rows import read_each
 from asyncamanda.server.ledger.dump_filters import put_filters, read_filters
+from asyncamanda.server.ledger.recorded_dumps import RecordedDump, read_dumps
 from asyncamanda.server.ledger.rows import get_run
 from asyncamanda.server.ledger.schema import verdicts
 from asyncamanda.server.ledger.transactions import Transactions
@@ -83,6 +84,16 @@ class RecordedVerdicts:
         with self._transactions.reading() as connection:
             found = dles_with_full(connection, amanda_config, *where)
         return {disk for _, disk in found}
+
+    def of_host(self, amanda_config: str, host: str) -> list[RecordedDump]:
+        """Return all dumps of a host and the attempts at them, by when their runs began."""
+        with self._transactions.reading() as connection:
+            return read_dumps(connection, amanda_config, verdicts.c.host == host)
+
+    def held(self, amanda_config: str) -> list[RecordedDump]:
+        """Return the dumps that are in the holding disk, by when their runs began."""
+        with self._transactions.reading() as connection:
+            return read_dumps(connection, amanda_config, verdicts.c.state == DumpState.HELD)
 
     def known(self, amanda_config: str, stamps: Iterable[str]) -> dict[Dump, DleVerdict]:
         """Return what is known of the dumps of these timestamps."""

@@ -127,6 +127,15 @@ def _one_of(choice: type[enum.Enum]) -> Enum:
 
 METADATA = MetaData()
 
+
+def complete_for_postgresql() -> None:
+    """Say what only PostgreSQL has to know: SQLAlchemy loads all of its dialect for that.
+
+    Who waits for a file waits for all that is loaded here.
+    """
+    _ONE_OPEN_REQUEST.dialect_options["postgresql"]["where"] = _IS_OPEN
+
+
 ledger = Table("ledger", METADATA, Column("format", Integer, nullable=False))
 
 runs = Table(
@@ -152,6 +161,7 @@ runs = Table(
 )
 
 _IS_OPEN = text("state IN ('queued', 'running')")
+_ONE_OPEN_REQUEST = Index("one_open_request_a_client", "client", unique=True, sqlite_where=_IS_OPEN)
 
 requests = Table(
     "requests",
@@ -165,13 +175,7 @@ requests = Table(
     Column("ended_at", Moment),
     Column("outcome", Name, nullable=False, default=""),
     Column("machine", Integer),
-    Index(
-        "one_open_request_a_client",
-        "client",
-        unique=True,
-        sqlite_where=_IS_OPEN,
-        postgresql_where=_IS_OPEN,
-    ),
+    _ONE_OPEN_REQUEST,
     sqlite_autoincrement=True,
 )
 
@@ -249,4 +253,28 @@ logs = Table(
     Column("name", Name, primary_key=True),
     Column("size", BigInteger, nullable=False),
     Column("taken_at", Moment, nullable=False),
+)
+
+# one row for each time that files were given back, or begun to be. Whoever serves it makes the
+# table in a ledger that an older asyncamanda has begun, and which that one can still use
+restores = Table(
+    "restores",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("amanda_config", Name, nullable=False),
+    Column("client", Name, nullable=False, index=True),
+    Column("who", Name, nullable=False),
+    Column("disk", Name, nullable=False),
+    Column("paths", Names, nullable=False),
+    Column("more_paths", Integer, nullable=False),
+    Column("run", String(14), nullable=False),
+    Column("begun_at", Moment, nullable=False, index=True),
+    Column("pid", Integer, nullable=False),
+    Column("pid_started", BigInteger, nullable=False),
+    Column("boot_id", Text, nullable=False),
+    Column("ended_at", Moment),
+    Column("files", BigInteger, nullable=False, default=0),
+    Column("size", BigInteger, nullable=False, default=0),
+    Column("outcome", Name, nullable=False, default=""),
+    sqlite_autoincrement=True,
 )

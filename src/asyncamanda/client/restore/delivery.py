@@ -1,0 +1,205 @@
+"""Where what comes is put: into a new folder, or back in place; begun when it is known to come."""
+
+import os
+import shlex
+import socket
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from asyncamanda.client.restore.in_place import (
+    Overwrite,
+    Placed,
+    Placement,
+    Staging,
+    open_staging,
+)
+from asyncamanda.client.restore.new_folder import PrivateFolder, begin_folder, resume_folder
+from asyncamanda.client.restore.record_lines import Errand, Part
+from asyncamanda.core.restore.whereabouts import (
+    Layout,
+    common_folder,
+    folder_of,
+    join,
+    name_folder,
+    plan_layout,
+)
+from asyncamanda.errors import UsageError
+from asyncamanda.system.untar import Unpacker
+
+TAKEN = "target-exists"
+
+
+class Delivery(Protocol):
+    """Where the parts of one errand go. `folder` is None until it is begun."""
+
+    errand: Errand
+    folder: PrivateFolder | None
+
+    @property
+    def place(self) -> Path:
+        """Where people will find it."""
+
+    def begin(self, dumped_at: datetime) -> PrivateFolder:
+        """Make the folder, or return it if it is made. Raises UsageError, and what that raises."""
+
+    def layout(self, part: Part) -> Layout:
+        """Return where the part's paths go in the folder."""
+
+    def finish(self, unpacker: Unpacker, on_tick: Callable[[], None]) -> Placed:
+        """Bring all into its last place and state, once the last part is there."""
+
+    def resume_command(self) -> str:
+        """Return the arguments of `asyncamanda restore` that go on with it."""
+
+    def close(self) -> None:
+        """Close all of it; what is there stays."""
+
+    def abandon(self) -> None:
+        """Remove what was made, if nothing is in it."""
+
+
+class NewFolder:
+    """Into the folder `named`, or one that is named by host and date in the present one."""
+
+    def __init__(self, errand: Errand, named: Path | None) -> None:
+        self.errand = errand
+        self.folder: PrivateFolder | None = None
+        self._named = named
+
+    @classmethod
+    def resume(cls, path: Path) -> "NewFolder":
+        """Return the one whose folder is `path`. Raises what resume_folder() raises."""
+        folder = resume_folder(path)
+        found = cls(folder.record.errand, path)
+        found.folder = folder
+        return found
+
+    @property
+    def place(self) -> Path:
+        return self.folder.path if self.folder else self._named or Path()
+
+    def begin(self, dumped_at: datetime) -> PrivateFolder:
+        if self.folder is None:
+            if self._named:
+                self.folder = begin_folder(self._named, self.errand)
+            else:
+                self.folder = self._begin_unnamed(f"{dumped_at.astimezone():%Y-%m-%d}")
+        return self.folder
+
+    def layout(self, part: Part) -> Layout:
+        return plan_layout(folder_of(part), part.paths, self.errand.base)
+
+    def finish(self, unpacker: Unpacker, on_tick: Callable[[], None]) -> Placed:
+        del on_tick  # it takes no long time
+        unpacker.finish()
+        assert self.folder
+        self.folder.record.remove()
+        return Placed()
+
+    def resume_command(self) -> str:
+        return f"--resume --to {shlex.quote(str(self.place))}"
+
+    def close(self) -> None:
+        if self.folder:
+            self.folder.close()
+            self.folder = None
+
+    def abandon(self) -> None:
+        if self.folder:
+            self.folder.abandon()
+
+    def _begin_unnamed(self, date: str) -> PrivateFolder:
+        here = find_here()
+        host = socket.gethostname().partition(".")[0]
+        while True:
+            name = name_folder(host, date, lambda each: os.path.lexists(here / each))
+            try:
+                return begin_folder(here / name, self.errand)
+            except UsageError as error:
+                if error.reference != TAKEN or not os.path.lexists(here / name):
+                    raise  # else somebody was quicker
+
+
+class InPlace:
+    """Back where it was, by way of a hidden folder beside it; of one disk."""
+
+    def __init__(self, errand: Errand, *, is_resumed: bool) -> None:
+        self.errand = errand
+        self.folder: PrivateFolder | None = None
+        self._staging: Staging | None = None
+        if is_resumed:
+            self._open(resume=True)
+
+    @property
+    def place(self) -> Path:
+        return Path(self.errand.parts[0].device)
+
+    def begin(self, dumped_at: datetime) -> PrivateFolder:
+        del dumped_at  # the hidden folder has no date
+        return self.folder or self._open(resume=False)
+
+    def layout(self, part: Part) -> Layout:
+        return Layout(frozenset(part.paths))
+
+    def finish(self, unpacker: Unpacker, on_tick: Callable[[], None]) -> Placed:
+        assert self._staging
+        staging = self._staging
+        record = staging.folder.record
+        if not record.state.is_placing:
+            record.sync(str(staging.folder.path))
+            record.note(placing=True)
+            record.flush()
+        placement = Placement(staging, Overwrite(self.errand.overwrite))
+        try:
+            for _ in placement.move_all():
+                on_tick()
+            placement.finish(unpacker.dresser)
+        finally:
+            placement.close()
+        staging.remove()
+        return placement.placed
+
+    def resume_command(self) -> str:
+        part = self.errand.parts[0]
+        words = [] if part.disk == part.device else ["--disk", part.disk]
+        words += map(os.fsdecode, list_wanted(self.errand.parts))
+        return f"--resume --in-place {shlex.join(words)}"
+
+    def close(self) -> None:
+        if self._staging:
+            self._staging.close()
+            self._staging = None
+
+    def abandon(self) -> None:
+        if self._staging:
+            self._staging.remove()
+
+    def _open(self, *, resume: bool) -> PrivateFolder:
+        self._staging = open_staging(self.errand.parts[0], self.errand, resume=resume)
+        self.folder = self._staging.folder
+        self.errand = self.folder.record.errand
+        return self.folder
+
+
+def find_here() -> Path:
+    """Return the present folder. Raises UsageError if it is gone."""
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise UsageError(
+            "no-here",
+            "the folder in which this was started is gone",
+            "name a folder with --to DIR, with its whole path, or change to another one",
+        ) from error
+
+
+def plan_errand(parts: tuple[Part, ...]) -> Errand:
+    """Return the errand that brings these parts into one new folder."""
+    return Errand(parts, common_folder(list_wanted(parts)))
+
+
+def list_wanted(parts: tuple[Part, ...]) -> list[bytes]:
+    """Return the absolute names of all that is wanted."""
+    return [join(folder_of(part) or b"/", path) for part in parts for path in part.paths]

@@ -1,0 +1,174 @@
+"""asyncamanda restore: files come back, into a new folder or where they were."""
+
+import argparse
+import contextlib
+from functools import partial
+from pathlib import Path
+
+from asyncamanda.client.restore.delivery import (
+    Delivery,
+    InPlace,
+    NewFolder,
+    find_here,
+    list_wanted,
+    plan_errand,
+)
+from asyncamanda.client.restore.exchange import Interrupted
+from asyncamanda.client.restore.gateway import Gateway
+from asyncamanda.client.restore.in_place import Overwrite
+from asyncamanda.client.restore.new_folder import find_records, no_record
+from asyncamanda.client.restore.record_lines import Errand, Part
+from asyncamanda.client.restore.restoring import restore_all
+from asyncamanda.client.restore.seeking import FindNames, Seeker, absolute_names
+from asyncamanda.client.restore.way import OpenWay, open_line
+from asyncamanda.commands.dates import add_date, parse_date
+from asyncamanda.commands.options import add_common
+from asyncamanda.core.restore.outcome import RestoreOutcome
+from asyncamanda.errors import BadDataError, Exit, LaterError, UsageError
+from asyncamanda.report.json import render_event
+from asyncamanda.report.page import print_folded
+from asyncamanda.report.restore import describe_outcome, describe_rehearsal, outcome_value
+from asyncamanda.report.restore_narrator import RestoreNarrator
+from asyncamanda.system.interrupts import catch_stop
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="a file or folder, as it was")
+    add_date(parser)
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--to", metavar="DIR", help="the new folder (default: restored-HOST-DATE in this one)"
+    )
+    where.add_argument(
+        "--in-place", action="store_true", help="put files where they were; nothing is deleted"
+    )
+    parser.add_argument(
+        "--overwrite",
+        choices=[each.value for each in Overwrite],
+        help="with --in-place: which files that are there are replaced (default: never)",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only show what would come back")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with a restore that was cut or stopped"
+    )
+    add_common(parser)
+
+
+def run(arguments: argparse.Namespace) -> Exit:
+    """Bring files back, and say what was done. Raises what run_over() raises."""
+    return run_over(arguments, partial(open_line, arguments.config))
+
+
+def run_over(
+    arguments: argparse.Namespace, open_way: OpenWay, find_names: FindNames = absolute_names
+) -> Exit:
+    """Bring files back from the other end of the line that `open_way` yields.
+
+    Raises what Restoring.restore() raises, and BadDataError for paths on no disk.
+    """
+    _check(arguments)
+    narrator = RestoreNarrator(is_streaming=arguments.json)
+    with catch_stop() as stop, narrator.live():
+        gateway = Gateway(partial(open_way, stop), stop, narrator.tell)
+        with contextlib.closing(gateway):
+            try:
+                deliveries = _plan(arguments, gateway, find_names)
+            except Interrupted:
+                name = stop.signal.name if stop.signal else "a signal"
+                raise LaterError("stopped", f"stopped by {name}", "nothing was changed") from None
+            outcome = restore_all(gateway, deliveries, narrator, is_dry_run=arguments.dry_run)
+    code = _judge(outcome, is_overwrite_said=arguments.overwrite is not None)
+    if arguments.json:
+        print(render_event("finished", outcome_value(outcome, int(code))))
+        return code
+    place = _place(arguments)
+    lines = describe_rehearsal(outcome, place) if outcome.is_dry_run else describe_outcome(outcome)
+    for line in lines:
+        print_folded(line)
+    return code
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    wrong = ""
+    if not arguments.paths and (arguments.in_place or not arguments.resume):
+        wrong = "name at least one PATH to restore"
+    elif arguments.overwrite and not arguments.in_place:
+        wrong = "--overwrite is for --in-place: a new folder has no files to overwrite"
+    elif arguments.dry_run and arguments.resume:
+        wrong = "--dry-run and --resume exclude each other"
+    if wrong:
+        raise UsageError("usage", wrong, "asyncamanda restore --help lists the options")
+
+
+def _plan(arguments: argparse.Namespace, gateway: Gateway, find_names: FindNames) -> list[Delivery]:
+    if arguments.resume and not arguments.in_place:
+        return [_resume(arguments, find_names)]
+    at = parse_date(arguments.at)
+    seeker = Seeker(gateway, gateway.ask_disks(), arguments.disk, find_names)
+    parts = seeker.group(arguments.paths, at, is_in_place=arguments.in_place)
+    if arguments.in_place:
+        overwrite = arguments.overwrite or Overwrite.NEVER.value
+        return _plan_in_place(parts, overwrite, is_resumed=arguments.resume)
+    return [NewFolder(plan_errand(parts), _name_target(arguments))]
+
+
+def _plan_in_place(parts: tuple[Part, ...], overwrite: str, *, is_resumed: bool) -> list[Delivery]:
+    """Return a delivery for each disk; where nothing was begun before, it begins now."""
+    deliveries: list[Delivery] = []
+    missing: BadDataError | None = None
+    for part in parts:
+        errand = Errand((part,), b"", overwrite)
+        try:
+            deliveries.append(InPlace(errand, is_resumed=is_resumed))
+        except BadDataError as error:
+            missing = error
+            deliveries.append(InPlace(errand, is_resumed=False))
+    if missing and all(delivery.folder is None for delivery in deliveries):
+        raise missing
+    return deliveries
+
+
+def _resume(arguments: argparse.Namespace, find_names: FindNames) -> Delivery:
+    """Return the one that was cut: in the folder that was named, or the only one in this one."""
+    if named := _name_target(arguments):
+        delivery = NewFolder.resume(named)
+    else:
+        found = find_records(find_here())
+        if len(found) > 1:
+            places = ", ".join(map(str, found))
+            raise UsageError(
+                "several", f"several restores were cut here: {places}", "name one of them with --to"
+            )
+        if not found:
+            raise no_record(find_here())
+        delivery = NewFolder.resume(found[0])
+    wanted = {*list_wanted(delivery.errand.parts)}
+    for path in arguments.paths:
+        if wanted.isdisjoint(find_names(path)):
+            delivery.close()
+            raise UsageError(
+                "other-paths",
+                f"{path} is not what is being restored to {delivery.place}",
+                f"asyncamanda restore {delivery.resume_command()}",
+            )
+    return delivery
+
+
+def _judge(outcome: RestoreOutcome, *, is_overwrite_said: bool) -> Exit:
+    is_idle = bool(outcome.kept) and not outcome.files and not is_overwrite_said
+    return Exit.OK if outcome.is_whole and not is_idle else Exit.NOT_STORED
+
+
+def _place(arguments: argparse.Namespace) -> str:
+    if arguments.in_place:
+        return "where the files were"
+    return str(_name_target(arguments) or "a new folder in this one")
+
+
+def _name_target(arguments: argparse.Namespace) -> Path | None:
+    """Return the folder that was named, with its whole path; None if none was."""
+    if not arguments.to:
+        return None
+    named = Path(arguments.to)
+    return named if named.is_absolute() else find_here() / named

@@ -1,0 +1,29 @@
+"""Whose turn it is to be served, where more want to than are served at a time."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Who waits: the number by which it came, and for which client."""
+
+    number: int
+    client: str
+
+
+def order_turns(waiting: Iterable[Waiting], served: Iterable[str]) -> list[Waiting]:
+    """Return who waits in the order in which they are served; `served` are the clients of now.
+
+    One after the other, as they came; but a client that is served already, or waits already, comes
+    after those that are not. So nobody keeps others waiting by asking for more.
+    """
+    turns = dict.fromkeys(served, 0)
+    for client in served:
+        turns[client] += 1
+    ranked = []
+    for each in sorted(waiting, key=lambda one: one.number):
+        rank = turns.get(each.client, 0)
+        turns[each.client] = rank + 1
+        ranked.append((rank, each.number, each))
+    return [each for _, _, each in sorted(ranked, key=lambda one: one[:2])]

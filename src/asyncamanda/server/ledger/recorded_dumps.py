@@ -1,0 +1,58 @@
+"""What the ledger has of a host's dumps, for those who want files of them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, select
+
+from asyncamanda.core.amanda.filters import Filters
+from asyncamanda.core.model import DleVerdict
+from asyncamanda.server.ledger.bad_rows import read_each
+from asyncamanda.server.ledger.schema import runs, verdicts
+from asyncamanda.server.ledger.verdicts import VERDICT
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedDump:
+    """A dump, or an attempt at one. `filters` are as in dump_filters.py, None where not known.
+
+    `machine` is the lineage (core/protocol/tickets.py) whose session carried it, None where none
+    did. `runs` are the timestamps of those that have made it and brought it to a volume.
+    """
+
+    verdict: DleVerdict
+    filters: Filters | None = None
+    machine: int | None = None
+    runs: tuple[str, ...] = ()
+
+
+def read_dumps(
+    connection: Connection, amanda_config: str, which: ColumnElement[bool]
+) -> list[RecordedDump]:
+    """Return those dumps, and attempts at dumps, by when their runs began."""
+    made, flushed = runs.alias("made"), runs.alias("flushed")
+    query = (
+        select(
+            *VERDICT,
+            verdicts.c.filters,
+            verdicts.c.machine,
+            made.c.timestamp.label("made_in"),
+            flushed.c.timestamp.label("brought_by"),
+        )
+        .outerjoin(made, made.c.id == verdicts.c.run_id)
+        .outerjoin(flushed, flushed.c.id == verdicts.c.flushed_in)
+        .where(verdicts.c.amanda_config == amanda_config, which)
+        .order_by(verdicts.c.dumped_at, verdicts.c.timestamp, verdicts.c.disk)
+    )
+    return read_each(connection, query, _make, "verdicts")
+
+
+def _make(
+    filters: Filters | None,
+    machine: int | None,
+    made_in: str | None,
+    brought_by: str | None,
+    **verdict: Any,
+) -> RecordedDump:
+    stamps = (stamp for stamp in (made_in, brought_by) if stamp)
+    return RecordedDump(DleVerdict(**verdict), filters, machine, tuple(dict.fromkeys(stamps)))

@@ -1,0 +1,161 @@
+"""What was there in a disk at a date, and files of it, out of a chain of dumps that are open."""
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
+from functools import cached_property
+
+from asyncamanda.core.restore.answer import RestorePlan
+from asyncamanda.core.restore.head import FOLDER, STORED, Entry, Head
+from asyncamanda.core.restore.listing import FolderOwner, list_folders
+from asyncamanda.core.restore.request import FilesRequest
+from asyncamanda.core.restore.selection import Selection, find, find_near
+from asyncamanda.server.restore.archive import Written
+from asyncamanda.server.restore.owners import read_owners
+from asyncamanda.server.restore.reading import OpenChain, plan_restore, write_restore
+from asyncamanda.server.restore.sinks import Sink
+from asyncamanda.server.restore.source import Source
+from asyncamanda.system.clock import now
+
+
+class ChainList:
+    """What was there in a disk at the date of a chain of dumps."""
+
+    def __init__(self, source: Source, disk: str, chain: OpenChain) -> None:
+        self._chain = chain
+        self._head: Head | None = None
+        self.plan = describe_chain(source, disk, chain)
+
+    def flag(self, path: bytes) -> bytes | None:
+        """Return the flag of a file or folder, None if it was not there."""
+        return find_flag(self._newest, path)
+
+    def walk(self, path: bytes, *, is_deep: bool) -> Iterator[Entry]:
+        """Yield path and flag of all below a folder, or of what is in it."""
+        if is_deep:
+            return self._newest.walk(path)
+        if path or b"" in self._newest:
+            prefix = (path + b"/").removeprefix(b"/")
+            return ((prefix + name, flag) for name, flag in self._newest.entries(path))
+        return ((folder, FOLDER) for folder in self._newest.topmost())
+
+    def find(self, path: bytes, glob: bytes) -> Iterator[Entry]:
+        """Yield path and flag of all below a folder whose names match."""
+        return find(self._newest, glob, path)
+
+    def near(self, path: bytes) -> tuple[bytes, ...]:
+        """Return a few paths that were there and are like one that was not."""
+        return find_near(self._newest, path)
+
+    def owner(self, folder: bytes) -> FolderOwner | None:
+        """Return whose a folder was; None if it was not there."""
+        return self._owners.get(folder)
+
+    @cached_property
+    def _newest(self) -> Head:
+        return self._chain.read_head()
+
+    @cached_property
+    def _owners(self) -> dict[bytes, FolderOwner]:
+        return read_owners(self._chain)
+
+
+class ChainFiles:
+    """Files of a disk, as they were at the date of a chain of dumps."""
+
+    def __init__(self, source: Source, request: FilesRequest, chain: OpenChain) -> None:
+        self._request = request
+        self._chain = chain
+        self._written = Written()
+        found = plan_restore(chain, request.paths)
+        head = chain.read_head()
+        self._selection = add_ways(head, found, request.paths, is_top=request.has_owners)
+        self.plan = replace(
+            describe_chain(source, request.disk, chain),
+            files=sum(map(len, found.members)),
+            folders=len(self._selection.folders),
+        )
+
+    @property
+    def missing(self) -> tuple[tuple[bytes, str], ...]:
+        """Files that were there and cannot be had, and why."""
+        return self._selection.missing
+
+    @property
+    def unmatched(self) -> list[tuple[bytes, tuple[bytes, ...]]]:
+        """Wanted paths that were not there, each with some that were and are like it."""
+        near = self._selection.near
+        return [(path, near.get(path, ())) for path in self._selection.unmatched]
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many files went out by now, and bytes of their contents."""
+        return self._written.files, self._written.contents
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield path and flag of all that is to go out."""
+        for folder in self._selection.folders:
+            yield folder, FOLDER
+        for members in self._selection.members:
+            for path in members.values():
+                yield path, STORED
+
+    def owner(self, folder: bytes) -> FolderOwner | None:
+        """Return whose a folder was; None if it was not there."""
+        return self._owners.get(folder)
+
+    def write(
+        self,
+        out: int,
+        follow: Callable[[Callable[[], int]], None],
+        hear: Callable[[bytes, str], None],
+    ) -> None:
+        """Write all to the descriptor `out`, but for what a cut restore has got.
+
+        `follow` is given what tells how many bytes went out by now, and `hear` what is missing.
+        """
+        sink = Sink(out)
+        follow(lambda: sink.written)
+        skip = self._request.resume.done if self._request.resume else 0
+        write_restore(self._chain, self._selection, sink, hear, skip=skip, written=self._written)
+
+    @cached_property
+    def _owners(self) -> dict[bytes, FolderOwner]:
+        return read_owners(self._chain)
+
+
+def describe_chain(source: Source, disk: str, chain: OpenChain) -> RestorePlan:
+    """Return what is said of a chain before anything is read of it."""
+    chosen = chain.chosen
+    verdict = chosen.newest.verdict
+    assert verdict.dumped_at is not None
+    dle = source.dles.get(disk)
+    return RestorePlan(
+        run=verdict.timestamp,
+        dumped_at=verdict.dumped_at,
+        files=None,
+        folders=None,
+        size=None,
+        dumps=chosen.runs,
+        doubts=chosen.doubts,
+        keeps_acls=chain.keeps_acls,
+        now=now(),
+        device=(dle.device if dle else "") or disk,
+    )
+
+
+def find_flag(head: Head, path: bytes) -> bytes | None:
+    """Return the flag of a path; the disk's own folder is one, whatever of it was dumped."""
+    return FOLDER if not path and len(head) else head.flag(path)
+
+
+def add_ways(head: Head, found: Selection, wanted: Collection[bytes], *, is_top: bool) -> Selection:
+    """Return a selection with the folders that lead to what is wanted.
+
+    So a folder that is gone at the client comes back as it was. `is_top`: the disk's own, too.
+    """
+    folders = dict.fromkeys(found.folders)
+    for path in wanted:
+        for folder in list_folders(path):
+            if (folder or is_top) and folder in head:
+                folders[folder] = None
+    return replace(found, folders=tuple(folders))

@@ -1,0 +1,76 @@
+"""What can be restored at all: each disk of a host, from when to when, and what is gone."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from asyncamanda.core.amanda.dump_form import DumpForm
+from asyncamanda.core.amanda.filters import FiltersRefused
+from asyncamanda.errors import BadDataError
+from asyncamanda.server.ledger.recorded_dumps import RecordedDump
+from asyncamanda.server.restore.reading import find_refusal
+from asyncamanda.server.restore.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class DiskDumps:
+    """A disk, and the dumps whose dates can be restored whole, by when their runs began.
+
+    `device` is the path that is dumped. `fault` says why single files of it cannot be had, "" if
+    they can. `gone_at` is the newest date that could be restored once and cannot be any more, and
+    `gone_with` the volume whose dump is not there, "" if that is not known.
+    """
+
+    disk: str
+    device: str
+    dumps: tuple[RecordedDump, ...] = ()
+    fault: str = ""
+    gone_at: datetime | None = None
+    gone_with: str = ""
+
+
+def describe_disks(source: Source) -> list[DiskDumps]:
+    """Return each disk of the host. Each file of each dump is looked at, and none is read.
+
+    Raises LaterError or ConfigurationError if Amanda cannot be asked where the dumps are.
+    """
+    return [_describe(source, disk) for disk in source.list_disks()]
+
+
+def _describe(source: Source, disk: str) -> DiskDumps:
+    known = source.dumps_of(disk)
+    forms: dict[str, DumpForm | None] = {
+        dump.verdict.timestamp: source.shelves.peek(source.wanted(dump)) for dump in known
+    }
+    whole = []
+    gone: tuple[RecordedDump, RecordedDump] | None = None
+    for dump in known:
+        try:
+            chain = source.choose(disk, run=dump.verdict.timestamp)
+        except BadDataError:  # its full was never there
+            continue
+        missed = next((one for one in chain.dumps if not forms[one.verdict.timestamp]), None)
+        if missed is None:
+            whole.append(dump)
+        else:
+            gone = dump, missed
+    dle = source.dles.get(disk)
+    found = whole[-1] if whole else None
+    return DiskDumps(
+        disk=disk,
+        device=(dle.device if dle else "") or disk,
+        dumps=tuple(whole),
+        fault=_find_fault(source, disk, found, forms) if found else "nothing of it is there",
+        gone_at=gone[0].verdict.dumped_at if gone else None,
+        gone_with=source.shelves.find_volume(source.wanted(gone[1])) if gone else "",
+    )
+
+
+def _find_fault(
+    source: Source, disk: str, dump: RecordedDump, forms: dict[str, DumpForm | None]
+) -> str:
+    form = forms[dump.verdict.timestamp]
+    assert form
+    refused = find_refusal(source, disk, dump, form)
+    if isinstance(refused, FiltersRefused):
+        return f"{refused.step.program or 'its filter'}: {refused.reason}"
+    return "" if form.is_tar else f"{form.maker} makes its dumps: only the whole can be had"

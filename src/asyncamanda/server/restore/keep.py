@@ -1,0 +1,149 @@
+"""Keeping heads: of each dump that is in the holding disk, before it lies on a volume.
+
+Each dump is read once. Where that fails it is left alone from then on: whoever wants to know what
+is in it has to read it, which is slow and no more.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from itertools import chain
+from pathlib import Path
+
+from asyncamanda.core.amanda.dump_form import decide_steps
+from asyncamanda.core.amanda.filters import FiltersRefused, FilterStep
+from asyncamanda.core.amanda.found_dumps import parse_found
+from asyncamanda.core.restore.head import Head
+from asyncamanda.core.restore.keep_order import HeldDump, KeepOrder
+from asyncamanda.core.restore.keeping import find_next_place, plan_removals
+from asyncamanda.core.restore.kept import KeptHead
+from asyncamanda.core.restore.kept_facts import KeptFolder, keep_folder
+from asyncamanda.core.restore.kept_index import DumpName
+from asyncamanda.core.restore.kept_writer import KeptWriter, Unkeepable
+from asyncamanda.core.restore.member import Member
+from asyncamanda.errors import AsyncamandaError
+from asyncamanda.server.restore.dump_files import DumpFiles, WantedDump
+from asyncamanda.server.restore.gzip_image import is_gzip
+from asyncamanda.server.restore.gzip_members import GzipMembers
+from asyncamanda.server.restore.heads import HeadStore
+from asyncamanda.server.restore.held_dumps import open_held
+from asyncamanda.server.restore.members import walk_members
+from asyncamanda.server.restore.streams import FilteredImage, Image, PlainImage
+
+LEAST_FREE = 1 << 30  # bytes, of the file system that the ledger is on as well
+
+Say = Callable[[str], None]
+
+
+class Keeper:
+    """Keeps the heads of one Amanda configuration; `say` is given what is to be in a log."""
+
+    def __init__(self, order: KeepOrder, store: HeadStore, say: Say) -> None:
+        self._order = order
+        self._store = store
+        self._say = say
+
+    def remove_old(self, found: str) -> None:
+        """Remove what is not needed any more; `found` is what Amanda has on volumes.
+
+        Raises OSError.
+        """
+        held = {self._name(dump) for dump in self._order.held}
+        parts = parse_found(found)
+        there = {(part.host, part.disk, part.timestamp, part.level) for part in parts}
+        present = held | {DumpName(self._order.amanda_config, *dump) for dump in there}
+        self._store.tidy(held)
+        for stored in plan_removals([*self._store.list_stored()], present, self._order.room):
+            self._store.remove(stored.dump)
+
+    def keep_new(self) -> None:
+        """Keep the heads of those dumps that are held and were not read yet. Raises OSError.
+
+        All are opened before any is read, so that a flush takes none away.
+        """
+        if not self._order.room:
+            return
+        with ExitStack() as stack:
+            opened = []
+            for dump in self._order.held:
+                files = None if self._store.is_known(self._name(dump)) else self._open(dump)
+                if files:
+                    stack.callback(files.close)
+                    opened.append((dump, files))
+            for dump, files in opened:
+                if not self._store.has_room(LEAST_FREE):
+                    self._say("no heads are kept: the disk that the ledger is on is nearly full")
+                    return
+                self._keep(dump, files)
+
+    def _open(self, dump: HeldDump) -> DumpFiles | None:
+        places = [Path(place) for place in self._order.holding]
+        wanted = WantedDump(dump.host, dump.disk, dump.timestamp, dump.level)
+        copies = open_held(places, wanted)
+        return next((copy for copy in copies if isinstance(copy, DumpFiles)), None)
+
+    def _keep(self, dump: HeldDump, files: DumpFiles) -> None:
+        """Keep the head of a dump, or note that this cannot be done."""
+        allowed = self._order.allow_list
+        steps = decide_steps(files.form, dump.today, dump.recorded, allowed)
+        if isinstance(steps, FiltersRefused) or not files.form.is_tar:
+            return
+        name = self._name(dump)
+        place, base = self._find_base(name)
+        try:
+            writer = KeptWriter(name, base, place)
+            writer.index.keeps_acls = files.form.keeps_acls
+            self._store.write(name, read_kept(files, steps, writer))
+        except (ValueError, MemoryError) as error:
+            reason = str(error) or "it takes too much memory"
+        except AsyncamandaError as error:
+            reason = error.message
+        else:
+            return
+        self._store.refuse(name, reason)
+        self._say(
+            f"the dump {dump.timestamp} (level {dump.level}) of {dump.host}:{dump.disk} cannot be "
+            f"read as an image of tar's, and single files of it may be lost: {reason}"
+        )
+
+    def _find_base(self, name: DumpName) -> tuple[int, KeptHead | None]:
+        """Return the place of a kept head, and on what it builds."""
+        following = find_next_place(self._store.of_disk(name), self._order.room)
+        if following.base is None:
+            return 0, None
+        known = following.base.dump
+        base = self._store.find(known.host, known.disk, known.timestamp, known.level)
+        return (following.place, base) if base else (0, None)
+
+    def _name(self, dump: HeldDump) -> DumpName:
+        config = self._order.amanda_config
+        return DumpName(config, dump.host, dump.disk, dump.timestamp, dump.level)
+
+
+def read_kept(files: DumpFiles, steps: Sequence[FilterStep], writer: KeptWriter) -> Iterator[bytes]:
+    """Yield the kept head of a dump, whose filters `steps` undo.
+
+    Raises ValueError where it is no image of tar's, or broken, and AsyncamandaError where it cannot
+    be read or unpacked.
+    """
+    if is_gzip(steps):
+        packed = GzipMembers(files)
+        yield from _write(writer, iter(packed))
+        yield from writer.end(packed.points)
+        return
+    image: Image = FilteredImage(files, steps) if steps else PlainImage(files)
+    with closing(image):
+        yield from _write(writer, walk_members(image))
+        yield from writer.end()
+
+
+def _write(writer: KeptWriter, members: Iterator[Member]) -> Iterator[bytes]:
+    head = Head()
+    folders: dict[bytes, KeptFolder] = {}
+    first = next(members, None)
+    while first and first.dumpdir is not None:
+        head.add(first)
+        folders[first.path] = keep_folder(first)
+        first = next(members, None)
+    if not len(head):
+        raise Unkeepable("it has no lists of folders")
+    return writer.begin(head, folders, chain([first] if first else [], members))

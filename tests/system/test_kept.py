@@ -1,0 +1,30 @@
+"""Kept heads of images that the real tar made, of lives with renames and all."""
+
+from pathlib import Path
+
+import pytest
+from tests.keptheads import open_on, write_kept
+from tests.system.histories import make_history
+
+from asyncamanda.core.restore.keeping import find_base_place
+from asyncamanda.core.restore.kept import KeptHead
+from asyncamanda.core.restore.kept_facts import keep_file
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_tar_orders_folders_and_files_as_is_relied_upon(seed: int, tmp_path: Path) -> None:
+    """Folders by their paths' bytes, then the files of each as listed: none is out of place."""
+    kept: list[KeptHead] = []
+    for place, dump in enumerate(make_history(seed, tmp_path)):
+        base = kept[find_base_place(place)] if place else None
+        members = dump.members.values()
+        head = open_on(b"".join(write_kept(members, base, place)), base)
+        kept.append(head)
+        assert head.index.unplaced == 0
+        assert dict(head.lists()) == dict(dump.head.folders)
+        assert head.renames == dump.head.renames
+        assert head.end == dump.head.end
+        for member in members:
+            folder, _, name = member.path.rpartition(b"/")
+            if member.dumpdir is None:
+                assert head.members(folder)[name] == keep_file(member)

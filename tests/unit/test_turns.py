@@ -1,0 +1,29 @@
+"""Whose turn it is: as they came, and nobody is kept waiting by who asks for more."""
+
+import pytest
+
+from asyncamanda.core.restore.turns import Waiting, order_turns
+
+
+@pytest.mark.parametrize(
+    ("waiting", "served", "order"),
+    [
+        ("", "", ""),
+        ("abc", "", "abc"),
+        ("aab", "", "aba"),
+        ("aaabbc", "", "abcaba"),
+        ("abc", "a", "bca"),
+        ("abc", "aa", "bca"),
+        ("aab", "b", "aab"),
+        ("aabb", "ab", "abab"),
+        ("ab", "aab", "ba"),
+        ("a", "a", "a"),
+    ],
+)
+def test_who_has_had_least_comes_first(waiting: str, served: str, order: str) -> None:
+    """Among them as they came; clients are letters here."""
+    entries = [Waiting(number, client) for number, client in enumerate(waiting)]
+    assert "".join(each.client for each in order_turns(entries, served)) == order
+    assert order_turns(reversed(entries), served) == order_turns(entries, served)
+    numbers = [each.number for each in order_turns(entries, served)]
+    assert sorted(numbers) == [*range(len(waiting))]
