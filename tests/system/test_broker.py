@@ -672,7 +672,7 @@ def test_who_reads_late_gets_all(house: House) -> None:
 
 
 def test_what_comes_after_the_gates_exit_is_heard(house: House) -> None:
-    """sshd tells of that before it has read all that was written."""
+    """sshd reports that before it has read all that was written."""
     house.plan()
     line = encode_answer(RestoreDone(0, 0)).decode().strip()
     house.let("gate", f"#!/bin/sh\n(sleep 1; echo '{line}' >&2) &\nexit 0\n", mode=0o755)

@@ -71,5 +71,5 @@ def test_the_server_toml_shows_the_defaults() -> None:
     assert len(keys.pop("flush")) == 6
     assert len(keys.pop("limits")) == 3
     assert len(keys.pop("watch")) == 4
-    assert keys.pop("restore") == {"filters": []}
+    assert keys.pop("restore") == {"filters": [], "keep_heads": "2 GB"}
     assert len(keys) == 9

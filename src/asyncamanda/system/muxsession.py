@@ -57,7 +57,7 @@ class MuxSession:
         return self.status is not None
 
     def is_released(self) -> bool:
-        """Return whether the master has let go of the session, of whose end hear() knows.
+        """Return whether the master has closed a session whose end hear() knows of.
 
         It says that the command has ended as soon as sshd does, which may be before sshd has read
         the last of what that wrote (session.c, session_exit_message()). To close the session then
