@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.bench.agent import bench_connect, bench_long_amandates, bench_quick_way
 from tests.bench.gate import bench_storm, bench_waiting
+from tests.bench.giving_back import bench_commands
 from tests.bench.relay import bench_relay, bench_relay_storm
 from tests.bench.restore import bench_gigabyte, bench_lists
 
@@ -37,6 +38,7 @@ BENCHES: dict[str, Callable[[Path], None]] = {
     "relay-storm": bench_relay_storm,
     "restore-lists": bench_lists,
     "restore-gigabyte": bench_gigabyte,
+    "restore-commands": bench_commands,
 }
 
 

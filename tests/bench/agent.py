@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tests.e2e.laptop import ASYNCAMANDA, configure
 
-from lab import Client, Lab
+from lab import Client, Host, Lab
 
 ROUNDS = 40
 AMANDATES = "/var/lib/amanda/amandates"
@@ -52,7 +52,7 @@ class Timing:
 
 
 def measure(
-    client: Client, commands: list[list[str]], rounds: int = ROUNDS, user: str = "root"
+    client: Host, commands: list[list[str]], rounds: int = ROUNDS, user: str = "root"
 ) -> list[Timing]:
     """Return a timing for each of `commands`, run in turn on `client`."""
     given = json.dumps([commands, rounds])

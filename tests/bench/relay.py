@@ -25,7 +25,14 @@ from lab import AmandaServer, Host
 
 SAMPLE_SECONDS = 0.1
 TICKS = os.sysconf("SC_CLK_TCK")
-OURS = {"agent": "run", "gate": "gate", "dispatcher": "dispatch"}  # by a word of its argv
+# by a word of its argv
+OURS = {
+    "agent": "run",
+    "gate": "gate",
+    "dispatcher": "dispatch",
+    "serve": "serve",
+    "restore": "restore",
+}
 ATTACHED = "gate attach"
 
 

@@ -164,9 +164,11 @@ def test_each_file_of_each_date_comes_back(script: list[str], fails: bool, tmp_p
 def test_a_subfolder_that_may_be_one_of_two_is_named(tmp_path: Path) -> None:
     """A folder took another's name; each had a subfolder of one name, and tar records no more.
 
-    It writes the same where the subfolder was put from the one folder into the other.
+    It writes the same where the subfolder was put from the one folder into the other, and the
+    time of that was put back.
     """
-    for script in ("rm -r a; mv b a", "mv a/sub x; rm -r b/sub a; mv b a; mv x a/sub"):
+    moved = "mv a/sub x; touch -r b t; rm -r b/sub a; mv b a; mv x a/sub; touch -r t a; rm t"
+    for script in ("rm -r a; mv b a", moved):
         top = tmp_path / script[:2]
         dumps = live(top, [FIRST, script, "touch a/sub/f"])
         findings = Findings()
