@@ -136,7 +136,7 @@ def describe_chain(source: Source, disk: str, chain: OpenChain) -> RestorePlan:
         folders=None,
         size=None,
         dumps=chosen.runs,
-        doubts=chosen.doubts,
+        doubts=chain.doubts,
         keeps_acls=chain.keeps_acls,
         now=now(),
         device=(dle.device if dle else "") or disk,

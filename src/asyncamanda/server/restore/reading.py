@@ -8,6 +8,7 @@ from functools import partial
 
 from asyncamanda.core.amanda.dump_form import DumpForm, decide_steps
 from asyncamanda.core.amanda.filters import FiltersRefused, FilterStep
+from asyncamanda.core.restore.chain import find_changed_extents
 from asyncamanda.core.restore.head import Head
 from asyncamanda.core.restore.image import BadImage
 from asyncamanda.core.restore.kept import KeptHead
@@ -58,6 +59,13 @@ class OpenChain:
         if isinstance(head, KeptHead):
             return head.index.keeps_acls
         return self.image(number).files.form.keeps_acls
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What may be wrong with it, in words, as far as the images that are open tell."""
+        opened = sorted(self._opened.items())
+        extents = [(self.chosen.runs[number], image.files.form.extent) for number, image in opened]
+        return (*self.chosen.doubts, *find_changed_extents(extents))
 
     def read_heads(self) -> tuple[Head, ...]:
         """Return the lists of all that was there at each dump, each read once.
