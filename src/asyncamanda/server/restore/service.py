@@ -98,7 +98,7 @@ class RestoreService:
         answer = _Answer(self, caller, voice, record)
         outcome = ""
         try:
-            with watch_session(Watch(voice.out, voice.count_sent, caller.find_new_objection)):
+            with watch_session(_watch(caller, voice)):
                 try:
                     answer.give(source)
                     outcome = name_success(voice.missing)
@@ -114,6 +114,11 @@ class RestoreService:
         finally:
             record.end(outcome)  # here nothing interrupts it
         return Exit.OK
+
+
+def _watch(caller: RestoreCaller, voice: AnswerStreams) -> Watch:
+    objection = caller.find_new_objection
+    return Watch(voice.out, voice.count_sent, objection, errors=voice.errors)
 
 
 class _Answer:
