@@ -22,6 +22,7 @@ from asyncamanda.core.restore.request import (
 )
 from asyncamanda.errors import (
     AsyncamandaError,
+    BadDataError,
     Exit,
     LaterError,
     ProtocolError,
@@ -167,6 +168,10 @@ class _Answer:
                 LOG.warning("%s: %s", client, traceback.format_exc())
                 words = f"the server cannot read what it needs: {error.strerror}"
                 said = LaterError("server-failed", words, SEE_LOG)
+            case MemoryError():
+                words = "the backup has more files than the server's memory is for"
+                LOG.warning("%s: %s", client, words)
+                said = BadDataError("too-large", words, "ask for less at once: a folder, or files")
             case _:
                 LOG.error("%s: %s", client, traceback.format_exc())
                 words = "asyncamanda on the server has failed, by a bug of its own"
