@@ -1,6 +1,7 @@
 """What our code takes for granted of how Amanda keeps dumps, asked of the real one."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from asyncamanda.core.amanda.dump_form import DumpForm, parse_form
@@ -20,6 +21,7 @@ TYPES = """
 define dumptype packed {
     roaming
     compress client fast
+    exclude file "./left-out"
 }
 define application with-lists {
     plugin "amgtar"
@@ -43,6 +45,13 @@ def read_headers(folder: Path, pattern: str) -> dict[Path, DumpHeader]:
         found[path] = header
     assert found
     return found
+
+
+def is_left_out(header: DumpHeader) -> bool:
+    """Return whether a header has what the dumptype excludes."""
+    extent = parse_form(header).extent
+    assert extent is not None
+    return any("./left-out" in each for each in extent)
 
 
 def test_headers_tell_what_made_a_dump_and_what_undoes_its_filters(bare_lab: Lab) -> None:
@@ -80,8 +89,9 @@ def test_headers_tell_what_made_a_dump_and_what_undoes_its_filters(bare_lab: Lab
         assert [header.goes_on_in for header in held.values()] == [*names[1:], ""]
         for header in held.values():
             assert header.is_of("laptop", disk, folder.name)
-            assert parse_form(header) == form
+            assert replace(parse_form(header), extent=None) == form
             assert form.is_tar
+            assert is_left_out(header) == (disk == "/srv/pa ck")
         sizes[disk] = sum(path.stat().st_size - HEADER_BYTES for path in held)
         assert next(iter(held.values())).size == sizes[disk]
     printed = server.amanda("amadmin", "daily", "find", "--exact-match", "laptop").stdout
@@ -105,7 +115,8 @@ def test_headers_tell_what_made_a_dump_and_what_undoes_its_filters(bare_lab: Lab
             assert header.kind is FileKind.PART
             assert (header.part, header.size) == (part.part, sizes[disk])
             assert header.is_of("laptop", disk, folder.name)
-            assert parse_form(header) == form
+            assert replace(parse_form(header), extent=None) == form
+            assert is_left_out(header) == (disk == "/srv/pa ck")
             total += path.stat().st_size - HEADER_BYTES
         assert total == sizes[disk]
 

@@ -24,7 +24,8 @@ from asyncamanda.server.restore.serving import AnswerStreams
 def serve(told: dict[str, Any]) -> int:
     """Answer one client; return the exit code."""
     folder = Path(told["folder"])
-    fault = RuntimeError("a bug") if told["is_buggy"] else None
+    faults: dict[str, Exception] = {"bug": RuntimeError("a bug"), "memory": MemoryError()}
+    fault = faults.get(told["fault"])
     holdings = MadeUpHoldings(MadeUpFiles(pieces=told["pieces"], fault=fault))
 
     @contextmanager

@@ -220,6 +220,18 @@ def test_links_pipes_and_folders_are_no_files_of_a_dump(dumps: Dumps) -> None:
     assert "is not a file" in refuse(dumps)
 
 
+def test_files_of_a_host_whose_name_goes_on_are_not_named(dumps: Dumps) -> None:
+    """Only why files of this very disk cannot be used is said to who asks."""
+    for name in (f"{HOST}.evil._secret.0", f"{HOST}._home2.0", f"{HOST}._home.1"):
+        path = dumps.files.holding / MONDAY / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"broken")
+    reason = refuse(dumps)
+    assert "_home.1" in reason
+    assert "secret" not in reason
+    assert "_home2" not in reason
+
+
 def test_a_file_that_goes_on_elsewhere_is_not_followed(dumps: Dumps, tmp_path: Path) -> None:
     """Nor is one that goes on in itself."""
     outside = tmp_path / "outside"

@@ -205,7 +205,7 @@ def test_too_much_is_not_kept(office: Office, monkeypatch: pytest.MonkeyPatch) -
     office.keeper().keep_new()
     office.check(0, 0, image)
     office.keeper(100).remove_old("")
-    assert office.files() == []
+    assert [path.suffix for path in office.files()] == [".refused"]
 
 
 def test_names_are_no_paths(office: Office) -> None:
@@ -230,3 +230,54 @@ def test_a_head_under_anothers_name_is_not_taken_for_it(office: Office) -> None:
     [path] = office.files()
     path.rename(path.with_name(f"{DAYS[1]}.0"))
     assert office.store.find(HOST, DISK, DAYS[1], 0) is None
+
+
+@pytest.mark.parametrize("claims", [PLAIN, GZIPPED])
+def test_a_dump_is_let_go_as_soon_as_it_was_read(
+    office: Office, monkeypatch: pytest.MonkeyPatch, claims: str
+) -> None:
+    """A flush removes it meanwhile, and its room on the holding disk is needed."""
+    grow(office.tree, ["a"], 30_000)
+    for day in range(3):
+        office.dump(day, 0, claims)
+    opened: list[int] = []
+    plain_write = HeadStore.write
+
+    def write(store: HeadStore, name: DumpName, parts: Iterable[bytes]) -> None:
+        plain_write(store, name, parts)
+        opened.append(count_descriptors())
+
+    monkeypatch.setattr(HeadStore, "write", write)
+    office.keeper().keep_new()
+    assert opened[0] > opened[1] > opened[2]
+
+
+def test_a_dump_of_an_odd_date_keeps_no_other_from_being_kept(office: Office) -> None:
+    """As one that was read in a log of somebody else's."""
+    grow(office.tree, ["a"])
+    office.held.append(HeldDump(HOST, DISK, "2026", 0, Filters()))
+    office.held.append(HeldDump(HOST, DISK, DAYS[1], 1000, Filters()))
+    image = office.dump(0, 0)
+    keeper = office.keeper()
+    keeper.remove_old("")
+    keeper.keep_new()
+    office.check(0, 0, image)
+
+
+def test_what_there_was_no_room_for_is_not_read_again(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as the dump is held: else each run's end would read it once more."""
+    for day in range(2):
+        grow(office.tree, [f"file{number}" for number in range(300)])
+        office.dump(day, 0)
+    office.keeper().keep_new()
+    whole = sum(path.stat().st_size for path in office.files())
+    office.keeper(whole - 1).remove_old("")
+    assert len(office.files()) == 2
+    monkeypatch.setattr(HeadStore, "write", lambda *_: pytest.fail("it was read again"))
+    office.keeper(whole - 1).keep_new()
+    monkeypatch.undo()
+    office.held.clear()
+    office.keeper().remove_old("")
+    assert office.files() == []

@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,9 +18,12 @@ from asyncamanda.core.dispatch.records import RunEnd, RunKind
 from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.core.restore.keep_order import HeldDump, KeepOrder
 from asyncamanda.core.restore.kept import KeptHead
+from asyncamanda.core.restore.request import FilesRequest
 from asyncamanda.core.restore.seek_points import SPACING
 from asyncamanda.errors import BadDataError
 from asyncamanda.server.ledger.ledger import Ledger
+from asyncamanda.server.restore.archive import NOT_IN_IMAGE
+from asyncamanda.server.restore.dated import ChainFiles
 from asyncamanda.server.restore.dump_files import DumpFiles
 from asyncamanda.server.restore.gzip_image import GzipImage
 from asyncamanda.server.restore.heads import HeadStore
@@ -27,6 +32,7 @@ from asyncamanda.server.restore.owners import read_owners
 from asyncamanda.server.restore.reading import open_chain, plan_restore, write_restore
 from asyncamanda.server.restore.sinks import Sink
 from asyncamanda.server.restore.source import Source
+from asyncamanda.server.restore.streams import PlainImage
 from asyncamanda.server.restore.versions import list_versions
 from asyncamanda.system.clock import parse_local_stamp
 
@@ -161,6 +167,39 @@ def test_one_small_file_takes_little_reading(
         assert read > 0
 
 
+@pytest.mark.parametrize("claims", [PLAIN, GZIPPED])
+def test_a_socket_is_not_looked_for_in_all_of_the_dump(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, claims: str
+) -> None:
+    """tar lists sockets and stores none; a folder with one comes as quickly as any."""
+    office = Office(tmp_path, claims)
+    for folder in ("a", "b"):
+        (office.tree / folder).mkdir(parents=True)
+    os.mknod(office.tree / "a" / "agent", stat.S_IFSOCK | 0o600)
+    (office.tree / "a" / "pid").write_bytes(b"1234")
+    (office.tree / "b" / "large").write_bytes(os.urandom(4_000_000))
+    office.dump(0, 0)
+    plain_read, read = DumpFiles.read_at, []
+
+    def read_at(files: DumpFiles, offset: int, count: int) -> bytes:
+        read.append(plain_read(files, offset, count))
+        return read[-1]
+
+    monkeypatch.setattr(DumpFiles, "read_at", read_at)
+    missing: list[tuple[bytes, str]] = []
+    for has_heads in (False, True):
+        read.clear()
+        source = office.source(has_heads=has_heads)
+        with (tmp_path / "out").open("wb") as file, open_chain(source, DISK) as chain:
+            sink = Sink(file.fileno())
+            selection = plan_restore(chain, [b"a"])
+            written = write_restore(chain, selection, sink, lambda *why: missing.append(why))
+        assert written.files == 1
+    assert missing == [(b"a/agent", NOT_IN_IMAGE)] * 2
+    assert sum(map(len, read)) < 600_000
+    office.ledger.close()
+
+
 def test_a_head_that_does_not_fit_its_dump_misleads_nobody(office: Office, tmp_path: Path) -> None:
     """As after a mistake: what is where it should not be is looked for in all of the image."""
     expected = office.restore(tmp_path / "one", b"d8", b"z", b"moved", has_heads=False)
@@ -199,6 +238,29 @@ def test_a_list_needs_no_dump_to_be_read(office: Office, monkeypatch: pytest.Mon
     with pytest.raises(BadDataError) as error, open_chain(office.source(has_heads=True), DISK):
         pass
     assert error.value.reference == "dump-gone"
+
+
+@pytest.mark.parametrize("paths", [(b"",), (b"z",), (b"d4/twin", b"moved"), (b"d5/holes",)])
+def test_how_much_comes_is_known_beforehand(
+    office: Office, tmp_path: Path, paths: tuple[bytes, ...]
+) -> None:
+    """By what is kept, holes not counted; without that for a trial, if nothing has to be unpacked.
+
+    Of a further name of a file that is asked for alone it is not known which file that is.
+    """
+    request = FilesRequest(DISK, paths)
+    for has_heads in (True, False):
+        source = office.source(has_heads=has_heads)
+        with open_chain(source, DISK) as chain, (tmp_path / "out").open("wb") as file:
+            is_packed = not isinstance(chain.images[0], PlainImage)
+            files = ChainFiles(source, request, chain)
+            trial = ChainFiles(source, replace(request, is_dry_run=True), chain).plan.size
+            files.write(file.fileno(), lambda _: None, lambda *_: None)
+        sent = files.counts[1]
+        if b"d4/twin" in paths:
+            sent -= 6_000_000
+        assert files.plan.size == (pytest.approx(sent, abs=1024) if has_heads else None)
+        assert trial == (None if is_packed and not has_heads else pytest.approx(sent, abs=1024))
 
 
 def test_versions_of_what_is_packed_have_a_size(office: Office) -> None:

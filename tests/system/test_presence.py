@@ -42,6 +42,12 @@ def serve():
     if what == "sends":
         while True:
             sent += os.write(1, bytes(1 << 16))
+    if what == "tells":
+        try:
+            while True:
+                sent += os.write(2, bytes(1 << 16))
+        except SessionOver as over:
+            os._exit(75 if "takes nothing" in str(over) else 1)
     if what == "sends and waits":
         os.write(1, b"x")
     if what != "ends":
@@ -137,6 +143,12 @@ def test_who_takes_nothing_does_not_keep_its_turn() -> None:
     """Its pipe is full, and nothing was sent for so long."""
     with serving("sends", stall=0.3) as served:
         assert served.end() == (["tidies up", "the client takes nothing any more"], 75)
+
+
+def test_who_does_not_hear_what_is_missing_does_not_keep_its_turn() -> None:
+    """The other stream is full, and stdout has room."""
+    with serving("tells", stall=0.3) as served:
+        assert served.process.wait(30) == 75
 
 
 def test_who_is_slow_to_read_or_is_sent_little_keeps_it() -> None:

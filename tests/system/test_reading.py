@@ -17,9 +17,11 @@ from asyncamanda.core.amanda.disklist import Dle
 from asyncamanda.core.amanda.filters import Filters
 from asyncamanda.core.dispatch.records import RunEnd, RunKind
 from asyncamanda.core.model import DleVerdict, DumpState
+from asyncamanda.core.restore.request import FilesRequest
 from asyncamanda.errors import AsyncamandaError, BadDataError, RefusedError
 from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.server.ledger.recorded_dumps import RecordedDump
+from asyncamanda.server.restore.dated import ChainFiles
 from asyncamanda.server.restore.disks import DiskDumps, describe_disks
 from asyncamanda.server.restore.reading import (
     open_chain,
@@ -487,3 +489,55 @@ def test_a_full_that_has_the_same_file_again_is_no_new_version(office: Office) -
         (SUNDAY, True),
         (TUESDAY, False),
     ]
+
+
+# -- what was left out
+
+
+def test_a_warning_says_that_other_files_were_left_out_since(office: Office) -> None:
+    """tar lists what is excluded as unchanged, whatever became of it since."""
+    for name in ("file", "log"):
+        (office.tree / name).write_text(f"old {name}")
+    dle = "<dle>\n  <program>GNUTAR</program>\n  <diskname>/home</diskname>{}\n</dle>"
+    without = dle.format("\n  <exclude>\n    <file>./log</file>\n  </exclude>")
+
+    def dump(stamp: str, level: int, its: str, *more: str) -> None:
+        image = make_image(office.tree, office.tmp_path / "snapshot", level, *more)
+        lines = ["DLE=<<ENDDLE", its, "ENDDLE"]
+        office.dumps.hold(stamp, level, image, lines=lines)
+        office.note(stamp, level, DumpState.HELD)
+
+    dump(SUNDAY, 0, dle.format(""))
+    (office.tree / "log").write_text("new log")
+    dump(MONDAY, 1, without, "--exclude=./log")
+    dump(TUESDAY, 2, without, "--exclude=./log")
+    assert (restore(office) / "log").read_text() == "old log"
+    request = FilesRequest(DISK, (b"log",))
+    for run, doubts in ((SUNDAY, 0), (MONDAY, 1), (TUESDAY, 1)):
+        with open_chain(office.source(), DISK, run=run) as chain:
+            plan = ChainFiles(office.source(), request, chain).plan
+        assert len(plan.doubts) == doubts
+        assert all(SUNDAY in doubt and MONDAY in doubt for doubt in plan.doubts)
+
+
+def test_a_warning_names_an_attempt_that_failed_in_the_run_of_a_dump(office: Office) -> None:
+    """The next level may be built on that one, which nobody has."""
+    office.dump(SUNDAY, 0)
+    office.dump(MONDAY, 1)
+    for is_doubtful in (False, True):
+        dumps = [
+            replace(one, verdict=replace(one.verdict, has_failed_since=is_doubtful))
+            if one.verdict.timestamp == SUNDAY
+            else one
+            for one in office.ledger.verdicts.of_host("daily", HOST)
+        ]
+        source = Source(
+            settings=office.dumps.files.settings,
+            host=HOST,
+            dles=[Dle(HOST, DISK, filters=Filters())],
+            dumps=dumps,
+            ask=office.dumps.find,
+        )
+        with open_chain(source, DISK) as chain:
+            plan = ChainFiles(source, FilesRequest(DISK, (b"",)), chain).plan
+        assert [SUNDAY in doubt for doubt in plan.doubts] == [True] * is_doubtful

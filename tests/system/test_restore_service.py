@@ -59,7 +59,7 @@ class Asked:
             "client": "laptop",
             "who": "client",
             "pieces": 3,
-            "is_buggy": False,
+            "fault": "",
             "asked_within": 1000,
         } | told
         environ = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
@@ -341,7 +341,7 @@ def test_without_a_ledger_it_is_told_why(office: Office, tmp_path: Path) -> None
 
 def test_a_bug_is_told_as_one_and_explained_in_the_log(office: Office, tmp_path: Path) -> None:
     """The client sees nothing of the server's inside."""
-    output, answers, status = office.begin(is_buggy=True).ask(FILES).end()
+    output, answers, status = office.begin(fault="bug").ask(FILES).end()
     failed = answers[-1]
     assert isinstance(failed, RestoreFailed)
     assert (len(output), status, failed.reference) == (100, 70, "internal")
@@ -350,6 +350,20 @@ def test_a_bug_is_told_as_one_and_explained_in_the_log(office: Office, tmp_path:
     assert [(row.files, row.size, row.outcome) for row in office.rows()] == [
         (1, 100, "RuntimeError")
     ]
+
+
+def test_a_backup_that_takes_too_much_memory_is_no_bug(office: Office) -> None:
+    """And it ends with the process, which may take so much and no more."""
+    output, answers, status = office.begin(fault="memory").ask(FILES).end()
+    failed = answers[-1]
+    assert isinstance(failed, RestoreFailed)
+    assert (len(output), status, failed.reference) == (100, 65, "too-large")
+    greedy = "from asyncamanda.server.restore import serve; serve.bound_memory(); b'x' * %d"
+    for amount, is_well in ((1 << 28, True), (os.sysconf("SC_PHYS_PAGES") << 12, False)):
+        argv = [sys.executable, "-c", greedy % amount]
+        done = subprocess.run(argv, capture_output=True, check=False)
+        assert (done.returncode == 0) is is_well
+        assert is_well or b"MemoryError" in done.stderr
 
 
 def test_a_client_has_so_many_an_hour(office: Office) -> None:

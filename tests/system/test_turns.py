@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,23 @@ def test_only_so_many_of_one_client_wait(folder: Path) -> None:
     for caller in (*served, other, *waiting):
         caller.become_served()
         caller.leave()
+
+
+def test_who_has_all_turns_gives_one_up_to_who_waits_for_long(folder: Path) -> None:
+    """Else a client that reads slowly could keep all others from their files."""
+    patience = replace(RESTORES, patience=timedelta(0))
+    with take_turn(folder, RESTORES, "a", print, SOON) as first:
+        with take_turn(folder, patience, "a", print, SOON) as second:
+            assert (first.find_claim(), second.find_claim()) == ("", "")
+            other = Caller(folder, "b").come()
+            assert first.find_claim() == ""
+            assert "another client" in second.find_claim()
+        other.become_served()
+        again = Caller(folder, "a").come()
+        assert first.find_claim() == ""
+        other.leave()
+        again.become_served()
+        again.leave()
 
 
 def test_lists_do_not_wait_for_restores(folder: Path) -> None:

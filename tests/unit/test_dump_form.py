@@ -140,3 +140,23 @@ def test_words_of_the_clients_are_not_taken_for_the_servers() -> None:
     header = parse_header(text.encode().ljust(HEADER_BYTES, b"\0"))
     assert header
     assert not parse_form(header).keeps_acls
+
+
+def test_which_files_are_dumped_is_told_by_the_planner() -> None:
+    """What is excluded and included, and the folder; nothing where its words were left out."""
+
+    def extent(*lines: str) -> tuple[str, ...] | None:
+        words = "\n".join(("<dle>", "<diskname>/home</diskname>", *lines, "</dle>"))
+        header = DumpHeader(
+            FileKind.WHOLE, "20261128162409", "laptop", "/home", 0, dle=words if lines else ""
+        )
+        return parse_form(header).extent
+
+    exclude = "<exclude>\n    <file>./a</file>\n  </exclude>"
+    named = "<property>\n<name>EXCLUDE-FILE</name>\n<value>./a</value>\n</property>"
+    assert extent() is None
+    assert extent("<level>0</level>") == extent("<level>1</level>") == ()
+    assert extent(exclude) == ("<exclude> <file>./a</file> </exclude>",)
+    every = [extent(line) for line in (exclude, exclude.replace("./a", "./b"), named, "<x/>")]
+    every.append(extent('<diskdevice encoding="raw">/mnt/home</diskdevice>'))
+    assert len({*every}) == len(every)

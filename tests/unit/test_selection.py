@@ -41,6 +41,14 @@ def test_what_was_not_there_is_told_with_names_that_are_like_it() -> None:
     assert selection.members[0] == {b"b": b"b"}
 
 
+def test_near_names_are_looked_for_of_a_few_only() -> None:
+    """Of thousands of paths nobody reads them, and each takes a while."""
+    selection = select(HEADS, [b"new/owm", *(b"new/%d" % n for n in range(999))])
+    assert len(selection.unmatched) == 1000
+    assert selection.near[b"new/owm"] == (b"new/own",)
+    assert len(selection.near) <= 50
+
+
 def test_near_names_are_those_beside_the_first_that_is_wrong() -> None:
     """Else the same name elsewhere, else none."""
     head = make_head({"": "Dsrc Ymain.c", "src": "Dcode", "src/code": "Ymain.c Yutil.c"})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from asyncamanda.core.restore.turns import Waiting, order_turns
+from asyncamanda.core.restore.turns import Waiting, must_give_way, order_turns
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,25 @@ def test_who_has_had_least_comes_first(waiting: str, served: str, order: str) ->
     assert order_turns(reversed(entries), served) == order_turns(entries, served)
     numbers = [each.number for each in order_turns(entries, served)]
     assert sorted(numbers) == [*range(len(waiting))]
+
+
+@pytest.mark.parametrize(
+    ("served", "waiting", "leaves"),
+    [
+        ("aa", "", ""),
+        ("aa", "a", ""),
+        ("aa", "b", "1"),
+        ("ab", "c", ""),
+        ("ab", "ab", ""),
+        ("abaa", "c", "3"),
+        ("aabb", "c", "13"),
+        ("aab", "b", ""),
+    ],
+)
+def test_who_has_several_turns_gives_way_with_the_last(
+    served: str, waiting: str, leaves: str
+) -> None:
+    """To another who has none; the numbers are those of the places that are left."""
+    entries = [Waiting(number, client) for number, client in enumerate(waiting)]
+    places = dict(enumerate(served))
+    assert [n for n in places if must_give_way(n, places, entries)] == [*map(int, leaves)]

@@ -15,6 +15,7 @@ from asyncamanda.client.restore.listing import FOLDER, NOTHING_MATCHED, Listed, 
 from asyncamanda.client.restore.seeking import FindNames, Seeker, absolute_names
 from asyncamanda.client.restore.way import OpenWay, open_line
 from asyncamanda.commands.dates import add_date, parse_date
+from asyncamanda.commands.hints import name_options, naming
 from asyncamanda.commands.options import add_common
 from asyncamanda.core.restore.answer import DiskAnswer
 from asyncamanda.core.restore.request import At, ListRequest
@@ -86,7 +87,8 @@ def add_listing(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> Exit:
     """Print what there is. Raises what run_over() raises."""
-    return run_over(arguments, partial(open_line, arguments.config))
+    with naming(name_options(config=arguments.config)):
+        return run_over(arguments, partial(open_line, arguments.config))
 
 
 def run_over(

@@ -22,6 +22,7 @@ from asyncamanda.client.restore.restoring import restore_all
 from asyncamanda.client.restore.seeking import FindNames, Seeker, absolute_names
 from asyncamanda.client.restore.way import OpenWay, open_line
 from asyncamanda.commands.dates import add_date, parse_date
+from asyncamanda.commands.hints import name_options, naming
 from asyncamanda.commands.options import add_common
 from asyncamanda.core.restore.outcome import RestoreOutcome
 from asyncamanda.errors import BadDataError, Exit, LaterError, UsageError
@@ -57,7 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> Exit:
     """Bring files back, and say what was done. Raises what run_over() raises."""
-    return run_over(arguments, partial(open_line, arguments.config))
+    with naming(name_options(config=arguments.config)):
+        return run_over(arguments, partial(open_line, arguments.config))
 
 
 def run_over(

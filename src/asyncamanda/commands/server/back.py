@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from asyncamanda.client.restore.line import Line, SessionEnd, Transfer
+from asyncamanda.commands.hints import name_options, naming
 from asyncamanda.commands.server.options import unknown_client
 from asyncamanda.config.server import load_server_config
 from asyncamanda.core.protocol.authority import (
@@ -79,6 +80,12 @@ def plan_way(arguments: argparse.Namespace) -> WayHere:
         raise UsageError("bad-name", str(error), "use the names in Amanda's disklist") from error
     named = ("--config", arguments.config) if arguments.config else ()
     return WayHere(Identity(arguments.client, name), ("--who", f"admin:{name_user()}", *named))
+
+
+def naming_here(arguments: argparse.Namespace) -> contextlib.AbstractContextManager[None]:
+    """Let hints of errors name this command line's commands, with its client and options."""
+    options = name_options(config=arguments.config, amanda_config=arguments.amanda_config)
+    return naming(options, client=arguments.client)
 
 
 def name_user() -> str:

@@ -3,7 +3,7 @@
 import argparse
 
 from asyncamanda.commands import list as list_command
-from asyncamanda.commands.server.back import add_client, find_names, plan_way
+from asyncamanda.commands.server.back import add_client, find_names, naming_here, plan_way
 from asyncamanda.commands.server.options import add_common
 from asyncamanda.errors import Exit
 
@@ -17,4 +17,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> Exit:
     """Print what there is. Raises what plan_way() and the client's `list` raise."""
-    return list_command.run_over(arguments, plan_way(arguments).open, find_names)
+    way = plan_way(arguments)
+    with naming_here(arguments):
+        return list_command.run_over(arguments, way.open, find_names)

@@ -4,9 +4,9 @@ import argparse
 
 from asyncamanda.commands import restore as restore_command
 from asyncamanda.commands.dates import add_date
-from asyncamanda.commands.server.back import add_client, find_names, plan_way
+from asyncamanda.commands.server.back import add_client, find_names, naming_here, plan_way
 from asyncamanda.commands.server.options import add_common
-from asyncamanda.errors import AsyncamandaError, Exit
+from asyncamanda.errors import Exit
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,9 +31,5 @@ def run(arguments: argparse.Namespace) -> Exit:
     Raises what plan_way() and the client's `restore` raise.
     """
     way = plan_way(arguments)
-    try:
+    with naming_here(arguments):
         return restore_command.run_over(arguments, way.open, find_names)
-    except AsyncamandaError as error:
-        own = f"asyncamanda server restore {arguments.client} "
-        error.hint = error.hint.replace("asyncamanda restore ", own)
-        raise

@@ -30,6 +30,12 @@ SEALED = "the client has encrypted it, and only the client can decrypt it"
 _ACLS = re.compile(
     r"<name>acls</name>\s*(?:<priority>yes</priority>\s*)?<value>yes</value>", re.IGNORECASE
 )
+# what decides which files a dump has; of amgtar's properties as well, whatever Amanda's case
+_EXTENT = re.compile(
+    r"<(exclude|include|diskdevice)\b.*?</\1>"
+    r"|<property>\s*<name[^>]*>\s*(?:ex|in)clude.*?</property>",
+    re.DOTALL | re.IGNORECASE,
+)
 _UNFILTERED = "N"
 _TARS = {"tar", "gtar", "gnutar"}
 
@@ -40,7 +46,9 @@ class DumpForm:
 
     `program` is that of the client, or `APPLICATION`; then `application` is which. `steps` undo
     what its bytes went through, in that order. `is_sealed`: the client has encrypted it, so that
-    it alone can read it. `keeps_acls`: it was told to store access control lists.
+    it alone can read it. `keeps_acls`: it was told to store access control lists. `extent` is what
+    the planner said of which files were to be dumped: lists of what is excluded and included, and
+    the folder; None where the header does not have its words.
     """
 
     program: str
@@ -48,6 +56,7 @@ class DumpForm:
     steps: tuple[FilterStep, ...] = ()
     is_sealed: bool = False
     keeps_acls: bool = False
+    extent: tuple[str, ...] | None = None
 
     @property
     def is_tar(self) -> bool:
@@ -81,7 +90,12 @@ def parse_form(header: DumpHeader) -> DumpForm:
         tuple(steps),
         is_sealed=bool(sealed_by),
         keeps_acls=header.application == AMGTAR and _ACLS.search(header.dle) is not None,
+        extent=_find_extent(header.dle) if header.dle else None,
     )
+
+
+def _find_extent(dle: str) -> tuple[str, ...]:
+    return tuple(" ".join(found[0].split()) for found in _EXTENT.finditer(dle))
 
 
 def decide_steps(

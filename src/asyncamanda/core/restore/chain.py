@@ -132,6 +132,21 @@ def _find_doubts(chain: Sequence[Candidate], failures: Iterable[Failure]) -> tup
     )
 
 
+def find_changed_extents(dumps: Iterable[tuple[str, tuple[str, ...] | None]]) -> tuple[str, ...]:
+    """Return between which dumps of a chain other files were to be dumped, in words.
+
+    Each is its run's timestamp, and which files (dump_form.py); None where nobody knows. tar lists
+    what is excluded as unchanged, so that its older contents are found for it.
+    """
+    known = [(run, extent) for run, extent in dumps if extent is not None]
+    return tuple(
+        f"what is excluded or included was changed between runs {older} and {newer}: what "
+        "is left out since then comes back as it was before; what no longer is may be missing"
+        for (older, before), (newer, after) in pairwise(known)
+        if before != after
+    )
+
+
 def _without_copies(candidates: Iterable[Candidate]) -> Iterable[Candidate]:
     """Return each dump once: one that is there rather than gone, held rather than on a volume."""
     found: dict[tuple[str, int], Candidate] = {}

@@ -177,6 +177,10 @@ class KeptHead(Head):
         file = self.members(folder).get(name)
         return file.start if file else None
 
+    def is_absent(self, path: bytes) -> bool:
+        """Return whether the image is certain not to have a file, whatever its lists say."""
+        return not self.index.unplaced and self.offset_of(path) is None
+
     def point_before(self, at: int) -> SeekPoint | None:
         """Return the last place before byte `at` of the image at which its stream can be entered.
 

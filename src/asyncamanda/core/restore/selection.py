@@ -13,6 +13,7 @@ from asyncamanda.core.restore.search import Located, Search, Unlocated
 TWICE = "what is found for it belongs to another file as well; another dump may have it"
 
 _MOST_NEAR = 5
+_MOST_EXPLAINED = 50  # paths that were not there: a near name takes longer to find than a file
 _MOST_COMPARED = 5000  # names of a folder, for one that is near
 
 
@@ -23,7 +24,7 @@ class Selection:
     `members` are of each image the paths that files have there, with those that they are to have.
     `folders` are all that is a folder; the newest image has them. `missing` are files that are in
     no image for certain, each with the reason. `unmatched` are wanted paths that were not there;
-    `near` has names like theirs that were.
+    `near` has names like theirs that were, for the first of them.
     """
 
     members: tuple[dict[bytes, bytes], ...]
@@ -51,7 +52,7 @@ def select(heads: Sequence[Head], wanted: Sequence[bytes]) -> Selection:
         if flag == FOLDER:
             for each, its_flag in newest.walk(path):
                 taken.add(each, its_flag)
-    near = {path: find_near(newest, path) for path in unmatched}
+    near = {path: find_near(newest, path) for path in unmatched[:_MOST_EXPLAINED]}
     return Selection(
         taken.members, tuple(taken.folders), tuple(taken.missing.items()), tuple(unmatched), near
     )

@@ -12,7 +12,7 @@ from asyncamanda.core.restore.archive import END, render_member
 from asyncamanda.core.restore.head import Head
 from asyncamanda.core.restore.image import BLOCK, BadImage, Kind, Member
 from asyncamanda.core.restore.selection import Selection
-from asyncamanda.server.restore.kept_members import find_folders, find_offsets
+from asyncamanda.server.restore.kept_members import find_absent, find_folders, find_offsets
 from asyncamanda.server.restore.members import OffsetOf, find_members
 from asyncamanda.server.restore.sinks import Sink
 from asyncamanda.server.restore.streams import Image
@@ -111,6 +111,8 @@ class ArchiveWriter:
     def _write_members(self, its: _Pass) -> None:
         left = dict(its.wanted)
         reason = NOT_IN_IMAGE
+        for path in find_absent(its.head, its.wanted):
+            self._hear(left.pop(path), reason)
         try:
             for member in its.find(left):
                 del left[member.path]

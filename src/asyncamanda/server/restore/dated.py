@@ -11,7 +11,7 @@ from asyncamanda.core.restore.request import FilesRequest
 from asyncamanda.core.restore.selection import Selection, find, find_near
 from asyncamanda.server.restore.archive import Written
 from asyncamanda.server.restore.owners import read_owners
-from asyncamanda.server.restore.reading import OpenChain, plan_restore, write_restore
+from asyncamanda.server.restore.reading import OpenChain, count_size, plan_restore, write_restore
 from asyncamanda.server.restore.sinks import Sink
 from asyncamanda.server.restore.source import Source
 from asyncamanda.system.clock import now
@@ -67,12 +67,14 @@ class ChainFiles:
         self._chain = chain
         self._written = Written()
         found = plan_restore(chain, request.paths)
+        is_trial = request.is_dry_run and not request.has_owners  # whose numbers nobody is told
         head = chain.read_head()
         self._selection = add_ways(head, found, request.paths, is_top=request.has_owners)
         self.plan = replace(
             describe_chain(source, request.disk, chain),
             files=sum(map(len, found.members)),
             folders=len(self._selection.folders),
+            size=count_size(chain, found, is_walking=is_trial),
         )
 
     @property
@@ -136,7 +138,7 @@ def describe_chain(source: Source, disk: str, chain: OpenChain) -> RestorePlan:
         folders=None,
         size=None,
         dumps=chosen.runs,
-        doubts=chosen.doubts,
+        doubts=chain.doubts,
         keeps_acls=chain.keeps_acls,
         now=now(),
         device=(dle.device if dle else "") or disk,

@@ -26,6 +26,11 @@ _REFUSED = ".refused"
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
+def is_keepable(timestamp: str, level: int) -> bool:
+    """Return whether there can be a kept head of such a dump."""
+    return _FILE.fullmatch(f"{timestamp}.{level}") is not None
+
+
 class _OpenFile:
     """A file's bytes, read when they are asked for. It is closed when nobody has it any more."""
 

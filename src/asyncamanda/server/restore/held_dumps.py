@@ -27,6 +27,7 @@ def open_held(places: Sequence[Path], dump: WantedDump) -> Iterator[DumpFiles | 
     One that has nothing of it yields nothing.
     """
     begin = f"{sanitise_name(dump.host)}."
+    whole = f"{begin}{sanitise_name(dump.disk)}."
     for place in places:
         folder = place / dump.timestamp
         try:
@@ -41,7 +42,7 @@ def open_held(places: Sequence[Path], dump: WantedDump) -> Iterator[DumpFiles | 
                 found = _open_first(folder / name, dump)
                 if isinstance(found, DumpFile):
                     yield _open_others(places, dump, found)
-                elif found is not None:
+                elif found is not None and name.startswith(whole):  # others' names are not told
                     yield found
 
 

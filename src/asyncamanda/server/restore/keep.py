@@ -4,6 +4,7 @@ Each dump is read once. Where that fails it is left alone from then on: whoever 
 is in it has to read it, which is slow and no more.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from itertools import chain
@@ -24,11 +25,12 @@ from asyncamanda.errors import AsyncamandaError
 from asyncamanda.server.restore.dump_files import DumpFiles, WantedDump
 from asyncamanda.server.restore.gzip_image import is_gzip
 from asyncamanda.server.restore.gzip_members import GzipMembers
-from asyncamanda.server.restore.heads import HeadStore
+from asyncamanda.server.restore.heads import HeadStore, is_keepable
 from asyncamanda.server.restore.held_dumps import open_held
 from asyncamanda.server.restore.members import walk_members
 from asyncamanda.server.restore.streams import FilteredImage, Image, PlainImage
 
+NO_ROOM = "there was no room for it: see keep_heads in server.toml"
 LEAST_FREE = 1 << 30  # bytes, of the file system that the ledger is on as well
 
 Say = Callable[[str], None]
@@ -47,24 +49,29 @@ class Keeper:
 
         Raises OSError.
         """
-        held = {self._name(dump) for dump in self._order.held}
+        held = {self._name(dump) for dump in self._held()}
         parts = parse_found(found)
         there = {(part.host, part.disk, part.timestamp, part.level) for part in parts}
         present = held | {DumpName(self._order.amanda_config, *dump) for dump in there}
         self._store.tidy(held)
-        for stored in plan_removals([*self._store.list_stored()], present, self._order.room):
-            self._store.remove(stored.dump)
+        stored = [*self._store.list_stored()]
+        unneeded = {each.dump for each in plan_removals(stored, present, sys.maxsize)}
+        for each in plan_removals(stored, present, self._order.room):
+            self._store.remove(each.dump)
+            if each.dump in held - unneeded:  # else the next run's end would have it read again
+                self._store.refuse(each.dump, NO_ROOM)
 
     def keep_new(self) -> None:
         """Keep the heads of those dumps that are held and were not read yet. Raises OSError.
 
-        All are opened before any is read, so that a flush takes none away.
+        All are opened before any is read, so that a flush takes none away; each is closed when it
+        was read, since what a flush has removed takes its room until then.
         """
         if not self._order.room:
             return
         with ExitStack() as stack:
             opened = []
-            for dump in self._order.held:
+            for dump in self._held():
                 files = None if self._store.is_known(self._name(dump)) else self._open(dump)
                 if files:
                     stack.callback(files.close)
@@ -74,6 +81,11 @@ class Keeper:
                     self._say("no heads are kept: the disk that the ledger is on is nearly full")
                     return
                 self._keep(dump, files)
+                files.close()
+
+    def _held(self) -> Iterator[HeldDump]:
+        """Yield the dumps that are held, but for such as no head can be of."""
+        return (dump for dump in self._order.held if is_keepable(dump.timestamp, dump.level))
 
     def _open(self, dump: HeldDump) -> DumpFiles | None:
         places = [Path(place) for place in self._order.holding]

@@ -20,6 +20,32 @@ def find_offsets(head: Head) -> OffsetOf | None:
     return head.offset_of if isinstance(head, KeptHead) else None
 
 
+def find_absent(head: Head, paths: Collection[bytes]) -> list[bytes]:
+    """Return the files among these that the image is known not to have, though it lists them.
+
+    That is so of each socket, and finding it out by the image would take all of it.
+    """
+    return [path for path in paths if head.is_absent(path)] if isinstance(head, KeptHead) else []
+
+
+def find_size(head: Head, paths: Collection[bytes]) -> int | None:
+    """Return how many bytes of contents these files have in an image, None if that is not kept.
+
+    Of a file with holes or attributes it may be some more; a further name of a file has none.
+    """
+    if not isinstance(head, KeptHead):
+        return None
+    size = 0
+    for path in paths:
+        folder, _, name = path.rpartition(b"/")
+        file = head.members(folder).get(name)
+        if file is None and not head.is_absent(path):
+            return None
+        if file and file.kind is Kind.FILE:
+            size += min(file.size, file.end - file.start)
+    return size
+
+
 def find_folders(image: Image, head: Head, wanted: Collection[bytes]) -> Iterator[Member]:
     """Yield the members of the folders that are `wanted`, in the image's order.
 

@@ -30,10 +30,10 @@ class SessionOver(BaseException):  # no Exception, so that nothing on the way ta
 class Watch:
     """What is watched.
 
-    `out` is the descriptor to the client, and `count_sent` tells how many bytes went there by now.
-    `find_objection` returns why the client may not go on, "" if it may. The session ends where
-    nothing at all is taken for `stall`, and `end_within` is how long the main thread has for its
-    end.
+    `out` and `errors` are the descriptors to the client, and `count_sent` tells how many bytes went
+    there by now. `find_objection` returns why the client may not go on, "" if it may. The session
+    ends where nothing at all is taken for `stall` of what waits in either, and `end_within` is how
+    long the main thread has for its end.
     """
 
     out: int
@@ -42,6 +42,7 @@ class Watch:
     stall: timedelta = timedelta(minutes=10)
     look_every: timedelta = timedelta(seconds=2)
     end_within: timedelta = timedelta(seconds=20)
+    errors: int = 2
 
 
 @contextmanager
@@ -93,7 +94,8 @@ class _Watcher(threading.Thread):
             events = dict(waiting.poll(watch.look_every.total_seconds() * 1000))
             if self._reader in events:
                 return
-            if sent != watch.count_sent() or not _is_full(watch.out):
+            is_waiting = _is_full(watch.out) or _is_full(watch.errors)
+            if sent != watch.count_sent() or not is_waiting:
                 moved_at, sent = time.monotonic(), watch.count_sent()
             if events.get(watch.out, 0) & _BROKEN:
                 self._why = GONE

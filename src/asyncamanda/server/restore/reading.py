@@ -1,6 +1,6 @@
 """The whole way to a disk's files at a date: choose the dumps, open them, list, plan, and write."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,6 +8,7 @@ from functools import partial
 
 from asyncamanda.core.amanda.dump_form import DumpForm, decide_steps
 from asyncamanda.core.amanda.filters import FiltersRefused, FilterStep
+from asyncamanda.core.restore.chain import find_changed_extents
 from asyncamanda.core.restore.head import Head
 from asyncamanda.core.restore.image import BadImage
 from asyncamanda.core.restore.kept import KeptHead
@@ -17,7 +18,8 @@ from asyncamanda.server.ledger.recorded_dumps import RecordedDump
 from asyncamanda.server.restore.archive import ArchiveWriter, Hear, Written
 from asyncamanda.server.restore.dump_files import OpenDump
 from asyncamanda.server.restore.gzip_image import GzipImage, is_gzip
-from asyncamanda.server.restore.members import read_head
+from asyncamanda.server.restore.kept_members import find_size
+from asyncamanda.server.restore.members import find_members, read_head
 from asyncamanda.server.restore.sinks import Sink
 from asyncamanda.server.restore.source import ChosenDumps, Source
 from asyncamanda.server.restore.streams import FilteredImage, Image, PlainImage
@@ -58,6 +60,13 @@ class OpenChain:
         if isinstance(head, KeptHead):
             return head.index.keeps_acls
         return self.image(number).files.form.keeps_acls
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What may be wrong with it, in words, as far as the images that are open tell."""
+        opened = sorted(self._opened.items())
+        extents = [(self.chosen.runs[number], image.files.form.extent) for number, image in opened]
+        return (*self.chosen.doubts, *find_changed_extents(extents))
 
     def read_heads(self) -> tuple[Head, ...]:
         """Return the lists of all that was there at each dump, each read once.
@@ -184,6 +193,34 @@ def plan_restore(chain: OpenChain, paths: Sequence[bytes]) -> Selection:
     Raises BadDataError if an image is broken.
     """
     return select(chain.read_heads(), paths)
+
+
+def count_size(chain: OpenChain, selection: Selection, *, is_walking: bool) -> int | None:
+    """Return how many bytes of contents a selection is, None if that is not known.
+
+    `is_walking`: images of which nothing is kept are gone through, unless they are packed.
+    """
+    size = 0
+    for number, wanted in enumerate(selection.members):
+        own: int | None = 0
+        if wanted:
+            own = find_size(chain.read_head(number), wanted)
+            if own is None and is_walking:
+                own = _walk_size(chain.image(number), chain.read_head(number), wanted)
+        if own is None:
+            return None
+        size += own
+    return size
+
+
+def _walk_size(image: Image, head: Head, wanted: Collection[bytes]) -> int | None:
+    if not isinstance(image, PlainImage):
+        return None
+    try:
+        found = find_members(image, head.end, wanted, folders=False)
+        return sum(member.stored for member in found)
+    except BadImage:
+        return None
 
 
 def write_restore(  # noqa: PLR0913 - what it is made of, by keyword

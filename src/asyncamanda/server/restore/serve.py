@@ -9,6 +9,7 @@ The question is on stdin, the answer on stdout and stderr, as docs/protocol.md s
 """
 
 import os
+import resource
 from pathlib import Path
 
 from asyncamanda.config.server import load_server_config
@@ -27,6 +28,9 @@ from asyncamanda.server.restore.service import RestoreCaller, RestoreService, fa
 from asyncamanda.server.restore.serving import AnswerStreams
 from asyncamanda.system.account import become_user
 
+LEAST_MEMORY = 1 << 30  # bytes; some 200 are needed for each name of a whole disk's
+SHARE = 8  # of this machine's memory
+
 TURNS = "restores"  # a folder in the server's own
 LOG = "restore.log"
 
@@ -44,6 +48,7 @@ def main(argv: list[str]) -> int:
 
 def _serve(argv: list[str], streams: AnswerStreams) -> Exit:
     identity, options = parse_arguments(argv)
+    bound_memory()
     _, config = load_server_config(options.get("--config"))
     if os.geteuid() == 0:
         become_user(config.user)
@@ -51,6 +56,18 @@ def _serve(argv: list[str], streams: AnswerStreams) -> Exit:
     registry = Registry(registry_path(config.user))
     caller = RestoreCaller(identity, registry, options.get("--who", CLIENT))
     return RestoreService(config, Path(ipc.STATE, TURNS), open_holdings).serve(caller, 0, streams)
+
+
+def bound_memory() -> None:
+    """Let this process, and those that it starts, have a share of the memory at most.
+
+    How much it wants is up to the client, whose images are lists of any length.
+    """
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    most = max(LEAST_MEMORY, memory // SHARE)
+    _, highest = resource.getrlimit(resource.RLIMIT_AS)
+    if highest == resource.RLIM_INFINITY or most < highest:
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 def parse_arguments(argv: list[str]) -> tuple[Identity, dict[str, str]]:

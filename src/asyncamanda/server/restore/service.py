@@ -22,6 +22,7 @@ from asyncamanda.core.restore.request import (
 )
 from asyncamanda.errors import (
     AsyncamandaError,
+    BadDataError,
     Exit,
     LaterError,
     ProtocolError,
@@ -34,7 +35,7 @@ from asyncamanda.server.ledger.machines import read_machines
 from asyncamanda.server.restore.presence import GONE, SessionOver, Watch, watch_session
 from asyncamanda.server.restore.recording import CLIENT, RestoreRecord, name_end, name_success
 from asyncamanda.server.restore.serving import AnswerStreams, Holdings, answer_request
-from asyncamanda.server.restore.turns import LISTS, RESTORES, take_turn
+from asyncamanda.server.restore.turns import LISTS, RESTORES, Turn, take_turn
 from asyncamanda.system.clock import now
 
 ASKED_WITHIN = 30.0  # seconds, for the request
@@ -98,7 +99,8 @@ class RestoreService:
         answer = _Answer(self, caller, voice, record)
         outcome = ""
         try:
-            with watch_session(Watch(voice.out, voice.count_sent, caller.find_new_objection)):
+            ends = answer.find_objection
+            with watch_session(Watch(voice.out, voice.count_sent, ends, errors=voice.errors)):
                 try:
                     answer.give(source)
                     outcome = name_success(voice.missing)
@@ -130,6 +132,14 @@ class _Answer:
         self._caller = caller
         self._voice = voice
         self._record = record
+        self._turn: Turn | None = None
+
+    def find_objection(self) -> str:
+        """Return why the answer has to end by now, "" if it need not. It is for another thread."""
+        turn = self._turn
+        with suppress(OSError):
+            return self._caller.find_new_objection() or (turn.find_claim() if turn else "")
+        return ""
 
     def give(self, source: int) -> None:
         """Give it. Raises AsyncamandaError where it is an error, and OSError."""
@@ -140,7 +150,9 @@ class _Answer:
         with ExitStack() as stack:
             kind = RESTORES if isinstance(request, FilesRequest) else LISTS
             name = client if caller.is_client else f"-{client}"  # which is no client's
-            stack.enter_context(take_turn(service.turns, kind, name, self._tell_place))
+            turn = take_turn(service.turns, kind, name, self._tell_place)
+            self._turn = stack.enter_context(turn)
+            stack.callback(self._forget_turn)
             ledger = self._record.ledger = open_ledger(service.config)
             if caller.is_client:
                 check_machine(ledger, client)
@@ -162,11 +174,18 @@ class _Answer:
                 LOG.warning("%s: %s", client, traceback.format_exc())
                 words = f"the server cannot read what it needs: {error.strerror}"
                 said = LaterError("server-failed", words, SEE_LOG)
+            case MemoryError():
+                words = "the backup has more files than the server's memory is for"
+                LOG.warning("%s: %s", client, words)
+                said = BadDataError("too-large", words, "ask for less at once: a folder, or files")
             case _:
                 LOG.error("%s: %s", client, traceback.format_exc())
                 words = "asyncamanda on the server has failed, by a bug of its own"
                 said = AsyncamandaError("internal", words, SEE_LOG)
         return fail(self._voice, said)
+
+    def _forget_turn(self) -> None:
+        self._turn = None
 
     def _tell_place(self, place: int) -> None:
         self._voice.say(QueuedRestore(place))

@@ -92,37 +92,39 @@ class Holdings(Protocol):
 
 
 class AnswerStreams:
-    """The two ways to the client: `out` is stdout, what is said goes to stderr.
+    """The two ways to the client: `out` is stdout, what is said goes to `errors`, stderr.
 
     `missing` counts the files that were said to be.
     """
 
     def __init__(self, out: int, errors: int) -> None:
         self.out = out
+        self.errors = errors
         self.missing = 0
         self._written = 0
         self._count_more: Callable[[], int] = lambda: 0
-        self._errors = errors
         self._kept = bytearray()
 
     def say(self, answer: RestoreAnswer) -> None:
         """Say it. Raises OSError if nobody listens."""
         self.missing += isinstance(answer, MissingFile)
-        _write_all(self._errors, encode_answer(answer))
+        line = encode_answer(answer)
+        _write_all(self.errors, line)
+        self._written += len(line)
 
     def follow(self, count: Callable[[], int]) -> None:
         """Let `count` tell how many bytes somebody else has written to stdout by now."""
         self._count_more = count
 
     def count_sent(self) -> int:
-        """Return how many bytes were written to stdout by now."""
+        """Return how many bytes were written to both by now."""
         return self._written + self._count_more()
 
     def say_last(self, answer: RestoreAnswer) -> None:
         """Say it if somebody listens, and wait for nobody."""
         with suppress(OSError):
-            os.set_blocking(self._errors, False)
-            os.write(self._errors, encode_answer(answer))
+            os.set_blocking(self.errors, False)
+            os.write(self.errors, encode_answer(answer))
 
     def write(self, record: bytes) -> None:
         """Write to stdout, with what follows or at flush()."""

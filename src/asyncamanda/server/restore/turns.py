@@ -7,15 +7,17 @@ lock for that moment.
 """
 
 import fcntl
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from asyncamanda.core.protocol.authority import LONGEST_CLIENT
-from asyncamanda.core.restore.turns import Waiting, order_turns
+from asyncamanda.core.restore.turns import Waiting, must_give_way, order_turns
 from asyncamanda.errors import LaterError
 
 LOOK_EVERY = 0.3  # seconds
@@ -24,12 +26,16 @@ ADMINISTRATOR = "-"  # no client's name
 
 @dataclass(frozen=True, slots=True)
 class TurnKind:
-    """What is done so many times at once: `slots`; of one client at most `most_waiting` wait."""
+    """What is done so many times at once: `slots`; of one client at most `most_waiting` wait.
+
+    Who has several at once gives one up to another that has none and has waited for `patience`.
+    """
 
     kind: str
     slots: int
     most_waiting: int
     most_in_all: int = 200
+    patience: timedelta = timedelta(minutes=10)
 
 
 RESTORES = TurnKind("restore", slots=2, most_waiting=2)
@@ -43,15 +49,15 @@ def take_turn(
     client: str,
     tell: Callable[[int], None],
     look_every: float = LOOK_EVERY,
-) -> Iterator[None]:
-    """Return when it is the client's turn, and keep it until the block ends.
+) -> Iterator["Turn"]:
+    """Yield when it is the client's turn, and keep it until the block ends.
 
     `tell` is given the place in the queue, from 1, when there is one and whenever it changes.
     Raises LaterError if too many wait already, and OSError if the folder cannot be used.
     """
     folder.mkdir(mode=0o700, exist_ok=True)
     with ExitStack() as stack:
-        entry = _Entry(folder, service, client)
+        entry = Turn(folder, service, client)
         stack.callback(entry.leave)
         entry.enter()
         told = 0
@@ -63,10 +69,10 @@ def take_turn(
                 told = place
                 tell(place)
             time.sleep(look_every)
-        yield
+        yield entry
 
 
-class _Entry:
+class Turn:
     """One that waits, and then is served."""
 
     def __init__(self, folder: Path, service: TurnKind, client: str) -> None:
@@ -74,6 +80,7 @@ class _Entry:
         self._service = service
         self._client = client
         self._number = 0
+        self._place = 0  # at which it is served, from 1
         self._held: list[int] = []
         self._name: Path | None = None
 
@@ -92,13 +99,23 @@ class _Entry:
         """Return the place in the queue, from 1; 0 if it is this one's turn, which it has then."""
         with _locked(self._folder):
             free, served = self._read_slots()
-            order = order_turns(self._read_waiting(), served)
+            order = order_turns(self._read_waiting(), served.values())
             place = [each.number for each in order].index(self._number) + 1
             if place > len(free):
                 return place
-            self._held.append(_open_locked(free[place - 1], self._client))
+            self._place = free[place - 1]
+            self._held.append(_open_locked(self._slot(self._place), self._client))
             self._forget_name()
             return 0
+
+    def find_claim(self) -> str:
+        """Return why the turn has to be given up, "" if it need not be."""
+        with _locked(self._folder):
+            _, served = self._read_slots()
+            before = time.time() - self._service.patience.total_seconds()
+            if must_give_way(self._place, served, self._read_waiting(before)):
+                return "another client has waited for long, and this one has several turns"
+        return ""
 
     def leave(self) -> None:
         """Give up the place, or the turn."""
@@ -115,27 +132,29 @@ class _Entry:
                 self._name.unlink()
             self._name = None
 
-    def _read_waiting(self) -> list[Waiting]:
-        """Return who waits; what a process that is dead has left is removed."""
+    def _read_waiting(self, before: float = math.inf) -> list[Waiting]:
+        """Return who waits, since that Unix time; what one that is dead has left is removed."""
         found = []
         for path in self._folder.glob(f"{self._service.kind}.[0-9]*"):
             client = _read_locked(path)
             if client is None:
                 path.unlink()
-            else:
+            elif path.stat().st_mtime <= before:
                 found.append(Waiting(int(path.name.partition(".")[2]), client))
         return found
 
-    def _read_slots(self) -> tuple[list[Path], list[str]]:
+    def _slot(self, number: int) -> Path:
+        return self._folder / f"{self._service.kind}.slot{number}"
+
+    def _read_slots(self) -> tuple[list[int], dict[int, str]]:
         """Return the slots that are free, and the clients that have the others."""
-        free, served = [], []
+        free, served = [], {}
         for number in range(1, self._service.slots + 1):
-            path = self._folder / f"{self._service.kind}.slot{number}"
-            client = _read_locked(path)
+            client = _read_locked(self._slot(number))
             if client is None:
-                free.append(path)
+                free.append(number)
             else:
-                served.append(client)
+                served[number] = client
         return free, served
 
 

@@ -9,7 +9,7 @@ from asyncamanda.core.restore.listing import FolderOwner, list_folders
 from asyncamanda.core.restore.search import Located, locate
 from asyncamanda.errors import BadDataError
 from asyncamanda.server.ledger.recorded_dumps import RecordedDump
-from asyncamanda.server.restore.kept_members import find_kept
+from asyncamanda.server.restore.kept_members import find_absent, find_kept
 from asyncamanda.server.restore.members import find_members
 from asyncamanda.server.restore.owners import read_owners
 from asyncamanda.server.restore.reading import OpenChain, open_chain
@@ -109,7 +109,7 @@ def _find_member(chain: OpenChain, place: Located) -> Member | None:
     if kept := find_kept(head, place.path):
         return kept
     image = chain.image(place.image)
-    if not isinstance(image, PlainImage):
+    if not isinstance(image, PlainImage) or find_absent(head, [place.path]):
         return None
     try:
         return next(find_members(image, head.end, {place.path}, folders=False), None)

@@ -1,0 +1,40 @@
+"""Hints that name `list` and `restore`, as they have to be typed where this was typed."""
+
+import contextlib
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+
+from asyncamanda.errors import AsyncamandaError
+
+_COMMAND = re.compile(r"\basyncamanda (list|restore)\b")
+
+
+@contextlib.contextmanager
+def naming(options: Sequence[str], *, client: str = "") -> Iterator[None]:
+    """Let the hint of an error that is raised in the block name commands that can be typed.
+
+    With these options, such as `--config FILE`; and for the administrator, who asks for files of
+    `client`, they are those of `server`.
+    """
+    try:
+        yield
+    except AsyncamandaError as error:
+        error.hint = adapt_hint(error.hint, options, client)
+        raise
+
+
+def adapt_hint(hint: str, options: Sequence[str], client: str = "") -> str:
+    """Return the hint with its commands as naming() says."""
+
+    def adapt(found: re.Match[str]) -> str:
+        words = ["asyncamanda", *["server"] * bool(client), found[1], *options]
+        return shlex.join([*words, client] if client else words)
+
+    return _COMMAND.sub(adapt, hint)
+
+
+def name_options(**named: str | None) -> list[str]:
+    """Return these options as words, but for those that were not given."""
+    words = [(f"--{name.replace('_', '-')}", value) for name, value in named.items() if value]
+    return [word for pair in words for word in pair]

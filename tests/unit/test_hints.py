@@ -1,0 +1,36 @@
+"""Hints name what the same person can type at the same machine."""
+
+import pytest
+
+from asyncamanda.commands.hints import adapt_hint, name_options, naming
+from asyncamanda.errors import BadDataError
+
+SHOWS = "`asyncamanda list` shows what was; to go on: asyncamanda restore --resume --to /x"
+
+
+def test_the_administrators_hints_are_the_servers_commands() -> None:
+    """With the client, and the options without which they would mean something else."""
+    assert adapt_hint(SHOWS, [], "laptop") == (
+        "`asyncamanda server list laptop` shows what was; "
+        "to go on: asyncamanda server restore laptop --resume --to /x"
+    )
+    options = name_options(config="/e/a b", amanda_config="weekly", disk=None)
+    assert options == ["--config", "/e/a b", "--amanda-config", "weekly"]
+    assert adapt_hint("sudo asyncamanda restore", options, "laptop") == (
+        "sudo asyncamanda server restore --config '/e/a b' --amanda-config weekly laptop"
+    )
+
+
+def test_a_hint_has_the_configuration_that_was_named() -> None:
+    """Else the line that goes on would ask another server; other hints stay as they are."""
+    assert adapt_hint(SHOWS, [], "") == SHOWS
+    assert "restore --config /c --resume" in adapt_hint(SHOWS, ["--config", "/c"])
+    for hint in ("see `asyncamanda server restores`", "asyncamanda listen", "asyncamanda check"):
+        assert adapt_hint(hint, ["--config", "/c"], "laptop") == hint
+
+
+def test_an_error_goes_on_with_its_new_hint() -> None:
+    """As the same error."""
+    with pytest.raises(BadDataError) as error, naming([], client="laptop"):
+        raise BadDataError("nothing", "nothing is there", "asyncamanda list")
+    assert error.value.hint == "asyncamanda server list laptop"
