@@ -1,6 +1,7 @@
 """asyncamanda server restore: files of a client's backups into a folder of this server."""
 
 import argparse
+import shlex
 
 from asyncamanda.commands import restore as restore_command
 from asyncamanda.commands.dates import add_date
@@ -34,6 +35,9 @@ def run(arguments: argparse.Namespace) -> Exit:
     try:
         return restore_command.run_over(arguments, way.open, find_names)
     except AsyncamandaError as error:
-        own = f"asyncamanda server restore {arguments.client} "
+        words = ["asyncamanda", "server", "restore", arguments.client]
+        if arguments.amanda_config:
+            words += ["--amanda-config", arguments.amanda_config]
+        own = f"{shlex.join(words)} "
         error.hint = error.hint.replace("asyncamanda restore ", own)
         raise
