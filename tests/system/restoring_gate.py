@@ -8,7 +8,8 @@ is a file for which the stream waits at the byte `hold_at`. `stream` is a file t
 of what was asked for; with `lingers` the program does not end, and with `is_mute` it does not say
 at the end of a stream that this is done. `late` are files that are missing, as is said behind the
 stream, and `breaks_last` says at how many visits the connection breaks before that. With `moves_on`
-each visit is about another dump, and `also` are paths that are there besides.
+each visit is about another dump, `also` are paths that are there besides, and `listed` are
+records that come before each list.
 """
 
 from __future__ import annotations
@@ -96,6 +97,8 @@ class ScriptedGate:
             )
             self._say(RestoreDone(0, 0))
             return
+        for record in self._scenario.get("listed", []):  # type: ignore[attr-defined]
+            os.write(1, f"{record}\0".encode())
         names = {member.path: member.kind for member in self._members()}
         for path in sorted(names):
             above = path.rpartition(b"/")[0]

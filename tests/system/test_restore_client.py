@@ -132,6 +132,13 @@ class Rehearsed:
             with closing(gateway):
                 return Restoring(gateway, delivery, Teller(self)).restore()
 
+    def rehearse(self, delivery: Delivery) -> RestoreOutcome:
+        """Return what would come back."""
+        with closing(StopRequest()) as stopping:
+            gateway = Gateway(self.open_line, stopping, self.tell)
+            with closing(gateway):
+                return Restoring(gateway, delivery, Teller(self)).rehearse()
+
     def visits(self) -> int:
         """Return how often a stream was asked for."""
         return len((self.folder / "visits").read_text())

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 from tests.system.test_restore_client import Rehearsed, die_after, gate, new_folder, wait_until
 from tests.system.test_untar import file, other, stream_of
+from tests.system.trees import describe
 
+from asyncamanda.client.restore import in_place
 from asyncamanda.client.restore.delivery import InPlace, NewFolder
 from asyncamanda.client.restore.record_lines import Errand, Part
 from asyncamanda.core.restore.image import Kind
@@ -34,7 +36,7 @@ def files_up_to(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def in_place(gate: Rehearsed, *paths: bytes, overwrite: str = "never") -> InPlace:
+def back(gate: Rehearsed, *paths: bytes, overwrite: str = "never") -> InPlace:
     """Return the delivery of these paths to where they were."""
     return InPlace(Errand((gate.part(*paths),), b"", overwrite), is_resumed=False)
 
@@ -46,7 +48,7 @@ def test_half_a_file_replaces_none(gate: Rehearsed, tmp_path: Path, overwrite: s
     there.write_text("mine")
     os.utime(there, (5, 5))
     with files_up_to(1 << 20):
-        outcome = gate.restore(in_place(gate, b"large", b"one", overwrite=overwrite))
+        outcome = gate.restore(back(gate, b"large", b"one", overwrite=overwrite))
     assert [path for path, _ in outcome.failed] == [os.fsencode(there)]
     assert there.stat().st_size == len("mine")
     assert (outcome.files, outcome.is_whole) == (1 - len(outcome.kept), False)
@@ -84,7 +86,7 @@ def test_what_took_the_hidden_folders_name_is_not_removed(gate: Rehearsed, tmp_p
     tree = tmp_path / "tree"
     child = os.fork()
     if child == 0:
-        gate.restore(in_place(gate, b""))
+        gate.restore(back(gate, b""))
         os._exit(0)
     wait_until((gate.folder / "holding").exists)
     (hidden,) = tree.glob(".asyncamanda-restoring-*")
@@ -106,7 +108,7 @@ def test_a_folder_that_somebody_made_meanwhile_stays_as_it_is(
     child = os.fork()
     if child == 0:
         die_after(0)
-        gate.restore(in_place(gate, b"secret"))
+        gate.restore(back(gate, b"secret"))
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -9
     (tree / "secret").mkdir()
@@ -145,7 +147,7 @@ def test_a_tree_that_is_there_already_is_no_matter_of_how_deep(
     gate.scenario["also"] = ["d"]
     try:
         for _ in range(2):
-            assert gate.restore(in_place(gate, b"d", overwrite="always")).is_whole
+            assert gate.restore(back(gate, b"d", overwrite="always")).is_whole
         assert not [*(tmp_path / "tree").glob(".asyncamanda*")]
     finally:
         left = [*(tmp_path / "tree").glob(".asyncamanda*"), tmp_path / "tree/d"]
@@ -175,7 +177,7 @@ def test_a_record_says_which_files_it_is_about(gate: Rehearsed, tmp_path: Path) 
     names: list[Path] = []
     for path in (b"one", b"suid"):
         with pytest.raises(LaterError):
-            gate.restore(in_place(gate, b"secret", path, b"large", overwrite="always"))
+            gate.restore(back(gate, b"secret", path, b"large", overwrite="always"))
         (name,) = {*(tmp_path / "tree").glob(".asyncamanda*")} - {*names}
         names.append(name)
         (gate.folder / "visits").unlink()
@@ -196,3 +198,38 @@ def test_a_new_folders_hint_names_the_configuration(gate: Rehearsed, tmp_path: P
         gate.restore(delivery)
     line = f"asyncamanda restore --resume --config /root/x --to {tmp_path}/out"
     assert caught.value.hint == f"to go on: {line}"
+
+
+@pytest.mark.parametrize("overwrite", ["never", "always"])
+def test_a_dry_run_in_place_names_what_is_there(
+    gate: Rehearsed, tmp_path: Path, overwrite: str
+) -> None:
+    """Files that would be kept or replaced, and what is in the way; nothing is made."""
+    tree = tmp_path / "tree"
+    for gone in ("one", "secret/key"):
+        (tree / gone).unlink()
+    (tree / "nothing").unlink()
+    (tree / "nothing").mkdir()
+    subprocess.run(["rm", "-r", tree / "odd", tree / "listed"], check=True)
+    (tree / "odd").write_text("a file now")
+    before = describe(tree)
+    part = gate.part(b"one", b"two", b"secret", b"nothing", b"odd", b"listed", b"closed", b"gone")
+    outcome = gate.rehearse(InPlace(Errand((part,), b"", overwrite), is_resumed=False))
+    top = os.fsencode(tree)
+    assert outcome.existing == (top + b"/closed/within/file", top + b"/two")
+    assert outcome.overwrite == overwrite
+    assert outcome.failed == (
+        (top + b"/nothing", in_place.IN_THE_WAY),
+        (top + b"/odd", in_place.ON_THE_WAY),
+    )
+    assert describe(tree) == before
+
+
+def test_a_dry_run_in_place_looks_nowhere_else(gate: Rehearsed, tmp_path: Path) -> None:
+    """Names that were not asked for are no answer."""
+    gate.scenario["listed"] = ["Ylisted/x", "Ysecret/key"]
+    delivery = InPlace(Errand((gate.part(b"listed"),), b"", "never"), is_resumed=False)
+    with pytest.raises(ProtocolError) as caught:
+        gate.rehearse(delivery)
+    assert caught.value.reference == "bad-answer"
+    assert tmp_path.exists()
