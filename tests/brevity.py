@@ -1,4 +1,8 @@
-"""Reports that can be read: a value of megabytes is cut where pytest and hypothesis print it."""
+"""Reports that can be read: a value of megabytes is cut where pytest and hypothesis print it.
+
+And that can be sent: pytest-xdist ends with an internal error of its own where a report has a lone
+surrogate, as names of files have that are not UTF-8.
+"""
 
 from collections.abc import Iterable
 
@@ -29,6 +33,20 @@ def cut_lines(lines: Iterable[str]) -> list[str]:
         return whole
     half = MOST_LINES // 2
     return [*whole[:half], f"[... {len(whole) - 2 * half} lines ...]", *whole[-half:]]
+
+
+def sendable(value: object) -> object:
+    """Return what a report was made into, each lone surrogate in it escaped."""
+    match value:
+        case str():
+            return value.encode("utf-8", "backslashreplace").decode("utf-8")
+        case dict():
+            return {sendable(key): sendable(each) for key, each in value.items()}
+        case list():
+            return [sendable(each) for each in value]
+        case tuple():
+            return tuple(map(sendable, value))
+    return value
 
 
 def shorten(report: ExceptionRepr) -> None:

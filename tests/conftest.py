@@ -8,7 +8,7 @@ from collections.abc import Generator
 
 import pytest
 from _pytest._code.code import ExceptionRepr
-from tests.brevity import shorten
+from tests.brevity import sendable, shorten
 
 # ./test calls it that; of one called CI pytest would print all values whole
 IS_CI = bool(os.environ.get("ASYNCAMANDA_CI"))
@@ -48,3 +48,9 @@ def pytest_make_collect_report(
         report.outcome = "failed"
         report.longrepr = f"{collector.nodeid} was skipped in CI: {report.longrepr}"
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, object, object]:
+    """Let a report reach the process that prints it, whatever names a test that failed is about."""
+    return sendable((yield))

@@ -6,7 +6,10 @@ shows them; `cuts` are, visit by visit, after how many bytes of the stream the c
 `say` are lines for stderr before the answer, and `status` what it ends with instead of one. `hold`
 is a file for which the stream waits at the byte `hold_at`. `stream` is a file that is sent instead
 of what was asked for; with `lingers` the program does not end, and with `is_mute` it does not say
-at the end of a stream that this is done.
+at the end of a stream that this is done. `late` are files that are missing, as is said behind the
+stream, and `breaks_last` says at how many visits the connection breaks before that. With `moves_on`
+each visit is about another dump, `also` are paths that are there besides, and `listed` are
+records that come before each list.
 """
 
 from __future__ import annotations
@@ -60,6 +63,7 @@ class ScriptedGate:
         self._image = Path(str(scenario["archive"])).read_bytes()
         self._left: int | None = None  # bytes until the cut
         self._sent = 0
+        self._visit = 0
 
     def answer(self, line: bytes) -> int:
         """Answer the request `line`; return the exit status."""
@@ -93,6 +97,8 @@ class ScriptedGate:
             )
             self._say(RestoreDone(0, 0))
             return
+        for record in self._scenario.get("listed", []):  # type: ignore[attr-defined]
+            os.write(1, f"{record}\0".encode())
         names = {member.path: member.kind for member in self._members()}
         for path in sorted(names):
             above = path.rpartition(b"/")[0]
@@ -115,6 +121,7 @@ class ScriptedGate:
         members = self._members()
         wanted = resolve_links([m for m in members if _is_wanted(m, request.paths)], members)
         paths = {member.path for member in wanted}
+        paths |= {path.encode() for path in self._scenario.get("also", [])}  # type: ignore[attr-defined]
         for path in request.paths:
             if path not in paths:
                 self._say(UnmatchedPath(path, (b"near",)))
@@ -127,21 +134,29 @@ class ScriptedGate:
         size = sum(member.stored for member in wanted)
         told = self._scenario.get("told_size", size)
         assert told is None or isinstance(told, int)
+        run = OLDER if "moves_on" in self._scenario and request.resume else RUN
         plan = RestorePlan(
-            RUN, DUMPED_AT, files, len(wanted) - files, told, (OLDER, RUN), ("a doubt",)
+            run, DUMPED_AT, files, len(wanted) - files, told, (OLDER, RUN), ("a doubt",)
         )
         self._say(plan)
         if not request.is_dry_run:
-            self._arm()
-            if "stream" in self._scenario:
-                self._send(Path(str(self._scenario["stream"])).read_bytes())
-            else:
-                self._stream(wanted, request.resume.done if request.resume else 0)
+            self._give(wanted, request.resume.done if request.resume else 0)
         if "is_mute" not in self._scenario:
             self._say(RestoreDone(files, size))
         while "lingers" in self._scenario:
             time.sleep(60)
         return 0
+
+    def _give(self, wanted: list[Member], skip: int) -> None:
+        self._arm()
+        if "stream" in self._scenario:
+            self._send(Path(str(self._scenario["stream"])).read_bytes())
+        else:
+            self._stream(wanted, skip)
+        if self._visit <= int(str(self._scenario.get("breaks_last", 0))):
+            raise Cut
+        for path, reason in self._scenario.get("late", {}).items():  # type: ignore[attr-defined]
+            self._say(MissingFile(path.encode(), reason))
 
     def _stream(self, members: list[Member], skip: int) -> None:
         for member in members[skip:]:
@@ -163,7 +178,7 @@ class ScriptedGate:
         with (self._folder / "visits").open("a+") as visits:
             visits.write("x")
             visits.seek(0)
-            visit = len(visits.read())
+            visit = self._visit = len(visits.read())
         cuts = self._scenario.get("cuts", [])
         assert isinstance(cuts, list)
         self._left = cuts[visit - 1] if visit <= len(cuts) else None

@@ -300,6 +300,30 @@ def test_ctrl_c_stops_and_says_how_to_go_on(office: Office) -> None:
     assert office.run("restore", "--resume").exit == 65
 
 
+def test_in_place_what_was_cut_goes_on_by_the_words_that_are_said(office: Office) -> None:
+    """With the configuration that was named; and no file is replaced against what was said."""
+    before = describe(office.path("/srv/data"), without=("mtime",))
+    office.path("/srv/data/one").write_text("mine")
+    office.play(hold=f"{STAGE}/never", hold_at=1_000_000)
+    named, words = ["--config", office.rig.config], ["--in-place", "--overwrite", "always"]
+    restore = office.rig.start("restore", "/srv/data", *named, *words, cwd="/root")
+    office.rig.until(lambda: office.rig.has("holding"), "the stream waits")
+    office.rig.until(lambda: [*office.path("/srv/data").glob(".async*/files/*")], "it has begun")
+    restore.send_signal(2)
+    done = office.rig.wait(restore)
+    assert done.exit == 75
+    command = f"asyncamanda restore {' '.join([*named, '--resume', *words])} /srv/data"
+    assert f"to go on: {command}\n" in done.stderr.replace("\n  ", " ")
+    office.play()
+    for otherwise in ("never", "newer"):
+        other = ("--in-place", "--overwrite", otherwise)
+        done = office.run("restore", "--resume", *other, "/srv/data")
+        assert (done.exit, office.path("/srv/data/one").read_text()) == (64, "mine")
+        assert "begun with --overwrite always" in done.stderr
+    assert office.run(*command.split()[1:]).exit == 0
+    assert describe(office.path("/srv/data"), without=("mtime",)) == before
+
+
 def test_a_server_that_is_older_is_named_as_that(office: Office) -> None:
     """Its gate denies a command that it does not know."""
     office.rig.server.write("/usr/local/bin/restoring-gate", OLDER_GATE, mode=0o755)

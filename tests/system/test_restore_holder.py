@@ -2,58 +2,60 @@
 
 import json
 import os
+import queue
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import cast
 
 import pytest
 
 from asyncamanda.client.restore import holder
+from asyncamanda.core.protocol import mux
 from asyncamanda.system.interrupts import StopRequest
+from asyncamanda.system.muxsession import MuxSession
 from asyncamanda.system.ssh import Connection
 from lab.patience import at_most
 
 
-class Opened:
-    """A session of which is heard first that it was opened, and then that it has ended."""
-
-    status, reason, is_refused = 75, "", False
+class Open:
+    """A connection whose sessions are real ones, to a master that is this test: `masters`."""
 
     def __init__(self) -> None:
-        self._ours, theirs = socket.socketpair()
-        theirs.send(b"oe")
-        theirs.close()
+        self.masters: queue.Queue[socket.socket] = queue.Queue()
 
-    def fileno(self) -> int:
-        """Return what is readable as long as there is more to hear."""
-        return self._ours.fileno()
-
-    def hear(self) -> bool:
-        """Hear one thing, and return whether that was the end."""
-        return self._ours.recv(1) == b"e"
-
-    def close(self) -> None:
-        """Close it."""
-        self._ours.close()
-
-
-class Open:
-    """A connection."""
-
-    def transfer(self, _: str, __: tuple[int, int, int]) -> Opened:
+    def transfer(self, _: str, __: tuple[int, int, int]) -> MuxSession:
         """Begin a session."""
-        return Opened()
+        ours, master = socket.socketpair()
+        ours.setblocking(False)
+        self.masters.put(master)
+        return MuxSession(ours)
+
+    def is_broken(self) -> bool:
+        """Return whether it is the connection that broke."""
+        return True
+
+    def last_words(self) -> str:
+        """Return why."""
+        return "it broke"
 
 
 @pytest.fixture
-def control() -> Iterator[socket.socket]:
+def connection() -> Open:
+    """Return a connection."""
+    return Open()
+
+
+@pytest.fixture
+def control(connection: Open) -> Iterator[socket.socket]:
     """Yield the other end of what a holder serves."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    connection = cast("Connection", Open())
     stop = StopRequest()
     holding = threading.Thread(
-        target=holder.serve_sessions, args=(theirs, connection, stop), daemon=True
+        target=holder.serve_sessions,
+        args=(theirs, cast("Connection", connection), stop),
+        daemon=True,
     )
     holding.start()
     yield ours
@@ -64,13 +66,60 @@ def control() -> Iterator[socket.socket]:
     stop.close()
 
 
-def test_the_end_of_a_session_is_heard_though_it_said_something_before(
-    control: socket.socket,
-) -> None:
-    """And nobody asks for another session meanwhile: socket.recv_fds() heeds no MSG_DONTWAIT."""
+@pytest.fixture
+def master(control: socket.socket, connection: Open) -> Iterator[socket.socket]:
+    """Yield the master's end of a session that has begun."""
     reader, writer = os.pipe()
     socket.send_fds(control, [holder.BEGIN], [reader, writer, writer])
-    control.settimeout(at_most(20))
-    assert json.loads(control.recv(1000)) == {"status": 75, "words": ""}
     os.close(reader)
     os.close(writer)
+    with connection.masters.get(timeout=at_most(20)) as master:
+        yield master
+
+
+def hear(control: socket.socket) -> object:
+    """Return what the holder says of the session."""
+    control.settimeout(at_most(20))
+    return json.loads(control.recv(1000))
+
+
+def test_the_end_of_a_session_is_heard_though_it_said_something_before(
+    control: socket.socket, master: socket.socket
+) -> None:
+    """And nobody asks for another session meanwhile: socket.recv_fds() heeds no MSG_DONTWAIT."""
+    master.send(mux.hello() + mux.session_opened(1, 1))
+    master.send(mux.exit_message(1, 75))
+    master.close()
+    assert hear(control) == {"status": 75, "words": ""}
+
+
+def test_a_session_is_left_only_when_the_master_has_let_it_go(
+    control: socket.socket, master: socket.socket
+) -> None:
+    """It says that the command has ended before the last of its words has come."""
+    master.send(mux.hello() + mux.session_opened(1, 1) + mux.exit_message(1, 0))
+    control.settimeout(2 * holder.LISTENING)
+    with pytest.raises(TimeoutError):
+        control.recv(1000)
+    master.setblocking(False)
+    with suppress(BlockingIOError):  # what it was asked; b"" would be that it was left
+        assert master.recv(1000)
+    master.close()
+    assert hear(control) == {"status": 0, "words": ""}
+
+
+def test_a_master_that_goes_without_a_word_is_a_connection_that_broke(
+    control: socket.socket, master: socket.socket
+) -> None:
+    """There is no exit status then."""
+    master.send(mux.hello() + mux.session_opened(1, 1))
+    master.close()
+    assert hear(control) == {"status": None, "words": "it broke"}
+
+
+def test_a_session_that_is_refused_ends_at_once(
+    control: socket.socket, master: socket.socket
+) -> None:
+    """Though the master stays."""
+    master.send(mux.hello() + mux.failure(1, "no more sessions"))
+    assert hear(control) == {"status": None, "words": "it broke"}

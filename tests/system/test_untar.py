@@ -330,3 +330,29 @@ def test_garbage_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StreamCut):
         unpack(b"", tmp_path / "out")
     assert [*(tmp_path / "out").iterdir()] == []
+
+
+def test_an_attribute_that_is_too_large_here_ends_nothing(tmp_path: Path) -> None:
+    """File systems say so as if the disk were full (ext4): it is a matter of that file alone."""
+    large = ((b"SCHILY.xattr.user.large", b"x" * 60_000),)
+    stream = stream_of(file(b"a", attributes=large), file(b"b"))
+    found = unpack(stream, tmp_path / "out")
+    assert [(one.path, one.reason) for one in found] == [(b"a", ""), (b"b", "")]
+    assert (tmp_path / "out/a").read_text() == "contents"
+    assert (tmp_path / "out/a").stat().st_mtime_ns == BLANK.mtime_ns
+
+
+def test_a_users_file_that_may_only_be_read_has_its_attributes(tmp_path: Path) -> None:
+    """Only root may set them once the mode is."""
+    stream = stream_of(
+        file(b"a", mode=0o444, uid=65534, attributes=((b"SCHILY.xattr.user.name", b"value"),))
+    )
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.owner() == "root" and folder != Path("/"):
+            folder.chmod(folder.stat().st_mode | 0o011)
+    home = tmp_path / "home"
+    home.mkdir()
+    os.chown(home, 65534, 65534)
+    ask_as("nobody", lambda: str(unpack(stream, home / "out")))
+    assert os.getxattr(home / "out/a", "user.name") == b"value"
+    assert (home / "out/a").stat().st_mode & 0o777 == 0o444

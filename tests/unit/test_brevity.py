@@ -1,7 +1,7 @@
 """What a failure prints can be read."""
 
 import pytest
-from tests.brevity import LONGEST_LINE, MOST_LINES, shorten
+from tests.brevity import LONGEST_LINE, MOST_LINES, sendable, shorten
 
 
 def fail(long: str, many: str) -> None:
@@ -34,3 +34,15 @@ def test_a_usual_traceback_stays_whole() -> None:
     before = str(found)
     shorten(found)
     assert str(found) == before
+
+
+def test_what_a_report_says_of_undecodable_names_can_be_sent() -> None:
+    """Wherever in it; all else is as it was."""
+    name = "f\u00fcr\udcff"
+    report = {"longrepr": {"chain": [({"lines": [name]}, None)]}, "duration": 0.5, name: name}
+    sent = sendable(report)
+    assert sent == {
+        "longrepr": {"chain": [({"lines": ["f\u00fcr\\udcff"]}, None)]},
+        "duration": 0.5,
+        "f\u00fcr\\udcff": "f\u00fcr\\udcff",
+    }

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
+
 from asyncamanda.core.restore.answer import DiskAnswer
 from asyncamanda.core.restore.outcome import RestoreOutcome, RestoreOutlook
 from asyncamanda.report.restore import (
@@ -35,6 +37,27 @@ def test_what_comes_is_said_with_its_date_and_run() -> None:
     head, _, doubt = describe_rehearsal(outcome, "/root/out")
     assert head == "would restore to /root/out:"
     assert doubt.strip() == "warning: /home: a level was lost"
+
+
+@pytest.mark.parametrize(
+    ("overwrite", "words"),
+    [
+        ("never", "1 file that is there already would be kept:"),
+        ("newer", "1 file that is there already would be replaced by a newer one in the backup:"),
+        ("always", "1 file that is there already would be replaced:"),
+    ],
+)
+def test_a_dry_run_in_place_names_the_files_that_are_there(overwrite: str, words: str) -> None:
+    """And what would become of them; as JSON all of them."""
+    there = RestoreOutcome(
+        "", (OUTLOOK,), is_dry_run=True, existing=(b"/home/a\nb",), overwrite=overwrite
+    )
+    lines = describe_rehearsal(there, "where the files were")
+    assert lines[2:] == [words, "  /home/a\\x0ab"]
+    many = replace(there, existing=tuple(b"/home/%02d" % number for number in range(12)))
+    assert describe_rehearsal(many, "")[-1] == "  and 2 more (--json has them all)"
+    value = outcome_value(many, 0)
+    assert (value["overwrite"], len(value["existing"])) == (overwrite, 12)  # type: ignore[arg-type]
 
 
 def test_a_whole_restore_is_one_line() -> None:

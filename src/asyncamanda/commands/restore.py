@@ -110,31 +110,55 @@ def _plan(arguments: argparse.Namespace, gateway: Gateway, find_names: FindNames
     seeker = Seeker(gateway, gateway.ask_disks(), arguments.disk, find_names)
     parts = seeker.group(arguments.paths, at, is_in_place=arguments.in_place)
     if arguments.in_place:
-        overwrite = arguments.overwrite or Overwrite.NEVER.value
-        return _plan_in_place(parts, overwrite, is_resumed=arguments.resume)
-    return [NewFolder(plan_errand(parts), _name_target(arguments))]
+        return [*_plan_in_place(arguments, parts)]
+    return [NewFolder(plan_errand(parts), _name_target(arguments), _say_again(arguments))]
 
 
-def _plan_in_place(parts: tuple[Part, ...], overwrite: str, *, is_resumed: bool) -> list[Delivery]:
+def _plan_in_place(arguments: argparse.Namespace, parts: tuple[Part, ...]) -> list[InPlace]:
     """Return a delivery for each disk; where nothing was begun before, it begins now."""
-    deliveries: list[Delivery] = []
+    deliveries: list[InPlace] = []
     missing: BadDataError | None = None
-    for part in parts:
-        errand = Errand((part,), b"", overwrite)
+    again = _say_again(arguments)
+    for number, part in enumerate(parts):
+        errand = Errand((part,), b"", arguments.overwrite or Overwrite.NEVER.value)
         try:
-            deliveries.append(InPlace(errand, is_resumed=is_resumed))
+            delivery = InPlace(errand, is_resumed=arguments.resume, again=again)
         except BadDataError as error:
             missing = error
-            deliveries.append(InPlace(errand, is_resumed=False))
+            delivery = InPlace(errand, is_resumed=False, again=again)
+        delivery.later = parts[number + 1 :]
+        deliveries.append(delivery)
     if missing and all(delivery.folder is None for delivery in deliveries):
         raise missing
+    for delivery in deliveries:
+        _check_overwrite(arguments, delivery)
     return deliveries
+
+
+def _check_overwrite(arguments: argparse.Namespace, delivery: InPlace) -> None:
+    """Raise UsageError if files are now to be replaced otherwise than when that was begun."""
+    recorded = delivery.errand.overwrite
+    if arguments.overwrite not in {None, recorded}:
+        raise UsageError(
+            "other-overwrite",
+            f"the restore that was cut was begun with --overwrite {recorded}",
+            "go on with that, or without --overwrite; to begin again remove the hidden folder "
+            f"{delivery.hidden}",
+        )
+
+
+def _say_again(arguments: argparse.Namespace) -> list[str]:
+    """Return the options that a command has to have, too, which goes on with this one."""
+    given: dict[str, str | None] = {}
+    if arguments.in_place:
+        given |= {"--overwrite": arguments.overwrite, "--at": arguments.at}
+    return [word for name, value in given.items() if value for word in (name, value)]
 
 
 def _resume(arguments: argparse.Namespace, find_names: FindNames) -> Delivery:
     """Return the one that was cut: in the folder that was named, or the only one in this one."""
     if named := _name_target(arguments):
-        delivery = NewFolder.resume(named)
+        delivery = NewFolder.resume(named, _say_again(arguments))
     else:
         found = find_records(find_here())
         if len(found) > 1:
@@ -144,7 +168,7 @@ def _resume(arguments: argparse.Namespace, find_names: FindNames) -> Delivery:
             )
         if not found:
             raise no_record(find_here())
-        delivery = NewFolder.resume(found[0])
+        delivery = NewFolder.resume(found[0], _say_again(arguments))
     wanted = {*list_wanted(delivery.errand.parts)}
     for path in arguments.paths:
         if wanted.isdisjoint(find_names(path)):

@@ -51,7 +51,14 @@ def describe_rehearsal(outcome: RestoreOutcome, place: str) -> list[str]:
     lines = [f"would restore to {printable(place)}:"]
     for outlook in outcome.outlooks:
         lines += [f"  {describe_outlook(outlook)}", *describe_doubts(outlook)]
-    return lines + _describe_rest(outcome)
+    return lines + _describe_existing(outcome) + _describe_rest(outcome)
+
+
+def _describe_existing(outcome: RestoreOutcome) -> list[str]:
+    """Return what would become of files that are there."""
+    what = {"never": "kept", "newer": "replaced by a newer one in the backup"}
+    words = f"that {{are}} there already would be {what.get(outcome.overwrite or '', 'replaced')}"
+    return _list(words, [(path, "") for path in outcome.existing])
 
 
 def describe_outcome(outcome: RestoreOutcome) -> list[str]:
@@ -100,7 +107,9 @@ def _list(head: str, named: Sequence[tuple[bytes, str]]) -> list[str]:
     if not named:
         return []
     lines = [f"{_were(len(named), head)}:"]
-    lines += [f"  {show(path)}: {printable(why)}" for path, why in named[:SHOWN]]
+    lines += [
+        f"  {show(path)}{f': {printable(why)}' if why else ''}" for path, why in named[:SHOWN]
+    ]
     if len(named) > SHOWN:
         lines.append(f"  and {len(named) - SHOWN} more (--json has them all)")
     return lines
@@ -208,6 +217,8 @@ def outcome_value(outcome: RestoreOutcome, code: int) -> dict[str, object]:
             {"path": text_of(path), "near": [*map(text_of, near)]}
             for path, near in outcome.unmatched
         ],
+        "existing": [text_of(path) for path in outcome.existing],
+        "overwrite": outcome.overwrite,
         "notes": [
             {"what": what, "reason": why, "count": count} for what, why, count in outcome.notes
         ],

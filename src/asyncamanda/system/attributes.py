@@ -2,7 +2,8 @@
 
 As root all of it is set, owners by their names here, else by number. As another user the owner is
 this user, the group is kept where the user is in it, and no file gets a set-user-ID bit. The order
-is the kernel's: a change of owner clears those bits, and capabilities.
+is the kernel's: a change of owner clears those bits, and capabilities; a user who may not write to
+a file may not set its attributes either; and an access list has bits of the mode.
 """
 
 import errno
@@ -23,8 +24,10 @@ KEEP = -1  # for chown(2)
 PLAIN = 0o777  # a mode without set-user-ID, set-group-ID and sticky bits
 OF_A_FOLDER = 0o3777  # what another user's folder may have
 FATAL = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}  # no other file will do better
+TOO_LARGE = {errno.ENOSPC, errno.EDQUOT}  # of attributes: that ext4 has no room for one so large
 
 _HIGHEST = 0xFFFFFFFE
+_EXTENDED = {"extended attribute", "access list"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,8 @@ class Dresser:
         if not self._is_root:
             uid, gid = KEEP, gid if gid in self._groups else KEEP
             mode &= OF_A_FOLDER if member.kind is Kind.FOLDER and gid != KEEP else PLAIN
+        elif KEEP in {uid, gid}:
+            mode &= PLAIN  # it stays root's, which it was not
         return Attributes(uid, gid, mode, member.mtime_ns, member.attributes)
 
     def dress(self, descriptor: int, wanted: Attributes) -> None:
@@ -66,9 +71,9 @@ class Dresser:
         mode = wanted.mode
         if not self._try("owner", os.fchown, descriptor, wanted.uid, wanted.gid):
             mode &= PLAIN  # what was another's must not run as this user
+        lists = self._set_extended(descriptor, wanted.extended) if wanted.extended else {}
         self._try("mode", os.fchmod, descriptor, mode)
-        if wanted.extended:
-            self._set_extended(descriptor, wanted.extended)
+        self._set_lists(descriptor, lists)
         times = (self._began_ns, wanted.mtime_ns)
         self._try("time", os.utime, descriptor, ns=times)
 
@@ -99,18 +104,29 @@ class Dresser:
             self._ids[kind, name] = found
         return self._ids[kind, name]
 
-    def _set_extended(self, descriptor: int, extended: Iterable[tuple[bytes, bytes]]) -> None:
-        values = dict(extended)
-        for key, attribute in ATTRIBUTES.items():
-            if key in values:
-                values.pop(XATTR + attribute, None)
-                self._set_list(descriptor, attribute, values.pop(key))
-        for key, value in values.items():
+    def _set_extended(
+        self, descriptor: int, extended: Iterable[tuple[bytes, bytes]]
+    ) -> dict[bytes, bytes]:
+        """Set all but access lists, and return these."""
+        lists = {}
+        for key, value in extended:
             name = key.removeprefix(XATTR)
-            if self._is_root or name.startswith(b"user.") or name in ATTRIBUTES.values():
+            if key in ATTRIBUTES or name in ATTRIBUTES.values():
+                lists[key] = value
+            elif self._is_root or name.startswith(b"user."):
                 self._try("extended attribute", os.setxattr, descriptor, name, value)
             else:
                 self.notes["extended attribute", "only root may set it"] += 1
+        return lists
+
+    def _set_lists(self, descriptor: int, lists: dict[bytes, bytes]) -> None:
+        """Set access lists; one in words, which has names, counts for more than a packed one."""
+        for key, attribute in ATTRIBUTES.items():
+            packed = lists.get(XATTR + attribute)
+            if key in lists:
+                self._set_list(descriptor, attribute, lists[key])
+            elif packed is not None:
+                self._try("access list", os.setxattr, descriptor, attribute, packed)
 
     def _set_list(self, descriptor: int, attribute: bytes, text: bytes) -> None:
         try:
@@ -125,7 +141,8 @@ class Dresser:
         try:
             setting(*words, **more)
         except (OSError, OverflowError, ValueError) as error:
-            if isinstance(error, OSError) and error.errno in FATAL:
+            is_its_own = what in _EXTENDED and getattr(error, "errno", None) in TOO_LARGE
+            if isinstance(error, OSError) and error.errno in FATAL and not is_its_own:
                 raise
             self.notes[what, getattr(error, "strerror", None) or str(error)] += 1
             return False

@@ -5,6 +5,7 @@ import os
 from contextlib import suppress
 
 FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+READABLE = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 PRIVATE = 0o700
 
 
@@ -59,6 +60,40 @@ class Tree:
             folder, name = self.parent(path)
             return os.stat(name, dir_fd=folder, follow_symlinks=False) if name else None
         return None
+
+
+def list_folder(folder: int) -> list[tuple[bytes, bool]]:
+    """Return the names in a folder that is open as O_PATH, and whether each is a folder."""
+    descriptor = os.open(".", READABLE, dir_fd=folder)
+    try:
+        with os.scandir(descriptor) as entries:
+            found = [
+                (os.fsencode(each.name), each.is_dir(follow_symlinks=False)) for each in entries
+            ]
+    finally:
+        os.close(descriptor)
+    return sorted(found)
+
+
+def empty_folder(top: int) -> None:
+    """Remove all that is below the folder that is open as `top`, however deep. Raises OSError."""
+    tree = Tree(top)
+    waiting, folders = [b""], []
+    try:
+        while waiting:
+            folder = waiting.pop()
+            for name, is_folder in list_folder(tree.folder(folder)):
+                path = folder + b"/" + name if folder else name
+                if is_folder:
+                    waiting.append(path)
+                    folders.append(path)
+                else:
+                    os.unlink(name, dir_fd=tree.folder(folder))
+        for path in reversed(folders):  # what is below a folder was found after it
+            above, name = tree.parent(path)
+            os.rmdir(name, dir_fd=above)
+    finally:
+        tree.close()
 
 
 def _step(folder: int, name: bytes, *, make: bool) -> int:

@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -137,6 +138,10 @@ class Unpacker:
         try:
             _fill(descriptor, member, within, source)
             self.dresser.dress(descriptor, self.dresser.plan(member))
+        except BaseException:
+            with suppress(OSError):  # half of it must not pass for the file
+                os.unlink(name, dir_fd=folder)
+            raise
         finally:
             os.close(descriptor)
 

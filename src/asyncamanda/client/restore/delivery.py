@@ -3,20 +3,15 @@
 import os
 import shlex
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from asyncamanda.client.restore.in_place import (
-    Overwrite,
-    Placed,
-    Placement,
-    Staging,
-    open_staging,
-)
+from asyncamanda.client.restore.in_place import Overwrite, Placed, Placement
 from asyncamanda.client.restore.new_folder import PrivateFolder, begin_folder, resume_folder
 from asyncamanda.client.restore.record_lines import Errand, Part
+from asyncamanda.client.restore.staging import Staging, open_staging
 from asyncamanda.core.restore.whereabouts import (
     Layout,
     common_folder,
@@ -63,16 +58,18 @@ class Delivery(Protocol):
 class NewFolder:
     """Into the folder `named`, or one that is named by host and date in the present one."""
 
-    def __init__(self, errand: Errand, named: Path | None) -> None:
+    def __init__(self, errand: Errand, named: Path | None, again: Sequence[str] = ()) -> None:
+        """`again`: options that whoever goes on with it has to give again."""
         self.errand = errand
         self.folder: PrivateFolder | None = None
         self._named = named
+        self._again = again
 
     @classmethod
-    def resume(cls, path: Path) -> "NewFolder":
+    def resume(cls, path: Path, again: Sequence[str] = ()) -> "NewFolder":
         """Return the one whose folder is `path`. Raises what resume_folder() raises."""
         folder = resume_folder(path)
-        found = cls(folder.record.errand, path)
+        found = cls(folder.record.errand, path, again)
         found.folder = folder
         return found
 
@@ -99,7 +96,7 @@ class NewFolder:
         return Placed()
 
     def resume_command(self) -> str:
-        return f"--resume --to {shlex.quote(str(self.place))}"
+        return shlex.join(["--resume", *self._again, "--to", str(self.place)])
 
     def close(self) -> None:
         if self.folder:
@@ -123,11 +120,17 @@ class NewFolder:
 
 
 class InPlace:
-    """Back where it was, by way of a hidden folder beside it; of one disk."""
+    """Back where it was, by way of a hidden folder beside it; of one disk.
 
-    def __init__(self, errand: Errand, *, is_resumed: bool) -> None:
+    `later` is what is to go back after it, of other disks.
+    """
+
+    def __init__(self, errand: Errand, *, is_resumed: bool, again: Sequence[str] = ()) -> None:
+        """`again` is as in NewFolder."""
         self.errand = errand
         self.folder: PrivateFolder | None = None
+        self.later: tuple[Part, ...] = ()
+        self._again = again
         self._staging: Staging | None = None
         if is_resumed:
             self._open(resume=True)
@@ -135,6 +138,11 @@ class InPlace:
     @property
     def place(self) -> Path:
         return Path(self.errand.parts[0].device)
+
+    @property
+    def hidden(self) -> Path:
+        """The hidden folder, once it is begun."""
+        return self.folder.path.parent if self.folder else self.place
 
     def begin(self, dumped_at: datetime) -> PrivateFolder:
         del dumped_at  # the hidden folder has no date
@@ -163,9 +171,10 @@ class InPlace:
 
     def resume_command(self) -> str:
         part = self.errand.parts[0]
-        words = [] if part.disk == part.device else ["--disk", part.disk]
-        words += map(os.fsdecode, list_wanted(self.errand.parts))
-        return f"--resume --in-place {shlex.join(words)}"
+        words = ["--resume", "--in-place", *self._again]
+        if part.disk != part.device and not self.later:
+            words += ["--disk", part.disk]
+        return shlex.join([*words, *map(os.fsdecode, list_wanted((part, *self.later)))])
 
     def close(self) -> None:
         if self._staging:

@@ -112,7 +112,9 @@ class Exchange:
             if self._is_overdue():
                 return self._conclude(SessionEnd(None, "the server's program does not end"))
             if beyond > MOST_BEYOND:
-                return self._conclude(SessionEnd(None, "the server sends more than it should"))
+                raise ProtocolError(
+                    "bad-answer", "the server sends more than it should", "is it your server?"
+                )
 
     def _is_overdue(self) -> bool:
         at = self._last_word_at

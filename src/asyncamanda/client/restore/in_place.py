@@ -5,37 +5,22 @@ there is always one of the two; a folder that is there keeps its owner and mode.
 followed: on the way to a file's place there are folders, or it is not put there.
 """
 
-import contextlib
 import errno
 import os
-import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import Path
-from zlib import crc32
 
-from asyncamanda.client.restore.new_folder import (
-    PrivateFolder,
-    begin_within,
-    cannot_make,
-    make_private_folder,
-    no_record,
-    resume_within,
-)
 from asyncamanda.client.restore.record import Record
-from asyncamanda.client.restore.record_lines import Errand, Part
-from asyncamanda.core.restore.whereabouts import common_folder
-from asyncamanda.errors import RefusedError, UsageError
+from asyncamanda.client.restore.record_lines import to_text
+from asyncamanda.client.restore.staging import Staging
 from asyncamanda.system.attributes import FATAL, Dresser
-from asyncamanda.system.files import open_folder
-from asyncamanda.system.tree import Tree
+from asyncamanda.system.tree import READABLE, Tree, list_folder
 
 IN_THE_WAY = "a folder is in its place"
 ON_THE_WAY = "a file or a link is where a folder should be"
 ELSEWHERE = "another file system is mounted there"
-READABLE = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Overwrite(Enum):
@@ -59,95 +44,6 @@ class Placed:
     failed: list[tuple[bytes, str]] = field(default_factory=list)
 
 
-class Staging:
-    """The hidden folder of one disk's files, on their file system; `folder` is unpacked into."""
-
-    def __init__(self, top: int, beside: int, name: str, folder: PrivateFolder) -> None:
-        self.top = top  # the disk's folder
-        self.folder = folder
-        self._beside = beside  # the open folder that this one is in
-        self._name = name
-
-    def close(self) -> None:
-        """Close all of it; what is staged stays, and a later start can go on."""
-        self.folder.close()
-        os.close(self._beside)
-        os.close(self.top)
-
-    def remove(self) -> None:
-        """Remove it, with what was not put anywhere."""
-        self.folder.record.remove()
-        with contextlib.suppress(OSError):
-            shutil.rmtree(self._name, dir_fd=self._beside)
-
-
-def open_staging(part: Part, errand: Errand, *, resume: bool) -> Staging:
-    """Make the hidden folder for `part`, or with `resume` open the one that is there.
-
-    Raises UsageError if there is one of an earlier restore, BadDataError if there is none to go on
-    with, and RefusedError or LaterError if it cannot be.
-    """
-    top_path = Path(part.device)
-    with contextlib.ExitStack() as undo:
-        try:
-            top = open_folder(top_path)
-            undo.callback(os.close, top)
-            beside, path = _open_common(top, part)
-            undo.callback(os.close, beside)
-        except OSError as error:
-            raise RefusedError(
-                "no-place",
-                f"{top_path}, where the files were, cannot be opened: {error.strerror}",
-                "without --in-place they come back into a new folder",
-            ) from error
-        name = f".asyncamanda-restoring-{_number(part):08x}"
-        place = top_path / os.fsdecode(path) / name
-        open_it = _resume if resume else _begin
-        staging = Staging(top, beside, name, open_it(beside, place, errand))
-        undo.pop_all()
-    return staging
-
-
-def _begin(beside: int, place: Path, errand: Errand) -> PrivateFolder:
-    try:
-        hidden = make_private_folder(beside, place.name)
-        return begin_within(hidden, place / "files", "record", errand)
-    except FileExistsError as error:
-        raise UsageError(
-            "unfinished",
-            f"a restore of the same files was cut: {place} is there",
-            "--resume goes on with it; or remove that folder",
-        ) from error
-    except OSError as error:
-        raise cannot_make(place, error) from error
-
-
-def _resume(beside: int, place: Path, _: Errand) -> PrivateFolder:
-    try:
-        hidden = os.open(place.name, READABLE, dir_fd=beside)
-        return resume_within(hidden, place / "files", "record")
-    except OSError as error:
-        raise no_record(place) from error
-
-
-def _open_common(top: int, part: Part) -> tuple[int, bytes]:
-    """Return the deepest folder that is there and above all that is wanted, open, and its path."""
-    path = common_folder(b"/" + each for each in part.paths).strip(b"/")
-    tree = Tree(top)
-    try:
-        while True:
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                return os.dup(tree.folder(path)), path
-            path = path.rpartition(b"/")[0]
-    finally:
-        tree.close()
-
-
-def _number(part: Part) -> int:
-    """Return what tells this from a restore of other files beside it."""
-    return crc32(b"\0".join((os.fsencode(part.disk), *sorted(part.paths))))
-
-
 class Placement:
     """Moves what is staged to its place below the disk's folder."""
 
@@ -168,7 +64,7 @@ class Placement:
         waiting = [b""]
         while waiting:
             folder = waiting.pop()
-            for name, is_folder in _list(self._staged.folder(folder)):
+            for name, is_folder in list_folder(self._staged.folder(folder)):
                 path = folder + b"/" + name if folder else name
                 if self._move(path, is_folder=is_folder):
                     waiting.append(path)
@@ -178,24 +74,41 @@ class Placement:
     def finish(self, dresser: Dresser) -> None:
         """Let the folders that were put there be what they are to be, the deepest first."""
         state = self._record.state
+        below: dict[bytes, list[bytes]] = {}
         for path in sorted(state.unfinished, reverse=True):
-            if not _is_within(path, state.made):
+            top = _find_above(path, state.made)
+            if top is not None:
+                below.setdefault(top, []).append(path)
+        for top, paths in below.items():
+            folder = _open_below(self._there, top)
+            if folder is None:
                 continue
             try:
-                above, name = self._there.parent(path)
-                descriptor = os.open(name, READABLE, dir_fd=above)
-            except OSError:  # it has gone meanwhile, or is another's
-                continue
-            try:
-                dresser.dress(descriptor, state.unfinished[path])
+                if os.fstat(folder).st_ino == state.made[top]:  # and not somebody else's by now
+                    self._dress(folder, top, paths, dresser)
             finally:
-                os.close(descriptor)
+                os.close(folder)
+
+    def _dress(self, folder: int, top: bytes, paths: list[bytes], dresser: Dresser) -> None:
+        """Let folders below the open one, which was put at `top`, be what they are to be."""
+        tree = Tree(folder)
+        try:
+            for path in paths:
+                descriptor = _open_below(tree, path[len(top) + 1 :])
+                if descriptor is None:
+                    continue
+                try:
+                    dresser.dress(descriptor, self._record.state.unfinished[path])
+                finally:
+                    os.close(descriptor)
+        finally:
+            tree.close()
 
     def _count_left(self) -> int:
         waiting, count = [b""], 0
         while waiting:
             folder = waiting.pop()
-            for name, is_folder in _list(self._staged.folder(folder)):
+            for name, is_folder in list_folder(self._staged.folder(folder)):
                 if is_folder:
                     waiting.append(folder + b"/" + name if folder else name)
                 else:
@@ -225,7 +138,9 @@ class Placement:
     def _move_folder(self, path: bytes, there: os.stat_result | None) -> str:
         if there is not None:
             return ON_THE_WAY
-        self._record.note(made=path.decode("latin-1"))
+        staged = self._staged.stat(path)
+        assert staged
+        self._record.note(made=[to_text(path), staged.st_ino])
         self._record.flush()  # after a kill it has to be known which folders are to be finished
         self._rename(path)
         return ""
@@ -271,21 +186,17 @@ class Placement:
         os.rename(name, name, src_dir_fd=here, dst_dir_fd=there)
 
 
-def _list(folder: int) -> list[tuple[bytes, bool]]:
-    """Return the names in a folder that is open as O_PATH, and whether each is a folder."""
-    descriptor = os.open(".", READABLE, dir_fd=folder)
-    try:
-        with os.scandir(descriptor) as entries:
-            found = [
-                (os.fsencode(each.name), each.is_dir(follow_symlinks=False)) for each in entries
-            ]
-    finally:
-        os.close(descriptor)
-    return sorted(found)
-
-
-def _is_within(path: bytes, folders: set[bytes]) -> bool:
-    """Return whether `path` is one of `folders`, or below one."""
+def _find_above(path: bytes, folders: Collection[bytes]) -> bytes | None:
+    """Return which of `folders` is `path`, or above it."""
     while path and path not in folders:
         path = path.rpartition(b"/")[0]
-    return path in folders
+    return path or None
+
+
+def _open_below(tree: Tree, path: bytes) -> int | None:
+    """Return a folder open, to be read; None if it has gone, or is not this user's to open."""
+    try:
+        above, name = tree.parent(path)
+        return os.open(name or b".", READABLE, dir_fd=above)
+    except OSError:
+        return None

@@ -25,7 +25,7 @@ TURNS, TIMES = "restores.lock", "restores.json"
 _OF_TIMES = 0  # the byte whose lock is for whoever writes TIMES; root has no turns
 
 
-class Turn:
+class UserTurn:
     """One of a user's turns, held; made by take_turn()."""
 
     def __init__(self, state: Path, descriptor: int, uid: int) -> None:
@@ -58,7 +58,7 @@ class Turn:
 
 
 @contextlib.contextmanager
-def take_turn(state: Path, uid: int) -> Iterator[Turn]:
+def take_turn(state: Path, uid: int) -> Iterator[UserTurn]:
     """Hold one of the user's turns for as long as the block. Raises LaterError if all are taken.
 
     They are bytes of a file, which nobody but the Amanda user can open. A lock ends with its
@@ -78,7 +78,7 @@ def take_turn(state: Path, uid: int) -> Iterator[Turn]:
                 f"{AT_ONCE} requests of this user's are being answered already",
                 "wait until one of them has ended",
             )
-        yield Turn(state, descriptor, uid)
+        yield UserTurn(state, descriptor, uid)
     finally:
         os.close(descriptor)
 

@@ -10,7 +10,7 @@ from asyncamanda.client.restore.delivery import Delivery
 from asyncamanda.client.restore.exchange import Exchange, ExchangeEnd
 from asyncamanda.client.restore.gateway import Gateway, Reconnection
 from asyncamanda.client.restore.new_folder import PrivateFolder
-from asyncamanda.client.restore.record_lines import Part, to_text
+from asyncamanda.client.restore.record_lines import Part, RecordedState, to_text
 from asyncamanda.core.restore.answer import (
     MissingFile,
     RestoreAnswer,
@@ -110,8 +110,8 @@ class Receiver:
                     raise
                 reconnection.wait(error, timedelta(0))
                 continue
-            if is_whole and not end.failed and (end.done or end.session.status is None):
-                break
+            if is_whole and end.done and not end.failed:
+                break  # before its last word the server may still say what is missing
             if not Reconnection.is_cut(end):
                 raise self._explain(end)
             has_begun = True
@@ -165,6 +165,8 @@ class Receiver:
         is_new = self._delivery.folder is None
         folder = self._delivery.begin(plan.dumped_at)
         state = folder.record.state
+        if state.part == number and state.run:
+            self._check_same(state, plan)
         needed = (plan.size or 0) - (state.size if state.part == number else 0)
         if needed > (free := folder.free_bytes()):
             raise LaterError(
@@ -181,6 +183,15 @@ class Receiver:
             self.outlooks = self.outlooks or [_outlook(part, plan)]
             self._teller.begin(self.outlooks, str(self._delivery.place))
         return folder
+
+    def _check_same(self, state: RecordedState, plan: RestorePlan) -> None:
+        """Raise ProtocolError if files of two dates would be mixed."""
+        if (state.run, state.dumps) != (plan.run, tuple(plan.dumps)):
+            raise ProtocolError(
+                "bad-answer",
+                f"{self._gateway.host} goes on with another dump than before",
+                "begin again, without --resume",
+            )
 
     def _end_part(self, number: int) -> None:
         folder = self._delivery.folder

@@ -43,7 +43,7 @@ class RecordedState:
     `done` counts the members of its stream that are whole, and `run` and `dumps` are its plan's, as
     soon as there is one. `unfinished` are folders that are there, and what they are to be.
     `is_placing`: all is there, and on its way into its place; `made` are the folders that were put
-    there. `is_synced`: all of it would outlast a power cut.
+    there, with the number of each one's inode. `is_synced`: all of it would outlast a power cut.
     """
 
     part: int = 0
@@ -58,7 +58,7 @@ class RecordedState:
     missing: dict[bytes, str] = field(default_factory=dict)
     unmatched: dict[bytes, tuple[bytes, ...]] = field(default_factory=dict)
     is_placing: bool = False
-    made: set[bytes] = field(default_factory=set)
+    made: dict[bytes, int] = field(default_factory=dict)
     is_synced: bool = False
 
     def take(self, line: dict[str, Any]) -> None:
@@ -81,8 +81,8 @@ class RecordedState:
                 self.unmatched[from_text(path)] = tuple(map(from_text, near))
             case {"placing": _}:
                 self.is_placing = True
-            case {"made": path}:
-                self.made.add(from_text(path))
+            case {"made": [path, inode]}:
+                self.made[from_text(path)] = inode
 
     def begin_part(self, part: int) -> None:
         """Go on with this part, which is the present one or the next."""

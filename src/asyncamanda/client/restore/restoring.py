@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from asyncamanda.client.restore.delivery import Delivery
 from asyncamanda.client.restore.exchange import Interrupted
+from asyncamanda.client.restore.foreseeing import Foresight
 from asyncamanda.client.restore.gateway import Gateway
 from asyncamanda.client.restore.in_place import Placed
 from asyncamanda.client.restore.new_folder import PrivateFolder
@@ -44,8 +45,11 @@ class Restoring:
 
     def rehearse(self) -> RestoreOutcome:
         """Return what would come back. Raises what restore() raises."""
+        foresight, overwrite = Foresight(), self._delivery.errand.overwrite
         try:
-            self._plan_ahead(self._delivery.errand.parts)
+            for part in self._plan_ahead(self._delivery.errand.parts):
+                if overwrite is not None:
+                    foresight.look(self._gateway, part)
         except Interrupted:
             raise self._explain_stop() from None
         seen = self._receiver
@@ -53,7 +57,10 @@ class Restoring:
             target="",
             outlooks=tuple(seen.outlooks),
             missing=tuple(sorted(seen.missing.items())),
+            failed=tuple(sorted(foresight.failed.items())),
             unmatched=self.unmatched,
+            existing=tuple(sorted(foresight.existing)),
+            overwrite=overwrite,
             is_dry_run=True,
         )
 
@@ -120,6 +127,7 @@ class Restoring:
             unmatched=tuple(sorted((state.unmatched | self._receiver.unmatched).items())),
             kept=tuple(join(top, path) for path in sorted(placed.kept)),
             replaced=placed.replaced,
+            overwrite=delivery.errand.overwrite,
             notes=tuple((*what, count) for what, count in sorted(unpacker.dresser.notes.items())),
         )
 
@@ -201,6 +209,7 @@ def combine(
             unmatched=(*whole.unmatched, *each.unmatched),
             kept=(*whole.kept, *each.kept),
             replaced=whole.replaced + each.replaced,
+            existing=(*whole.existing, *each.existing),
             notes=(*whole.notes, *each.notes),
         )
     return whole

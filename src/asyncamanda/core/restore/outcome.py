@@ -24,6 +24,8 @@ class RestoreOutcome:
     `missing` are files that the server does not have, `failed` those that could not be made here,
     `unmatched` what was asked for and was not there then, each with names near it. `kept` were
     there already, `replaced` were, too. `notes` are what could not be set: what, why, how often.
+    `overwrite` is what happens in place to files that are there, and `existing` are these after a
+    dry run.
     """
 
     target: str
@@ -38,6 +40,8 @@ class RestoreOutcome:
     kept: tuple[bytes, ...] = ()
     replaced: int = 0
     notes: tuple[tuple[str, str, int], ...] = ()
+    existing: tuple[bytes, ...] = ()
+    overwrite: str | None = None
     is_dry_run: bool = False
 
     @property

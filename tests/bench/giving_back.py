@@ -1,0 +1,159 @@
+"""Benchmarks of whole commands that give files back, beside amfetchdump, and cat through ssh.
+
+An office in the lab has real dumps on volumes, in parts; all that is stored is in memory.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from tests.bench.agent import Timing, measure, report
+from tests.bench.relay import TICKS, Meter, is_ours
+from tests.e2e.back import Past
+from tests.e2e.dumps import add_dumptype
+from tests.e2e.laptop import ASYNCAMANDA
+from tests.e2e.office import CONF, DISK, Office, open_office
+
+from asyncamanda.core.restore.request import FilesRequest, encode_request
+from lab import Host
+
+PIECE = 50_000_000  # bytes of a large file
+GIGABYTE, MANY = 20, 100  # of those: 1 GB, and 5 GB
+ROUNDS, WHOLE_ROUNDS = 9, 3
+SECONDS = 900
+SMALL = "zzz"  # the last name in the image
+ROOM = {
+    "use 500 mbytes": "use 7 gbytes",
+    "length 500 mbytes": "length 3 gbytes\n    part-size 100 mbytes",
+}
+TO = "/srv/back"
+QUESTION = "/tmp/question"  # noqa: S108 - the host's own
+PARTS = "/srv/amanda/vtapes/slot*/*.laptop.*"
+IN_PARTS = f'for part in {PARTS}; do tail -c +32769 "$part"; done'
+FETCH = f"mkdir -p {TO} && amfetchdump -a -p daily laptop {DISK} </dev/null | tar -xC {TO}"
+
+
+@contextmanager
+def open_store(prefix: Path, count: int) -> Iterator[Office]:
+    """Yield an office that has one dump, on volumes, of so many large files and a small one."""
+    with open_office(prefix, disk_bytes=13 << 30) as office:
+        conf = office.server.read(CONF)
+        for little, much in ROOM.items():
+            assert little in conf
+            conf = conf.replace(little, much)
+        office.server.write(CONF, conf, owner="backup")
+        add_dumptype(office.server, "as-it-is", "roaming-amgtar")
+        laptop = office.client("laptop")
+        laptop.add_tree(DISK, files=min(count, GIGABYTE), bytes_each=PIECE)
+        for number in range(GIGABYTE, count):  # amgtar stores a hole as zeros
+            with laptop.path(f"{DISK}/file-{number}").open("wb") as hole:
+                hole.truncate(PIECE)
+        laptop.path(f"{DISK}/{SMALL}").write_bytes(b"six by")
+        office.server.add_dle("laptop", DISK, "as-it-is")
+        office.set_up()
+        done = office.backup("laptop", seconds=SECONDS)
+        assert done.returncode == 0, done.stdout + done.stderr
+        Past(office).flush()
+        (run,) = office.dumps()
+        (verdict,) = run.verdicts
+        assert verdict.kilobytes
+        assert verdict.kilobytes * 1024 > count * PIECE
+        yield office
+
+
+def plan_commands(office: Office, path: str) -> tuple[str, str, str]:
+    """Return what gives `path` back: the process at the server, and two commands."""
+    question = encode_request(FilesRequest(DISK, (path.encode(),)))
+    office.server.write(QUESTION, question.decode())
+    full = f"{DISK}/{path}"
+    serve = f"/opt/asyncamanda/bin/python -I -m asyncamanda server serve laptop daily <{QUESTION}"
+    return (
+        serve,
+        f"rm -rf {TO}; {ASYNCAMANDA} server restore laptop {full} --to {TO}",
+        f"rm -rf {TO}; {ASYNCAMANDA} restore {full} --to {TO}",
+    )
+
+
+def time_shell(host: Host, *scripts: str, rounds: int, user: str = "root") -> list[Timing]:
+    """Return a timing of each script, run in turn; fail if one fails."""
+    timings = measure(host, [["sh", "-c", script] for script in scripts], rounds, user)
+    assert [timing.exit for timing in timings] == [0] * len(scripts), (scripts, timings)
+    return timings
+
+
+@dataclass(frozen=True, slots=True)
+class Seconds:
+    """What giving one small file back took: at the server alone, and as commands."""
+
+    serve: float
+    at_server: float
+    at_client: float
+    fetch: float
+
+
+def time_small(office: Office) -> Seconds:
+    """Time a file of six bytes, and amfetchdump with tar, which reads all."""
+    serve, at_server, at_client = plan_commands(office, SMALL)
+    server, client = office.server, office.client("laptop")
+    (fetch,) = time_shell(server, FETCH, rounds=WHOLE_ROUNDS, user="backup")
+    assert server.path(f"{TO}/{SMALL}").read_bytes() == b"six by"
+    server.run(["rm", "-rf", TO])
+    (served,) = time_shell(server, f"{serve} >/dev/null", rounds=ROUNDS, user="backup")
+    (ordered,) = time_shell(server, at_server, rounds=ROUNDS)
+    (asked,) = time_shell(client, at_client, rounds=ROUNDS)
+    assert client.path(f"{TO}/{SMALL}").read_bytes() == b"six by"
+    return Seconds(served.seconds, ordered.seconds, asked.seconds, fetch.seconds)
+
+
+def report_whole(office: Office) -> None:
+    """Compare the whole gigabyte through the gate with cat through the same ssh."""
+    laptop = office.client("laptop")
+    cat = f"ssh -x -o BatchMode=yes backup@amanda '{IN_PARTS}' >{TO}"
+    ratios, shares, seconds = [], [], []
+    for _ in range(WHOLE_ROUNDS):
+        laptop.run(["rm", "-rf", TO])
+        begun = time.monotonic()
+        laptop.run(["sh", "-c", cat], user="root", timeout=SECONDS)
+        bare = time.monotonic() - begun
+        assert laptop.path(TO).stat().st_size > GIGABYTE * PIECE
+        laptop.run(["rm", "-rf", TO])
+        meter = Meter(office.lab.hosts)
+        try:
+            begun = time.monotonic()
+            laptop.run([ASYNCAMANDA, "restore", DISK, "--to", TO], timeout=SECONDS)
+            ours = time.monotonic() - begun
+        finally:
+            meter.stop()
+        used = meter.read()
+        ratios.append(bare / ours)
+        seconds.append((bare, ours))
+        shares.append(sum(used[name] for name in used if is_ours(name)) / used.total())
+    bare, ours = (median(column) for column in zip(*seconds, strict=True))
+    report("all of it, speed", 1 / ours, 1 / bare, ">= 0.9", "cat through ssh", "ms")
+    print(f"  {'... seconds':<26}{ours:.1f} against {bare:.1f}")
+    print(f"  {'... in each round':<26}{', '.join(f'{ratio:.2f}' for ratio in ratios)}")
+    print(f"  {'... our own CPU':<26}{median(shares):5.1%}   < 10 %")
+    for name, ticks in used.most_common(8):
+        print(f"      {name:<28}{ticks / TICKS:5.2f} s of CPU, last round")
+
+
+def bench_commands(prefix: Path) -> None:
+    """Compare a small file out of 1 GB and 5 GB, and 1 GB whole, with Amanda's own and with cat."""
+    small = {}
+    for count in (GIGABYTE, MANY):
+        with open_store(prefix, count) as office:
+            taken = small[count] = time_small(office)
+            print(f"One file of 6 bytes out of {count * PIECE / 1e9:.0f} GB in parts, on volumes")
+            of = "amfetchdump | tar -x"
+            report("the server's part", taken.serve, taken.fetch, "<= 0.1", of)
+            report("server restore", taken.at_server, taken.fetch, "", of)
+            report("restore, by a client", taken.at_client, taken.fetch, "<= 0.35", of)
+            if count == GIGABYTE:
+                report_whole(office)
+    few, many = small[GIGABYTE], small[MANY]
+    print("The same out of 5 GB and of 1 GB")
+    report("the server's part", many.serve, few.serve, "0.8 to 1.2", "out of 1 GB")
+    report("restore, by a client", many.at_client, few.at_client, "0.8 to 1.2", "out of 1 GB")
