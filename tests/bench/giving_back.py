@@ -33,7 +33,7 @@ TO = "/srv/back"
 QUESTION = "/tmp/question"  # noqa: S108 - the host's own
 PARTS = "/srv/amanda/vtapes/slot*/*.laptop.*"
 IN_PARTS = f'for part in {PARTS}; do tail -c +32769 "$part"; done'
-FETCH = f"mkdir -p {TO} && amfetchdump -a -p daily laptop {DISK} </dev/null | tar -xC {TO}"
+FETCH = f"amfetchdump -a -p daily laptop {DISK} </dev/null | tar -xC {TO}"
 
 
 @contextmanager
@@ -98,6 +98,7 @@ def time_small(office: Office) -> Seconds:
     """Time a file of six bytes, and amfetchdump with tar, which reads all."""
     serve, at_server, at_client = plan_commands(office, SMALL)
     server, client = office.server, office.client("laptop")
+    server.run(["install", "-d", "-o", "backup", TO])
     (fetch,) = time_shell(server, FETCH, rounds=WHOLE_ROUNDS, user="backup")
     assert server.path(f"{TO}/{SMALL}").read_bytes() == b"six by"
     server.run(["rm", "-rf", TO])
