@@ -25,6 +25,7 @@ from asyncamanda.report.json import render_json, time_value
 from asyncamanda.report.narrator import is_watched, write_line
 from asyncamanda.report.page import fold, print_folded
 from asyncamanda.report.restore import (
+    GET_IMAGES,
     count_things,
     disk_remarks,
     disk_rows,
@@ -90,11 +91,15 @@ def run(arguments: argparse.Namespace) -> Exit:
 
 
 def run_over(
-    arguments: argparse.Namespace, open_way: OpenWay, find_names: FindNames = absolute_names
+    arguments: argparse.Namespace,
+    open_way: OpenWay,
+    find_names: FindNames = absolute_names,
+    get_images: str = GET_IMAGES,
 ) -> Exit:
     """Print what there is at the other end of the line that `open_way` yields.
 
-    Raises what Gateway.ask() raises, and BadDataError for nothing.
+    `get_images` is the command for whole images, with {} for the disk. Raises what Gateway.ask()
+    raises, and BadDataError for nothing.
     """
     at = parse_date(arguments.at)
     _check(arguments)
@@ -102,6 +107,9 @@ def run_over(
         gateway = Gateway(partial(open_way, stop), stop, _tell)
         with contextlib.closing(gateway):
             try:
+                if arguments.path is None and arguments.find is None:
+                    _print_disks(gateway.ask_disks(), get_images, is_json=arguments.json)
+                    return Exit.OK
                 return _run(arguments, gateway, at, find_names)
             except Interrupted:
                 name = stop.signal.name if stop.signal else "a signal"
@@ -123,9 +131,6 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _run(arguments: argparse.Namespace, gateway: Gateway, at: At, find_names: FindNames) -> Exit:
     disks = gateway.ask_disks()
-    if arguments.path is None and arguments.find is None:
-        _print_disks(disks, is_json=arguments.json)
-        return Exit.OK
     seeker = Seeker(gateway, disks, arguments.disk, find_names)
     if arguments.path is None:
         wanted = [
@@ -271,7 +276,7 @@ def _print_versions(gateway: Gateway, folder: _Folder, *, is_json: bool) -> Exit
     return Exit.OK
 
 
-def _print_disks(disks: list[DiskAnswer], *, is_json: bool) -> None:
+def _print_disks(disks: list[DiskAnswer], get_images: str, *, is_json: bool) -> None:
     if is_json:
         print(render_json([disk_value(disk) for disk in disks]))
         return
@@ -279,7 +284,7 @@ def _print_disks(disks: list[DiskAnswer], *, is_json: bool) -> None:
         print("nothing of this client can be restored yet")
         return
     print_table(("disk", "from", "to", "dumps"), disk_rows(disks))
-    for line in disk_remarks(disks):
+    for line in disk_remarks(disks, get_images):
         print_folded(line)
 
 

@@ -17,4 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> Exit:
     """Print what there is. Raises what plan_way() and the client's `list` raise."""
-    return list_command.run_over(arguments, plan_way(arguments).open, find_names)
+    way = plan_way(arguments)
+    restore = f"asyncamanda server restore {way.identity.client} --raw {{}} --to DIR/"
+    get_images = f"the whole images: {restore}"
+    return list_command.run_over(arguments, way.open, find_names, get_images)
