@@ -210,7 +210,9 @@ def write_restore(  # noqa: PLR0913 - what it is made of, by keyword
 
 def find_size(image: Image) -> int | None:
     """Return how many bytes write_raw() writes in all: as the dump was confirmed, or None."""
-    return image.files.size if isinstance(image, PlainImage) else image.files.header.unpacked_size
+    if isinstance(image, PlainImage):
+        return image.files.size or None  # what Amanda brings from a tape may not say it
+    return image.files.header.unpacked_size
 
 
 def write_raw(image: Image, sink: Sink, skip: int = 0) -> int:
