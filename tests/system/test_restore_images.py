@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
@@ -258,6 +259,32 @@ def test_no_room_is_said_before_anything_comes(office: Office) -> None:
     assert asked(office) == []
     assert hidden(office) == []
     assert not office.path(TO).exists()
+
+
+def test_a_disk_that_is_full_leaves_what_has_come(office: Office) -> None:
+    """Where the size was not known before; once there is room it goes on."""
+    play(office, told_size=False)
+    laptop = office.rig.laptop
+    laptop.run(["mkdir", "-p", "/root/small"])
+    laptop.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", "/root/small"])
+    try:
+        words = ("restore", "--raw", DISK, "--to", "/root/small/x/")
+        done = office.run(*words)
+        assert done.exit == 75, done.stderr
+        assert "/root/small/x cannot be written: No space left on device" in done.stderr
+        laptop.run(["mount", "-o", "remount,size=9m", "/root/small"])
+        command = f"asyncamanda restore --raw {DISK} --at {RUN} --to /root/small/x/ --resume"
+        assert f"to go on: {command}\n" in done.stderr
+        done = office.run(*command.split()[1:])
+        assert done.exit == 0, done.stderr
+        (_, again, last) = asked(office)
+        assert (again[0], last) == (0, (1, 0))
+        assert 0 < again[1] <= 1 << 20
+        script = "sha256sum < /root/small/x/0.img"
+        found = laptop.run(["/bin/sh", "-c", script]).stdout.split()[0]
+        assert found == hashlib.sha256(FULL).hexdigest()
+    finally:
+        laptop.run(["umount", "/root/small"])
 
 
 def test_an_image_of_another_size_is_no_success(office: Office) -> None:
