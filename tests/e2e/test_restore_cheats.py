@@ -39,6 +39,12 @@ ALIKE = (
     "--",
     "../../../tower/_srv_docs",
 )
+KINDS: tuple[dict[str, Any], ...] = (
+    {"type": "list", "path": ""},
+    {"type": "restore", "paths": [""]},
+    {"type": "raw"},
+    {"type": "raw", "level": 0},
+)
 PATHS = ("..", "../docs2", "a/../../docs2", "/etc/passwd", "./secret", "secret/", "a//b", "*")
 
 
@@ -80,14 +86,17 @@ def test_another_clients_files_cannot_be_had(office: Office, gate: Gate) -> None
     """By no name of a disk, no path, no key and no run; and one's own still come."""
     (log,) = office.dumps()[:1]
     for disk in ALIKE:
-        for kind in ({"type": "list", "path": ""}, {"type": "restore", "paths": [""]}):
+        for kind in KINDS:
             check_nothing(gate, {"disk": disk, **kind})
     for path in PATHS:
         check_nothing(gate, {"type": "restore", "disk": DISK, "paths": [path]})
     others = {"client": "tower", "host": "tower", "name": "tower", "amanda_config": "../x"}
-    request = {"type": "restore", "disk": DISK, "paths": [""], "at": {"run": log.timestamp}}
-    for lie in ({}, others, {"resume": {"dumps": [log.timestamp], "done": 0}}):
-        code, out, said = gate.ask(json.dumps(request | lie))
+    at = {"run": log.timestamp}
+    request = {"type": "restore", "disk": DISK, "paths": [""], "at": at}
+    image = {"type": "raw", "disk": DISK, "level": 0, "at": at}
+    resumed = {"resume": {"dumps": [log.timestamp], "done": 0}}
+    for told in (request, request | others, request | resumed, image, image | others):
+        code, out, said = gate.ask(json.dumps(told))
         assert code == 0, said
         assert b"the secret of laptop\n" in out
         assert b"tower" not in out

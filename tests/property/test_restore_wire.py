@@ -15,6 +15,8 @@ from asyncamanda.core.restore.answer import (
     DiskAnswer,
     DumpOfDisk,
     FileVersion,
+    ImageOfDisk,
+    ImagesPlan,
     MissingFile,
     OtherLine,
     QueuedRestore,
@@ -30,6 +32,7 @@ from asyncamanda.core.restore.request import (
     DisksRequest,
     FilesRequest,
     ListRequest,
+    RawRequest,
     RestoreRequest,
     Resume,
     encode_request,
@@ -61,8 +64,11 @@ requests: st.SearchStrategy[RestoreRequest] = st.one_of(
         st.booleans(),
         st.none() | resumes,
     ),
+    st.builds(RawRequest, texts, ats, st.none() | levels, counts),
 )
 dumps = st.builds(DumpOfDisk, runs, moments, levels)
+labels = texts.filter(str.isprintable)
+images = st.builds(ImageOfDisk, runs, moments, levels, labels, st.booleans(), st.none() | counts)
 answers: st.SearchStrategy[RestoreAnswer] = st.one_of(
     st.builds(QueuedRestore, st.integers(1, 10**9)),
     st.builds(
@@ -76,6 +82,12 @@ answers: st.SearchStrategy[RestoreAnswer] = st.one_of(
         texts,
         st.none() | moments,
         texts,
+        st.booleans(),
+    ),
+    st.builds(
+        ImagesPlan,
+        st.lists(images, max_size=3).map(tuple),
+        st.lists(texts, max_size=3).map(tuple),
     ),
     st.builds(
         RestorePlan,
@@ -108,7 +120,21 @@ answers: st.SearchStrategy[RestoreAnswer] = st.one_of(
 )
 
 names = st.sampled_from(
-    ["type", "disk", "path", "paths", "at", "before", "run", "glob", "resume", "dumps", "done"]
+    [
+        "type",
+        "disk",
+        "path",
+        "paths",
+        "at",
+        "before",
+        "run",
+        "glob",
+        "resume",
+        "dumps",
+        "done",
+        "level",
+        "skip",
+    ]
 )
 values = st.recursive(
     st.one_of(
@@ -117,7 +143,7 @@ values = st.recursive(
         st.integers(),
         st.floats(),
         texts,
-        st.sampled_from(["disks", "list", "restore", "done", "missing", "version", "plan"]),
+        st.sampled_from(["disks", "list", "restore", "raw", "done", "missing", "version", "plan"]),
     ),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names | texts, inner, max_size=5),
     max_leaves=10,
@@ -164,6 +190,9 @@ def test_no_bytes_are_more_than_a_request(line: bytes) -> None:
                 check_path(path)
         case DisksRequest():
             assert request == DisksRequest()
+        case RawRequest():
+            assert request.level is None or 0 <= request.level < 400
+            assert request.skip >= 0
     assert parse_request(encode_request(request)) == request
 
 

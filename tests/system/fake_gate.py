@@ -36,6 +36,7 @@ from asyncamanda.core.restore.request import (
     DisksRequest,
     FilesRequest,
     ListRequest,
+    RawRequest,
     parse_request,
 )
 
@@ -162,6 +163,9 @@ def main() -> int:
         say(DiskAnswer("/home", plan.device, dumped_at, dumped_at, (), is_listable=True))
         say(RestoreDone(0, 0))
         return 0
+    if isinstance(request, RawRequest):
+        say(RestoreFailed(70, "internal", "an ordinary user's raw request has come here", ""))
+        return 70
     image = Image()
     wanted = request.paths if isinstance(request, FilesRequest) else (request.path,)
     has_owners = request.has_owners and not (STAGE / "old").exists()

@@ -4,21 +4,31 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 
 from asyncamanda.core.restore.answer import (
     DiskAnswer,
     DumpOfDisk,
     FileVersion,
+    ImageOfDisk,
+    ImagesPlan,
     RestorePlan,
 )
 from asyncamanda.core.restore.listing import FolderOwner
-from asyncamanda.core.restore.request import FilesRequest, ListRequest
+from asyncamanda.core.restore.request import FilesRequest, ListRequest, RawRequest
 from asyncamanda.errors import BadDataError
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 RUN = "20261120120000"
+OLDER = "20261119120000"
+IMAGES = ImagesPlan(
+    (
+        ImageOfDisk(OLDER, NOON - timedelta(days=1), 0, "/sbin/dump", size=300),
+        ImageOfDisk(RUN, NOON, 1, "/sbin/dump", size=200),
+    ),
+    ("a doubt",),
+)
 PLAN = RestorePlan(RUN, NOON, 2, 1, 300, (RUN,))
 OWNER = FolderOwner(0o40750, 1000, 100, b"\x02")
 NAMES = {
@@ -96,6 +106,31 @@ class MadeUpFiles(MadeUpList):
 
 
 @dataclass
+class MadeUpImages:
+    """Two images, each of lines of a hundred bytes."""
+
+    plan: ImagesPlan = IMAGES
+    counts: tuple[int, int] = (0, 0)
+
+    def find_run(self, level: int) -> str:
+        """Return the run that has made an image."""
+        if level > 1:
+            raise BadDataError("no-such-level", "there is none", "ask for another")
+        return self.plan.images[level].run
+
+    def write(
+        self, level: int, skip: int, out: int, follow: Callable[[Callable[[], int]], None]
+    ) -> int:
+        """Write an image but for its first bytes."""
+        size = self.plan.images[level].size
+        assert size
+        follow(lambda: self.counts[1])
+        image = b"".join(b"%98d%d\n" % (line, level) for line in range(size // 100))
+        self.counts = (1, os.write(out, image[skip:]))
+        return size
+
+
+@dataclass
 class MadeUpHoldings:
     """One disk, `/home`; `files` are what comes back, `asked` is what was asked for."""
 
@@ -125,6 +160,12 @@ class MadeUpHoldings:
         """Yield the files."""
         self._ask(request, request.disk)
         yield self.files
+
+    @contextmanager
+    def open_images(self, request: RawRequest) -> Iterator[MadeUpImages]:
+        """Yield the images."""
+        self._ask(request, request.disk)
+        yield MadeUpImages()
 
     def _ask(self, what: object, disk: str) -> None:
         self.asked.append(what)

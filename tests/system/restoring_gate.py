@@ -9,7 +9,9 @@ of what was asked for; with `lingers` the program does not end, and with `is_mut
 at the end of a stream that this is done. `late` are files that are missing, as is said behind the
 stream, and `breaks_last` says at how many visits the connection breaks before that. With `moves_on`
 each visit is about another dump, `also` are paths that are there besides, and `listed` are
-records that come before each list.
+records that come before each list. `images` are files that are sent as whole images, by
+level; `huge` lets the first seem larger than any disk, and `done_more` adds to the size that is
+said at the end. Without `images` it answers as one that has not heard of them.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ from asyncamanda.core.restore.answer import (
     DiskAnswer,
     DumpOfDisk,
     FileVersion,
+    ImageOfDisk,
+    ImagesPlan,
     MissingFile,
     RestoreAnswer,
     RestoreDone,
@@ -40,6 +44,7 @@ from asyncamanda.core.restore.request import (
     DisksRequest,
     FilesRequest,
     ListRequest,
+    RawRequest,
     parse_request,
 )
 from asyncamanda.core.restore.tarfields import pad
@@ -80,12 +85,46 @@ class ScriptedGate:
                 self._list(request)
             case FilesRequest() as request:
                 return self._restore(request)
+            case RawRequest() as request:
+                return self._images(request)
+        return 0
+
+    def _images(self, request: RawRequest) -> int:
+        """Send an image of those that `images` names, by level; where none are it is older."""
+        paths = [Path(path) for path in self._scenario.get("images", ())]  # type: ignore[attr-defined]
+        if not paths:
+            fault = "the server does not understand the request: type: none of disks, list, restore"
+            self._say(RestoreFailed(76, "not-understood", fault, "is it older?"))
+            return 76
+        told = self._scenario.get("told_size", True)
+        images = [
+            ImageOfDisk(run, at, level, "/sbin/dump", size=path.stat().st_size if told else None)
+            for level, (path, run, at) in enumerate(
+                zip(paths, (OLDER, RUN), (OLDER_AT, DUMPED_AT), strict=False)
+            )
+        ]
+        if "huge" in self._scenario:
+            images[0] = replace(images[0], size=10**15)
+        self._say(ImagesPlan(tuple(images), ("a doubt",)))
+        if request.level is None:
+            self._say(RestoreDone(0, 0))
+            return 0
+        self._arm()
+        image = paths[request.level].read_bytes()
+        for at in range(request.skip, len(image), 100_000):
+            self._send(image[at : at + 100_000])
+        if "is_mute" not in self._scenario:
+            more = int(str(self._scenario.get("done_more", 0)))
+            self._say(RestoreDone(1, len(image) + more))
         return 0
 
     def _disks(self) -> None:
         for disk, device in self._scenario["disks"].items():  # type: ignore[attr-defined]
             runs = (DumpOfDisk(OLDER, OLDER_AT, 0), DumpOfDisk(RUN, DUMPED_AT, 1))
-            self._say(DiskAnswer(disk, device, OLDER_AT, DUMPED_AT, runs, is_listable=True))
+            whole = DiskAnswer(disk, device, OLDER_AT, DUMPED_AT, runs, is_listable=True)
+            if "images" in self._scenario:
+                whole = replace(whole, is_listable=False, reason="dump", has_images=True)
+            self._say(whole)
         self._say(RestoreDone(0, 0))
 
     def _list(self, request: ListRequest) -> None:

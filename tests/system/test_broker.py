@@ -41,6 +41,7 @@ from asyncamanda.core.restore.request import (
     DisksRequest,
     FilesRequest,
     ListRequest,
+    RawRequest,
     RestoreRequest,
     Resume,
     encode_request,
@@ -585,6 +586,16 @@ def test_nonsense_is_refused(house: House, said: bytes) -> None:
     """And megabytes of it."""
     house.plan()
     assert b'"not-understood"' in connect(house, "ana", said)
+    assert not house.rig.server.path(f"{GATE}/requests").exists()
+
+
+@pytest.mark.parametrize("request_", [RawRequest("/home"), RawRequest("/home", level=0)])
+def test_a_whole_image_is_for_no_user(house: House, request_: RawRequest) -> None:
+    """It has everybody's files; the gate is not asked."""
+    house.plan()
+    answer = connect(house, "ana", encode_request(request_))
+    assert b'"only-root"' in answer
+    assert b"everybody's files" in answer
     assert not house.rig.server.path(f"{GATE}/requests").exists()
 
 

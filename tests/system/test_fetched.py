@@ -4,7 +4,7 @@ What stands for amfetchdump here is a script; the real one is asked by tests/e2e
 """
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +19,9 @@ from asyncamanda.core.amanda.header import HEADER_BYTES
 from asyncamanda.errors import BadDataError, LaterError
 from asyncamanda.server.restore import fetched
 from asyncamanda.server.restore.fetched import Drive, FetchedDump
+from asyncamanda.server.restore.reading import find_image_size, write_raw
 from asyncamanda.server.restore.shelves import UNREAD, Shelves
+from asyncamanda.server.restore.sinks import Sink
 from asyncamanda.server.restore.streams import FilteredImage, PlainImage
 from lab.patience import bound
 
@@ -91,6 +93,22 @@ def test_what_is_brought_is_unpacked_by_our_own_filters(dumps: Dumps, tmp_path: 
     assert read_on(image) == IMAGE
     image.close()
     assert count_descriptors() <= before
+
+
+@pytest.mark.usefixtures("let")
+@pytest.mark.parametrize("lines", [None, ()])
+def test_a_whole_image_is_brought_though_its_size_is_not_known(
+    dumps: Dumps, tmp_path: Path, lines: Iterable[str] | None
+) -> None:
+    """As where its header has none."""
+    (path,) = dumps.tape(MONDAY, 1, IMAGE, labels=("DAILY-002",), lines=lines)
+    path.replace(tmp_path / "volume")
+    image = PlainImage(dumps.shelves.open(wanted(MONDAY, 1)))
+    assert find_image_size(image) == (len(IMAGE) if lines is None else None)
+    with (tmp_path / "raw").open("wb") as file:
+        assert write_raw(image, Sink(file.fileno()), 8) == len(IMAGE)
+    assert (tmp_path / "raw").read_bytes() == IMAGE[8:]
+    image.close()
 
 
 def test_two_dumps_are_never_brought_at_once(dumps: Dumps, tmp_path: Path, let: Let) -> None:

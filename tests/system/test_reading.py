@@ -23,6 +23,7 @@ from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.server.ledger.recorded_dumps import RecordedDump
 from asyncamanda.server.restore.dated import ChainFiles
 from asyncamanda.server.restore.disks import DiskDumps, describe_disks
+from asyncamanda.server.restore.images import ChainImages
 from asyncamanda.server.restore.reading import (
     open_chain,
     plan_restore,
@@ -363,11 +364,71 @@ def test_a_whole_image_can_be_had_whatever_made_it(office: Office, tmp_path: Pat
         assert (tmp_path / "raw").read_bytes() == image
 
 
+def write_image(office: Office, level: int, skip: int = 0, run: str = "") -> bytes:
+    """Return what is sent of the image of a level, of the chain of a run or the newest."""
+    path = office.tmp_path / "sent"
+    with (
+        open_chain(office.source(), DISK, run=run, is_raw=True) as chain,
+        path.open("wb") as file,
+    ):
+        images = ChainImages(chain)
+        size = images.write(level, skip, file.fileno(), lambda _: None)
+    sent = path.read_bytes()
+    assert images.counts == (1, len(sent))
+    assert size == skip + len(sent)
+    return sent
+
+
+def test_the_images_of_a_chain_are_told_with_their_sizes(office: Office) -> None:
+    """As they are written: what is compressed has the size of what is in it, if that is known."""
+    dumped = [os.urandom(20_000), b"level 1" * 10_000, b"level 2"]
+    lines = ["NATIVE-CRC=c24a1bdd:70000"]
+    office.dumps.tape(SUNDAY, 0, dumped[0], claims="comp N program /sbin/dump", part=5000)
+    office.dumps.hold(MONDAY, 1, gzip(dumped[1]), claims="comp .gz program /sbin/dump", lines=lines)
+    office.dumps.hold(TUESDAY, 2, gzip(dumped[2]), claims=GZIPPED)
+    for level, stamp in enumerate(DAYS[:3]):
+        office.note(stamp, level, DumpState.STORED if level == 0 else DumpState.HELD)
+    with open_chain(office.source(), DISK, is_raw=True) as chain:
+        told = ChainImages(chain).plan
+    assert [(one.run, one.level, one.maker, one.is_tar, one.size) for one in told.images] == [
+        (SUNDAY, 0, "/sbin/dump", False, 20_000),
+        (MONDAY, 1, "/sbin/dump", False, 70_000),
+        (TUESDAY, 2, "/bin/tar", True, None),
+    ]
+    for level, image in enumerate(dumped):
+        assert write_image(office, level) == image
+        assert write_image(office, level, skip=3) == image[3:]
+        assert write_image(office, level, skip=len(image)) == b""
+    assert write_image(office, 0, run=MONDAY) == dumped[0]
+    for run, level in ((MONDAY, 2), (SUNDAY, 1), ("", 3)):
+        with pytest.raises(BadDataError, match="there is no dump of level"):
+            write_image(office, level, run=run)
+
+
+def test_an_image_of_another_size_than_was_dumped_is_no_success(office: Office) -> None:
+    """Though its program has nothing to say about it."""
+    claims, lines = "comp .gz program /sbin/dump", ["NATIVE-CRC=c24a1bdd:8"]
+    office.dumps.hold(SUNDAY, 0, gzip(b"shorter"), claims=claims, lines=lines)
+    office.note(SUNDAY, 0, DumpState.HELD)
+    with pytest.raises(BadDataError, match="has 7 bytes, and had 8 when it was dumped"):
+        write_image(office, 0)
+
+
+def test_a_packed_image_that_is_cut_off_is_no_success(office: Office) -> None:
+    """gzip knows."""
+    packed = gzip(os.urandom(100_000))[:-1000]
+    office.dumps.hold(SUNDAY, 0, packed, claims="comp .gz program /sbin/dump")
+    office.note(SUNDAY, 0, DumpState.HELD)
+    with pytest.raises(BadDataError, match="cannot be unpacked"):
+        write_image(office, 0)
+
+
 def test_what_tar_has_not_made_is_refused(office: Office) -> None:
     """Nobody reads it as an archive."""
     office.dump(SUNDAY, 0, claims="comp N program /sbin/dump")
     error = refuse(office)
     assert (error.reference, "/sbin/dump" in error.message) == ("no-tar-image", True)
+    assert "asyncamanda restore --raw /home" in error.hint
 
 
 def test_an_image_that_is_broken_at_its_beginning_is_named(office: Office) -> None:
@@ -394,6 +455,7 @@ def test_a_disk_says_from_when_to_when_it_can_be_restored(office: Office) -> Non
     work(office)
     disk = only(office)
     assert (disk.disk, disk.device, disk.fault) == (DISK, "/srv/homes", "")
+    assert disk.has_images
     assert [dump.verdict.timestamp for dump in disk.dumps] == [SUNDAY, MONDAY, TUESDAY]
     assert disk.gone_at is None
 
@@ -423,9 +485,11 @@ PART taper "ST:daily" "POOL:daily" DAILY-001 1 laptop /home {stamp} 1/-1 0 [sec 
 def test_a_disk_says_why_its_files_cannot_be_had(office: Office) -> None:
     """Its whole dumps can."""
     office.dump(SUNDAY, 0, claims="comp N program APPLICATION")
-    assert only(office).fault == "? makes its dumps: only the whole can be had"
+    assert only(office).fault == "? makes its dumps: only the whole image can be had"
+    assert only(office).has_images
     office.dump(MONDAY, 0, claims="comp N program /bin/tar crypt enc client_encrypt /e")
     assert "only the client can decrypt it" in only(office).fault
+    assert not only(office).has_images
 
 
 def test_a_disk_that_was_never_dumped_is_there(office: Office) -> None:

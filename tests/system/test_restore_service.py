@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.system.holdings import PLAN, RUN
+from tests.system.holdings import IMAGES, OLDER, PLAN, RUN
 
 from asyncamanda.core.dispatch.records import RestoreRow
 from asyncamanda.core.protocol.tickets import Claim
@@ -31,6 +31,7 @@ from asyncamanda.core.restore.request import (
     DisksRequest,
     FilesRequest,
     ListRequest,
+    RawRequest,
     RestoreRequest,
     encode_request,
 )
@@ -162,11 +163,22 @@ def test_files_are_given_back_and_written_down(office: Office) -> None:
     assert begun_at <= row.begun_at <= row.ended_at <= now()
 
 
+def test_a_whole_image_is_given_back_and_written_down(office: Office) -> None:
+    """By its level, and the run that has made it."""
+    output, answers, status = office.begin().ask(RawRequest("/home", level=0)).end()
+    assert (len(output), status) == (300, 0)
+    assert answers == [IMAGES, RestoreDone(1, 300)]
+    (row,) = office.rows()
+    assert (row.disk, row.paths, row.run) == ("/home", ("the whole image of level 0",), OLDER)
+    assert (row.files, row.size, row.outcome) == (1, 300, "all sent")
+
+
 def test_lists_and_trials_are_not_restores(office: Office) -> None:
     """Nothing of a file is given away."""
     output, _, status = office.begin().ask(ListRequest("/home")).end()
     assert (output[:3], status) == (b"Da\0", 0)
     assert office.begin().ask(replace(FILES, is_dry_run=True)).end()[0] == b""
+    assert office.begin().ask(RawRequest("/home")).end()[:2] == (b"", [IMAGES, RestoreDone(0, 0)])
     _, (disk, done), _ = office.begin().ask(DisksRequest()).end()
     assert isinstance(disk, DiskAnswer)
     assert done == RestoreDone(0, 0)
@@ -189,7 +201,7 @@ def refuse_closed(office: Office) -> None:
 def test_who_may_not_gets_nothing(office: Office, change: Callable[[Office], None]) -> None:
     """Whatever the command line of its connection's beginning said; an administrator may."""
     change(office)
-    for request in (FILES, ListRequest("/home"), DisksRequest()):
+    for request in (FILES, ListRequest("/home"), DisksRequest(), RawRequest("/home", level=0)):
         failed = office.begin().ask(request).fail()
         assert (failed.exit, failed.reference) == (77, "no-restore")
     assert office.rows() == []
@@ -373,7 +385,8 @@ def test_a_client_has_so_many_an_hour(office: Office) -> None:
         office.ledger.restores.begin(
             RestoreBegun("daily", "laptop", "client", "/home", RUN, at, 1, 1, "b")
         )
-    failed = office.begin().ask(FILES).fail()
-    assert (failed.exit, failed.reference) == (75, "too-many-restores")
+    for request in (FILES, RawRequest("/home", level=0)):
+        failed = office.begin().ask(request).fail()
+        assert (failed.exit, failed.reference) == (75, "too-many-restores")
     assert office.begin(client="tablet").ask(FILES).end()[2] == 0
     assert office.begin().ask(ListRequest("/home")).end()[2] == 0

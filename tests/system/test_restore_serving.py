@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import pytest
-from tests.system.holdings import NOON, PLAN, RUN, MadeUpFiles, MadeUpHoldings
+from tests.system.holdings import IMAGES, NOON, OLDER, PLAN, RUN, MadeUpFiles, MadeUpHoldings
 
 from asyncamanda.core.restore.answer import (
     AnswerDecoder,
@@ -15,13 +15,13 @@ from asyncamanda.core.restore.answer import (
     OtherLine,
     RestoreAnswer,
     RestoreDone,
-    RestorePlan,
     UnmatchedPath,
 )
 from asyncamanda.core.restore.request import (
     DisksRequest,
     FilesRequest,
     ListRequest,
+    RawRequest,
     RestoreRequest,
 )
 from asyncamanda.errors import BadDataError
@@ -56,10 +56,14 @@ class Client:
             self.answers = AnswerDecoder().feed(pieces[1])
 
     def begin(
-        self, request: FilesRequest, plan: RestorePlan, counts: Callable[[], tuple[int, int]]
+        self,
+        request: FilesRequest | RawRequest,
+        run: str,
+        counts: Callable[[], tuple[int, int]],
     ) -> None:
         """Note that files are given back, and what was in the end."""
-        self.recorded.append((request.paths, plan.run))
+        what = request.level if isinstance(request, RawRequest) else request.paths
+        self.recorded.append((what, run))
         self._counts = counts
 
 
@@ -178,3 +182,38 @@ def test_what_was_sent_until_a_fault_is_written_down() -> None:
         client.ask(FilesRequest("/home", (b"a",)))
     assert client.recorded == [((b"a",), RUN), (1, 100)]
     assert client.answers == [PLAN]
+
+
+# -- whole images
+
+
+def test_without_a_level_only_the_images_are_told() -> None:
+    """Nothing is given back, so nothing is written down."""
+    client = Client()
+    client.ask(RawRequest("/home"))
+    assert client.answers == [IMAGES, RestoreDone(0, 0)]
+    assert (client.output, client.recorded) == (b"", [])
+
+
+@pytest.mark.parametrize(("level", "run", "size"), [(0, OLDER, 300), (1, RUN, 200)])
+def test_an_image_is_sent_and_written_down(level: int, run: str, size: int) -> None:
+    """By the run that has made it; its whole size is told, whatever was skipped."""
+    client = Client()
+    client.ask(RawRequest("/home", level=level))
+    whole = client.output
+    assert len(whole) == size
+    assert client.answers == [IMAGES, RestoreDone(1, size)]
+    assert client.recorded == [(level, run), (1, size)]
+    client = Client()
+    client.ask(RawRequest("/home", level=level, skip=130))
+    assert client.output == whole[130:]
+    assert client.answers == [IMAGES, RestoreDone(1, size)]
+    assert client.recorded == [(level, run), (1, size - 130)]
+
+
+def test_of_a_level_that_is_not_there_nothing_is_sent() -> None:
+    """Nor is it written down."""
+    client = Client()
+    with pytest.raises(BadDataError, match="there is none"):
+        client.ask(RawRequest("/home", level=2))
+    assert (client.output, client.recorded) == (b"", [])

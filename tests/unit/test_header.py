@@ -42,7 +42,19 @@ def test_a_held_dumps_header_names_it_and_its_size() -> None:
         claims="comp N program APPLICATION",
         application="amgtar",
         dle="<dle>\n</dle>",
+        unpacked_size=40960,
     )
+
+
+def test_the_size_of_what_was_packed_is_as_the_client_reports_it() -> None:
+    """It is not that of the dump; a sum of nothing says nothing."""
+    text = HELD.replace("NATIVE-CRC=c24a1bdd:40960", "NATIVE-CRC=8229a646:4024320")
+    found = parse_header(block(text))
+    assert found
+    assert (found.size, found.unpacked_size) == (40960, 4_024_320)
+    found = parse_header(block(HELD.replace("NATIVE-CRC=c24a1bdd:40960", "NATIVE-CRC=0:0")))
+    assert found
+    assert found.unpacked_size is None
 
 
 def test_a_parts_header_has_its_number() -> None:

@@ -12,6 +12,8 @@ from asyncamanda.core.restore.answer import (
     DiskAnswer,
     DumpOfDisk,
     FileVersion,
+    ImageOfDisk,
+    ImagesPlan,
     MissingFile,
     OtherLine,
     QueuedRestore,
@@ -34,13 +36,18 @@ ANSWERS: list[tuple[RestoreAnswer, str]] = [
         '{"type":"disk","disk":"home","device":"/home","first_at":"2026-11-20T12:00:00Z",'
         f'"last_at":"2026-11-20T12:00:00Z","runs":[{{"run":"{RUN}",'
         '"dumped_at":"2026-11-20T12:00:00Z","level":0}],"is_listable":true,"reason":"",'
-        '"gone_at":null,"gone_with":""}',
+        '"gone_at":null,"gone_with":"","has_images":false}',
     ),
     (
         DiskAnswer("/\udce9", "/\udce9", None, None, (), False, "dumped by DUMP", NOON, "vol-3"),
         '{"type":"disk","disk":"/\\udce9","device":"/\\udce9","first_at":null,"last_at":null,'
         '"runs":[],"is_listable":false,"reason":"dumped by DUMP",'
-        '"gone_at":"2026-11-20T12:00:00Z","gone_with":"vol-3"}',
+        '"gone_at":"2026-11-20T12:00:00Z","gone_with":"vol-3","has_images":false}',
+    ),
+    (
+        ImagesPlan((ImageOfDisk(RUN, NOON, 0, "/sbin/dump", size=7),), ("a doubt",)),
+        f'{{"type":"images","images":[{{"run":"{RUN}","dumped_at":"2026-11-20T12:00:00Z",'
+        '"level":0,"maker":"/sbin/dump","is_tar":false,"size":7}],"doubts":["a doubt"]}',
     ),
     (
         PLAN,

@@ -112,3 +112,10 @@ def test_what_is_gone_or_cannot_be_had_singly_is_said_of_a_disk() -> None:
     assert disk_remarks([whole]) == [
         "/home: single files cannot be restored: it is made by DUMP",
     ]
+    odd = replace(whole, disk="/my home", has_images=True)
+    assert disk_remarks([odd]) == [
+        "/my home: single files cannot be restored: it is made by DUMP",
+        "  the whole images, as root: asyncamanda restore --raw '/my home'",
+    ]
+    assert disk_remarks([odd], "get {} now")[1] == "  get '/my home' now"
+    assert disk_remarks([replace(disk, has_images=True)]) == []

@@ -13,9 +13,11 @@ from asyncamanda.core.restore.request import (
     DisksRequest,
     FilesRequest,
     ListRequest,
+    RawRequest,
     RestoreRequest,
     Resume,
     encode_request,
+    gives_back,
     parse_request,
 )
 
@@ -45,6 +47,15 @@ REQUESTS: list[tuple[RestoreRequest, str]] = [
         '{"type":"restore","disk":"/","paths":["","a/b"],"at":{"before":null,"run":""},'
         f'"is_dry_run":true,"has_owners":false,"resume":{{"dumps":["{RUN}"],"done":7}}}}',
     ),
+    (
+        RawRequest("/"),
+        '{"type":"raw","disk":"/","at":{"before":null,"run":""},"level":null,"skip":0}',
+    ),
+    (
+        RawRequest("/", At(run=RUN), 2, 10**12),
+        f'{{"type":"raw","disk":"/","at":{{"before":null,"run":"{RUN}"}},"level":2,'
+        '"skip":1000000000000}',
+    ),
 ]
 
 
@@ -66,7 +77,24 @@ def test_what_is_not_said_is_as_it_mostly_is() -> None:
     assert parse_request(b'{"type":"disks","disk":7}') == DisksRequest()
 
 
+@pytest.mark.parametrize(
+    ("request_", "gives"),
+    [
+        (DisksRequest(), False),
+        (ListRequest("/"), False),
+        (FilesRequest("/", (b"",)), True),
+        (FilesRequest("/", (b"",), is_dry_run=True), False),
+        (RawRequest("/"), False),
+        (RawRequest("/", level=0), True),
+    ],
+)
+def test_what_gives_contents_back_is_known(request_: RestoreRequest, *, gives: bool) -> None:
+    """That is counted, and written down."""
+    assert gives_back(request_) is gives
+
+
 LIST: dict[str, Any] = {"type": "list", "disk": "/"}
+RAW: dict[str, Any] = {"type": "raw", "disk": "/"}
 FILES: dict[str, Any] = {"type": "restore", "disk": "/", "paths": ["a"]}
 
 
@@ -112,11 +140,17 @@ FILES: dict[str, Any] = {"type": "restore", "disk": "/", "paths": ["a"]}
         (FILES | {"resume": {"dumps": [], "done": -1}}, "resume: done: no whole number from 0"),
         (FILES | {"resume": {"dumps": [], "done": True}}, "resume: done: no whole number from 0"),
         (FILES | {"resume": {"dumps": [], "done": 1.0}}, "resume: done: no whole number from 0"),
-        ({"type": "talk"}, "type: none of disks, list, restore"),
-        ({"type": ["list"]}, "type: none of disks, list, restore"),
-        ({"disk": "/"}, "type: none of disks, list, restore"),
-        ([LIST], "type: none of disks, list, restore"),
-        (7, "type: none of disks, list, restore"),
+        (RAW | {"level": -1}, "level: no whole number from 0 to 399"),
+        (RAW | {"level": 400}, "level: no whole number from 0 to 399"),
+        (RAW | {"level": "0"}, "level: no whole number from 0 to 399"),
+        (RAW | {"skip": -1}, "skip: no whole number from 0"),
+        (RAW | {"skip": None}, "skip: no whole number from 0"),
+        ({"type": "raw"}, "disk is missing"),
+        ({"type": "talk"}, "type: none of disks, list, restore, raw"),
+        ({"type": ["list"]}, "type: none of disks, list, restore, raw"),
+        ({"disk": "/"}, "type: none of disks, list, restore, raw"),
+        ([LIST], "type: none of disks, list, restore, raw"),
+        (7, "type: none of disks, list, restore, raw"),
     ],
 )
 def test_what_is_asked_amiss_is_named_and_not_quoted(value: object, fault: str) -> None:

@@ -15,7 +15,7 @@ from asyncamanda.client.restore.listing import FOLDER, NOTHING_MATCHED, Listed, 
 from asyncamanda.client.restore.seeking import FindNames, Seeker, absolute_names
 from asyncamanda.client.restore.way import OpenWay, open_line
 from asyncamanda.commands.dates import add_date, parse_date
-from asyncamanda.commands.hints import name_options, naming
+from asyncamanda.commands.hints import adapt_hint, name_options, naming
 from asyncamanda.commands.options import add_common
 from asyncamanda.core.restore.answer import DiskAnswer
 from asyncamanda.core.restore.request import At, ListRequest
@@ -26,6 +26,7 @@ from asyncamanda.report.json import render_json, time_value
 from asyncamanda.report.narrator import is_watched, write_line
 from asyncamanda.report.page import fold, print_folded
 from asyncamanda.report.restore import (
+    GET_IMAGES,
     count_things,
     disk_remarks,
     disk_rows,
@@ -87,16 +88,22 @@ def add_listing(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> Exit:
     """Print what there is. Raises what run_over() raises."""
-    with naming(name_options(config=arguments.config)):
-        return run_over(arguments, partial(open_line, arguments.config))
+    options = name_options(config=arguments.config)
+    with naming(options):
+        get_images = adapt_hint(GET_IMAGES, options)
+        return run_over(arguments, partial(open_line, arguments.config), get_images=get_images)
 
 
 def run_over(
-    arguments: argparse.Namespace, open_way: OpenWay, find_names: FindNames = absolute_names
+    arguments: argparse.Namespace,
+    open_way: OpenWay,
+    find_names: FindNames = absolute_names,
+    get_images: str = GET_IMAGES,
 ) -> Exit:
     """Print what there is at the other end of the line that `open_way` yields.
 
-    Raises what Gateway.ask() raises, and BadDataError for nothing.
+    `get_images` is the command for whole images, with {} for the disk. Raises what Gateway.ask()
+    raises, and BadDataError for nothing.
     """
     at = parse_date(arguments.at)
     _check(arguments)
@@ -104,6 +111,9 @@ def run_over(
         gateway = Gateway(partial(open_way, stop), stop, _tell)
         with contextlib.closing(gateway):
             try:
+                if arguments.path is None and arguments.find is None:
+                    _print_disks(gateway.ask_disks(), get_images, is_json=arguments.json)
+                    return Exit.OK
                 return _run(arguments, gateway, at, find_names)
             except Interrupted:
                 name = stop.signal.name if stop.signal else "a signal"
@@ -125,9 +135,6 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _run(arguments: argparse.Namespace, gateway: Gateway, at: At, find_names: FindNames) -> Exit:
     disks = gateway.ask_disks()
-    if arguments.path is None and arguments.find is None:
-        _print_disks(disks, is_json=arguments.json)
-        return Exit.OK
     seeker = Seeker(gateway, disks, arguments.disk, find_names)
     if arguments.path is None:
         wanted = [
@@ -273,7 +280,7 @@ def _print_versions(gateway: Gateway, folder: _Folder, *, is_json: bool) -> Exit
     return Exit.OK
 
 
-def _print_disks(disks: list[DiskAnswer], *, is_json: bool) -> None:
+def _print_disks(disks: list[DiskAnswer], get_images: str, *, is_json: bool) -> None:
     if is_json:
         print(render_json([disk_value(disk) for disk in disks]))
         return
@@ -281,7 +288,7 @@ def _print_disks(disks: list[DiskAnswer], *, is_json: bool) -> None:
         print("nothing of this client can be restored yet")
         return
     print_table(("disk", "from", "to", "dumps"), disk_rows(disks))
-    for line in disk_remarks(disks):
+    for line in disk_remarks(disks, get_images):
         print_folded(line)
 
 

@@ -17,12 +17,14 @@ from asyncamanda.client.restore.exchange import Interrupted
 from asyncamanda.client.restore.gateway import Gateway
 from asyncamanda.client.restore.in_place import Overwrite
 from asyncamanda.client.restore.new_folder import find_records, no_record
+from asyncamanda.client.restore.peer import only_root
 from asyncamanda.client.restore.record_lines import Errand, Part
 from asyncamanda.client.restore.restoring import restore_all
 from asyncamanda.client.restore.seeking import FindNames, Seeker, absolute_names
-from asyncamanda.client.restore.way import OpenWay, open_line
+from asyncamanda.client.restore.way import OpenWay, Way, choose_way, open_line
 from asyncamanda.commands.dates import add_date, parse_date
 from asyncamanda.commands.hints import name_options, naming
+from asyncamanda.commands.images import add_images, run_images
 from asyncamanda.commands.options import add_common
 from asyncamanda.core.restore.outcome import RestoreOutcome
 from asyncamanda.errors import BadDataError, Exit, LaterError, UsageError
@@ -49,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=[each.value for each in Overwrite],
         help="with --in-place: which files that are there are replaced (default: never)",
     )
+    add_images(parser)
     parser.add_argument("--dry-run", action="store_true", help="only show what would come back")
     parser.add_argument(
         "--resume", action="store_true", help="go on with a restore that was cut or stopped"
@@ -57,7 +60,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> Exit:
-    """Bring files back, and say what was done. Raises what run_over() raises."""
+    """Bring files back, and say what was done.
+
+    Raises what run_over() raises, and RefusedError to an ordinary user who wants a whole image.
+    """
+    if arguments.raw is not None and choose_way(arguments.config) is Way.BROKER:
+        raise only_root()
     with naming(name_options(config=arguments.config)):
         return run_over(arguments, partial(open_line, arguments.config))
 
@@ -67,8 +75,11 @@ def run_over(
 ) -> Exit:
     """Bring files back from the other end of the line that `open_way` yields.
 
-    Raises what Restoring.restore() raises, and BadDataError for paths on no disk.
+    Raises what Restoring.restore() raises, and BadDataError for paths on no disk; for whole images
+    what run_images() raises.
     """
+    if arguments.raw is not None:
+        return run_images(arguments, open_way)
     _check(arguments)
     narrator = RestoreNarrator(is_streaming=arguments.json)
     with catch_stop() as stop, narrator.live():
@@ -97,6 +108,8 @@ def _check(arguments: argparse.Namespace) -> None:
         wrong = "name at least one PATH to restore"
     elif arguments.overwrite and not arguments.in_place:
         wrong = "--overwrite is for --in-place: a new folder has no files to overwrite"
+    elif arguments.level is not None:
+        wrong = "--level is for --raw: files come back from all levels that they need"
     elif arguments.dry_run and arguments.resume:
         wrong = "--dry-run and --resume exclude each other"
     if wrong:

@@ -1,5 +1,6 @@
 """What `list` and `restore` say: what can be had, what comes, and what came."""
 
+import shlex
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
@@ -11,6 +12,7 @@ from asyncamanda.core.values.size import format_size
 from asyncamanda.report.json import time_value
 from asyncamanda.report.text import format_time
 
+GET_IMAGES = "the whole images, as root: asyncamanda restore --raw {}"
 SHOWN = 10  # names of a kind; --json has all of them
 
 
@@ -128,13 +130,18 @@ def disk_rows(disks: Iterable[DiskAnswer]) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def disk_remarks(disks: Iterable[DiskAnswer]) -> list[str]:
-    """Return what else is to be known of disks: what is gone, and what cannot be listed."""
+def disk_remarks(disks: Iterable[DiskAnswer], command: str = GET_IMAGES) -> list[str]:
+    """Return what else is to be known of disks: what is gone, and what cannot be listed.
+
+    `command` gets whole images, with {} for the disk.
+    """
     lines = []
     for disk in disks:
         if not disk.is_listable:
             why = f": {printable(disk.reason)}" if disk.reason else ""
             lines.append(f"{printable(disk.disk)}: single files cannot be restored{why}")
+            if disk.has_images:
+                lines.append(f"  {command.format(shlex.quote(printable(disk.disk)))}")
         if disk.gone_at:
             volume = f", since volume {printable(disk.gone_with)} was used again" * bool(
                 disk.gone_with
@@ -168,6 +175,7 @@ def disk_value(disk: DiskAnswer) -> dict[str, object]:
         "reason": disk.reason or None,
         "gone_at": time_value(disk.gone_at),
         "gone_with": disk.gone_with or None,
+        "has_images": disk.has_images,
         "dumps": [
             {"run": dump.run, "dumped_at": time_value(dump.dumped_at), "level": dump.level}
             for dump in disk.runs

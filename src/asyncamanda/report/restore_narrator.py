@@ -55,11 +55,25 @@ class RestoreNarrator:
         if self._is_streaming:
             disks = [outlook_value(each) for each in outlooks]
             write_line(sys.stdout, render_event("plan", {"target": place, "disks": disks}))
-        self.tell(f"restoring to {place}:")
+        lines: list[str] = []
         for outlook in outlooks:
-            write_line(sys.stderr, fold(describe_outlook(outlook), sys.stderr, "  "))
-            for line in describe_doubts(outlook):
-                write_line(sys.stderr, fold(line, sys.stderr, "  "))
+            lines += [describe_outlook(outlook), *describe_doubts(outlook)]
+        self._show_plan(place, lines)
+
+    def begin_images(
+        self, plan: dict[str, object], place: str, lines: Sequence[str], total: int | None
+    ) -> None:
+        """Say which images come, in these `lines`, and where to; `plan` is that for JSON."""
+        self._total, self._files_total = total, None
+        self._told_at = time.monotonic()
+        if self._is_streaming:
+            write_line(sys.stdout, render_event("plan", plan))
+        self._show_plan(place, lines)
+
+    def _show_plan(self, place: str, lines: Sequence[str]) -> None:
+        self.tell(f"restoring to {place}:")
+        for line in lines:
+            write_line(sys.stderr, fold(line, sys.stderr, "  "))
         if self._view:
             self._view.begin(self._total)
 

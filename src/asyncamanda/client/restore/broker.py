@@ -21,7 +21,7 @@ from asyncamanda.client.restore.replies import BrokerReply, make_reply
 from asyncamanda.client.restore.standing import ask_age, may_reach
 from asyncamanda.client.restore.voice import PeerLeft, Voice
 from asyncamanda.core.restore.answer import AnswerDecoder, OtherLine
-from asyncamanda.core.restore.request import FilesRequest, encode_request
+from asyncamanda.core.restore.request import encode_request, gives_back
 from asyncamanda.errors import AsyncamandaError, LaterError, kind_by_exit
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.interrupts import StopRequest
@@ -64,7 +64,7 @@ def _answer(
     account = find_account(peer)
     with take_turn(state, account.pw_uid) as turn:
         request = voice.hear_request()
-        if isinstance(request, FilesRequest) and not request.is_dry_run:
+        if gives_back(request):
             turn.count_restore(read_clock())
         asker, owner = describe_asker(peer, account)
         claimant = Claimant(

@@ -25,6 +25,15 @@ BY_ROOT = "sudo asyncamanda does it for everybody's files"
 _CREDENTIALS = struct.Struct("iII")
 
 
+def only_root() -> RefusedError:
+    """Return the error for an ordinary user who asks for a whole image."""
+    return RefusedError(
+        "only-root",
+        "a whole image has everybody's files, so only root may have it",
+        "use sudo, or ask the administrator of this machine",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class SocketPeer:
     """The process that connected, as it was then: its uid, and its groups, None if too many."""

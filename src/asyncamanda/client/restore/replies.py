@@ -5,6 +5,7 @@ from typing import Protocol
 
 from asyncamanda.client.restore.claims import Claimant, Judgement, check_done, understanding
 from asyncamanda.client.restore.files_reply import FilesReply
+from asyncamanda.client.restore.peer import only_root
 from asyncamanda.client.restore.voice import Voice
 from asyncamanda.core.restore.answer import (
     DiskAnswer,
@@ -20,6 +21,7 @@ from asyncamanda.core.restore.request import (
     DisksRequest,
     FilesRequest,
     ListRequest,
+    RawRequest,
     RestoreRequest,
 )
 from asyncamanda.errors import RefusedError, kind_by_exit
@@ -53,7 +55,7 @@ class BrokerReply(Protocol):
 
 
 def make_reply(request: RestoreRequest, claimant: Claimant, voice: Voice) -> BrokerReply:
-    """Return what answers `request` for that user."""
+    """Return what answers `request` for that user. Raises RefusedError for a whole image."""
     match request:
         case DisksRequest():
             return DisksReply(request, voice)
@@ -65,6 +67,8 @@ def make_reply(request: RestoreRequest, claimant: Claimant, voice: Voice) -> Bro
             return RehearsalReply(request, claimant, voice)
         case FilesRequest():
             return FilesReply(request, claimant, voice)
+        case RawRequest():
+            raise only_root()
 
 
 class _Once:

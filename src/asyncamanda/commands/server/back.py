@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from asyncamanda.client.restore.line import Line, SessionEnd, Transfer
-from asyncamanda.commands.hints import name_options, naming
+from asyncamanda.commands.hints import adapt_hint, name_options, naming
 from asyncamanda.commands.server.options import unknown_client
 from asyncamanda.config.server import load_server_config
 from asyncamanda.core.protocol.authority import (
@@ -84,8 +84,16 @@ def plan_way(arguments: argparse.Namespace) -> WayHere:
 
 def naming_here(arguments: argparse.Namespace) -> contextlib.AbstractContextManager[None]:
     """Let hints of errors name this command line's commands, with its client and options."""
-    options = name_options(config=arguments.config, amanda_config=arguments.amanda_config)
-    return naming(options, client=arguments.client)
+    return naming(_name_options(arguments), client=arguments.client)
+
+
+def adapt_here(arguments: argparse.Namespace, hint: str) -> str:
+    """Return the hint with its commands as this command line's."""
+    return adapt_hint(hint, _name_options(arguments), arguments.client)
+
+
+def _name_options(arguments: argparse.Namespace) -> list[str]:
+    return name_options(config=arguments.config, amanda_config=arguments.amanda_config)
 
 
 def name_user() -> str:

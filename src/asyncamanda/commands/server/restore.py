@@ -4,6 +4,7 @@ import argparse
 
 from asyncamanda.commands import restore as restore_command
 from asyncamanda.commands.dates import add_date
+from asyncamanda.commands.images import add_images
 from asyncamanda.commands.server.back import add_client, find_names, naming_here, plan_way
 from asyncamanda.commands.server.options import add_common
 from asyncamanda.errors import Exit
@@ -17,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_date(parser)
     parser.add_argument("--to", metavar="DIR", required=True, help="the new folder for it")
+    add_images(parser)
     parser.add_argument("--dry-run", action="store_true", help="only show what would come back")
     parser.add_argument(
         "--resume", action="store_true", help="go on with a restore that was cut or stopped"

@@ -30,6 +30,7 @@ _FIRST = re.compile(
 _DLE = re.compile(r"\nDLE=<<(?P<end>ENDDLE[0-9]*)\n(?P<dle>.*?)\n(?P=end)\n", re.DOTALL)
 _VOLUME = re.compile(rb"AMANDA: TAPESTART DATE ([0-9]{14}) TAPE ")
 _SIZE = re.compile(r"SERVER-CRC=[0-9a-f]{1,8}:([0-9]{1,18})")
+_UNPACKED = re.compile(r"NATIVE-CRC=[0-9a-f]{1,8}:([1-9][0-9]{0,17})")
 
 
 class FileKind(Enum):
@@ -45,10 +46,12 @@ class DumpHeader:
     """What a header says of the dump that its file belongs to.
 
     `size` is that of the whole dump in bytes, without headers, None where the driver has not
-    written it yet. `goes_on_in` is the path of the next file, "" for none. `part` counts from 1.
-    `claims` is what stands behind the level, `application` what made the dump where that is an
-    application of Amanda's: both hold words of the client's (dump_form.py). `dle` is what the
-    server's planner said of the DLE, in XML, "" where that is left out since it is long.
+    written it yet. `unpacked_size` is that of what the client's program has written, before it was
+    compressed or encrypted, as the client reports it; None if it does not. `goes_on_in` is the path
+    of the next file, "" for none. `part` counts from 1. `claims` is what stands behind the level,
+    `application` what made the dump where that is an application of Amanda's: both hold words of
+    the client's (dump_form.py). `dle` is what the server's planner said of the DLE, in XML, ""
+    where that is left out since it is long.
     """
 
     kind: FileKind
@@ -63,6 +66,7 @@ class DumpHeader:
     claims: str = ""
     application: str = ""
     dle: str = ""
+    unpacked_size: int | None = None
 
     def is_of(self, host: str, disk: str, timestamp: str) -> bool:
         """Return whether it is of that dump. A name that is too long is compared as it is cut."""
@@ -85,7 +89,6 @@ def parse_header(block: bytes) -> DumpHeader | None:
     if found is None:
         return None
     kind, timestamp, host, disk, part, level, claims = found.groups()
-    sizes = [int(size[1]) for line in rest if (size := _SIZE.fullmatch(line))]
     return DumpHeader(
         kind=FileKind(kind),
         timestamp=timestamp,
@@ -94,11 +97,12 @@ def parse_header(block: bytes) -> DumpHeader | None:
         level=int(level),
         part=int(part or 1),
         is_partial=any(line.upper() == "PARTIAL=YES" for line in rest),
-        size=sizes[-1] if sizes else None,
+        size=_last_size(rest, _SIZE),
         goes_on_in=_last_value(rest, "CONT_FILENAME="),
         claims=claims,
         application=_last_value(rest, "APPLICATION="),
         dle=found["dle"] if (found := _DLE.search(text)) else "",
+        unpacked_size=_last_size(rest, _UNPACKED),
     )
 
 
@@ -110,6 +114,11 @@ def parse_volume_stamp(block: bytes) -> str:
 
 def _last_value(lines: Sequence[str], key: str) -> str:
     return next((line[len(key) :] for line in reversed(lines) if line.startswith(key)), "")
+
+
+def _last_size(lines: Sequence[str], pattern: re.Pattern[str]) -> int | None:
+    sizes = [int(found[1]) for line in lines if (found := pattern.fullmatch(line))]
+    return sizes[-1] if sizes else None
 
 
 def _cut(name: str) -> str:

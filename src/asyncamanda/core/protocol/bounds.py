@@ -246,6 +246,7 @@ _BY_KEY: dict[str, Bound] = {  # closer bounds than the type's
     "host": _name(check_client_name),
     "host_name": _label(200),
     "level": _whole(0, 399),  # amandates.py
+    "maker": _label(200),
     "message": _words(LONGEST_MESSAGE),
     "of": _whole(1, 10**9),
     "phase": _one_of(*PHASES),
@@ -262,7 +263,14 @@ _BY_KEY: dict[str, Bound] = {  # closer bounds than the type's
     "token": Bound(_read_token, _read_token),
     "ways": _text(LONGEST_WAY),
 }
-_ENTRIES = {"dumps": 400, "near": 20, "paths": 20_000, "protocols": 100, "ways": 4096}
+_ENTRIES = {
+    "dumps": 400,
+    "images": 400,
+    "near": 20,
+    "paths": 20_000,
+    "protocols": 100,
+    "ways": 4096,
+}
 
 
 def find_bound(key: str, kind: object) -> Bound | None:

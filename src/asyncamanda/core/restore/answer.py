@@ -40,7 +40,8 @@ class DiskAnswer:
     `device` is the path on the client that it is. `first_at` and `last_at` are those of the oldest
     and the newest date that can be restored whole, None where there is none. `is_listable`: single
     files of it can be had; if not, `reason` says why. `gone_at` is the newest dump that has been
-    overwritten, and `gone_with` the volume that was used again.
+    overwritten, and `gone_with` the volume that was used again. `has_images`: whole images of it
+    can be had.
     """
 
     disk: str
@@ -52,6 +53,34 @@ class DiskAnswer:
     reason: str = ""
     gone_at: datetime | None = None
     gone_with: str = ""
+    has_images: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ImageOfDisk:
+    """The image in a dump: of which run, when that began, and its level.
+
+    `maker` is the program that has written it, in a word; `is_tar`: that is GNU tar. `size` is in
+    bytes as it is sent, None where not known.
+    """
+
+    run: str
+    dumped_at: datetime
+    level: int
+    maker: str
+    is_tar: bool = False
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImagesPlan:
+    """The images of which a disk can be made as it was: the full first, each built on by the next.
+
+    `doubts` say what may be wrong with them.
+    """
+
+    images: tuple[ImageOfDisk, ...]
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +167,7 @@ RestoreAnswer = (
     QueuedRestore
     | DiskAnswer
     | RestorePlan
+    | ImagesPlan
     | MissingFile
     | UnmatchedPath
     | FileVersion
@@ -149,6 +179,7 @@ KINDS: dict[str, type[RestoreAnswer]] = {
     "queued": QueuedRestore,
     "disk": DiskAnswer,
     "plan": RestorePlan,
+    "images": ImagesPlan,
     "missing": MissingFile,
     "unmatched": UnmatchedPath,
     "version": FileVersion,

@@ -77,14 +77,40 @@ class FilesRequest:
     resume: Resume | None = None
 
 
-RestoreRequest = DisksRequest | ListRequest | FilesRequest
+@dataclass(frozen=True, slots=True)
+class RawRequest:
+    """The whole image of a dump, as the program that made it has written it.
+
+    It is that of a level of the chain that leads to the date; without a `level` only the chain is
+    told. The first `skip` bytes are passed over: whoever asks has them.
+    """
+
+    disk: str
+    at: At = NEWEST
+    level: int | None = None
+    skip: int = 0
+
+
+RestoreRequest = DisksRequest | ListRequest | FilesRequest | RawRequest
 
 KINDS: dict[str, type[RestoreRequest]] = {
     "disks": DisksRequest,
     "list": ListRequest,
     "restore": FilesRequest,
+    "raw": RawRequest,
 }
 _NAMES = {kind: name for name, kind in KINDS.items()}
+
+
+def gives_back(request: RestoreRequest) -> bool:
+    """Return whether contents of dumps are asked for, and not only what there is of them."""
+    match request:
+        case FilesRequest():
+            return not request.is_dry_run
+        case RawRequest():
+            return request.level is not None
+        case _:
+            return False
 
 
 def encode_request(request: RestoreRequest) -> bytes:

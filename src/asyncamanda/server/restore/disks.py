@@ -16,8 +16,9 @@ class DiskDumps:
     """A disk, and the dumps whose dates can be restored whole, by when their runs began.
 
     `device` is the path that is dumped. `fault` says why single files of it cannot be had, "" if
-    they can. `gone_at` is the newest date that could be restored once and cannot be any more, and
-    `gone_with` the volume whose dump is not there, "" if that is not known.
+    they can; `has_images`: whole images can. `gone_at` is the newest date that could be restored
+    once and cannot be any more, and `gone_with` the volume whose dump is not there, "" if that is
+    not known.
     """
 
     disk: str
@@ -26,6 +27,7 @@ class DiskDumps:
     fault: str = ""
     gone_at: datetime | None = None
     gone_with: str = ""
+    has_images: bool = False
 
 
 def describe_disks(source: Source) -> list[DiskDumps]:
@@ -54,23 +56,29 @@ def _describe(source: Source, disk: str) -> DiskDumps:
         else:
             gone = dump, missed
     dle = source.dles.get(disk)
-    found = whole[-1] if whole else None
+    fault, has_images = "nothing of it is there", False
+    if whole:
+        fault, has_images = _find_fault(source, disk, whole[-1], forms)
     return DiskDumps(
         disk=disk,
         device=(dle.device if dle else "") or disk,
         dumps=tuple(whole),
-        fault=_find_fault(source, disk, found, forms) if found else "nothing of it is there",
+        fault=fault,
         gone_at=gone[0].verdict.dumped_at if gone else None,
         gone_with=source.shelves.find_volume(source.wanted(gone[1])) if gone else "",
+        has_images=has_images,
     )
 
 
 def _find_fault(
     source: Source, disk: str, dump: RecordedDump, forms: dict[str, DumpForm | None]
-) -> str:
+) -> tuple[str, bool]:
+    """Return why single files of a dump cannot be had, and whether its whole image can."""
     form = forms[dump.verdict.timestamp]
     assert form
     refused = find_refusal(source, disk, dump, form)
     if isinstance(refused, FiltersRefused):
-        return f"{refused.step.program or 'its filter'}: {refused.reason}"
-    return "" if form.is_tar else f"{form.maker} makes its dumps: only the whole can be had"
+        return f"{refused.step.program or 'its filter'}: {refused.reason}", False
+    if form.is_tar:
+        return "", True
+    return f"{form.maker} makes its dumps: only the whole image can be had", True

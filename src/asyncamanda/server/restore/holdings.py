@@ -13,11 +13,12 @@ from asyncamanda.core.protocol.bounds import MOST_ENTRIES
 from asyncamanda.core.restore.answer import DiskAnswer, DumpOfDisk, FileVersion
 from asyncamanda.core.restore.listing import describe_owner
 from asyncamanda.core.restore.member import Member
-from asyncamanda.core.restore.request import FilesRequest, ListRequest
+from asyncamanda.core.restore.request import FilesRequest, ListRequest, RawRequest
 from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.server.ledger.recorded_dumps import RecordedDump
 from asyncamanda.server.restore.dated import ChainFiles, ChainList
 from asyncamanda.server.restore.disks import DiskDumps, describe_disks
+from asyncamanda.server.restore.images import ChainImages
 from asyncamanda.server.restore.reading import open_chain
 from asyncamanda.server.restore.source import Source, read_source
 from asyncamanda.server.restore.versions import Version, list_versions
@@ -65,6 +66,13 @@ class ClientHoldings:
         with opened as chain:
             yield ChainFiles(self.source, request, chain)
 
+    @contextmanager
+    def open_images(self, request: RawRequest) -> Iterator[ChainImages]:
+        """Yield the images of a chain, whatever program made them."""
+        at = request.at
+        with open_chain(self.source, request.disk, at.before, at.run, is_raw=True) as chain:
+            yield ChainImages(chain)
+
 
 def _describe_disk(found: DiskDumps) -> DiskAnswer:
     newest = list(islice(reversed(found.dumps), MOST_ENTRIES))[::-1]
@@ -79,6 +87,7 @@ def _describe_disk(found: DiskDumps) -> DiskAnswer:
         reason=found.fault,
         gone_at=found.gone_at,
         gone_with=found.gone_with,
+        has_images=found.has_images,
     )
 
 

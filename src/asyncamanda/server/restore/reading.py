@@ -1,5 +1,6 @@
 """The whole way to a disk's files at a date: choose the dumps, open them, list, plan, and write."""
 
+import shlex
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -139,7 +140,7 @@ def _open_image(
     files = source.shelves.open(source.wanted(dump))
     try:
         steps = judge_form(source, disk, dump, files, is_raw=is_raw)
-        return make_image(files, steps, head)
+        return make_image(files, steps, None if is_raw else head)
     except BaseException:
         files.close()
         raise
@@ -166,8 +167,8 @@ def judge_form(
         raise BadDataError(
             "no-tar-image",
             f"{files.form.maker} has made the dump {dump.verdict.timestamp} of "
-            f"{source.host}:{disk}, of which only the whole can be had",
-            "docs/restore.md shows how",
+            f"{source.host}:{disk}, of which only the whole image can be had",
+            f"as root: asyncamanda restore --raw {shlex.quote(disk)} (docs/restore.md)",
         )
     return fault
 
@@ -244,13 +245,30 @@ def write_restore(  # noqa: PLR0913 - what it is made of, by keyword
     return writer.written
 
 
-def write_raw(image: Image, sink: Sink) -> int:
-    """Write a whole image as it is, whatever program made it; return how many bytes that were.
+def find_image_size(image: Image) -> int | None:
+    """Return how many bytes write_raw() writes in all: as the dump was confirmed, or None."""
+    if isinstance(image, PlainImage):
+        return image.files.size or None  # what Amanda brings from a tape may not say it
+    return image.files.header.unpacked_size
 
-    Raises BadDataError if it cannot be read, and OSError if nobody takes it.
+
+def write_raw(image: Image, sink: Sink, skip: int = 0) -> int:
+    """Write a whole image as it is, whatever program made it; return how many bytes it has.
+
+    The first `skip` bytes are passed over. Raises BadDataError if it cannot be read, or is not as
+    large as it was when it was confirmed, and OSError if nobody takes it.
     """
-    count = image.copy_rest(sink)
+    count = skip + image.copy_rest(sink, skip)
     sink.flush()
+    expected = find_image_size(image)
+    if expected is not None and count != expected:
+        header = image.files.header
+        raise BadDataError(
+            "image-short",
+            f"the image of {header.host}:{header.disk} in the dump {header.timestamp} has {count} "
+            f"bytes, and had {expected} when it was dumped",
+            "an earlier dump may be whole",
+        )
     return count
 
 

@@ -4,8 +4,7 @@ import os
 from collections.abc import Callable
 
 from asyncamanda.core.protocol.authority import Identity
-from asyncamanda.core.restore.answer import RestorePlan
-from asyncamanda.core.restore.request import FilesRequest
+from asyncamanda.core.restore.request import FilesRequest, RawRequest
 from asyncamanda.core.values.printable import clip
 from asyncamanda.errors import AsyncamandaError
 from asyncamanda.server.background.log import LOG
@@ -16,6 +15,7 @@ from asyncamanda.system.clock import now
 from asyncamanda.system.processes import read_boot_id, read_process
 
 CLIENT = "client"
+WHOLE_IMAGE = "the whole image of level {}"
 LONGEST_OUTCOME = 500
 
 
@@ -31,7 +31,10 @@ class RestoreRecord:
         self._counts: Callable[[], tuple[int, int]] = lambda: (0, 0)
 
     def begin(
-        self, request: FilesRequest, plan: RestorePlan, counts: Callable[[], tuple[int, int]]
+        self,
+        request: FilesRequest | RawRequest,
+        run: str,
+        counts: Callable[[], tuple[int, int]],
     ) -> None:
         """Write down that it begins; `counts` tells later how many files and bytes were sent.
 
@@ -39,8 +42,8 @@ class RestoreRecord:
         administrator, who may have to fix just that, gets it anyway.
         """
         assert self.ledger
-        self._counts, self._run = counts, plan.run
-        begun = _describe(self._identity, self._who, request, plan)
+        self._counts, self._run = counts, run
+        begun = _describe(self._identity, self._who, request, run)
         try:
             self._number = self.ledger.restores.begin(begun)
         except AsyncamandaError as error:
@@ -88,17 +91,23 @@ def name_end(error: Exception) -> str:
             return type(error).__name__
 
 
+def _name_wanted(request: FilesRequest | RawRequest) -> tuple[tuple[str, ...], int]:
+    if isinstance(request, RawRequest):
+        return (WHOLE_IMAGE.format(request.level),), 0
+    return shorten_paths(request.paths)
+
+
 def _describe(
-    identity: Identity, who: str, request: FilesRequest, plan: RestorePlan
+    identity: Identity, who: str, request: FilesRequest | RawRequest, run: str
 ) -> RestoreBegun:
-    paths, more_paths = shorten_paths(request.paths)
+    paths, more_paths = _name_wanted(request)
     own = read_process(os.getpid())
     return RestoreBegun(
         identity.amanda_config,
         identity.client,
         who,
         request.disk,
-        plan.run,
+        run,
         now(),
         os.getpid(),
         own.started if own else 0,

@@ -18,6 +18,7 @@ from asyncamanda.core.restore.request import (
     LARGEST_REQUEST,
     FilesRequest,
     RestoreRequest,
+    gives_back,
     parse_request,
 )
 from asyncamanda.errors import (
@@ -148,7 +149,8 @@ class _Answer:
             raise RefusedError("no-restore", objection, "ask the server's administrator")
         request = read_request(source, service.asked_within)
         with ExitStack() as stack:
-            kind = RESTORES if isinstance(request, FilesRequest) else LISTS
+            is_restore = isinstance(request, FilesRequest) or gives_back(request)
+            kind = RESTORES if is_restore else LISTS
             name = client if caller.is_client else f"-{client}"  # which is no client's
             turn = take_turn(service.turns, kind, name, self._tell_place)
             self._turn = stack.enter_context(turn)
@@ -235,7 +237,7 @@ def check_machine(ledger: Ledger, client: str) -> None:
 
 def check_rate(ledger: Ledger, client: str, request: RestoreRequest) -> None:
     """Raise LaterError if a client has begun more restores than anybody needs."""
-    if not isinstance(request, FilesRequest) or request.is_dry_run:
+    if not gives_back(request):
         return
     if ledger.restores.count_since(client, now() - HOUR) >= MOST_AN_HOUR:
         raise LaterError(

@@ -13,6 +13,7 @@ from typing import Protocol
 from asyncamanda.core.restore.answer import (
     DiskAnswer,
     FileVersion,
+    ImagesPlan,
     MissingFile,
     RestoreAnswer,
     RestoreDone,
@@ -25,6 +26,7 @@ from asyncamanda.core.restore.request import (
     DisksRequest,
     FilesRequest,
     ListRequest,
+    RawRequest,
     RestoreRequest,
 )
 from asyncamanda.errors import BadDataError
@@ -79,6 +81,25 @@ class DatedFiles(Protocol):
     ) -> None: ...
 
 
+class DatedImages(Protocol):
+    """The images of a chain; `counts` are images and bytes sent by now.
+
+    write() sends one of them, but for its first bytes, and returns the size of all of it.
+    """
+
+    @property
+    def plan(self) -> ImagesPlan: ...
+
+    @property
+    def counts(self) -> tuple[int, int]: ...
+
+    def find_run(self, level: int) -> str: ...
+
+    def write(
+        self, level: int, skip: int, out: int, follow: Callable[[Callable[[], int]], None]
+    ) -> int: ...
+
+
 class Holdings(Protocol):
     """What the server has of one client. All of it raises what asyncamanda's errors are."""
 
@@ -89,6 +110,8 @@ class Holdings(Protocol):
     def versions(self, request: ListRequest) -> Iterable[FileVersion]: ...
 
     def open_files(self, request: FilesRequest) -> AbstractContextManager[DatedFiles]: ...
+
+    def open_images(self, request: RawRequest) -> AbstractContextManager[DatedImages]: ...
 
 
 class AnswerStreams:
@@ -144,7 +167,10 @@ class Recording(Protocol):
     """What is written down of what is given back; `counts` tells its files and bytes at the end."""
 
     def begin(
-        self, request: FilesRequest, plan: RestorePlan, counts: Callable[[], tuple[int, int]]
+        self,
+        request: FilesRequest | RawRequest,
+        run: str,
+        counts: Callable[[], tuple[int, int]],
     ) -> None: ...
 
 
@@ -169,6 +195,9 @@ def answer_request(
         case FilesRequest():
             with holdings.open_files(request) as files:
                 _answer_files(request, files, voice, recording)
+        case RawRequest():
+            with holdings.open_images(request) as images:
+                _answer_images(request, images, voice, recording)
 
 
 def _answer_versions(request: ListRequest, holdings: Holdings, voice: AnswerStreams) -> None:
@@ -223,9 +252,21 @@ def _answer_files(
             _write_entries(files, voice)
         voice.say(RestoreDone(0, 0))
         return
-    recording.begin(request, files.plan, lambda: files.counts)
+    recording.begin(request, files.plan.run, lambda: files.counts)
     files.write(voice.out, voice.follow, lambda path, why: voice.say(MissingFile(path, why)))
     voice.say(RestoreDone(*files.counts))
+
+
+def _answer_images(
+    request: RawRequest, images: DatedImages, voice: AnswerStreams, recording: Recording
+) -> None:
+    voice.say(images.plan)
+    if request.level is None:
+        voice.say(RestoreDone(0, 0))
+        return
+    recording.begin(request, images.find_run(request.level), lambda: images.counts)
+    size = images.write(request.level, request.skip, voice.out, voice.follow)
+    voice.say(RestoreDone(1, size))
 
 
 def _say_unmatched(voice: AnswerStreams, path: bytes, near: Sequence[bytes]) -> bool:
