@@ -17,8 +17,8 @@ from asyncamanda.core.protocol.authority import Identity
 from asyncamanda.server.background.log import open_own_log
 from asyncamanda.server.enrol.registry import Registry
 from asyncamanda.server.ledger.ledger import Ledger
+from asyncamanda.server.restore.answer_streams import AnswerStreams
 from asyncamanda.server.restore.service import RestoreCaller, RestoreService
-from asyncamanda.server.restore.serving import AnswerStreams
 
 
 def serve(told: dict[str, Any]) -> int:

@@ -25,7 +25,8 @@ from asyncamanda.core.restore.request import (
     RestoreRequest,
 )
 from asyncamanda.errors import BadDataError
-from asyncamanda.server.restore.serving import AnswerStreams, answer_request
+from asyncamanda.server.restore.answer_streams import AnswerStreams
+from asyncamanda.server.restore.serving import answer_request
 
 
 @dataclass

@@ -22,10 +22,10 @@ from asyncamanda.errors import AsyncamandaError, Exit, UsageError
 from asyncamanda.server.background.log import close_log, open_own_log
 from asyncamanda.server.enrol.registry import Registry, registry_path
 from asyncamanda.server.gate import ipc
+from asyncamanda.server.restore.answer_streams import AnswerStreams
 from asyncamanda.server.restore.holdings import open_holdings
 from asyncamanda.server.restore.recording import CLIENT
 from asyncamanda.server.restore.service import RestoreCaller, RestoreService, fail
-from asyncamanda.server.restore.serving import AnswerStreams
 from asyncamanda.system.account import become_user
 
 LEAST_MEMORY = 1 << 30  # bytes; some 200 are needed for each name of a whole disk's

@@ -33,9 +33,10 @@ from asyncamanda.server.background.log import LOG
 from asyncamanda.server.enrol.registry import Registry
 from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.server.ledger.machines import read_machines
+from asyncamanda.server.restore.answer_streams import AnswerStreams
 from asyncamanda.server.restore.presence import GONE, SessionOver, Watch, watch_session
 from asyncamanda.server.restore.recording import CLIENT, RestoreRecord, name_end, name_success
-from asyncamanda.server.restore.serving import AnswerStreams, Holdings, answer_request
+from asyncamanda.server.restore.serving import Holdings, answer_request
 from asyncamanda.server.restore.turns import LISTS, RESTORES, Turn, take_turn
 from asyncamanda.system.clock import now
 

@@ -4,9 +4,8 @@ What is there is another's to know (Holdings); this says it as the protocol has 
 (docs/protocol.md), and has what is given away written down first.
 """
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Protocol
 
@@ -15,11 +14,9 @@ from asyncamanda.core.restore.answer import (
     FileVersion,
     ImagesPlan,
     MissingFile,
-    RestoreAnswer,
     RestoreDone,
     RestorePlan,
     UnmatchedPath,
-    encode_answer,
 )
 from asyncamanda.core.restore.listing import FOLDER, FolderOwner, OwnersOnTheWay, render_name
 from asyncamanda.core.restore.request import (
@@ -30,8 +27,8 @@ from asyncamanda.core.restore.request import (
     RestoreRequest,
 )
 from asyncamanda.errors import BadDataError
+from asyncamanda.server.restore.answer_streams import AT_ONCE, AnswerStreams
 
-AT_ONCE = 1 << 16  # bytes of names that are written at a time
 MOST_NEAR = 20
 
 Entries = Iterator[tuple[bytes, bytes]]  # path and flag
@@ -112,55 +109,6 @@ class Holdings(Protocol):
     def open_files(self, request: FilesRequest) -> AbstractContextManager[DatedFiles]: ...
 
     def open_images(self, request: RawRequest) -> AbstractContextManager[DatedImages]: ...
-
-
-class AnswerStreams:
-    """The two ways to the client: `out` is stdout, what is said goes to `errors`, stderr.
-
-    `missing` counts the files that were said to be.
-    """
-
-    def __init__(self, out: int, errors: int) -> None:
-        self.out = out
-        self.errors = errors
-        self.missing = 0
-        self._written = 0
-        self._count_more: Callable[[], int] = lambda: 0
-        self._kept = bytearray()
-
-    def say(self, answer: RestoreAnswer) -> None:
-        """Say it. Raises OSError if nobody listens."""
-        self.missing += isinstance(answer, MissingFile)
-        line = encode_answer(answer)
-        _write_all(self.errors, line)
-        self._written += len(line)
-
-    def follow(self, count: Callable[[], int]) -> None:
-        """Let `count` tell how many bytes somebody else has written to stdout by now."""
-        self._count_more = count
-
-    def count_sent(self) -> int:
-        """Return how many bytes were written to both by now."""
-        return self._written + self._count_more()
-
-    def say_last(self, answer: RestoreAnswer) -> None:
-        """Say it if somebody listens, and wait for nobody."""
-        with suppress(OSError):
-            os.set_blocking(self.errors, False)
-            os.write(self.errors, encode_answer(answer))
-
-    def write(self, record: bytes) -> None:
-        """Write to stdout, with what follows or at flush()."""
-        self._kept += record
-        if len(self._kept) >= AT_ONCE:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what is kept. Raises OSError if nobody reads."""
-        kept = bytes(self._kept)
-        self._kept.clear()
-        _write_all(self.out, kept)
-        self._written += len(kept)
 
 
 class Recording(Protocol):
@@ -294,9 +242,3 @@ def nothing_matched() -> BadDataError:
         "nothing of that name was there then",
         "`asyncamanda list` shows what was; a name is compared as it is, capital letters included",
     )
-
-
-def _write_all(descriptor: int, piece: bytes) -> None:
-    rest = memoryview(piece)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
