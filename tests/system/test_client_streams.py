@@ -316,11 +316,13 @@ def test_a_session_that_is_refused_is_told_with_its_reason(
 )
 def test_a_session_that_ends_first_ends_amandad(ground: Ground, words: bytes, said: str) -> None:
     """By the end of its input; the server is told 255, with the session's last words."""
-    far = ground.open("cat >/dev/null")
+    told = ground.folder / "told"  # else amandad might be the first that is seen to have ended
+    far = ground.open(f"cat >/dev/null; until [ -e {told} ]; do sleep 0.05; done")
     far.end(77, words)
     shut = ground.end()
     assert (shut.token, shut.status, shut.is_refused) == (TOKEN, 255, False)
     assert shut.reason.endswith(said)
+    told.touch()
     until(lambda: ground.tend() and not ground.children(), "amandad is gone")
 
 
