@@ -17,6 +17,7 @@ from tests.keptheads import (
     write_kept,
 )
 
+from asyncamanda.core.restore import kept_writer
 from asyncamanda.core.restore.head import Head
 from asyncamanda.core.restore.inflater import SeekPoint
 from asyncamanda.core.restore.kept_facts import keep_folder
@@ -175,6 +176,23 @@ def test_folders_in_disorder_are_refused() -> None:
     members = list_members({b"a": {}, b"b": {}})
     with pytest.raises(Unkeepable, match="order"):
         b"".join(write_kept(reversed(members)))
+
+
+def test_too_many_owners_and_renames_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever reads an index has all of it in memory, of whatever client's dump it is."""
+    monkeypatch.setattr(kept_writer, "MOST_TOLD", 2000)
+    members = [
+        replace(member, owner=b"%0500d" % number, dumpdir=None)
+        for number, member in enumerate(list_members({b"": {b"%d" % n: File() for n in range(9)}}))
+    ]
+    folder = list_members({b"": {b"%d" % n: File() for n in range(9)}})[0]
+    with pytest.raises(Unkeepable, match="too much"):
+        list(write_kept([folder, *members[1:]]))
+    assert list(write_kept([folder, *members[1:3]]))
+    names = b"".join(b"R%0600d\0T%0600d\0" % (n, n + 9) for n in range(3))
+    assert folder.dumpdir
+    with pytest.raises(Unkeepable, match="too much"):
+        list(write_kept([replace(folder, dumpdir=folder.dumpdir + names)]))
 
 
 @pytest.mark.parametrize("has_base", [False, True])
