@@ -161,13 +161,13 @@ class Host(HostFiles):
 
     # -- the disk
 
-    def fill_disk(self) -> None:
-        """Let every further write end with ENOSPC, for everybody.
+    def fill_disk(self, spare: int = 0) -> None:
+        """Let every further write end with ENOSPC, for everybody; but for `spare` bytes.
 
         The disk is shrunk to what it holds, which is quick and needs no memory.
         """
         used = os.statvfs(self.path(_DISK))
-        size = (used.f_blocks - used.f_bfree) * used.f_frsize
+        size = (used.f_blocks - used.f_bfree) * used.f_frsize + spare
         self.run(["mount", "-o", f"remount,size={size}", _DISK])
 
     def free_disk(self) -> None:

@@ -11,16 +11,18 @@ ARCHIVE = "/srv/out/archive"
 
 # on the server, as the Amanda user: DISK ARCHIVE TIMESTAMP...; prints what it found
 READ = """
-import json, sys
+import json, resource, sys
 from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.server.amanda.commands import parse_settings, plan_config
 from asyncamanda.server.ledger.recorded_dumps import RecordedDump
+from asyncamanda.server.restore.serve import LEAST_MEMORY
 from asyncamanda.server.restore.reading import open_chain, plan_restore, write_restore
 from asyncamanda.server.restore.sinks import Sink
 from asyncamanda.server.restore.source import Source
 from asyncamanda.system.clock import parse_local_stamp
 from asyncamanda.system.programs import run_program
 
+resource.setrlimit(resource.RLIMIT_AS, (LEAST_MEMORY, LEAST_MEMORY))
 settings = parse_settings("daily", run_program(plan_config("daily"), encoding="utf-8"))
 dumps = []
 _, disk, place, *stamps = sys.argv

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.e2e.back import SLOW, begin, begin_held, go_on, restore, restored
 from tests.e2e.laptop import ASYNCAMANDA, wait_until
-from tests.e2e.office import DISK, Office, ends, open_office
+from tests.e2e.office import DISK, STATE, Office, ends, open_office
 from tests.e2e.trees import read_tree
 
 FILES, BYTES = 12, 2_000_000
@@ -71,8 +71,13 @@ def test_a_full_disk_stops_it_cleanly(office: Office) -> None:
 def test_no_room_is_said_before_anything_is_fetched(office: Office) -> None:
     """The server says how much will come; nothing is made."""
     laptop = office.client("laptop")
-    laptop.fill_disk()
-    done = restore(laptop, DISK)
-    laptop.free_disk()
-    assert done.returncode not in {0, 70}, done
+    heads = office.server.path(f"{STATE}/heads/daily")
+    wait_until("its head is kept", lambda: any(heads.glob("*/[0-9]*.0")))
+    for spare, words in ((0, "no room for temporary files"), (4_000_000, "24 MB would come back")):
+        laptop.fill_disk(spare)
+        done = restore(laptop, DISK)
+        laptop.free_disk()
+        assert done.returncode == 75, done
+        assert words in done.stderr, done
+        assert "Traceback" not in done.stderr, done
     assert not any(laptop.path("/srv").glob("back/*"))

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from asyncamanda.core.restore.keep_order import (
 )
 from asyncamanda.core.restore.kept_index import DumpName
 from asyncamanda.server.restore.heads import HeadStore
-from asyncamanda.server.restore.keep import Keeper
+from asyncamanda.server.restore.keep import Keeper, bound_reading
 
 DAYS = tuple(f"202611{day:02}010000" for day in range(1, 29))
 PROGRAM = "/usr/bin/rot13"
@@ -54,11 +55,12 @@ class Office:
         self.dumps.hold(DAYS[day], level, packed, claims=claims, chunk=7000)
         self.held.append(HeldDump(HOST, DISK, DAYS[day], level, Filters()))
 
-    def keeper(self, room: int = 10**9) -> Keeper:
+    def keeper(self, room: int = 10**9, seconds: float = 60) -> Keeper:
         """Return what keeps their heads, told as the dispatcher tells it."""
         holding = (str(self.dumps.files.holding),)
         order = KeepOrder("daily", holding, room, (PROGRAM,), tuple(self.held))
-        return Keeper(parse_order(render_order(order)), self.store, self.said.append)
+        told = parse_order(render_order(order))
+        return Keeper(told, self.store, self.said.append, partial(bound_reading, seconds))
 
     def files(self) -> list[Path]:
         """Return all that is in the store's folder."""
@@ -281,3 +283,27 @@ def test_what_there_was_no_room_for_is_not_read_again(
     office.held.clear()
     office.keeper().remove_old("")
     assert office.files() == []
+
+
+def test_a_dump_that_takes_too_long_is_left_and_the_others_are_read(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that a client has packed to be small; and it is not tried again."""
+    grow(office.tree, ["a"])
+    images = [office.dump(day, 0) for day in range(2)]
+    tries: list[DumpName] = []
+    plain_write = HeadStore.write
+
+    def write(store: HeadStore, name: DumpName, parts: Iterable[bytes]) -> None:
+        tries.append(name)
+        while name.timestamp == DAYS[0]:
+            pass
+        plain_write(store, name, parts)
+
+    monkeypatch.setattr(HeadStore, "write", write)
+    for _ in range(2):
+        office.keeper(seconds=0.2).keep_new()
+    assert len(tries) == 2
+    assert len(office.said) == 1
+    assert "too long" in office.said[0]
+    office.check(1, 0, images[1])

@@ -17,9 +17,11 @@ from tests.keptheads import (
     write_kept,
 )
 
+from asyncamanda.core.restore import kept_writer
 from asyncamanda.core.restore.head import Head
 from asyncamanda.core.restore.inflater import SeekPoint
-from asyncamanda.core.restore.kept_facts import keep_folder
+from asyncamanda.core.restore.kept import KeptHead
+from asyncamanda.core.restore.kept_facts import KeptFile, keep_folder
 from asyncamanda.core.restore.kept_index import BadKept
 from asyncamanda.core.restore.kept_writer import KeptWriter, Unkeepable
 from asyncamanda.core.restore.member import Kind
@@ -70,6 +72,30 @@ def test_what_is_not_there_has_no_place() -> None:
     assert kept.folder(b"none") is None
     assert kept.changed_at(b"none") is None
     assert kept.members(b"none") == {}
+
+
+def test_a_folder_is_read_once_though_subfolders_are_between_its_files(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As the files of a disk are gone through; but not all that was ever read is kept."""
+    disk: dict[bytes, dict[bytes, File]] = {b"": {}}
+    for number in range(300):
+        disk[b""] |= {b"%03d" % number: FOLDER, b"%03d.txt" % number: File(size=number)}
+        disk[b"%03d" % number] = {b"x": File(size=1)}
+    whole = keep(disk)
+    read: list[bytes] = []
+    plain_read = KeptHead._read_members
+
+    def read_members(head: KeptHead, folder: bytes) -> dict[bytes, KeptFile]:
+        read.append(folder)
+        return plain_read(head, folder)
+
+    monkeypatch.setattr(KeptHead, "_read_members", read_members)
+    files = [path for path, flag in whole.walk() if flag == b"Y"]
+    places = [whole.offset_of(path) for path in files]
+    assert len({*places} - {None}) == len(files) == 600
+    assert sorted(read) == sorted(disk)
+    assert len(whole._recent_members._way) <= 2
 
 
 def test_names_are_matched_in_the_order_of_the_image() -> None:
@@ -175,6 +201,23 @@ def test_folders_in_disorder_are_refused() -> None:
     members = list_members({b"a": {}, b"b": {}})
     with pytest.raises(Unkeepable, match="order"):
         b"".join(write_kept(reversed(members)))
+
+
+def test_too_many_owners_and_renames_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever reads an index has all of it in memory, of whatever client's dump it is."""
+    monkeypatch.setattr(kept_writer, "MOST_TOLD", 2000)
+    members = [
+        replace(member, owner=b"%0500d" % number, dumpdir=None)
+        for number, member in enumerate(list_members({b"": {b"%d" % n: File() for n in range(9)}}))
+    ]
+    folder = list_members({b"": {b"%d" % n: File() for n in range(9)}})[0]
+    with pytest.raises(Unkeepable, match="too much"):
+        list(write_kept([folder, *members[1:]]))
+    assert list(write_kept([folder, *members[1:3]]))
+    names = b"".join(b"R%0600d\0T%0600d\0" % (n, n + 9) for n in range(3))
+    assert folder.dumpdir
+    with pytest.raises(Unkeepable, match="too much"):
+        list(write_kept([replace(folder, dumpdir=folder.dumpdir + names)]))
 
 
 @pytest.mark.parametrize("has_base", [False, True])

@@ -20,7 +20,7 @@ from typing import NoReturn
 from asyncamanda.client.gate.faults import explain_not_connected
 from asyncamanda.client.start.settings import Plan, find_password, plan_configured
 from asyncamanda.core.protocol.authority import RESTORE
-from asyncamanda.errors import AsyncamandaError, ConfigurationError, Exit, error_value
+from asyncamanda.errors import AsyncamandaError, ConfigurationError, Exit, LaterError, error_value
 from asyncamanda.system.interrupts import StopRequest, catch_stop
 from asyncamanda.system.muxsession import MuxSession
 from asyncamanda.system.ssh import Connection, NotConnected, connect
@@ -54,6 +54,17 @@ def hold_connection(control: socket.socket, named: str | None, signals: Iterable
         os._exit(status)
 
 
+def _temporary_folder() -> "tempfile.TemporaryDirectory[str]":
+    try:
+        return tempfile.TemporaryDirectory(prefix="asyncamanda-")
+    except OSError as error:
+        raise LaterError(
+            "no-temporary-folder",
+            f"there is no room for temporary files, which ssh needs: {error.strerror}",
+            "free some space; TMPDIR can name another folder",
+        ) from error
+
+
 def _hold(control: socket.socket, named: str | None, stop: StopRequest) -> None:
     plan = plan_configured(named)
     if plan.command is not None:
@@ -64,7 +75,7 @@ def _hold(control: socket.socket, named: str | None, stop: StopRequest) -> None:
         )
     target = find_password(plan)
     # a start of the agent at the same time has its sockets elsewhere
-    with tempfile.TemporaryDirectory(prefix="asyncamanda-") as folder:
+    with _temporary_folder() as folder:
         try:
             with connect(target, plan.options, stop, Path(folder)) as connection:
                 control.send(_greet(plan))

@@ -1,14 +1,14 @@
 """asyncamanda server keep: keep the heads of dumps. The dispatcher calls it, nobody else.
 
-What to do is on stdin (core/restore/keep_order.py). It ends by itself, whatever it reads: by an
-alarm when it takes too long, and for want of memory when it takes too much.
+What to do is on stdin (core/restore/keep_order.py). It gets on, whatever it reads: what takes too
+long, or too much memory, is left.
 """
 
 import argparse
 import resource
-import signal
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from asyncamanda.core.protocol.authority import check_amanda_config_name
@@ -17,12 +17,12 @@ from asyncamanda.errors import Exit, UsageError
 from asyncamanda.server.background.log import LOG, close_log, open_own_log
 from asyncamanda.server.gate import ipc
 from asyncamanda.server.restore.heads import HEADS, HeadStore
-from asyncamanda.server.restore.keep import Keeper
+from asyncamanda.server.restore.keep import Keeper, bound_reading
 from asyncamanda.system.clock import now
 from asyncamanda.system.locks import Held, hold_lock
 from asyncamanda.system.programs import run_program
 
-WITHIN = 6 * 3600  # seconds
+WITHIN = 6 * 3600  # seconds, for one dump: it is not read again where that does not do
 MEMORY = 1 << 30  # bytes
 FIND_WITHIN = 600.0  # seconds: it reads the logs of all runs
 
@@ -36,7 +36,6 @@ def run(arguments: argparse.Namespace) -> Exit:  # noqa: ARG001 - each command h
 
     Where another one does that already it ends at once.
     """
-    signal.alarm(WITHIN)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     order = _read_order()
     open_own_log(Path(ipc.STATE, "keep.log"))
@@ -53,7 +52,12 @@ def run(arguments: argparse.Namespace) -> Exit:  # noqa: ARG001 - each command h
 
 def _keep(order: KeepOrder) -> None:
     name = order.amanda_config
-    keeper = Keeper(order, HeadStore(name), lambda words: LOG.warning("%s: %s", name, words))
+    keeper = Keeper(
+        order,
+        HeadStore(name),
+        lambda words: LOG.warning("%s: %s", name, words),
+        partial(bound_reading, WITHIN),
+    )
     answer = run_program(["amadmin", name, "find"], FIND_WITHIN, encoding="utf-8")
     found = answer.stdout if answer.status == 0 else None
     if found is None:

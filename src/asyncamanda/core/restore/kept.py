@@ -23,6 +23,7 @@ from asyncamanda.core.restore.kept_index import (
     unpack_point,
 )
 from asyncamanda.core.restore.kept_lists import FROM_BASE, Form, Lists, unpack_lists
+from asyncamanda.core.restore.recent import RecentFolders
 
 _FOLDER = FOLDER[0]
 _NANO = 1_000_000_000
@@ -46,8 +47,8 @@ class KeptHead(Head):
         self._lists: dict[int, Lists] = {}
         self._facts: dict[int, Facts] = {}
         self._last_list: tuple[bytes, bytes | None] | None = None
-        self._last_members: tuple[bytes, dict[bytes, KeptFile]] | None = None
-        self._last_known: tuple[bytes, dict[bytes, KeptFile]] | None = None
+        self._recent_members = RecentFolders[KeptFile]()
+        self._recent_known = RecentFolders[KeptFile]()
 
     def check(self) -> None:
         """Raise BadKept if any part of it is damaged, which is not looked at later on.
@@ -160,16 +161,13 @@ class KeptHead(Head):
 
         One whose place is not known is missing.
         """
-        if not self._last_members or self._last_members[0] != folder:
-            self._last_members = folder, self._read_members(folder)
-        return self._last_members[1]
+        return self._recent_members.get(folder, self._read_members)
 
     def known(self, folder: bytes) -> dict[bytes, KeptFile]:
         """Return the files of a folder of which this image or one before has told."""
-        if not self._last_known or self._last_known[0] != folder:
-            before = self._base.known(folder) if self._base else {}
-            self._last_known = folder, before | self.members(folder)
-        return self._last_known[1]
+        if self._base is None:
+            return self.members(folder)
+        return self._recent_known.get(folder, self._read_known)
 
     def offset_of(self, path: bytes) -> int | None:
         """Return where in the image the headers of a file begin, None if that is not known."""
@@ -253,6 +251,10 @@ class KeptHead(Head):
         stored = [record[1:] for record in listed.split(b"\0") if record[:1] == b"Y"]
         known = self._base.known(folder) if self._base else {}
         return dict(self._read_facts(block).files(number, stored, known))
+
+    def _read_known(self, folder: bytes) -> dict[bytes, KeptFile]:
+        before = self._base.known(folder) if self._base else {}
+        return before | self.members(folder)
 
     def _read_lists(self, block: int) -> Lists:
         if block not in self._lists:

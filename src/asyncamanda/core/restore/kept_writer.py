@@ -8,6 +8,7 @@ has to be sorted, and no more than a block is in memory.
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 
 from asyncamanda.core.restore.head import STORED, Head
 from asyncamanda.core.restore.inflater import SeekPoint
@@ -27,6 +28,8 @@ from asyncamanda.core.restore.kept_lists import LARGE, Lists
 from asyncamanda.core.restore.list_differences import ListDifference, find_difference
 from asyncamanda.core.restore.member import Member
 
+MOST_TOLD = 1 << 26  # bytes of owners' names, attributes and renames: an index has all of them
+_RECORD = 100  # bytes that a number or two take, and what is around them
 _MANY = 1 << 14  # files that make a block, whatever their names take
 
 
@@ -50,6 +53,7 @@ class KeptWriter:
             of = base.index.dump
             self.index.base = Base(of.timestamp, of.level, base.checksum)
         self._rights: dict[Rights, int] = {}
+        self._told = self._measured = 0
         self._offset = 0
         self._lists = Lists()
         self._facts = FactsDraft(self._rights)
@@ -62,6 +66,8 @@ class KeptWriter:
         The members are used up. Raises Unkeepable, and what reading `members` raises.
         """
         self.index.end, self.index.renames = head.end, head.renames
+        renamed = sum(len(old) + len(new) + _RECORD for old, new in head.renames)
+        self._told += renamed
         files = _Files(members)
         yield self._count(BEGIN)
         for path, before, after in _compare(head.folders.items(), self._base):
@@ -111,6 +117,7 @@ class KeptWriter:
         self._facts.add(None if is_known else folder, told)
 
     def _end_block(self) -> Iterator[bytes]:
+        self._measure()
         index = self.index
         index.firsts.append(self._lists.paths[0])
         for packed, stretches in (
@@ -120,6 +127,15 @@ class KeptWriter:
             stretches.append(self._stretch(packed))
             yield self._count(packed)
         self._lists, self._facts = Lists(), FactsDraft(self._rights)
+
+    def _measure(self) -> None:
+        """Raise Unkeepable if there is more to tell than an index may have."""
+        for rights in islice(self._rights, self._measured, None):
+            told = sum(map(len, sum(rights.attributes, ())))
+            self._told += _RECORD + len(rights.owner) + len(rights.group) + told
+        self._measured = len(self._rights)
+        if self._told > MOST_TOLD:
+            raise Unkeepable("it has too much of owners, attributes or renamed folders")
 
     def _stretch(self, packed: bytes) -> Stretch:
         return Stretch(self._offset, len(packed), zlib.crc32(packed))

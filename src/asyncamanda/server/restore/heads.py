@@ -65,7 +65,7 @@ class HeadStore:
         """Return what is kept of a dump's head; None if nothing is, or it is damaged."""
         try:
             return self._open(DumpName(self._amanda_config, host, disk, timestamp, level))
-        except (BadKept, OSError):
+        except (BadKept, OSError, MemoryError):
             return None
 
     def is_known(self, name: DumpName) -> bool:
@@ -165,7 +165,7 @@ class HeadStore:
             file = _OpenFile(path)
             index, checksum = parse_index(file)
             stored_at = path.stat().st_mtime_ns
-        except (BadKept, OSError):
+        except (BadKept, OSError, MemoryError):
             return None
         if self._path(index.dump) != path:
             return None

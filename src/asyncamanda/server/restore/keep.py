@@ -4,9 +4,10 @@ Each dump is read once. Where that fails it is left alone from then on: whoever 
 is in it has to read it, which is slow and no more.
 """
 
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from itertools import chain
 from pathlib import Path
 
@@ -34,15 +35,38 @@ NO_ROOM = "there was no room for it: see keep_heads in server.toml"
 LEAST_FREE = 1 << 30  # bytes, of the file system that the ledger is on as well
 
 Say = Callable[[str], None]
+Bound = Callable[[], AbstractContextManager[None]]
+
+
+@contextmanager
+def bound_reading(seconds: float) -> Iterator[None]:
+    """Raise Unkeepable in the block, which has to be the main thread's, if it takes longer."""
+
+    def end(*_: object) -> None:
+        raise Unkeepable("reading it takes too long")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1)  # and again, should something pass it over
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 class Keeper:
-    """Keeps the heads of one Amanda configuration; `say` is given what is to be in a log."""
+    """Keeps the heads of one Amanda configuration; `say` is given what is to be in a log.
 
-    def __init__(self, order: KeepOrder, store: HeadStore, say: Say) -> None:
+    `bound` bounds the reading of one dump.
+    """
+
+    def __init__(
+        self, order: KeepOrder, store: HeadStore, say: Say, bound: Bound = nullcontext
+    ) -> None:
         self._order = order
         self._store = store
         self._say = say
+        self._bound = bound
 
     def remove_old(self, found: str) -> None:
         """Remove what is not needed any more; `found` is what Amanda has on volumes.
@@ -104,7 +128,8 @@ class Keeper:
         try:
             writer = KeptWriter(name, base, place)
             writer.index.keeps_acls = files.form.keeps_acls
-            self._store.write(name, read_kept(files, steps, writer))
+            with self._bound():
+                self._store.write(name, read_kept(files, steps, writer))
         except (ValueError, MemoryError) as error:
             reason = str(error) or "it takes too much memory"
         except AsyncamandaError as error:

@@ -37,7 +37,7 @@ from asyncamanda.server.restore.answer_streams import AnswerStreams
 from asyncamanda.server.restore.presence import GONE, SessionOver, Watch, watch_session
 from asyncamanda.server.restore.recording import CLIENT, RestoreRecord, name_end, name_success
 from asyncamanda.server.restore.serving import Holdings, answer_request
-from asyncamanda.server.restore.turns import LISTS, RESTORES, Turn, take_turn
+from asyncamanda.server.restore.turns import LISTS, RESTORES, RestoreTurn, take_turn
 from asyncamanda.system.clock import now
 
 ASKED_WITHIN = 30.0  # seconds, for the request
@@ -134,7 +134,7 @@ class _Answer:
         self._caller = caller
         self._voice = voice
         self._record = record
-        self._turn: Turn | None = None
+        self._turn: RestoreTurn | None = None
 
     def find_objection(self) -> str:
         """Return why the answer has to end by now, "" if it need not. It is for another thread."""

@@ -49,7 +49,7 @@ def take_turn(
     client: str,
     tell: Callable[[int], None],
     look_every: float = LOOK_EVERY,
-) -> Iterator["Turn"]:
+) -> Iterator["RestoreTurn"]:
     """Yield when it is the client's turn, and keep it until the block ends.
 
     `tell` is given the place in the queue, from 1, when there is one and whenever it changes.
@@ -57,7 +57,7 @@ def take_turn(
     """
     folder.mkdir(mode=0o700, exist_ok=True)
     with ExitStack() as stack:
-        entry = Turn(folder, service, client)
+        entry = RestoreTurn(folder, service, client)
         stack.callback(entry.leave)
         entry.enter()
         told = 0
@@ -72,7 +72,7 @@ def take_turn(
         yield entry
 
 
-class Turn:
+class RestoreTurn:
     """One that waits, and then is served."""
 
     def __init__(self, folder: Path, service: TurnKind, client: str) -> None:
