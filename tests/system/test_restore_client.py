@@ -23,9 +23,10 @@ from tests.system.watching import until
 from asyncamanda.client.restore import exchange, in_place
 from asyncamanda.client.restore.delivery import Delivery, InPlace, NewFolder, plan_errand
 from asyncamanda.client.restore.gateway import Gateway
-from asyncamanda.client.restore.line import Line, SessionEnd, Transfer
+from asyncamanda.client.restore.line import Line
 from asyncamanda.client.restore.record_lines import Errand, Part
 from asyncamanda.client.restore.restoring import Restoring
+from asyncamanda.client.restore.transfer import SessionEnd, Transfer
 from asyncamanda.core.restore.image import Kind
 from asyncamanda.core.restore.outcome import RestoreOutcome, RestoreOutlook
 from asyncamanda.core.restore.request import At
@@ -106,6 +107,9 @@ class Rehearsed:
         place = self.folder / "scenario"
         place.write_text(json.dumps(self.scenario))
         return LocalTransfer(place, request)
+
+    def prepare(self) -> None:
+        """Do nothing."""
 
     # -- a teller
 

@@ -66,14 +66,19 @@ def control(connection: Open) -> Iterator[socket.socket]:
     stop.close()
 
 
+def begin(control: socket.socket, connection: Open, how: bytes) -> socket.socket:
+    """Begin another session, and return the master's end of it."""
+    reader, writer = os.pipe()
+    socket.send_fds(control, [how], [reader, writer, writer])
+    os.close(reader)
+    os.close(writer)
+    return connection.masters.get(timeout=at_most(20))
+
+
 @pytest.fixture
 def master(control: socket.socket, connection: Open) -> Iterator[socket.socket]:
     """Yield the master's end of a session that has begun."""
-    reader, writer = os.pipe()
-    socket.send_fds(control, [holder.BEGIN], [reader, writer, writer])
-    os.close(reader)
-    os.close(writer)
-    with connection.masters.get(timeout=at_most(20)) as master:
+    with begin(control, connection, holder.BEGIN) as master:
         yield master
 
 
@@ -90,7 +95,7 @@ def test_the_end_of_a_session_is_heard_though_it_said_something_before(
     master.send(mux.hello() + mux.session_opened(1, 1))
     master.send(mux.exit_message(1, 75))
     master.close()
-    assert hear(control) == {"status": 75, "words": ""}
+    assert hear(control) == {"session": 0, "status": 75, "words": ""}
 
 
 def test_a_session_is_left_only_when_the_master_has_let_it_go(
@@ -105,7 +110,7 @@ def test_a_session_is_left_only_when_the_master_has_let_it_go(
     with suppress(BlockingIOError):  # what it was asked; b"" would be that it was left
         assert master.recv(1000)
     master.close()
-    assert hear(control) == {"status": 0, "words": ""}
+    assert hear(control) == {"session": 0, "status": 0, "words": ""}
 
 
 def test_a_master_that_goes_without_a_word_is_a_connection_that_broke(
@@ -114,7 +119,7 @@ def test_a_master_that_goes_without_a_word_is_a_connection_that_broke(
     """There is no exit status then."""
     master.send(mux.hello() + mux.session_opened(1, 1))
     master.close()
-    assert hear(control) == {"status": None, "words": "it broke"}
+    assert hear(control) == {"session": 0, "status": None, "words": "it broke"}
 
 
 def test_a_session_that_is_refused_ends_at_once(
@@ -122,4 +127,34 @@ def test_a_session_that_is_refused_ends_at_once(
 ) -> None:
     """Though the master stays."""
     master.send(mux.hello() + mux.failure(1, "no more sessions"))
-    assert hear(control) == {"status": None, "words": "it broke"}
+    assert hear(control) == {"session": 0, "status": None, "words": "it broke"}
+
+
+def test_a_session_beside_another_ends_by_its_number(
+    control: socket.socket, connection: Open, master: socket.socket
+) -> None:
+    """Whichever ends first."""
+    with begin(control, connection, holder.BESIDE) as second:
+        second.send(mux.hello() + mux.session_opened(1, 1) + mux.exit_message(1, 3))
+        second.close()
+        assert hear(control) == {"session": 1, "status": 3, "words": ""}
+        master.send(mux.hello() + mux.session_opened(1, 1) + mux.exit_message(1, 0))
+        master.close()
+        assert hear(control) == {"session": 0, "status": 0, "words": ""}
+
+
+def test_a_session_that_is_begun_anew_ends_all_others(
+    control: socket.socket, connection: Open, master: socket.socket
+) -> None:
+    """Nobody waits for those any more."""
+    with (
+        begin(control, connection, holder.BESIDE) as second,
+        begin(control, connection, holder.BEGIN) as third,
+    ):
+        for left in (master, second):
+            left.settimeout(at_most(20))
+            while left.recv(1000):  # what it was asked, and then that it was left
+                pass
+        third.send(mux.hello() + mux.session_opened(1, 1) + mux.exit_message(1, 0))
+        third.close()
+        assert hear(control) == {"session": 2, "status": 0, "words": ""}

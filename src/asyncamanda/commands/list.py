@@ -134,7 +134,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _run(arguments: argparse.Namespace, gateway: Gateway, at: At, find_names: FindNames) -> Exit:
-    disks = gateway.ask_disks()
+    disks = gateway.ask_disks(asks_on=True)
     seeker = Seeker(gateway, disks, arguments.disk, find_names)
     if arguments.path is None:
         wanted = [

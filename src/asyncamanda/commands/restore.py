@@ -120,7 +120,7 @@ def _plan(arguments: argparse.Namespace, gateway: Gateway, find_names: FindNames
     if arguments.resume and not arguments.in_place:
         return [_resume(arguments, find_names)]
     at = parse_date(arguments.at)
-    seeker = Seeker(gateway, gateway.ask_disks(), arguments.disk, find_names)
+    seeker = Seeker(gateway, gateway.ask_disks(asks_on=True), arguments.disk, find_names)
     parts = seeker.group(arguments.paths, at, is_in_place=arguments.in_place)
     if arguments.in_place:
         return [*_plan_in_place(arguments, parts)]

@@ -15,10 +15,11 @@ from pathlib import Path
 
 from asyncamanda.client.restore.claims import Claimant
 from asyncamanda.client.restore.limits import take_turn
-from asyncamanda.client.restore.line import Line, SessionEnd, Transfer
+from asyncamanda.client.restore.line import Line
 from asyncamanda.client.restore.peer import describe_asker, find_account, read_peer
 from asyncamanda.client.restore.replies import BrokerReply, make_reply
 from asyncamanda.client.restore.standing import ask_age, may_reach
+from asyncamanda.client.restore.transfer import SessionEnd, Transfer
 from asyncamanda.client.restore.voice import PeerLeft, Voice
 from asyncamanda.core.restore.answer import AnswerDecoder, OtherLine
 from asyncamanda.core.restore.request import encode_request, gives_back

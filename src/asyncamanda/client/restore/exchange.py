@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from asyncamanda.client.restore.line import SessionEnd, Transfer
+from asyncamanda.client.restore.transfer import SessionEnd, Transfer
 from asyncamanda.core.restore.answer import (
     AnswerDecoder,
     OtherLine,

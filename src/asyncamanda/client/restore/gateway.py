@@ -79,10 +79,11 @@ class Gateway:
             self.reconnect_for = self._line.reconnect_for
         return Exchange(self._line.begin(text), self.stop, on_answer, on_tick)
 
-    def ask_disks(self) -> list[DiskAnswer]:
+    def ask_disks(self, *, asks_on: bool = False) -> list[DiskAnswer]:
         """Return the disks of this client of which the server has something, or had.
 
-        Raises what ask() and explain_end() raise.
+        `asks_on`: another request will follow, for which the server makes ready meanwhile. Raises
+        what ask() and explain_end() raise.
         """
         disks: list[DiskAnswer] = []
 
@@ -93,6 +94,8 @@ class Gateway:
 
         exchange = self.ask(DisksRequest(), take)
         with contextlib.closing(exchange):
+            if asks_on and self._line:
+                self._line.prepare()
             end = exchange.conclude()
         if end.done is None or end.failed:
             raise self.explain_end(end)

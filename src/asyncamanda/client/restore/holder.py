@@ -27,6 +27,7 @@ from asyncamanda.system.ssh import Connection, NotConnected, connect
 
 GOODBYE = b"q"
 BEGIN = b"b"
+BESIDE = b"s"
 LISTENING = 0.5  # seconds
 
 
@@ -90,35 +91,44 @@ def _greet(plan: Plan) -> bytes:
 
 
 def serve_sessions(control: socket.socket, connection: Connection, stop: StopRequest) -> None:
-    """Run a session for each three descriptors that come, one after another, until GOODBYE."""
-    session: MuxSession | None = None
+    """Run a session for each three descriptors that come, until GOODBYE.
+
+    BEGIN ends those that there are; BESIDE leaves them. They are numbered from 0, and the end of
+    each is told by its number.
+    """
+    sessions: dict[int, MuxSession] = {}
+    count = 0
     control.setblocking(False)  # recv_fds() takes flags, and passes none on
     while not stop.signal:
-        watched = [control.fileno(), stop.fileno(), *([session.fileno()] if session else [])]
-        select.select(watched, [], [], LISTENING)
-        if session and session.hear() and session.is_released():
-            control.send(_describe_end(session, connection))
-            session.close()
-            session = None
+        watched = [session.fileno() for session in sessions.values()]
+        select.select([control.fileno(), stop.fileno(), *watched], [], [], LISTENING)
+        for number, session in list(sessions.items()):
+            if session.hear() and session.is_released():
+                control.send(_describe_end(number, session, connection))
+                sessions.pop(number).close()
         try:
             word, descriptors, _, _ = socket.recv_fds(control, 1, 3)
         except BlockingIOError:
             continue
-        if word != BEGIN:
+        if word not in {BEGIN, BESIDE}:
             break
-        session = _begin(connection, descriptors, session)
-        if session is None:
-            control.send(json.dumps({"status": None, "words": "the connection broke"}).encode())
-    if session:
-        session.close()
+        if word == BEGIN:
+            _close_all(sessions)
+        if begun := _begin(connection, descriptors):
+            sessions[count] = begun
+        else:
+            control.send(_encode_end(count, None, "the connection broke"))
+        count += 1
+    _close_all(sessions)
 
 
-def _begin(
-    connection: Connection, descriptors: list[int], before: MuxSession | None
-) -> MuxSession | None:
+def _close_all(sessions: dict[int, MuxSession]) -> None:
+    while sessions:
+        sessions.popitem()[1].close()
+
+
+def _begin(connection: Connection, descriptors: list[int]) -> MuxSession | None:
     """Start a session; None if the connection is gone."""
-    if before:
-        before.close()
     try:
         question, output, answers = descriptors
         return connection.transfer(RESTORE, (question, output, answers))
@@ -129,8 +139,12 @@ def _begin(
             os.close(descriptor)
 
 
-def _describe_end(session: MuxSession, connection: Connection) -> bytes:
+def _describe_end(number: int, session: MuxSession, connection: Connection) -> bytes:
     status, words = session.status, session.reason
     if status == 255 and connection.is_broken():
         status, words = None, connection.last_words() or "the connection broke"
-    return json.dumps({"status": status, "words": words}).encode()
+    return _encode_end(number, status, words)
+
+
+def _encode_end(number: int, status: int | None, words: str) -> bytes:
+    return json.dumps({"session": number, "status": status, "words": words}).encode()

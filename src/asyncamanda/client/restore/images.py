@@ -28,7 +28,7 @@ def find_disk(gateway: Gateway, named: str) -> DiskAnswer:
 
     Raises BadDataError if there is none, and what Gateway.ask_disks() raises.
     """
-    disks = gateway.ask_disks()
+    disks = gateway.ask_disks(asks_on=True)
     device = named.rstrip("/") or "/"
     for disk in disks:
         if disk.disk == named:

@@ -11,11 +11,12 @@ import select
 import signal
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Protocol
 
-from asyncamanda.client.restore.holder import BEGIN, GOODBYE, hold_connection
+from asyncamanda.client.restore.holder import BEGIN, BESIDE, GOODBYE, hold_connection
+from asyncamanda.client.restore.transfer import Question, SessionEnd, SpareSession, Transfer
 from asyncamanda.core.values.foreign import parse_json
 from asyncamanda.errors import LaterError, parse_error
 from asyncamanda.system.endings import KILLED_WITHIN, reap
@@ -23,33 +24,6 @@ from asyncamanda.system.interrupts import STOPPING, StopRequest
 
 LARGEST_NOTE = 1 << 16  # bytes
 TICK = 0.5  # seconds
-
-
-@dataclass(frozen=True, slots=True)
-class SessionEnd:
-    """How a session ended: its command's exit status, None where the connection broke; why."""
-
-    status: int | None
-    words: str = ""
-
-
-class Transfer(Protocol):
-    """One request, and what comes back: `output` and `answers` are to be read to their ends."""
-
-    @property
-    def output(self) -> int: ...
-
-    @property
-    def answers(self) -> int: ...
-
-    def fileno(self) -> int:
-        """Return what turns readable when the session has ended."""
-
-    def end(self) -> SessionEnd | None:
-        """Return how the session ended; None if it goes on, or that is not known yet."""
-
-    def close(self) -> None:
-        """Close the two descriptors; what still sends notices."""
 
 
 class Line(Protocol):
@@ -64,29 +38,48 @@ class Line(Protocol):
     def begin(self, request: bytes) -> Transfer:
         """Send a request, a line; the one before has to be closed. Raises LaterError."""
 
+    def prepare(self) -> None:
+        """Let the server make ready for another request, while this one is answered."""
+
+
+class _Notes:
+    """What the child says of the ends of its sessions."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self.control = control
+        self._ends: dict[int, SessionEnd] = {}
+        self._is_over = False
+
+    def find(self, session: int) -> SessionEnd | None:
+        """Return how this one ended; None if it goes on."""
+        while not self._is_over and (note := _hear(self.control)) != {}:
+            if note is None:
+                self._is_over = True
+                break
+            number, status, words = (note.get(key) for key in ("session", "status", "words"))
+            if isinstance(number, int):
+                known = status if isinstance(status, int) else None
+                self._ends[number] = SessionEnd(known, str(words))
+        if self._is_over:
+            gone = SessionEnd(None, "the connection's process has ended")
+            return self._ends.get(session, gone)
+        return self._ends.get(session)
+
 
 class _OwnTransfer:
     """A session of the connection that the child holds."""
 
-    def __init__(self, control: socket.socket, output: int, answers: int) -> None:
+    def __init__(self, notes: _Notes, session: int, output: int, answers: int) -> None:
         self.output = output
         self.answers = answers
-        self._control = control
-        self._end: SessionEnd | None = None
+        self._notes = notes
+        self._session = session
 
     def fileno(self) -> int:
-        return self._control.fileno()
+        return self._notes.control.fileno()
 
     def end(self) -> SessionEnd | None:
-        if self._end is None:
-            note = _hear(self._control)
-            if note is None:
-                self._end = SessionEnd(None, "the connection's process has ended")
-            elif note:
-                status = note.get("status")
-                words = str(note.get("words", ""))
-                self._end = SessionEnd(status if isinstance(status, int) else None, words)
-        return self._end
+        return self._notes.find(self._session)
 
     def close(self) -> None:
         for descriptor in (self.output, self.answers):
@@ -99,27 +92,39 @@ class OwnLine:
     def __init__(self, control: socket.socket, host: str, reconnect_for: timedelta) -> None:
         self.host = host
         self.reconnect_for = reconnect_for
-        self._control = control
+        self._notes = _Notes(control)
+        self._count = 0
+        self._spare = SpareSession(partial(self._open, BESIDE))
 
     def begin(self, request: bytes) -> Transfer:
         """Send a request over a session of its own."""
+        return self._spare.take(request) or self._open(BEGIN, Question(request))
+
+    def prepare(self) -> None:
+        """Open a session beside the one that there is, for the next request."""
+        self._spare.prepare()
+
+    def close(self) -> None:
+        """Close what was prepared for a request that did not come."""
+        self._spare.close()
+
+    def _open(self, how: bytes, question: Question) -> _OwnTransfer:
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
-            question = os.memfd_create("request")
-            theirs.callback(os.close, question)
-            os.write(question, request)
-            os.lseek(question, 0, os.SEEK_SET)
+            theirs.callback(os.close, question.reader)
             output, output_end = os.pipe()
             ours.callback(os.close, output)
             theirs.callback(os.close, output_end)
             answers, answers_end = os.pipe()
             ours.callback(os.close, answers)
             theirs.callback(os.close, answers_end)
+            control = self._notes.control
             try:
-                socket.send_fds(self._control, [BEGIN], [question, output_end, answers_end])
+                socket.send_fds(control, [how], [question.reader, output_end, answers_end])
             except OSError as error:
                 raise _lost(self.host) from error
             ours.pop_all()
-        return _OwnTransfer(self._control, output, answers)
+        self._count += 1
+        return _OwnTransfer(self._notes, self._count - 1, output, answers)
 
 
 @contextlib.contextmanager
@@ -143,7 +148,8 @@ def open_own_line(named: str | None, stop: StopRequest) -> Iterator[OwnLine]:
     try:
         greeting = _await_note(control, stop)
         span = timedelta(seconds=float(str(greeting["reconnect_for"])))
-        yield OwnLine(control, str(greeting["host"]), span)
+        with contextlib.closing(OwnLine(control, str(greeting["host"]), span)) as line:
+            yield line
     finally:
         with contextlib.suppress(OSError):
             control.send(GOODBYE)

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from datetime import timedelta
 
-from asyncamanda.client.restore.line import SessionEnd, Transfer
+from asyncamanda.client.restore.transfer import SessionEnd, Transfer
 from asyncamanda.core.restore.frames import (
     BROKEN,
     HEADER_BYTES,
@@ -54,6 +54,9 @@ class LocalLine:
             raise LaterError(
                 "broker-busy", f"the broker on this machine does not answer: {error}", "try again"
             ) from error
+
+    def prepare(self) -> None:
+        """Do nothing: a connection that asks nothing would cost a turn."""
 
 
 @contextlib.contextmanager

@@ -10,10 +10,11 @@ import os
 import pwd
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 
-from asyncamanda.client.restore.line import Line, SessionEnd, Transfer
+from asyncamanda.client.restore.line import Line
+from asyncamanda.client.restore.transfer import Question, SessionEnd, SpareSession, Transfer
 from asyncamanda.commands.hints import adapt_hint, name_options, naming
 from asyncamanda.commands.server.options import unknown_client
 from asyncamanda.config.server import load_server_config
@@ -140,21 +141,31 @@ class _TransferHere:
             end(self._process)
 
 
-@dataclass(slots=True)
 class _LineHere:
     """Processes that answer, one after another."""
 
-    _way: WayHere
-    host: str = "this server"
-    reconnect_for: timedelta = field(default=timedelta(0))
+    host = "this server"
+    reconnect_for = timedelta(0)
+
+    def __init__(self, way: WayHere) -> None:
+        self._way = way
+        self._spare = SpareSession(self._start)
 
     def begin(self, request: bytes) -> Transfer:
-        """Start a process that answers the request."""
+        """Return what a process answers to the request."""
+        return self._spare.take(request) or self._start(Question(request))
+
+    def prepare(self) -> None:
+        """Start a process for the next request."""
+        self._spare.prepare()
+
+    def close(self) -> None:
+        """Leave nothing: each transfer that was taken is closed, and its process with it."""
+        self._spare.close()
+
+    def _start(self, question: Question) -> Transfer:
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
-            question = os.memfd_create("request")
-            theirs.callback(os.close, question)
-            os.write(question, request)
-            os.lseek(question, 0, os.SEEK_SET)
+            theirs.callback(os.close, question.reader)
             ends = []
             for _ in range(2):
                 reader, writer = os.pipe()
@@ -164,13 +175,10 @@ class _LineHere:
             (output, output_end), (answers, answers_end) = ends
             process = subprocess.Popen(
                 plan_serve(self._way.identity, *self._way.options),
-                stdin=question,
+                stdin=question.reader,
                 stdout=output_end,
                 stderr=answers_end,
                 start_new_session=True,
             )
             ours.pop_all()
         return _TransferHere(process, output, answers)
-
-    def close(self) -> None:
-        """Leave nothing: each transfer was closed, and its process with it."""
