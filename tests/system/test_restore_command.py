@@ -156,6 +156,18 @@ def test_names_are_listed_as_they_are_or_escaped(office: Office) -> None:
     assert value["disks"][0]["run"] == RUN
 
 
+@pytest.mark.parametrize("record", ["Ylisted-9", "Ylisted/../other", "Y..", "Ylisted/.."])
+def test_a_list_has_no_names_but_those_below_what_was_asked_for(
+    office: Office, record: str
+) -> None:
+    """`list -0` may go into another program, which acts on files here."""
+    office.play(listed=[record])
+    for how in ("-0", "--json"):
+        done = office.run("list", "/srv/data/listed", how)
+        assert done.exit == 76
+        assert not [name for name in ("-9", "other", "..", "below") if name in done.stdout]
+
+
 def test_the_versions_of_a_file_are_listed(office: Office) -> None:
     """The file first, then its sizes and dates, the newest first."""
     done = office.run("list", "/srv/data/one", "--versions")

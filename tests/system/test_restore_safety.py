@@ -6,21 +6,31 @@ import os
 import resource
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.system.test_restore_client import Rehearsed, die_after, gate, new_folder, wait_until
+from tests.system.test_restore_client import (
+    Rehearsed,
+    Teller,
+    die_after,
+    gate,
+    new_folder,
+    wait_until,
+)
 from tests.system.test_untar import file, other, stream_of
 from tests.system.trees import describe
 
-from asyncamanda.client.restore import in_place
+from asyncamanda.client.restore import in_place, record
 from asyncamanda.client.restore.delivery import InPlace, NewFolder
+from asyncamanda.client.restore.gateway import Gateway
 from asyncamanda.client.restore.record_lines import Errand, Part
+from asyncamanda.client.restore.restoring import restore_all
 from asyncamanda.core.restore.image import Kind
 from asyncamanda.core.restore.request import At
 from asyncamanda.errors import BadDataError, LaterError, ProtocolError
+from asyncamanda.system.interrupts import StopRequest
 
 __all__ = ["gate"]  # the fixture
 
@@ -233,3 +243,38 @@ def test_a_dry_run_in_place_looks_nowhere_else(gate: Rehearsed, tmp_path: Path) 
         gate.rehearse(delivery)
     assert caught.value.reference == "bad-answer"
     assert tmp_path.exists()
+
+
+def test_who_has_left_a_group_since_begins_again(
+    gate: Rehearsed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An ordinary user gets other files then, so that their number tells no place in the stream."""
+    gate.scenario["cuts"] = [1_000_000]
+    gate.reconnect_for = timedelta(0)
+    monkeypatch.setattr(record, "describe_user", lambda: [3000, 100, 3000])
+    with pytest.raises(LaterError):
+        gate.restore(new_folder(gate, tmp_path / "out", b""))
+    monkeypatch.setattr(record, "describe_user", lambda: [3000, 3000])
+    assert gate.restore(NewFolder.resume(tmp_path / "out")).is_whole
+    assert gate.asked()[-1]["resume"] is None
+    assert describe(tmp_path / "out/tree") == describe(tmp_path / "tree")
+
+
+def test_what_was_done_before_an_error_is_told(gate: Rehearsed, tmp_path: Path) -> None:
+    """Of two disks the first one is in place, when the second one cannot be had."""
+    (tmp_path / "tree/one").unlink()
+    (tmp_path / "tree/two").unlink()
+    gate.scenario["cuts"] = [1 << 30, 0]
+    gate.reconnect_for = timedelta(0)
+    first, second = gate.part(b"one"), gate.part(b"two")
+    deliveries = [
+        InPlace(Errand((part,), b"", "never"), is_resumed=False) for part in (first, second)
+    ]
+    with (
+        closing(StopRequest()) as stop,
+        closing(Gateway(gate.open_line, stop, gate.tell)) as way,
+        pytest.raises(LaterError),
+    ):
+        restore_all(way, deliveries, Teller(gate), is_dry_run=False)
+    assert (tmp_path / "tree/one").exists()
+    assert any(line.startswith("restored 1 file, ") for line in gate.told)
