@@ -127,6 +127,22 @@ def test_a_path_is_found_however_it_is_named(office: Office, path: str, cwd: str
     assert done.stdout == f"{shown}\n"
 
 
+def test_a_link_on_the_way_may_lead_to_another_disk(office: Office) -> None:
+    """The backup follows none: it has the file by its real name, though that disk is shorter."""
+    office.play(disks={"/srv/data": "/srv/data", "longer": "/root/longer", "/": "/"})
+    folder = office.path("/root/longer")
+    folder.mkdir()
+    (folder / "way").symlink_to("/srv/data")
+    for path, cwd in (("way/one", "/root/longer"), ("one", "/root/longer/way")):
+        done = office.run("list", path, cwd=cwd)
+        assert (done.exit, done.stdout) == (0, f"{path}\n"), done.stderr
+    words = ("restore", "way/secret/key", "--to", "/root/restored-link")
+    done = office.run(*words, cwd="/root/longer")
+    subprocess.run(["rm", "-r", folder], check=True)
+    assert done.exit == 0, done.stderr
+    assert office.path("/root/restored-link/key").read_text() == "secret"
+
+
 def test_a_path_in_a_folder_that_is_gone_is_found(office: Office) -> None:
     """In the shell that stood there when it was deleted."""
     argv = ["/bin/bash", "-c", 'cd /srv/data/listed && rm -r /srv/data/listed && exec "$@"', "bash"]
