@@ -328,6 +328,33 @@ def test_ctrl_c_stops_and_says_how_to_go_on(office: Office) -> None:
     assert office.run("restore", "--resume").exit == 65
 
 
+def test_the_amanda_users_process_has_none_of_roots_descriptors(office: Office) -> None:
+    """Folders and the record are root's, and open before the connection of one that goes on."""
+    office.play(hold=f"{STAGE}/never", hold_at=1_000_000)
+    restore = office.rig.start("restore", "/srv/data", cwd="/root")
+    office.rig.until(lambda: office.rig.has("holding"), "the stream waits")
+    office.rig.until(lambda: [*office.path(NEW).glob("data/*")], "something has come")
+    restore.send_signal(2)
+    assert office.rig.wait(restore).exit == 75
+    office.rig.until(lambda: not office.rig.sessions(), "the server is left")
+    office.rig.server.path(f"{STAGE}/holding").unlink(missing_ok=True)
+    office.play(hold=f"{STAGE}/let-go", hold_at=0)
+    restore = office.rig.start("restore", "--resume", cwd="/root")
+    office.rig.until(lambda: office.rig.has("holding"), "the stream waits")
+    backup = f"Uid:\t{office.rig.laptop.account('backup').uid}\t"
+    opened = {
+        str(link.readlink())
+        for seen in office.rig.processes(office.rig.laptop)
+        if "asyncamanda" in seen.argv
+        and backup in office.path(f"/proc/{seen.pid}/status").read_text()
+        for link in office.path(f"/proc/{seen.pid}/fd").iterdir()
+    }
+    office.rig.let_go()
+    assert office.rig.wait(restore).exit == 0
+    assert opened
+    assert not [path for path in opened if "restored-laptop" in path or path == "/root"]
+
+
 def test_in_place_what_was_cut_goes_on_by_the_words_that_are_said(office: Office) -> None:
     """With the configuration that was named; and no file is replaced against what was said."""
     before = describe(office.path("/srv/data"), without=("mtime",))
