@@ -80,19 +80,30 @@ class Record:
         self._unwritten.append(json.dumps(words, separators=(",", ":")))
 
     def flush(self) -> None:
-        """Write all that is unwritten, and how far it is. Raises OSError."""
+        """Write all that is unwritten, and how far it is.
+
+        Raises OSError; then nothing was written, and all of it is still to be.
+        """
         lines = [*self._unwritten, json.dumps(self.state.describe_progress()), ""]
-        self._unwritten.clear()
         self._written_at = time.monotonic()
-        whole = "\n".join(lines).encode("ascii")
-        while whole:
-            whole = whole[os.write(self._descriptor, whole) :]
+        self._write("\n".join(lines).encode("ascii"))
+        self._unwritten.clear()
 
     def sync(self, place: str) -> None:
         """Let all that was restored below `place` outlast a power cut, and say so, if it can be."""
         self.flush()
         if run_program(["sync", "-f", place], SYNC_WITHIN).status == 0:
-            os.write(self._descriptor, b'{"synced":1}\n')
+            self._write(b'{"synced":1}\n')
+
+    def _write(self, whole: bytes) -> None:
+        """Write whole lines, or none of them: on a full disk one may be cut."""
+        begin = os.fstat(self._descriptor).st_size
+        try:
+            while whole:
+                whole = whole[os.write(self._descriptor, whole) :]
+        except OSError:
+            os.ftruncate(self._descriptor, begin)
+            raise
 
 
 def make_record(folder: int, name: str, errand: Errand, target: int) -> Record:
