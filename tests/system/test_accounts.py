@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import shutil
 import stat
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from asyncamanda.client.restore.standing import ask_age, may_reach
+from asyncamanda.client.state import accounts
 from asyncamanda.client.state.accounts import (
     FILE_NAME,
+    LOCK_NAME,
     note_accounts,
     read_accounts,
     write_accounts,
 )
-from asyncamanda.core.restore.accounts import SeenAccount, SeenAccounts, parse_passwd
+from asyncamanda.core.restore.accounts import (
+    SeenAccount,
+    SeenAccounts,
+    look_again,
+    meet,
+    parse_passwd,
+)
 from asyncamanda.core.restore.permission import Asker
 from asyncamanda.errors import RefusedError
 
@@ -133,3 +143,46 @@ def test_folders_above_a_disk_have_to_be_open(home: Path) -> None:
     assert may_reach(str(disk), Asker(UID, "ana", (frozenset({"3000"}),)))
     assert not may_reach("disk", asker)
     assert not may_reach("/nonexistent/disk", asker)
+
+
+def test_two_that_write_at_once_lose_nothing_of_each_other(tmp_path: Path) -> None:
+    """The agent, and brokers of users who come for the first time: each reads what it changes."""
+    keep(tmp_path)
+    names = [f"user{number}" for number in range(8)]
+    children = []
+    for name in names:
+        child = os.fork()
+        if child == 0:
+            found = pwd.struct_passwd((name, "x", 4000 + names.index(name), 0, "", "/x", "/bin/sh"))
+            ask_age(tmp_path, found, NOW)
+            os._exit(0)
+        children.append(child)
+    for child in children:
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    seen = read_accounts(tmp_path)
+    assert seen
+    assert {one.name for one in seen.accounts} == {"ana", *names}
+
+
+def test_one_that_has_gone_does_not_come_back_by_who_looked_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else whoever gets its name and uid would be as old: nobody else writes meanwhile."""
+    keep(tmp_path)
+    held = []
+
+    def notice(change: Callable[..., SeenAccounts]) -> Callable[..., SeenAccounts]:
+        def change_it(*words: Any) -> SeenAccounts:
+            with (tmp_path / LOCK_NAME).open() as lock, pytest.raises(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held.append(change.__name__)
+            return change(*words)
+
+        return change_it
+
+    monkeypatch.setattr(accounts, "meet", notice(meet))
+    monkeypatch.setattr(accounts, "look_again", notice(look_again))
+    ask_age(tmp_path, account(name="zoe"), NOW)
+    note_accounts(tmp_path, NOW)
+    assert held == ["meet", "look_again"]
+    assert (tmp_path / LOCK_NAME).stat().st_mode & 0o777 == 0o600

@@ -484,6 +484,21 @@ def test_what_a_user_restored_in_place_replaces_only_the_users_own(house: House)
     assert not (house.homes.top / "open/tool").exists()
 
 
+def test_a_dry_run_in_place_names_what_that_user_could_see(house: House) -> None:
+    """Of files that are there, and of those that were."""
+    house.homes.furnish()
+    house.dump()
+    words = ("restore", DISK, "--in-place", "--dry-run", "--json")
+    for user, hidden in (("ana", "bob"), ("bob", "ana")):
+        done = house.rig.run(*words, user=user)
+        last = json.loads(done.stdout.splitlines()[-1])
+        assert f"{DISK}/{user}/mine" in last["existing"], done.stderr
+        assert f"{DISK}/{user}/private/diary" in last["existing"]
+        assert f"{DISK}/{hidden}/private" not in json.dumps(last)
+    closed = house.rig.run(*words[:1], f"{DISK}/bob", *words[2:], user="ana")
+    assert "mine" not in closed.stdout
+
+
 # -- who asks
 
 

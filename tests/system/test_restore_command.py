@@ -127,6 +127,22 @@ def test_a_path_is_found_however_it_is_named(office: Office, path: str, cwd: str
     assert done.stdout == f"{shown}\n"
 
 
+def test_a_link_on_the_way_may_lead_to_another_disk(office: Office) -> None:
+    """The backup follows none: it has the file by its real name, though that disk is shorter."""
+    office.play(disks={"/srv/data": "/srv/data", "longer": "/root/longer", "/": "/"})
+    folder = office.path("/root/longer")
+    folder.mkdir()
+    (folder / "way").symlink_to("/srv/data")
+    for path, cwd in (("way/one", "/root/longer"), ("one", "/root/longer/way")):
+        done = office.run("list", path, cwd=cwd)
+        assert (done.exit, done.stdout) == (0, f"{path}\n"), done.stderr
+    words = ("restore", "way/secret/key", "--to", "/root/restored-link")
+    done = office.run(*words, cwd="/root/longer")
+    subprocess.run(["rm", "-r", folder], check=True)
+    assert done.exit == 0, done.stderr
+    assert office.path("/root/restored-link/key").read_text() == "secret"
+
+
 def test_a_path_in_a_folder_that_is_gone_is_found(office: Office) -> None:
     """In the shell that stood there when it was deleted."""
     argv = ["/bin/bash", "-c", 'cd /srv/data/listed && rm -r /srv/data/listed && exec "$@"', "bash"]
@@ -154,6 +170,18 @@ def test_names_are_listed_as_they_are_or_escaped(office: Office) -> None:
         {"path": "/srv/data/secret/key", "disk": "/srv/data", "is_folder": False}
     ]
     assert value["disks"][0]["run"] == RUN
+
+
+@pytest.mark.parametrize("record", ["Ylisted-9", "Ylisted/../other", "Y..", "Ylisted/.."])
+def test_a_list_has_no_names_but_those_below_what_was_asked_for(
+    office: Office, record: str
+) -> None:
+    """`list -0` may go into another program, which acts on files here."""
+    office.play(listed=[record])
+    for how in ("-0", "--json"):
+        done = office.run("list", "/srv/data/listed", how)
+        assert done.exit == 76
+        assert not [name for name in ("-9", "other", "..", "below") if name in done.stdout]
 
 
 def test_the_versions_of_a_file_are_listed(office: Office) -> None:
@@ -298,6 +326,33 @@ def test_ctrl_c_stops_and_says_how_to_go_on(office: Office) -> None:
     assert office.run(*command.split()[1:]).exit == 0
     assert describe(office.path(f"{NEW}/data")) == describe(office.path("/srv/data"))
     assert office.run("restore", "--resume").exit == 65
+
+
+def test_the_amanda_users_process_has_none_of_roots_descriptors(office: Office) -> None:
+    """Folders and the record are root's, and open before the connection of one that goes on."""
+    office.play(hold=f"{STAGE}/never", hold_at=1_000_000)
+    restore = office.rig.start("restore", "/srv/data", cwd="/root")
+    office.rig.until(lambda: office.rig.has("holding"), "the stream waits")
+    office.rig.until(lambda: [*office.path(NEW).glob("data/*")], "something has come")
+    restore.send_signal(2)
+    assert office.rig.wait(restore).exit == 75
+    office.rig.until(lambda: not office.rig.sessions(), "the server is left")
+    office.rig.server.path(f"{STAGE}/holding").unlink(missing_ok=True)
+    office.play(hold=f"{STAGE}/let-go", hold_at=0)
+    restore = office.rig.start("restore", "--resume", cwd="/root")
+    office.rig.until(lambda: office.rig.has("holding"), "the stream waits")
+    backup = f"Uid:\t{office.rig.laptop.account('backup').uid}\t"
+    opened = {
+        str(link.readlink())
+        for seen in office.rig.processes(office.rig.laptop)
+        if "asyncamanda" in seen.argv
+        and backup in office.path(f"/proc/{seen.pid}/status").read_text()
+        for link in office.path(f"/proc/{seen.pid}/fd").iterdir()
+    }
+    office.rig.let_go()
+    assert office.rig.wait(restore).exit == 0
+    assert opened
+    assert not [path for path in opened if "restored-laptop" in path or path == "/root"]
 
 
 def test_in_place_what_was_cut_goes_on_by_the_words_that_are_said(office: Office) -> None:

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.system.test_restore_client import Rehearsed, die_after, gate, new_folder, wait_until
+from tests.system import restoring_gate
+from tests.system.test_restore_client import (
+    Rehearsed,
+    Teller,
+    die_after,
+    gate,
+    new_folder,
+    wait_until,
+)
 from tests.system.test_untar import file, other, stream_of
 from tests.system.trees import describe
 
-from asyncamanda.client.restore import in_place
+from asyncamanda.client.restore import in_place, record
 from asyncamanda.client.restore.delivery import InPlace, NewFolder
+from asyncamanda.client.restore.gateway import Gateway
 from asyncamanda.client.restore.record_lines import Errand, Part
+from asyncamanda.client.restore.restoring import restore_all
 from asyncamanda.core.restore.image import Kind
 from asyncamanda.core.restore.request import At
 from asyncamanda.errors import BadDataError, LaterError, ProtocolError
+from asyncamanda.system.attributes import Attributes
+from asyncamanda.system.interrupts import StopRequest
 
 __all__ = ["gate"]  # the fixture
 
@@ -233,3 +246,75 @@ def test_a_dry_run_in_place_looks_nowhere_else(gate: Rehearsed, tmp_path: Path) 
         gate.rehearse(delivery)
     assert caught.value.reference == "bad-answer"
     assert tmp_path.exists()
+
+
+def test_who_has_left_a_group_since_begins_again(
+    gate: Rehearsed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An ordinary user gets other files then, so that their number tells no place in the stream."""
+    gate.scenario["cuts"] = [1_000_000]
+    gate.reconnect_for = timedelta(0)
+    monkeypatch.setattr(record, "describe_user", lambda: [3000, 100, 3000])
+    with pytest.raises(LaterError):
+        gate.restore(new_folder(gate, tmp_path / "out", b""))
+    monkeypatch.setattr(record, "describe_user", lambda: [3000, 3000])
+    assert gate.restore(NewFolder.resume(tmp_path / "out")).is_whole
+    assert gate.asked()[-1]["resume"] is None
+    assert describe(tmp_path / "out/tree") == describe(tmp_path / "tree")
+
+
+def test_what_was_done_before_an_error_is_told(gate: Rehearsed, tmp_path: Path) -> None:
+    """Of two disks the first one is in place, when the second one cannot be had."""
+    (tmp_path / "tree/one").unlink()
+    (tmp_path / "tree/two").unlink()
+    gate.scenario["cuts"] = [1 << 30, 0]
+    gate.reconnect_for = timedelta(0)
+    first, second = gate.part(b"one"), gate.part(b"two")
+    deliveries = [
+        InPlace(Errand((part,), b"", "never"), is_resumed=False) for part in (first, second)
+    ]
+    with (
+        closing(StopRequest()) as stop,
+        closing(Gateway(gate.open_line, stop, gate.tell)) as way,
+        pytest.raises(LaterError),
+    ):
+        restore_all(way, deliveries, Teller(gate), is_dry_run=False)
+    assert (tmp_path / "tree/one").exists()
+    assert any(line.startswith("restored 1 file, ") for line in gate.told)
+
+
+def test_a_record_that_could_not_be_written_for_a_while_lacks_nothing(
+    gate: Rehearsed, tmp_path: Path
+) -> None:
+    """On a full disk a line may be cut; as soon as there is room it comes whole, as all others."""
+    folder = new_folder(gate, tmp_path / "out", b"").begin(restoring_gate.DUMPED_AT)
+    wanted = Attributes(1, 2, 0o750, 10**18)
+    (tmp_path / "out/some").mkdir()
+    place = tmp_path / ".out.asyncamanda-restore"
+    folder.record.note_folder(b"some", wanted)
+    folder.record.note_done()
+    with files_up_to(place.stat().st_size + 10), pytest.raises(OSError, match="too large"):
+        folder.record.flush()
+    folder.record.flush()
+    folder.close()
+    with closing(NewFolder.resume(tmp_path / "out")) as again:
+        assert again.folder
+        assert again.folder.record.state.unfinished == {b"some": wanted}
+        assert again.folder.record.state.done == 1
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_in_place_no_file_system_needs_second_names(
+    gate: Rehearsed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Where it has none a file is moved, and what is there is kept anyway."""
+    (tmp_path / "tree/large").unlink()
+
+    def link(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", link)
+    outcome = gate.restore(back(gate, b"large", b"one"))
+    assert (outcome.failed, outcome.files) == ((), 1)
+    assert outcome.kept == (os.fsencode(tmp_path / "tree/one"),)
+    assert (tmp_path / "tree/large").stat().st_size == 3 << 20

@@ -57,8 +57,12 @@ def test_a_path_has_one_shortest_form(path: bytes, wanted: bytes) -> None:
         ([b"/home/annabel"], [("/home", b"annabel"), ("photos", b"annabel")]),
         ([b"/etc/passwd"], [("/", b"etc/passwd")]),
         ([b"/"], [("/", b"")]),
-        ([b"/data/anna/x", b"/home/anna/x"], [("anna", b"x")]),
-        ([b"/srv/x", b"/mnt/x"], [("/", b"srv/x")]),
+        ([b"/data/anna/x", b"/home/anna/x"], [("anna", b"x"), ("/", b"data/anna/x")]),
+        (
+            [b"/srv/x", b"/home/bert/x"],
+            [("/home", b"bert/x"), ("photos", b"bert/x"), ("/", b"srv/x")],
+        ),
+        ([b"/srv/x", b"/mnt/x"], [("/", b"srv/x"), ("/", b"mnt/x")]),
     ],
 )
 def test_the_longest_device_has_a_path(paths: list[bytes], wanted: list[tuple[str, bytes]]) -> None:

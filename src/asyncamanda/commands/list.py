@@ -55,7 +55,9 @@ class _Folder:
     def name(self, path: bytes) -> bytes:
         """Return a path of the disk as it is shown: as what was typed goes on."""
         tail = path[len(self.path) :].lstrip(b"/")
-        if not path.startswith(self.path) or not (self.typed or tail):
+        is_below = path == self.path or path.startswith(self.path and self.path + b"/")
+        leads_out = b".." in path and b".." in path.split(b"/")
+        if not is_below or leads_out or not (self.typed or tail):
             raise ProtocolError(
                 "bad-answer", "the server lists what was not asked for", "is it your server?"
             )

@@ -41,6 +41,18 @@ def find_user(name: str) -> pwd.struct_passwd:
         ) from error
 
 
+def keep_only(*kept: int) -> None:
+    """Let this process, a fork of another one, have none of that one's descriptors but 0 to 2.
+
+    They become /dev/null's: whatever here still knows one by its number closes no other by it.
+    """
+    nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for number in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208 - numbers, and no paths
+        if number > 2 and number not in {nothing, *kept}:
+            os.dup2(nothing, number, inheritable=False)
+    os.close(nothing)
+
+
 def do_as(user: str, doing: Callable[[], None]) -> None:
     """Do something as `user`, in a process of its own. Raises its OSError."""
 

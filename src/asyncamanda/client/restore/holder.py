@@ -21,6 +21,7 @@ from asyncamanda.client.gate.faults import explain_not_connected
 from asyncamanda.client.start.settings import Plan, find_password, plan_configured
 from asyncamanda.core.protocol.authority import RESTORE
 from asyncamanda.errors import AsyncamandaError, ConfigurationError, Exit, LaterError, error_value
+from asyncamanda.system.account import keep_only
 from asyncamanda.system.interrupts import StopRequest, catch_stop
 from asyncamanda.system.muxsession import MuxSession
 from asyncamanda.system.ssh import Connection, NotConnected, connect
@@ -38,6 +39,7 @@ def hold_connection(control: socket.socket, named: str | None, signals: Iterable
     """
     status = int(Exit.INTERNAL)
     try:
+        keep_only(control.fileno())  # root's folders, and the record with its lock, are open there
         os.setsid()  # what a terminal sends is for the process that began this one
         for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)

@@ -20,6 +20,7 @@ from asyncamanda.system.tree import READABLE, Tree, list_folder
 
 IN_THE_WAY = "a folder is in its place"
 ON_THE_WAY = "a file or a link is where a folder should be"
+NO_SECOND_NAME = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 ELSEWHERE = "another file system is mounted there"
 
 
@@ -174,7 +175,7 @@ class Placement:
         except FileExistsError:
             self.placed.kept.append(path)
         except OSError as error:
-            if error.errno not in {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK}:
+            if error.errno not in NO_SECOND_NAME:
                 raise
             self._rename(path)  # this file system has no second names
         else:

@@ -9,6 +9,7 @@ import errno
 import fcntl
 import json
 import os
+import pwd
 import stat
 import time
 from pathlib import Path
@@ -79,19 +80,30 @@ class Record:
         self._unwritten.append(json.dumps(words, separators=(",", ":")))
 
     def flush(self) -> None:
-        """Write all that is unwritten, and how far it is. Raises OSError."""
+        """Write all that is unwritten, and how far it is.
+
+        Raises OSError; then nothing was written, and all of it is still to be.
+        """
         lines = [*self._unwritten, json.dumps(self.state.describe_progress()), ""]
-        self._unwritten.clear()
         self._written_at = time.monotonic()
-        whole = "\n".join(lines).encode("ascii")
-        while whole:
-            whole = whole[os.write(self._descriptor, whole) :]
+        self._write("\n".join(lines).encode("ascii"))
+        self._unwritten.clear()
 
     def sync(self, place: str) -> None:
         """Let all that was restored below `place` outlast a power cut, and say so, if it can be."""
         self.flush()
         if run_program(["sync", "-f", place], SYNC_WITHIN).status == 0:
-            os.write(self._descriptor, b'{"synced":1}\n')
+            self._write(b'{"synced":1}\n')
+
+    def _write(self, whole: bytes) -> None:
+        """Write whole lines, or none of them: on a full disk one may be cut."""
+        begin = os.fstat(self._descriptor).st_size
+        try:
+            while whole:
+                whole = whole[os.write(self._descriptor, whole) :]
+        except OSError:
+            os.ftruncate(self._descriptor, begin)
+            raise
 
 
 def make_record(folder: int, name: str, errand: Errand, target: int) -> Record:
@@ -104,7 +116,8 @@ def make_record(folder: int, name: str, errand: Errand, target: int) -> Record:
     os.fchmod(descriptor, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     record = Record(folder, name, descriptor, errand)
-    record.note(**describe_errand(errand, _identity(target), _read_boot()))
+    head = describe_errand(errand, _identity(target), _read_boot())
+    record.note(**head, user=describe_user())
     record.flush()
     return record
 
@@ -131,11 +144,28 @@ def open_record(folder: int, name: str, target: int) -> Record:
     except BaseException:
         os.close(descriptor)
         raise
-    is_safe = record.state.is_synced or record.state.is_placing  # before which all is synced
-    if head.get("boot") != _read_boot() and not is_safe:
-        record.state = RecordedState()  # files that were not yet on the disk may be lost
+    state = record.state
+    is_lost = head.get("boot") != _read_boot() and not state.is_synced  # what was in memory alone
+    is_other = head.get("user") != describe_user()  # other members come, so `done` means nothing
+    if (is_lost or is_other) and not state.is_placing:  # before which all has come and is synced
+        record.state = RecordedState()
     record.state.is_synced = False
     return record
+
+
+def describe_user() -> list[int]:
+    """Return who this is, and the groups by which the broker judges it; for root that is nothing.
+
+    These are the groups of the process that the user database has, too.
+    """
+    uid = os.geteuid()
+    if uid == 0:
+        return [uid]
+    known: list[int] = []
+    with contextlib.suppress(KeyError):
+        account = pwd.getpwuid(uid)
+        known = os.getgrouplist(account.pw_name, account.pw_gid)
+    return [uid, *sorted({os.getegid(), *os.getgroups()} & {*known})]
 
 
 def _check_owner(descriptor: int, name: str) -> None:

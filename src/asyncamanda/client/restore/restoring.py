@@ -24,6 +24,7 @@ from asyncamanda.core.restore.outcome import RestoreOutcome
 from asyncamanda.core.restore.request import At
 from asyncamanda.core.restore.whereabouts import folder_of, join
 from asyncamanda.errors import AsyncamandaError, BadDataError, LaterError, RefusedError
+from asyncamanda.report.restore import describe_outcome
 from asyncamanda.system.untar import Unpacker
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -182,12 +183,23 @@ def restore_all(
             outcomes.append(restoring.rehearse() if is_dry_run else restoring.restore())
         except BadDataError as error:
             if error.reference != NOTHING_MATCHED:
+                _tell_done(teller, outcomes)
                 raise
             nothing = error
             unmatched += restoring.unmatched
+        except AsyncamandaError:
+            _tell_done(teller, outcomes)
+            raise
     if nothing and not outcomes:
         raise nothing
     return combine(outcomes, unmatched)
+
+
+def _tell_done(teller: RestoreTeller, outcomes: Sequence[RestoreOutcome]) -> None:
+    """Say what was done of the disks before the one that ends it all."""
+    for outcome in outcomes:
+        for line in () if outcome.is_dry_run else describe_outcome(outcome):
+            teller.tell(line)
 
 
 def combine(

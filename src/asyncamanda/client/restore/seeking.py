@@ -102,7 +102,7 @@ class Seeker:
         return normalize(os.fsencode("/" + typed))[1:]
 
     def _is_there(self, disk: DiskAnswer, path: bytes, at: At) -> bool:
-        """Return whether this one of several disks of one device has it."""
+        """Return whether this one of several disks, or of several paths on one, has it."""
         unmatched: list[RestoreAnswer] = []
 
         def take(answer: RestoreAnswer) -> None:

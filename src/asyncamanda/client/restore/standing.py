@@ -13,8 +13,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from asyncamanda.client.state.accounts import read_accounts, write_accounts
-from asyncamanda.core.restore.accounts import date_account, meet
+from asyncamanda.client.state.accounts import meet_account
+from asyncamanda.core.restore.accounts import date_account
 from asyncamanda.core.restore.permission import Access, Asker, may_enter
 from asyncamanda.errors import RefusedError
 from asyncamanda.system.programs import run_program
@@ -55,19 +55,15 @@ def ask_age(state: Path, account: pwd.struct_passwd, now: datetime) -> datetime:
 
     Raises RefusedError if nothing has been written down yet of this machine's accounts.
     """
-    seen = read_accounts(state)
+    uid, name = account.pw_uid, account.pw_name
+    seen = meet_account(state, uid, name, now)
     if seen is None:
         raise RefusedError(
             "account-unknown",
             "it is not known yet which accounts this machine has, and since when",
             "the next backup writes it down; until then `sudo asyncamanda restore` does it",
         )
-    uid, name = account.pw_uid, account.pw_name
-    met = meet(seen, uid, name, now)
-    if met != seen:
-        with suppress(OSError):
-            write_accounts(state, met)
-    return date_account(met, uid, name, _read_birth(account)) or now
+    return date_account(seen, uid, name, _read_birth(account)) or now
 
 
 def _read_birth(account: pwd.struct_passwd) -> datetime | None:

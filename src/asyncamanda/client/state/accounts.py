@@ -5,9 +5,12 @@ the Amanda user reads or writes it. One that cannot be read begins again: accoun
 as their homes.
 """
 
+import fcntl
 import json
+import os
 import pwd
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ from asyncamanda.core.restore.accounts import (
     SeenAccount,
     SeenAccounts,
     look_again,
+    meet,
     parse_passwd,
 )
 from asyncamanda.core.values.foreign import parse_json
@@ -23,6 +27,7 @@ from asyncamanda.report.json import time_value
 from asyncamanda.system.files import write_whole
 
 FILE_NAME = "accounts.json"
+LOCK_NAME = "accounts.lock"  # of who changes it
 PASSWD = Path("/etc/passwd")
 
 _UNDECODABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
@@ -56,9 +61,41 @@ def write_accounts(folder: Path, seen: SeenAccounts) -> None:
 
 def note_accounts(folder: Path, now: datetime) -> None:
     """Look which accounts there are, and write it down; what prevents that prevents no backup."""
-    with suppress(OSError):
+    with suppress(OSError), _hold(folder):
         local = parse_passwd(PASSWD.read_text("utf-8", "surrogateescape"))
         write_accounts(folder, look_again(read_accounts(folder), local, _ask_name, now))
+
+
+def meet_account(folder: Path, uid: int, name: str, now: datetime) -> SeenAccounts | None:
+    """Return what is written down in `folder`, and one more account, which is written down if new.
+
+    None if nothing was written down before.
+    """
+    seen = read_accounts(folder)
+    if seen is None or seen.find(uid, name):
+        return seen
+    with suppress(OSError), _hold(folder):
+        changed = read_accounts(folder)  # by who held it before
+        if changed is not None:
+            changed = meet(changed, uid, name, now)
+            write_accounts(folder, changed)
+        return changed
+    return meet(seen, uid, name, now)
+
+
+@contextmanager
+def _hold(folder: Path) -> Iterator[None]:
+    """Let nobody else change it meanwhile: an account that has gone must not come back so.
+
+    Raises OSError.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(folder / LOCK_NAME, flags, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # held for as long as it takes to write it
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _ask_name(uid: int) -> str | None:

@@ -59,23 +59,23 @@ def relate(path: bytes, folder: bytes) -> bytes | None:
 def find_disks(paths: Iterable[bytes], disks: Sequence[D]) -> list[tuple[D, bytes]]:
     """Return the disks that a path may be on, each with its path there, the likeliest first.
 
-    `paths` are the absolute names that it has, the surest first: links on the way make several. The
-    longest device decides; all that are returned have one of that length.
+    `paths` are the absolute names that it has, the surest first: links on the way make several. Of
+    each name the longest device decides. One of the names may be on another disk than the other, or
+    not in it: a backup follows no links, but a link may be newer than the backup.
     """
     found = []
     for rank, path in enumerate(paths):
+        fitting = []
         for disk in disks:
             folder = folder_of(disk)
             below = None if folder is None else relate(path, folder)
             if folder is not None and below is not None:
                 is_namesake = disk.disk == disk.device
-                found.append((-len(folder), rank, not is_namesake, disk.disk, disk, below))
+                fitting.append((-len(folder), rank, not is_namesake, disk.disk, disk, below))
+        longest = min((each[0] for each in fitting), default=0)
+        found += [each for each in fitting if each[0] == longest]
     found.sort(key=lambda each: each[:4])
-    nearest: dict[str, tuple[D, bytes]] = {}
-    for length, _, _, name, disk, below in found:
-        if length == found[0][0]:
-            nearest.setdefault(name, (disk, below))
-    return list(nearest.values())
+    return [(disk, below) for *_, disk, below in found]
 
 
 def common_folder(paths: Iterable[bytes]) -> bytes:
