@@ -29,6 +29,12 @@ ROOM = {
     "use 500 mbytes": "use 7 gbytes",
     "length 500 mbytes": "length 3 gbytes\n    part-size 100 mbytes",
 }
+WITH_HOLES = """
+define application with-holes {
+    plugin "amgtar"
+    property "SPARSE" "no"
+}
+"""
 TO = "/srv/back"
 KEY = "/root/any"
 QUESTION = "/tmp/question"  # noqa: S108 - the host's own
@@ -45,11 +51,11 @@ def open_store(prefix: Path, count: int) -> Iterator[Office]:
         for little, much in ROOM.items():
             assert little in conf
             conf = conf.replace(little, much)
-        office.server.write(CONF, conf, owner="backup")
-        add_dumptype(office.server, "as-it-is", "roaming-amgtar")
+        office.server.write(CONF, conf + WITH_HOLES, owner="backup")
+        add_dumptype(office.server, "as-it-is", "roaming-amgtar", 'application "with-holes"')
         laptop = office.client("laptop")
         laptop.add_tree(DISK, files=min(count, GIGABYTE), bytes_each=PIECE)
-        for number in range(GIGABYTE, count):  # amgtar stores a hole as zeros
+        for number in range(GIGABYTE, count):  # stored as zeros
             with laptop.path(f"{DISK}/file-{number}").open("wb") as hole:
                 hole.truncate(PIECE)
         laptop.path(f"{DISK}/{SMALL}").write_bytes(b"six by")
