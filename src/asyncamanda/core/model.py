@@ -82,24 +82,32 @@ class Outcome(Enum):
     @property
     def is_settled(self) -> bool:
         """Whether it is certain that no run of this attempt goes on at the server."""
-        return self not in {
-            Outcome.KILLED,
-            Outcome.LOST,
-            Outcome.INTERRUPTED,
-            Outcome.UNSEEN,
-            Outcome.PAUSED,
-        }
+        return self not in _UNSETTLED
 
     @property
     def has_run(self) -> bool:
         """Whether the command may have run at the server."""
-        return self not in {
-            Outcome.UNREACHABLE,
-            Outcome.REFUSED,
-            Outcome.LATER,
-            Outcome.STOPPED,
-            Outcome.DEFERRED,
-        }
+        return self not in _WITHOUT_RUN
+
+
+_UNSETTLED = frozenset(
+    {
+        Outcome.KILLED,
+        Outcome.LOST,
+        Outcome.INTERRUPTED,
+        Outcome.UNSEEN,
+        Outcome.PAUSED,
+    }
+)
+_WITHOUT_RUN = frozenset(
+    {
+        Outcome.UNREACHABLE,
+        Outcome.REFUSED,
+        Outcome.LATER,
+        Outcome.STOPPED,
+        Outcome.DEFERRED,
+    }
+)
 
 
 class BackupState(Enum):
