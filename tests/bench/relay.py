@@ -32,6 +32,7 @@ OURS = {
     "dispatcher": "dispatch",
     "serve": "serve",
     "restore": "restore",
+    "keep": "keep",
 }
 ATTACHED = "gate attach"
 
