@@ -4,10 +4,9 @@ Loaded only where it is shown.
 """
 
 import contextlib
-import sys
 from collections.abc import Iterator
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.progress import (
     BarColumn,
@@ -24,7 +23,7 @@ from rich.text import Text
 
 from asyncamanda.core.model import DleProgress
 from asyncamanda.core.values.printable import printable
-from asyncamanda.report.stream import styled
+from asyncamanda.report.console import open_console
 
 WIDEST_DISK = 22  # characters; so that 80 columns have room for a bar
 
@@ -62,7 +61,7 @@ class LiveView:
 @contextlib.contextmanager
 def open_view() -> Iterator[LiveView]:
     """Yield a view on stderr, gone with the block. What is printed meanwhile stands above it."""
-    console = Console(file=styled(sys.stderr), highlight=False, emoji=False)
+    console = open_console()
     spinner = Spinner("dots", text="looking", style="default")
     disk = Column(max_width=WIDEST_DISK, no_wrap=True, overflow="ellipsis")
     bars = Progress(

@@ -95,8 +95,8 @@ class RestoreNarrator:
 
     @contextlib.contextmanager
     def live(self) -> Iterator[None]:
-        """Show the bar, until the end of the block, if stderr is a terminal."""
-        if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        """Show the bar, until the end of the block, if stderr is a terminal; beside JSON, none."""
+        if self._is_streaming or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
             yield
             return
         from asyncamanda.report.restore_view import open_bar  # noqa: PLC0415 - rich, where shown

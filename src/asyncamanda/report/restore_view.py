@@ -4,10 +4,8 @@ Loaded only where it is shown. Nothing is drawn by another thread: a restore sta
 """
 
 import contextlib
-import sys
 from collections.abc import Iterator
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -18,7 +16,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from asyncamanda.report.stream import styled
+from asyncamanda.report.console import open_console
 
 
 class RestoreBar:
@@ -52,7 +50,7 @@ def open_bar() -> Iterator[RestoreBar]:
         DownloadColumn(),
         TransferSpeedColumn(),
         TimeRemainingColumn(compact=True),
-        console=Console(file=styled(sys.stderr), highlight=False, emoji=False),
+        console=open_console(),
         auto_refresh=False,
         transient=True,
     )
