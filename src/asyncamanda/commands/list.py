@@ -89,7 +89,7 @@ def add_listing(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> Exit:
     """Print what there is. Raises what run_over() raises."""
     options = name_options(config=arguments.config)
-    with naming(options):
+    with naming(options, typed=arguments.typed):
         get_images = adapt_hint(GET_IMAGES, options)
         return run_over(arguments, partial(open_line, arguments.config), get_images=get_images)
 

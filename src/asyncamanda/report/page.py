@@ -1,5 +1,7 @@
 """Lines for a terminal, as wide as that is; in one piece where there is none."""
 
+import re
+import shlex
 import shutil
 import sys
 import textwrap
@@ -8,6 +10,7 @@ from typing import TextIO
 from asyncamanda.core.values.printable import printable
 
 HANGING = "    "
+_COMMAND = re.compile(r"(?P<words>.*?:) (?P<command>(?:sudo )?asyncamanda .*)")
 
 
 def fold(text: str, stream: TextIO, indent: str = "") -> str:
@@ -23,6 +26,27 @@ def fold(text: str, stream: TextIO, indent: str = "") -> str:
         break_on_hyphens=False,
     )
     return "\n".join(wrapper.fill(printable(line)) for line in text.rstrip("\n").split("\n"))
+
+
+def fold_hint(hint: str, stream: TextIO, indent: str = "") -> str:
+    """Return a hint folded, but for the command at its end: that can be pasted as it is.
+
+    A command that does not fit stands in a line of its own, which only the terminal breaks.
+    """
+    lines = fold(hint, stream, indent)
+    found = _COMMAND.fullmatch(hint)
+    if "\n" not in lines or not found or not _is_command(found["command"]):
+        return lines
+    return f"{fold(found['words'], stream, indent)}\n{indent}{HANGING}{found['command']}"
+
+
+def _is_command(text: str) -> bool:
+    """Return whether this is a command to its end, and no sentence that begins with one."""
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        return False
+    return not any(word.endswith((",", ";")) for word in words)
 
 
 def print_folded(text: str, indent: str = "") -> None:
