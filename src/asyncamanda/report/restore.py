@@ -72,9 +72,13 @@ def describe_outcome(outcome: RestoreOutcome) -> list[str]:
     if outcome.replaced:
         lines.append(_were(outcome.replaced, "that {was} there {was} replaced"))
     if outcome.kept:
-        it = "it" if len(outcome.kept) == 1 else "them"
+        is_one = len(outcome.kept) == 1
+        it, those = ("it", "the one") if is_one else ("them", "those")
         words = "that {was} there already {was} kept"
         again = f"--overwrite newer or always replaces {it}"
+        if outcome.overwrite == "newer":
+            words += f", since {those} in the backup {{are}} not newer"
+            again = f"--overwrite always replaces {it}"
         lines.append(f"{_were(len(outcome.kept), words)}; {again}")
     return lines + _describe_rest(outcome)
 

@@ -55,6 +55,8 @@ class RestoreNarrator:
         if self._is_streaming:
             disks = [outlook_value(each) for each in outlooks]
             write_line(sys.stdout, render_event("plan", {"target": place, "disks": disks}))
+        if all(each.files == each.folders == 0 for each in outlooks):
+            return  # what there is instead is said at the end
         lines: list[str] = []
         for outlook in outlooks:
             lines += [describe_outlook(outlook), *describe_doubts(outlook)]
