@@ -56,6 +56,12 @@ def test_a_sentence_with_a_command_in_it_is_folded() -> None:
         assert fold_hint(hint, Terminal()) == fold(hint, Terminal())
 
 
+def test_a_line_goes_on_deeper_than_it_begins() -> None:
+    """So that it is no further line of a list."""
+    first, second = fold(f"  a/{LONG} {LONG}", Terminal()).split("\n")
+    assert (first, second) == (f"  a/{LONG}", f"      {LONG}")
+
+
 @pytest.mark.parametrize(
     ("words", "command"),
     [

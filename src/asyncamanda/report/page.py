@@ -19,13 +19,19 @@ def fold(text: str, stream: TextIO, indent: str = "") -> str:
     What a terminal would act on is escaped.
     """
     width = shutil.get_terminal_size().columns - 1 if stream.isatty() else sys.maxsize
-    wrapper = textwrap.TextWrapper(
+    lines = text.rstrip("\n").split("\n")
+    return "\n".join(_fold_line(printable(line), width, indent) for line in lines)
+
+
+def _fold_line(line: str, width: int, indent: str) -> str:
+    blanks = " " * (len(line) - len(line.lstrip(" ")))
+    return textwrap.fill(
+        line,
         width,
         initial_indent=indent,
-        subsequent_indent=indent + HANGING,
+        subsequent_indent=f"{indent}{blanks}{HANGING}",
         break_on_hyphens=False,
     )
-    return "\n".join(wrapper.fill(printable(line)) for line in text.rstrip("\n").split("\n"))
 
 
 def fold_hint(hint: str, stream: TextIO, indent: str = "") -> str:
@@ -37,7 +43,9 @@ def fold_hint(hint: str, stream: TextIO, indent: str = "") -> str:
     found = _COMMAND.fullmatch(hint)
     if "\n" not in lines or not found or not _is_command(found["command"]):
         return lines
-    return f"{fold(found['words'], stream, indent)}\n{indent}{HANGING}{found['command']}"
+    blanks = " " * (len(hint) - len(hint.lstrip(" ")))
+    head = fold(found["words"], stream, indent)
+    return f"{head}\n{indent}{blanks}{HANGING}{found['command']}"
 
 
 def _is_command(text: str) -> bool:
