@@ -23,7 +23,7 @@ from rich.text import Text
 
 from asyncamanda.core.model import DleProgress
 from asyncamanda.core.values.printable import printable
-from asyncamanda.report.console import open_console
+from asyncamanda.report.console import Narrowed, open_console
 
 WIDEST_DISK = 22  # characters; so that 80 columns have room for a bar
 
@@ -55,7 +55,7 @@ class LiveView:
                 phase=printable(dle.phase),
             )
         if self._of_disk:
-            self._live.update(Group(self._spinner, self._bars))
+            self._live.update(Narrowed(Group(self._spinner, self._bars)))
 
 
 @contextlib.contextmanager
@@ -74,5 +74,5 @@ def open_view() -> Iterator[LiveView]:
         console=console,
         auto_refresh=False,
     )
-    with Live(spinner, console=console, transient=True, refresh_per_second=8) as live:
+    with Live(Narrowed(spinner), console=console, transient=True, refresh_per_second=8) as live:
         yield LiveView(live, spinner, bars)

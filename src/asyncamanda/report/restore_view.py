@@ -4,8 +4,9 @@ Loaded only where it is shown. Nothing is drawn by another thread: a restore sta
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from rich.console import RenderableType
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -16,7 +17,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from asyncamanda.report.console import open_console
+from asyncamanda.report.console import Narrowed, open_console
 
 
 class RestoreBar:
@@ -41,10 +42,16 @@ class RestoreBar:
         self._bars.refresh()
 
 
+class _NarrowProgress(Progress):
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """Return what is drawn."""
+        return map(Narrowed, super().get_renderables())
+
+
 @contextlib.contextmanager
 def open_bar() -> Iterator[RestoreBar]:
     """Yield a bar on stderr, gone with the block. What is printed meanwhile stands above it."""
-    bars = Progress(
+    bars = _NarrowProgress(
         TextColumn("{task.fields[count]}", markup=False),
         BarColumn(bar_width=None),
         DownloadColumn(),
