@@ -30,6 +30,7 @@ def columns(monkeypatch: pytest.MonkeyPatch) -> None:
         f"asyncamanda restore --resume --to {LONG}",
         f"sudo asyncamanda restore --raw {LONG}",
         f"asyncamanda restore --resume --to '{LONG}/it is a; b'",
+        rf"asyncamanda restore --resume --to $'{LONG}/it\'s a\x0ab'",
     ],
 )
 def test_a_command_that_does_not_fit_has_a_line_of_its_own(command: str) -> None:

@@ -10,6 +10,7 @@ from typing import TextIO
 from asyncamanda.core.values.printable import printable
 
 HANGING = "    "
+_ESCAPED = re.compile(r"\$'(?:[^'\\]|\\.)*'")  # of bash; shlex knows nothing of it
 _COMMAND = re.compile(r"(?P<words>.*?:) (?P<command>(?:sudo )?asyncamanda .*)")
 
 
@@ -51,7 +52,7 @@ def fold_hint(hint: str, stream: TextIO, indent: str = "") -> str:
 def _is_command(text: str) -> bool:
     """Return whether this is a command to its end, and no sentence that begins with one."""
     try:
-        words = shlex.split(text)
+        words = shlex.split(_ESCAPED.sub("x", text))
     except ValueError:
         return False
     return not any(word.endswith((",", ";")) for word in words)

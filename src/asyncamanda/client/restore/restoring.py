@@ -19,6 +19,7 @@ from asyncamanda.client.restore.record_lines import Part
 from asyncamanda.core.restore.outcome import RestoreOutcome
 from asyncamanda.core.restore.request import At
 from asyncamanda.core.restore.whereabouts import folder_of, join
+from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import AsyncamandaError, BadDataError, LaterError, RefusedError
 from asyncamanda.system.untar import Unpacker
 
@@ -157,7 +158,7 @@ class Restoring:
         came = f"{state.files} file{' has' if state.files == 1 else 's have'} come so far"
         return type(error)(
             error.reference,
-            f"{error.message}; {came}, to {delivery.folder.path}",
+            f"{error.message}; {came}, to {printable(str(delivery.folder.path))}",
             f"to go on: asyncamanda restore {delivery.resume_command()}",
         )
 
