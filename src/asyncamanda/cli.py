@@ -16,7 +16,7 @@ from asyncamanda.client.start.settings import plan_classic
 from asyncamanda.core.agent import classic
 from asyncamanda.errors import AsyncamandaError, EverydayError, Exit, UsageError
 from asyncamanda.report.narrator import is_watched, silence, write_line
-from asyncamanda.report.page import fold
+from asyncamanda.report.page import fold, fold_hint
 from asyncamanda.report.stream import clean
 
 
@@ -106,7 +106,7 @@ def _dispatch(argv: list[str]) -> Exit:
         from asyncamanda.commands import run  # noqa: PLC0415 - as load_command() does
 
         return run.run_plan(plan_classic(arguments), run.RunOptions(note_place=place))
-    parsed = make_parser(argv).parse_args(argv, argparse.Namespace(note_place=place))
+    parsed = make_parser(argv).parse_args(argv, argparse.Namespace(note_place=place, typed=argv))
     command: Command = load_command(parsed.command_name)
     return command.run(parsed)
 
@@ -173,4 +173,4 @@ def _print_error(error: AsyncamandaError, argv: list[str]) -> None:
     if is_everyday and not is_watched() and not {"-v", "--verbose"} & set(argv):
         return
     write_line(sys.stderr, fold(f"asyncamanda: {error.message}", sys.stderr))
-    write_line(sys.stderr, fold(f"hint: {error.hint}", sys.stderr, "  "))
+    write_line(sys.stderr, fold_hint(f"hint: {error.hint}", sys.stderr, "  "))

@@ -270,10 +270,12 @@ def test_in_place_a_file_goes_back_where_it_was(office: Office) -> None:
     office.path("/srv/data/large").unlink()
     done = office.run("restore", "--in-place", "large", cwd="/srv/data")
     assert done.exit == 0, done.stderr
+    assert "restored 1 file, 3.1 MB in place in" in done.stdout
     assert describe(office.path("/srv/data")) == before
     done = office.run("restore", "--in-place", "large", cwd="/srv/data")
     assert done.exit == Exit.NOT_STORED
     assert "1 file that was there already was kept" in done.stdout
+    assert "restored 0 files, 0 B in place in" in done.stdout
     done = office.run("restore", "--in-place", "--overwrite", "newer", "large", cwd="/srv/data")
     assert done.exit == 0
 

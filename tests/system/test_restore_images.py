@@ -86,7 +86,7 @@ def test_all_images_of_a_chain_come_into_a_new_folder(office: Office) -> None:
     assert modes(place) == {".": 0o700, "0.img": 0o600, "1.img": 0o600}
     assert (place / "0.img").read_bytes() == FULL
     assert (place / "1.img").read_bytes() == NEXT
-    assert f"restore -r -f {NEW}/0.img && restore -r -f {NEW}/1.img" in done.stdout
+    assert f"  restore -r -f {NEW}/0.img &&\n  restore -r -f {NEW}/1.img\n" in done.stdout
     assert done.stdout.startswith(f"restored 2 images, 3.2 MB to {NEW} in ")
     assert f"0.img: level 0 of {DISK}, made by /sbin/dump at 2026-11-19" in done.stderr
     assert f"(run {RUN}), 200 kB\n" in done.stderr

@@ -29,6 +29,15 @@ def test_a_hint_has_the_configuration_that_was_named() -> None:
         assert adapt_hint(hint, ["--config", "/c"], "laptop") == hint
 
 
+def test_sudo_is_put_before_what_was_typed() -> None:
+    """So that it can be pasted, with the very paths."""
+    hint = "or: sudo asyncamanda restore"
+    assert adapt_hint(hint, [], typed=["list", "--at", "3 days ago", "a\nb"]) == (
+        r"or: sudo asyncamanda list --at '3 days ago' $'a\x0ab'"
+    )
+    assert adapt_hint(SHOWS, [], typed=["list"]) == SHOWS
+
+
 def test_an_error_goes_on_with_its_new_hint() -> None:
     """As the same error."""
     with pytest.raises(BadDataError) as error, naming([], client="laptop"):

@@ -49,38 +49,45 @@ def test_all_has_a_size_if_each_has_one() -> None:
     assert replace(BOTH, images=(("", FULL), ("", FULL))).total == 6_000_000
 
 
+UNPACK = "to unpack, in an empty folder (more: docs/restore-by-hand.md):"
+
+
 @pytest.mark.parametrize(
     ("image", "reading"),
     [
-        (NEXT, "to unpack, in an empty folder: restore -r -f /x (docs/restore-by-hand.md)"),
-        (
-            replace(NEXT, maker="/usr/sbin/xfsdump"),
-            "to unpack, in an empty folder: xfsrestore -r -f /x . (docs/restore-by-hand.md)",
-        ),
+        (NEXT, (UNPACK, ["restore -r -f /x"])),
+        (replace(NEXT, maker="/usr/sbin/xfsdump"), (UNPACK, ["xfsrestore -r -f /x ."])),
         (
             replace(NEXT, maker="amgtar", is_tar=True),
-            "to unpack, in an empty folder: tar --extract --incremental --file /x "
-            "(docs/restore-by-hand.md)",
+            (UNPACK, ["tar --extract --incremental --file /x"]),
         ),
         (
             replace(NEXT, maker="amraw\x1b"),
-            "the documentation of amraw\\x1b says what reads them; level 0 comes first",
+            ("the documentation of amraw\\x1b says what reads it", []),
         ),
     ],
 )
-def test_it_is_said_what_reads_an_image(image: ImageOfDisk, reading: str) -> None:
+def test_it_is_said_what_reads_an_image(image: ImageOfDisk, reading: tuple[str, list[str]]) -> None:
     """As far as that is known of its maker, whose name is the client's to say."""
-    assert describe_reading(image, ["/x"]) == reading
+    assert describe_reading(replace(ONE, target="/x", images=(("", image),))) == reading
 
 
 def test_the_end_names_each_image_where_it_is() -> None:
-    """So that it can be pasted; from stdout it is read on stdin."""
-    _, reading = describe_end(BOTH)
-    assert "restore -r -f /root/x/0.img && restore -r -f /root/x/1.img" in reading
-    assert "restore -r -f '/root/a b'" in describe_end(ONE)[1]
-    said, reading = describe_end(replace(ONE, target="", size=7, seconds=1.0))
-    assert said == "restored 1 image, 7 B to stdout in 1.0s"
-    assert "restore -r -f -" in reading
+    """A command for each, in one piece, so that it can be pasted; what stdout had is on stdin."""
+    assert describe_reading(BOTH)[1] == [
+        "restore -r -f /root/x/0.img &&",
+        "restore -r -f /root/x/1.img",
+    ]
+    unread = [(name, replace(image, maker="amraw")) for name, image in BOTH.images]
+    words = "the documentation of amraw says what reads them; level 0 comes first"
+    assert describe_reading(replace(BOTH, images=tuple(unread))) == (words, [])
+    assert describe_reading(ONE)[1] == ["restore -r -f '/root/a b'"]
+    assert describe_reading(replace(ONE, target="/root/a\nb"))[1] == [
+        r"restore -r -f $'/root/a\x0ab'"
+    ]
+    stdout = replace(ONE, target="", size=7, seconds=1.0)
+    assert describe_end(stdout) == "restored 1 image, 7 B to stdout in 1.0s"
+    assert describe_reading(stdout)[1] == ["restore -r -f -"]
 
 
 def test_programs_get_the_same() -> None:

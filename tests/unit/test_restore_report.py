@@ -87,6 +87,11 @@ def test_whatever_is_not_as_it_was_is_named() -> None:
         "1 file that was there was replaced",
         "1 file that was there already was kept; --overwrite newer or always replaces it",
     ]
+    newer = describe_outcome(replace(outcome, overwrite="newer"))
+    assert newer[2] == (
+        "1 file that was there already was kept, since the one in the backup is not newer; "
+        "--overwrite always replaces it"
+    )
     assert "12 files are in no backup of then:" in lines
     assert "  /home/m00: in no dump" in lines
     assert "  and 2 more (--json has them all)" in lines

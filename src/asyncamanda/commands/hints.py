@@ -2,34 +2,41 @@
 
 import contextlib
 import re
-import shlex
 from collections.abc import Iterator, Sequence
 
+from asyncamanda.core.values.shellwords import quote_words
 from asyncamanda.errors import AsyncamandaError
 
-_COMMAND = re.compile(r"\basyncamanda (list|restore)\b")
+_COMMAND = re.compile(r"\b(sudo )?asyncamanda (list|restore)\b")
 
 
 @contextlib.contextmanager
-def naming(options: Sequence[str], *, client: str = "") -> Iterator[None]:
+def naming(
+    options: Sequence[str], *, client: str = "", typed: Sequence[str] = ()
+) -> Iterator[None]:
     """Let the hint of an error that is raised in the block name commands that can be typed.
 
     With these options, such as `--config FILE`; and for the administrator, who asks for files of
-    `client`, they are those of `server`.
+    `client`, they are those of `server`. `typed` are the words after `asyncamanda` in the line that
+    was typed, which is what sudo may be put before.
     """
     try:
         yield
     except AsyncamandaError as error:
-        error.hint = adapt_hint(error.hint, options, client)
+        error.hint = adapt_hint(error.hint, options, client, typed)
         raise
 
 
-def adapt_hint(hint: str, options: Sequence[str], client: str = "") -> str:
+def adapt_hint(
+    hint: str, options: Sequence[str], client: str = "", typed: Sequence[str] = ()
+) -> str:
     """Return the hint with its commands as naming() says."""
 
     def adapt(found: re.Match[str]) -> str:
-        words = ["asyncamanda", *["server"] * bool(client), found[1], *options]
-        return shlex.join([*words, client] if client else words)
+        if found[1] and typed:
+            return quote_words(["sudo", "asyncamanda", *typed])
+        words = ["asyncamanda", *["server"] * bool(client), found[2], *options]
+        return (found[1] or "") + quote_words([*words, client] if client else words)
 
     return _COMMAND.sub(adapt, hint)
 

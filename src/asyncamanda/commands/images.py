@@ -22,8 +22,15 @@ from asyncamanda.commands.dates import parse_date
 from asyncamanda.core.restore.answer import ImageOfDisk, ImagesPlan
 from asyncamanda.core.restore.whereabouts import name_folder
 from asyncamanda.errors import BadDataError, Exit, LaterError, UsageError
-from asyncamanda.report.images import ImagesOutcome, describe_end, describe_images, images_value
+from asyncamanda.report.images import (
+    ImagesOutcome,
+    describe_end,
+    describe_images,
+    describe_reading,
+    images_value,
+)
 from asyncamanda.report.json import render_event
+from asyncamanda.report.narrator import write_line
 from asyncamanda.report.page import print_folded
 from asyncamanda.report.restore_narrator import RestoreNarrator
 from asyncamanda.system.interrupts import catch_stop
@@ -169,8 +176,11 @@ def _print_end(outcome: ImagesOutcome, tell: Callable[[str], None], *, is_json: 
     if is_json:
         print(render_event("finished", images_value(outcome, int(Exit.OK))))
         return
-    for line in describe_end(outcome):
+    reading, commands = describe_reading(outcome)
+    for line in (describe_end(outcome), reading):
         if outcome.target:
             print_folded(line)
         else:
             tell(line)
+    for command in commands:  # in one piece, to be pasted
+        write_line(sys.stdout if outcome.target else sys.stderr, f"  {command}")

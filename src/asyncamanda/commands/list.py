@@ -24,7 +24,7 @@ from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import BadDataError, Exit, LaterError, ProtocolError, UsageError
 from asyncamanda.report.json import render_json, time_value
 from asyncamanda.report.narrator import is_watched, write_line
-from asyncamanda.report.page import fold, print_folded
+from asyncamanda.report.page import fold, fold_hint
 from asyncamanda.report.restore import (
     GET_IMAGES,
     count_things,
@@ -51,6 +51,11 @@ class _Folder:
     disk: DiskAnswer
     path: bytes
     typed: bytes
+
+    @property
+    def top(self) -> bytes:
+        """The disk's folder."""
+        return folder_of(self.disk) or b"/"
 
     def name(self, path: bytes) -> bytes:
         """Return a path of the disk as it is shown: as what was typed goes on."""
@@ -91,7 +96,7 @@ def add_listing(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> Exit:
     """Print what there is. Raises what run_over() raises."""
     options = name_options(config=arguments.config)
-    with naming(options):
+    with naming(options, typed=arguments.typed):
         get_images = adapt_hint(GET_IMAGES, options)
         return run_over(arguments, partial(open_line, arguments.config), get_images=get_images)
 
@@ -169,7 +174,7 @@ def _print_names(
         listed = Listed()
         request = ListRequest(folder.disk.disk, folder.path, at, glob, is_deep=is_deep)
         try:
-            for records in list_names(gateway, request, listed):
+            for records in list_names(gateway, request, listed, folder.top):
                 printer.take(folder, records)
         except BadDataError as error:
             if error.reference != NOTHING_MATCHED:
@@ -231,11 +236,10 @@ class _JsonPrinter:
 
     def take(self, folder: _Folder, records: list[bytes]) -> None:
         """Print names."""
-        top = folder_of(folder.disk) or b"/"
         for record in records:
             folder.name(record[1:])  # which refuses what was not asked for
             entry = {
-                "path": text_of(join(top, record[1:])),
+                "path": text_of(join(folder.top, record[1:])),
                 "disk": folder.disk.disk,
                 "is_folder": record[:1] == FOLDER,
             }
@@ -267,9 +271,9 @@ class _JsonPrinter:
 def _print_versions(gateway: Gateway, folder: _Folder, *, is_json: bool) -> Exit:
     listed = Listed()
     request = ListRequest(folder.disk.disk, folder.path, is_every_version=True)
-    for _ in list_names(gateway, request, listed):
+    for _ in list_names(gateway, request, listed, folder.top):
         pass
-    path = join(folder_of(folder.disk) or b"/", folder.path)
+    path = join(folder.top, folder.path)
     if is_json:
         versions = [version_value(each) for each in listed.versions]
         value = {"path": text_of(path), "disk": folder.disk.disk, "versions": versions}
@@ -277,7 +281,7 @@ def _print_versions(gateway: Gateway, folder: _Folder, *, is_json: bool) -> Exit
         return Exit.OK
     print(show(path))
     if listed.versions:
-        heads = ("as of", "run", "size", "modified", "against the one before")
+        heads = ("as of", "run", "size", "modified", "contents")
         print_table(heads, version_rows(listed.versions))
     return Exit.OK
 
@@ -291,7 +295,7 @@ def _print_disks(disks: list[DiskAnswer], get_images: str, *, is_json: bool) -> 
         return
     print_table(("disk", "from", "to", "dumps"), disk_rows(disks))
     for line in disk_remarks(disks, get_images):
-        print_folded(line)
+        print(fold_hint(line, sys.stdout))
 
 
 def _tell(text: str) -> None:

@@ -64,9 +64,9 @@ def run(arguments: argparse.Namespace) -> Exit:
 
     Raises what run_over() raises, and RefusedError to an ordinary user who wants a whole image.
     """
-    if arguments.raw is not None and choose_way(arguments.config) is Way.BROKER:
-        raise only_root()
-    with naming(name_options(config=arguments.config)):
+    with naming(name_options(config=arguments.config), typed=arguments.typed):
+        if arguments.raw is not None and choose_way(arguments.config) is Way.BROKER:
+            raise only_root()
         return run_over(arguments, partial(open_line, arguments.config))
 
 

@@ -1,11 +1,10 @@
 """What is said of whole images: which come, which came, and what reads them."""
 
-import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from asyncamanda.core.restore.answer import ImageOfDisk, ImagesPlan
 from asyncamanda.core.values.printable import printable
+from asyncamanda.core.values.shellwords import quote_word
 from asyncamanda.core.values.size import format_size
 from asyncamanda.report.json import time_value
 from asyncamanda.report.restore import count_things, format_interval_of
@@ -59,24 +58,25 @@ def describe_images(outcome: ImagesOutcome, plan: ImagesPlan) -> list[str]:
     return lines + doubts
 
 
-def describe_end(outcome: ImagesOutcome) -> list[str]:
-    """Return what came, where it is, and how it is read."""
+def describe_end(outcome: ImagesOutcome) -> str:
+    """Return what came and where it is."""
     amount = f"{count_things(len(outcome.images), 'image')}, {format_size(outcome.size)}"
     where = printable(outcome.target) or "stdout"
     span = format_interval_of(outcome.seconds)
-    paths = [f"{outcome.target}/{name}".rstrip("/") or "-" for name, _ in outcome.images]
-    reading = describe_reading(outcome.images[-1][1], paths)
-    return [f"restored {amount} to {where} in {span}", reading]
+    return f"restored {amount} to {where} in {span}"
 
 
-def describe_reading(image: ImageOfDisk, paths: Sequence[str]) -> str:
-    """Return how images such as `image` are read: by which program, in which order."""
+def describe_reading(outcome: ImagesOutcome) -> tuple[str, list[str]]:
+    """Return how the images are read, and the commands for it, one for each image if known."""
+    image = outcome.images[-1][1]
     reader = _TAR if image.is_tar else _READERS.get(image.maker.rpartition("/")[2], "")
     if not reader:
-        words = f"the documentation of {printable(image.maker)} says what reads them"
-        return f"{words}; level 0 comes first"
-    steps = " && ".join(reader.format(shlex.quote(printable(path))) for path in paths)
-    return f"to unpack, in an empty folder: {steps} (docs/restore-by-hand.md)"
+        words = f"the documentation of {printable(image.maker)} says what reads "
+        return words + ("it" if len(outcome.images) == 1 else "them; level 0 comes first"), []
+    paths = [f"{outcome.target}/{name}".rstrip("/") or "-" for name, _ in outcome.images]
+    *steps, last = [reader.format(quote_word(path)) for path in paths]
+    words = "to unpack, in an empty folder (more: docs/restore-by-hand.md):"
+    return words, [*(f"{step} &&" for step in steps), last]
 
 
 def images_value(outcome: ImagesOutcome, code: int | None = None) -> dict[str, object]:

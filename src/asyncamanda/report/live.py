@@ -4,10 +4,9 @@ Loaded only where it is shown.
 """
 
 import contextlib
-import sys
 from collections.abc import Iterator
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.progress import (
     BarColumn,
@@ -24,7 +23,7 @@ from rich.text import Text
 
 from asyncamanda.core.model import DleProgress
 from asyncamanda.core.values.printable import printable
-from asyncamanda.report.stream import styled
+from asyncamanda.report.console import Narrowed, open_console
 
 WIDEST_DISK = 22  # characters; so that 80 columns have room for a bar
 
@@ -56,13 +55,13 @@ class LiveView:
                 phase=printable(dle.phase),
             )
         if self._of_disk:
-            self._live.update(Group(self._spinner, self._bars))
+            self._live.update(Narrowed(Group(self._spinner, self._bars)))
 
 
 @contextlib.contextmanager
 def open_view() -> Iterator[LiveView]:
     """Yield a view on stderr, gone with the block. What is printed meanwhile stands above it."""
-    console = Console(file=styled(sys.stderr), highlight=False, emoji=False)
+    console = open_console()
     spinner = Spinner("dots", text="looking", style="default")
     disk = Column(max_width=WIDEST_DISK, no_wrap=True, overflow="ellipsis")
     bars = Progress(
@@ -75,5 +74,5 @@ def open_view() -> Iterator[LiveView]:
         console=console,
         auto_refresh=False,
     )
-    with Live(spinner, console=console, transient=True, refresh_per_second=8) as live:
+    with Live(Narrowed(spinner), console=console, transient=True, refresh_per_second=8) as live:
         yield LiveView(live, spinner, bars)

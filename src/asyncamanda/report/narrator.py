@@ -88,8 +88,11 @@ class Narrator:
 
     @contextlib.contextmanager
     def live(self) -> Iterator[None]:
-        """Show the live view, until the end of the block, if stderr is a terminal."""
-        if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        """Show the live view, until the end of the block, if stderr is a terminal.
+
+        Beside JSON there is none: what draws it also takes what is written to stdout.
+        """
+        if self._is_streaming or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
             yield
             return
         from asyncamanda.report.live import open_view  # noqa: PLC0415 - rich, only where shown

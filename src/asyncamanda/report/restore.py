@@ -1,6 +1,5 @@
 """What `list` and `restore` say: what can be had, what comes, and what came."""
 
-import shlex
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
@@ -8,6 +7,7 @@ from asyncamanda.core.restore.answer import DiskAnswer, FileVersion
 from asyncamanda.core.restore.outcome import RestoreOutcome, RestoreOutlook
 from asyncamanda.core.values.interval import format_interval
 from asyncamanda.core.values.printable import printable
+from asyncamanda.core.values.shellwords import quote_word
 from asyncamanda.core.values.size import format_size
 from asyncamanda.report.json import time_value
 from asyncamanda.report.text import format_time
@@ -72,9 +72,13 @@ def describe_outcome(outcome: RestoreOutcome) -> list[str]:
     if outcome.replaced:
         lines.append(_were(outcome.replaced, "that {was} there {was} replaced"))
     if outcome.kept:
-        it = "it" if len(outcome.kept) == 1 else "them"
+        is_one = len(outcome.kept) == 1
+        it, those = ("it", "the one") if is_one else ("them", "those")
         words = "that {was} there already {was} kept"
         again = f"--overwrite newer or always replaces {it}"
+        if outcome.overwrite == "newer":
+            words += f", since {those} in the backup {{are}} not newer"
+            again = f"--overwrite always replaces {it}"
         lines.append(f"{_were(len(outcome.kept), words)}; {again}")
     return lines + _describe_rest(outcome)
 
@@ -141,7 +145,7 @@ def disk_remarks(disks: Iterable[DiskAnswer], command: str = GET_IMAGES) -> list
             why = f": {printable(disk.reason)}" if disk.reason else ""
             lines.append(f"{printable(disk.disk)}: single files cannot be restored{why}")
             if disk.has_images:
-                lines.append(f"  {command.format(shlex.quote(printable(disk.disk)))}")
+                lines.append(f"  {command.format(quote_word(disk.disk))}")
         if disk.gone_at:
             volume = f", since volume {printable(disk.gone_with)} was used again" * bool(
                 disk.gone_with

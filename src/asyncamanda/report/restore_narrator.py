@@ -55,6 +55,8 @@ class RestoreNarrator:
         if self._is_streaming:
             disks = [outlook_value(each) for each in outlooks]
             write_line(sys.stdout, render_event("plan", {"target": place, "disks": disks}))
+        if all(each.files == each.folders == 0 for each in outlooks):
+            return  # what there is instead is said at the end
         lines: list[str] = []
         for outlook in outlooks:
             lines += [describe_outlook(outlook), *describe_doubts(outlook)]
@@ -95,8 +97,8 @@ class RestoreNarrator:
 
     @contextlib.contextmanager
     def live(self) -> Iterator[None]:
-        """Show the bar, until the end of the block, if stderr is a terminal."""
-        if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        """Show the bar, until the end of the block, if stderr is a terminal; beside JSON, none."""
+        if self._is_streaming or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
             yield
             return
         from asyncamanda.report.restore_view import open_bar  # noqa: PLC0415 - rich, where shown

@@ -4,10 +4,9 @@ Loaded only where it is shown. Nothing is drawn by another thread: a restore sta
 """
 
 import contextlib
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from rich.console import Console
+from rich.console import RenderableType
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -18,7 +17,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from asyncamanda.report.stream import styled
+from asyncamanda.report.console import Narrowed, open_console
 
 
 class RestoreBar:
@@ -43,16 +42,22 @@ class RestoreBar:
         self._bars.refresh()
 
 
+class _NarrowProgress(Progress):
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """Return what is drawn."""
+        return map(Narrowed, super().get_renderables())
+
+
 @contextlib.contextmanager
 def open_bar() -> Iterator[RestoreBar]:
     """Yield a bar on stderr, gone with the block. What is printed meanwhile stands above it."""
-    bars = Progress(
+    bars = _NarrowProgress(
         TextColumn("{task.fields[count]}", markup=False),
         BarColumn(bar_width=None),
         DownloadColumn(),
         TransferSpeedColumn(),
         TimeRemainingColumn(compact=True),
-        console=Console(file=styled(sys.stderr), highlight=False, emoji=False),
+        console=open_console(),
         auto_refresh=False,
         transient=True,
     )

@@ -1,32 +1,30 @@
-"""What was restored: as rows, and as JSON's values."""
-
-from collections.abc import Sequence
+"""What was restored: as lines, and as JSON's values."""
 
 from asyncamanda.core.dispatch.records import RestoreRow
 from asyncamanda.core.values.printable import clip, printable
 from asyncamanda.core.values.size import format_size
 from asyncamanda.report.json import time_value
+from asyncamanda.report.restore import count_things
 from asyncamanda.report.text import format_time
 
-RESTORE_HEADS = ("begun", "client", "who", "disk", "what", "run", "files", "size", "outcome")
-CELL = 30  # characters
+LONGEST = 200  # characters of the paths
 
 UNDER_WAY, WITHOUT_END = "under way", "ended without a result"
 
 
-def describe_restore(row: RestoreRow, *, is_alive: bool) -> Sequence[str]:
-    """Return a restore's cells, by RESTORE_HEADS; `is_alive`: its process is there."""
-    return (
-        format_time(row.begun_at),
-        printable(row.client),
-        printable(row.who),
-        clip(printable(row.disk), CELL),
-        clip(_name_paths(row), CELL),
-        row.run,
-        str(row.files),
-        format_size(row.size),
-        printable(_outcome(row, is_alive=is_alive)),
-    )
+def describe_restore(row: RestoreRow, *, is_alive: bool) -> list[str]:
+    """Return a restore in two lines; `is_alive`: its process is there.
+
+    A table of this would have cells of a few letters.
+    """
+    amount = f"{count_things(row.files, 'file')}, {format_size(row.size)}"
+    whose = f"{printable(row.client)}, by {printable(row.who)}"
+    outcome = printable(_outcome(row, is_alive=is_alive))
+    paths = clip(_name_paths(row), LONGEST)
+    return [
+        f"{format_time(row.begun_at)}  {whose}: {amount}, {outcome}",
+        f"{printable(row.disk)} (run {row.run}): {paths}",
+    ]
 
 
 def restore_value(row: RestoreRow, *, is_alive: bool) -> dict[str, object]:

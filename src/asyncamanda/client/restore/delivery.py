@@ -1,7 +1,6 @@
 """Where what comes is put: into a new folder, or back in place; begun when it is known to come."""
 
 import os
-import shlex
 import socket
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -20,6 +19,7 @@ from asyncamanda.core.restore.whereabouts import (
     name_folder,
     plan_layout,
 )
+from asyncamanda.core.values.shellwords import quote_words
 from asyncamanda.errors import UsageError
 from asyncamanda.system.untar import Unpacker
 
@@ -96,7 +96,7 @@ class NewFolder:
         return Placed()
 
     def resume_command(self) -> str:
-        return shlex.join(["--resume", *self._again, "--to", str(self.place)])
+        return quote_words(["--resume", *self._again, "--to", str(self.place)])
 
     def close(self) -> None:
         if self.folder:
@@ -174,7 +174,7 @@ class InPlace:
         words = ["--resume", "--in-place", *self._again]
         if part.disk != part.device and not self.later:
             words += ["--disk", part.disk]
-        return shlex.join([*words, *map(os.fsdecode, list_wanted((part, *self.later)))])
+        return quote_words([*words, *map(os.fsdecode, list_wanted((part, *self.later)))])
 
     def close(self) -> None:
         if self._staging:

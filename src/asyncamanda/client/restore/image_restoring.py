@@ -1,7 +1,6 @@
 """Images come back: received beside their place and put there; and what is left if that is cut."""
 
 import errno
-import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,8 @@ from asyncamanda.client.restore.gateway import Gateway
 from asyncamanda.client.restore.image_files import ImageFolder, name_image, open_image_folder
 from asyncamanda.client.restore.images import ImageReceiver
 from asyncamanda.core.restore.answer import ImageOfDisk
+from asyncamanda.core.values.printable import printable
+from asyncamanda.core.values.shellwords import quote_words
 from asyncamanda.core.values.size import format_size
 from asyncamanda.errors import AsyncamandaError, LaterError, RefusedError
 
@@ -59,7 +60,7 @@ class ImageErrand:
         level = ["--level", str(self.images[0].level)] if self.is_one else []
         target = f"{self.target}/" if self.is_folder else str(self.target)
         words = ["--raw", self.disk, "--at", self.run, *level, "--to", target, "--resume"]
-        return shlex.join(words)
+        return quote_words(words)
 
 
 class ImageRestoring:
@@ -157,9 +158,10 @@ class ImageRestoring:
         if not came:
             folder.remove()
             return error
+        place = printable(str(folder.path))
         return type(error)(
             error.reference,
-            f"{error.message}; {format_size(came)} have come so far, to {folder.path}",
+            f"{error.message}; {format_size(came)} have come so far, to {place}",
             f"to go on: asyncamanda restore {self._errand.resume_command()}",
         )
 

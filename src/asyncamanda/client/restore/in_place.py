@@ -36,11 +36,13 @@ class Overwrite(Enum):
 class Placed:
     """What came of it: how many files were replaced, which were kept, what is not there and why.
 
-    `left` is how many files were staged and not put anywhere.
+    `left` files, of `left_size` bytes, and `left_folders` were staged and not put anywhere.
     """
 
     replaced: int = 0
     left: int = 0
+    left_size: int = 0
+    left_folders: int = 0
     kept: list[bytes] = field(default_factory=list)
     failed: list[tuple[bytes, str]] = field(default_factory=list)
 
@@ -70,7 +72,7 @@ class Placement:
                 if self._move(path, is_folder=is_folder):
                     waiting.append(path)
                 yield path
-        self.placed.left = self._count_left()
+        self._count_left()
 
     def finish(self, dresser: Dresser) -> None:
         """Let the folders that were put there be what they are to be, the deepest first."""
@@ -105,16 +107,21 @@ class Placement:
         finally:
             tree.close()
 
-    def _count_left(self) -> int:
-        waiting, count = [b""], 0
+    def _count_left(self) -> None:
+        waiting, placed, seen = [b""], self.placed, set[int]()
         while waiting:
             folder = waiting.pop()
             for name, is_folder in list_folder(self._staged.folder(folder)):
+                path = folder + b"/" + name if folder else name
                 if is_folder:
-                    waiting.append(folder + b"/" + name if folder else name)
-                else:
-                    count += 1
-        return count
+                    placed.left_folders += 1
+                    waiting.append(path)
+                    continue
+                placed.left += 1
+                status = self._staged.stat(path)
+                if status and stat.S_ISREG(status.st_mode) and status.st_ino not in seen:
+                    seen.add(status.st_ino)  # another name of it has no bytes of its own
+                    placed.left_size += status.st_size
 
     def _move(self, path: bytes, *, is_folder: bool) -> bool:
         """Move one thing, or note why that cannot be.

@@ -2,12 +2,14 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from asyncamanda.client.restore.gateway import Gateway
 from asyncamanda.core.restore.answer import FileVersion, RestoreAnswer, RestorePlan, UnmatchedPath
 from asyncamanda.core.restore.request import ListRequest
+from asyncamanda.core.restore.whereabouts import join
+from asyncamanda.core.values.shellwords import quote_word
 from asyncamanda.errors import BadDataError, ProtocolError
 from asyncamanda.report.text import name_disks
 
@@ -36,11 +38,13 @@ class Listed:
                 self.is_unmatched, self.near = True, answer.near
 
 
-def list_names(gateway: Gateway, request: ListRequest, listed: Listed) -> Iterator[list[bytes]]:
+def list_names(
+    gateway: Gateway, request: ListRequest, listed: Listed, top: bytes = b""
+) -> Iterator[list[bytes]]:
     """Yield what there is, many at a time: the flag, a byte, and the path from the disk's folder.
 
-    `listed` has what the server says besides. Raises BadDataError if there is nothing, and the
-    server's errors.
+    `listed` has what the server says besides; an error names paths below the folder `top`. Raises
+    BadDataError if there is nothing, and the server's errors.
     """
 
     def hear(answer: RestoreAnswer) -> None:
@@ -60,16 +64,26 @@ def list_names(gateway: Gateway, request: ListRequest, listed: Listed) -> Iterat
         end = exchange.conclude()
     failed = end.failed
     if listed.is_unmatched or (failed and failed.reference == NOTHING_MATCHED):
-        raise explain_unmatched(request, listed)
+        raise explain_unmatched(request, listed, top)
     if failed or not end.done or rest:
         raise gateway.explain_end(end)
 
 
-def explain_unmatched(request: ListRequest, listed: Listed) -> BadDataError:
-    """Return the error for a path that was not there."""
-    name = os.fsdecode(request.path) or request.disk
-    hint = "--versions shows in which dumps it is, and --at lists another date"
-    if listed.near:
-        hint = f"near it there is: {name_disks([*map(os.fsdecode, listed.near)])}; {hint}"
+def explain_unmatched(request: ListRequest, listed: Listed, top: bytes = b"") -> BadDataError:
+    """Return the error for a path that was not there; `top` is the disk's folder, if known."""
+    name = os.fsdecode(join(top, request.path) if top else request.path) or request.disk
+    if request.is_every_version:
+        message = f"{name} is in no backup of {request.disk}"
+        return BadDataError(NOTHING_MATCHED, message, "`asyncamanda list` shows what there is")
+    near = [os.fsdecode(join(top, each) if top else each) for each in listed.near]
     what = f"{os.fsdecode(request.glob)} below {name}" if request.glob else name
-    return BadDataError(NOTHING_MATCHED, f"{what} is not in the backup of {request.disk}", hint)
+    message = f"{what} was not there at that date, by the backup of {request.disk}"
+    return BadDataError(NOTHING_MATCHED, message, hint_unmatched(name if top else "", near))
+
+
+def hint_unmatched(name: str, near: Sequence[str]) -> str:
+    """Return what to do about a path that was not there: `name`, or "" for several."""
+    hint = "`asyncamanda list` shows what was there, and --at another date"
+    if name:
+        hint = f"in which backups it is: asyncamanda list --versions {quote_word(name)}"
+    return f"near it there is: {name_disks(near)}; {hint}" if near else hint

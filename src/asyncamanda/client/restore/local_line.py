@@ -24,7 +24,10 @@ from asyncamanda.errors import LaterError, RefusedError
 RECONNECT_FOR = timedelta(minutes=2)
 CONNECTED_WITHIN = 10.0  # seconds
 LEFT_WITHIN = 5.0  # seconds for the thread, whose pipes are closed
-NO_BROKER = "sudo asyncamanda restore; or as root, where systemd runs: asyncamanda schedule install"
+NO_BROKER = (
+    "`asyncamanda schedule install`, as root, lets users do it where systemd runs; else: "
+    "sudo asyncamanda restore"
+)
 
 
 class LocalLine:

@@ -30,7 +30,7 @@ def only_root() -> RefusedError:
     return RefusedError(
         "only-root",
         "a whole image has everybody's files, so only root may have it",
-        "use sudo, or ask the administrator of this machine",
+        "as root, or by your administrator: sudo asyncamanda restore",
     )
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 from asyncamanda.client.restore.delivery import Delivery
 from asyncamanda.client.restore.exchange import Exchange, ExchangeEnd
 from asyncamanda.client.restore.gateway import Gateway, Reconnection
+from asyncamanda.client.restore.listing import NOTHING_MATCHED, hint_unmatched
 from asyncamanda.client.restore.new_folder import PrivateFolder
 from asyncamanda.client.restore.record_lines import Part, RecordedState, to_text
 from asyncamanda.core.restore.answer import (
@@ -28,7 +29,7 @@ from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.incoming import StreamCut
 from asyncamanda.system.untar import Unpacked, Unpacker
 
-NOTHING_MATCHED, NO_SPACE = "nothing-matched", "no-space"
+NO_SPACE = "no-space"
 
 
 class RestoreTeller(Protocol):
@@ -252,9 +253,8 @@ class Receiver:
         """Return the error for paths of which none was there."""
         names = name_disks([os.fsdecode(path) for path in self.unmatched])
         near = [os.fsdecode(each) for names in self.unmatched.values() for each in names]
-        hint = "`asyncamanda list` shows what was there, and --at another date"
-        if near:
-            hint = f"near it there is: {name_disks(near)}; {hint}"
+        only = os.fsdecode(next(iter(self.unmatched))) if len(self.unmatched) == 1 else ""
+        hint = hint_unmatched(only, near)
         return BadDataError(NOTHING_MATCHED, f"not in the backup of then: {names}", hint)
 
 

@@ -12,17 +12,14 @@ from asyncamanda.client.restore.exchange import Interrupted
 from asyncamanda.client.restore.foreseeing import Foresight
 from asyncamanda.client.restore.gateway import Gateway
 from asyncamanda.client.restore.in_place import Placed
+from asyncamanda.client.restore.listing import NOTHING_MATCHED
 from asyncamanda.client.restore.new_folder import PrivateFolder
-from asyncamanda.client.restore.receiver import (
-    NO_SPACE,
-    NOTHING_MATCHED,
-    Receiver,
-    RestoreTeller,
-)
+from asyncamanda.client.restore.receiver import NO_SPACE, Receiver, RestoreTeller
 from asyncamanda.client.restore.record_lines import Part
 from asyncamanda.core.restore.outcome import RestoreOutcome
 from asyncamanda.core.restore.request import At
 from asyncamanda.core.restore.whereabouts import folder_of, join
+from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import AsyncamandaError, BadDataError, LaterError, RefusedError
 from asyncamanda.report.restore import describe_outcome
 from asyncamanda.system.untar import Unpacker
@@ -120,8 +117,8 @@ class Restoring:
             target=str(delivery.place) if is_new else "",
             outlooks=tuple(self._receiver.outlooks),
             files=state.files - placed.left,
-            folders=state.folders,
-            size=state.size,
+            folders=max(state.folders - placed.left_folders, 0),
+            size=max(state.size - placed.left_size, 0),
             seconds=time.monotonic() - self._began,
             missing=tuple(sorted(state.missing.items())),
             failed=tuple(sorted(failed.items())),
@@ -162,7 +159,7 @@ class Restoring:
         came = f"{state.files} file{' has' if state.files == 1 else 's have'} come so far"
         return type(error)(
             error.reference,
-            f"{error.message}; {came}, to {delivery.folder.path}",
+            f"{error.message}; {came}, to {printable(str(delivery.folder.path))}",
             f"to go on: asyncamanda restore {delivery.resume_command()}",
         )
 

@@ -11,8 +11,8 @@ from asyncamanda.commands.server.runs import SHOWN, read_count
 from asyncamanda.core.dispatch.records import RestoreRow
 from asyncamanda.errors import Exit
 from asyncamanda.report.json import render_json
-from asyncamanda.report.restores import RESTORE_HEADS, describe_restore, restore_value
-from asyncamanda.report.table import print_table
+from asyncamanda.report.page import print_folded
+from asyncamanda.report.restores import describe_restore, restore_value
 from asyncamanda.system.processes import read_boot_id, read_process
 
 
@@ -25,13 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="count",
         type=read_count,
         default=SHOWN,
-        help="number of restores to list",
+        help=f"number of restores to list (default: {SHOWN})",
     )
     add_common(parser)
 
 
 def run(arguments: argparse.Namespace) -> Exit:
-    """Print a row for each of the last restores, the newest last.
+    """Print two lines for each of the last restores, the newest last.
 
     Raises what options.open_ledger_to_read() raises.
     """
@@ -41,8 +41,10 @@ def run(arguments: argparse.Namespace) -> Exit:
     elif not rows:
         print("nothing was restored yet")
     else:
-        cells = [describe_restore(row, is_alive=_is_alive(row)) for row in rows]
-        print_table(RESTORE_HEADS, cells)
+        for row in rows:
+            head, what = describe_restore(row, is_alive=_is_alive(row))
+            print_folded(head)
+            print_folded(what, "  ")
     return Exit.OK
 
 

@@ -73,7 +73,7 @@ class ChainFiles:
         self.plan = replace(
             describe_chain(source, request.disk, chain),
             files=sum(map(len, found.members)),
-            folders=len(self._selection.folders),
+            folders=len(found.folders),  # not those on the way to what is wanted
             size=count_size(chain, found, is_walking=is_trial),
         )
 

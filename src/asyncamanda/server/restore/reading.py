@@ -1,6 +1,5 @@
 """The whole way to a disk's files at a date: choose the dumps, open them, list, plan, and write."""
 
-import shlex
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from asyncamanda.core.restore.head import Head
 from asyncamanda.core.restore.image import BadImage
 from asyncamanda.core.restore.kept import KeptHead
 from asyncamanda.core.restore.selection import Selection, select
+from asyncamanda.core.values.shellwords import quote_word
 from asyncamanda.errors import BadDataError, RefusedError
 from asyncamanda.server.ledger.recorded_dumps import RecordedDump
 from asyncamanda.server.restore.archive import ArchiveWriter, Hear, Written
@@ -168,7 +168,7 @@ def judge_form(
             "no-tar-image",
             f"{files.form.maker} has made the dump {dump.verdict.timestamp} of "
             f"{source.host}:{disk}, of which only the whole image can be had",
-            f"as root: asyncamanda restore --raw {shlex.quote(disk)} (docs/restore.md)",
+            f"as root: asyncamanda restore --raw {quote_word(disk)}",
         )
     return fault
 
