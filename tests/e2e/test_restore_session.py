@@ -46,7 +46,8 @@ def begin(office: Office) -> "subprocess.Popen[str]":
     stdin = piped(program.stdin)
     stdin.write(REQUEST)
     stdin.flush()
-    wait_until("it is unpacked", lambda: bool(office.pids(UNPACK)))
+    wait_until("it is unpacked", lambda: bool(office.pids(UNPACK)) or program.poll() is not None)
+    assert program.poll() is None, program.communicate()
     assert [row["outcome"] for row in rows(office)] == ["under way"]
     return program
 

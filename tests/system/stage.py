@@ -485,12 +485,15 @@ def _read_lines(path: str) -> list[str]:
 
 
 def _find_left() -> Iterator[str]:
-    """Yield what lies in the state folder and the holding disk, but for what is to be there."""
+    """Yield what lies in the state folder and the holding disk, but for what is to be there.
+
+    What keeps heads is a process beside the dispatcher, which may have come to it or not.
+    """
     for place in (STATE, HOLDING):
         for path in Path(place).rglob("*"):
             if not path.is_dir() and not path.name.startswith("ledger.sqlite-"):
                 name = str(path.relative_to(place))
-                if name not in KEPT:
+                if name not in KEPT and not name.startswith(("heads/", "keep.log")):
                     yield name
 
 
