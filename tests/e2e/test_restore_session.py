@@ -46,7 +46,11 @@ def begin(office: Office) -> "subprocess.Popen[str]":
     stdin = piped(program.stdin)
     stdin.write(REQUEST)
     stdin.flush()
-    wait_until("it is unpacked", lambda: bool(office.pids(UNPACK)) or program.poll() is not None)
+    wait_until(
+        "it is unpacked",
+        lambda: bool(office.pids(UNPACK)) or program.poll() is not None,
+        240,  # what serves it is niced, and starts late where much else runs
+    )
     assert program.poll() is None, program.communicate()
     assert [row["outcome"] for row in rows(office)] == ["under way"]
     return program
