@@ -16,6 +16,7 @@ from asyncamanda.commands.server.options import (
     warn,
 )
 from asyncamanda.config.server import ServerConfig
+from asyncamanda.core.doctor.capacity import NAME as CAPACITY
 from asyncamanda.core.doctor.findings import Check, Health
 from asyncamanda.core.protocol.tickets import Machine
 from asyncamanda.core.values.interval import ALLOWED, format_interval, parse_interval
@@ -29,6 +30,7 @@ from asyncamanda.report.doctor import (
 from asyncamanda.report.json import render_json
 from asyncamanda.report.narrator import write_line
 from asyncamanda.server.enrol import doctor
+from asyncamanda.server.enrol.capacity import check_capacity
 from asyncamanda.server.enrol.enrolled import Enrolled
 from asyncamanda.server.enrol.registry import read_registry, registry_path
 from asyncamanda.system.clock import now as read_clock
@@ -76,6 +78,8 @@ class ServerExamination:
             is_there = connected.health is Health.OK
             if penalties := doctor.check_penalties(is_there=is_there):
                 yield penalties
+        if not is_useless:
+            yield check_capacity(entry)
         if is_useless:
             yield _skipped("amcheck", "not run: fix the disklist first")
         elif alias.health is Health.BAD:
@@ -196,7 +200,8 @@ def _value(client: str, examination: ServerExamination, checks: list[Check]) -> 
     answer = examination.answer
     amcheck = None
     if answer is not None:
-        troubles = [trouble for check in checks for trouble in check.troubles]
+        ours = [check for check in checks if check.name != CAPACITY]
+        troubles = [trouble for check in ours for trouble in check.troubles]
         amcheck = {
             "exit_status": answer.status,
             "lines": doctor.lines_of(answer),
@@ -205,6 +210,9 @@ def _value(client: str, examination: ServerExamination, checks: list[Check]) -> 
     return {
         "client": client,
         "amanda_config": examination.own[0].amanda_config,
-        "checks": [check_value(check) for check in checks],
+        "checks": [
+            {**check_value(check), "troubles": list(map(trouble_value, check.troubles))}
+            for check in checks
+        ],
         "amcheck": amcheck,
     }

@@ -21,6 +21,7 @@ from asyncamanda.errors import Exit, RefusedError, UsageError
 from asyncamanda.report.json import render_json
 from asyncamanda.report.text import name_disks
 from asyncamanda.server.background.programs import PATIENCE
+from asyncamanda.server.enrol.capacity import check_capacity
 from asyncamanda.server.enrol.disklist import (
     DUMPTYPE,
     add_dles,
@@ -128,7 +129,18 @@ def run(arguments: argparse.Namespace) -> Exit:
     _say(entry, outcome, disks, changed, is_settled=is_settled, is_json=arguments.json)
     if trouble:
         warn(trouble)
+    else:
+        _say_capacity(entry, is_json=arguments.json)
     return Exit.OK
+
+
+def _say_capacity(entry: Enrolled, *, is_json: bool) -> None:
+    """Say what the server has room for, and what in its configuration is in the way."""
+    check = check_capacity(entry)
+    if not is_json:
+        print(f"  room: {check.found}")
+    for trouble in check.troubles:
+        warn(f"{trouble.said}: {trouble.why}; {trouble.fix}")
 
 
 def _read_entry(arguments: argparse.Namespace, path: Path) -> Enrolled:

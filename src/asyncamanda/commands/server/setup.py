@@ -8,10 +8,11 @@ from pathlib import Path
 from asyncamanda.commands.asking import is_agreed
 from asyncamanda.commands.server.options import add_config, warn
 from asyncamanda.config.server import ServerConfig, load_server_config
+from asyncamanda.core.doctor.capacity import describe_capacity
 from asyncamanda.core.protocol.authority import check_amanda_config_name
 from asyncamanda.core.values.size import ALLOWED, format_size, parse_size
 from asyncamanda.errors import Exit, RefusedError, UsageError
-from asyncamanda.server.enrol.newconfig import LEAST_SIZE, NewConfig
+from asyncamanda.server.enrol.newconfig import HELD_PART, LEAST_SIZE, NewConfig, find_volumes
 from asyncamanda.server.enrol.setup import find_missing_packages, plan_setup, warn_of_room
 from asyncamanda.system.steps import SetupStep, make_step
 
@@ -50,6 +51,9 @@ def run(arguments: argparse.Namespace) -> Exit:
     missing = find_missing_packages()
     if missing:
         print(f"missing (not installed automatically): apt install {' '.join(missing)}")
+    if new:
+        room = describe_capacity(new.size // HELD_PART, find_volumes(new))
+        print(f"with {format_size(new.size)}, {room}")
     if new and (warning := warn_of_room(new)):
         warn(warning)
     if not steps:

@@ -10,6 +10,7 @@ make a smaller one of it.
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import time
 from itertools import pairwise
 
 from asyncamanda.core.amanda.filters import NONE, Filters
@@ -17,8 +18,9 @@ from asyncamanda.core.amanda.quoting import quote, unquote
 
 _NAMED = re.compile(r"    (?P<what>host|disk|    device) (?P<name>.+)")
 _SETTING = re.compile(
-    r"        (?P<key>AUTH|STRATEGY|IGNORE|COMPRESS|(?:SERVER|CLIENT)-CUSTOM-COMPRESS|ENCRYPT"
-    r"|(?:SERVER|CLIENT)-ENCRYPT|(?:SERVER|CLIENT)-DECRYPT-OPTION) +(?P<value>.*)"
+    r"        (?P<key>AUTH|STRATEGY|IGNORE|HOLDINGDISK|STARTTIME|COMPRESS"
+    r"|(?:SERVER|CLIENT)-CUSTOM-COMPRESS|ENCRYPT|(?:SERVER|CLIENT)-ENCRYPT"
+    r"|(?:SERVER|CLIENT)-DECRYPT-OPTION) +(?P<value>.*)"
 )
 # a word of a disklist's line: quotes may be anywhere in it, and hold blanks
 _WORD = re.compile(r'(?:"(?:\\.|[^"\\])*+"|\\.|[^\s"\\])++')
@@ -30,7 +32,8 @@ class Dle:
     """A DLE. `parked` says by which setting Amanda leaves it out, "" where it is not.
 
     `device` is the path that is dumped, "" where that is the disk's name. `auth` is how Amanda
-    calls the client. `filters` is None where that is not known.
+    calls the client. `filters` is None where that is not known. `starttime` is the time of day
+    before which Amanda waits with it; `is_never_held`: it goes to a volume each time.
     """
 
     host: str
@@ -39,6 +42,8 @@ class Dle:
     auth: str = ""
     parked: str = ""
     filters: Filters | None = None
+    starttime: time | None = None
+    is_never_held: bool = False
 
     @property
     def is_parked(self) -> bool:
@@ -90,7 +95,22 @@ def _read_dle(host: str, disk: str, device: str, settings: Mapping[str, str]) ->
         encrypt_program="" if encrypt == NONE else text(f"{encrypt.upper()}-ENCRYPT"),
         decrypt_option="" if encrypt == NONE else text(f"{encrypt.upper()}-DECRYPT-OPTION"),
     )
-    return Dle(host, disk, device, text("AUTH"), parked, filters)
+    return Dle(
+        host,
+        disk,
+        device,
+        text("AUTH"),
+        parked,
+        filters,
+        _read_time(settings.get("STARTTIME", "")),
+        settings.get("HOLDINGDISK", "").upper() == "NEVER",
+    )
+
+
+def _read_time(text: str) -> time | None:
+    """Return the time of day of a starttime such as 2230; None for 000, which is none."""
+    hours, minutes = divmod(int(text), 100) if text.isascii() and text.isdigit() else (0, 0)
+    return time(hours, minutes) if (hours or minutes) and hours < 24 and minutes < 60 else None
 
 
 def render_name(name: str) -> str:

@@ -68,6 +68,11 @@ class Settings:
         """What the relative paths of the configuration begin at."""
         return Path("/etc/amanda", self.name)
 
+    @property
+    def hold_file(self) -> Path:
+        """As long as there is such a file, each amdump waits before it does anything."""
+        return self.folder / "hold"
+
 
 def plan_amdump(
     settings: Settings,

@@ -1,0 +1,39 @@
+"""What an Amanda configuration has room for, looked at as the Amanda user."""
+
+from pathlib import Path
+
+from asyncamanda.core.amanda.config import parse_config
+from asyncamanda.core.amanda.disklist import parse_disklist
+from asyncamanda.core.doctor.capacity import NAME, Server, judge_capacity
+from asyncamanda.core.doctor.findings import Check, Health
+from asyncamanda.errors import AsyncamandaError
+from asyncamanda.server.amanda.commands import parse_settings, plan_config
+from asyncamanda.server.amanda.holding import look_at_holding
+from asyncamanda.server.background.programs import PATIENCE
+from asyncamanda.server.enrol.enrolled import Enrolled
+from asyncamanda.system.programs import run_program
+
+
+def check_capacity(entry: Enrolled) -> Check:
+    """Return what may be backed up of a client, and what in the configuration is in its way."""
+    name, client = entry.amanda_config, entry.client
+    answer = run_program(plan_config(name), PATIENCE)
+    try:
+        settings = parse_settings(name, answer)
+    except AsyncamandaError as error:
+        return Check(NAME, Health.BAD, error.message, fix=error.hint, is_partial=True)
+    dles = run_program(["amadmin", name, "disklist", f"={client}"], PATIENCE)
+    own = [dle for dle in parse_disklist(dles.stdout) if dle.host == client]
+    server = Server(
+        parse_config(answer.stdout),
+        look_at_holding(settings).capacity,
+        str(settings.hold_file) if _exists(settings.hold_file) else "",
+    )
+    return judge_capacity(server, own)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False
