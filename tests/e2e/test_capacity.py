@@ -92,3 +92,20 @@ def test_setup_says_what_the_size_buys(office: Office) -> None:
     done = office.ask("server", "setup", "--dry-run", *new)
     assert "with 500 GB, the holding disk takes 100 GB; what is larger goes" in done.stdout
     assert "a disk may have 200 GB (half of 20 volumes of 20 GB) at most" in done.stdout
+
+
+def test_a_disk_that_is_too_large_is_refused_when_it_is_enrolled(office: Office) -> None:
+    """With the sum, and nothing is changed; the client's setup says how much there is."""
+    before = office.server.read("/etc/amanda/daily/disklist")
+    words = ("server", "enroll", "laptop", "--disk", "/home")
+    refused = office.ask(*words, "--largest", "6GB", check=False)
+    assert refused.returncode == 77, refused.stderr
+    assert (
+        "/home needs 6 GB, and the backup server can take 5.2 GB (half of 20 volumes of 524 MB)"
+        in refused.stderr
+    )
+    assert office.server.read("/etc/amanda/daily/disklist") == before
+    odd = office.ask(*words, "--largest", "much", check=False)
+    assert (odd.returncode, "--largest: " in odd.stderr) == (64, True)
+    office.ask(*words, "--largest", "5GB")
+    assert "laptop /home roaming" in office.server.read("/etc/amanda/daily/disklist")

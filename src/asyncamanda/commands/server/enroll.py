@@ -17,11 +17,12 @@ from asyncamanda.config.server import ServerConfig, load_server_config
 from asyncamanda.core.amanda.disklist import parse_dles
 from asyncamanda.core.protocol.authority import DIRECT, NO_RESTORE
 from asyncamanda.core.values.printable import printable
+from asyncamanda.core.values.size import ALLOWED, parse_size
 from asyncamanda.errors import Exit, RefusedError, UsageError
 from asyncamanda.report.json import render_json
 from asyncamanda.report.text import name_disks
 from asyncamanda.server.background.programs import PATIENCE
-from asyncamanda.server.enrol.capacity import check_capacity
+from asyncamanda.server.enrol.capacity import check_capacity, check_largest
 from asyncamanda.server.enrol.disklist import (
     DUMPTYPE,
     add_dles,
@@ -66,6 +67,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         default=DUMPTYPE,
         help="dumptype for disks added by --disk (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--largest",
+        metavar="SIZE",
+        help="about how much the largest of these disks holds, such as 250GB: if there is no room "
+        "for that, nothing is changed",
     )
     parser.add_argument(
         "--setup", action="store_true", help="first do what `server setup --yes` does"
@@ -113,6 +120,10 @@ def run(arguments: argparse.Namespace) -> Exit:
     entry = _read_entry(arguments, path)
     plan_disks = _plan_disks(entry, arguments, config)
     check_enroll(path, entry, is_replacing=arguments.replace)
+    if arguments.largest is not None:
+        size = _read_size(arguments.largest)
+        what = " or ".join(arguments.disk) or f"a disk of {entry.client}"
+        check_largest(what, size, entry.amanda_config, config.user)
     changed = [*(_set_up(arguments, config) if arguments.setup else []), *plan_disks()]
     load_as_amanda_user(arguments)
     known = [one for one in read_registry(path) if one.client == entry.client]
@@ -167,6 +178,13 @@ def _read_entry(arguments: argparse.Namespace, path: Path) -> Enrolled:
     return read_entry(
         arguments.client, amanda_config, key, is_direct=is_direct, may_restore=may_restore
     )
+
+
+def _read_size(text: str) -> int:
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise UsageError("bad-size", f"--largest: {error}", f"allowed: {ALLOWED}") from error
 
 
 def _connects_otherwise(one: Enrolled, other: Enrolled) -> bool:

@@ -4,13 +4,15 @@ from pathlib import Path
 
 from asyncamanda.core.amanda.config import parse_config
 from asyncamanda.core.amanda.disklist import parse_disklist
+from asyncamanda.core.amanda.volumes import refuse_large
 from asyncamanda.core.doctor.capacity import NAME, Server, judge_capacity
 from asyncamanda.core.doctor.findings import Check, Health
-from asyncamanda.errors import AsyncamandaError
+from asyncamanda.errors import AsyncamandaError, RefusedError
 from asyncamanda.server.amanda.commands import parse_settings, plan_config
 from asyncamanda.server.amanda.holding import look_at_holding
 from asyncamanda.server.background.programs import PATIENCE
 from asyncamanda.server.enrol.enrolled import Enrolled
+from asyncamanda.system.account import ask_as
 from asyncamanda.system.programs import run_program
 
 
@@ -30,6 +32,19 @@ def check_capacity(entry: Enrolled) -> Check:
         str(settings.hold_file) if _exists(settings.hold_file) else "",
     )
     return judge_capacity(server, own)
+
+
+def check_largest(disk: str, size: int, amanda_config: str, user: str) -> None:
+    """Raise RefusedError, with the sum, if the configuration has no room for `size` bytes."""
+    argv = plan_config(amanda_config)
+    volumes = parse_config(ask_as(user, lambda: run_program(argv, PATIENCE).stdout)).find_volumes()
+    if refused := refuse_large(disk, size, volumes):
+        raise RefusedError(
+            "disk-too-large",
+            refused,
+            f"in /etc/amanda/{amanda_config}/amanda.conf: longer volumes (`length`), or more "
+            "(`num-slot` and `tapecycle`); without --largest it is enrolled anyway",
+        )
 
 
 def _exists(path: Path) -> bool:
