@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.office import CONF, Office, open_office
+from tests.e2e.laptop import wait_until
+from tests.e2e.office import CONF, HOLDING, Office, open_office
 
 from asyncamanda.core.model import DumpState
 
@@ -109,3 +110,19 @@ def test_a_disk_that_is_too_large_is_refused_when_it_is_enrolled(office: Office)
     assert (odd.returncode, "--largest: " in odd.stderr) == (64, True)
     office.ask(*words, "--largest", "5GB")
     assert "laptop /home roaming" in office.server.read("/etc/amanda/daily/disklist")
+
+
+def test_a_closed_folder_in_the_holding_disk_stops_nothing(office: Office) -> None:
+    """Of root's, as after a restore of the server: dumps are made beside it, seen, and flushed."""
+    closed = f"{HOLDING}/20261124120000"
+    office.server.make_directory(closed, owner="root", mode=0o700)
+    office.server.write(f"{closed}/laptop._srv_docs.0", "", mode=0o600)
+    done = office.backup("laptop")
+    assert done.returncode == 0, f"{done.stderr}\n{office.diary}"
+    assert office.confirmed() == {("laptop", "/srv/docs"): DumpState.HELD}
+    office.ask("server", "flush", "daily")
+    wait_until(
+        "it is on a volume",
+        lambda: office.confirmed() == {("laptop", "/srv/docs"): DumpState.STORED},
+        60,
+    )

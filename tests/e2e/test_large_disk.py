@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.back import restore, restored
-from tests.e2e.laptop import Run
+from tests.e2e.laptop import Run, wait_until
 from tests.e2e.office import CONF, DISK, HOLDING, Office, ends, open_office
 from tests.e2e.trees import read_tree
 
@@ -15,6 +15,7 @@ from asyncamanda.core.model import DumpState
 from asyncamanda.server.enrol.newconfig import NewConfig, render_amanda_conf
 
 SIZE = 200_000_000  # bytes, of which the holding disk has a fifth
+SLOW = 20_000_000  # bits a second: 60 MB take half a minute
 DAY = 86_400
 INFO = "/var/lib/amanda/daily/curinfo/laptop/_srv_docs/info"
 VTAPES = "/srv/amanda/vtapes"
@@ -119,3 +120,28 @@ def test_it_is_so_with_a_storage_of_its_own_as_well(office: Office) -> None:
     office.fill("laptop", files=6, bytes_each=SIZE * 3 // 10 // 6)
     back_up(office)
     assert office.confirmed() == {("laptop", DISK): DumpState.STORED}
+
+
+def test_others_are_backed_up_beside_it(office: Office) -> None:
+    """While it takes long, without a chunker whose death could be suspected; a dispatcher may die.
+
+    Another one takes the run over, as what it is.
+    """
+    office.fill("laptop", files=6, bytes_each=SIZE * 3 // 10 // 6)
+    office.fill("tower")
+    office.client("laptop").slow(SLOW)
+    laptop = office.start("laptop")
+    wait_until("it writes to volumes", lambda: office.volumes() != [], 90)
+    beside = office.backup("tower")
+    assert beside.returncode == 0, f"{beside.stderr}\n{office.diary}"
+    assert laptop.poll() is None, "the laptop was done first, so this proves nothing"
+    office.kill("server dispatch")
+    office.backup("tower", "--force")
+    ((code, said),) = ends([laptop], 180)
+    assert code == 0, f"{said}\n{office.diary}"
+    assert "chunker" not in office.diary
+    assert office.confirmed() == {
+        ("laptop", DISK): DumpState.STORED,
+        ("tower", DISK): DumpState.HELD,
+    }
+    assert len(with_taper(office)) == 1, office.diary

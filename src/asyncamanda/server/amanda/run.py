@@ -26,6 +26,7 @@ from asyncamanda.server.amanda.hiding import (
     OWNER,
     close_directories,
     hide_dumps,
+    is_there,
     is_written,
     list_directories,
     show_dumps,
@@ -203,7 +204,7 @@ class Run:
 
     def _has_keeper(self) -> bool:
         """Return whether a keeper is in each of its holding directories that there are."""
-        return all((folder / KEEPER).exists() for folder in self.folders() if folder.exists())
+        return all(is_there(folder / KEEPER) for folder in self.folders() if is_there(folder))
 
     def _find_owner(self) -> int:
         """Return a process of it that lives: amdump, or what amdump left behind."""

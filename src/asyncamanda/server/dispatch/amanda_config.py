@@ -17,6 +17,7 @@ from asyncamanda.core.protocol.messages import DleState, Finished, Later
 from asyncamanda.errors import AsyncamandaError, ConfigurationError, LaterError
 from asyncamanda.server.amanda import commands
 from asyncamanda.server.amanda.commands import Settings
+from asyncamanda.server.amanda.hiding import is_there
 from asyncamanda.server.amanda.own_disklist import ask_dles, write_own_list
 from asyncamanda.server.background.tasks import Background, Rhythm, write_log, write_trouble
 from asyncamanda.server.gate.ipc import STATE
@@ -140,7 +141,7 @@ class Site:
 
     def find_hold(self) -> Later | None:
         """Return why Amanda would begin no run at all, None if it would."""
-        if (place := self.settings.hold_file).exists():
+        if is_there(place := self.settings.hold_file):
             reason = f"the server's administrator has all backups wait ({place} exists)"
             return Later(self.config.come_back, reason)
         return None

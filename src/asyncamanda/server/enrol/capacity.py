@@ -1,7 +1,5 @@
 """What an Amanda configuration has room for, looked at as the Amanda user."""
 
-from pathlib import Path
-
 from asyncamanda.core.amanda.config import parse_config
 from asyncamanda.core.amanda.disklist import parse_disklist
 from asyncamanda.core.amanda.volumes import refuse_large
@@ -9,6 +7,7 @@ from asyncamanda.core.doctor.capacity import NAME, Server, judge_capacity
 from asyncamanda.core.doctor.findings import Check, Health
 from asyncamanda.errors import AsyncamandaError, RefusedError
 from asyncamanda.server.amanda.commands import parse_settings, plan_config
+from asyncamanda.server.amanda.hiding import is_there
 from asyncamanda.server.amanda.holding import look_at_holding
 from asyncamanda.server.background.programs import PATIENCE
 from asyncamanda.server.enrol.enrolled import Enrolled
@@ -29,7 +28,7 @@ def check_capacity(entry: Enrolled) -> Check:
     server = Server(
         parse_config(answer.stdout),
         look_at_holding(settings).capacity,
-        str(settings.hold_file) if _exists(settings.hold_file) else "",
+        str(settings.hold_file) if is_there(settings.hold_file) else "",
     )
     return judge_capacity(server, own)
 
@@ -45,10 +44,3 @@ def check_largest(disk: str, size: int, amanda_config: str, user: str) -> None:
             f"in /etc/amanda/{amanda_config}/amanda.conf: longer volumes (`length`), or more "
             "(`num-slot` and `tapecycle`); without --largest it is enrolled anyway",
         )
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:
-        return False
