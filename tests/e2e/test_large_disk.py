@@ -145,3 +145,24 @@ def test_others_are_backed_up_beside_it(office: Office) -> None:
         ("tower", DISK): DumpState.HELD,
     }
     assert len(with_taper(office)) == 1, office.diary
+
+
+def test_a_dump_that_is_cut_again_and_again_does_not_overwrite_all(office: Office) -> None:
+    """Nobody can use what it leaves on volumes: after a quarter of all it is tried no more."""
+    laptop = office.client("laptop")
+    office.fill("laptop", files=6, bytes_each=SIZE * 3 // 10 // 6)
+    office.configure({"grace": "1s"})
+    laptop.slow(SLOW)
+    agent = office.start("laptop")
+    wait_until("it has used a quarter", lambda: len(office.volumes()) >= 5, 120)
+    laptop.cut()
+    wait_until("the run has failed", lambda: "not backed up" in office.diary.split("no-flush")[-1])
+    agent.kill()
+    agent.communicate()
+    laptop.heal()
+    office.wait_idle()
+    used = len(office.volumes())
+    refused = office.backup("laptop", "--force", seconds=180)
+    assert refused.returncode != 0
+    assert f"have used {used} of 20 volumes within 7 days" in refused.stderr, office.diary
+    assert len(office.volumes()) == used

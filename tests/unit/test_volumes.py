@@ -10,6 +10,7 @@ from asyncamanda.core.amanda.volumes import (
     choose_run_tapes,
     find_large,
     refuse_large,
+    refuse_waste,
 )
 from asyncamanda.core.model import DleVerdict, DumpState
 
@@ -97,3 +98,15 @@ def test_volumes_are_those_of_the_storage_that_is_written_to() -> None:
         assert config.find_volumes() == Volumes(10240 * 1024, 20)
         assert config.find_storages() == storages
     assert parse_config("").find_volumes() == NO_VOLUMES
+
+
+@pytest.mark.parametrize(("wasted", "is_refused"), [(0, False), (4, False), (5, True), (20, True)])
+def test_what_is_cut_again_and_again_does_not_overwrite_all(
+    wasted: int,
+    is_refused: bool,
+) -> None:
+    """A quarter of all volumes may be written to in vain within a week; then the client is told."""
+    said = refuse_waste("/home", wasted, TWENTY)
+    assert bool(said) == is_refused
+    assert said == "" or f"have used {wasted} of 20 volumes within 7 days" in said
+    assert refuse_waste("/home", wasted, NO_VOLUMES) == "", "nothing is known"

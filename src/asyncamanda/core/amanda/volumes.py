@@ -7,6 +7,7 @@ all: of a disk that takes more, the next full would overwrite what the last one 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from asyncamanda.core.amanda.reasons import is_of_room
 from asyncamanda.core.amanda.trace import Planned
@@ -14,6 +15,7 @@ from asyncamanda.core.model import DleVerdict
 from asyncamanda.core.values.size import format_size
 
 _KIB = 1024
+WASTED_WITHIN = timedelta(days=7)
 MARGIN = 1.1  # an estimate may be too low, and each volume ends with some room left
 
 
@@ -28,6 +30,15 @@ class Volumes:
     def most(self) -> int:
         """How many of them one run may take."""
         return max(self.count // 2, 1)
+
+    @property
+    def spare(self) -> int:
+        """How many of them may be written to in vain, within WASTED_WITHIN, before that ends.
+
+        A dump that is cut leaves what nobody can use on volumes that had older dumps; tried again
+        and again, it would overwrite all that there is.
+        """
+        return max(self.count // 4, 1)
 
     @property
     def limit(self) -> int:
@@ -71,6 +82,18 @@ def _is_large(word: DleVerdict, plan: Planned | None) -> bool:
     if word.state.is_confirmed:
         return plan is not None and plan.level == 0 and bool(word.level)
     return is_of_room(word.reason)
+
+
+def refuse_waste(disk: str, wasted: int, volumes: Volumes) -> str:
+    """Return why a disk does not go to volumes now, of which `wasted` were lately; "" if it may."""
+    if not volumes.count or wasted < volumes.spare:
+        return ""
+    return (
+        f"{disk} does not fit in the backup server's holding disk, and dumps that were cut have "
+        f"used {wasted} of {volumes.count} volumes within {WASTED_WITHIN.days} days: so that none "
+        "is overwritten that is needed, it goes to volumes when those are older; ask its "
+        "administrator for more room in the holding disk, and use a line that lasts"
+    )
 
 
 def refuse_large(disk: str, size: int, volumes: Volumes) -> str:

@@ -10,15 +10,26 @@ from functools import partial
 
 from asyncamanda.core.amanda.reasons import explain_reason
 from asyncamanda.core.amanda.trace import Planned, find_planned
-from asyncamanda.core.amanda.volumes import choose_run_tapes, find_large, refuse_large
-from asyncamanda.core.dispatch.records import RunEnd
+from asyncamanda.core.amanda.volumes import (
+    WASTED_WITHIN,
+    choose_run_tapes,
+    find_large,
+    refuse_large,
+    refuse_waste,
+)
+from asyncamanda.core.dispatch.records import RunEnd, RunKind
 from asyncamanda.core.model import DleVerdict
 from asyncamanda.server.amanda import logs
 from asyncamanda.server.amanda.run import Run
 from asyncamanda.server.background.threads import apart_at_last
 from asyncamanda.server.dispatch.amanda_config import Site
 from asyncamanda.server.dispatch.judging import stamp_of, words_about
+from asyncamanda.server.dispatch.messenger import is_good
 from asyncamanda.server.dispatch.queue import OpenRequest, Queue
+from asyncamanda.server.ledger.ledger import Ledger
+from asyncamanda.system.clock import now as read_clock
+
+MOST_RUNS = 1000  # of a week
 
 
 class ToVolumes:
@@ -53,7 +64,11 @@ class ToVolumes:
             for entry in self._queue.of_run(run):
                 own = words_about(end.verdicts, entry.client, stamp_of(run))
                 large = find_large(own, planned)
-                why = {disk: refuse_large(disk, size, volumes) for disk, size in large.items()}
+                wasted = await self._count_wasted() if large else 0
+                why = {
+                    disk: refuse_large(disk, size, volumes) or refuse_waste(disk, wasted, volumes)
+                    for disk, size in large.items()
+                }
                 refused |= {(entry.client, disk): said for disk, said in why.items() if said}
                 is_possible = any(not said for said in why.values())
                 if is_possible and entry.may_be_there(self._site.config.grace):
@@ -65,11 +80,26 @@ class ToVolumes:
         words = tuple(_explain(word, refused, remarks) for word in end.verdicts)
         return replace(end, verdicts=words), chosen
 
+    async def _count_wasted(self) -> int:
+        """Return how many volumes runs have lately written to for a dump that was not whole."""
+        access, name, since = self._site.access, self._site.name, read_clock() - WASTED_WITHIN
+        wasted = 0
+        for row in await access.read(lambda ledger: ledger.runs.list_recent(name, MOST_RUNS)):
+            if row.kind is RunKind.BATCH and row.labels and row.begun_at >= since:
+                of_run = partial(_read_verdicts, run_id=row.id)
+                if any(word.has_begun and not is_good(word) for word in await access.read(of_run)):
+                    wasted += len(row.labels)
+        return wasted
+
     async def _read_planned(self, run: Run) -> dict[tuple[str, str], Planned]:
         if not run.timestamp:
             return {}
         read = partial(logs.read_trace, run.settings.logdir, run.timestamp)
         return find_planned(await apart_at_last(f"{self._site.name}: the trace of a run", read))
+
+
+def _read_verdicts(ledger: Ledger, run_id: int) -> tuple[DleVerdict, ...]:
+    return tuple(ledger.verdicts.of_run(run_id))
 
 
 def _explain(word: DleVerdict, refused: Mapping[tuple[str, str], str], remarks: str) -> DleVerdict:
