@@ -8,6 +8,7 @@ from asyncamanda.core.amanda.volumes import (
     NO_VOLUMES,
     Volumes,
     choose_run_tapes,
+    count_wasted,
     find_large,
     refuse_large,
     refuse_waste,
@@ -110,3 +111,26 @@ def test_what_is_cut_again_and_again_does_not_overwrite_all(
     assert bool(said) == is_refused
     assert said == "" or f"have used {wasted} of 20 volumes within 7 days" in said
     assert refuse_waste("/home", wasted, NO_VOLUMES) == "", "nothing is known"
+
+
+def begun(state: DumpState, gigabytes: int) -> DleVerdict:
+    """Return a verdict on a dump of that size that was begun."""
+    size = gigabytes * GB // 1024
+    return DleVerdict("laptop", "/home", "", state, 0, kilobytes=size, has_begun=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "wasted"),
+    [
+        ([begun(DumpState.STORED, 90)], 0),
+        ([begun(DumpState.FAILED, 0)], 6),
+        ([begun(DumpState.STORED, 90), begun(DumpState.FAILED, 0)], 1),
+        ([begun(DumpState.STORED, 1), begun(DumpState.FAILED, 0)], 5),
+        ([begun(DumpState.STORED, 200), begun(DumpState.FAILED, 0)], 0),
+        ([word(DumpState.FAILED, 0), begun(DumpState.STORED, 1)], 0),
+        ([], 0),
+    ],
+)
+def test_volumes_are_wasted_on_dumps_that_were_cut(words: list[DleVerdict], wasted: int) -> None:
+    """Those that the run's other dumps have are not; nor is anything where none was begun."""
+    assert count_wasted(6, words, TWENTY) == wasted

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from asyncamanda.core.amanda.reasons import is_of_room
 from asyncamanda.core.amanda.trace import Planned
-from asyncamanda.core.model import DleVerdict
+from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.core.values.size import format_size
 
 _KIB = 1024
@@ -82,6 +82,19 @@ def _is_large(word: DleVerdict, plan: Planned | None) -> bool:
     if word.state.is_confirmed:
         return plan is not None and plan.level == 0 and bool(word.level)
     return is_of_room(word.reason)
+
+
+def count_wasted(labels: int, words: Iterable[DleVerdict], volumes: Volumes) -> int:
+    """Return how many of the `labels` volumes that a run wrote to have nothing of any use.
+
+    `words` are about its own dumps: where one was cut, it has all volumes that the others do not
+    need.
+    """
+    words = list(words)
+    if not any(word.has_begun and not word.state.is_confirmed for word in words):
+        return 0
+    stored = sum(word.kilobytes for word in words if word.state is DumpState.STORED) * _KIB
+    return max(labels - -(-stored // max(volumes.length, 1)), 0)
 
 
 def refuse_waste(disk: str, wasted: int, volumes: Volumes) -> str:

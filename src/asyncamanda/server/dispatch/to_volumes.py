@@ -13,6 +13,7 @@ from asyncamanda.core.amanda.trace import Planned, find_planned
 from asyncamanda.core.amanda.volumes import (
     WASTED_WITHIN,
     choose_run_tapes,
+    count_wasted,
     find_large,
     refuse_large,
     refuse_waste,
@@ -24,7 +25,6 @@ from asyncamanda.server.amanda.run import Run
 from asyncamanda.server.background.threads import apart_at_last
 from asyncamanda.server.dispatch.amanda_config import Site
 from asyncamanda.server.dispatch.judging import stamp_of, words_about
-from asyncamanda.server.dispatch.messenger import is_good
 from asyncamanda.server.dispatch.queue import OpenRequest, Queue
 from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.system.clock import now as read_clock
@@ -86,9 +86,9 @@ class ToVolumes:
         wasted = 0
         for row in await access.read(lambda ledger: ledger.runs.list_recent(name, MOST_RUNS)):
             if row.kind is RunKind.BATCH and row.labels and row.begun_at >= since:
-                of_run = partial(_read_verdicts, run_id=row.id)
-                if any(word.has_begun and not is_good(word) for word in await access.read(of_run)):
-                    wasted += len(row.labels)
+                words = await access.read(partial(_read_verdicts, run_id=row.id))
+                own = (word for word in words if word.timestamp == row.timestamp)
+                wasted += count_wasted(len(row.labels), own, self._site.settings.volumes)
         return wasted
 
     async def _read_planned(self, run: Run) -> dict[tuple[str, str], Planned]:
