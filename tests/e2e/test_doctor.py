@@ -124,6 +124,7 @@ def test_alias_is_judged_by_ssh_and_setup_mends_it(lab_prefix: Path) -> None:
         folder = f"{office.server.account('backup').home}/.ssh"
         for damage, words in (
             (["rm", f"{folder}/asyncamanda.conf"], "asyncamanda.conf is missing"),
+            (["sed", "-i", "/StdinNull/d", f"{folder}/asyncamanda.conf"], "not what the enrolled"),
             (["rm", f"{folder}/config"], "does not begin with `Include asyncamanda.conf`"),
         ):
             office.server.run(damage)

@@ -76,9 +76,12 @@ def check_alias(folder: Path, user: str, client: str, all_: Sequence[Enrolled]) 
     answer = run_program(plan_ssh(user, client), PATIENCE)
     path = ipc.relay_path(client)
     used = parse_way(answer.stdout, client).control_path
-    if answer.status == 0 and used == path:
-        return Check("alias", Health.OK, f"ssh goes to the relay ({path})")
     fault = _find_alias_fault(folder, all_)
+    if answer.status == 0 and used == path:
+        if not fault:
+            return Check("alias", Health.OK, f"ssh goes to the relay ({path})")
+        why = "other words of ssh's configuration may break Amanda's calls to the client"
+        return Check("alias", Health.BAD, fault, why, SETUP)
     if answer.status != 0:
         fault = f"ssh: {answer.complaints[-1]}"
         fix = f"correct that file (it has to be {user}'s, and nobody else's to write); then {SETUP}"
