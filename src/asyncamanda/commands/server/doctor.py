@@ -15,7 +15,7 @@ from asyncamanda.commands.server.options import (
     unknown_client,
     warn,
 )
-from asyncamanda.config.server import ServerConfig
+from asyncamanda.config.server import ServerConfig, load_server_config
 from asyncamanda.core.doctor.findings import Check, Health
 from asyncamanda.core.protocol.tickets import Machine
 from asyncamanda.core.values.interval import ALLOWED, format_interval, parse_interval
@@ -31,6 +31,7 @@ from asyncamanda.report.narrator import write_line
 from asyncamanda.server.enrol import doctor
 from asyncamanda.server.enrol.enrolled import Enrolled
 from asyncamanda.server.enrol.registry import read_registry, registry_path
+from asyncamanda.server.enrol.sshd import SshdAnswer, ask_sshd, check_sshd
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.programs import Answer, run_program
 
@@ -42,9 +43,15 @@ class ServerExamination:
     """All checks of one client; `answer` is amcheck's, None as long as it was not run."""
 
     def __init__(
-        self, config: ServerConfig, client: str, wait: timedelta, enrolled: tuple[Enrolled, ...]
+        self,
+        config: ServerConfig,
+        client: str,
+        wait: timedelta,
+        enrolled: tuple[Enrolled, ...],
+        sshd: SshdAnswer | None,
     ) -> None:
-        """`enrolled`: all enrolled clients, this one among them."""
+        """`enrolled`: all enrolled clients, this one among them. `sshd`: what it says to root."""
+        self._sshd = sshd
         self._config = config
         self._client = client
         self._wait = wait
@@ -57,6 +64,8 @@ class ServerExamination:
         client, entry = self._client, self.own[0]
         is_direct = doctor.is_direct(self.own)
         yield doctor.check_enrolled(self.own)
+        if self._sshd:
+            yield check_sshd(self._sshd)
         if (machine := self._read_machine()) and machine.disputed_at:
             self._wait = timedelta()
             yield doctor.check_machine(machine)
@@ -160,12 +169,14 @@ def run(arguments: argparse.Namespace) -> Exit:
     """
     client = arguments.client
     wait = _parse_wait(arguments.wait)
-    config = load_as_amanda_user(arguments)
+    _, config = load_server_config(arguments.config)
+    sshd = ask_sshd(config.user, client)
+    load_as_amanda_user(arguments)
     enrolled = read_registry(registry_path(config.user))
     known = sorted({entry.client for entry in enrolled})
     if client not in known:
         raise unknown_client(client, known)
-    examination = ServerExamination(config, client, wait, enrolled)
+    examination = ServerExamination(config, client, wait, enrolled, sshd)
     checks = []
     for check in examination.checks():
         checks.append(check)

@@ -33,6 +33,7 @@ from asyncamanda.server.enrol.enrolled import Enrolled
 from asyncamanda.server.enrol.newconfig import AMANDA_FOLDER
 from asyncamanda.server.enrol.registry import check_enroll, enroll, read_registry, registry_path
 from asyncamanda.server.enrol.setup import find_missing_packages, plan_setup
+from asyncamanda.server.enrol.sshd import ask_sshd, describe_hindrances
 from asyncamanda.system.programs import run_program
 from asyncamanda.system.steps import make_step
 
@@ -114,6 +115,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     plan_disks = _plan_disks(entry, arguments, config)
     check_enroll(path, entry, is_replacing=arguments.replace)
     changed = [*(_set_up(arguments, config) if arguments.setup else []), *plan_disks()]
+    hindrances = describe_hindrances(ask_sshd(config.user, entry.client))
     load_as_amanda_user(arguments)
     known = [one for one in read_registry(path) if one.client == entry.client]
     keys = [one.key.key for one in known]
@@ -127,8 +129,8 @@ def run(arguments: argparse.Namespace) -> Exit:
     disks, trouble = _find_disks(entry)
     outcome = ("replaced" if keys else "enrolled") if is_changed else "unchanged"
     _say(entry, outcome, disks, changed, is_settled=is_settled, is_json=arguments.json)
-    if trouble:
-        warn(trouble)
+    for words in [*hindrances, *([trouble] if trouble else [])]:
+        warn(words)
     return Exit.OK
 
 

@@ -13,6 +13,7 @@ from asyncamanda.core.values.size import ALLOWED, format_size, parse_size
 from asyncamanda.errors import Exit, RefusedError, UsageError
 from asyncamanda.server.enrol.newconfig import LEAST_SIZE, NewConfig
 from asyncamanda.server.enrol.setup import find_missing_packages, plan_setup, warn_of_room
+from asyncamanda.server.enrol.sshd import ask_sshd, describe_hindrances
 from asyncamanda.system.steps import SetupStep, make_step
 
 _UNASKED = "--yes makes these changes without asking, --dry-run only shows them"
@@ -56,6 +57,8 @@ def run(arguments: argparse.Namespace) -> Exit:
         print("nothing to change")
     elif not _make(steps, arguments):
         return Exit.OK
+    for words in describe_hindrances(ask_sshd(config.user)):
+        warn(words)
     _say_what_next(path, new)
     return Exit.OK
 

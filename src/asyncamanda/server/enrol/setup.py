@@ -17,6 +17,7 @@ from asyncamanda.errors import RefusedError
 from asyncamanda.server.enrol import ssh_aliases
 from asyncamanda.server.enrol.newconfig import DISKLIST, NewConfig, render_amanda_conf
 from asyncamanda.server.enrol.registry import read_registry, relayed_clients
+from asyncamanda.server.enrol.sshd import plan_key_link
 from asyncamanda.server.gate import ipc
 from asyncamanda.system.account import do_as, find_user
 from asyncamanda.system.files import open_folder, write_whole
@@ -94,6 +95,7 @@ def plan_setup(config: ServerConfig, new: NewConfig | None, *, is_default: bool)
         ),
         plan_folder(ssh, account, 0o700),
         plan_file(ssh / "authorized_keys", account, 0o600),
+        *plan_key_link(config.user),
         *_plan_aliases(ssh, account),
         plan_folder(Path(ipc.STATE), account, 0o700),
     ]
