@@ -136,3 +136,38 @@ def test_a_mistake_in_amanda_conf_is_told_by_its_own_line(lab: Lab) -> None:
     line = len(conf.splitlines()) + 2
     assert (done.returncode, f"line {line}: error: not a keyword" in said) == (65, True), said
     assert not re.search("errors processing", said)
+
+
+def test_a_dumptype_by_another_way_is_told(lab: Lab) -> None:
+    """Amanda would call the client directly; for a direct client that is as it should be."""
+    conf = lab.server.read(CONF)
+    lab.server.append(CONF, 'define dumptype old {\nroaming\nauth "bsdtcp"\n}\n', owner="backup")
+    try:
+        argv = [*words("tablet", "/srv/x"), "--dumptype", "old"]
+        by_relay = lab.server.run(argv)
+        directly = lab.server.run([*argv, "--direct"])
+    finally:
+        lab.server.write(DISKLIST, HAS, owner="backup")
+        lab.server.write(CONF, conf, owner="backup")
+    assert "/srv/x (auth bsdtcp)" in " ".join(by_relay.stderr.split())
+    assert directly.stderr == ""
+
+
+def test_a_client_that_the_disklist_has_in_another_case_is_told(lab: Lab) -> None:
+    """Its key would stand for a host without a disk."""
+    done = enroll(lab, "Laptop", key="laptop")
+    assert done.returncode == 0, done.stderr
+    assert "the disklist has laptop" in " ".join(done.stderr.split())
+
+
+def test_a_deprecated_word_of_amanda_conf_is_no_fault(lab: Lab) -> None:
+    """Amanda warns of it at each start, and goes on."""
+    conf = lab.server.read(CONF)
+    lab.server.append(CONF, "amrecover_do_fsf yes\n", owner="backup")
+    try:
+        done = enroll(lab, "tablet", "/srv/x")
+    finally:
+        lab.server.write(CONF, conf, owner="backup")
+    said = " ".join(done.stderr.split())
+    assert (done.returncode, "Keyword amrecover_do_fsf is deprecated" in said) == (0, True), said
+    assert "laptop /home" in dles(lab)

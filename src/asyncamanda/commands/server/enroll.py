@@ -14,27 +14,23 @@ from asyncamanda.commands.server.options import (
     warn,
 )
 from asyncamanda.config.server import ServerConfig, load_server_config
-from asyncamanda.core.amanda.disklist import parse_dles
 from asyncamanda.core.protocol.authority import DIRECT, NO_RESTORE
 from asyncamanda.core.values.printable import printable
-from asyncamanda.errors import Exit, RefusedError, UsageError
+from asyncamanda.errors import BadDataError, Exit, RefusedError, UsageError
 from asyncamanda.report.json import render_json
 from asyncamanda.report.text import name_disks
-from asyncamanda.server.amanda.commands import first_fault
-from asyncamanda.server.background.programs import PATIENCE
 from asyncamanda.server.enrol.disklist import (
     DUMPTYPE,
     Addition,
     check_dumptype,
+    describe_dles,
     find_missing,
     read_configured,
 )
 from asyncamanda.server.enrol.enrolled import Enrolled
-from asyncamanda.server.enrol.newconfig import AMANDA_FOLDER
 from asyncamanda.server.enrol.registry import check_enroll, enroll, read_registry, registry_path
 from asyncamanda.server.enrol.setup import find_missing_packages, plan_setup
 from asyncamanda.server.enrol.sshd import ask_sshd, describe_hindrances
-from asyncamanda.system.programs import run_program
 from asyncamanda.system.steps import make_step
 
 
@@ -126,10 +122,10 @@ def run(arguments: argparse.Namespace) -> Exit:
     is_changed = enroll(path, entry, is_replacing=arguments.replace)
     if is_settled or any(_connects_otherwise(one, entry) for one in known):
         end_sessions(entry.client)  # of the key that was replaced, or of either machine
-    disks, trouble = _find_disks(entry)
+    disks, troubles = _find_disks(entry, config.user)
     outcome = ("replaced" if keys else "enrolled") if is_changed else "unchanged"
     _say(entry, outcome, disks, changed, is_settled=is_settled, is_json=arguments.json)
-    for words in [*hindrances, *([trouble] if trouble else [])]:
+    for words in [*hindrances, *troubles]:
         warn(words)
     return Exit.OK
 
@@ -213,21 +209,14 @@ def _set_up(arguments: argparse.Namespace, config: ServerConfig) -> list[str]:
     return made
 
 
-def _find_disks(entry: Enrolled) -> tuple[list[str], str]:
-    """Return the client's disks in the disklist, and what is wrong with them, if anything."""
-    argv = ["amadmin", entry.amanda_config, "dles"]
-    answer = run_program(argv, PATIENCE)
-    if answer.status != 0:
-        return [], f"{' '.join(argv)} fails: {first_fault(answer)}"
-    disks = [disk for host, disk in parse_dles(answer.stdout) if host == entry.client]
-    if disks:
-        return disks, ""
-    disklist = AMANDA_FOLDER / entry.amanda_config / "disklist"
-    return [], (
-        f"{disklist} has no disk of {entry.client}; nothing is backed up until it has a line "
-        f"such as"
-        f"\n  {entry.client} /home roaming"
-    )
+def _find_disks(entry: Enrolled, user: str) -> tuple[list[str], list[str]]:
+    """Return the client's disks in the disklist, and warnings about them."""
+    try:
+        configured = read_configured(entry.amanda_config, user)
+    except BadDataError as error:
+        return [], [error.message]
+    disks = [dle.disk for dle in configured.of_host(entry.client)]
+    return disks, describe_dles(configured, entry.client, is_direct=entry.is_direct)
 
 
 def _say(  # noqa: PLR0913 (all that is to be said)

@@ -10,7 +10,13 @@ _START = "on {client}: asyncamanda run --force"
 
 # the first that matches counts
 SERVER_LINES = (
-    # -- at_the_server; the first three also of amadmin's
+    # -- at_the_server; the first four also of amadmin's
+    Meaning(
+        r"""["'](?P<file>/.+)["'], line (?P<line>\d+): warning: .*""",
+        "Amanda goes on with this; a newer one may not",
+        "on the server: correct line {line} of {file}",
+        is_echo=True,
+    ),
     Meaning(
         r"""["'](?P<file>/.+)["'], line (?P<line>\d+): .*""",
         "the server's Amanda configuration has a mistake, and so nothing is backed up at all",

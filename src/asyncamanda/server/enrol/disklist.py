@@ -12,6 +12,7 @@ from asyncamanda.core.amanda.disklist import (
     render_name,
 )
 from asyncamanda.errors import BadDataError
+from asyncamanda.report.text import name_disks
 from asyncamanda.server.amanda.commands import first_fault
 from asyncamanda.server.enrol.disklist_file import DisklistFile, Names, ask_amanda
 from asyncamanda.server.enrol.newconfig import AMANDA_FOLDER
@@ -24,12 +25,13 @@ DUMPTYPE = "roaming"  # as `server setup --new-config` defines it
 class Configured:
     """What an Amanda configuration says of disks: its disklist's file, its DLEs, its dumptypes.
 
-    `dumptypes` has the auth of each by its name.
+    `dumptypes` has the auth of each by its name. `warnings` are Amanda's own, of its configuration.
     """
 
     disklist: DisklistFile
     dles: tuple[Dle, ...]
     dumptypes: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
 
     def of_host(self, client: str) -> list[Dle]:
         """Return a client's DLEs."""
@@ -50,8 +52,10 @@ def read_configured(amanda_config: str, user: str) -> Configured:
                 f"cannot use the Amanda configuration {amanda_config}: {first_fault(answer)}",
                 f"as the Amanda user: amcheck -s {amanda_config}",
             )
+        warnings.update(dict.fromkeys(line for line in answer.stderr.splitlines() if line))
         return answer.stdout
 
+    warnings: dict[str, None] = {}
     # the dumptypes that Amanda brings along are printed as comments
     config = parse_config(ask("config").replace("\n#", "\n"))
     found = join_disklist(parse_dles(ask("dles")), parse_disklist(ask("disklist")))
@@ -64,7 +68,31 @@ def read_configured(amanda_config: str, user: str) -> Configured:
             for kind, name in config.blocks
             if kind == "DUMPTYPE"
         },
+        warnings=tuple(warnings),
     )
+
+
+def describe_dles(configured: Configured, client: str, *, is_direct: bool) -> list[str]:
+    """Return a warning for each reason for which a client's DLEs may not be backed up."""
+    dles, found = configured.of_host(client), list(configured.warnings)
+    strays = [f"{dle.disk} (auth {dle.auth})" for dle in dles if dle.auth.lower() != AUTH]
+    if strays and not is_direct:
+        found.append(
+            f"Amanda contacts {client} directly for {name_disks(strays)}, not through the client's "
+            f'own connection: that needs auth "{AUTH}" in the dumptype'
+        )
+    if dles:
+        return found
+    alike = {dle.host for dle in configured.dles if dle.host.lower() == client.lower()}
+    if alike:
+        own = " and ".join(sorted(alike))
+        found.append(f"the disklist has {own}, not {client}: revoke that, and enroll it as {own}")
+    else:
+        found.append(
+            f"{configured.disklist.path} has no disk of {client}; nothing is backed up until it "
+            f"has a line such as\n  {client} /home roaming"
+        )
+    return found
 
 
 def check_dumptype(configured: Configured, dumptype: str) -> None:

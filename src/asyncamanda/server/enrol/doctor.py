@@ -14,12 +14,12 @@ from asyncamanda.core.values.printable import printable
 from asyncamanda.report.text import name_disks
 from asyncamanda.server.background.programs import PATIENCE
 from asyncamanda.server.enrol import ssh_aliases
+from asyncamanda.server.enrol.disklist import AUTH
 from asyncamanda.server.enrol.enrolled import Enrolled
 from asyncamanda.server.enrol.registry import relayed_clients
 from asyncamanda.server.gate import ipc
 from asyncamanda.system.programs import Answer, run_program
 
-AUTH = "ssh"  # the one that calls a client where the relay listens
 SETUP = "as root: asyncamanda server setup --yes"
 LAST_WORDS = timedelta(minutes=1)  # of amcheck, when a call to a lost client is given up
 
