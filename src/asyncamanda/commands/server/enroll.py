@@ -28,8 +28,13 @@ from asyncamanda.server.enrol.disklist import (
     read_configured,
 )
 from asyncamanda.server.enrol.enrolled import Enrolled
+from asyncamanda.server.enrol.packages import (
+    find_missing_packages,
+    is_amanda_there,
+    refuse_without_amanda,
+)
 from asyncamanda.server.enrol.registry import check_enroll, enroll, read_registry, registry_path
-from asyncamanda.server.enrol.setup import find_missing_packages, plan_setup
+from asyncamanda.server.enrol.setup import plan_setup
 from asyncamanda.server.enrol.sshd import ask_sshd, describe_hindrances
 from asyncamanda.system.steps import make_step
 
@@ -199,6 +204,8 @@ def _set_up(arguments: argparse.Namespace, config: ServerConfig) -> list[str]:
     """Make what `server setup --yes` would; return what was changed, in words."""
     if os.geteuid() != 0:
         raise RefusedError("not-root", "--setup changes files of root", "run it as root")
+    if not is_amanda_there():
+        raise refuse_without_amanda()
     if missing := find_missing_packages():
         warn(f"missing (not installed automatically): apt install {' '.join(missing)}")
     made = []

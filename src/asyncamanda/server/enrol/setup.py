@@ -27,14 +27,6 @@ from asyncamanda.system.steps import SetupStep, give, plan_file, plan_folder, pl
 SHELL = "/bin/sh"
 USERMOD_WITHIN = 60.0  # seconds: it waits for a lock on the accounts
 
-# what Debian's package brings: the package. amdump needs the second, and Debian's amanda-server
-# does not depend on it (amanda-facts, "Packages and accounts")
-PACKAGES = {
-    Path("/usr/sbin/amdump"): "amanda-server",
-    Path("/usr/share/perl5/Encode/Locale.pm"): "libencode-locale-perl",
-    Path("/usr/sbin/sshd"): "openssh-server",
-}
-
 SERVER_TOML = """\
 # asyncamanda on the Amanda server. Every key has its default here; docs/server.md explains them.
 
@@ -72,11 +64,6 @@ SERVER_TOML = """\
 # filters    = []     # programs that may decompress or decrypt dumps, as ["/usr/bin/zstd"]
 # keep_heads = "2 GB" # how much may be kept of what is in the dumps
 """
-
-
-def find_missing_packages() -> tuple[str, ...]:
-    """Return the Debian packages that are needed and not here."""
-    return tuple(package for path, package in PACKAGES.items() if not path.exists())
 
 
 def plan_setup(config: ServerConfig, new: NewConfig | None, *, is_default: bool) -> list[SetupStep]:
