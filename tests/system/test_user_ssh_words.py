@@ -199,5 +199,5 @@ def test_nor_does_it_hide_that_a_client_is_away(home: Path, keyword: str) -> Non
     ssh = call(home, keyword)
     said, complained = ssh.communicate(timeout=at_most(10))
     words = b"asyncamanda: laptop is not connected, or refused the request"
-    first = complained.splitlines()[0]
-    assert (ssh.returncode, said, first) == (255, b"", words), complained
+    assert (ssh.returncode, said) == (255, b""), complained
+    assert words in complained.splitlines()[:2], complained  # this machine's keys may be told first
