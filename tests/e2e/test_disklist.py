@@ -1,5 +1,6 @@
 """server enroll --disk, and what the real Amanda makes of the disklist after it."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -171,3 +172,52 @@ def test_a_deprecated_word_of_amanda_conf_is_no_fault(lab: Lab) -> None:
     said = " ".join(done.stderr.split())
     assert (done.returncode, "Keyword amrecover_do_fsf is deprecated" in said) == (0, True), said
     assert "laptop /home" in dles(lab)
+
+
+# -- disks of a client that is enrolled
+
+
+def ask(lab: Lab, *argv: str) -> Run:
+    """Run a command of the server's, as root."""
+    return lab.server.run([ASYNCAMANDA, "server", *argv], check=False)
+
+
+def test_a_disk_is_added_and_removed_without_the_clients_key(lab: Lab) -> None:
+    """Its lines are comments then, with the date; the key stays as it is."""
+    enroll(lab, "laptop")
+    keys = f"{lab.server.account('backup').home}/.ssh/authorized_keys"
+    before = lab.server.read(keys)
+    block = 'laptop /srv/big {\n  roaming\n  comment "} x"\n}\n'
+    lab.server.append(DISKLIST, block, owner="backup")
+    added = ask(lab, "disk", "add", "laptop", "/srv/new", "/home/")
+    assert (added.returncode, "added: /srv/new" in added.stdout) == (0, True), added.stderr
+    assert "/home/ is /home" in added.stderr
+    again = ask(lab, "disk", "add", "laptop", "/srv/new", "--json")
+    assert json.loads(again.stdout)["outcome"] == "unchanged"
+    assert len(dles(lab)) == 5
+    gone = ask(lab, "disk", "remove", "laptop", "/srv/docs", "/srv/big", "--json")
+    assert json.loads(gone.stdout)["disks"] == ["/home", "/srv/a_b", "/srv/new"], gone.stderr
+    assert dles(lab) == ["laptop /home", "laptop /srv/a_b", "laptop /srv/new"]
+    text = lab.server.read(DISKLIST)
+    assert re.search(r"^# removed \d{4}-\d\d-\d\d: laptop docs /srv/docs roaming$", text, re.M)
+    assert len(re.findall("^# removed ", text, re.M)) == 5
+    assert lab.server.read(keys) == before
+
+
+def test_what_cannot_be_removed_or_added_is_told(lab: Lab) -> None:
+    """A disk that is not there, a client that is not, one line of an included file."""
+    enroll(lab, "laptop")
+    lab.server.write("/etc/amanda/daily/more", "laptop /srv/inc roaming\n", owner="backup")
+    text = f"{HAS}includefile more\n"
+    lab.server.write(DISKLIST, text, owner="backup")
+    for words, status, said in (
+        (("remove", "laptop", "/nosuch"), 65, "its disks: /home, /srv/a_b, /srv/inc, docs"),
+        (("remove", "lapdog", "/home"), 65, "did you mean laptop?"),
+        (("remove", "laptop", "/srv/inc"), 65, "was not changed"),
+        (("add", "laptop", "/srv/a/b"), 65, "Two disks are mapping to the same name"),
+        (("add", "laptop", "/x", "--dumptype", "roming"), 65, "roaming, roaming-amgtar"),
+    ):
+        done = ask(lab, "disk", *words)
+        told = " ".join(done.stderr.split())
+        assert (done.returncode, said in told) == (status, True), told
+    assert lab.server.read(DISKLIST) == text

@@ -4,6 +4,7 @@
 SUBCOMMANDS = {
     "setup": "prepare this Amanda server for clients",
     "enroll": "enroll a client by its public key",
+    "disk": "add a client's disk to the disklist, or remove it",
     "revoke": "remove a client's access",
     "clients": "list enrolled clients",
     "doctor": "check everything a client's backup needs and suggest fixes",

@@ -85,9 +85,9 @@ class DisklistFile:
     def _change(self, plan: Callable[[str], str], expect: Callable[[Names], Names]) -> bool:
         before = self._read()
         after = plan(before)
+        self._check(before, after, expect)
         if before == after:
             return False
-        self._check(before, after, expect)
         if self._is_users:
             do_as(self.user, lambda: _replace(self.path, before, after))
         else:
@@ -102,7 +102,8 @@ class DisklistFile:
                 "disklist-refused",
                 f"Amanda finds something else in the disklist than is meant, so {self.path} was "
                 "not changed",
-                f"change it by hand; `amadmin {self.amanda_config} dles` lists what Amanda finds",
+                "change it by hand (is it in an included file?); "
+                f"`amadmin {self.amanda_config} dles` lists what Amanda finds",
             )
 
     def _ask(self, text: str) -> Names:
