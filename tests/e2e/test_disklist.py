@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.laptop import ASYNCAMANDA, Run
+from tests.e2e.office import DISK, open_office
 
 from lab import Lab
 
@@ -221,3 +222,88 @@ def test_what_cannot_be_removed_or_added_is_told(lab: Lab) -> None:
         told = " ".join(done.stderr.split())
         assert (done.returncode, said in told) == (status, True), told
     assert lab.server.read(DISKLIST) == text
+
+
+def test_revoke_says_what_stays_and_retire_removes_it(lab: Lab) -> None:
+    """Retired after it was revoked, or at once; the lines are comments then, others stay."""
+    lab.server.append(DISKLIST, "tablet /home roaming\n", owner="backup")
+    for client in ("laptop", "tablet"):
+        enroll(lab, client)
+    keys = f"{lab.server.account('backup').home}/.ssh/authorized_keys"
+    revoked = ask(lab, "revoke", "laptop")
+    assert "still in the disklist: /home, docs, /srv/a_b" in revoked.stdout
+    assert "server retire laptop --amanda-config daily" in revoked.stdout
+    assert len(dles(lab)) == 4
+    late = ask(lab, "retire", "laptop", "--amanda-config", "daily")
+    assert (late.returncode, "was not enrolled any more" in late.stdout) == (0, True), late.stderr
+    assert dles(lab) == ["tablet /home"]
+    retired = json.loads(ask(lab, "retire", "tablet", "--json").stdout)
+    assert (retired["outcome"], retired["disks"]) == ("retired", ["/home"])
+    assert len(retired["keys"]) == 1
+    assert (dles(lab), lab.server.read(keys)) == ([], "")
+    text = lab.server.read(DISKLIST)
+    assert re.search(r"^# retired \d{4}-\d\d-\d\d: tablet /home roaming$", text, re.M)
+    again = ask(lab, "retire", "tablet")
+    assert (again.returncode, "no client tablet" in again.stderr) == (65, True)
+    assert enroll(lab, "tablet", "/home").returncode == 0  # it comes back after all
+
+
+def test_rekey_replaces_the_key_alone(lab: Lab) -> None:
+    """Not what else is in its line."""
+    argv = [*words("laptop"), "--direct", "--no-restore"]
+    lab.server.run(argv)
+    keys = f"{lab.server.account('backup').home}/.ssh/authorized_keys"
+    text = lab.server.read(keys).replace("restrict,", 'from="10.*",restrict,')
+    lab.server.write(keys, text, owner="backup", mode=0o600)
+    before = lab.server.read(keys)
+    done = ask(lab, "rekey", "laptop", "--key", "/srv/elm.pub")
+    assert (done.returncode, "has another key" in done.stdout) == (0, True), done.stderr
+    old, new = (lab.server.read(f"/srv/{name}.pub").split()[1] for name in ("laptop", "elm"))
+    after = lab.server.read(keys)
+    assert after.split(" ssh-")[0] == before.split(" ssh-")[0]
+    assert (old in after, new in after) == (False, True)
+    again = ask(lab, "rekey", "laptop", "--key", "/srv/elm.pub", "--json")
+    assert json.loads(again.stdout)["outcome"] == "unchanged"
+    for given, status in ((("nobody", "--key", "/srv/elm.pub"), 65), (("laptop",), 64)):
+        assert ask(lab, "rekey", *given).returncode == status
+
+
+def test_rename_is_whole(lab: Lab) -> None:
+    """In disklist, key's line and alias; cut off between them, the same command completes it."""
+    for client in ("laptop", "tablet"):
+        enroll(lab, client)
+    home = lab.server.account("backup").home
+    for name, status in (("tablet", 77), ("Tablet", 77), ("a b", 64)):
+        assert ask(lab, "rename", "laptop", name).returncode == status
+    lab.server.append(DISKLIST, "Elm /home roaming\n", owner="backup")
+    taken = ask(lab, "rename", "laptop", "elm")
+    assert (taken.returncode, "disks of Elm already" in taken.stderr) == (65, True), taken.stderr
+    text = lab.server.read(DISKLIST)
+    done = ask(lab, "rename", "laptop", "larch", "--json")
+    assert json.loads(done.stdout)["disks"] == ["/home", "docs", "/srv/a_b"], done.stderr
+    assert lab.server.read(DISKLIST) == text.replace("laptop ", "larch ")
+    assert dles(lab)[0] == "larch /home"
+    keys, alias = (
+        lab.server.read(f"{home}/.ssh/{name}") for name in ("authorized_keys", "asyncamanda.conf")
+    )
+    assert ("--client larch " in keys, "--client laptop " in keys) == (True, False)
+    assert ("Host larch\n" in alias, "Host laptop\n" in alias) == (True, False)
+    cut = keys.replace("--client larch ", "--client laptop ")
+    lab.server.write(f"{home}/.ssh/authorized_keys", cut, owner="backup", mode=0o600)
+    again = ask(lab, "rename", "laptop", "larch")
+    assert (again.returncode, "stays under laptop" in again.stdout) == (0, True), again.stderr
+    assert lab.server.read(f"{home}/.ssh/authorized_keys") == keys
+
+
+def test_a_renamed_client_is_backed_up_by_its_new_name(lab_prefix: Path) -> None:
+    """With nothing changed on it: a full; what was before is listed under the old name."""
+    with open_office(lab_prefix, "laptop") as office:
+        office.fill()
+        office.set_up()
+        assert office.backup("laptop", "--force").returncode == 0
+        office.ask("server", "rename", "laptop", "larch")
+        after = office.backup("laptop", "--force")
+        assert (after.returncode, "/srv/docs (level 0)" in after.stdout) == (0, True), after.stderr
+        assert office.confirmed().keys() == {("laptop", DISK), ("larch", DISK)}
+        old = office.ask("server", "list", "laptop", "--amanda-config", "daily")
+        assert DISK in old.stdout

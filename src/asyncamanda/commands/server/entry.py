@@ -24,7 +24,7 @@ def read_entry(
     _check("CLIENT", client, check_client_name)
     if amanda_config is not None:
         _check("--amanda-config", amanda_config, check_amanda_config_name)
-    public = _read_key(key)
+    public = read_key(key)
     name = choose_amanda_config(amanda_config, "--amanda-config NAME")
     return Enrolled(client, name, public, is_direct, may_restore)
 
@@ -45,7 +45,8 @@ def _check(option: str, name: str, check: Callable[[str], None]) -> None:
         ) from error
 
 
-def _read_key(key: str) -> PublicKey:
+def read_key(key: str) -> PublicKey:
+    """Return the key that is given: the line, a file, or - for stdin. Raises UsageError."""
     text = key
     try:
         if key == "-":

@@ -44,10 +44,6 @@ class Renaming:
     old: str
     new: str
 
-    def check(self, file: DisklistFile) -> None:
-        """Raise BadDataError if Amanda would refuse the disklist then."""
-        file.check(self._plan, self._expect)
-
     def make(self, file: DisklistFile) -> None:
         """Change the disklist. Raises what DisklistFile.change() raises."""
         by_hand = f"in each line of {self.old} there: {self.new} instead of {self.old}"

@@ -15,6 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from asyncamanda.core.amanda.disklist import parse_dles
+from asyncamanda.core.values.foreign import parse_json
 from asyncamanda.errors import BadDataError, RefusedError
 from asyncamanda.server.amanda.commands import first_fault
 from asyncamanda.server.background.programs import PATIENCE
@@ -126,7 +127,7 @@ class DisklistFile:
 
     def _read(self) -> str:
         if self._is_users:
-            return str(json.loads(ask_as(self.user, lambda: json.dumps(_read_text(self.path)))))
+            return str(parse_json(ask_as(self.user, lambda: json.dumps(_read_text(self.path)))))
         return _read_text(self.path)
 
     def _unwritable(self, error: OSError, by_hand: str) -> RefusedError:

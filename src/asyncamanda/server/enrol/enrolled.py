@@ -132,6 +132,46 @@ def plan_enroll(text: str, entry: Enrolled, *, is_replacing: bool = False) -> st
     return "".join([*kept, render_line(entry)])
 
 
+def plan_rekey(text: str, client: str, key: PublicKey) -> str:
+    """Return authorized_keys with another key for `client`; the options of its line stay.
+
+    Raises RefusedError if the key is anybody else's.
+    """
+    kept: list[str] = []
+    is_done = False
+    for number, line in enumerate(_LINE.findall(text), 1):
+        found = parse_line(line)
+        if not (found and found.client == client):
+            if _holds_key(line, key.key):
+                raise _not_its_own(number, found)
+            kept.append(line)
+        elif not is_done:  # of several keys one stays
+            options = _OPTIONS.match(line.strip(" \t\r\n"))
+            assert options
+            kept.append(f"{options[0]} {key.key_type} {key.key} {key.comment or client}\n")
+            is_done = True
+    return "".join(kept)
+
+
+def plan_rename(text: str, old: str, new: str) -> str:
+    """Return authorized_keys with the client `old` as `new`, by the same keys.
+
+    Raises RefusedError if `new` is enrolled.
+    """
+    names = {entry.client.lower() for entry in parse_registry(text) if entry.client != old}
+    if new.lower() in names:
+        raise RefusedError(
+            "enrolled-already",
+            f"{new} is enrolled already",
+            f"choose another name; or first: asyncamanda server retire {new}",
+        )
+    word = re.compile(rf'(?<=--client ){re.escape(old)}(?=[ "])')
+    return "".join(
+        word.sub(new, line) if (found := parse_line(line)) and found.client == old else line
+        for line in _LINE.findall(text)
+    )
+
+
 def plan_revoke(text: str, client: str) -> str:
     """Return authorized_keys without the lines that enroll `client`."""
     return "".join(

@@ -5,7 +5,7 @@ What ssh needs to find the clients (ssh_aliases.py) is made from it at every cha
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -40,17 +40,30 @@ def enroll(path: Path, entry: Enrolled, *, is_replacing: bool = False) -> bool:
     To be called as the account whose file it is. Raises what plan_enroll() raises,
     RefusedError if the file cannot be written, and LaterError if somebody else is changing it.
     """
+    return change(path, lambda text: plan_enroll(text, entry, is_replacing=is_replacing))
+
+
+def change(path: Path, plan: Callable[[str], str]) -> bool:
+    """Make of authorized_keys what `plan` makes of its text; return whether that is anything else.
+
+    Raises what enroll() raises, and what `plan` does.
+    """
     with _changing(path):
         before = _read_text(path)
-        after = plan_enroll(before, entry, is_replacing=is_replacing)
+        after = plan(before)
         _write_aliases(path, after)
         _write_text(path, before, after)
     return before != after
 
 
+def check_change(path: Path, plan: Callable[[str], str]) -> None:
+    """Raise what `plan` would raise about the file's text; change nothing."""
+    plan(_read_text(path))
+
+
 def check_enroll(path: Path, entry: Enrolled, *, is_replacing: bool = False) -> None:
     """Raise what enroll() would raise about the client and its key; change nothing."""
-    plan_enroll(_read_text(path), entry, is_replacing=is_replacing)
+    check_change(path, lambda text: plan_enroll(text, entry, is_replacing=is_replacing))
 
 
 def revoke(path: Path, client: str) -> tuple[Enrolled, ...]:
