@@ -21,6 +21,7 @@ from asyncamanda.core.protocol.tickets import Machine
 from asyncamanda.core.values.interval import ALLOWED, format_interval, parse_interval
 from asyncamanda.errors import Exit, LaterError, UsageError
 from asyncamanda.report.doctor import (
+    CLIENT_HEAD,
     check_value,
     render_check,
     sum_up_checks,
@@ -30,6 +31,7 @@ from asyncamanda.report.json import render_json
 from asyncamanda.report.narrator import write_line
 from asyncamanda.server.enrol import doctor
 from asyncamanda.server.enrol.enrolled import Enrolled
+from asyncamanda.server.enrol.own_checks import THE_SERVER, examine_server
 from asyncamanda.server.enrol.registry import read_registry, registry_path
 from asyncamanda.server.enrol.sshd import SshdAnswer, ask_sshd, check_sshd
 from asyncamanda.system.clock import now as read_clock
@@ -151,7 +153,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "client",
         metavar="CLIENT",
-        help="the client's name as `asyncamanda server clients` lists it",
+        nargs="?",
+        help="the client's name as `asyncamanda server clients` lists it (default: check the "
+        "server itself)",
     )
     parser.add_argument(
         "--wait",
@@ -162,7 +166,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> Exit:
-    """Print each check, and return the exit code they lead to.
+    """Print each check, of a client or of the server, and return the exit code they lead to.
 
     Raises UsageError for an invalid SPAN, BadDataError if there is no such client, and what
     Examination.checks() raises.
@@ -170,6 +174,8 @@ def run(arguments: argparse.Namespace) -> Exit:
     client = arguments.client
     wait = _parse_wait(arguments.wait)
     _, config = load_server_config(arguments.config)
+    if client is None:
+        return _examine_server(config, arguments)
     sshd = ask_sshd(config.user, client)
     load_as_amanda_user(arguments)
     enrolled = read_registry(registry_path(config.user))
@@ -186,10 +192,34 @@ def run(arguments: argparse.Namespace) -> Exit:
         print(render_json(_value(client, examination, checks)))
     else:
         print(f"\n{sum_up_checks(client, checks)}")
+    return _conclude(checks)
+
+
+def _conclude(checks: list[Check]) -> Exit:
     healths = {check.health for check in checks}
     if Health.BAD in healths:
         return Exit.CONFIGURATION
     return Exit.LATER if Health.ABSENT in healths else Exit.OK
+
+
+def _examine_server(config: ServerConfig, arguments: argparse.Namespace) -> Exit:
+    if arguments.wait is not None:
+        raise UsageError("usage", "--wait is for a client", "name one, or leave it out")
+    enrolled = read_registry(registry_path(config.user))
+    checks = []
+    is_default = not arguments.config
+    for check in examine_server(config, enrolled, ask_sshd(config.user), is_default=is_default):
+        checks.append(check)
+        if not arguments.json:
+            print("\n".join(render_check(check, CLIENT_HEAD)), flush=True)
+    if arguments.json:
+        values = [check_value(check) for check in checks]
+        print(
+            render_json({"client": None, "amanda_config": None, "checks": values, "amcheck": None})
+        )
+    else:
+        print(f"\n{sum_up_checks(THE_SERVER, checks)}")
+    return _conclude(checks)
 
 
 def _parse_wait(text: str | None) -> timedelta:
