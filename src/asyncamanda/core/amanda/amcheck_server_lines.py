@@ -36,7 +36,7 @@ SERVER_LINES = (
     Meaning(
         r"Argument '.+' matches neither a host nor a disk\.",
         "the disklist has no disk of this client",
-        "on the server: add a line to the disklist, such as {client} /home roaming",
+        "on the server: asyncamanda server disk add {client} /home",
     ),
     Meaning(
         r"All disks on host '.+' are ignored or have strategy \"skip\"\.",

@@ -121,7 +121,7 @@ def check_disklist(entry: Enrolled, *, is_relayed: bool) -> Check:
         found = f"`{' '.join(argv)}` fails with status {answer.status}"
         return Check("disklist", Health.BAD, found, troubles=troubles)
     if not dles:
-        fix = f"add a line to the disklist of {name}, such as: {client} /home roaming"
+        fix = f"as root: asyncamanda server disk add {client} /home"
         why = "only what the disklist names is backed up"
         return Check("disklist", Health.BAD, f"it has no disk of {client}", why, fix)
     return judge_dles(name, dles, is_relayed=is_relayed)
