@@ -5,7 +5,6 @@ Of each kind of scheduler there is one. systemd's units are in systemd.py.
 
 import json
 import shlex
-from binascii import crc32
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,7 +22,6 @@ MARKED_WITHIN = 3  # lines: a script's first one is the kernel's
 _BEGIN = f"# begin: {MARK}\n"
 _BEGIN_AFTER_HALF_A_LINE = f"# begin, after a line without an end: {MARK}\n"
 _END = f"# end: {MARK}\n"
-_CRON_EVERY = 15  # minutes
 
 
 class ScheduleKind(StrEnum):
@@ -66,7 +64,7 @@ def _files(kind: ScheduleKind, starts: Starts, machine: ScheduleTarget) -> Itera
     match kind:
         case ScheduleKind.SYSTEMD:
             yield ScheduleFile(systemd.SERVICE_FILE, systemd.render_service(starts))
-            yield ScheduleFile(systemd.TIMER_FILE, systemd.render_timer())
+            yield ScheduleFile(systemd.TIMER_FILE, systemd.render_timer(machine.name))
             yield ScheduleFile(systemd.NUDGE_FILE, systemd.render_nudge(starts))
             if starts.has_gate:
                 broker = restore_units.render_broker(starts)
@@ -94,8 +92,8 @@ def _run(starts: Starts) -> str:
 
 def _render_cron(starts: Starts, machine: str) -> str:
     """Return the crontab: four starts an hour, at minutes that differ between machines."""
-    first = crc32(machine.encode("utf-8", "surrogateescape")) % _CRON_EVERY
-    minutes = ",".join(str(minute) for minute in range(first, 60, _CRON_EVERY))
+    first, _ = systemd.pick_offset(machine)
+    minutes = ",".join(str(minute) for minute in range(first, 60, systemd.EVERY))
     return f"""\
 # {MARK}
 # root's start becomes the Amanda user by itself.
