@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from asyncamanda.core.conditions.inhibit import INHIBIT_ACTIONS
+from asyncamanda.core.conditions.links import INSIDE_NAMES
 from asyncamanda.core.schedule import restore_units, systemd
 from asyncamanda.core.schedule.systemd import MARK, Starts
 
@@ -79,7 +80,7 @@ def _files(kind: ScheduleKind, starts: Starts, machine: ScheduleTarget) -> Itera
         if kind is not ScheduleKind.SYSTEMD:
             command = shlex.join([*starts.program, "run", "--nudged", *starts.options])
             nudge = f"setsid {command} </dev/null >/dev/null 2>&1 &"
-        yield ScheduleFile(DISPATCHER, _DISPATCHER.format(mark=MARK, nudge=nudge), 0o755)
+        yield ScheduleFile(DISPATCHER, _render_dispatcher(nudge), 0o755)
     if machine.has_polkit:
         yield ScheduleFile(POLKIT_RULE, _render_rule(starts.user))
 
@@ -107,7 +108,12 @@ _DISPATCHER = """\
 #!/bin/sh
 # {mark}
 # NetworkManager calls this with an interface and an event.
-test "$1" = lo && exit 0
+# a bridge, and what is of containers and virtual machines, is no network that comes up
+case "$1" in
+    {inside}) exit 0 ;;
+esac
+test ! -d "/sys/class/net/$1/bridge" || exit 0
+test ! -e "/sys/class/net/$1/tun_flags" || test ! -e "/sys/class/net/$1/master" || exit 0
 case "$2" in
     up | vpn-up) ;;
     connectivity-change) test "$CONNECTIVITY_STATE" = FULL || exit 0 ;;
@@ -115,6 +121,12 @@ case "$2" in
 esac
 {nudge}
 """
+
+
+def _render_dispatcher(nudge: str) -> str:
+    """Return what NetworkManager starts; of links it knows those that parse_link() knows."""
+    inside = " | ".join(("lo", *(f"{name}*" for name in INSIDE_NAMES)))
+    return _DISPATCHER.format(mark=MARK, nudge=nudge, inside=inside)
 
 
 def _render_rule(user: str) -> str:
