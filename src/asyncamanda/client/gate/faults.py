@@ -36,6 +36,11 @@ _EXPLAINED: dict[Fault, tuple[type[AsyncamandaError], str, str]] = {
         "shows which"
         "",
     ),
+    Fault.NOT_SSH: (
+        EverydayError,
+        "what answers as {host} is no ssh server",
+        "is it a network's login page (a captive portal)? Log in there; or is the port right?",
+    ),
     Fault.HOST_KEY_CHANGED: (
         RefusedError,
         "THE HOST KEY OF {host} HAS CHANGED: it may not be your server",

@@ -74,13 +74,16 @@ def parse_target(text: str) -> Target:
     return Target(host, user, int(port) if port is not None else None, password)
 
 
-def plan_master(target: Target, options: SshOptions, socket: str) -> list[str]:
+def plan_master(
+    target: Target, options: SshOptions, socket: str, log: str | None = None
+) -> list[str]:
     """Return the argv of the ssh that connects, listens on `socket` and runs no command.
 
+    Its own words go to the file `log`, and only what others print is on its standard error then.
     It stands first in what it sets, so the user's ssh_config can add to it and not undo it.
     Silence is death after two keepalives go unanswered.
     """
-    argv = ["ssh", "-M", "-N", "-T", "-x", "-a", "-S", socket]
+    argv = ["ssh", "-M", "-N", "-T", "-x", "-a", "-S", socket, *(["-E", log] if log else [])]
     settings = {
         "BatchMode": "no" if target.password else "yes",
         "StrictHostKeyChecking": "yes",
