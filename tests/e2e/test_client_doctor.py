@@ -70,16 +70,45 @@ def words_of(run: Run) -> str:
 # -- well
 
 
-def test_a_client_without_what_is_the_servers_is_well(office: Office) -> None:
-    """amgetconf comes with amanda-server, which a client does not have."""
-    laptop = office.client("laptop")
-    laptop.run(["mount", "--bind", "/dev/null", "/usr/sbin/amgetconf"])
+# a /usr in which only what amanda-client depends on is left of Amanda's packages
+CLIENT_ALONE = """
+mkdir -p /mnt/alone && mount -t tmpfs alone /mnt/alone
+mkdir /mnt/alone/upper /mnt/alone/work /mnt/alone/local
+mount --bind /usr/local /mnt/alone/local
+mount -t overlay -o lowerdir=/usr,upperdir=/mnt/alone/upper,workdir=/mnt/alone/work overlay /usr
+mount --bind /mnt/alone/local /usr/local
+dpkg -L amanda-server libencode-locale-perl | while read -r path; do
+    test -d "$path" || rm -f "$path"
+done
+"""
+
+
+@contextmanager
+def client_alone(laptop: Client) -> Iterator[None]:
+    """Let the laptop be as `apt install amanda-client` leaves it, without recommendations."""
+    shell(laptop, CLIENT_ALONE)
     try:
-        assert laptop.run(["amgetconf", "x"], check=False).returncode not in {0, 1}
-        run = doctor(office)
-        assert (run.returncode, run.stdout.splitlines()[-1]) == (0, "all well"), run.stdout
+        yield
     finally:
-        laptop.run(["umount", "/usr/sbin/amgetconf"])
+        shell(laptop, "umount -l /usr; umount -l /mnt/alone; rmdir /mnt/alone")
+
+
+def test_a_client_with_amanda_client_alone_is_well(office: Office) -> None:
+    """Neither amgetconf, which is the server's, nor what Debian's packages forget to depend on.
+
+    And what the doctor says is so: a backup is made.
+    """
+    laptop = office.client("laptop")
+    with client_alone(laptop):
+        assert laptop.run(["sh", "-c", "command -v amgetconf"], check=False).returncode
+        assert laptop.run(["perl", "-MEncode::Locale", "-e", "1"], check=False).returncode
+        for words in ((), ("--json",)):
+            run = doctor(office, *words)
+            assert run.returncode == 0, run.stdout
+        assert ills(run) == {}
+        assert "skipped" not in words_of(run)
+        backup = office.backup("laptop", "--force")
+        assert backup.returncode == 0, backup.stderr
 
 
 def test_client_that_is_well_is_told_so(office: Office) -> None:
