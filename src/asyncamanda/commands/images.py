@@ -27,6 +27,7 @@ from asyncamanda.report.json import render_event
 from asyncamanda.report.page import print_folded
 from asyncamanda.report.restore_narrator import RestoreNarrator
 from asyncamanda.system.interrupts import catch_stop
+from asyncamanda.system.pages import name_pages
 
 STDOUT = "-"
 
@@ -169,7 +170,7 @@ def _print_end(outcome: ImagesOutcome, tell: Callable[[str], None], *, is_json: 
     if is_json:
         print(render_event("finished", images_value(outcome, int(Exit.OK))))
         return
-    for line in describe_end(outcome):
+    for line in map(name_pages, describe_end(outcome)):
         if outcome.target:
             print_folded(line)
         else:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from asyncamanda.core.amanda.amcheck import Trouble
 from asyncamanda.core.doctor.findings import Check, Health
 from asyncamanda.core.values.printable import printable
+from asyncamanda.system.pages import name_pages
 
 WIDTH = 79
 HEAD = 16  # columns of a check's verdict and name
@@ -28,7 +29,7 @@ def _render_advice(why: str, fix: str) -> list[str]:
     lines = []
     for label, text in (("why", why), ("do", fix)):
         if text:
-            lines += _fill(text, f"{_INDENT}  {label + ':':<5}", f"{_INDENT}       ")
+            lines += _fill(name_pages(text), f"{_INDENT}  {label + ':':<5}", f"{_INDENT}       ")
     return lines
 
 
