@@ -14,7 +14,7 @@ from asyncamanda.client.setup import clienttoml, hostkey, keys
 from asyncamanda.client.setup.options import DEFAULT_INTERVAL, Said, SetupOptions, read_options
 from asyncamanda.client.setup.probe import ask_standing
 from asyncamanda.commands.asking import is_agreed, is_not_refused, is_terminal
-from asyncamanda.commands.confirming import scan, settle_host_key
+from asyncamanda.commands.confirming import look, settle_host_key
 from asyncamanda.commands.enrolment import OTHER_NAME, Applicant, get_enrolled
 from asyncamanda.commands.printing import again, tell
 from asyncamanda.config.client import SYSTEM_FILE
@@ -110,7 +110,7 @@ def _run(arguments: argparse.Namespace) -> Exit:
         _check_schedule()
     is_asking = is_terminal() and not arguments.yes
     place = hostkey.find_place(options.server, account)
-    offer = scan(place, hostkey.find_known(place, account))
+    offer = look(options, place, account)
     host_key, is_known = settle_host_key(options, place, account, offer, is_asking=is_asking)
     path = keys.find_key_path(present, account)
     steps = [

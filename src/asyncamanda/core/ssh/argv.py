@@ -5,6 +5,7 @@ from "the command failed", which both end ssh with 255 (PROTOCOL.mux and ssh(1))
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -107,6 +108,39 @@ def plan_master(
         settings["IdentityFile"] = f'"{quoted}"'
         settings["IdentitiesOnly"] = "yes"
     return [*argv, *_options(settings), *_destination(target)]
+
+
+def plan_look(
+    target: Target, algorithms: Sequence[str], known_hosts: str, log: str, seconds: int
+) -> list[str]:
+    """Return the argv of the ssh that notes the server's host key in the file `known_hosts`.
+
+    Of the first of the `algorithms` that the server has; it shows no key of its own and is refused
+    the login. Its words, the server's version among them, go to the file `log`.
+    """
+    settings = {
+        "HostKeyAlgorithms": ",".join(algorithms),
+        "UserKnownHostsFile": known_hosts,
+        "GlobalKnownHostsFile": "none",
+        "KnownHostsCommand": "none",
+        "StrictHostKeyChecking": "accept-new",
+        "VerifyHostKeyDNS": "no",
+        "UpdateHostKeys": "no",
+        "NoHostAuthenticationForLocalhost": "no",
+        "PreferredAuthentications": "none",
+        "PubkeyAuthentication": "no",
+        "BatchMode": "yes",
+        "ConnectTimeout": str(seconds),
+        "ConnectionAttempts": "1",
+        "ControlMaster": "no",
+        "ClearAllForwardings": "yes",
+        "PermitLocalCommand": "no",
+        "RemoteCommand": "none",
+        "ForkAfterAuthentication": "no",
+        "LogLevel": "DEBUG1",
+    }
+    argv = ["ssh", "-T", "-x", "-a", "-S", "none", "-E", log, *_options(settings)]
+    return [*argv, *_destination(target), "true"]
 
 
 def plan_session(target: Target, socket: str, command: str) -> list[str]:
