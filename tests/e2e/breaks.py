@@ -98,7 +98,15 @@ def forced(command: str) -> Break:
 
 
 BAD, WARNING, ABSENT = "bad", "warning", "absent"
+INETD = "amanda stream tcp nowait backup /usr/lib/amanda/amandad amandad -auth=bsdtcp amdump"
+
 BROKEN: dict[str, tuple[Break, dict[str, str], str, int]] = {
+    "inetd": (
+        rewritten("/etc/inetd.conf", f"echo '{INETD}' >>/etc/inetd.conf"),
+        {"inetd": WARNING},
+        "update-inetd --disable amanda",
+        0,
+    ),
     "no configuration": (moved(TOML), {"configuration": BAD}, "asyncamanda setup", 78),
     "a mistake in it": (
         Break(settings={"interval": "soon", "watch": "most"}),

@@ -7,6 +7,7 @@ import pytest
 from tests.e2e.fresh import (
     DISK,
     SSH,
+    Terminal,
     everything,
     fingerprint,
     open_fresh,
@@ -96,3 +97,25 @@ def test_a_key_type_that_is_named_by_its_fingerprint(fresh: Lab) -> None:
     assert fresh.client.read(f"{SSH}/known_hosts").startswith("amanda ssh-rsa ")
     again = set_up(fresh, *words[:1], *words[3:])  # the known one is asked for first
     assert "unchanged: backup knows the host key of amanda" in again.stdout, again.stderr
+
+
+INETD_CONF = "/etc/inetd.conf"
+AMANDA = "amanda stream tcp nowait backup /usr/lib/amanda/amandad amandad -auth=bsdtcp amdump"
+
+
+def test_inetds_amandad_is_told_and_switched_off_when_that_is_wanted(fresh: Lab) -> None:
+    """Debian's packages switch it on; the gate does not need it."""
+    fresh.client.write(INETD_CONF, f"{AMANDA}\n")
+    words = ("amanda", "--fingerprint", fingerprint(fresh), "--disk", DISK, "--no-schedule")
+    setup = start_setup(fresh, *words, "--no-backup")
+    assert type_line(fresh, read_line(setup)).returncode == 0
+    said, _ = setup.communicate(timeout=60)
+    assert setup.returncode == 0, said
+    assert "on port 10080" in said
+    assert "update-inetd --disable amanda" in said
+    assert fresh.client.read(INETD_CONF) == f"{AMANDA}\n"
+    terminal = Terminal(fresh.client, "setup", *words, "--no-backup")
+    terminal.expect("Switch it off, if no other Amanda server uses it? [y/N]")
+    terminal.type("y")
+    assert (terminal.end(), "offers amandad no longer" in terminal.said) == (0, True), terminal.said
+    assert not fresh.client.read(INETD_CONF).startswith("amanda")

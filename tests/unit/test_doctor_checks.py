@@ -29,6 +29,7 @@ from asyncamanda.core.doctor.findings import (
     skip,
     well,
 )
+from asyncamanda.core.doctor.inetd import find_services, judge_inetd
 from asyncamanda.core.doctor.keys import Key, judge_host_key, judge_key
 from asyncamanda.core.doctor.rights import PathKind, Seen, judge_secret
 from asyncamanda.core.doctor.server import judge_clock, judge_disks, judge_error
@@ -455,6 +456,28 @@ def test_users_without_a_socket_are_a_warning() -> None:
     assert missing.health is WARNING
     assert "/run/x" in missing.found
     assert "schedule install" in missing.fix
+
+
+AMANDA = "amanda stream tcp nowait backup /usr/lib/amanda/amandad amandad -auth=bsdtcp amdump\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("", []),
+        (f"#:OTHER: Other services\n{AMANDA}", [2]),
+        (f"#<off># {AMANDA}", []),
+        (f"# {AMANDA}ident stream tcp wait identd /usr/sbin/identd identd\n", []),
+        ("amanda stream tcp nowait backup /usr/sbin/tcpd /usr/lib/amanda/amandad\n", [1]),
+        ("amanda stream tcp\n", []),
+    ],
+)
+def test_an_amandad_of_inetds_is_a_warning(text: str, numbers: list[int]) -> None:
+    """It is offered to every network; what switches it off is named."""
+    assert find_services(text.splitlines()) == numbers
+    check = judge_inetd("/etc/inetd.conf", text.splitlines())
+    assert check.health is (WARNING if numbers else OK)
+    assert ("update-inetd --disable amanda" in check.fix) == bool(numbers)
 
 
 def test_lines_of_crons_that_start_the_agent() -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 from asyncamanda.client.doctor.case import Case
 from asyncamanda.client.schedule.install import look_at_schedule
 from asyncamanda.client.schedule.machine import BOOTED
-from asyncamanda.client.start.probing import look_at, read_lines
+from asyncamanda.client.start.probing import INETD, look_at, read_lines
 from asyncamanda.client.state.assessment import assess
 from asyncamanda.client.state.memory import FILE_NAME, read_memory
 from asyncamanda.core.agent.due import Due
-from asyncamanda.core.doctor import upkeep
+from asyncamanda.core.doctor import inetd, upkeep
 from asyncamanda.core.doctor.findings import Check, Health, not_needed
 from asyncamanda.core.doctor.rights import PathKind
 from asyncamanda.core.restore.frames import SOCKET_PATH
@@ -78,6 +78,13 @@ def check_users(case: Case) -> Check:
         return not_needed("users", "without systemd, users get files back with sudo")
     place = Path(SOCKET_PATH)
     return upkeep.judge_broker(str(place), is_listening=place.is_socket())
+
+
+def check_inetd(case: Case) -> Check:
+    """Return whether inetd offers amandad to the network, where nothing needs that."""
+    if case.is_by_command:
+        return not_needed("inetd", "Amanda may reach this machine by it, as there is a `command`")
+    return inetd.judge_inetd(str(INETD), read_lines(INETD))
 
 
 def check_memory(case: Case, now: datetime) -> Check:

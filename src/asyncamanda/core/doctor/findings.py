@@ -35,6 +35,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "clock": ("gate",),
     "schedule": ("user",),
     "users": ("user",),
+    "inetd": ("user",),
     "notify": ("user",),
     "memory": ("state",),
     "backup": ("memory",),
