@@ -101,6 +101,15 @@ BAD, WARNING, ABSENT = "bad", "warning", "absent"
 INETD = "amanda stream tcp nowait backup /usr/lib/amanda/amandad amandad -auth=bsdtcp amdump"
 
 BROKEN: dict[str, tuple[Break, dict[str, str], str, int]] = {
+    "read-only": (
+        Break(
+            f"mount --bind {AMANDA} {AMANDA}; mount -o remount,bind,ro {AMANDA}",
+            f"umount {AMANDA}",
+        ),
+        {"amandates": BAD, "gnutar-lists": BAD},
+        "remount,rw",
+        78,
+    ),
     "inetd": (
         rewritten("/etc/inetd.conf", f"echo '{INETD}' >>/etc/inetd.conf"),
         {"inetd": WARNING},

@@ -27,11 +27,12 @@ from asyncamanda.core.doctor.findings import (
     conclude,
     find_cause,
     skip,
+    too_slow,
     well,
 )
 from asyncamanda.core.doctor.inetd import find_services, judge_inetd
 from asyncamanda.core.doctor.keys import Key, judge_host_key, judge_key
-from asyncamanda.core.doctor.rights import PathKind, Seen, judge_secret
+from asyncamanda.core.doctor.rights import PathKind, Seen, judge_file, judge_folder, judge_secret
 from asyncamanda.core.doctor.server import judge_clock, judge_disks, judge_error
 from asyncamanda.core.doctor.tar import Security, Tar, judge_tar
 from asyncamanda.core.doctor.upkeep import (
@@ -169,6 +170,36 @@ def test_amandad_that_does_not_start_says_why(trial: Trial, words: str) -> None:
     assert check.health is BAD
     assert words in check.fix
     assert judge_trial("/a", "backup", Trial(0)).health is OK
+
+
+def test_a_file_system_that_is_read_only_is_not_to_be_given_away() -> None:
+    """Another owner changes nothing there."""
+    for seen in (FILE, FOLDER):
+        judge = judge_file if seen is FILE else judge_folder
+        check = judge("x", replace(seen, is_readonly=True, may_write=False), "backup", "why")
+        assert check
+        assert check.health is BAD
+        assert "mounted read-only" in check.found
+        assert "remount,rw" in check.fix
+        assert "chown" not in check.fix
+
+
+def test_a_slow_machine_is_not_told_to_reinstall() -> None:
+    """It is to be asked again; and what follows is not known."""
+    check = too_slow("amandad", "amandad did not end within 30 seconds")
+    assert check.is_hindrance
+    assert conclude([check]) is Exit.LATER
+    assert "reinstall" not in check.fix
+
+
+def test_what_the_amanda_user_has_to_do_can_be_typed() -> None:
+    """By root, for that user has no shell, and a bare Debian no sudo."""
+    lost = replace(FILE, kind=PathKind.NOTHING, error="No such file or directory")
+    fixes = [
+        judge_key([replace(KEY, seen=lost)], "backup", is_configured=True, has_password=False).fix,
+        judge_host_key(parse_way("hostname x\n", "x"), [], "backup").fix,
+    ]
+    assert all("as root: runuser -u backup -- ssh" in fix for fix in fixes), fixes
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,8 @@ def settle_host_key(
 ) -> tuple[PublicKey, bool]:
     """Return the server's host key, which is known or was confirmed, and whether it is known."""
     known = hostkey.find_known(place, account)
-    key, is_known = hostkey.choose_key(offer.keys, known, place, options.fingerprint)
+    user = account.pw_name
+    key, is_known = hostkey.choose_key(offer.keys, known, place, options.fingerprint, user)
     if is_known or options.fingerprint:
         return key, is_known
     shown = hostkey.show_key(key, place)

@@ -81,9 +81,13 @@ def find_known(place: Place, account: pwd.struct_passwd) -> KnownHostKey:
 
 
 def choose_key(
-    offered: Sequence[PublicKey], known: KnownHostKey, place: Place, fingerprint: str | None
+    offered: Sequence[PublicKey],
+    known: KnownHostKey,
+    place: Place,
+    fingerprint: str | None,
+    user: str = "backup",
 ) -> tuple[PublicKey, bool]:
-    """Return the key that counts, and whether it is known already.
+    """Return the key that counts, and whether it is known to the Amanda user `user` already.
 
     Raises RefusedError if another one is known, this one is revoked, or no key has the
     `fingerprint`.
@@ -100,9 +104,8 @@ def choose_key(
             "host-key-changed",
             f"THE HOST KEY OF {place.host} HAS CHANGED: it may not be your server. It has "
             f"{offered[0].fingerprint}, and known is {known.keys[0].fingerprint}",
-            "nothing was changed. Ask its administrator. Only if the server was reinstalled, as "
-            "the Amanda user:"
-            f" ssh-keygen -R '{place.known_as}'",
+            "nothing was changed. Ask its administrator. Only if the server was reinstalled, "
+            f"as root: runuser -u {user} -- ssh-keygen -R '{place.known_as}'",
         )
     candidates = trusted or offered
     if fingerprint is None:

@@ -47,6 +47,7 @@ def look_at(path: Path) -> Seen:
         may_write=os.access(path, os.W_OK),
         may_execute=os.access(path, os.X_OK),
         is_nosuid=bool(flags & os.ST_NOSUID),
+        is_readonly=bool(flags & os.ST_RDONLY),
         is_noexec=bool(flags & os.ST_NOEXEC),
     )
 

@@ -79,6 +79,13 @@ def well(name: str, found: str) -> Check:
     return Check(name, Health.OK, found)
 
 
+def too_slow(name: str, fault: str) -> Check:
+    """Return the check of a program that did not end in time, which says nothing of the program."""
+    why = "this machine may be busy; so it is not known whether all is well"
+    fix = "asyncamanda doctor, when it is less busy"
+    return Check(name, Health.BAD, fault, why, fix, exit=Exit.LATER)
+
+
 def not_needed(name: str, why: str) -> Check:
     """Return a check that is not to be made."""
     return Check(name, Health.SKIPPED, f"not needed: {why}")
