@@ -1,6 +1,7 @@
 """The client's doctor, on a client that is well, and broken in one way after another."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.breaks import ABSENT, BAD, BROKEN, CRON, WARNING, Break, fill
+from tests.e2e.fresh import Terminal
 from tests.e2e.laptop import ASYNCAMANDA, Run, wait_until
 from tests.e2e.office import Office, open_office
 
@@ -36,7 +38,8 @@ def office(lab_prefix: Path) -> Iterator[Office]:
 
 
 def doctor(office: Office, *words: str, user: str = "root") -> Run:
-    """Run the doctor at the laptop; whatever it prints fits the terminal."""
+    """Run the doctor at the laptop, with every check; whatever it prints fits the terminal."""
+    words = words if words else ("-v",)
     run = office.client("laptop").run([ASYNCAMANDA, "doctor", *words], user=user, check=False)
     if "--json" not in words:
         assert max(map(len, run.stdout.splitlines()), default=0) <= 80, run.stdout
@@ -122,8 +125,26 @@ def test_client_that_is_well_is_told_so(office: Office) -> None:
             for line in run.stdout.splitlines()[:-2]
             if line[0] != " "
         }
+        verdicts.pop("users")  # which need systemd
         assert {name for name, word in verdicts.items() if word != "ok"} == {"password", "notify"}
     assert "as laptop, for daily; protocol 1" in run.stdout
+
+
+def test_what_is_well_is_counted(office: Office) -> None:
+    """What is wrong stands alone; in colour on a terminal."""
+    laptop = office.client("laptop")
+    run = laptop.run([ASYNCAMANDA, "doctor"])
+    said = r"\d+ checks are well, \d were not made: -v shows them\n\nall well\n"
+    assert re.fullmatch(said, run.stdout)
+    with broken(office, Break(on="mv {known} {known}.x", undo="mv {known}.x {known}")):
+        run = laptop.run([ASYNCAMANDA, "doctor"], check=False)
+        terminal = Terminal(laptop, "doctor")
+        assert terminal.end() == 77
+    heads = [line for line in run.stdout.splitlines() if line and line[0] != " "]
+    assert heads[0].startswith("bad  host-key")
+    assert re.match(r"\d+ checks are well, \d+ were not made: -v shows them", heads[1])
+    assert heads[2:] == ["fix: host-key"]
+    assert "\x1b[1;31mbad" in terminal.said
 
 
 def test_what_the_server_says_to_it_is_taken_over(office: Office) -> None:
