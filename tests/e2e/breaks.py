@@ -110,6 +110,24 @@ BROKEN: dict[str, tuple[Break, dict[str, str], str, int]] = {
         "remount,rw",
         78,
     ),
+    "start-without-a-program": (
+        rewritten(CRON, f"sed -i 's|/usr/local/bin/|/opt/gone/|' {CRON}"),
+        {"schedule": BAD},
+        "/opt/gone/asyncamanda is not there",
+        78,
+    ),
+    "start-without-a-user": (
+        rewritten(CRON, f"sed -i 's| root | nobody-such |' {CRON}"),
+        {"schedule": BAD},
+        "there is no user nobody-such",
+        78,
+    ),
+    "start-without-a-path": (
+        rewritten(CRON, f"sed -i 's|/usr/local/bin/||' {CRON}"),
+        {"schedule": BAD},
+        "no asyncamanda in its PATH, /usr/bin:/bin",
+        78,
+    ),
     "inetd": (
         rewritten("/etc/inetd.conf", f"echo '{INETD}' >>/etc/inetd.conf"),
         {"inetd": WARNING},

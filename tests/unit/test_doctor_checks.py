@@ -34,6 +34,7 @@ from asyncamanda.core.doctor.inetd import find_services, judge_inetd
 from asyncamanda.core.doctor.keys import Key, judge_host_key, judge_key
 from asyncamanda.core.doctor.rights import PathKind, Seen, judge_file, judge_folder, judge_secret
 from asyncamanda.core.doctor.server import judge_clock, judge_disks, judge_error
+from asyncamanda.core.doctor.starts import Start, parse_cron_line, parse_unit, read_path
 from asyncamanda.core.doctor.tar import Security, Tar, judge_tar
 from asyncamanda.core.doctor.upkeep import (
     Timer,
@@ -478,6 +479,47 @@ def test_schedule() -> None:
     assert (gone.health, gone.found) == (BAD, "systemd: /x gone")
     assert judge_schedule(replace(timer, missing=("/x",)), ["/etc/crontab:1"]).health is OK
     assert judge_schedule(None, []).health is BAD
+
+
+@pytest.mark.parametrize(
+    ("line", "has_user", "start"),
+    [
+        ("17 * * * * root asyncamanda run", True, Start("asyncamanda", "root", "/x")),
+        ("@hourly backup /o/asyncamanda run -v", True, Start("/o/asyncamanda", "backup", "/x")),
+        ("17 * * * * /o/asyncamanda run", False, Start("/o/asyncamanda", None, "/x")),
+        ("1 10 asyncamanda /o/asyncamanda run; test", False, Start("/o/asyncamanda", None, "/x")),
+        (
+            "1,16 * * * * me /o/python -P -m asyncamanda run",
+            True,
+            Start("/o/python", "me", "/x"),
+        ),
+        ("17 * * * * root asyncamanda status", True, None),
+        ("", True, None),
+    ],
+)
+def test_what_a_line_of_crons_starts(line: str, has_user: bool, start: Start | None) -> None:
+    """As which user, and which program."""
+    assert parse_cron_line(line, "/x", has_user=has_user) == start
+
+
+def test_where_cron_looks_for_programs_and_what_a_unit_starts() -> None:
+    """Without a PATH of its own it has a short one; ExecStart has a prefix."""
+    assert read_path(["SHELL=/bin/sh\n", 'PATH="/usr/local/bin:/bin"\n']) == "/usr/local/bin:/bin"
+    assert read_path([]) == "/usr/bin:/bin"
+    unit = ["[Service]\n", "User=backup\n", "# x\n", "ExecStart=!/o/asyncamanda run\n"]
+    assert list(parse_unit(unit)) == [Start("/o/asyncamanda", "backup")]
+    assert list(parse_unit([])) == []
+
+
+def test_a_schedule_that_starts_nothing_is_none() -> None:
+    """Unless something else does start it."""
+    timer = Timer("systemd", is_installed=True, is_active=True, faults=("/x: there is no /o",))
+    check = judge_schedule(timer, [])
+    assert (check.health, "there is no /o" in check.found) == (BAD, True)
+    assert judge_schedule(timer, ["/etc/crontab:1"]).health is OK
+    whole = replace(timer, faults=())
+    assert judge_schedule(whole, [], ["/etc/crontab:1: there is no /o"]).health is OK
+    assert judge_schedule(None, [], ["/etc/crontab:1: there is no /o"]).health is BAD
 
 
 def test_users_without_a_socket_are_a_warning() -> None:
