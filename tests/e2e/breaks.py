@@ -110,6 +110,12 @@ BROKEN: dict[str, tuple[Break, dict[str, str], str, int]] = {
         "remount,rw",
         78,
     ),
+    "sendbackup that does not run": (
+        covered(f"{PROGRAMS}/sendbackup", "printf '#!/no/such/shell\\n' >/srv/copy"),
+        {"programs": BAD},
+        "sendbackup cannot be started",
+        78,
+    ),
     "start-without-a-program": (
         rewritten(CRON, f"sed -i 's|/usr/local/bin/|/opt/gone/|' {CRON}"),
         {"schedule": BAD},

@@ -10,6 +10,7 @@ from asyncamanda.core.doctor.amanda import (
     Trial,
     judge_installed,
     judge_programs,
+    judge_start,
     judge_trial,
     judge_user,
 )
@@ -201,6 +202,28 @@ def test_what_the_amanda_user_has_to_do_can_be_typed() -> None:
         judge_host_key(parse_way("hostname x\n", "x"), [], "backup").fix,
     ]
     assert all("as root: runuser -u backup -- ssh" in fix for fix in fixes), fixes
+
+
+@pytest.mark.parametrize(
+    ("trial", "words"),
+    [
+        (Trial(None, error="/a cannot be run: Exec format error"), "cannot be started"),
+        (
+            Trial(127, "runtar: error while loading shared libraries: libx.so.1: cannot open"),
+            "libx",
+        ),
+        (Trial(-11), "ended with status -11"),
+        (Trial(1, "runtar: Need at least 3 arguments"), ""),
+        (Trial(0), ""),
+    ],
+)
+def test_a_program_that_makes_dumps_has_to_run(trial: Trial, words: str) -> None:
+    """What it says of having nothing to do is no fault."""
+    check = judge_start("/a", trial)
+    assert bool(check) == bool(words)
+    if check:
+        assert (check.health, words in check.found) == (BAD, True)
+        assert "reinstall" in check.fix
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,15 @@ from asyncamanda.client.gate.streams import ENVIRON
 from asyncamanda.client.start.probing import look_at, read_lines
 from asyncamanda.core.amanda.client_conf import ARGV, parse_client_conf
 from asyncamanda.core.doctor import amanda, tar
-from asyncamanda.core.doctor.findings import Check, too_slow
+from asyncamanda.core.doctor.findings import Check, Health, too_slow
 from asyncamanda.system.programs import run_program
 
 START_SECONDS = 30.0  # for what takes less than one, on a machine that may be busy
 SECURITY = Path("/etc/amanda-security.conf")
 # what a client starts as root: for GNUTAR, DUMP, estimates by calcsize, ending any, and amgtar
 _SETUID = ("runtar", "rundump", "calcsize", "killpgrp", "application/amgtar")
+# what makes estimates and dumps, and ends at once with nothing to read and no argument (seen)
+_TRIED = ("sendsize", "sendbackup", "runtar")
 
 
 def check_user(user: str) -> Check:
@@ -57,8 +59,18 @@ def ask_places() -> tuple[Check, Places | None]:
 
 
 def check_programs(places: Places, user: str) -> Check:
-    """Return whether the setuid programs are."""
-    return amanda.judge_programs([look_at(places.programs / name) for name in _SETUID], user)
+    """Return whether the setuid programs are, and those that make dumps run."""
+    check = amanda.judge_programs([look_at(places.programs / name) for name in _SETUID], user)
+    if check.health is not Health.OK:
+        return check
+    for path in (places.programs / name for name in _TRIED):
+        answer = run_program([str(path)], START_SECONDS)
+        if answer.is_late:
+            return too_slow("programs", answer.fault)
+        said = answer.first_line if answer.status is not None else ""
+        if fault := amanda.judge_start(str(path), amanda.Trial(answer.status, said, answer.fault)):
+            return fault
+    return check
 
 
 def check_tar(places: Places) -> Check:
