@@ -108,12 +108,13 @@ _DISPATCHER = """\
 #!/bin/sh
 # {mark}
 # NetworkManager calls this with an interface and an event.
-# a bridge, and what is of containers and virtual machines, is no network that comes up
+# what containers and virtual machines have of their own is no network
 case "$1" in
     {inside}) exit 0 ;;
 esac
-test ! -d "/sys/class/net/$1/bridge" || exit 0
-test ! -e "/sys/class/net/$1/tun_flags" || test ! -e "/sys/class/net/$1/master" || exit 0
+link=/sys/class/net/$1
+test ! -d "$link/bridge" || exit 0
+test ! -e "$link/tun_flags" || test ! -e "$link/master" || exit 0
 case "$2" in
     up | vpn-up) ;;
     connectivity-change) test "$CONNECTIVITY_STATE" = FULL || exit 0 ;;
