@@ -176,8 +176,14 @@ class Connection:
         return last
 
     def last_words(self) -> str:
-        """Return the last line that the master printed, or ""."""
-        lines = _read(self._path.parent / _LOG).split("\n")
+        """Return the last line that the master printed, or "".
+
+        That the server closed the connection it says beside its log, others in it (seen).
+        """
+        files = [self._path.parent / name for name in (_LOG, _BESIDE)]
+        files = [path for path in files if path.stat().st_size]
+        latest = max(files, key=lambda path: path.stat().st_mtime_ns, default=None)
+        lines = _read(latest).split("\n") if latest else []
         return next((clean_line(line.encode()) for line in reversed(lines) if line.strip()), "")
 
 
