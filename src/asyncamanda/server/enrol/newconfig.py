@@ -57,30 +57,33 @@ holdingdisk holding {{
     use {held} mbytes
 }}
 
-define dumptype roaming {{
-    comment "a roaming machine, by GNU tar"
-    program "GNUTAR"
-    auth "ssh"
-    compress none
-    index yes
-    maxpromoteday 0
-    retry-dump 5        # a client may lose its connection more than once in a run
-    record yes
-}}
-
-define application amgtar {{
+# A file system's device number may be another after each start (btrfs; LVM, LUKS): with the
+# default of CHECK-DEVICE, and by GNUTAR always, a level 1 is then as large as a full.
+define application roaming-tar {{
     plugin "amgtar"
+    property "CHECK-DEVICE" "NO"
+    property "XATTRS" "YES"
+    property "ACLS" "YES"
 }}
-define dumptype roaming-amgtar {{
-    comment "the same, by Amanda's application for GNU tar"
-    program "APPLICATION"
-    application "amgtar"
+define dumptype roaming-base {{
+    comment "what all roaming machines have in common: not a dumptype by itself"
     auth "ssh"
     compress none
     index yes
     maxpromoteday 0
     retry-dump 5        # a client may lose its connection more than once in a run
     record yes
+}}
+define dumptype roaming {{
+    roaming-base
+    comment "a roaming machine, by GNU tar"
+    program "APPLICATION"
+    application "roaming-tar"
+}}
+define dumptype roaming-gnutar {{
+    roaming-base
+    comment "the same, by Amanda's older program for GNU tar"
+    program "GNUTAR"
 }}
 """
 
