@@ -20,10 +20,11 @@ from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import Exit, RefusedError, UsageError
 from asyncamanda.report.json import render_json
 from asyncamanda.report.text import name_disks
+from asyncamanda.server.amanda.commands import first_fault
 from asyncamanda.server.background.programs import PATIENCE
 from asyncamanda.server.enrol.disklist import (
     DUMPTYPE,
-    add_dles,
+    Addition,
     check_dumptype,
     find_missing,
     read_configured,
@@ -174,19 +175,24 @@ def _plan_disks(
 ) -> Callable[[], list[str]]:
     """Look what the disklist lacks, and return what adds that and says so.
 
-    Raises BadDataError if a dumptype is needed that there is not.
+    Raises BadDataError if a dumptype is needed that there is not, or Amanda would refuse the
+    disklist.
     """
     if not arguments.disk:
         return list
     configured = read_configured(entry.amanda_config, config.user)
-    missing = find_missing(configured, entry.client, arguments.disk)
+    missing, told = find_missing(configured.of_host(entry.client), arguments.disk)
+    for words in told:
+        warn(words)
     if not missing:
         return list
-    check_dumptype(configured, entry.amanda_config, arguments.dumptype)
+    check_dumptype(configured, arguments.dumptype)
+    addition, file = Addition(entry.client, missing, arguments.dumptype), configured.disklist
+    addition.check(file)
 
     def add() -> list[str]:
-        add_dles(configured.disklist, entry.client, missing, arguments.dumptype, config.user)
-        return [f"{configured.disklist} has {entry.client} {disk}" for disk in missing]
+        addition.make(file)
+        return [f"{file.path} has {entry.client} {disk}" for disk in missing]
 
     return add
 
@@ -210,7 +216,7 @@ def _find_disks(entry: Enrolled) -> tuple[list[str], str]:
     argv = ["amadmin", entry.amanda_config, "dles"]
     answer = run_program(argv, PATIENCE)
     if answer.status != 0:
-        return [], f"{' '.join(argv)} fails: {answer.complaints[0]}"
+        return [], f"{' '.join(argv)} fails: {first_fault(answer)}"
     disks = [disk for host, disk in parse_dles(answer.stdout) if host == entry.client]
     if disks:
         return disks, ""
