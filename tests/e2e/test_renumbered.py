@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.e2e.laptop import ASYNCAMANDA
 from tests.e2e.office import Office, open_office
 
 from lab import Host
@@ -39,6 +40,24 @@ def _mount(laptop: Host, *order: str) -> list[str]:
     for disk in order:
         laptop.run(["mount", "-o", f"loop,subvol={disk[-1]}", IMAGE, disk])
     return laptop.run(["stat", "-c", "%d", A, B]).stdout.split()
+
+
+def _attribute(laptop: Host, call: str) -> str:
+    """Return what Python's os answers to a call about an extended attribute."""
+    return laptop.run(["/usr/bin/python3", "-c", f"import os; print(os.{call})"]).stdout.strip()
+
+
+def _renumber(laptop: Host) -> None:
+    """Mount the disks in the other order, so that both get another number.
+
+    The kernel gives the lowest that is free, and other file systems take some, too.
+    """
+    before = laptop.run(["stat", "-c", "%d", A, B]).stdout.split()
+    for order in ((B, A), (A, B), (B, A)):
+        now = _mount(laptop, *order)
+        if now[0] != before[0] and now[1] != before[1]:
+            return
+    raise AssertionError(f"the kernel keeps the numbers: {before}, {now}")
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +101,8 @@ def test_another_device_number_makes_no_full_of_a_level_1(office: Office) -> Non
     """With the dumptype that setup writes; GNUTAR's level 1 is a full, and its cause is told."""
     laptop = office.client("laptop")
     assert {level for level, _, _ in _dump(office).values()} == {0}
-    before = _mount(laptop, A, B)
     laptop.add_tree(A, files=1)
-    assert _mount(laptop, B, A) == before[::-1] != before  # the ground that this stands on
+    _renumber(laptop)
     made = _dump(office)
     level, kilobytes, said = made[A]
     assert (level, kilobytes < 1000, said) == (1, True, ""), made
@@ -92,3 +110,36 @@ def test_another_device_number_makes_no_full_of_a_level_1(office: Office) -> Non
     assert (level, kilobytes > SIZE // 1024) == (1, True), made
     assert "as large as its full" in said
     assert "server disk modernise laptop" in said
+
+
+@needs_btrfs
+def test_a_dle_by_gnutar_is_modernised_when_asked(office: Office) -> None:
+    """Only then; its next dump is a full, and none after that is; files come back."""
+    laptop, disklist = office.client("laptop"), "/etc/amanda/mobile/disklist"
+    before = office.server.read(disklist)
+    words = ("server", "disk", "modernise", "laptop")
+    silent = office.ask(*words, check=False)
+    assert (silent.returncode, "--yes" in silent.stderr) == (64, True), silent.stderr
+    assert "The next dump of each is a full one" in silent.stdout
+    assert office.ask(*words, "--dry-run").stdout.endswith("nothing was changed\n")
+    assert office.server.read(disklist) == before
+    wrong = office.ask(*words, "/srv/none", check=False)
+    assert (wrong.returncode, f"it has {A}, {B}" in wrong.stderr) == (65, True), wrong.stderr
+    changed = json.loads(office.ask(*words, "--yes", "--json").stdout)
+    assert (changed["outcome"], changed["disks"]) == ("changed", [B])
+    assert "nothing to change" in office.ask(*words, "--yes").stdout
+    _attribute(laptop, f"setxattr('{B}/deep/down/file-0', 'user.note', b'kept')")
+    made = _dump(office)
+    assert (made[A][0], made[B][0]) == (1, 0), made
+    laptop.add_tree(B, files=1)
+    _renumber(laptop)
+    level, kilobytes, said = _dump(office)[B]
+    assert (level, kilobytes < 1000, said) == (1, True, ""), said
+    assert "has no disklist of its own" not in office.diary
+    wanted = laptop.tree(B)
+    back = laptop.run([ASYNCAMANDA, "restore", B, "--to", "/srv/back"], check=False)
+    assert back.returncode == 0, back.stderr
+    found = {path.rpartition("/")[2]: data for path, data in laptop.tree("/srv/back").items()}
+    assert found == {path.rpartition("/")[2]: data for path, data in wanted.items()}
+    place = laptop.run(["find", "/srv/back", "-name", "file-0"]).stdout.split()[0]
+    assert _attribute(laptop, f"getxattr('{place}', 'user.note')") == "b'kept'"

@@ -6,6 +6,7 @@ SUBCOMMANDS = {
     "enroll": "enroll a client by its public key",
     "revoke": "remove a client's access",
     "clients": "list enrolled clients",
+    "disk": "change how disks of clients are backed up",
     "doctor": "check everything a client's backup needs and suggest fixes",
     "queue": "show waiting clients and current runs",
     "runs": "list runs, and the result of each DLE",

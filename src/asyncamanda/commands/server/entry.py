@@ -27,7 +27,7 @@ def read_entry(
     if amanda_config is not None:
         _check("--amanda-config", amanda_config, check_amanda_config_name)
     public = _read_key(key)
-    return Enrolled(client, _find_amanda_config(amanda_config), public, is_direct, may_restore)
+    return Enrolled(client, find_amanda_config(amanda_config), public, is_direct, may_restore)
 
 
 def check_disks(disks: Sequence[str]) -> None:
@@ -46,7 +46,11 @@ def _check(option: str, name: str, check: Callable[[str], None]) -> None:
         ) from error
 
 
-def _find_amanda_config(name: str | None) -> str:
+def find_amanda_config(name: str | None) -> str:
+    """Return the name, for None that of the only Amanda configuration there is.
+
+    Raises UsageError if there are several or none, BadDataError if there is none of that name.
+    """
     known = sorted(path.parent.name for path in AMANDA_FOLDER.glob("*/amanda.conf"))
     if name is None:
         if len(known) == 1:

@@ -66,6 +66,11 @@ def _change(entry: list[str], dle: Dle) -> Iterator[str]:
     yield entry[-1]
 
 
+def render_program() -> str:
+    """Return the lines that an entry gets."""
+    return "\n".join(_program())
+
+
 def _program() -> Iterator[str]:
     yield '    program "APPLICATION"'
     yield "    application {"
