@@ -26,6 +26,7 @@ from asyncamanda.config.reader import (
     texts_like,
 )
 from asyncamanda.core.conditions.judge import Conditions, Pause
+from asyncamanda.core.conditions.rate import RateLimit
 from asyncamanda.core.conditions.windows import Window
 from asyncamanda.core.model import DiskRule, Policy
 from asyncamanda.core.ssh import argv
@@ -93,6 +94,7 @@ class ClientConfig:
     inhibit_lid: bool = False
     retry_within: timedelta = timedelta(hours=1)
     spread: timedelta = timedelta(minutes=5)
+    rate: tuple[RateLimit, ...] = ()
     ssh: SshSettings = SshSettings()
     notify: NotifySettings = NotifySettings()
 
@@ -233,6 +235,9 @@ def _contradictions(config: ClientConfig) -> Iterator[tuple[set[str], str]]:
         yield {"forget_after", "interval"}, f"forget_after: {shorter}"
     if config.relax_after and config.relax_after < config.interval:
         yield {"relax_after", "interval"}, f"relax_after: {shorter}"
+    if config.rate and config.command:
+        words = "found a limit beside command; allowed: by gate, where asyncamanda moves the data"
+        yield {"rate", "command"}, f"rate: {words}"
     for name in ("connect_timeout", "keepalive"):
         if getattr(config.ssh, name) > LONGEST_SILENCE:
             words = 'found more than five minutes; allowed: at most that, such as "15s"'

@@ -1,10 +1,11 @@
 """A local program joined to a command at the server: each reads what the other writes.
 
 The bytes go through pipes between the program and the master connection, and never through this
-process.
+process, unless there is a limit for what goes to the server.
 """
 
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from asyncamanda.system.endings import is_ended, list_session
 from asyncamanda.system.muxsession import MuxSession, open_session
 from asyncamanda.system.processes import Process
 from asyncamanda.system.session import clean_line
+from asyncamanda.system.throttle import Throttle, ThrottledPipe
 
 KILLED_WITHIN = 1.0  # seconds; a program that waits for a dead disk is not waited for
 KEPT_SAID = 2000  # bytes of what either printed to stderr
@@ -111,10 +113,17 @@ class Stream:
         return None if is_over else self._program.pid
 
 
-def join(argv: Sequence[str], environ: Mapping[str, str], master: str, command: str) -> Stream:
+def join(
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    master: str,
+    command: str,
+    throttle: Throttle | None = None,
+) -> Stream:
     """Start the program `argv`, joined to `command` by the connection whose master is at a path.
 
-    Raises OSError, and then nothing runs. The program leads a session of its own, so that no signal
+    What it prints goes out no faster than a `throttle` lets it. Raises OSError, and then nothing
+    runs. The program leads a session of its own, so that no signal
     from a terminal reaches it.
     """
     ends: list[int] = []  # of the two sides; this process closes its own when they are started
@@ -123,6 +132,8 @@ def join(argv: Sequence[str], environ: Mapping[str, str], master: str, command: 
         ends += pair
         to_program, from_server = pair = os.pipe()
         ends += pair
+        if throttle:
+            to_server = _throttle(throttle, to_server, ends)
         with contextlib.ExitStack() as undo:
             says, said_by_program = os.pipe()
             undo.callback(os.close, says)
@@ -150,6 +161,22 @@ def join(argv: Sequence[str], environ: Mapping[str, str], master: str, command: 
         for descriptor in ends:
             os.close(descriptor)
     return stream
+
+
+def _throttle(throttle: Throttle, source: int, ends: list[int]) -> int:
+    """Return the end of another pipe, which gets what comes out of `source` by and by.
+
+    Of `ends`, what this process has to close, `source` is none any more.
+    """
+    slowed, sink = os.pipe()
+    ends.append(slowed)
+    try:
+        ThrottledPipe(source, sink, throttle).start()
+    except RuntimeError as error:
+        os.close(sink)
+        raise OSError(errno.EAGAIN, "no further thread") from error
+    ends.remove(source)
+    return slowed
 
 
 def _end(program: subprocess.Popen[bytes]) -> None:

@@ -24,6 +24,7 @@ interval = {interval}
 # on_battery   = "30%"          # or "refuse", or "allow"
 # metered      = "refuse"       # or "allow": on a link that costs by the byte
 # networks     = ["Office*"]    # where backups run: names, SSIDs or kinds of networks
+# rate         = ["2 MB/s on metered, Hotel*"]   # what a backup may send; any without it
 # not_networks = ["Guest*"]     # and where they do not
 # windows      = ["Mon..Fri 08:00-19:00"]
 # max_load     = 4.0            # above which no backup starts

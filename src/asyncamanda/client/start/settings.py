@@ -24,6 +24,7 @@ from asyncamanda.config.client import (
 from asyncamanda.core.agent.classic import ClassicArguments
 from asyncamanda.core.agent.starting import Patience
 from asyncamanda.core.conditions.judge import Conditions, Pause
+from asyncamanda.core.conditions.rate import RateLimit
 from asyncamanda.core.model import DiskRule, Policy
 from asyncamanda.core.ssh import argv
 from asyncamanda.core.ssh.argv import SshOptions, Target
@@ -40,7 +41,7 @@ class Moments:
     """What moments are good for a backup, and what happens when conditions are no longer met.
 
     `retry_within` is the longest wait between unsuccessful tries, `spread` the time over which
-    clients are spread that could all begin at once.
+    clients are spread that could all begin at once. `rate` limits what a run sends.
     """
 
     conditions: Conditions
@@ -49,6 +50,7 @@ class Moments:
     inhibit_lid: bool
     retry_within: timedelta
     spread: timedelta
+    rate: tuple[RateLimit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,7 @@ def plan_configured(named: str | None, *, to_write: bool = False) -> Plan:
             inhibit_lid=settings.inhibit_lid,
             retry_within=settings.retry_within,
             spread=settings.spread,
+            rate=settings.rate,
         ),
         notify=settings.notify,
         summary=summary_for(path) if state.is_relative_to(quick.SYSTEM_STATE) else None,
