@@ -60,8 +60,14 @@ class Stream:
     """A local program and a session, joined; see join()."""
 
     def __init__(
-        self, program: subprocess.Popen[bytes], session: MuxSession, program_says: int, said: int
+        self,
+        program: subprocess.Popen[bytes],
+        session: MuxSession,
+        says: tuple[int, int],
+        slowed: ThrottledPipe | None,
     ) -> None:
+        program_says, said = says
+        self._slowed = slowed
         self._program = program
         self._session = session
         self._program_says = _Said(program_says)
@@ -110,6 +116,8 @@ class Stream:
         is_over = is_ended(self._program, KILLED_WITHIN)
         for number in (self._program_ends, self._program_says.number, self._session_says.number):
             os.close(number)
+        if self._slowed:
+            self._slowed.close()
         return None if is_over else self._program.pid
 
 
@@ -127,13 +135,15 @@ def join(
     from a terminal reaches it.
     """
     ends: list[int] = []  # of the two sides; this process closes its own when they are started
+    slowed: ThrottledPipe | None = None
+    stream: Stream | None = None
     try:
         to_server, from_program = pair = os.pipe()
         ends += pair
         to_program, from_server = pair = os.pipe()
         ends += pair
         if throttle:
-            to_server = _throttle(throttle, to_server, ends)
+            to_server, slowed = _throttle(throttle, to_server, ends)
         with contextlib.ExitStack() as undo:
             says, said_by_program = os.pipe()
             undo.callback(os.close, says)
@@ -155,28 +165,31 @@ def join(
             undo.callback(session.close)
             for descriptor in (says, hears):
                 os.set_blocking(descriptor, False)
-            stream = Stream(program, session, says, hears)
+            stream = Stream(program, session, (says, hears), slowed)
             undo.pop_all()
     finally:
         for descriptor in ends:
             os.close(descriptor)
+        if slowed and not stream:
+            slowed.close()
     return stream
 
 
-def _throttle(throttle: Throttle, source: int, ends: list[int]) -> int:
+def _throttle(throttle: Throttle, source: int, ends: list[int]) -> tuple[int, ThrottledPipe]:
     """Return the end of another pipe, which gets what comes out of `source` by and by.
 
     Of `ends`, what this process has to close, `source` is none any more.
     """
     slowed, sink = os.pipe()
     ends.append(slowed)
+    pipe = ThrottledPipe(source, sink, throttle)
     try:
-        ThrottledPipe(source, sink, throttle).start()
+        pipe.start()
     except RuntimeError as error:
         os.close(sink)
         raise OSError(errno.EAGAIN, "no further thread") from error
     ends.remove(source)
-    return slowed
+    return slowed, pipe
 
 
 def _end(program: subprocess.Popen[bytes]) -> None:

@@ -11,6 +11,7 @@ from time import monotonic
 from asyncamanda.core.conditions.rate import Allowance, spend
 
 PIECE = 1 << 14  # bytes at a time: a fraction of a second's, at any limit
+ENDED_WITHIN = 1.0  # seconds
 LONGEST_WAIT = 0.5  # seconds: then the limit is looked at again
 
 
@@ -47,9 +48,13 @@ class ThrottledPipe:
         """Begin. Raises RuntimeError if there can be no thread; then both ends stay open."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Wait for nothing more: what has come out goes on, as far as the sink takes it."""
+    def close(self) -> None:
+        """Wait no more for a turn, and return when both ends are closed.
+
+        Whoever writes or reads at the other ends has gone before: else that is not waited for.
+        """
         self._stop.set()
+        self._thread.join(ENDED_WITHIN)
 
     def _carry(self) -> None:
         source, sink = self._ends

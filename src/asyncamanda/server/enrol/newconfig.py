@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from asyncamanda.core.amanda.excludes import CLIENT_LIST, USUAL
+
 AMANDA_FOLDER = Path("/etc/amanda")
 STATE_FOLDER = Path("/var/lib/amanda")
 LEAST_SIZE = 2 * 10**9  # bytes
@@ -73,6 +75,9 @@ define dumptype roaming-base {{
     maxpromoteday 0
     retry-dump 5        # a client may lose its connection more than once in a run
     record yes
+    # by name, in any folder; the file is the client's own (`exclude` in its client.toml)
+    exclude file {excludes}
+    exclude list optional "{client_list}"
 }}
 define dumptype roaming {{
     roaming-base
@@ -130,4 +135,6 @@ def render_amanda_conf(wanted: NewConfig) -> str:
         part=max(1, length // 10),
         holding=wanted.holding,
         held=held // _MEGABYTE,
+        excludes=" ".join(f'"{pattern}"' for pattern in USUAL),
+        client_list=CLIENT_LIST,
     )
