@@ -70,7 +70,8 @@ define application roaming-tar {{
 define dumptype roaming-base {{
     comment "what all roaming machines have in common: not a dumptype by itself"
     auth "ssh"
-    compress none
+    compress client fast
+    comprate 1, 1       # until a dump has shown its own: photos do not get smaller
     index yes
     maxpromoteday 0
     retry-dump 5        # a client may lose its connection more than once in a run
@@ -112,6 +113,11 @@ class NewConfig:
     def folder(self) -> Path:
         """Where its amanda.conf and disklist lie."""
         return AMANDA_FOLDER / self.name
+
+    @property
+    def room(self) -> int:
+        """The bytes of its volumes."""
+        return self.size - self.size // HELD_PART
 
     @property
     def folders(self) -> tuple[Path, ...]:
