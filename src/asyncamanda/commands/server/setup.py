@@ -9,6 +9,7 @@ from asyncamanda.commands.asking import is_agreed
 from asyncamanda.commands.server.options import add_config, warn
 from asyncamanda.config.server import ServerConfig, load_server_config
 from asyncamanda.core.protocol.authority import check_amanda_config_name
+from asyncamanda.core.restore.retention import describe_room
 from asyncamanda.core.values.size import ALLOWED, format_size, parse_size
 from asyncamanda.errors import Exit, RefusedError, UsageError
 from asyncamanda.server.enrol.newconfig import LEAST_SIZE, NewConfig
@@ -128,6 +129,11 @@ def _read_size(text: str) -> int:
 
 def _say_what_next(path: Path | None, new: NewConfig | None) -> None:
     name = new.name if new else "NAME"
+    if new:
+        print(f"\n{format_size(new.room)} of volumes keep, uncompressed, with a full backup a week")
+        print("and a fiftieth of all data changed each day:")
+        for line in describe_room(new.room):
+            print(f"  {line}")
     print()
     print("Next, for each client (its key: /var/backups/.ssh/id_ed25519.pub there):")
     print(f"  asyncamanda server enroll CLIENT --amanda-config {name} \\")
