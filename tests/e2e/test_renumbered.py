@@ -110,6 +110,12 @@ def test_another_device_number_makes_no_full_of_a_level_1(office: Office) -> Non
     assert (level, kilobytes > SIZE // 1024) == (1, True), made
     assert "as large as its full" in said
     assert "server disk modernise laptop" in said
+    status = " ".join(laptop.run([ASYNCAMANDA, "status"], check=False).stdout.split())
+    assert f"{B}: level 1 is about as large as its full" in status
+    doctor = json.loads(office.ask("server", "doctor", "laptop", "--json", check=False).stdout)
+    (levels,) = [check for check in doctor["checks"] if check["check"] == "levels"]
+    assert (levels["ok"], levels["found"].startswith(f"{B}: ")) == (False, True)
+    assert levels["fix"] == f"asyncamanda server disk modernise laptop {B}"
 
 
 @needs_btrfs

@@ -31,7 +31,7 @@ async def judge_run(site: Site, run: Run) -> tuple[RunEnd, bool]:
         stamps = {verdict.timestamp for verdict in log.verdicts}
         known = await site.access.write(lambda ledger: ledger.verdicts.known(site.name, stamps))
         words = await apart_at_last(what, partial(weigh_claims, run, log, known))
-    end = conclude(run, log, await _note_full_again(site, words))
+    end = conclude(run, log, await explain_sizes(site, words))
     if not end.verdicts:
         end = replace(end, verdicts=_missing(run, disks, end))
     if run.output.exists() and not run.output.stat().st_size:
@@ -44,7 +44,7 @@ async def judge_run(site: Site, run: Run) -> tuple[RunEnd, bool]:
     return replace(end, report=await _keep_report(site, run, log_path)), is_planned
 
 
-async def _note_full_again(site: Site, words: Collection[DleVerdict]) -> tuple[DleVerdict, ...]:
+async def explain_sizes(site: Site, words: Collection[DleVerdict]) -> tuple[DleVerdict, ...]:
     """Return the verdicts, those of a level 1 that was a full with the cause."""
     hosts = {verdict.host for verdict in words if needs_size(verdict)}
     fulls: dict[tuple[str, str], int] = {}
