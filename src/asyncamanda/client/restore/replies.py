@@ -1,5 +1,6 @@
 """What the broker makes of the gate's answers before an ordinary user gets them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -124,29 +125,44 @@ class DisksReply(_Once):
         self._voice.answer(RestoreDone(0, 0))
 
 
-class ListReply(_Once):
-    """Names."""
+class _Filtered(_Once):
+    """What is the same for all that make a list of names of which some may be seen."""
 
-    def __init__(self, request: ListRequest, claimant: Claimant, voice: Voice) -> None:
-        judgement = Judgement(claimant, [request.path], voice)
+    def __init__(
+        self, request: ListRequest | FilesRequest, wanted: Sequence[bytes], judgement: Judgement
+    ) -> None:
         super().__init__(replace(request, has_owners=True), judgement)
         self._judge = judgement
-        self._path = request.path
-        self._voice = voice
+        self._wanted = wanted
         self._filter: ListingFilter | None = None
 
     def hear(self, answer: RestoreAnswer) -> None:
         self._judge.hear(answer)
-
-    def take(self, piece: memoryview) -> None:
-        with understanding():
-            self._voice.hand_over(self._listing().feed(piece))
 
     def end_round(self) -> None:
         check_done(is_done=self._judge.is_done)
         if self._filter is not None:
             with understanding():
                 self._filter.end()
+
+    def _listing(self) -> ListingFilter:
+        if self._filter is None:
+            self._filter = ListingFilter(self._judge.known_ways(), self._wanted)
+        return self._filter
+
+
+class ListReply(_Filtered):
+    """Names."""
+
+    def __init__(self, request: ListRequest, claimant: Claimant, voice: Voice) -> None:
+        judgement = Judgement(claimant, [request.path], voice)
+        super().__init__(request, [request.path], judgement)
+        self._path = request.path
+        self._voice = voice
+
+    def take(self, piece: memoryview) -> None:
+        with understanding():
+            self._voice.hand_over(self._listing().feed(piece))
 
     def finish(self) -> None:
         if not self._judge.has_matched:
@@ -160,11 +176,6 @@ class ListReply(_Once):
                 "not-readable", UNLISTED, "sudo asyncamanda list shows what is in it"
             )
         self._voice.answer(RestoreDone(listing.files, 0))
-
-    def _listing(self) -> ListingFilter:
-        if self._filter is None:
-            self._filter = ListingFilter(self._judge.known_ways(), [self._path])
-        return self._filter
 
 
 class VersionsReply:
@@ -222,30 +233,18 @@ class VersionsReply:
         self._voice.answer(RestoreDone(self._count, 0))
 
 
-class RehearsalReply(_Once):
+class RehearsalReply(_Filtered):
     """What would be handed over: as many names as the user could have seen."""
 
     def __init__(self, request: FilesRequest, claimant: Claimant, voice: Voice) -> None:
         judgement = Judgement(claimant, request.paths, voice, is_told=False)
-        super().__init__(replace(request, has_owners=True), judgement)
-        self._judge = judgement
-        self._wanted = request.paths
+        super().__init__(request, request.paths, judgement)
         self._voice = voice
-        self._filter: ListingFilter | None = None
-
-    def hear(self, answer: RestoreAnswer) -> None:
-        self._judge.hear(answer)
 
     def take(self, piece: memoryview) -> None:
         with understanding():
             for _ in self._listing().feed(piece):
                 pass
-
-    def end_round(self) -> None:
-        check_done(is_done=self._judge.is_done)
-        if self._filter is not None:
-            with understanding():
-                self._filter.end()
 
     def finish(self) -> None:
         if not self._judge.has_matched:
@@ -255,8 +254,3 @@ class RehearsalReply(_Once):
         self._judge.tell_plan(listing.files, listing.folders)
         self._judge.tell_rest(listing.seen)
         self._voice.answer(RestoreDone(0, 0))
-
-    def _listing(self) -> ListingFilter:
-        if self._filter is None:
-            self._filter = ListingFilter(self._judge.known_ways(), self._wanted)
-        return self._filter
