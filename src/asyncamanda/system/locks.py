@@ -77,10 +77,16 @@ def read_holder(path: Path) -> Holder | None:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
         return None
+    text = read_if_locked(descriptor, 200)
+    return None if text is None else _parse_holder(text)
+
+
+def read_if_locked(descriptor: int, most: int) -> bytes | None:
+    """Return up to `most` bytes of a file that a process has locked, None if none has; close it."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return _parse_holder(os.pread(descriptor, 200, 0))
+        return os.pread(descriptor, most, 0)
     finally:
         os.close(descriptor)
     return None

@@ -12,9 +12,8 @@ from asyncamanda.core.amanda.filters import GZIP, UNDO, FilterStep
 from asyncamanda.core.restore.inflater import Inflater
 from asyncamanda.core.restore.kept import KeptHead
 from asyncamanda.core.restore.kept_index import BadKept
-from asyncamanda.errors import BadDataError
 from asyncamanda.server.restore.dump_files import OpenDump
-from asyncamanda.server.restore.streams import Image
+from asyncamanda.server.restore.streams import Image, cannot_unpack
 
 _GZIPS = {GZIP, "pigz"}
 _PIECE = 1 << 16  # packed bytes that are read at a time
@@ -85,16 +84,7 @@ class GzipImage(Image):
                 self.packed_read += len(packed)
                 self._coming = self._inflater.feed(packed)
         except zlib.error as error:
-            raise self._broken(str(error)) from error
+            raise cannot_unpack(self.files, str(error)) from error
         if not self._inflater.is_between:
-            raise self._broken("it is cut off")
+            raise cannot_unpack(self.files, "it is cut off")
         return b""
-
-    def _broken(self, reason: str) -> BadDataError:
-        header = self.files.header
-        return BadDataError(
-            "filter-failed",
-            f"the dump {header.timestamp} of {header.host}:{header.disk} in {self.files.where} "
-            f"cannot be unpacked: {reason}",
-            "is the dump damaged? An earlier one may be whole",
-        )

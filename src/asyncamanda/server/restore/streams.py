@@ -7,6 +7,7 @@ read on, so whoever wants an earlier byte begins again.
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import partial
 
 from asyncamanda.core.amanda.filters import FilterStep
 from asyncamanda.errors import BadDataError
@@ -135,7 +136,9 @@ class FilteredImage(Image):
         if self._pipeline is None or offset < self._offset:
             self._stop()
             commands = [(step.program, *filter(None, [step.option])) for step in self._steps]
-            self._pipeline = Pipeline(self.files, commands, self._explain, self._patience)
+            self._pipeline = Pipeline(
+                self.files, commands, partial(cannot_unpack, self.files), self._patience
+            )
             self._offset = 0
             self.starts += 1
         if offset > self._offset:
@@ -153,16 +156,18 @@ class FilteredImage(Image):
         finally:
             os.close(nowhere)
 
-    def _explain(self, how: str) -> BadDataError:
-        header = self.files.header
-        return BadDataError(
-            "filter-failed",
-            f"the dump {header.timestamp} of {header.host}:{header.disk} in {self.files.where} "
-            f"cannot be unpacked: {how}",
-            "is the dump damaged? An earlier one may be whole",
-        )
-
     def _stop(self) -> None:
         if self._pipeline:
             self._pipeline.close()
             self._pipeline = None
+
+
+def cannot_unpack(files: OpenDump, how: str) -> BadDataError:
+    """Return the error for a dump whose filter cannot be undone."""
+    header = files.header
+    return BadDataError(
+        "filter-failed",
+        f"the dump {header.timestamp} of {header.host}:{header.disk} in {files.where} cannot be "
+        f"unpacked: {how}",
+        "is the dump damaged? An earlier one may be whole",
+    )

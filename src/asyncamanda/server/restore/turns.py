@@ -19,6 +19,7 @@ from pathlib import Path
 from asyncamanda.core.protocol.authority import LONGEST_CLIENT
 from asyncamanda.core.restore.turns import Waiting, must_give_way, order_turns
 from asyncamanda.errors import LaterError
+from asyncamanda.system.locks import read_if_locked
 
 LOOK_EVERY = 0.3  # seconds
 ADMINISTRATOR = "-"  # no client's name
@@ -186,13 +187,8 @@ def _read_locked(path: Path) -> str | None:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
         return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return os.pread(descriptor, LONGEST_CLIENT, 0).decode("ascii", "replace")
-    finally:
-        os.close(descriptor)
-    return None
+    name = read_if_locked(descriptor, LONGEST_CLIENT)
+    return None if name is None else name.decode("ascii", "replace")
 
 
 def _too_many(service: TurnKind, *, is_own: bool) -> LaterError:
