@@ -21,7 +21,7 @@ from asyncamanda.client.restore.way import OpenWay
 from asyncamanda.commands.dates import parse_date
 from asyncamanda.core.restore.answer import ImageOfDisk, ImagesPlan
 from asyncamanda.core.restore.whereabouts import name_folder
-from asyncamanda.errors import BadDataError, Exit, LaterError, UsageError
+from asyncamanda.errors import BadDataError, Exit, UsageError
 from asyncamanda.report.images import (
     ImagesOutcome,
     describe_end,
@@ -68,8 +68,7 @@ def run_images(arguments: argparse.Namespace, open_way: OpenWay) -> Exit:
                 disk = find_disk(gateway, arguments.raw).disk
                 plan = ask_images(gateway, disk, parse_date(arguments.at))
             except Interrupted:
-                name = stop.signal.name if stop.signal else "a signal"
-                raise LaterError("stopped", f"stopped by {name}", "nothing was changed") from None
+                raise gateway.explain_stop() from None
             errand = _plan(arguments, disk, plan)
             outcome = _outcome(errand, plan, is_stdout=arguments.to == STDOUT)
             if arguments.dry_run:

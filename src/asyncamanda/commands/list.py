@@ -21,7 +21,7 @@ from asyncamanda.core.restore.answer import DiskAnswer
 from asyncamanda.core.restore.request import At, ListRequest
 from asyncamanda.core.restore.whereabouts import folder_of, join
 from asyncamanda.core.values.printable import printable
-from asyncamanda.errors import BadDataError, Exit, LaterError, ProtocolError, UsageError
+from asyncamanda.errors import BadDataError, Exit, ProtocolError, UsageError
 from asyncamanda.report.json import render_json, time_value
 from asyncamanda.report.narrator import is_watched, write_line
 from asyncamanda.report.page import fold, fold_hint
@@ -123,8 +123,7 @@ def run_over(
                     return Exit.OK
                 return _run(arguments, gateway, at, find_names)
             except Interrupted:
-                name = stop.signal.name if stop.signal else "a signal"
-                raise LaterError("stopped", f"stopped by {name}", "nothing was changed") from None
+                raise gateway.explain_stop() from None
 
 
 def _check(arguments: argparse.Namespace) -> None:

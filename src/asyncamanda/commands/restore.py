@@ -27,7 +27,7 @@ from asyncamanda.commands.hints import name_options, naming
 from asyncamanda.commands.images import add_images, run_images
 from asyncamanda.commands.options import add_common
 from asyncamanda.core.restore.outcome import RestoreOutcome
-from asyncamanda.errors import BadDataError, Exit, LaterError, UsageError
+from asyncamanda.errors import BadDataError, Exit, UsageError
 from asyncamanda.report.json import render_event
 from asyncamanda.report.page import print_folded
 from asyncamanda.report.restore import describe_outcome, describe_rehearsal, outcome_value
@@ -88,8 +88,7 @@ def run_over(
             try:
                 deliveries = _plan(arguments, gateway, find_names)
             except Interrupted:
-                name = stop.signal.name if stop.signal else "a signal"
-                raise LaterError("stopped", f"stopped by {name}", "nothing was changed") from None
+                raise gateway.explain_stop() from None
             outcome = restore_all(gateway, deliveries, narrator, is_dry_run=arguments.dry_run)
     code = _judge(outcome, is_overwrite_said=arguments.overwrite is not None)
     if arguments.json:

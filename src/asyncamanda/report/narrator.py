@@ -92,7 +92,7 @@ class Narrator:
 
         Beside JSON there is none: what draws it also takes what is written to stdout.
         """
-        if self._is_streaming or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        if self._is_streaming or not can_draw():
             yield
             return
         from asyncamanda.report.live import open_view  # noqa: PLC0415 - rich, only where shown
@@ -103,6 +103,11 @@ class Narrator:
                 yield
             finally:
                 self._view = None
+
+
+def can_draw() -> bool:
+    """Return whether stderr is a terminal on which lines can be drawn again."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def write_line(stream: TextIO, line: str) -> None:

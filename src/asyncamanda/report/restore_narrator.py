@@ -1,7 +1,6 @@
 """What a restore says while it goes on: a bar on a terminal, plain lines elsewhere."""
 
 import contextlib
-import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -10,7 +9,7 @@ from typing import Protocol
 from asyncamanda.core.restore.outcome import RestoreOutlook
 from asyncamanda.core.values.printable import printable
 from asyncamanda.report.json import render_event
-from asyncamanda.report.narrator import write_line
+from asyncamanda.report.narrator import can_draw, write_line
 from asyncamanda.report.page import fold
 from asyncamanda.report.restore import (
     describe_amount,
@@ -98,7 +97,7 @@ class RestoreNarrator:
     @contextlib.contextmanager
     def live(self) -> Iterator[None]:
         """Show the bar, until the end of the block, if stderr is a terminal; beside JSON, none."""
-        if self._is_streaming or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        if self._is_streaming or not can_draw():
             yield
             return
         from asyncamanda.report.restore_view import open_bar  # noqa: PLC0415 - rich, where shown

@@ -106,6 +106,11 @@ class Gateway:
         if isinstance(answer, QueuedRestore):
             self._tell(f"waiting for other restores on the server: place {answer.place}")
 
+    def explain_stop(self, hint: str = "nothing was changed") -> LaterError:
+        """Return the error for a start that a signal has ended."""
+        signal = self.stop.signal
+        return LaterError("stopped", f"stopped by {signal.name if signal else 'a signal'}", hint)
+
     def explain_end(self, end: ExchangeEnd) -> AsyncamandaError:
         """Return the error for an exchange that did not end well."""
         if failed := end.failed:

@@ -93,7 +93,7 @@ class ImageRestoring:
             else:
                 folder.place_file(errand.images[0].level)
         except Interrupted:
-            raise self._keep(folder, _explain_stop(self._gateway)) from None
+            raise self._keep(folder, self._gateway.explain_stop("try again")) from None
         except OSError as error:
             raise self._keep(folder, self._explain_disk(error)) from error
         except AsyncamandaError as error:
@@ -111,7 +111,7 @@ class ImageRestoring:
         try:
             self._receiver.fetch(self._errand.images[0], sink, 0)
         except Interrupted:
-            raise _explain_stop(self._gateway) from None
+            raise self._gateway.explain_stop("try again") from None
         except OSError as error:
             raise LaterError(
                 "reader-left",
@@ -164,8 +164,3 @@ class ImageRestoring:
             f"{error.message}; {format_size(came)} have come so far, to {place}",
             f"to go on: asyncamanda restore {self._errand.resume_command()}",
         )
-
-
-def _explain_stop(gateway: Gateway) -> LaterError:
-    signal = gateway.stop.signal
-    return LaterError("stopped", f"stopped by {signal.name if signal else 'a signal'}", "try again")

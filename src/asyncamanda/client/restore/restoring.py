@@ -49,7 +49,7 @@ class Restoring:
                 if overwrite is not None:
                     foresight.look(self._gateway, part)
         except Interrupted:
-            raise self._explain_stop() from None
+            raise self._gateway.explain_stop() from None
         seen = self._receiver
         return RestoreOutcome(
             target="",
@@ -71,7 +71,7 @@ class Restoring:
         try:
             return self._restore()
         except Interrupted:
-            raise self._keep(self._explain_stop()) from None
+            raise self._keep(self._gateway.explain_stop()) from None
         except OSError as error:
             raise self._keep(self._explain_disk(error)) from error
         except LaterError as error:
@@ -130,11 +130,6 @@ class Restoring:
         )
 
     # -- ends before the end
-
-    def _explain_stop(self) -> LaterError:
-        signal = self._gateway.stop.signal
-        name = signal.name if signal else "a signal"
-        return LaterError("stopped", f"stopped by {name}", "nothing was changed")
 
     def _explain_disk(self, error: OSError) -> AsyncamandaError:
         place = self._delivery.place

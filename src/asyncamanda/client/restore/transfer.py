@@ -78,35 +78,31 @@ class SpareSession:
 
     def __init__(self, open_session: Callable[[Question], Transfer]) -> None:
         self._open = open_session
-        self._question: Question | None = None
-        self._transfer: Transfer | None = None
+        self._spare: tuple[Question, Transfer] | None = None
 
     def prepare(self) -> None:
         """Begin it, unless there is one. Raises what `open_session` raises."""
-        if self._transfer is None:
+        if self._spare is None:
             question = Question()
             with contextlib.ExitStack() as undo:
                 undo.callback(question.close)
-                self._transfer = self._open(question)
+                self._spare = question, self._open(question)
                 undo.pop_all()
-            self._question = question
 
     def take(self, request: bytes) -> Transfer | None:
         """Return it, now with this request; None if there is none, or none that can be used."""
-        question, transfer = self._question, self._transfer
-        if question is None or transfer is None:
+        if self._spare is None:
             return None
+        question, transfer = self._spare
         if transfer.end() is None and question.send(request):
-            self._question = self._transfer = None
+            self._spare = None
             return transfer
         self.close()
         return None
 
     def close(self) -> None:
         """End it, if it was not taken."""
-        question, transfer = self._question, self._transfer
-        self._question = self._transfer = None
-        if question:
+        if self._spare:
+            (question, transfer), self._spare = self._spare, None
             question.close()
-        if transfer:
             transfer.close()
