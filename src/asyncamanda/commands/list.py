@@ -2,32 +2,28 @@
 
 import argparse
 import contextlib
-import json
 import os
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 
 from asyncamanda.client.restore.exchange import Interrupted
 from asyncamanda.client.restore.gateway import Gateway
-from asyncamanda.client.restore.listing import FOLDER, NOTHING_MATCHED, Listed, list_names
+from asyncamanda.client.restore.listing import NOTHING_MATCHED, Listed, list_names
 from asyncamanda.client.restore.seeking import FindNames, Seeker, absolute_names
 from asyncamanda.client.restore.way import OpenWay, open_line
 from asyncamanda.commands.dates import add_date, parse_date
 from asyncamanda.commands.hints import adapt_hint, name_options, naming
+from asyncamanda.commands.listed_names import JsonNamePrinter, ListedFolder, NamePrinter
 from asyncamanda.commands.options import add_common
 from asyncamanda.core.restore.answer import DiskAnswer
 from asyncamanda.core.restore.request import At, ListRequest
 from asyncamanda.core.restore.whereabouts import folder_of, join
-from asyncamanda.core.values.printable import printable
-from asyncamanda.errors import BadDataError, Exit, ProtocolError, UsageError
-from asyncamanda.report.json import render_json, time_value
-from asyncamanda.report.narrator import is_watched, write_line
+from asyncamanda.errors import BadDataError, Exit, UsageError
+from asyncamanda.report.json import render_json
+from asyncamanda.report.narrator import write_line
 from asyncamanda.report.page import fold, fold_hint
 from asyncamanda.report.restore import (
     GET_IMAGES,
-    count_things,
     disk_remarks,
     disk_rows,
     disk_value,
@@ -36,39 +32,8 @@ from asyncamanda.report.restore import (
     version_rows,
     version_value,
 )
-from asyncamanda.report.stream import styled
 from asyncamanda.report.table import print_table
-from asyncamanda.report.text import format_time
 from asyncamanda.system.interrupts import catch_stop
-
-Names = Iterator[list[bytes]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Folder:
-    """What is listed: below which path of a disk, and how that was typed (b"" for nothing)."""
-
-    disk: DiskAnswer
-    path: bytes
-    typed: bytes
-
-    @property
-    def top(self) -> bytes:
-        """The disk's folder."""
-        return folder_of(self.disk) or b"/"
-
-    def name(self, path: bytes) -> bytes:
-        """Return a path of the disk as it is shown: as what was typed goes on."""
-        tail = path[len(self.path) :].lstrip(b"/")
-        is_below = path == self.path or path.startswith(self.path and self.path + b"/")
-        leads_out = b".." in path and b".." in path.split(b"/")
-        if not is_below or leads_out or not (self.typed or tail):
-            raise ProtocolError(
-                "bad-answer", "the server lists what was not asked for", "is it your server?"
-            )
-        if self.typed == b".":
-            return tail or b"."
-        return join(self.typed, tail) if self.typed else tail
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -144,26 +109,26 @@ def _run(arguments: argparse.Namespace, gateway: Gateway, at: At, find_names: Fi
     seeker = Seeker(gateway, disks, arguments.disk, find_names)
     if arguments.path is None:
         wanted = [
-            _Folder(disk, b"", folder_of(disk) or os.fsencode(disk.disk))
+            ListedFolder(disk, b"", folder_of(disk) or os.fsencode(disk.disk))
             for disk in disks
             if disk.is_listable and arguments.disk in {None, disk.disk}
         ]
     else:
         disk, path = seeker.find(arguments.path, at)
         typed = os.fsencode(arguments.path)
-        wanted = [_Folder(disk, path, typed.rstrip(b"/") or b"/")]
+        wanted = [ListedFolder(disk, path, typed.rstrip(b"/") or b"/")]
     if arguments.versions:
         return _print_versions(gateway, wanted[0], is_json=arguments.json)
-    printer = _JsonPrinter() if arguments.json else _Printer(is_raw=arguments.null)
+    printer = JsonNamePrinter() if arguments.json else NamePrinter(is_raw=arguments.null)
     return _print_names(arguments, gateway, wanted, at, printer)
 
 
 def _print_names(
     arguments: argparse.Namespace,
     gateway: Gateway,
-    wanted: list[_Folder],
+    wanted: list[ListedFolder],
     at: At,
-    printer: "_Printer | _JsonPrinter",
+    printer: NamePrinter | JsonNamePrinter,
 ) -> Exit:
     """Print what each of `wanted` has; of several at least one has to have something."""
     glob = os.fsencode(arguments.find) if arguments.find is not None else b""
@@ -186,88 +151,7 @@ def _print_names(
     return Exit.OK
 
 
-class _Printer:
-    """Names as lines, or each with a NUL."""
-
-    def __init__(self, *, is_raw: bool) -> None:
-        self.count = 0
-        self._is_raw = is_raw
-        self._notes: list[str] = []
-        self._stream = styled(sys.stdout)
-
-    def take(self, folder: _Folder, records: list[bytes]) -> None:
-        """Print names."""
-        self.count += len(records)
-        if self._is_raw:
-            names = [folder.name(record[1:]) for record in records]
-            self._stream.buffer.write(b"\0".join([*names, b""]))
-            return
-        names = [
-            folder.name(record[1:]) + (b"/" if record[:1] == FOLDER else b"") for record in records
-        ]
-        text = b"\n".join(names).decode("utf-8", "surrogateescape")
-        if text.count("\n") >= len(names) or not text.replace("\n", "").isprintable():
-            text = "\n".join(map(show, names))
-        self._stream.write(f"{text}\n")
-
-    def note(self, folder: _Folder, listed: Listed) -> None:
-        """Note of when the names are."""
-        if listed.plan:
-            when = format_time(listed.plan.dumped_at)
-            self._notes.append(f"{printable(folder.disk.disk)} at {when} (run {listed.plan.run})")
-            self._notes += [f"warning: {printable(doubt)}" for doubt in listed.plan.doubts]
-
-    def end(self) -> None:
-        """Say, to somebody who reads it, what was listed."""
-        self._stream.flush()
-        if is_watched() and self._notes:
-            words = f"{count_things(self.count, 'name')} of {'; '.join(self._notes)}"
-            write_line(sys.stderr, fold(words, sys.stderr))
-
-
-class _JsonPrinter:
-    """One JSON text, written as it comes."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._stream = styled(sys.stdout)
-        self._disks: list[dict[str, object]] = []
-
-    def take(self, folder: _Folder, records: list[bytes]) -> None:
-        """Print names."""
-        for record in records:
-            folder.name(record[1:])  # which refuses what was not asked for
-            entry = {
-                "path": text_of(join(folder.top, record[1:])),
-                "disk": folder.disk.disk,
-                "is_folder": record[:1] == FOLDER,
-            }
-            self._stream.write(
-                f'{{"entries": [\n{json.dumps(entry)}'
-                if not self.count
-                else f",\n{json.dumps(entry)}"
-            )
-            self.count += 1
-
-    def note(self, folder: _Folder, listed: Listed) -> None:
-        """Note of when the names are."""
-        if listed.plan:
-            self._disks.append(
-                {
-                    "disk": folder.disk.disk,
-                    "run": listed.plan.run,
-                    "dumped_at": time_value(listed.plan.dumped_at),
-                    "doubts": list(listed.plan.doubts),
-                }
-            )
-
-    def end(self) -> None:
-        """Print the end of the text."""
-        begin = "\n" if self.count else '{"entries": ['
-        self._stream.write(f'{begin}], "disks": {json.dumps(self._disks)}}}\n')
-
-
-def _print_versions(gateway: Gateway, folder: _Folder, *, is_json: bool) -> Exit:
+def _print_versions(gateway: Gateway, folder: ListedFolder, *, is_json: bool) -> Exit:
     listed = Listed()
     request = ListRequest(folder.disk.disk, folder.path, is_every_version=True)
     for _ in list_names(gateway, request, listed, folder.top):
