@@ -82,7 +82,7 @@ class Steps:
     def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
             path, _, flags = arguments
-            if isinstance(flags, int) and flags & WRITING:
+            if isinstance(flags, int) and flags & WRITING and _has_place(path):
                 self._hear_path("write", path)
         elif event in CHANGES:
             source, path = arguments[0], arguments[1 if event in {"os.rename", "os.link"} else 0]
@@ -122,6 +122,11 @@ class Steps:
                 self.step(f"committed {name}")
 
         setattr(DefaultDialect, "do_commit", do_commit)  # noqa: B010 - another package's type
+
+
+def _has_place(path: object) -> bool:
+    """Return whether the directory is there; without it nothing is written, and it is no step."""
+    return isinstance(path, (str, bytes, os.PathLike)) and Path(os.fsdecode(path)).parent.is_dir()
 
 
 def _find_transaction() -> str:

@@ -355,10 +355,15 @@ class Window:
         And what was held before is no longer hidden.
         """
         if run and not Path(GO_ON).exists():
-            self.has_keeper &= _is_soon(Path(HOLDING, run, ".asyncamanda").exists)
+            self.has_keeper &= self._is_kept(run)
             self.is_shown &= _is_soon(_is_shown)
             Path(GO_ON).touch()
         return False
+
+    @staticmethod
+    def _is_kept(run: str) -> bool:
+        """Return whether the run's place in the holding disk is kept, or is soon."""
+        return _is_soon(Path(HOLDING, run, ".asyncamanda").exists)
 
     def _play_backup(self) -> None:
         self._arm()
@@ -386,12 +391,17 @@ class Window:
         self._play_backup()
 
     def _play_lost_ledger(self) -> None:
-        """Take the ledger away while a run goes on, which ends when there is a new one."""
+        """Take the ledger away while a run goes on, which ends when there is a new one.
+
+        Not before the run's place is kept: who loses both at once knows of no run to keep it for.
+        """
         is_taken, before = False, NOBODY
 
         def take_away(run: str) -> bool:
             nonlocal is_taken, before
-            if run and not is_taken:
+            if not is_taken and not (run and self._is_kept(run)):
+                return False
+            if not is_taken:
                 is_taken, before = True, find_dispatcher()
                 with Path(JOURNAL).open("a", encoding="utf-8") as journal:
                     journal.write(f"{TAKEN_AWAY}\n")
