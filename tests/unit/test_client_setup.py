@@ -21,6 +21,7 @@ from asyncamanda.client.setup.keys import plan_via
 from asyncamanda.client.setup.options import Said, SetupOptions, read_options
 from asyncamanda.client.setup.probe import NotYet, Ready, wait_for
 from asyncamanda.config.client import ClientConfig, parse_client_config
+from asyncamanda.core.amanda.disklist import Dle
 from asyncamanda.core.ssh.argv import Target
 from asyncamanda.core.ssh.enrolling import Enrolling, render_enroll
 from asyncamanda.core.ssh.probe_rate import plan_nap
@@ -32,6 +33,7 @@ from asyncamanda.server.enrol.disklist import (
     find_missing,
     render_dles,
 )
+from asyncamanda.server.enrol.disklist_file import DisklistFile
 
 GOOD = Said("amanda.example.com", "laptop")
 FINGERPRINT = "SHA256:" + "aB3+/" * 8 + "abc"
@@ -274,20 +276,35 @@ def test_a_disk_is_added_once_as_amanda_quotes_it() -> None:
 
 
 def configured(*by_ssh: str) -> Configured:
-    """Return a configuration with these dumptypes, one more, and a disk of the laptop's."""
-    return Configured(Path("/x"), (("laptop", "/home"),), ("global", *by_ssh), by_ssh)
+    """Return a configuration with these dumptypes, one more, and no disk."""
+    file = DisklistFile("daily", Path("/x"), "backup")
+    return Configured(file, (), {"global": "bsdtcp"} | dict.fromkeys(by_ssh, "ssh"))
 
 
-def test_only_what_is_missing_is_added() -> None:
-    """By client and disk, whole."""
-    disks = ("/home", "/srv", "/srv")
-    assert find_missing(configured(), "laptop", disks) == ("/srv",)
-    assert find_missing(configured(), "tablet", disks) == ("/home", "/srv")
+@pytest.mark.parametrize(
+    ("disks", "missing", "told"),
+    [
+        (("/home", "/srv", "/srv"), ("/srv",), ()),
+        (("/", "docs"), ("/",), ()),
+        (("/srv/docs",), (), ("/srv/docs is in the disklist already, as docs",)),
+        (("docs/",), (), ("docs/ is docs, which the disklist has",)),
+        (("/home/",), (), ("/home/ is /home, which the disklist has",)),
+        (("/new/", "/new"), ("/new",), ("/new/ is added as /new",)),
+        (("/odd/", "/odd"), (), ("/odd is in the disklist already, as /odd/",)),
+    ],
+)
+def test_only_what_is_missing_is_added(
+    disks: tuple[str, ...], missing: tuple[str, ...], told: tuple[str, ...]
+) -> None:
+    """Each once; what Amanda would dump a second time, by another name, is told."""
+    dles = [Dle("laptop", "/home"), Dle("laptop", "docs", "/srv/docs"), Dle("laptop", "/odd/")]
+    assert find_missing(dles, disks) == (missing, told)
 
 
 def test_a_dumptype_that_there_is_not_names_those_by_ssh() -> None:
     """Any other that there is may be used."""
-    check_dumptype(configured("roaming"), "daily", "global")
+    check_dumptype(configured("roaming"), "global")
+    check_dumptype(configured("roaming"), "Roaming")
     with pytest.raises(BadDataError, match="no dumptype roming") as caught:
-        check_dumptype(configured("roaming", "more"), "daily", "roming")
+        check_dumptype(configured("roaming", "more"), "roming")
     assert "roaming, more" in caught.value.hint

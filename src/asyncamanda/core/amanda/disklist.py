@@ -21,7 +21,7 @@ _SETTING = re.compile(
     r"|(?:SERVER|CLIENT)-ENCRYPT|(?:SERVER|CLIENT)-DECRYPT-OPTION) +(?P<value>.*)"
 )
 # a word of a disklist's line: quotes may be anywhere in it, and hold blanks
-_WORD = re.compile(r'(?:"(?:\\.|[^"\\])*+"|\\.|[^\s"\\])++')
+WORD = re.compile(r'(?:"(?:\\.|[^"\\])*+"|\\.|[^\s"\\])++')
 _INCLUDE = "includefile"
 
 
@@ -146,7 +146,7 @@ def order_hosts(
 
 def find_included(line: str) -> str | None:
     """Return the name of the file that a disklist's line includes; None if it includes none."""
-    words = _WORD.findall(line)
+    words = WORD.findall(line)
     return unquote(words[1]) if len(words) > 1 and words[0] == _INCLUDE else None
 
 
@@ -163,7 +163,7 @@ def narrow_disklist(lines: Iterable[str], hosts: Collection[str]) -> str:
     for line in lines:
         if is_open:
             is_open = not line.lstrip().startswith("}")
-        elif words := _WORD.findall(line):
+        elif words := WORD.findall(line):
             is_kept = words[0].lower() in wanted
             is_open = any(word.startswith("{") for word in words[2:4])
         else:

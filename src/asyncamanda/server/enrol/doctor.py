@@ -14,12 +14,12 @@ from asyncamanda.core.values.printable import printable
 from asyncamanda.report.text import name_disks
 from asyncamanda.server.background.programs import PATIENCE
 from asyncamanda.server.enrol import ssh_aliases
+from asyncamanda.server.enrol.disklist import AUTH
 from asyncamanda.server.enrol.enrolled import Enrolled
 from asyncamanda.server.enrol.registry import relayed_clients
 from asyncamanda.server.gate import ipc
 from asyncamanda.system.programs import Answer, run_program
 
-AUTH = "ssh"  # the one that calls a client where the relay listens
 SETUP = "as root: asyncamanda server setup --yes"
 LAST_WORDS = timedelta(minutes=1)  # of amcheck, when a call to a lost client is given up
 
@@ -76,9 +76,12 @@ def check_alias(folder: Path, user: str, client: str, all_: Sequence[Enrolled]) 
     answer = run_program(plan_ssh(user, client), PATIENCE)
     path = ipc.relay_path(client)
     used = parse_way(answer.stdout, client).control_path
-    if answer.status == 0 and used == path:
-        return Check("alias", Health.OK, f"ssh goes to the relay ({path})")
     fault = _find_alias_fault(folder, all_)
+    if answer.status == 0 and used == path:
+        if not fault:
+            return Check("alias", Health.OK, f"ssh goes to the relay ({path})")
+        why = "other words of ssh's configuration may break Amanda's calls to the client"
+        return Check("alias", Health.BAD, fault, why, SETUP)
     if answer.status != 0:
         fault = f"ssh: {answer.complaints[-1]}"
         fix = f"correct that file (it has to be {user}'s, and nobody else's to write); then {SETUP}"
@@ -118,7 +121,7 @@ def check_disklist(entry: Enrolled, *, is_relayed: bool) -> Check:
         found = f"`{' '.join(argv)}` fails with status {answer.status}"
         return Check("disklist", Health.BAD, found, troubles=troubles)
     if not dles:
-        fix = f"add a line to the disklist of {name}, such as: {client} /home roaming"
+        fix = f"as root: asyncamanda server disk add {client} /home"
         why = "only what the disklist names is backed up"
         return Check("disklist", Health.BAD, f"it has no disk of {client}", why, fix)
     return judge_dles(name, dles, is_relayed=is_relayed)
