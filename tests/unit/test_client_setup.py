@@ -93,8 +93,8 @@ def test_a_mistake_is_told(said: Said, words: str) -> None:
 def test_all_mistakes_are_told_at_once() -> None:
     """A line each."""
     with pytest.raises(UsageError) as caught:
-        read(Said("", "", "", ("x", "/nosuch"), "x", "x", "", "x"))
-    assert len(caught.value.message.splitlines()) == 9
+        read(Said("", "", "", ("x", "/nosuch"), ("/x",), "x", "x", "", "x"))
+    assert len(caught.value.message.splitlines()) == 10
 
 
 # -- the line for the server

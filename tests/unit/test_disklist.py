@@ -59,7 +59,7 @@ USUAL = {
     "ignore": "no",
     "application": "",
 }
-HOME = Dle("laptop", "/home", "", "ssh", "", Filters())
+HOME = Dle("laptop", "/home", "", "ssh", "", Filters(), "GNUTAR")
 
 
 def block(**settings: str) -> str:
@@ -95,6 +95,16 @@ def test_a_dle_that_is_dumped_as_it_is() -> None:
     """Nothing parks it, nothing filters it; its device is its name."""
     assert one() == HOME
     assert not HOME.is_parked
+
+
+@pytest.mark.parametrize(
+    ("named", "application"),
+    [('""', ""), ('"amgtar"', "amgtar"), ('"custom(DUMPTYPE:custom(laptop:_srv).1).2"', "")],
+)
+def test_the_application_of_a_dle(named: str, application: str) -> None:
+    """One that is defined in the DLE itself has a number that changes with the disklist."""
+    dle = one(application=named)
+    assert (dle.program, dle.application) == ("GNUTAR", application)
 
 
 @pytest.mark.parametrize(
@@ -162,9 +172,9 @@ def test_each_dle_has_its_own_settings() -> None:
         + block(line="5", host="tower", strategy="SKIP", compress="CLIENT FAST")
     )
     assert parse_disklist(text) == [
-        Dle("laptop", "/home", "/a", "ssh", "ignore", Filters()),
-        Dle("laptop", "named", "", "bsdtcp", "", Filters()),
-        Dle("tower", "/home", "", "ssh", "strategy skip", Filters("client fast")),
+        Dle("laptop", "/home", "/a", "ssh", "ignore", Filters(), "GNUTAR"),
+        Dle("laptop", "named", "", "bsdtcp", "", Filters(), "GNUTAR"),
+        Dle("tower", "/home", "", "ssh", "strategy skip", Filters("client fast"), "GNUTAR"),
     ]
 
 

@@ -48,6 +48,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="disk to back up, such as /home; may be repeated (default: those in the disklist)",
     )
+    add(
+        "--exclude",
+        metavar="PATTERN",
+        action="append",
+        default=[],
+        help="leave out names like this, such as '*.iso'; may be repeated",
+    )
     add("--interval", metavar="SPAN", help=f"how often to back up (default: {DEFAULT_INTERVAL})")
     add("--fingerprint", metavar="SHA256:...", help="the server's host key, by its fingerprint")
     add("--via", metavar="ADMIN@SERVER", help="enroll there by ssh, as an administrator")
@@ -166,6 +173,7 @@ def _read_options(arguments: argparse.Namespace) -> SetupOptions:
         name=arguments.name or socket.gethostname(),
         amanda_config=arguments.amanda_config,
         disks=tuple(arguments.disk),
+        exclude=tuple(arguments.exclude),
         interval=arguments.interval,
         fingerprint=arguments.fingerprint,
         via=arguments.via,

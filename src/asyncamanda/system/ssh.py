@@ -22,6 +22,7 @@ from asyncamanda.system.interrupts import StopRequest
 from asyncamanda.system.muxsession import MuxSession, open_session
 from asyncamanda.system.session import KEPT_LINE, PATIENCE, Session, clean_line
 from asyncamanda.system.stream import Stream, join
+from asyncamanda.system.throttle import Throttle
 
 READY_POLL = 0.002  # seconds
 LOGIN_WITHIN = timedelta(seconds=40)  # at least twice ssh's timeout for the connection
@@ -135,12 +136,18 @@ class Connection:
             self._master.wait(PATIENCE)
         return self._master.poll() is not None
 
-    def join(self, argv: Sequence[str], environ: Mapping[str, str], command: str) -> Stream:
-        """Start the local program `argv`, joined to `command` at the server.
+    def join(
+        self,
+        argv: Sequence[str],
+        environ: Mapping[str, str],
+        command: str,
+        throttle: Throttle | None = None,
+    ) -> Stream:
+        """Start the local program `argv`, joined to `command` at the server; see stream.join().
 
         Raises OSError if it cannot be started.
         """
-        return join([*_DIES_WITH_US, *argv], environ, str(self._path), command)
+        return join([*_DIES_WITH_US, *argv], environ, str(self._path), command, throttle)
 
     def _follow(
         self,

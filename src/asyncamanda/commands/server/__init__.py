@@ -4,7 +4,7 @@
 SUBCOMMANDS = {
     "setup": "prepare this Amanda server for clients",
     "enroll": "enroll a client by its public key",
-    "disk": "add a client's disk to the disklist, or remove it",
+    "disk": "add, remove or change a client's disks in the disklist",
     "rekey": "replace an enrolled client's key",
     "rename": "give an enrolled client another name",
     "revoke": "remove a client's access",

@@ -17,6 +17,7 @@ from asyncamanda.commands.server.options import (
 )
 from asyncamanda.config.server import ServerConfig, load_server_config
 from asyncamanda.core.doctor.findings import Check, Health
+from asyncamanda.core.model import DleVerdict
 from asyncamanda.core.protocol.tickets import Machine
 from asyncamanda.core.values.interval import ALLOWED, format_interval, parse_interval
 from asyncamanda.errors import Exit, LaterError, UsageError
@@ -87,6 +88,8 @@ class ServerExamination:
             is_there = connected.health is Health.OK
             if penalties := doctor.check_penalties(is_there=is_there):
                 yield penalties
+        if not is_useless and (levels := doctor.check_levels(entry, self._read_verdicts(entry))):
+            yield levels
         if is_useless:
             yield _skipped("amcheck", "not run: fix the disklist first")
         elif alias.health is Health.BAD:
@@ -113,6 +116,20 @@ class ServerExamination:
         except LaterError as error:
             warn(error.message)
             return None
+
+    def _read_verdicts(self, entry: Enrolled) -> list[DleVerdict]:
+        """Return the verdicts on the client's dumps, as far as the ledger can be read."""
+        try:
+            ledger = open_ledger_to_read(self._config)
+        except LaterError:  # told already
+            return []
+        if ledger is None:
+            return []
+        try:
+            known = ledger.verdicts.of_host(entry.amanda_config, entry.client)
+            return [dump.verdict for dump in known]
+        finally:
+            ledger.close()
 
     def _check_alias(self) -> Check:
         user = self._config.user

@@ -9,6 +9,7 @@ from asyncamanda.commands.asking import is_agreed
 from asyncamanda.commands.server.options import add_config, warn
 from asyncamanda.config.server import ServerConfig, load_server_config
 from asyncamanda.core.protocol.authority import check_amanda_config_name
+from asyncamanda.core.restore.retention import describe_room
 from asyncamanda.core.values.size import ALLOWED, format_size, parse_size
 from asyncamanda.errors import Exit, RefusedError, UsageError
 from asyncamanda.server.enrol.amanda_configs import find_amanda_configs
@@ -65,7 +66,7 @@ def run(arguments: argparse.Namespace) -> Exit:
         return Exit.OK
     for words in describe_hindrances(ask_sshd(config.user)):
         warn(words)
-    _say_what_next(path, sorted({*configs, *([new.name] if new else [])}))
+    _say_what_next(path, sorted({*configs, *([new.name] if new else [])}), new)
     return Exit.OK
 
 
@@ -153,7 +154,12 @@ def _read_size(text: str) -> int:
     return size
 
 
-def _say_what_next(path: Path | None, configs: list[str]) -> None:
+def _say_what_next(path: Path | None, configs: list[str], new: NewConfig | None) -> None:
+    if new:
+        print(f"\n{format_size(new.room)} of volumes keep, uncompressed, with a full backup a week")
+        print("and a fiftieth of all data changed each day:")
+        for line in describe_room(new.room):
+            print(f"  {line}")
     print()
     if not configs:
         print("There is no Amanda configuration yet; this writes one:")

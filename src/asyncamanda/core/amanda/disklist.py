@@ -17,12 +17,15 @@ from asyncamanda.core.amanda.quoting import quote, unquote
 
 _NAMED = re.compile(r"    (?P<what>host|disk|    device) (?P<name>.+)")
 _SETTING = re.compile(
-    r"        (?P<key>AUTH|STRATEGY|IGNORE|COMPRESS|(?:SERVER|CLIENT)-CUSTOM-COMPRESS|ENCRYPT"
+    r"        (?P<key>AUTH|PROGRAM|APPLICATION|STRATEGY|IGNORE|COMPRESS|ENCRYPT"
+    r"|(?:SERVER|CLIENT)-CUSTOM-COMPRESS"
     r"|(?:SERVER|CLIENT)-ENCRYPT|(?:SERVER|CLIENT)-DECRYPT-OPTION) +(?P<value>.*)"
 )
 # a word of a disklist's line: quotes may be anywhere in it, and hold blanks
 WORD = re.compile(r'(?:"(?:\\.|[^"\\])*+"|\\.|[^\s"\\])++')
 _INCLUDE = "includefile"
+_WITHOUT_NAME = "custom("  # begins what Amanda calls an application that is defined in a DLE
+GNUTAR = "GNUTAR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,8 @@ class Dle:
     """A DLE. `parked` says by which setting Amanda leaves it out, "" where it is not.
 
     `device` is the path that is dumped, "" where that is the disk's name. `auth` is how Amanda
-    calls the client. `filters` is None where that is not known.
+    calls the client. `filters` is None where that is not known. `program` is what dumps it: GNUTAR,
+    DUMP, or APPLICATION, which `application` names unless it is defined in the DLE itself.
     """
 
     host: str
@@ -39,6 +43,8 @@ class Dle:
     auth: str = ""
     parked: str = ""
     filters: Filters | None = None
+    program: str = ""
+    application: str = ""
 
     @property
     def is_parked(self) -> bool:
@@ -90,7 +96,10 @@ def _read_dle(host: str, disk: str, device: str, settings: Mapping[str, str]) ->
         encrypt_program="" if encrypt == NONE else text(f"{encrypt.upper()}-ENCRYPT"),
         decrypt_option="" if encrypt == NONE else text(f"{encrypt.upper()}-DECRYPT-OPTION"),
     )
-    return Dle(host, disk, device, text("AUTH"), parked, filters)
+    named = text("APPLICATION")
+    application = "" if named.startswith(_WITHOUT_NAME) else named
+    program = text("PROGRAM")
+    return Dle(host, disk, device, text("AUTH"), parked, filters, program, application)
 
 
 def render_name(name: str) -> str:
@@ -153,21 +162,50 @@ def find_included(line: str) -> str | None:
 def narrow_disklist(lines: Iterable[str], hosts: Collection[str]) -> str:
     """Return the lines of a disklist that make the DLEs of `hosts`, as they are.
 
-    A DLE is one line, or all from a brace that opens to a line that begins with the one that
-    closes. What this makes of a disklist it does not understand, Amanda has to be asked. Source:
+    What this makes of a disklist it does not understand, Amanda has to be asked. Source:
     parse_diskline() in diskfile.c of Amanda 3.5.1.
     """
     wanted = {host.lower() for host in hosts}
     kept: list[str] = []
-    is_open = is_kept = False
+    is_kept = False
+    nested = NestedLines()
     for line in lines:
-        if is_open:
-            is_open = not line.lstrip().startswith("}")
-        elif words := WORD.findall(line):
-            is_kept = words[0].lower() in wanted
-            is_open = any(word.startswith("{") for word in words[2:4])
-        else:
-            is_kept = False
+        if not nested.is_open:
+            words = split_words(line)
+            is_kept = bool(words) and unquote(words[0]).lower() in wanted
+        nested.feed(line)
         if is_kept:
             kept.append(f"{line}\n")
     return "".join(kept)
+
+
+class NestedLines:
+    """Which lines of a disklist make up an entry: all up to the brace that closes its first.
+
+    Within it an application, or a script, may have braces of its own.
+    """
+
+    def __init__(self) -> None:
+        self._depth = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the next line belongs to the same entry."""
+        return self._depth > 0
+
+    def feed(self, line: str) -> bool:
+        """Take the next line; return whether the entry goes on after it."""
+        if not self.is_open:
+            self._depth = int(any(word.startswith("{") for word in split_words(line)[2:4]))
+        elif line.lstrip().startswith("}"):
+            self._depth -= 1
+        elif any(word.startswith("{") for word in split_words(line)[1:]):
+            self._depth += 1
+        return self.is_open
+
+
+def split_words(line: str) -> list[str]:
+    """Return the words of a disklist's line as they stand there, but for a comment at its end."""
+    words = WORD.findall(line)
+    comment = next((at for at, word in enumerate(words) if word.startswith("#")), len(words))
+    return words[:comment]

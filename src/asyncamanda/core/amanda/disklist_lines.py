@@ -5,10 +5,10 @@ What this makes of a disklist that it does not understand, Amanda has to be aske
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
-from asyncamanda.core.amanda.disklist import WORD, find_included
+from asyncamanda.core.amanda.disklist import WORD, NestedLines, find_included, split_words
 from asyncamanda.core.amanda.quoting import unquote
 
 _FIRST_WORD = re.compile(rf"(?P<before>\s*)(?P<host>{WORD.pattern})")
@@ -27,22 +27,20 @@ class Block:
 def find_blocks(text: str) -> list[Block]:
     """Return the lines of each DLE, in their order.
 
-    A DLE is one line, or all from a brace that opens to a line that begins with the one that
-    closes. Source: parse_diskline() in diskfile.c of Amanda 3.5.1.
+    Source: parse_diskline() in diskfile.c of Amanda 3.5.1.
     """
     found: list[Block] = []
-    is_open = False
+    nested = NestedLines()
     for number, line in enumerate(text.split("\n")):
-        if is_open:
-            last = found[-1]
-            found[-1] = Block(last.host, last.disk, last.first, last.count + 1)
-            is_open = not line.lstrip().startswith("}")
+        if nested.is_open:
+            found[-1] = replace(found[-1], count=found[-1].count + 1)
+            nested.feed(line)
             continue
-        words = WORD.findall(line)
-        if len(words) < 2 or words[0].startswith("#") or find_included(line) is not None:
+        words = split_words(line)
+        if len(words) < 2 or find_included(line) is not None:
             continue
         found.append(Block(unquote(words[0]), unquote(words[1]), number, 1))
-        is_open = any(word.startswith("{") for word in words[2:4])
+        nested.feed(line)
     return found
 
 

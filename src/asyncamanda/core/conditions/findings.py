@@ -53,8 +53,8 @@ def look_at_networks(
         # the connection will fail of itself, and say why
         return Reading("none", wanted, False)
     found = printable(" and ".join(map(_describe, networks)))
-    is_allowed = not allowed or _is_any_like(networks, allowed)
-    return Reading(found, wanted, not is_allowed or _is_any_like(networks, refused))
+    is_allowed = not allowed or is_any_like(networks, allowed)
+    return Reading(found, wanted, not is_allowed or is_any_like(networks, refused))
 
 
 def _describe(network: Network) -> str:
@@ -64,7 +64,7 @@ def _describe(network: Network) -> str:
     return f"{network.name} ({kind})"
 
 
-def _is_any_like(networks: tuple[Network, ...], patterns: tuple[str, ...]) -> bool:
+def is_any_like(networks: tuple[Network, ...], patterns: tuple[str, ...]) -> bool:
     names = [
         name.casefold()
         for network in networks

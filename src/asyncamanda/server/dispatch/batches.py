@@ -18,6 +18,7 @@ from asyncamanda.server.amanda.run import Run
 from asyncamanda.server.background.threads import apart_at_last
 from asyncamanda.server.dispatch.amanda_config import Site
 from asyncamanda.server.dispatch.judging import (
+    explain_sizes,
     find_unserved,
     judge_run,
     stamp_of,
@@ -230,6 +231,7 @@ class Batches:
             if not words or not all(word.state.is_confirmed for word in words):
                 is_waiting = True
             else:
+                words = await explain_sizes(self._site, words)
                 await self._site.access.write(
                     partial(_note_words, run=run, words=words, filters=self._site.filters())
                 )

@@ -1,13 +1,15 @@
 """What a client's backup needs at the server, looked at one after the other."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
 from asyncamanda.core.amanda.amcheck import explain_lines, interpret_amcheck
 from asyncamanda.core.amanda.disklist import Dle, parse_disklist
 from asyncamanda.core.doctor.findings import Check, Health
+from asyncamanda.core.doctor.levels import judge_levels
 from asyncamanda.core.doctor.penalties import judge_penalties
+from asyncamanda.core.model import DleVerdict
 from asyncamanda.core.protocol.tickets import Machine, describe_dispute
 from asyncamanda.core.ssh.way import parse_way, plan_way
 from asyncamanda.core.values.printable import printable
@@ -144,6 +146,13 @@ def judge_dles(amanda_config: str, dles: Sequence[Dle], *, is_relayed: bool) -> 
     if is_relayed:
         found += f"; all with auth {AUTH}"
     return Check("disklist", Health.OK, f"{found}; parked: {parked}" if parked else found)
+
+
+def check_levels(entry: Enrolled, verdicts: Iterable[DleVerdict]) -> Check | None:
+    """Return a warning if an incremental dump of the client was as large as a full; else None."""
+    argv = ["amadmin", entry.amanda_config, "disklist", f"={entry.client}"]
+    dles = parse_disklist(run_program(argv, PATIENCE).stdout)
+    return judge_levels(verdicts, [dle for dle in dles if dle.host == entry.client])
 
 
 # -- connected
