@@ -223,6 +223,21 @@ def test_newer_full_leaves_older_levels_behind(lab: Lab) -> None:
     assert by_level[0] > by_level[1]
 
 
+def test_only_holding_disks_that_are_used_count(bare_lab: Lab) -> None:
+    """One that is only defined has no room for anybody: amgetconf and amadmin agree on that."""
+    server = bare_lab.server
+    words = (
+        'define holdingdisk unused {\n directory "/srv/u"\n}\nholdingdisk third {\n use -1 gb\n}\n'
+    )
+    server.append("/etc/amanda/daily/amanda.conf", words, owner="backup")
+    config = parse_config(server.amanda("amadmin", "daily", "config").stdout)
+    used = server.amanda("amgetconf", "daily", "holdingdisk").stdout.split()
+    assert used == ["holding", "third"] == [*config.values["HOLDINGDISK"]]
+    assert ("HOLDINGDISK", "unused") in config.blocks
+    assert config.block_value("HOLDINGDISK", "third", "USE") == "-1048576K"
+    assert config.count_slots() == 20
+
+
 def test_amandas_own_files_are_read_as_it_writes_them(bare_lab: Lab) -> None:
     """The configuration's folders; a held dump's header; on a volume its part's, and curinfo."""
     server, disk = bare_lab.server, "/srv/a b"

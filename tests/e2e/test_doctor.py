@@ -94,6 +94,7 @@ def test_client_that_is_away_is_waited_for_and_then_all_is_well(lab_prefix: Path
             "alias": "ok",
             "disklist": "ok",
             "connected": "away",
+            "capacity": "ok",
             "amcheck": "-",
         }
         assert "asyncamanda run --force" in away.stdout

@@ -117,6 +117,14 @@ def test_the_line_says_only_what_is_known() -> None:
     assert line == "asyncamanda server enroll laptop --setup --key 'ssh-ed25519 AAAA'"
 
 
+@pytest.mark.parametrize(("largest", "words"), [("250GB", ["--largest", "250GB"]), ("", [])])
+def test_the_line_says_how_much_a_large_disk_holds(largest: str, words: list[str]) -> None:
+    """So that the server can refuse at once what it has no room for."""
+    enrolling = Enrolling("laptop", "ssh-ed25519 AAAA", ("/home",), largest=largest)
+    line = shlex.split(render_enroll(enrolling))
+    assert line[line.index("/home") + 1 : line.index("--setup")] == words
+
+
 def test_an_administrators_login_is_one_argv() -> None:
     """With a terminal only if setup has one; without one ssh asks nothing."""
     via = Target("amanda", user="root", port=2222)

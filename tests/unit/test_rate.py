@@ -5,7 +5,7 @@ import pytest
 from asyncamanda.config.client import parse_client_config
 from asyncamanda.core.conditions.rate import (
     BURST,
-    Allowance,
+    RateAllowance,
     RateLimit,
     choose_rate,
     parse_rate,
@@ -63,7 +63,7 @@ def test_the_first_limit_that_applies_counts(
 def test_what_goes_out_is_no_more_than_is_allowed() -> None:
     """Over any time, but for what may go out at once; nothing is saved up meanwhile."""
     rate, piece, now = 100_000, 16_384, 50.0
-    allowance, sent = Allowance(0.0, 0.0), 0
+    allowance, sent = RateAllowance(0.0, 0.0), 0
     for _ in range(40):
         allowance, wait = spend(allowance, rate, piece, now)
         sent += piece
@@ -73,7 +73,7 @@ def test_what_goes_out_is_no_more_than_is_allowed() -> None:
     assert sent >= rate * spent
     _, wait = spend(allowance, rate, piece, now + 3600)
     assert wait == 0
-    assert spend(Allowance(0.0, 9.0), rate, piece, 1.0)[1] <= piece / rate  # a clock set back
+    assert spend(RateAllowance(0.0, 9.0), rate, piece, 1.0)[1] <= piece / rate  # a clock set back
 
 
 def test_the_key_in_client_toml() -> None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from threading import Event, Lock, Thread
 from time import monotonic
 
-from asyncamanda.core.conditions.rate import Allowance, spend
+from asyncamanda.core.conditions.rate import RateAllowance, spend
 
 PIECE = 1 << 14  # bytes at a time: a fraction of a second's, at any limit
 ENDED_WITHIN = 1.0  # seconds
@@ -20,7 +20,7 @@ class Throttle:
 
     def __init__(self) -> None:
         self.rate: int | None = None
-        self._allowance = Allowance(0.0, monotonic())
+        self._allowance = RateAllowance(0.0, monotonic())
         self._lock = Lock()
 
     def pass_on(self, count: int, stop: Event) -> None:

@@ -16,6 +16,7 @@ from asyncamanda.commands.server.options import (
     warn,
 )
 from asyncamanda.config.server import ServerConfig, load_server_config
+from asyncamanda.core.doctor.capacity import CAPACITY
 from asyncamanda.core.doctor.findings import Check, Health
 from asyncamanda.core.model import DleVerdict
 from asyncamanda.core.protocol.tickets import Machine
@@ -31,6 +32,7 @@ from asyncamanda.report.doctor import (
 from asyncamanda.report.json import render_json
 from asyncamanda.report.narrator import write_line
 from asyncamanda.server.enrol import doctor
+from asyncamanda.server.enrol.capacity import check_capacity
 from asyncamanda.server.enrol.enrolled import Enrolled
 from asyncamanda.server.enrol.own_checks import THE_SERVER, examine_server
 from asyncamanda.server.enrol.registry import read_registry, registry_path
@@ -88,11 +90,11 @@ class ServerExamination:
             is_there = connected.health is Health.OK
             if penalties := doctor.check_penalties(is_there=is_there):
                 yield penalties
-        if not is_useless and (levels := doctor.check_levels(entry, self._read_verdicts(entry))):
-            yield levels
         if is_useless:
             yield _skipped("amcheck", "not run: fix the disklist first")
-        elif alias.health is Health.BAD:
+            return
+        yield from self._dump_checks(entry)
+        if alias.health is Health.BAD:
             yield _skipped("amcheck", "not run: fix the alias first")
         elif connected.health is Health.ABSENT:
             yield _skipped("amcheck", "not run: the client is not connected")
@@ -100,6 +102,11 @@ class ServerExamination:
             patience = doctor.patience(self._config.grace)
             self.answer = run_program(doctor.plan_amcheck(entry), patience)
             yield doctor.check_answer(client, self.answer)
+
+    def _dump_checks(self, entry: Enrolled) -> Iterator[Check]:
+        if levels := doctor.check_levels(entry, self._read_verdicts(entry)):
+            yield levels
+        yield check_capacity(entry)
 
     def _read_machine(self) -> Machine | None:
         """Return which machine the client is according to the ledger, None if that is not known."""
@@ -254,7 +261,8 @@ def _value(client: str, examination: ServerExamination, checks: list[Check]) -> 
     answer = examination.answer
     amcheck = None
     if answer is not None:
-        troubles = [trouble for check in checks for trouble in check.troubles]
+        ours = [check for check in checks if check.name != CAPACITY]
+        troubles = [trouble for check in ours for trouble in check.troubles]
         amcheck = {
             "exit_status": answer.status,
             "lines": doctor.lines_of(answer),
@@ -263,6 +271,9 @@ def _value(client: str, examination: ServerExamination, checks: list[Check]) -> 
     return {
         "client": client,
         "amanda_config": examination.own[0].amanda_config,
-        "checks": [check_value(check) for check in checks],
+        "checks": [
+            {**check_value(check), "troubles": list(map(trouble_value, check.troubles))}
+            for check in checks
+        ],
         "amcheck": amcheck,
     }

@@ -16,9 +16,11 @@ from asyncamanda.commands.server.options import (
 from asyncamanda.config.server import ServerConfig, load_server_config
 from asyncamanda.core.protocol.authority import DIRECT, NO_RESTORE
 from asyncamanda.core.values.printable import printable
+from asyncamanda.core.values.size import ALLOWED, parse_size
 from asyncamanda.errors import BadDataError, Exit, RefusedError, UsageError
 from asyncamanda.report.json import render_json
 from asyncamanda.report.text import name_disks
+from asyncamanda.server.enrol.capacity import check_capacity, check_largest
 from asyncamanda.server.enrol.disklist import (
     DUMPTYPE,
     Addition,
@@ -70,6 +72,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="dumptype for disks added by --disk (default: %(default)s)",
     )
     parser.add_argument(
+        "--largest",
+        metavar="SIZE",
+        help="about how much the largest of these disks holds, such as 250GB: if there is no room "
+        "for that, nothing is changed",
+    )
+    parser.add_argument(
         "--setup", action="store_true", help="first do what `server setup --yes` does"
     )
     parser.add_argument("--replace", action="store_true", help="replace the client's key")
@@ -115,6 +123,10 @@ def run(arguments: argparse.Namespace) -> Exit:
     entry = _read_entry(arguments, path)
     plan_disks = _plan_disks(entry, arguments, config)
     check_enroll(path, entry, is_replacing=arguments.replace)
+    if arguments.largest is not None:
+        size = _read_size(arguments.largest)
+        what = " or ".join(arguments.disk) or f"a disk of {entry.client}"
+        check_largest(what, size, entry.amanda_config, config.user)
     changed = [*(_set_up(arguments, config) if arguments.setup else []), *plan_disks()]
     hindrances = describe_hindrances(ask_sshd(config.user, entry.client))
     load_as_amanda_user(arguments)
@@ -132,7 +144,18 @@ def run(arguments: argparse.Namespace) -> Exit:
     _say(entry, outcome, disks, changed, is_settled=is_settled, is_json=arguments.json)
     for words in [*hindrances, *troubles]:
         warn(words)
+    if not troubles:
+        _say_capacity(entry, is_json=arguments.json)
     return Exit.OK
+
+
+def _say_capacity(entry: Enrolled, *, is_json: bool) -> None:
+    """Say what the server has room for, and what in its configuration is in the way."""
+    check = check_capacity(entry)
+    if not is_json:
+        print(f"  room: {check.found}")
+    for trouble in check.troubles:
+        warn(f"{trouble.said}: {trouble.why}; {trouble.fix}")
 
 
 def _read_entry(arguments: argparse.Namespace, path: Path) -> Enrolled:
@@ -159,6 +182,13 @@ def _read_entry(arguments: argparse.Namespace, path: Path) -> Enrolled:
     return read_entry(
         arguments.client, amanda_config, key, is_direct=is_direct, may_restore=may_restore
     )
+
+
+def _read_size(text: str) -> int:
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise UsageError("bad-size", f"--largest: {error}", f"allowed: {ALLOWED}") from error
 
 
 def _connects_otherwise(one: Enrolled, other: Enrolled) -> bool:

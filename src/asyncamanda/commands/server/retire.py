@@ -12,7 +12,7 @@ from asyncamanda.report.json import render_json
 from asyncamanda.report.text import name_disks
 from asyncamanda.server.enrol.amanda_configs import choose_amanda_config
 from asyncamanda.server.enrol.disklist import read_configured
-from asyncamanda.server.enrol.disklist_edits import Removal
+from asyncamanda.server.enrol.disklist_edits import DiskRemoval
 from asyncamanda.server.enrol.registry import read_registry, registry_path
 from asyncamanda.system.clock import now
 
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     """Comment the client's disks out, and remove its key; the same again completes it.
 
     Raises UsageError for an invalid name, BadDataError for a client that neither registry nor
-    disklist has, and what revoke_client() and Removal.make() raise.
+    disklist has, and what revoke_client() and DiskRemoval.make() raise.
     """
     client = arguments.client
     _, config = load_server_config(arguments.config)
@@ -79,5 +79,5 @@ def _remove_disks(client: str, amanda_config: str, user: str, day: date) -> list
     configured = read_configured(amanda_config, user)
     disks = [dle.disk for dle in configured.of_host(client)]
     if disks:
-        Removal(client, frozenset(disks), "retired", day).make(configured.disklist)
+        DiskRemoval(client, frozenset(disks), "retired", day).make(configured.disklist)
     return disks

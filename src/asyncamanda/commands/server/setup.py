@@ -8,12 +8,13 @@ from pathlib import Path
 from asyncamanda.commands.asking import is_agreed
 from asyncamanda.commands.server.options import add_config, warn
 from asyncamanda.config.server import ServerConfig, load_server_config
+from asyncamanda.core.doctor.capacity import describe_capacity
 from asyncamanda.core.protocol.authority import check_amanda_config_name
 from asyncamanda.core.restore.retention import describe_room
 from asyncamanda.core.values.size import ALLOWED, format_size, parse_size
 from asyncamanda.errors import Exit, RefusedError, UsageError
 from asyncamanda.server.enrol.amanda_configs import find_amanda_configs
-from asyncamanda.server.enrol.newconfig import LEAST_SIZE, NewConfig
+from asyncamanda.server.enrol.newconfig import HELD_PART, LEAST_SIZE, NewConfig, find_volumes
 from asyncamanda.server.enrol.packages import (
     find_missing_packages,
     install_packages,
@@ -57,6 +58,9 @@ def run(arguments: argparse.Namespace) -> Exit:
     is_default = not arguments.config
     _provide_packages(arguments)
     steps = [step for step in plan_setup(config, new, is_default=is_default) if not step.is_so()]
+    if new:
+        room = describe_capacity(new.size // HELD_PART, find_volumes(new))
+        print(f"with {format_size(new.size)}, {room}")
     if new and (warning := warn_of_room(new)):
         warn(warning)
     configs = find_amanda_configs()

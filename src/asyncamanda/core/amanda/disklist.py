@@ -10,6 +10,7 @@ make a smaller one of it.
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import time
 from itertools import pairwise
 
 from asyncamanda.core.amanda.filters import NONE, Filters
@@ -17,8 +18,8 @@ from asyncamanda.core.amanda.quoting import quote, unquote
 
 _NAMED = re.compile(r"    (?P<what>host|disk|    device) (?P<name>.+)")
 _SETTING = re.compile(
-    r"        (?P<key>AUTH|PROGRAM|APPLICATION|STRATEGY|IGNORE|COMPRESS|ENCRYPT"
-    r"|(?:SERVER|CLIENT)-CUSTOM-COMPRESS"
+    r"        (?P<key>AUTH|PROGRAM|APPLICATION|STRATEGY|IGNORE|HOLDINGDISK|STARTTIME|COMPRESS"
+    r"|ENCRYPT|(?:SERVER|CLIENT)-CUSTOM-COMPRESS"
     r"|(?:SERVER|CLIENT)-ENCRYPT|(?:SERVER|CLIENT)-DECRYPT-OPTION) +(?P<value>.*)"
 )
 # a word of a disklist's line: quotes may be anywhere in it, and hold blanks
@@ -35,6 +36,8 @@ class Dle:
     `device` is the path that is dumped, "" where that is the disk's name. `auth` is how Amanda
     calls the client. `filters` is None where that is not known. `program` is what dumps it: GNUTAR,
     DUMP, or APPLICATION, which `application` names unless it is defined in the DLE itself.
+    `starttime` is the time of day before which Amanda waits with it; `is_never_held`: it goes to a
+    volume each time.
     """
 
     host: str
@@ -45,6 +48,8 @@ class Dle:
     filters: Filters | None = None
     program: str = ""
     application: str = ""
+    starttime: time | None = None
+    is_never_held: bool = False
 
     @property
     def is_parked(self) -> bool:
@@ -97,9 +102,24 @@ def _read_dle(host: str, disk: str, device: str, settings: Mapping[str, str]) ->
         decrypt_option="" if encrypt == NONE else text(f"{encrypt.upper()}-DECRYPT-OPTION"),
     )
     named = text("APPLICATION")
-    application = "" if named.startswith(_WITHOUT_NAME) else named
-    program = text("PROGRAM")
-    return Dle(host, disk, device, text("AUTH"), parked, filters, program, application)
+    return Dle(
+        host,
+        disk,
+        device,
+        text("AUTH"),
+        parked,
+        filters,
+        program=text("PROGRAM"),
+        application="" if named.startswith(_WITHOUT_NAME) else named,
+        starttime=_read_time(settings.get("STARTTIME", "")),
+        is_never_held=settings.get("HOLDINGDISK", "").upper() == "NEVER",
+    )
+
+
+def _read_time(text: str) -> time | None:
+    """Return the time of day of a starttime such as 2230; None for 000, which is none."""
+    hours, minutes = divmod(int(text), 100) if text.isascii() and text.isdigit() else (0, 0)
+    return time(hours, minutes) if (hours or minutes) and hours < 24 and minutes < 60 else None
 
 
 def render_name(name: str) -> str:

@@ -64,7 +64,7 @@ def format_rate(rate: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class RateAllowance:
     """What may still go out: `left` bytes, negative where some went out in advance, as of `at`.
 
     `at` is in seconds of a clock that only runs forward.
@@ -77,8 +77,8 @@ class Allowance:
 BURST = 0.25  # seconds' worth that may go out at once
 
 
-def spend(known: Allowance, rate: int, count: int, now: float) -> tuple[Allowance, float]:
+def spend(known: RateAllowance, rate: int, count: int, now: float) -> tuple[RateAllowance, float]:
     """Return the allowance after `count` bytes, and for how many seconds to wait before more."""
     gained = max(now - known.at, 0.0) * rate
     left = min(known.left + gained, rate * BURST) - count
-    return Allowance(left, now), max(-left / rate, 0.0)
+    return RateAllowance(left, now), max(-left / rate, 0.0)

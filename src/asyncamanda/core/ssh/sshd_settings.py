@@ -23,7 +23,7 @@ class Login:
 
 
 @dataclass(frozen=True, slots=True)
-class Hindrance:
+class SshdHindrance:
     """A setting of sshd's that keeps clients from logging in, and what to do about it."""
 
     what: str
@@ -57,7 +57,9 @@ def find_key_files(settings: Mapping[str, tuple[str, ...]], login: Login) -> tup
     return tuple(paths)
 
 
-def find_hindrances(settings: Mapping[str, tuple[str, ...]], login: Login) -> Sequence[Hindrance]:
+def find_hindrances(
+    settings: Mapping[str, tuple[str, ...]], login: Login
+) -> Sequence[SshdHindrance]:
     """Return all that keeps the account's clients out, whatever key they have."""
 
     def value(name: str, default: str) -> str:
@@ -83,7 +85,7 @@ def find_hindrances(settings: Mapping[str, tuple[str, ...]], login: Login) -> Se
     return found
 
 
-def _find_lists(settings: Mapping[str, tuple[str, ...]], login: Login) -> Iterator[Hindrance]:
+def _find_lists(settings: Mapping[str, tuple[str, ...]], login: Login) -> Iterator[SshdHindrance]:
     """Yield the lists of users and groups that leave the account out; USER@HOST counts for USER."""
     user = login.user
     allowed, denied, groups, denied_groups = (
@@ -91,24 +93,24 @@ def _find_lists(settings: Mapping[str, tuple[str, ...]], login: Login) -> Iterat
     )
     if allowed and not _fits([name.partition("@")[0] for name in allowed], [user]):
         fix = f"in {_CONFIG}: add {user} to AllowUsers"
-        yield Hindrance(f"AllowUsers {' '.join(allowed)}", fix)
+        yield SshdHindrance(f"AllowUsers {' '.join(allowed)}", fix)
     if _fits(denied, [user]):
         fix = f"in {_CONFIG}: take {user} out of DenyUsers"
-        yield Hindrance(f"DenyUsers {' '.join(denied)}", fix)
+        yield SshdHindrance(f"DenyUsers {' '.join(denied)}", fix)
     if groups and not _fits(groups, login.groups):
         fix = f"in {_CONFIG}: add a group of {user}'s to AllowGroups, such as {login.groups[0]}"
-        yield Hindrance(f"AllowGroups {' '.join(groups)}", fix)
+        yield SshdHindrance(f"AllowGroups {' '.join(groups)}", fix)
     if _fits(denied_groups, login.groups):
         fix = f"in {_CONFIG}: take the groups of {user} out of DenyGroups"
-        yield Hindrance(f"DenyGroups {' '.join(denied_groups)}", fix)
+        yield SshdHindrance(f"DenyGroups {' '.join(denied_groups)}", fix)
 
 
 def _words(settings: Mapping[str, tuple[str, ...]], name: str) -> list[str]:
     return [word for value in settings.get(name, ()) for word in value.split()]
 
 
-def _match(user: str, said: str, better: str) -> Hindrance:
-    return Hindrance(said, f"in {_CONFIG}, before any other Match: Match User {user}, {better}")
+def _match(user: str, said: str, better: str) -> SshdHindrance:
+    return SshdHindrance(said, f"in {_CONFIG}, before any other Match: Match User {user}, {better}")
 
 
 def _fits(patterns: Iterable[str], names: Collection[str]) -> bool:

@@ -12,7 +12,7 @@ from asyncamanda.server.enrol.disklist_file import DisklistFile, Names
 
 
 @dataclass(frozen=True, slots=True)
-class Removal:
+class DiskRemoval:
     """A client's disks whose lines become comments, with why and the day."""
 
     client: str

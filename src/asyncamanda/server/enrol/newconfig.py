@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asyncamanda.core.amanda.excludes import CLIENT_LIST, USUAL
+from asyncamanda.core.amanda.volumes import Volumes
 
 AMANDA_FOLDER = Path("/etc/amanda")
 STATE_FOLDER = Path("/var/lib/amanda")
@@ -126,10 +127,16 @@ class NewConfig:
         return (kept, kept / "curinfo", kept / "log", kept / "index", self.vtapes, self.holding)
 
 
+def find_volumes(wanted: NewConfig) -> Volumes:
+    """Return the volumes that it is to have: what the holding disk leaves, in equal parts."""
+    length = (wanted.size - wanted.size // HELD_PART) // SLOTS // _MEGABYTE
+    return Volumes(length * _MEGABYTE, SLOTS)
+
+
 def render_amanda_conf(wanted: NewConfig) -> str:
     """Return the amanda.conf: a fifth of the room holds dumps, the rest is the volumes'."""
     held = wanted.size // HELD_PART
-    length = (wanted.size - held) // SLOTS // _MEGABYTE
+    length = find_volumes(wanted).length // _MEGABYTE
     return _AMANDA_CONF.format(
         name=wanted.name,
         user=wanted.user,

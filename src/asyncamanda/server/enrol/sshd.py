@@ -8,8 +8,8 @@ from pathlib import Path
 
 from asyncamanda.core.doctor.findings import Check, Health
 from asyncamanda.core.ssh.sshd_settings import (
-    Hindrance,
     Login,
+    SshdHindrance,
     find_hindrances,
     find_key_files,
     parse_settings,
@@ -32,7 +32,7 @@ class SshdAnswer:
     `fault` is why it could not be asked; then the others are empty.
     """
 
-    hindrances: tuple[Hindrance, ...] = ()
+    hindrances: tuple[SshdHindrance, ...] = ()
     key_files: tuple[Path, ...] = ()
     fault: str = ""
 
@@ -67,12 +67,12 @@ def _groups(account: pwd.struct_passwd) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _name_key_files(user: str, files: tuple[Path, ...]) -> Hindrance:
+def _name_key_files(user: str, files: tuple[Path, ...]) -> SshdHindrance:
     said = " ".join(map(str, files)) or "none"
     fix = "as root: asyncamanda server setup"
     if not files:
         fix = f"in /etc/ssh/sshd_config: Match User {user}, AuthorizedKeysFile .ssh/authorized_keys"
-    return Hindrance(f"AuthorizedKeysFile {said}, which is not {registry_path(user)}", fix)
+    return SshdHindrance(f"AuthorizedKeysFile {said}, which is not {registry_path(user)}", fix)
 
 
 def is_registry(path: Path, user: str) -> bool:

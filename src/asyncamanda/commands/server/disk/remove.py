@@ -4,7 +4,7 @@ import argparse
 
 from asyncamanda.commands.server.client_disks import add_disk_arguments, find_disks
 from asyncamanda.errors import Exit
-from asyncamanda.server.enrol.disklist_edits import Removal, find_disk
+from asyncamanda.server.enrol.disklist_edits import DiskRemoval, find_disk
 from asyncamanda.system.clock import now
 
 
@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     client = disks.entry.client
     dles = disks.configured.of_host(client)
     meant = [find_disk(dles, client, disk) for disk in arguments.disks]
-    Removal(client, set(meant), "removed", now().astimezone().date()).make(
+    DiskRemoval(client, set(meant), "removed", now().astimezone().date()).make(
         disks.configured.disklist
     )
     disks.report("removed", meant, as_json=arguments.json)
