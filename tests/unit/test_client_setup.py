@@ -178,7 +178,7 @@ def test_a_client_toml_for_the_same_server_is_kept() -> None:
 
 # -- the host key
 
-PLACE = Place("amanda", 22, "amanda")
+PLACE = Place("amanda", 22, "amanda", ())
 ED25519 = PublicKey("ssh-ed25519", "AAAA")
 RSA = PublicKey("ssh-rsa", "BBBB")
 NOTHING = KnownHostKey((), ())

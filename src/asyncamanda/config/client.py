@@ -173,7 +173,8 @@ def load_client_config(candidates: tuple[Path, ...]) -> tuple[Path, ClientConfig
         "no-config",
         f"no configuration: {' and '.join(map(str, candidates))} "
         f"{'do' if len(candidates) > 1 else 'does'} not exist",
-        "docs/guide.md shows one; the classic form (-i -h -c -a) needs none",
+        "as root: asyncamanda setup SERVER, which writes one; docs/guide.md shows one for direct "
+        "mode; the classic form (-i -h -c -a) needs none",
     )
 
 

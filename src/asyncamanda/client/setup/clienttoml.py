@@ -10,6 +10,7 @@ from asyncamanda.config.client import SYSTEM_FILE, ClientConfig, load_client_con
 from asyncamanda.core.values.interval import parse_interval
 from asyncamanda.errors import ConfigurationError
 from asyncamanda.system.files import write_whole
+from asyncamanda.system.pages import name_pages
 from asyncamanda.system.steps import SetupStep
 
 MODE = 0o640
@@ -43,7 +44,7 @@ interval = {interval}
 
 def render_client_toml(options: SetupOptions) -> str:
     """Return the text of a client.toml that asks the gate, with the most useful keys shown."""
-    return _TEXT.format(
+    return name_pages(_TEXT).format(
         server=json.dumps(str(options.server)),
         interval=json.dumps(options.interval or DEFAULT_INTERVAL),
         exclude=_render_exclude(options.exclude),

@@ -1,5 +1,6 @@
 """What there is, what is wanted, and whether that prevents a backup."""
 
+import unicodedata
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -66,12 +67,22 @@ def _describe(network: Network) -> str:
 
 def is_any_like(networks: tuple[Network, ...], patterns: tuple[str, ...]) -> bool:
     names = [
-        name.casefold()
+        _fold(name)
         for network in networks
         for name in (network.name, network.kind.value, network.ssid)
         if name is not None
     ]
-    return any(fnmatchcase(name, pattern.casefold()) for name in names for pattern in patterns)
+    return any(_is_like(name, _fold(pattern)) for name in names for pattern in patterns)
+
+
+def _is_like(name: str, pattern: str) -> bool:
+    """Return whether a name is like a pattern, or has its brackets in the same places."""
+    return fnmatchcase(name, pattern) or fnmatchcase(name, pattern.replace("[", "[[]"))
+
+
+def _fold(text: str) -> str:
+    """Return a text so that what looks alike is alike, however its accents are encoded."""
+    return unicodedata.normalize("NFC", text).casefold()
 
 
 def look_at_metered(is_metered: bool | None) -> Reading:
