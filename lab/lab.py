@@ -221,6 +221,7 @@ def _write_system_files(host: Host, known: Sequence[Host]) -> None:
     host.write("/etc/resolv.conf", "")
     host.write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files\n")
     host.write("/etc/ssh/sshd_config", _SSHD_CONFIG + plan_settings())
+    host.write("/etc/inetd.conf", "")  # amanda-common adds amandad to it
     # Debian's user backup has neither a shell nor a password
     passwd = host.read("/etc/passwd")
     host.write("/etc/passwd", re.sub(r"^(backup:.*:)[^:]*$", r"\1/bin/bash", passwd, flags=re.M))

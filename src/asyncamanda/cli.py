@@ -7,17 +7,26 @@ import re
 import sys
 import traceback
 from importlib import import_module
+from importlib.util import find_spec
 from io import TextIOWrapper
 from types import ModuleType
 from typing import NoReturn, Protocol
 
 from asyncamanda import __version__, quick
 from asyncamanda.client.start.settings import plan_classic
+from asyncamanda.commands.hints import drop_force
 from asyncamanda.core.agent import classic
-from asyncamanda.errors import AsyncamandaError, EverydayError, Exit, UsageError
+from asyncamanda.errors import (
+    AsyncamandaError,
+    ConfigurationError,
+    EverydayError,
+    Exit,
+    UsageError,
+)
 from asyncamanda.report.narrator import is_watched, silence, write_line
 from asyncamanda.report.page import fold, fold_hint
 from asyncamanda.report.stream import clean
+from asyncamanda.system.pages import name_pages
 
 
 class Command(Protocol):
@@ -44,12 +53,15 @@ COMMANDS = {
 }
 # what systemd starts, and nobody types
 UNLISTED = {"broker": "answer a user of this machine who wants files back"}
+_OF_SERVER = "SQLAlchemy"  # of pyproject.toml's extra `server`
 
 
 class _Parser(argparse.ArgumentParser):
     """A parser that raises UsageError."""
 
     def error(self, message: str) -> NoReturn:
+        for name in UNLISTED:
+            message = message.replace(f", '{name}'", "")
         what, _, cited = message.partition(": ")
         if "@" in cited or re.search(r":\S", cited):  # it may cite a password
             message = f"{what} (not shown: a password may be in it)"
@@ -95,6 +107,11 @@ def _run(argv: list[str]) -> int:
 
 
 def _dispatch(argv: list[str]) -> Exit:
+    if not argv:
+        make_parser(argv).print_help()
+        return Exit.USAGE
+    argv = _respell(argv)
+    _refuse_servers(argv)
     place = quick.place_note(argv)
     if classic.is_classic(argv):
         try:
@@ -109,6 +126,30 @@ def _dispatch(argv: list[str]) -> Exit:
     parsed = make_parser(argv).parse_args(argv, argparse.Namespace(note_place=place, typed=argv))
     command: Command = load_command(parsed.command_name)
     return command.run(parsed)
+
+
+def _respell(argv: list[str]) -> list[str]:
+    """Return `argv` with `help` and `version` as the options that they mean."""
+    match argv:
+        case ["help", *words]:
+            return [*words, "--help"]
+        case ["version"]:
+            return ["--version"]
+    return argv
+
+
+def _refuse_servers(argv: list[str]) -> None:
+    """Raise ConfigurationError for a command of the server's where its packages are missing."""
+    is_one = argv[0] == "server" and argv[1:] and not argv[1].startswith("-")
+    if not is_one or find_spec(_OF_SERVER.lower()):
+        return
+    raise ConfigurationError(
+        "not-a-server",
+        f"`asyncamanda server` administers an Amanda server, and this asyncamanda is a client's: "
+        f"without {_OF_SERVER}",
+        f"run it on the server; if this is the server, as root in a checkout of asyncamanda: "
+        f"{sys.prefix}/bin/pip install -c constraints.txt '.[server]'",
+    )
 
 
 def load_command(name: str) -> ModuleType:
@@ -159,6 +200,7 @@ def _add_commands(
 
 
 def _print_error(error: AsyncamandaError, argv: list[str]) -> None:
+    error.hint = name_pages(drop_force(error.hint) if "--force" in argv else error.hint)
     if "--json" in argv:
         value = {
             "outcome": "error",

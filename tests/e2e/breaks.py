@@ -98,7 +98,48 @@ def forced(command: str) -> Break:
 
 
 BAD, WARNING, ABSENT = "bad", "warning", "absent"
+INETD = "amanda stream tcp nowait backup /usr/lib/amanda/amandad amandad -auth=bsdtcp amdump"
+
 BROKEN: dict[str, tuple[Break, dict[str, str], str, int]] = {
+    "read-only": (
+        Break(
+            f"mount --bind {AMANDA} {AMANDA}; mount -o remount,bind,ro {AMANDA}",
+            f"umount {AMANDA}",
+        ),
+        {"amandates": BAD, "gnutar-lists": BAD},
+        "remount,rw",
+        78,
+    ),
+    "sendbackup that does not run": (
+        covered(f"{PROGRAMS}/sendbackup", "printf '#!/no/such/shell\\n' >/srv/copy"),
+        {"programs": BAD},
+        "sendbackup cannot be started",
+        78,
+    ),
+    "start-without-a-program": (
+        rewritten(CRON, f"sed -i 's|/usr/local/bin/|/opt/gone/|' {CRON}"),
+        {"schedule": BAD},
+        "/opt/gone/asyncamanda is not there",
+        78,
+    ),
+    "start-without-a-user": (
+        rewritten(CRON, f"sed -i 's| root | nobody-such |' {CRON}"),
+        {"schedule": BAD},
+        "there is no user nobody-such",
+        78,
+    ),
+    "start-without-a-path": (
+        rewritten(CRON, f"sed -i 's|/usr/local/bin/||' {CRON}"),
+        {"schedule": BAD},
+        "no asyncamanda in its PATH, /usr/bin:/bin",
+        78,
+    ),
+    "inetd": (
+        rewritten("/etc/inetd.conf", f"echo '{INETD}' >>/etc/inetd.conf"),
+        {"inetd": WARNING},
+        "update-inetd --disable amanda",
+        0,
+    ),
     "no configuration": (moved(TOML), {"configuration": BAD}, "asyncamanda setup", 78),
     "a mistake in it": (
         Break(settings={"interval": "soon", "watch": "most"}),

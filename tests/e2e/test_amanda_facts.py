@@ -8,7 +8,7 @@ from tests.e2e.laptop import COMMAND, ask, configure, wait_for_bytes
 from asyncamanda.core.amanda.client_conf import ARGV, parse_client_conf
 from asyncamanda.core.amanda.config import parse_config
 from asyncamanda.core.amanda.curinfo import TapedLevel, parse_curinfo, sanitise_name
-from asyncamanda.core.amanda.disklist import Dle, parse_disklist, parse_dles
+from asyncamanda.core.amanda.disklist import GNUTAR, Dle, parse_disklist, parse_dles
 from asyncamanda.core.amanda.filters import Filters
 from asyncamanda.core.amanda.header import HEADER_BYTES, FileKind, parse_header
 from asyncamanda.core.amanda.quoting import quote, unquote
@@ -175,18 +175,21 @@ def test_the_disklist_tells_the_settings_of_each_dle(bare_lab: Lab) -> None:
     server = bare_lab.server
     server.append("/etc/amanda/daily/amanda.conf", DUMPTYPES, owner="backup")
     kinds = {
-        "parked-1": Dle("laptop", "/srv/1", "", "ssh", "ignore", Filters()),
-        "parked-2": Dle("laptop", "/srv/2", "", "ssh", "strategy skip", Filters()),
-        "skips": Dle("laptop", "/srv/3", "", "ssh", "", Filters()),
-        "fast": Dle("laptop", "/srv/4", "", "ssh", "", Filters("client fast")),
+        "parked-1": Dle("laptop", "/srv/1", "", "ssh", "ignore", Filters(), GNUTAR),
+        "parked-2": Dle("laptop", "/srv/2", "", "ssh", "strategy skip", Filters(), GNUTAR),
+        "skips": Dle("laptop", "/srv/3", "", "ssh", "", Filters(), GNUTAR),
+        "fast": Dle(
+            "laptop", "/srv/4", "", "ssh", "", Filters("client fast"), "APPLICATION", "amgtar"
+        ),
         "custom": Dle(
-            "laptop", "/srv/5", "", "ssh", "", Filters("server custom", "/usr/bin/my zip")
+            "laptop", "/srv/5", "", "ssh", "", Filters("server custom", "/usr/bin/my zip"), GNUTAR
         ),
         "crypt": Dle(
             "tower",
             "/x",
             auth="bsdtcp",
             filters=Filters("none", "", "client", "/usr/sbin/crypt", '-x "y"'),
+            program=GNUTAR,
         ),
     }
     for dumptype, dle in kinds.items():
@@ -199,8 +202,8 @@ def test_the_disklist_tells_the_settings_of_each_dle(bare_lab: Lab) -> None:
     printed = server.amanda("amadmin", "daily", "disklist").stdout
     assert parse_disklist(printed) == [
         *kinds.values(),
-        *(Dle("laptop", disk, "", "ssh", "", Filters()) for disk in HOSTILE),
-        Dle("laptop", "named", "/srv/a b:", "ssh", "", Filters()),
+        *(Dle("laptop", disk, "", "ssh", "", Filters(), GNUTAR) for disk in HOSTILE),
+        Dle("laptop", "named", "/srv/a b:", "ssh", "", Filters(), GNUTAR),
     ]
     listed = parse_dles(server.amanda("amadmin", "daily", "dles").stdout)
     assert listed == [(dle.host, dle.disk) for dle in parse_disklist(printed)]
@@ -218,6 +221,21 @@ def test_newer_full_leaves_older_levels_behind(lab: Lab) -> None:
     by_level = {record.level: record.started_at for record in records}
     assert sorted(by_level) == [0, 1]
     assert by_level[0] > by_level[1]
+
+
+def test_only_holding_disks_that_are_used_count(bare_lab: Lab) -> None:
+    """One that is only defined has no room for anybody: amgetconf and amadmin agree on that."""
+    server = bare_lab.server
+    words = (
+        'define holdingdisk unused {\n directory "/srv/u"\n}\nholdingdisk third {\n use -1 gb\n}\n'
+    )
+    server.append("/etc/amanda/daily/amanda.conf", words, owner="backup")
+    config = parse_config(server.amanda("amadmin", "daily", "config").stdout)
+    used = server.amanda("amgetconf", "daily", "holdingdisk").stdout.split()
+    assert used == ["holding", "third"] == [*config.values["HOLDINGDISK"]]
+    assert ("HOLDINGDISK", "unused") in config.blocks
+    assert config.block_value("HOLDINGDISK", "third", "USE") == "-1048576K"
+    assert config.count_slots() == 20
 
 
 def test_amandas_own_files_are_read_as_it_writes_them(bare_lab: Lab) -> None:

@@ -1,6 +1,7 @@
 """The client's doctor, on a client that is well, and broken in one way after another."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.breaks import ABSENT, BAD, BROKEN, CRON, WARNING, Break, fill
+from tests.e2e.fresh import Terminal
 from tests.e2e.laptop import ASYNCAMANDA, Run, wait_until
 from tests.e2e.office import Office, open_office
 
@@ -36,7 +38,8 @@ def office(lab_prefix: Path) -> Iterator[Office]:
 
 
 def doctor(office: Office, *words: str, user: str = "root") -> Run:
-    """Run the doctor at the laptop; whatever it prints fits the terminal."""
+    """Run the doctor at the laptop, with every check; whatever it prints fits the terminal."""
+    words = words if words else ("-v",)
     run = office.client("laptop").run([ASYNCAMANDA, "doctor", *words], user=user, check=False)
     if "--json" not in words:
         assert max(map(len, run.stdout.splitlines()), default=0) <= 80, run.stdout
@@ -70,16 +73,45 @@ def words_of(run: Run) -> str:
 # -- well
 
 
-def test_a_client_without_what_is_the_servers_is_well(office: Office) -> None:
-    """amgetconf comes with amanda-server, which a client does not have."""
-    laptop = office.client("laptop")
-    laptop.run(["mount", "--bind", "/dev/null", "/usr/sbin/amgetconf"])
+# a /usr in which only what amanda-client depends on is left of Amanda's packages
+CLIENT_ALONE = """
+mkdir -p /mnt/alone && mount -t tmpfs alone /mnt/alone
+mkdir /mnt/alone/upper /mnt/alone/work /mnt/alone/local
+mount --bind /usr/local /mnt/alone/local
+mount -t overlay -o lowerdir=/usr,upperdir=/mnt/alone/upper,workdir=/mnt/alone/work overlay /usr
+mount --bind /mnt/alone/local /usr/local
+dpkg -L amanda-server libencode-locale-perl | while read -r path; do
+    test -d "$path" || rm -f "$path"
+done
+"""
+
+
+@contextmanager
+def client_alone(laptop: Client) -> Iterator[None]:
+    """Let the laptop be as `apt install amanda-client` leaves it, without recommendations."""
+    shell(laptop, CLIENT_ALONE)
     try:
-        assert laptop.run(["amgetconf", "x"], check=False).returncode not in {0, 1}
-        run = doctor(office)
-        assert (run.returncode, run.stdout.splitlines()[-1]) == (0, "all well"), run.stdout
+        yield
     finally:
-        laptop.run(["umount", "/usr/sbin/amgetconf"])
+        shell(laptop, "umount -l /usr; umount -l /mnt/alone; rmdir /mnt/alone")
+
+
+def test_a_client_with_amanda_client_alone_is_well(office: Office) -> None:
+    """Neither amgetconf, which is the server's, nor what Debian's packages forget to depend on.
+
+    And what the doctor says is so: a backup is made.
+    """
+    laptop = office.client("laptop")
+    with client_alone(laptop):
+        assert laptop.run(["sh", "-c", "command -v amgetconf"], check=False).returncode
+        assert laptop.run(["perl", "-MEncode::Locale", "-e", "1"], check=False).returncode
+        for words in ((), ("--json",)):
+            run = doctor(office, *words)
+            assert run.returncode == 0, run.stdout
+        assert ills(run) == {}
+        assert "skipped" not in words_of(run)
+        backup = office.backup("laptop", "--force")
+        assert backup.returncode == 0, backup.stderr
 
 
 def test_client_that_is_well_is_told_so(office: Office) -> None:
@@ -96,6 +128,23 @@ def test_client_that_is_well_is_told_so(office: Office) -> None:
         not_ok = {name for name, word in verdicts.items() if word != "ok"}
         assert not_ok == {"password", "notify", "users"}  # the last one for want of a systemd
     assert "as laptop, for daily; protocol 1" in run.stdout
+
+
+def test_what_is_well_is_counted(office: Office) -> None:
+    """What is wrong stands alone; in colour on a terminal."""
+    laptop = office.client("laptop")
+    run = laptop.run([ASYNCAMANDA, "doctor"])
+    said = r"\d+ checks are well, \d were not made: -v shows them\n\nall well\n"
+    assert re.fullmatch(said, run.stdout)
+    with broken(office, Break(on="mv {known} {known}.x", undo="mv {known}.x {known}")):
+        run = laptop.run([ASYNCAMANDA, "doctor"], check=False)
+        terminal = Terminal(laptop, "doctor")
+        assert terminal.end() == 77
+    heads = [line for line in run.stdout.splitlines() if line and line[0] != " "]
+    assert heads[0].startswith("bad  host-key")
+    assert re.match(r"\d+ checks are well, \d+ were not made: -v shows them", heads[1])
+    assert heads[2:] == ["fix: host-key"]
+    assert "\x1b[1;31mbad" in terminal.said
 
 
 def test_what_the_server_says_to_it_is_taken_over(office: Office) -> None:

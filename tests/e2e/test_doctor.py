@@ -90,9 +90,11 @@ def test_client_that_is_away_is_waited_for_and_then_all_is_well(lab_prefix: Path
         assert (away.returncode, away.stderr) == (75, "")
         assert verdicts(away) == {
             "enrolled": "ok",
+            "sshd": "ok",
             "alias": "ok",
             "disklist": "ok",
             "connected": "away",
+            "capacity": "ok",
             "amcheck": "-",
         }
         assert "asyncamanda run --force" in away.stdout
@@ -112,7 +114,7 @@ def test_client_that_is_away_is_waited_for_and_then_all_is_well(lab_prefix: Path
 
         value = json.loads(doctor(office, "--json").stdout)
         assert (value["client"], value["amanda_config"]) == ("laptop", "daily")
-        assert [check["ok"] for check in value["checks"]] == [True] * 5
+        assert [check["ok"] for check in value["checks"]] == [True] * 6
         assert value["amcheck"]["exit_status"] == 0
         assert value["amcheck"]["troubles"] == []
         assert any("0 problems found" in line for line in value["amcheck"]["lines"])
@@ -124,6 +126,7 @@ def test_alias_is_judged_by_ssh_and_setup_mends_it(lab_prefix: Path) -> None:
         folder = f"{office.server.account('backup').home}/.ssh"
         for damage, words in (
             (["rm", f"{folder}/asyncamanda.conf"], "asyncamanda.conf is missing"),
+            (["sed", "-i", "/StdinNull/d", f"{folder}/asyncamanda.conf"], "not what the enrolled"),
             (["rm", f"{folder}/config"], "does not begin with `Include asyncamanda.conf`"),
         ):
             office.server.run(damage)

@@ -123,7 +123,7 @@ def ready(fresh: Lab) -> Lab:
     """Yield the server after setup."""
     done = set_up(fresh, "--yes", *NEW)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "asyncamanda server enroll CLIENT --amanda-config mobile" in done.stdout
+    assert "asyncamanda setup amanda --disk /home" in done.stdout
     return fresh
 
 
@@ -243,3 +243,70 @@ def test_enrolling_says_what_is_missing_in_the_disklist(listed: Lab) -> None:
         assert done.returncode == 0, done.stderr
         assert ("disks: /srv/docs" in done.stdout) == has_disk
         assert (f"  {client} /home roaming" in done.stderr) != has_disk
+
+
+# -- a machine without Amanda
+
+WITHOUT = """\
+mkdir /srv/sbin && cp -a /usr/sbin/. /srv/sbin && rm /srv/sbin/amdump
+mount --bind /srv/sbin /usr/sbin
+"""
+APT = """\
+#!/bin/sh
+echo "$*" >> /srv/apt
+[ -e /srv/no-network ] && { echo "E: Unable to locate package" >&2; exit 100; }
+umount /usr/sbin
+"""
+
+
+def test_without_amanda_it_offers_to_install_it(lab_prefix: Path) -> None:
+    """A no, an apt that fails, and nobody to ask: nothing is set up, and that is no success."""
+    with Lab(prefix=lab_prefix) as lab:
+        server = lab.server
+        server.remove("/var/backups/.ssh/authorized_keys")
+        server.write("/usr/local/sbin/apt-get", APT, mode=0o755)
+        server.run(["sh", "-c", WITHOUT])
+        shown = set_up(lab, "--dry-run")
+        assert (shown.returncode, "apt install amanda-server" in shown.stdout) == (0, True)
+        unasked = set_up(lab)
+        assert (unasked.returncode, "--yes" in unasked.stderr) == (64, True)
+        declined = answer_setup(lab, "n\n")
+        assert declined.returncode == 78, declined.stdout
+        words = ["server", "enroll", "laptop", "--key", lab.client.backup_key, "--setup"]
+        enrolled = server.run([PYTHON, "-m", "asyncamanda", *words], check=False)
+        assert (enrolled.returncode, "not an Amanda server" in enrolled.stderr) == (78, True)
+        assert not server.path("/srv/apt").exists()
+        server.write("/srv/no-network", "")
+        failed = set_up(lab, "--yes")
+        assert (failed.returncode, "Unable to locate package" in failed.stderr) == (77, True)
+        assert not server.path(STATE).exists()
+        server.run(["rm", "/srv/no-network"])
+        done = set_up(lab, "--yes")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert server.read("/srv/apt").splitlines()[-1] == "install --yes amanda-server"
+        assert "installed: amanda-server" in done.stdout
+
+
+def test_it_ends_with_what_the_client_is_to_run(lab_prefix: Path) -> None:
+    """One command there; a name of a configuration where there are several."""
+    with Lab(prefix=lab_prefix) as lab:
+        lab.server.run(["rm", "-r", "/etc/amanda/daily"])
+        none = set_up(lab, "--yes").stdout
+        assert "asyncamanda server setup --new-config NAME --vtapes DIR --size SIZE" in none
+        one = set_up(lab, "--yes", *NEW).stdout
+        assert "asyncamanda setup amanda --disk /home" in one
+        assert "--amanda-config" not in one + none
+        lab.server.run(["cp", "-r", "/etc/amanda/mobile", "/etc/amanda/other"])
+        assert "--amanda-config NAME to that command: mobile, other" in set_up(lab, "--yes").stdout
+
+
+def test_a_single_configuration_needs_no_name(ready: Lab) -> None:
+    """Of several, one has to be named."""
+    several = ready.server.run([LINK, "server", "flush"], check=False)
+    assert (several.returncode, "daily, mobile" in several.stderr) == (64, True), several.stderr
+    ready.server.run(["mv", "/etc/amanda/daily", "/srv/daily"])
+    try:
+        done = ready.server.run([LINK, "server", "flush"], check=False)
+    finally:
+        ready.server.run(["mv", "/srv/daily", "/etc/amanda/daily"])
+    assert done.returncode == 0, done.stderr

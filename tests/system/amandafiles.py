@@ -30,7 +30,7 @@ class AmandaFiles:
         for each in (self.logdir / "oldlog", self.holding, self.infofile, self.vtapes):
             each.mkdir(parents=True, exist_ok=True)
         self.settings = Settings(
-            "daily", self.logdir, (self.holding,), 1 << 30, self.infofile, (self.vtapes,)
+            "daily", self.logdir, (self.holding,), (1 << 20,), self.infofile, (self.vtapes,)
         )
 
     def hold(

@@ -81,6 +81,8 @@ while True:
     if mode == "silent":
         kept.append(peer)
         continue
+    if mode == "portal":
+        peer.sendall(b"HTTP/1.1 302 Found\\r\\nx@x: Permission denied (publickey).\\r\\n\\0\\n")
     if mode == "greet":
         peer.sendall(b"SSH-2.0-none\\r\\n")
     peer.recv(65536)

@@ -155,7 +155,7 @@ class Desktop:
         if "networkmanager" in names:
             self._connected.clear()
             self._objects.clear()
-            extra = {"Metered": ("u", METERED_UNKNOWN)}
+            extra = {"Metered": ("u", METERED_UNKNOWN), "PrimaryConnection": ("o", "/")}
             self.mock(NM, NM_PATH, "AddProperties", "sa{sv}", (NM, extra))
             self.disconnect()
         if "upower" in names:
@@ -211,18 +211,24 @@ class Desktop:
         *,
         ssid: bytes | None = None,
         metered: int | None = None,
+        paid: int | None = None,
         **changed: tuple[str, Any],
     ) -> None:
         """Be connected, besides what is connected already.
 
-        `metered` is NetworkManager's for the machine; `changed` are properties of the active
-        connection that are to differ.
+        `metered` is NetworkManager's for the machine, `paid` for the connection's device;
+        `changed` are properties of the active connection that are to differ.
         """
         self._made += 1
         path = f"{NM_PATH}/ActiveConnection/{self._made}"
         device = f"{NM_PATH}/Devices/{self._made}"
         if kind is LinkKind.WIFI:
             self._add_wireless(device, ssid)
+            if paid is not None:
+                extra = {"Metered": ("u", paid)}
+                self.mock(NM, device, "AddProperties", "sa{sv}", (f"{NM}.Device", extra))
+        elif paid is not None:
+            self._add_object(device, "Device", {"Metered": ("u", paid)})
         properties = {
             "Id": ("s", name),
             "Type": ("s", TYPES[kind]),
@@ -244,7 +250,13 @@ class Desktop:
         while self._objects:
             self.mock(NM, NM_PATH, "RemoveObject", "s", (self._objects.pop(),))
         self.set_metered(METERED_UNKNOWN)
+        self.set_primary("/")
         self._show_connections(DISCONNECTED)
+
+    def set_primary(self, path: str) -> None:
+        """Let NetworkManager say which connection has the default route."""
+        words = (NM, "PrimaryConnection", ("o", path))
+        self.call(NM, NM_PATH, "org.freedesktop.DBus.Properties", "Set", "ssv", words)
 
     def set_metered(self, metered: int) -> None:
         """Let NetworkManager say whether the traffic is paid for (METERED_*)."""

@@ -32,6 +32,7 @@ from asyncamanda.system import stream as stream_module
 from asyncamanda.system.processes import describe_process
 from asyncamanda.system.ssh import Connection
 from asyncamanda.system.stream import Stream, join
+from asyncamanda.system.throttle import Throttle
 from lab.patience import at_most
 
 TOKEN = "0123456789abcdef" * 2
@@ -84,22 +85,28 @@ class Far:
 class Ground:
     """Streams, with a master that the test plays, and what the server is told."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, throttle: Throttle | None) -> None:
         self.folder = folder
         self.master = socket.socket(socket.AF_UNIX)
         self.master.bind(str(folder / "master"))
         self.master.listen()
         self.master.settimeout(at_most(5))
         self.amandad = folder / "amandad"
-        self.streams = Streams(cast(Connection, self), self.amandad)
+        self.streams = Streams(cast(Connection, self), self.amandad, throttle)
         self.told: list[Shut] = []
         self._others = set(list_children())
         self._far: list[Far] = []
 
-    def join(self, argv: Sequence[str], environ: Mapping[str, str], command: str) -> Stream:
+    def join(
+        self,
+        argv: Sequence[str],
+        environ: Mapping[str, str],
+        command: str,
+        throttle: Throttle | None = None,
+    ) -> Stream:
         """Do what the connection does."""
         words = ["setpriv", "--pdeathsig", "TERM", "--", *argv]
-        return join(words, environ, str(self.folder / "master"), command)
+        return join(words, environ, str(self.folder / "master"), command, throttle)
 
     def write(self, script: str, mode: int = 0o755) -> None:
         """Let amandad be a shell's script."""
@@ -143,11 +150,14 @@ class Ground:
         self.master.close()
 
 
-@pytest.fixture
-def ground() -> Iterator[Ground]:
-    """Yield a client; its path is short, as a socket's has to be."""
+@pytest.fixture(params=[False, True], ids=["", "throttled"])
+def ground(request: pytest.FixtureRequest) -> Iterator[Ground]:
+    """Yield a client, also one with a limit; its path is short, as a socket's has to be."""
+    throttle = Throttle() if request.param else None
+    if throttle:
+        throttle.rate = 10_000_000
     with tempfile.TemporaryDirectory() as folder:
-        ground = Ground(Path(folder))
+        ground = Ground(Path(folder), throttle)
         yield ground
         ground.close()
 

@@ -75,7 +75,7 @@ class Office:
             "daily", config, LedgerAccess(self.ledger), background, reach
         )
         self.coordinator.site.reports = folder / "reports"
-        self.coordinator.site._settings = Settings("daily", folder, (), 0)
+        self.coordinator.site._settings = Settings("daily", folder, (), ())
         self.ends: dict[ClientSession, tuple[int, int, socket.socket]] = {}
         self.heard: dict[str, list[dict[str, Any]]] = {}
 
@@ -312,7 +312,7 @@ def test_what_was_closed_for_a_run_that_never_began_is_opened_again(
         held = office.folder / "holding" / STAMP
         held.mkdir(parents=True)
         held.chmod(0o500)
-        coordinator.site._settings = Settings("daily", office.folder, (held.parent,), 0)
+        coordinator.site._settings = Settings("daily", office.folder, (held.parent,), (0,))
         row = ledger.runs.begin(RunKind.BATCH, "daily", ["laptop"], [], now())
         ledger.runs.note(row.id, pid=2**22 + 1, pid_started=1, boot_id="past")
         await TAKE_UP(coordinator)

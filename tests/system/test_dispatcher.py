@@ -147,7 +147,7 @@ def test_a_run_keeps_its_number_when_the_ledger_is_lost(
     """Another one that starts meanwhile does not get it, nor does it take up others' requests."""
     monkeypatch.setattr(Coordinator, "refresh", _take_in_nothing)
     config = ServerConfig(ledger=str(tmp_path / "ledger.sqlite"))
-    settings = Settings("daily", tmp_path, (), 0)
+    settings = Settings("daily", tmp_path, (), ())
 
     async def lose() -> tuple[list[RunRow], int, dict[int, Run], RequestRow | None]:
         dispatcher = Dispatcher(config, open_ledger(config), Registry(tmp_path / "keys"))

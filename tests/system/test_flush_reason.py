@@ -83,7 +83,7 @@ def test_one_that_was_broken_since_is_told_as_well(
 
     async def open_it(coordinator: Coordinator) -> None:
         """Find all well."""
-        coordinator.site._settings = Settings(MISSING, tmp_path, (), 0)
+        coordinator.site._settings = Settings(MISSING, tmp_path, (), ())
 
     monkeypatch.setattr(Coordinator, "_take_up", open_it)
     with serving(tmp_path, monkeypatch) as answer, pytest.raises(AsyncamandaError) as caught:
@@ -98,7 +98,7 @@ def test_amanda_that_takes_long_is_waited_for(
     has_asked, may_answer, asked = threading.Event(), threading.Event(), []
 
     async def open_it(coordinator: Coordinator) -> None:
-        coordinator.site._settings = Settings(MISSING, tmp_path, (), 0)
+        coordinator.site._settings = Settings(MISSING, tmp_path, (), ())
 
     async def read_anew(_site: Site) -> None:
         asked.append(now())

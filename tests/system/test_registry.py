@@ -213,11 +213,12 @@ def test_clients_are_listed(desk: Desk) -> None:
         "comment": "ana@phone",
         "restore": "own",
         "last_seen_at": None,
+        "restorable_since": None,
         "host": None,
         "second_machine": None,
     }
     (row,) = [line for line in desk.run("clients").stdout.splitlines() if "phone" in line]
-    assert row.split() == ["phone", "daily", "ssh-ed25519", fingerprint, "own", "never"]
+    assert row.split() == ["phone", "daily", "ssh-ed25519", fingerprint, "own", "never", "-"]
 
 
 def test_a_client_may_not_restore_until_that_is_allowed_again(desk: Desk) -> None:

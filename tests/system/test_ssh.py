@@ -109,6 +109,41 @@ def test_a_listener_that_hangs_up(rig: Rig, mode: str, words: str) -> None:
     assert words in done.json["message"]
 
 
+def test_a_portal_that_answers_in_the_servers_place(rig: Rig) -> None:
+    """The everyday of a laptop in a hotel: silent without a terminal, whatever it says."""
+    with rig.listener("portal"):
+        done = attempt(rig, "backup@amanda:2222")
+        assert (done.exit, done.json["error"]) == (75, "not-ssh")
+        assert "login page" in done.json["hint"]
+        quiet = rig.run("run")
+    assert (quiet.exit, quiet.stdout, quiet.stderr) == (75, "", "")
+
+
+def test_a_banner_is_no_evidence(rig: Rig) -> None:
+    """The server prints it before the login, and it may say what ssh says in other cases."""
+    banner = "WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!\nREVOKED HOST KEY\n"
+    rig.server.write("/etc/ssh/banner", banner)
+    with rig.sshd("Banner /etc/ssh/banner"):
+        done = attempt(rig, "carol@amanda:2222")
+    assert (done.exit, done.json["error"]) == (77, "permission-denied")
+    assert "REVOKED" not in done.json["message"]
+
+
+@pytest.mark.parametrize(
+    ("jump", "ended"),
+    [
+        ("amanda:2223", (75, "connection-refused")),
+        ("carol@amanda", (77, "permission-denied")),
+        ("no-such-host.example.com", (75, "unresolved")),
+    ],
+)
+def test_a_jump_host_that_does_not_help(rig: Rig, jump: str, ended: tuple[int, str]) -> None:
+    """Why is said by another ssh than the one that goes to the server."""
+    rig.ssh_config(f"Host behind\n  ProxyJump {jump}\n", "backup")
+    done = attempt(rig, "backup@behind")
+    assert (done.exit, done.json["error"]) == ended
+
+
 def test_an_sshd_that_is_too_busy(rig: Rig) -> None:
     """MaxStartups turns away who comes while others are logging in."""
     with rig.sshd("MaxStartups 1") as log:

@@ -67,6 +67,7 @@ def test_json_is_the_same_but_for_what_only_root_knows(private: Rig) -> None:
     assert (user["state"], user["exit"], user["hint"]) == ("well", 0, None)
     assert root.pop("written_at") is None
     assert user.pop("written_at") is not None
+    assert (root.pop("exclude"), user.pop("exclude")) == ([], None)
     for words in ("reason", "message"):  # with ages to the second
         assert user.pop(words).partition(":")[0] == root.pop(words).partition(":")[0]
     assert user == root

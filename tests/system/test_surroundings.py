@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import struct
 import threading
@@ -136,6 +137,19 @@ def test_half_of_upower_is_made_up_for(desktop: Desktop, kernel: Kernel) -> None
         desktop.start_services("upower")
 
 
+def test_without_any_supply_it_is_mains(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A virtual machine's kernel has no folder of them at all."""
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent/socket")
+    shutil.rmtree(kernel.sys / "class/power_supply")
+    assert power(assessment(kernel)) == (False, None)
+
+
+def test_without_a_battery_it_is_mains(desktop: Desktop, kernel: Kernel) -> None:
+    """Whatever UPower makes of a supply that says nothing."""
+    desktop.unplug(None)
+    assert power(assessment(kernel)) == (False, None)
+
+
 # -- networks, by NetworkManager
 
 
@@ -155,6 +169,34 @@ def test_paid_traffic_is_known(
     """Also where NetworkManager only guesses."""
     desktop.connect("Telephone", metered=metered)
     assert assessment(kernel).is_metered is is_metered
+
+
+@pytest.mark.parametrize("metered", [desktop_module.METERED_UNKNOWN, desktop_module.METERED_NO])
+def test_a_paid_link_below_a_vpn_counts(desktop: Desktop, kernel: Kernel, metered: int) -> None:
+    """NetworkManager speaks of the primary connection: a tunnel, of which nothing is known."""
+    desktop.connect("Phone", LinkKind.WIFI, ssid=b"me", paid=desktop_module.METERED_GUESS_YES)
+    desktop.connect("Office", LinkKind.VPN, metered=metered, paid=desktop_module.METERED_UNKNOWN)
+    desktop.set_primary(desktop.active[1])
+    assert assessment(kernel).is_metered is True
+
+
+def test_a_paid_link_beside_the_one_that_is_used_does_not_count(
+    desktop: Desktop, kernel: Kernel
+) -> None:
+    """The default route is the wire's, and what the tunnel sends goes there, too."""
+    desktop.connect("Phone", LinkKind.WIFI, ssid=b"me", paid=desktop_module.METERED_YES)
+    desktop.connect("Wire", metered=desktop_module.METERED_NO, paid=desktop_module.METERED_NO)
+    desktop.connect("Office", LinkKind.VPN)
+    desktop.set_primary(desktop.active[1])
+    assert assessment(kernel).is_metered is False
+
+
+def test_a_free_link_below_a_vpn_is_known_as_one(desktop: Desktop, kernel: Kernel) -> None:
+    """Where NetworkManager has no word for the tunnel itself."""
+    desktop.connect("Home", LinkKind.WIFI, ssid=b"me", paid=desktop_module.METERED_GUESS_NO)
+    desktop.connect("Office", LinkKind.VPN, metered=desktop_module.METERED_UNKNOWN)
+    desktop.set_primary(desktop.active[1])
+    assert assessment(kernel).is_metered is False
 
 
 @pytest.mark.parametrize("kind", [LinkKind.ETHERNET, LinkKind.WWAN, LinkKind.VPN, LinkKind.OTHER])
@@ -543,10 +585,19 @@ def test_time_that_is_over_is_over(desktop: Desktop) -> None:
 
 def test_a_network_that_is_there_is_not_waited_for(desktop: Desktop, kernel: Kernel) -> None:
     """A local one is enough."""
+    desktop.connect("Office")
     desktop.set_state(50)
     begun = time.monotonic()
     assert await_network(5, kernel)
     assert time.monotonic() - begun < at_most(QUICK)
+
+
+def test_a_bridge_of_the_machines_own_is_no_network(desktop: Desktop, kernel: Kernel) -> None:
+    """With a container's bridge NetworkManager says that there is a local network."""
+    desktop.connect("docker0", Type=("s", "bridge"))
+    desktop.connect("vnet0", Type=("s", "tun"))
+    desktop.set_state(50)
+    assert not await_network(0, kernel)
 
 
 def test_a_network_that_comes_up_is_waited_for(desktop: Desktop, kernel: Kernel) -> None:

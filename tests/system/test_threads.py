@@ -13,7 +13,7 @@ import pytest
 
 from asyncamanda.errors import LaterError
 from asyncamanda.server.amanda.commands import Settings
-from asyncamanda.server.amanda.run import held_bytes
+from asyncamanda.server.amanda.holding import look_at_holding
 from asyncamanda.server.background import threads
 from asyncamanda.server.background.threads import apart, apart_at_last
 from lab.patience import at_most
@@ -87,6 +87,6 @@ def test_a_holding_disk_is_weighed_apart(tmp_path: Path) -> None:
     folder = tmp_path / "20261124120000"
     folder.mkdir()
     (folder / "laptop._home.0").write_bytes(b"x" * 100)
-    settings = Settings("daily", tmp_path, (tmp_path,), 1000)
-    held, oldest_at = run(apart("held", lambda: held_bytes(settings)))
-    assert (held, oldest_at is not None) == (100, True)
+    settings = Settings("daily", tmp_path, (tmp_path,), (1,))
+    holding = run(apart("held", lambda: look_at_holding(settings)))
+    assert (holding.held, holding.capacity, holding.oldest_at is not None) == (100, 1024, True)

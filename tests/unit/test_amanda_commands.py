@@ -1,19 +1,32 @@
 """What Amanda's commands are asked, and what is read out of their answers."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from asyncamanda.server.amanda.commands import is_worker, plan_amdump, plan_amflush, plan_force
+from asyncamanda.server.amanda.commands import (
+    Settings,
+    is_worker,
+    plan_amdump,
+    plan_amflush,
+    plan_force,
+)
+
+DAILY = Settings("daily", Path("/srv/log"), (), ())
 
 
 def test_a_run_is_for_the_hosts_by_their_exact_names() -> None:
-    """It touches no volume, sends no mail, and no name is taken for a pattern."""
-    assert plan_amdump("daily", ["laptop", "tablet"], timedelta(minutes=2)) == [
+    """It touches no volume, sends no mail, and no name is taken for a pattern.
+
+    Nor does the length of the volumes, of which it uses none, keep any dump from being made.
+    """
+    assert plan_amdump(DAILY, ["laptop", "tablet"], timedelta(minutes=2)) == [
         "amdump",
         "daily",
         "--no-taper",
+        "-oruntapes=1000000",
         "--exact-match",
         "-omailto=",
         "-oreq-tries=15",
@@ -24,8 +37,34 @@ def test_a_run_is_for_the_hosts_by_their_exact_names() -> None:
 
 def test_a_run_may_have_a_disklist_of_its_own() -> None:
     """An option of all that it starts, before the hosts."""
-    argv = plan_amdump("daily", ["laptop"], timedelta(0), Path("/srv/own list"))
+    argv = plan_amdump(DAILY, ["laptop"], timedelta(0), Path("/srv/own list"))
     assert argv[-2:] == ["-odiskfile=/srv/own list", "laptop"]
+
+
+def test_a_run_with_a_taper_may_take_so_many_volumes() -> None:
+    """Whatever the configuration has thresholds for; and it flushes nothing that is held."""
+    assert plan_amdump(DAILY, ["laptop"], timedelta(0), run_tapes=9) == [
+        "amdump",
+        "daily",
+        "--no-flush",
+        "-oflush-threshold-dumped=0",
+        "-oflush-threshold-scheduled=0",
+        "-otaperflush=0",
+        "-oruntapes=9",
+        "--exact-match",
+        "-omailto=",
+        "-oreq-tries=3",
+        "laptop",
+    ]
+
+
+def test_a_storage_of_its_own_is_told_as_well() -> None:
+    """Its own runtapes would count, and not that of the command line."""
+    argv = plan_amdump(replace(DAILY, storages=("main",)), ["laptop"], timedelta(0), run_tapes=9)
+    assert [word for word in argv if "runtapes" in word] == [
+        "-oruntapes=9",
+        "-ostorage:main:runtapes=9",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -34,7 +73,7 @@ def test_a_run_may_have_a_disklist_of_its_own() -> None:
 )
 def test_a_run_waits_for_a_held_call_as_long_as_that_is_held(grace: timedelta, tries: int) -> None:
     """And for as long as Amanda would anyway beside."""
-    assert f"-oreq-tries={tries}" in plan_amdump("daily", ["laptop"], grace)
+    assert f"-oreq-tries={tries}" in plan_amdump(DAILY, ["laptop"], grace)
 
 
 def test_a_flush_is_of_all_and_asks_nothing() -> None:

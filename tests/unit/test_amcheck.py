@@ -195,3 +195,13 @@ def test_every_known_line_has_an_explanation_and_a_remedy(meaning: Meaning) -> N
         assert text
         used = {name for _, name, _, _ in string.Formatter().parse(text) if name}
         assert used <= names
+
+
+def test_a_warning_of_amanda_conf_is_not_taken_for_the_mistake() -> None:
+    """It stands before it, and Amanda goes on with a configuration that has only that."""
+    warning = "'/etc/amanda/daily/amanda.conf', line 7: warning: Keyword x is deprecated."
+    mistake = "'/etc/amanda/daily/amanda.conf', line 9: error: not a keyword."
+    said = [trouble.said for trouble in explain_lines("laptop", f"{warning}\n{mistake}\n")]
+    assert said == [mistake]
+    (alone,) = explain_lines("laptop", warning)
+    assert "Amanda goes on" in alone.why

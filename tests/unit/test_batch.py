@@ -1,7 +1,7 @@
 """When the next run starts, and for whom."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
@@ -18,6 +18,7 @@ from asyncamanda.core.dispatch.batch import (
     decide_batch,
     estimate_start,
     find_suspects,
+    find_wait,
     in_order,
     ready_clients,
 )
@@ -174,3 +175,20 @@ def test_who_is_there_goes_back_into_the_queue_when_a_run_came_to_nothing(
     """But not who was the cause; and only once where nobody was."""
     assert choose_again(unserved) == again
     assert find_suspects(unserved) == suspects
+
+
+@pytest.mark.parametrize(
+    ("times", "hours"),
+    [
+        ([], 0),
+        ([time(11)], 0),
+        ([time(12)], 0),
+        ([time(13)], 1),
+        ([time(13), time(22), time(3)], 10),
+    ],
+)
+def test_amanda_waits_for_the_last_time_of_day_that_is_to_come(
+    times: list[time], hours: int
+) -> None:
+    """Of today: once it is past it does not wait for tomorrow's."""
+    assert find_wait(times, NOW) == timedelta(hours=hours)

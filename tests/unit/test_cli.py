@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncamanda import cli
+from asyncamanda import __version__, cli
 from asyncamanda.cli import main
 
 
@@ -79,3 +79,40 @@ def test_every_module_of_a_command_is_one_that_can_be_called() -> None:
         if {"add_arguments", "run"} <= {*vars(cli.load_command(path.stem))}
     }
     assert modules == named - {"server"}
+
+
+def test_asyncamanda_alone_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """On the way to the right command; it is no success, lest a line of cron's be believed."""
+    assert main([]) == 64
+    said = capsys.readouterr()
+    assert all(name in said.out for name in cli.COMMANDS)
+    assert "broker" not in said.out + said.err
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["help"], "usage: asyncamanda [-h]"),
+        (["help", "run"], "usage: asyncamanda run"),
+        (["help", "server", "enroll"], "usage: asyncamanda server enroll"),
+        (["version"], f"asyncamanda {__version__}"),
+    ],
+)
+def test_help_and_version_are_understood_as_words(
+    argv: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As with many other programs."""
+    with pytest.raises(SystemExit) as ended:
+        main(argv)
+    assert ended.value.code == 0
+    assert words in capsys.readouterr().out
+
+
+def test_a_wrong_command_is_told_those_that_people_type(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """And not what systemd starts."""
+    assert main(["frobnicate"]) == 64
+    said = capsys.readouterr().err
+    assert "'setup'" in said
+    assert "broker" not in said

@@ -21,6 +21,7 @@ from asyncamanda.client.setup.keys import plan_via
 from asyncamanda.client.setup.options import Said, SetupOptions, read_options
 from asyncamanda.client.setup.probe import NotYet, Ready, wait_for
 from asyncamanda.config.client import ClientConfig, parse_client_config
+from asyncamanda.core.amanda.disklist import Dle
 from asyncamanda.core.ssh.argv import Target
 from asyncamanda.core.ssh.enrolling import Enrolling, render_enroll
 from asyncamanda.core.ssh.probe_rate import plan_nap
@@ -32,6 +33,7 @@ from asyncamanda.server.enrol.disklist import (
     find_missing,
     render_dles,
 )
+from asyncamanda.server.enrol.disklist_file import DisklistFile
 
 GOOD = Said("amanda.example.com", "laptop")
 FINGERPRINT = "SHA256:" + "aB3+/" * 8 + "abc"
@@ -91,8 +93,8 @@ def test_a_mistake_is_told(said: Said, words: str) -> None:
 def test_all_mistakes_are_told_at_once() -> None:
     """A line each."""
     with pytest.raises(UsageError) as caught:
-        read(Said("", "", "", ("x", "/nosuch"), "x", "x", "", "x"))
-    assert len(caught.value.message.splitlines()) == 9
+        read(Said("", "", "", ("x", "/nosuch"), ("/x",), "x", "x", "", "x"))
+    assert len(caught.value.message.splitlines()) == 10
 
 
 # -- the line for the server
@@ -113,6 +115,14 @@ def test_the_line_says_only_what_is_known() -> None:
     """Root needs no sudo, and the server may have one configuration only."""
     line = render_enroll(Enrolling("laptop", "ssh-ed25519 AAAA"), is_root=True)
     assert line == "asyncamanda server enroll laptop --setup --key 'ssh-ed25519 AAAA'"
+
+
+@pytest.mark.parametrize(("largest", "words"), [("250GB", ["--largest", "250GB"]), ("", [])])
+def test_the_line_says_how_much_a_large_disk_holds(largest: str, words: list[str]) -> None:
+    """So that the server can refuse at once what it has no room for."""
+    enrolling = Enrolling("laptop", "ssh-ed25519 AAAA", ("/home",), largest=largest)
+    line = shlex.split(render_enroll(enrolling))
+    assert line[line.index("/home") + 1 : line.index("--setup")] == words
 
 
 def test_an_administrators_login_is_one_argv() -> None:
@@ -168,7 +178,7 @@ def test_a_client_toml_for_the_same_server_is_kept() -> None:
 
 # -- the host key
 
-PLACE = Place("amanda", 22, "amanda")
+PLACE = Place("amanda", 22, "amanda", ())
 ED25519 = PublicKey("ssh-ed25519", "AAAA")
 RSA = PublicKey("ssh-rsa", "BBBB")
 NOTHING = KnownHostKey((), ())
@@ -274,20 +284,35 @@ def test_a_disk_is_added_once_as_amanda_quotes_it() -> None:
 
 
 def configured(*by_ssh: str) -> Configured:
-    """Return a configuration with these dumptypes, one more, and a disk of the laptop's."""
-    return Configured(Path("/x"), (("laptop", "/home"),), ("global", *by_ssh), by_ssh)
+    """Return a configuration with these dumptypes, one more, and no disk."""
+    file = DisklistFile("daily", Path("/x"), "backup")
+    return Configured(file, (), {"global": "bsdtcp"} | dict.fromkeys(by_ssh, "ssh"))
 
 
-def test_only_what_is_missing_is_added() -> None:
-    """By client and disk, whole."""
-    disks = ("/home", "/srv", "/srv")
-    assert find_missing(configured(), "laptop", disks) == ("/srv",)
-    assert find_missing(configured(), "tablet", disks) == ("/home", "/srv")
+@pytest.mark.parametrize(
+    ("disks", "missing", "told"),
+    [
+        (("/home", "/srv", "/srv"), ("/srv",), ()),
+        (("/", "docs"), ("/",), ()),
+        (("/srv/docs",), (), ("/srv/docs is in the disklist already, as docs",)),
+        (("docs/",), (), ("docs/ is docs, which the disklist has",)),
+        (("/home/",), (), ("/home/ is /home, which the disklist has",)),
+        (("/new/", "/new"), ("/new",), ("/new/ is added as /new",)),
+        (("/odd/", "/odd"), (), ("/odd is in the disklist already, as /odd/",)),
+    ],
+)
+def test_only_what_is_missing_is_added(
+    disks: tuple[str, ...], missing: tuple[str, ...], told: tuple[str, ...]
+) -> None:
+    """Each once; what Amanda would dump a second time, by another name, is told."""
+    dles = [Dle("laptop", "/home"), Dle("laptop", "docs", "/srv/docs"), Dle("laptop", "/odd/")]
+    assert find_missing(dles, disks) == (missing, told)
 
 
 def test_a_dumptype_that_there_is_not_names_those_by_ssh() -> None:
     """Any other that there is may be used."""
-    check_dumptype(configured("roaming"), "daily", "global")
+    check_dumptype(configured("roaming"), "global")
+    check_dumptype(configured("roaming"), "Roaming")
     with pytest.raises(BadDataError, match="no dumptype roming") as caught:
-        check_dumptype(configured("roaming", "more"), "daily", "roming")
+        check_dumptype(configured("roaming", "more"), "roming")
     assert "roaming, more" in caught.value.hint

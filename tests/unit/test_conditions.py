@@ -70,6 +70,9 @@ UNMETERED = replace(NOTHING_SET, is_metered_allowed=False)
 LOADED = replace(NOTHING_SET, max_load=2.0)
 OFFICE = replace(NOTHING_SET, networks=("off*", "HOME-?g"))
 NO_PHONE = replace(NOTHING_SET, not_networks=("*phone", "wwan"))
+BRACKETS = replace(NOTHING_SET, networks=("cafe [5 ghz]", "[guests]*", "floor [12]"))
+COMPOSED = replace(NOTHING_SET, networks=("b\u00fcro",))
+DECOMPOSED = replace(NOTHING_SET, networks=("bu\u0308ro",))
 BOTH = replace(NOTHING_SET, networks=("*",), not_networks=("vpn",))
 
 
@@ -108,6 +111,12 @@ def on_battery(charge: float | None) -> Surroundings:
         (NO_PHONE, Surroundings(networks=(Network("lte", LinkKind.WWAN),)), "deferred"),
         (NO_PHONE, Surroundings(networks=()), "go"),
         (NO_PHONE, Surroundings(), "unknown"),
+        (BRACKETS, Surroundings(networks=(Network("Cafe [5 GHz]", LinkKind.WIFI),)), "go"),
+        (BRACKETS, Surroundings(networks=(Network("[guests] upstairs", LinkKind.WIFI),)), "go"),
+        (BRACKETS, Surroundings(networks=(Network("floor 2", LinkKind.WIFI),)), "go"),
+        (BRACKETS, Surroundings(networks=(Network("floor 3", LinkKind.WIFI),)), "deferred"),
+        (COMPOSED, Surroundings(networks=(Network("Bu\u0308ro", LinkKind.WIFI),)), "go"),
+        (DECOMPOSED, Surroundings(networks=(Network("wlan0", LinkKind.WIFI, "B\u00fcro"),)), "go"),
         (BOTH, Surroundings(networks=(DOCK,)), "go"),
         (BOTH, Surroundings(networks=(DOCK, TUNNEL)), "deferred"),
         (OFFICE_HOURS, Surroundings(), "deferred"),

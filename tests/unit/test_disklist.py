@@ -1,5 +1,7 @@
 """The disklist, as amadmin reports it."""
 
+from datetime import time
+
 import pytest
 
 from asyncamanda.core.amanda.disklist import (
@@ -30,6 +32,7 @@ line {line} (/etc/amanda/daily/disklist):
         AUTH                "{auth}"
         EXCLUDE             LIST "disk x:"
         EXCLUDE             FILE
+        STARTTIME           000
         STRATEGY            {strategy}
         ESTIMATE            CLIENT
         COMPRESS            {compress}
@@ -37,6 +40,7 @@ line {line} (/etc/amanda/daily/disklist):
         SERVER-DECRYPT-OPTION "-d"
         CLIENT-DECRYPT-OPTION "-x \\"y\\""
         COMPRATE            0.50000 0.50000
+        HOLDINGDISK         AUTO
         KENCRYPT            no
         IGNORE              {ignore}
         APPLICATION         {application}
@@ -59,7 +63,7 @@ USUAL = {
     "ignore": "no",
     "application": "",
 }
-HOME = Dle("laptop", "/home", "", "ssh", "", Filters())
+HOME = Dle("laptop", "/home", "", "ssh", "", Filters(), "GNUTAR")
 
 
 def block(**settings: str) -> str:
@@ -95,6 +99,16 @@ def test_a_dle_that_is_dumped_as_it_is() -> None:
     """Nothing parks it, nothing filters it; its device is its name."""
     assert one() == HOME
     assert not HOME.is_parked
+
+
+@pytest.mark.parametrize(
+    ("named", "application"),
+    [('""', ""), ('"amgtar"', "amgtar"), ('"custom(DUMPTYPE:custom(laptop:_srv).1).2"', "")],
+)
+def test_the_application_of_a_dle(named: str, application: str) -> None:
+    """One that is defined in the DLE itself has a number that changes with the disklist."""
+    dle = one(application=named)
+    assert (dle.program, dle.application) == ("GNUTAR", application)
 
 
 @pytest.mark.parametrize(
@@ -162,9 +176,9 @@ def test_each_dle_has_its_own_settings() -> None:
         + block(line="5", host="tower", strategy="SKIP", compress="CLIENT FAST")
     )
     assert parse_disklist(text) == [
-        Dle("laptop", "/home", "/a", "ssh", "ignore", Filters()),
-        Dle("laptop", "named", "", "bsdtcp", "", Filters()),
-        Dle("tower", "/home", "", "ssh", "strategy skip", Filters("client fast")),
+        Dle("laptop", "/home", "/a", "ssh", "ignore", Filters(), "GNUTAR"),
+        Dle("laptop", "named", "", "bsdtcp", "", Filters(), "GNUTAR"),
+        Dle("tower", "/home", "", "ssh", "strategy skip", Filters("client fast"), "GNUTAR"),
     ]
 
 
@@ -281,3 +295,28 @@ def test_narrowed_disklist_has_the_lines_of_its_hosts_as_they_are(
 def test_included_file_is_found(line: str, name: str | None) -> None:
     """Only where the line begins with the word."""
     assert find_included(line) == name
+
+
+@pytest.mark.parametrize(
+    ("said", "at"),
+    [
+        ("000", None),
+        ("2230", time(22, 30)),
+        ("030", time(0, 30)),
+        ("2400", None),
+        ("99", None),
+        ("", None),
+        ("²", None),
+    ],
+)
+def test_a_time_of_day_before_which_amanda_waits(said: str, at: time | None) -> None:
+    """As hours and minutes; 000 is none, and so is anything else."""
+    text = block().replace("STARTTIME           000", f"STARTTIME           {said}")
+    assert [dle.starttime for dle in parse_disklist(text)] == [at]
+
+
+@pytest.mark.parametrize(("said", "is_never"), [("NEVER", True), ("AUTO", False)])
+def test_a_disk_that_is_never_held(said: str, is_never: bool) -> None:
+    """It goes to a volume each time."""
+    text = block().replace("HOLDINGDISK         AUTO", f"HOLDINGDISK         {said}")
+    assert [dle.is_never_held for dle in parse_disklist(text)] == [is_never]

@@ -10,6 +10,7 @@ from asyncamanda.core.doctor.amanda import (
     Trial,
     judge_installed,
     judge_programs,
+    judge_start,
     judge_trial,
     judge_user,
 )
@@ -27,11 +28,14 @@ from asyncamanda.core.doctor.findings import (
     conclude,
     find_cause,
     skip,
+    too_slow,
     well,
 )
+from asyncamanda.core.doctor.inetd import find_services, judge_inetd
 from asyncamanda.core.doctor.keys import Key, judge_host_key, judge_key
-from asyncamanda.core.doctor.rights import PathKind, Seen, judge_secret
+from asyncamanda.core.doctor.rights import PathKind, Seen, judge_file, judge_folder, judge_secret
 from asyncamanda.core.doctor.server import judge_clock, judge_disks, judge_error
+from asyncamanda.core.doctor.starts import Start, parse_cron_line, parse_unit, read_path
 from asyncamanda.core.doctor.tar import Security, Tar, judge_tar
 from asyncamanda.core.doctor.upkeep import (
     Timer,
@@ -168,6 +172,58 @@ def test_amandad_that_does_not_start_says_why(trial: Trial, words: str) -> None:
     assert check.health is BAD
     assert words in check.fix
     assert judge_trial("/a", "backup", Trial(0)).health is OK
+
+
+def test_a_file_system_that_is_read_only_is_not_to_be_given_away() -> None:
+    """Another owner changes nothing there."""
+    for seen in (FILE, FOLDER):
+        judge = judge_file if seen is FILE else judge_folder
+        check = judge("x", replace(seen, is_readonly=True, may_write=False), "backup", "why")
+        assert check
+        assert check.health is BAD
+        assert "mounted read-only" in check.found
+        assert "remount,rw" in check.fix
+        assert "chown" not in check.fix
+
+
+def test_a_slow_machine_is_not_told_to_reinstall() -> None:
+    """It is to be asked again; and what follows is not known."""
+    check = too_slow("amandad", "amandad did not end within 30 seconds")
+    assert check.is_hindrance
+    assert conclude([check]) is Exit.LATER
+    assert "reinstall" not in check.fix
+
+
+def test_what_the_amanda_user_has_to_do_can_be_typed() -> None:
+    """By root, for that user has no shell, and a bare Debian no sudo."""
+    lost = replace(FILE, kind=PathKind.NOTHING, error="No such file or directory")
+    fixes = [
+        judge_key([replace(KEY, seen=lost)], "backup", is_configured=True, has_password=False).fix,
+        judge_host_key(parse_way("hostname x\n", "x"), [], "backup").fix,
+    ]
+    assert all("as root: runuser -u backup -- ssh" in fix for fix in fixes), fixes
+
+
+@pytest.mark.parametrize(
+    ("trial", "words"),
+    [
+        (Trial(None, error="/a cannot be run: Exec format error"), "cannot be started"),
+        (
+            Trial(127, "runtar: error while loading shared libraries: libx.so.1: cannot open"),
+            "libx",
+        ),
+        (Trial(-11), "ended with status -11"),
+        (Trial(1, "runtar: Need at least 3 arguments"), ""),
+        (Trial(0), ""),
+    ],
+)
+def test_a_program_that_makes_dumps_has_to_run(trial: Trial, words: str) -> None:
+    """What it says of having nothing to do is no fault."""
+    check = judge_start("/a", trial)
+    assert bool(check) == bool(words)
+    if check:
+        assert (check.health, words in check.found) == (BAD, True)
+        assert "reinstall" in check.fix
 
 
 @pytest.mark.parametrize(
@@ -448,6 +504,47 @@ def test_schedule() -> None:
     assert judge_schedule(None, []).health is BAD
 
 
+@pytest.mark.parametrize(
+    ("line", "has_user", "start"),
+    [
+        ("17 * * * * root asyncamanda run", True, Start("asyncamanda", "root", "/x")),
+        ("@hourly backup /o/asyncamanda run -v", True, Start("/o/asyncamanda", "backup", "/x")),
+        ("17 * * * * /o/asyncamanda run", False, Start("/o/asyncamanda", None, "/x")),
+        ("1 10 asyncamanda /o/asyncamanda run; test", False, Start("/o/asyncamanda", None, "/x")),
+        (
+            "1,16 * * * * me /o/python -P -m asyncamanda run",
+            True,
+            Start("/o/python", "me", "/x"),
+        ),
+        ("17 * * * * root asyncamanda status", True, None),
+        ("", True, None),
+    ],
+)
+def test_what_a_line_of_crons_starts(line: str, has_user: bool, start: Start | None) -> None:
+    """As which user, and which program."""
+    assert parse_cron_line(line, "/x", has_user=has_user) == start
+
+
+def test_where_cron_looks_for_programs_and_what_a_unit_starts() -> None:
+    """Without a PATH of its own it has a short one; ExecStart has a prefix."""
+    assert read_path(["SHELL=/bin/sh\n", 'PATH="/usr/local/bin:/bin"\n']) == "/usr/local/bin:/bin"
+    assert read_path([]) == "/usr/bin:/bin"
+    unit = ["[Service]\n", "User=backup\n", "# x\n", "ExecStart=!/o/asyncamanda run\n"]
+    assert list(parse_unit(unit)) == [Start("/o/asyncamanda", "backup")]
+    assert list(parse_unit([])) == []
+
+
+def test_a_schedule_that_starts_nothing_is_none() -> None:
+    """Unless something else does start it."""
+    timer = Timer("systemd", is_installed=True, is_active=True, faults=("/x: there is no /o",))
+    check = judge_schedule(timer, [])
+    assert (check.health, "there is no /o" in check.found) == (BAD, True)
+    assert judge_schedule(timer, ["/etc/crontab:1"]).health is OK
+    whole = replace(timer, faults=())
+    assert judge_schedule(whole, [], ["/etc/crontab:1: there is no /o"]).health is OK
+    assert judge_schedule(None, [], ["/etc/crontab:1: there is no /o"]).health is BAD
+
+
 def test_users_without_a_socket_are_a_warning() -> None:
     """Backups go on; only who is not root cannot get files back."""
     assert judge_broker("/run/x", is_listening=True).health is OK
@@ -455,6 +552,28 @@ def test_users_without_a_socket_are_a_warning() -> None:
     assert missing.health is WARNING
     assert "/run/x" in missing.found
     assert "schedule install" in missing.fix
+
+
+AMANDA = "amanda stream tcp nowait backup /usr/lib/amanda/amandad amandad -auth=bsdtcp amdump\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("", []),
+        (f"#:OTHER: Other services\n{AMANDA}", [2]),
+        (f"#<off># {AMANDA}", []),
+        (f"# {AMANDA}ident stream tcp wait identd /usr/sbin/identd identd\n", []),
+        ("amanda stream tcp nowait backup /usr/sbin/tcpd /usr/lib/amanda/amandad\n", [1]),
+        ("amanda stream tcp\n", []),
+    ],
+)
+def test_an_amandad_of_inetds_is_a_warning(text: str, numbers: list[int]) -> None:
+    """It is offered to every network; what switches it off is named."""
+    assert find_services(text.splitlines()) == numbers
+    check = judge_inetd("/etc/inetd.conf", text.splitlines())
+    assert check.health is (WARNING if numbers else OK)
+    assert ("update-inetd --disable amanda" in check.fix) == bool(numbers)
 
 
 def test_lines_of_crons_that_start_the_agent() -> None:

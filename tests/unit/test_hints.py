@@ -2,7 +2,7 @@
 
 import pytest
 
-from asyncamanda.commands.hints import adapt_hint, name_options, naming
+from asyncamanda.commands.hints import adapt_hint, drop_force, name_options, naming
 from asyncamanda.errors import BadDataError
 
 SHOWS = "`asyncamanda list` shows what was; to go on: asyncamanda restore --resume --to /x"
@@ -43,3 +43,24 @@ def test_an_error_goes_on_with_its_new_hint() -> None:
     with pytest.raises(BadDataError) as error, naming([], client="laptop"):
         raise BadDataError("nothing", "nothing is there", "asyncamanda list")
     assert error.value.hint == "asyncamanda server list laptop"
+
+
+@pytest.mark.parametrize(
+    ("hint", "left"),
+    [
+        (
+            "the first start after that asks again; --force asks now",
+            "the first start after that asks again",
+        ),
+        (
+            "`asyncamanda check` shows each condition; --force backs up anyway",
+            "`asyncamanda check` shows each condition",
+        ),
+        ("--force tries at once; set `disks` in client.toml", "set `disks` in client.toml"),
+        ("is the server up?", "is the server up?"),
+        ("--force tries at once", "--force tries at once"),
+    ],
+)
+def test_who_has_forced_it_is_not_told_to_force_it(hint: str, left: str) -> None:
+    """What is left says when it goes on."""
+    assert drop_force(hint) == left

@@ -57,7 +57,10 @@ def test_what_runs_without_a_taper_need_is_there() -> None:
     """Fulls in degraded mode, and no threshold, which would keep amflush from writing."""
     text = render(LEAST_SIZE)
     assert re.search(r"^reserve 0\b", text, re.MULTILINE)
-    assert text.count("maxpromoteday 0") == text.count("define dumptype") == 2
+    base, *others = text.split("define dumptype ")[1:]
+    assert "maxpromoteday 0" in base
+    assert others
+    assert all("\n    roaming-base\n" in each for each in others)
     assert not re.search(r"^(flush-threshold|taperflush|autoflush)", text, re.MULTILINE)
 
 

@@ -7,7 +7,7 @@ import pytest
 from asyncamanda.core.ssh.probe_rate import plan_nap, punishes
 
 FAILED_LOGIN, NO_LOGIN, SHUT_ABOVE = 5.0, 1.0, 15.0  # sshd 10.0's, in seconds
-KEY_TYPES = 3  # of which ssh-keyscan asks, each by a connection of its own
+LOOKS = 3  # at the host key: one, or one for each type where a fingerprint is looked for
 TEN_MINUTES = 600.0
 
 
@@ -57,7 +57,7 @@ def count_penalties(seed: int, machines: int) -> int:
     while due:
         at, chance, probes = min(due)
         due.remove((at, chance, probes))
-        cost = FAILED_LOGIN if probes >= 0 else KEY_TYPES * NO_LOGIN
+        cost = FAILED_LOGIN if probes >= 0 else LOOKS * NO_LOGIN
         owed_until = max(owed_until, at) + cost
         penalties += owed_until - at > SHUT_ABOVE
         then = at + plan_nap(probes + 1, chance, is_gentle=True)
@@ -76,7 +76,7 @@ def test_four_set_ups_behind_one_address_hardly_ever_shut_it_out(
 
 def test_probing_as_before_shut_it_out_at_once() -> None:
     """One alone did: ten seconds were the longest pause, and the first half a second."""
-    owed, at = KEY_TYPES * NO_LOGIN, 0.0
+    owed, at = LOOKS * NO_LOGIN, 0.0
     for probes in range(4):
         nap = plan_nap(probes, 0.5, is_gentle=False)
         at, owed = at + nap, max(owed - nap, 0) + FAILED_LOGIN

@@ -11,6 +11,8 @@ from asyncamanda.server.enrol.enrolled import (
     parse_line,
     parse_registry,
     plan_enroll,
+    plan_rekey,
+    plan_rename,
     plan_revoke,
     render_line,
 )
@@ -22,7 +24,8 @@ CLOSED = replace(LAPTOP, may_restore=False)
 BOTH = replace(DIRECT, may_restore=False)
 TABLET = Enrolled("tablet", "daily", PublicKey("ssh-ed25519", "AAAAtablet", "tablet"))
 GATE = 'command="asyncamanda gate --client laptop --amanda-config daily"'
-LINE = f"restrict,{GATE} ssh-ed25519 AAAAlaptop ana@laptop\n"
+KEY_WORDS = "ssh-ed25519 AAAAlaptop ana@laptop"
+LINE = f"restrict,{GATE} {KEY_WORDS}\n"
 
 
 def test_the_line_binds_the_key_to_the_gate() -> None:
@@ -241,3 +244,39 @@ def test_revoking_removes_every_line_of_one_client() -> None:
     text = f"{LINE}{render_line(other)}# x\n{LINE.replace('daily', 'weekly')}"
     assert plan_revoke(text, "laptop") == f"{render_line(other)}# x\n"
     assert plan_revoke(text, "nobody") == text
+
+
+NEW_KEY = PublicKey("ssh-ed25519", "AAAAnew", "new key")
+
+
+def test_another_key_leaves_the_options_as_they_are() -> None:
+    """Those of an administrator, too; all other lines stay, and of several keys one is left."""
+    others = f"# top\n{render_line(TABLET)}ssh-rsa AAAAmine me\n"
+    own = f'from="10.*, x y",{LINE}'
+    wanted = own.replace("AAAAlaptop ana@laptop", "AAAAnew new key")
+    assert plan_rekey(own + others, "laptop", NEW_KEY) == wanted + others
+    assert plan_rekey(own + others + LINE, "laptop", NEW_KEY) == wanted + others
+    assert plan_rekey(others, "laptop", NEW_KEY) == others
+    for key in ("AAAAtablet", "AAAAmine"):
+        with pytest.raises(RefusedError):
+            plan_rekey(own + others, "laptop", PublicKey("ssh-rsa", key))
+
+
+def test_a_client_is_renamed_in_its_own_lines() -> None:
+    """However the arguments stand; a name that is enrolled is refused, in any case of letters."""
+    turned = f'command="asyncamanda gate --amanda-config daily --client laptop" {KEY_WORDS}\n'
+    others = f"# --client laptop \n{render_line(TABLET)}ssh-rsa AAAAmine --client laptop \n"
+    renamed = plan_rename(LINE + others + turned, "laptop", "Laptop")
+    assert [entry.client for entry in parse_registry(renamed)] == ["Laptop", "tablet", "Laptop"]
+    assert renamed.replace("--client Laptop", "--client laptop") == LINE + others + turned
+    for name in ("tablet", "Tablet"):
+        with pytest.raises(RefusedError):
+            plan_rename(LINE + others, "laptop", name)
+
+
+def test_a_name_that_differs_in_case_alone_is_refused() -> None:
+    """Amanda takes both for one host, and a disklist with both for a mistake."""
+    other = replace(TABLET, client="LAPTOP")
+    for is_replacing in (False, True):
+        with pytest.raises(RefusedError, match="laptop is enrolled"):
+            plan_enroll(LINE, other, is_replacing=is_replacing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -115,6 +116,35 @@ def test_cron_starts_four_times_an_hour_and_spreads_machines() -> None:
         seen.add(minutes[0])
     assert seen == {*range(15)}
     assert render(ScheduleKind.CRON) == render(ScheduleKind.CRON)
+
+
+def test_a_timer_has_no_delay_and_times_of_its_own() -> None:
+    """The machine's own, at cron's minutes: a delay counts again from each start of systemd's.
+
+    So a laptop that is awake for less than its delay would never be backed up by the timer.
+    """
+    seen = set()
+    for name in map(str, range(200)):
+        machine = replace(MACHINE, name=name)
+        timer = settings(render(ScheduleKind.SYSTEMD, machine=machine)[systemd.TIMER_FILE])
+        assert not {key for key in timer if "Delay" in key}
+        assert timer["Persistent"] == ["true"]
+        (calendar,) = timer["OnCalendar"]
+        found = re.fullmatch(r"\*:(\d\d)/15:(\d\d)", calendar)
+        assert found, calendar
+        cron = render(ScheduleKind.CRON, machine=machine)[CRON_FILE].splitlines()[-1]
+        assert cron.startswith(f"{int(found[1])},")
+        assert int(found[2]) < 60
+        seen.add(calendar)
+    assert len(seen) > 150
+    twice = {render(ScheduleKind.SYSTEMD)[systemd.TIMER_FILE] for _ in range(2)}
+    assert len(twice) == 1
+
+
+def test_a_nudge_has_no_start_limit() -> None:
+    """A network that goes up and down would use up systemd's five starts in ten seconds."""
+    unit = render(ScheduleKind.SYSTEMD)[systemd.NUDGE_FILE]
+    assert settings(unit.partition("[Service]")[0])["StartLimitIntervalSec"] == ["0"]
 
 
 def test_the_rule_names_each_action_and_the_user() -> None:

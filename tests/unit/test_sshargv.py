@@ -196,6 +196,13 @@ def test_ssh_gets_whole_seconds_and_never_zero(span: timedelta, seconds: int) ->
     assert f"ServerAliveInterval={seconds}" in argv
 
 
+def test_a_master_may_have_a_log_of_its_own() -> None:
+    """What the server prints before the login is not in it."""
+    argv = plan_master(Target("host"), SshOptions(), "/run/s", "/run/log")
+    assert argv[argv.index("/run/log") - 1] == "-E"
+    assert "-E" not in plan_master(Target("host"), SshOptions(), "/run/s")
+
+
 def test_a_session_goes_over_its_master_or_not_at_all() -> None:
     """Its ProxyCommand fails, so that it cannot connect by itself; the command is one word."""
     command = "/usr/sbin/amdump daily; echo 'x y'"

@@ -155,7 +155,8 @@ def test_guesses_about_the_cost_count(value: object, is_metered: bool | None) ->
         (10, Connectivity.WAITING),
         (20, Connectivity.WAITING),
         (40, Connectivity.WAITING),
-        (50, Connectivity.CONNECTED),
+        (50, Connectivity.LOCAL),
+        (60, Connectivity.CONNECTED),
         (70, Connectivity.CONNECTED),
         ("70", Connectivity.UNKNOWN),
         (True, Connectivity.UNKNOWN),
@@ -199,6 +200,7 @@ def test_a_connection_has_a_kind(sort: str, kind: LinkKind) -> None:
         {"Type": "dummy"},
         {"Type": "veth"},
         {"Type": "tun", "Master": "/a/1"},
+        {"Type": "tun", "Id": "vnet0"},  # of a virtual machine that is routed
         {"Type": "tun", "Controller": "/a/1", "Master": "/"},
         {"Type": None},
         {"Id": 7},

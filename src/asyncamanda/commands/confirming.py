@@ -3,17 +3,19 @@
 import pwd
 
 from asyncamanda.client.setup import hostkey
-from asyncamanda.client.setup.hostkey import KnownHostKey, Offer, Place
+from asyncamanda.client.setup.hostkey import Place
+from asyncamanda.client.setup.offer import Offer, look_at_offer
 from asyncamanda.client.setup.options import SetupOptions
 from asyncamanda.commands.asking import ask
 from asyncamanda.core.ssh.publickey import PublicKey
 from asyncamanda.errors import LaterError, RefusedError, UsageError
 
 
-def scan(place: Place, known: KnownHostKey) -> Offer:
-    """Return what the server offers, or what is `known` where it does not answer."""
+def look(options: SetupOptions, place: Place, account: pwd.struct_passwd) -> Offer:
+    """Return what the server offers, or what is known of it where it does not answer."""
+    known = hostkey.find_known(place, account)
     try:
-        return hostkey.scan_keys(place)
+        return look_at_offer(options.server, place, account, known, options.fingerprint)
     except LaterError:
         if not known.keys:
             raise
@@ -30,7 +32,8 @@ def settle_host_key(
 ) -> tuple[PublicKey, bool]:
     """Return the server's host key, which is known or was confirmed, and whether it is known."""
     known = hostkey.find_known(place, account)
-    key, is_known = hostkey.choose_key(offer.keys, known, place, options.fingerprint)
+    user = account.pw_name
+    key, is_known = hostkey.choose_key(offer.keys, known, place, options.fingerprint, user)
     if is_known or options.fingerprint:
         return key, is_known
     shown = hostkey.show_key(key, place)

@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import partial
 
 from asyncamanda.client.setup.keys import is_root_at, run_via
+from asyncamanda.client.setup.measuring import describe_largest
 from asyncamanda.client.setup.options import SetupOptions
 from asyncamanda.client.setup.probe import NotYet, Ready, probe, wait_for
 from asyncamanda.commands.printing import again, tell
@@ -55,7 +56,8 @@ def get_enrolled(applicant: Applicant) -> None:
             return
     key = f"{applicant.key.key_type} {applicant.key.key} {applicant.key.comment}".strip()
     options = applicant.options
-    enrolling = Enrolling(options.name, key, options.disks, options.amanda_config)
+    largest = describe_largest(options.disks)
+    enrolling = Enrolling(options.name, key, options.disks, options.amanda_config, largest)
     if options.via:
         _enroll_via(applicant, enrolling)
     else:

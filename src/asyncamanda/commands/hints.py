@@ -1,4 +1,4 @@
-"""Hints that name `list` and `restore`, as they have to be typed where this was typed."""
+"""Hints that suit what was typed: `list` and `restore` as they are typed there."""
 
 import contextlib
 import re
@@ -39,6 +39,12 @@ def adapt_hint(
         return (found[1] or "") + quote_words([*words, client] if client else words)
 
     return _COMMAND.sub(adapt, hint)
+
+
+def drop_force(hint: str) -> str:
+    """Return the hint without the advice to use --force, for who has; as it is, if that is all."""
+    clauses = hint.split("; ")
+    return "; ".join(clause for clause in clauses if not clause.startswith("--force ")) or hint
 
 
 def name_options(**named: str | None) -> list[str]:

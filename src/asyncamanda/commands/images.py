@@ -34,6 +34,7 @@ from asyncamanda.report.narrator import write_line
 from asyncamanda.report.page import print_folded
 from asyncamanda.report.restore_narrator import RestoreNarrator
 from asyncamanda.system.interrupts import catch_stop
+from asyncamanda.system.pages import name_pages
 
 STDOUT = "-"
 
@@ -176,7 +177,7 @@ def _print_end(outcome: ImagesOutcome, tell: Callable[[str], None], *, is_json: 
         print(render_event("finished", images_value(outcome, int(Exit.OK))))
         return
     reading, commands = describe_reading(outcome)
-    for line in (describe_end(outcome), reading):
+    for line in map(name_pages, (describe_end(outcome), reading)):
         if outcome.target:
             print_folded(line)
         else:

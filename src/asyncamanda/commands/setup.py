@@ -10,14 +10,15 @@ from pathlib import Path
 
 from asyncamanda.client.schedule import install
 from asyncamanda.client.schedule.machine import choose_kind
-from asyncamanda.client.setup import clienttoml, hostkey, keys
+from asyncamanda.client.setup import clienttoml, hostkey, inetd, keys
 from asyncamanda.client.setup.options import DEFAULT_INTERVAL, Said, SetupOptions, read_options
 from asyncamanda.client.setup.probe import ask_standing
 from asyncamanda.commands.asking import is_agreed, is_not_refused, is_terminal
-from asyncamanda.commands.confirming import scan, settle_host_key
+from asyncamanda.commands.confirming import look, settle_host_key
 from asyncamanda.commands.enrolment import OTHER_NAME, Applicant, get_enrolled
 from asyncamanda.commands.printing import again, tell
 from asyncamanda.config.client import SYSTEM_FILE
+from asyncamanda.core.doctor.inetd import NEEDLESS, PORT, SWITCH_OFF
 from asyncamanda.core.protocol.tickets import SECOND_MACHINE
 from asyncamanda.core.ssh.probe_rate import punishes
 from asyncamanda.errors import (
@@ -47,6 +48,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="disk to back up, such as /home; may be repeated (default: those in the disklist)",
+    )
+    add(
+        "--exclude",
+        metavar="PATTERN",
+        action="append",
+        default=[],
+        help="leave out names like this, such as '*.iso'; may be repeated",
     )
     add("--interval", metavar="SPAN", help=f"how often to back up (default: {DEFAULT_INTERVAL})")
     add("--fingerprint", metavar="SHA256:...", help="the server's host key, by its fingerprint")
@@ -110,7 +118,7 @@ def _run(arguments: argparse.Namespace) -> Exit:
         _check_schedule()
     is_asking = is_terminal() and not arguments.yes
     place = hostkey.find_place(options.server, account)
-    offer = scan(place, hostkey.find_known(place, account))
+    offer = look(options, place, account)
     host_key, is_known = settle_host_key(options, place, account, offer, is_asking=is_asking)
     path = keys.find_key_path(present, account)
     steps = [
@@ -137,6 +145,7 @@ def _run(arguments: argparse.Namespace) -> Exit:
     _get_enrolled(applicant, path, is_new_key=arguments.new_key, is_asking=is_asking)
     if not arguments.no_schedule:
         _schedule()
+    _see_to_inetd(is_asking=is_asking)
     return _back_up_first(arguments, account.pw_name, is_asking=is_asking)
 
 
@@ -166,6 +175,7 @@ def _read_options(arguments: argparse.Namespace) -> SetupOptions:
         name=arguments.name or socket.gethostname(),
         amanda_config=arguments.amanda_config,
         disks=tuple(arguments.disk),
+        exclude=tuple(arguments.exclude),
         interval=arguments.interval,
         fingerprint=arguments.fingerprint,
         via=arguments.via,
@@ -211,6 +221,19 @@ def _schedule() -> None:
     tell(f"{how}: {installation.kind.value} starts `asyncamanda run`, which backs up when due")
     for path in installation.kept:
         tell(f"note: {path} was changed by hand, and is kept")
+
+
+def _see_to_inetd(*, is_asking: bool) -> None:
+    """Say that inetd offers amandad to the network, if it does, and offer to switch that off."""
+    if not inetd.is_amandad_offered():
+        return
+    tell(f"note: inetd offers amandad to the network, on port {PORT}; {NEEDLESS}.")
+    how = " ".join(SWITCH_OFF)
+    if is_asking and is_agreed("Switch it off, if no other Amanda server uses it?", how):
+        inetd.switch_off()
+        tell("done: inetd offers amandad no longer")
+    else:
+        tell(f"To switch it off, as root: {how}")
 
 
 def _follow(argv: list[str], environ: dict[str, str]) -> int:

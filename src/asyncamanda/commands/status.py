@@ -14,6 +14,7 @@ from asyncamanda.core.agent.due import Witness
 from asyncamanda.core.agent.summary import Status, Summary, judge_summary
 from asyncamanda.core.amanda.amandates import Rejected
 from asyncamanda.core.values.interval import format_age
+from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import Exit, NotYoursError
 from asyncamanda.report.json import render_json, time_value
 from asyncamanda.report.page import print_folded
@@ -39,6 +40,7 @@ class _Seen:
     summary: Summary
     assessment: Assessment | None = None
     holder: Holder | None = None
+    exclude: tuple[str, ...] = ()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +71,8 @@ def _look(config: str | None, now: datetime) -> _Seen:
     try:
         plan = plan_configured(config)
         assessment = assess(plan, now, with_hints=True)
-        return _Seen(summarize_assessment(plan, assessment), assessment, find_holder(plan))
+        own = summarize_assessment(plan, assessment)
+        return _Seen(own, assessment, find_holder(plan), plan.exclude)
     except NotYoursError as error:
         place = None if may_remember(config) else find_summary(config)
         if place is None:  # what this user's own starts cannot read is what is wrong
@@ -110,6 +113,9 @@ def _print_rest(seen: _Seen, status: Status, next_start_at: datetime | None, now
         print_folded(f"last try {format_when(last.ended_at, now)}: {describe_attempt(last)}")
     for line in describe_waits(status, now):
         print_folded(line)
+    if seen.exclude:
+        names = ", ".join(map(printable, seen.exclude))
+        print_folded(f"left out by client.toml: {names}; beside what the server leaves out")
     if next_start_at:
         print(f"next start by the timer: {format_when(next_start_at, now)}")
     if summary.witness is Witness.SERVER and summary.asked_at:
@@ -130,5 +136,6 @@ def _value(
         **status_value(seen.summary, status, rejected, now),
         "running": holder and {"pid": holder.pid, "since": time_value(holder.since)},
         "next_start_at": time_value(next_start_at),
+        "exclude": list(seen.exclude) if seen.assessment else None,
         "written_at": None if seen.assessment else time_value(seen.summary.written_at),
     }

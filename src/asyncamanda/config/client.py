@@ -25,7 +25,9 @@ from asyncamanda.config.reader import (
     refuse_mistakes,
     texts_like,
 )
+from asyncamanda.core.amanda import excludes
 from asyncamanda.core.conditions.judge import Conditions, Pause
+from asyncamanda.core.conditions.rate import RateLimit
 from asyncamanda.core.conditions.windows import Window
 from asyncamanda.core.model import DiskRule, Policy
 from asyncamanda.core.ssh import argv
@@ -74,6 +76,7 @@ class ClientConfig:
     amandates: Path = Path("/var/lib/amanda/amandates")
     watch: DiskRule = DiskRule.EACH
     disks: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     forget_after: timedelta | None = None
     stale_after: timedelta | None = None
     settle: timedelta = timedelta(hours=1)
@@ -93,6 +96,7 @@ class ClientConfig:
     inhibit_lid: bool = False
     retry_within: timedelta = timedelta(hours=1)
     spread: timedelta = timedelta(minutes=5)
+    rate: tuple[RateLimit, ...] = ()
     ssh: SshSettings = SshSettings()
     notify: NotifySettings = NotifySettings()
 
@@ -169,7 +173,8 @@ def load_client_config(candidates: tuple[Path, ...]) -> tuple[Path, ClientConfig
         "no-config",
         f"no configuration: {' and '.join(map(str, candidates))} "
         f"{'do' if len(candidates) > 1 else 'does'} not exist",
-        "docs/guide.md shows one; the classic form (-i -h -c -a) needs none",
+        "as root: asyncamanda setup SERVER, which writes one; docs/guide.md shows one for direct "
+        "mode; the classic form (-i -h -c -a) needs none",
     )
 
 
@@ -233,6 +238,9 @@ def _contradictions(config: ClientConfig) -> Iterator[tuple[set[str], str]]:
         yield {"forget_after", "interval"}, f"forget_after: {shorter}"
     if config.relax_after and config.relax_after < config.interval:
         yield {"relax_after", "interval"}, f"relax_after: {shorter}"
+    if config.rate and config.command:
+        words = "found a limit beside command; allowed: by gate, where asyncamanda moves the data"
+        yield {"rate", "command"}, f"rate: {words}"
     for name in ("connect_timeout", "keepalive"):
         if getattr(config.ssh, name) > LONGEST_SILENCE:
             words = 'found more than five minutes; allowed: at most that, such as "15s"'
@@ -248,6 +256,17 @@ def _read_target(value: object) -> Target:
         raise Wrong(value, f"{argv.ALLOWED} ({error})") from error
 
 
+def _read_exclude(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise Wrong(value, excludes.ALLOWED)
+    for text in value:
+        try:
+            excludes.check_pattern(text)
+        except ValueError as error:
+            raise Wrong(text, f"{excludes.ALLOWED} ({error})") from error
+    return tuple(dict.fromkeys(value))
+
+
 _CLIENT_KEYS: Keys = {
     "server": _read_target,
     "command": read_text,
@@ -257,6 +276,7 @@ _CLIENT_KEYS: Keys = {
     "amandates": read_path,
     "watch": one_of(DiskRule),
     "disks": texts_like("a list of disks as the disklist names them", '["/home", "/etc"]'),
+    "exclude": _read_exclude,
     "forget_after": read_span,
     "stale_after": read_span,
     "settle": read_span,

@@ -11,8 +11,9 @@ from asyncamanda.config.reader import (
     read_span,
     texts_like,
 )
-from asyncamanda.core.conditions import windows
+from asyncamanda.core.conditions import rate, windows
 from asyncamanda.core.conditions.judge import MAINS_ONLY, Pause
+from asyncamanda.core.conditions.rate import RateLimit
 from asyncamanda.core.conditions.windows import Window
 from asyncamanda.core.values import interval
 
@@ -69,6 +70,19 @@ def _read_relaxing(value: object) -> timedelta:
         raise Wrong(value, f'"never", or {interval.ALLOWED}') from None
 
 
+def _read_rate(value: object) -> tuple[RateLimit, ...]:
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise Wrong(value, rate.ALLOWED)
+    limits = []
+    for text in texts:
+        try:
+            limits.append(rate.parse_rate(text))
+        except ValueError as error:
+            raise Wrong(text, f"{rate.ALLOWED} ({error})") from error
+    return tuple(limits)
+
+
 _PATTERNS = texts_like("a list of patterns for names, SSIDs and kinds", '["Office*", "ethernet"]')
 
 MOMENT_KEYS: Keys = {
@@ -85,4 +99,5 @@ MOMENT_KEYS: Keys = {
     "inhibit_lid": read_flag,
     "retry_within": read_span,
     "spread": read_span,
+    "rate": _read_rate,
 }

@@ -8,6 +8,7 @@ import difflib
 import re
 import sys
 import tomllib
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Mapping, Sequence
 from datetime import time, timedelta
 from enum import Enum
@@ -37,7 +38,12 @@ def read_file(path: Path) -> str | None:
     Raises ConfigurationError if it cannot be read.
     """
     try:
-        return path.read_text("utf-8")
+        content = path.read_bytes()
+        if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+            raise ConfigurationError(
+                "config-unreadable", f"{path} is written in UTF-16", "save it as UTF-8"
+            )
+        return content.decode("utf-8-sig")  # an editor may have put a mark before it
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:

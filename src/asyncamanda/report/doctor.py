@@ -1,16 +1,56 @@
 """What a doctor finds, in words and as JSON's values."""
 
+import sys
 import textwrap
 from collections.abc import Sequence
 
 from asyncamanda.core.amanda.amcheck import Trouble
 from asyncamanda.core.doctor.findings import Check, Health
 from asyncamanda.core.values.printable import printable
+from asyncamanda.report.stream import styled
+from asyncamanda.system.pages import name_pages
 
 WIDTH = 79
 HEAD = 16  # columns of a check's verdict and name
 CLIENT_HEAD = 20  # ... of a client's own
 _INDENT = " " * 5
+_STYLES = {  # on light and dark backgrounds
+    Health.OK: "green",
+    Health.WARNING: "yellow",
+    Health.BAD: "bold red",
+    Health.ABSENT: "yellow",
+    Health.SKIPPED: "",
+}
+
+
+def print_check(check: Check, columns: int) -> None:
+    """Print the lines on a check, its verdict in a colour on a terminal."""
+    head, *rest = render_check(check, columns)
+    if sys.stdout.isatty():
+        from rich.console import Console  # noqa: PLC0415 - costs much, and only this needs it
+        from rich.text import Text  # noqa: PLC0415
+
+        word = check.health.value
+        console = Console(file=styled(sys.stdout), highlight=False, emoji=False)
+        text = Text.assemble((word, _STYLES[check.health]), head.removeprefix(word))
+        console.print(text, soft_wrap=True)
+    else:
+        print(head)  # noqa: T201 - the answer
+    print("\n".join(rest), end="\n" * bool(rest), flush=True)  # noqa: T201
+
+
+def is_unremarkable(check: Check) -> bool:
+    """Return whether nobody has to see a check: it is well, or was not made."""
+    return check.health in {Health.OK, Health.SKIPPED}
+
+
+def count_unremarkable(checks: Sequence[Check]) -> str:
+    """Return how many checks are well, and how many were not made, in a sentence."""
+    well = sum(check.health is Health.OK for check in checks)
+    skipped = sum(check.health is Health.SKIPPED for check in checks)
+    are = "check is" if well == 1 else "checks are"
+    were = f", {skipped} {'was' if skipped == 1 else 'were'} not made" if skipped else ""
+    return f"{well} {are} well{were}: -v shows them"
 
 
 def render_check(check: Check, columns: int = HEAD) -> list[str]:
@@ -28,7 +68,7 @@ def _render_advice(why: str, fix: str) -> list[str]:
     lines = []
     for label, text in (("why", why), ("do", fix)):
         if text:
-            lines += _fill(text, f"{_INDENT}  {label + ':':<5}", f"{_INDENT}       ")
+            lines += _fill(name_pages(text), f"{_INDENT}  {label + ':':<5}", f"{_INDENT}       ")
     return lines
 
 

@@ -36,10 +36,19 @@ class LiveView:
         self._spinner = spinner
         self._bars = bars
         self._of_disk: dict[str, TaskID] = {}
+        self._limit = ""
+        self._text = "looking"
 
     def update(self, text: str) -> None:
         """Show `text` as the line."""
-        self._spinner.update(text=Text(printable(text)))
+        self._text = text
+        limit = f" · {self._limit}" if self._limit and self._limit != text else ""
+        self._spinner.update(text=Text(printable(f"{text}{limit}")))
+
+    def show_limit(self, text: str) -> None:
+        """Show, behind each line from now on, how fast data may go out; "" for nothing."""
+        self._limit = text
+        self.update(self._text)
 
     def show_dles(self, dles: tuple[DleProgress, ...]) -> None:
         """Show how far each disk is; where the size is not known yet the bar moves to and fro."""

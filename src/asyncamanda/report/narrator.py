@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Protocol, TextIO
 
+from asyncamanda.core.conditions.rate import format_rate
 from asyncamanda.core.model import DleProgress
 from asyncamanda.core.protocol.messages import Finished, Progress, Queued, Running
 from asyncamanda.core.values.interval import format_interval
@@ -19,6 +20,8 @@ class _View(Protocol):
     def update(self, text: str) -> None: ...
 
     def show_dles(self, dles: tuple[DleProgress, ...]) -> None: ...
+
+    def show_limit(self, text: str) -> None: ...
 
 
 class Narrator:
@@ -37,6 +40,7 @@ class Narrator:
         self._is_streaming = is_streaming
         self._view: _View | None = None
         self._told: object = None
+        self._limit = ""
 
     @property
     def is_watching(self) -> bool:
@@ -53,6 +57,15 @@ class Narrator:
     def tell(self, text: str) -> None:
         """Write a line that belongs in every log."""
         write_line(sys.stderr, f"{self._head}: {printable(text)}")
+
+    def show_limit(self, rate: int | None) -> None:
+        """Note how many bytes a second may be sent; a live view shows it all the while."""
+        text = f"limited to {format_rate(rate)}" if rate else ""
+        if text or self._limit:
+            self.note(text or "no longer limited")
+        self._limit = text
+        if self._view:
+            self._view.show_limit(text)
 
     def show_run(self, started_at: datetime, now: datetime, noted: int) -> None:
         """Show, on a terminal, for how long the command has run, and how many disks are noted."""
@@ -99,6 +112,7 @@ class Narrator:
 
         with open_view() as view:
             self._view = view
+            view.show_limit(self._limit)
             try:
                 yield
             finally:

@@ -1,5 +1,6 @@
 """Tables for a terminal, by rich, which is loaded only where one is shown."""
 
+import re
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -7,6 +8,8 @@ from asyncamanda.core.values.printable import printable
 from asyncamanda.report.page import fold
 from asyncamanda.report.stream import styled
 
+_ENDLESS = 500  # columns, where there is no terminal
+_TRAILING = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$", re.MULTILINE)
 STYLES = {  # on light and dark backgrounds
     "all well": "green",
     "deferred": "bold",
@@ -37,12 +40,31 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for head in heads:
-        table.add_column(Text(printable(head)), overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
+    cells = [[printable(cell) for cell in row] for row in (heads, *rows)]
     console = Console(file=styled(sys.stdout), highlight=False, emoji=False)
     if not console.is_terminal:
-        console = Console(file=styled(sys.stdout), highlight=False, emoji=False, width=500)
-    console.print(table)
+        console = Console(file=styled(sys.stdout), highlight=False, emoji=False, width=_ENDLESS)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    widths = _find_widths(cells, console.width - 2 * (len(heads) - 1))
+    for head, width in zip(cells[0], widths, strict=True):
+        table.add_column(Text(head), overflow="fold", min_width=width)
+    for row in cells[1:]:
+        table.add_row(*map(Text, row))
+    with console.capture() as captured:
+        console.print(table)
+    text = _TRAILING.sub(r"\1", captured.get())
+    styled(sys.stdout).write(text)
+
+
+def _find_widths(cells: Sequence[Sequence[str]], width: int) -> list[int | None]:
+    """Return how narrow each column may become, so that it is wrapped between words.
+
+    None for all where their longest words together are wider than `width`.
+    """
+    from rich.cells import cell_len  # noqa: PLC0415 - as above
+
+    columns = list(zip(*cells, strict=True))
+    longest = [
+        max((cell_len(word) for cell in c for word in cell.split()), default=0) for c in columns
+    ]
+    return [*longest] if sum(longest) <= width else [None] * len(columns)

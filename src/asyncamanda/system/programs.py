@@ -23,6 +23,7 @@ from asyncamanda.system.environ import SEARCHED
 WITHIN = 10.0  # seconds, for a program that only looks something up, on a machine that may be busy
 LARGEST = 64 << 20  # bytes that one may print
 _PIECE = 1 << 16
+_LATE = "did not end within"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,11 @@ class Answer:
     stderr: str = ""
     fault: str = ""
     is_passing: bool = False
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it did not end in time, which may be the machine's fault."""
+        return self.status is None and _LATE in self.fault
 
     @property
     def complaints(self) -> list[str]:
@@ -179,7 +185,7 @@ def _read(
             while True:
                 left = give_up_at - time.monotonic()
                 if left <= 0:
-                    return f"did not end within {within:g} seconds", []
+                    return f"{_LATE} {within:g} seconds", []
                 ready = {key.fd for key, _ in selector.select(left)}
                 for pipe in ready & printed.keys():
                     if not _drain(pipe, printed[pipe]):

@@ -22,6 +22,7 @@ from asyncamanda.system.interrupts import StopRequest
 from asyncamanda.system.muxsession import MuxSession, open_session
 from asyncamanda.system.session import KEPT_LINE, PATIENCE, Session, clean_line
 from asyncamanda.system.stream import Stream, join
+from asyncamanda.system.throttle import Throttle
 
 READY_POLL = 0.002  # seconds
 LOGIN_WITHIN = timedelta(seconds=40)  # at least twice ssh's timeout for the connection
@@ -29,6 +30,9 @@ TICK = 0.5  # seconds
 ENDS_WITHIN = 30.0  # seconds for an ssh that has closed its output
 NAME_BYTES = 3  # of the socket's name, twice as many characters
 LONGEST_BASE = 75  # characters: ssh and we append some 30 to it, and sun_path ends at 108
+
+# what ssh itself says, and what comes from others: the server's banner, a jump host's ssh
+_LOG, _BESIDE = "log", "beside"
 
 # ssh dies with the process that started it, whatever that dies of: prctl(2), by setpriv(1)
 _DIES_WITH_US = ("setpriv", "--pdeathsig", "TERM", "--")
@@ -135,12 +139,18 @@ class Connection:
             self._master.wait(PATIENCE)
         return self._master.poll() is not None
 
-    def join(self, argv: Sequence[str], environ: Mapping[str, str], command: str) -> Stream:
-        """Start the local program `argv`, joined to `command` at the server.
+    def join(
+        self,
+        argv: Sequence[str],
+        environ: Mapping[str, str],
+        command: str,
+        throttle: Throttle | None = None,
+    ) -> Stream:
+        """Start the local program `argv`, joined to `command` at the server; see stream.join().
 
         Raises OSError if it cannot be started.
         """
-        return join([*_DIES_WITH_US, *argv], environ, str(self._path), command)
+        return join([*_DIES_WITH_US, *argv], environ, str(self._path), command, throttle)
 
     def _follow(
         self,
@@ -173,8 +183,14 @@ class Connection:
         return last
 
     def last_words(self) -> str:
-        """Return the last line that the master printed, or ""."""
-        lines = _read_printed(self._path.parent).split("\n")
+        """Return the last line that the master printed, or "".
+
+        That the server closed the connection it says beside its log, others in it (seen).
+        """
+        files = [self._path.parent / name for name in (_LOG, _BESIDE)]
+        files = [path for path in files if path.stat().st_size]
+        latest = max(files, key=lambda path: path.stat().st_mtime_ns, default=None)
+        lines = _read(latest).split("\n") if latest else []
         return next((clean_line(line.encode()) for line in reversed(lines) if line.strip()), "")
 
 
@@ -212,12 +228,13 @@ def _start_master(
     askpass, folder = None, path.parent
     if target.password:
         askpass = stack.enter_context(contextlib.closing(Askpass(target.password, folder)))
-    printed = stack.enter_context((folder / "printed").open("wb"))
+    beside = stack.enter_context((folder / _BESIDE).open("wb"))
+    (folder / _LOG).touch()
     master = subprocess.Popen(
-        [*_DIES_WITH_US, *plan_master(target, options, str(path))],
+        [*_DIES_WITH_US, *plan_master(target, options, str(path), str(folder / _LOG))],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=printed,
+        stderr=beside,
         env=os.environ | (askpass.environ if askpass else {}),
         start_new_session=True,
     )
@@ -252,12 +269,13 @@ def _await_master(
         if stop.signal:
             raise NotConnected(None)
         if master.poll() is not None:
-            raise NotConnected(interpret_connect_failure(_read_printed(path.parent)))
+            texts = (_read(path.parent / name) for name in (_LOG, _BESIDE))
+            raise NotConnected(interpret_connect_failure(*texts))
         if time.monotonic() > give_up_at:
             words = f"login did not complete within {within.total_seconds():g} seconds"
             raise NotConnected(ConnectFault(Fault.UNREACHABLE, words))
         time.sleep(READY_POLL)
 
 
-def _read_printed(folder: Path) -> str:
-    return (folder / "printed").read_text("utf-8", "replace")
+def _read(path: Path) -> str:
+    return path.read_bytes().decode("utf-8", "replace")

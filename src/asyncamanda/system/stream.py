@@ -1,10 +1,11 @@
 """A local program joined to a command at the server: each reads what the other writes.
 
 The bytes go through pipes between the program and the master connection, and never through this
-process.
+process, unless there is a limit for what goes to the server.
 """
 
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from asyncamanda.system.endings import is_ended, list_session
 from asyncamanda.system.muxsession import MuxSession, open_session
 from asyncamanda.system.processes import Process
 from asyncamanda.system.session import clean_line
+from asyncamanda.system.throttle import Throttle, ThrottledPipe
 
 KILLED_WITHIN = 1.0  # seconds; a program that waits for a dead disk is not waited for
 KEPT_SAID = 2000  # bytes of what either printed to stderr
@@ -58,8 +60,14 @@ class Stream:
     """A local program and a session, joined; see join()."""
 
     def __init__(
-        self, program: subprocess.Popen[bytes], session: MuxSession, program_says: int, said: int
+        self,
+        program: subprocess.Popen[bytes],
+        session: MuxSession,
+        says: tuple[int, int],
+        slowed: ThrottledPipe | None,
     ) -> None:
+        program_says, said = says
+        self._slowed = slowed
         self._program = program
         self._session = session
         self._program_says = _Said(program_says)
@@ -108,21 +116,34 @@ class Stream:
         is_over = is_ended(self._program, KILLED_WITHIN)
         for number in (self._program_ends, self._program_says.number, self._session_says.number):
             os.close(number)
+        if self._slowed:
+            self._slowed.close()
         return None if is_over else self._program.pid
 
 
-def join(argv: Sequence[str], environ: Mapping[str, str], master: str, command: str) -> Stream:
+def join(
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    master: str,
+    command: str,
+    throttle: Throttle | None = None,
+) -> Stream:
     """Start the program `argv`, joined to `command` by the connection whose master is at a path.
 
-    Raises OSError, and then nothing runs. The program leads a session of its own, so that no signal
+    What it prints goes out no faster than a `throttle` lets it. Raises OSError, and then nothing
+    runs. The program leads a session of its own, so that no signal
     from a terminal reaches it.
     """
     ends: list[int] = []  # of the two sides; this process closes its own when they are started
+    slowed: ThrottledPipe | None = None
+    stream: Stream | None = None
     try:
         to_server, from_program = pair = os.pipe()
         ends += pair
         to_program, from_server = pair = os.pipe()
         ends += pair
+        if throttle:
+            to_server, slowed = _throttle(throttle, to_server, ends)
         with contextlib.ExitStack() as undo:
             says, said_by_program = os.pipe()
             undo.callback(os.close, says)
@@ -144,12 +165,31 @@ def join(argv: Sequence[str], environ: Mapping[str, str], master: str, command: 
             undo.callback(session.close)
             for descriptor in (says, hears):
                 os.set_blocking(descriptor, False)
-            stream = Stream(program, session, says, hears)
+            stream = Stream(program, session, (says, hears), slowed)
             undo.pop_all()
     finally:
         for descriptor in ends:
             os.close(descriptor)
+        if slowed and not stream:
+            slowed.close()
     return stream
+
+
+def _throttle(throttle: Throttle, source: int, ends: list[int]) -> tuple[int, ThrottledPipe]:
+    """Return the end of another pipe, which gets what comes out of `source` by and by.
+
+    Of `ends`, what this process has to close, `source` is none any more.
+    """
+    slowed, sink = os.pipe()
+    ends.append(slowed)
+    pipe = ThrottledPipe(source, sink, throttle)
+    try:
+        pipe.start()
+    except RuntimeError as error:
+        os.close(sink)
+        raise OSError(errno.EAGAIN, "no further thread") from error
+    ends.remove(source)
+    return slowed, pipe
 
 
 def _end(program: subprocess.Popen[bytes]) -> None:

@@ -7,6 +7,7 @@ from typing import assert_never
 
 from asyncamanda.client.backup import by_command, by_gate
 from asyncamanda.client.backup.aftermath import Aftermath
+from asyncamanda.client.backup.excludes import write_excludes
 from asyncamanda.client.moments.moment import Guard, judge_moment
 from asyncamanda.client.start.folders import make_folder, unwritable
 from asyncamanda.client.start.narrator import StartNarrator
@@ -88,6 +89,7 @@ def _decide(start: StartContext, urge: Urge, aftermath: Aftermath) -> Attempt | 
             raise _explain_wait(plan, assessment, wait)
     if not urge.is_forced and (deferral := _find_hindrance(plan, assessment, urge, aftermath)):
         return deferral
+    write_excludes(plan)
     with Guard(start) as guard:
         if plan.command is None:
             return by_gate.back_up(start, guard, force=urge.is_forced)
@@ -108,6 +110,7 @@ def _greet(start: StartContext, decision: NotDue, urge: Urge) -> Attempt | NotDu
     ):
         return decision
     try:
+        write_excludes(plan)
         with Guard(start) as guard:
             return by_gate.back_up(start, guard, force=False)
     except LaterError:

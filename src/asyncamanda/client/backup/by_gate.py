@@ -41,7 +41,9 @@ def back_up(start: StartContext, guard: Guard, *, force: bool) -> Attempt | NotD
             with (
                 connect(target, plan.options, stop, plan.state) as connection,
                 connection.talk(ALLOWED) as ssh_session,
-                ending(Streams(connection, plan.amandad), start.narrator.tell) as streams,
+                ending(
+                    Streams(connection, plan.amandad, guard.throttle), start.narrator.tell
+                ) as streams,
             ):
                 result = request.talk(GateSession(ssh_session, streams, stop))
         except NotConnected as failure:

@@ -9,13 +9,15 @@ from asyncamanda.client.gate.streams import ENVIRON
 from asyncamanda.client.start.probing import look_at, read_lines
 from asyncamanda.core.amanda.client_conf import ARGV, parse_client_conf
 from asyncamanda.core.doctor import amanda, tar
-from asyncamanda.core.doctor.findings import Check
+from asyncamanda.core.doctor.findings import Check, Health, too_slow
 from asyncamanda.system.programs import run_program
 
-START_SECONDS = 5.0  # for amandad, which takes a hundredth of one
+START_SECONDS = 30.0  # for what takes less than one, on a machine that may be busy
 SECURITY = Path("/etc/amanda-security.conf")
 # what a client starts as root: for GNUTAR, DUMP, estimates by calcsize, ending any, and amgtar
 _SETUID = ("runtar", "rundump", "calcsize", "killpgrp", "application/amgtar")
+# what makes estimates and dumps, and ends at once with nothing to read and no argument (seen)
+_TRIED = ("sendsize", "sendbackup", "runtar")
 
 
 def check_user(user: str) -> Check:
@@ -35,6 +37,8 @@ def check_started(case: Case) -> Check:
     """Return whether amandad starts, as it does for Amanda, with nothing to read."""
     path = next(path for path in case.amandads if os.access(path, os.F_OK))
     answer = run_program([str(path), "-auth=ssh", "amdump"], START_SECONDS, environ=ENVIRON)
+    if answer.is_late:
+        return too_slow("amandad", answer.fault)
     said = answer.first_line if answer.status is not None else ""
     trial = amanda.Trial(answer.status, said, answer.fault)
     return amanda.judge_trial(str(path), case.user, trial)
@@ -42,7 +46,9 @@ def check_started(case: Case) -> Check:
 
 def ask_places() -> tuple[Check, Places | None]:
     """Return whether Amanda understands its configuration, and what it says of its places."""
-    answer = run_program(ARGV)
+    answer = run_program(ARGV, START_SECONDS)
+    if answer.is_late:
+        return too_slow("amanda-conf", "Amanda's own modules were not loaded in time"), None
     said = parse_client_conf(answer.stdout) if answer.status == 0 else {}
     if not said:
         fault = answer.first_line or "it does not say where its files are"
@@ -53,14 +59,27 @@ def ask_places() -> tuple[Check, Places | None]:
 
 
 def check_programs(places: Places, user: str) -> Check:
-    """Return whether the setuid programs are."""
-    return amanda.judge_programs([look_at(places.programs / name) for name in _SETUID], user)
+    """Return whether the setuid programs are, and those that make dumps run."""
+    check = amanda.judge_programs([look_at(places.programs / name) for name in _SETUID], user)
+    if check.health is not Health.OK:
+        return check
+    for path in (places.programs / name for name in _TRIED):
+        answer = run_program([str(path)], START_SECONDS)
+        if answer.is_late:
+            return too_slow("programs", answer.fault)
+        said = answer.first_line if answer.status is not None else ""
+        if fault := amanda.judge_start(str(path), amanda.Trial(answer.status, said, answer.fault)):
+            return fault
+    return check
 
 
 def check_tar(places: Places) -> Check:
     """Return whether GNU tar is there, and Amanda may start it as root."""
     path = places.tar
-    said = run_program([str(path), "--version"]).first_line
+    answer = run_program([str(path), "--version"], START_SECONDS)
+    if answer.is_late:
+        return too_slow("tar", answer.fault)
+    said = answer.first_line
     return tar.judge_tar(tar.Tar(look_at(path), os.path.realpath(path), said, _read_security()))
 
 

@@ -153,6 +153,7 @@ class ClientExamination:
             "space": lambda: files.check_space(case, self._places),
             "schedule": upkeep.check_schedule,
             "users": lambda: upkeep.check_users(case),
+            "inetd": lambda: upkeep.check_inetd(case),
             "memory": lambda: upkeep.check_memory(case, now),
             "backup": lambda: upkeep.check_backup(case, now),
         }

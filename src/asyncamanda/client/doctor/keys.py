@@ -6,7 +6,7 @@ from pathlib import Path
 from asyncamanda.client.doctor.case import Case
 from asyncamanda.client.start.probing import ask_ssh, look_at
 from asyncamanda.core.doctor import keys
-from asyncamanda.core.doctor.findings import Check
+from asyncamanda.core.doctor.findings import Check, too_slow
 from asyncamanda.core.doctor.keys import Key
 from asyncamanda.core.doctor.rights import PathKind
 from asyncamanda.core.ssh.way import SshWay
@@ -16,6 +16,8 @@ from asyncamanda.system.programs import plain_environ, run_program
 def ask_way(case: Case) -> tuple[Check, SshWay | None]:
     """Return whether ssh accepts its configuration, and where it goes as the agent starts it."""
     answer, way = ask_ssh(case.plan.target, case.plan.options)
+    if answer.is_late:
+        return too_slow("ssh", answer.fault), None
     return keys.judge_ssh(answer.status, answer.first_line), way
 
 

@@ -1,5 +1,7 @@
 """What goes on by itself on this client: schedule, memory, and the backups themselves."""
 
+import pwd
+import shutil
 from collections.abc import Collection, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -7,16 +9,17 @@ from pathlib import Path
 from asyncamanda.client.doctor.case import Case
 from asyncamanda.client.schedule.install import look_at_schedule
 from asyncamanda.client.schedule.machine import BOOTED
-from asyncamanda.client.start.probing import look_at, read_lines
+from asyncamanda.client.start.probing import INETD, look_at, read_lines
 from asyncamanda.client.state.assessment import assess
 from asyncamanda.client.state.memory import FILE_NAME, read_memory
 from asyncamanda.core.agent.due import Due
-from asyncamanda.core.doctor import upkeep
+from asyncamanda.core.doctor import inetd, starts, upkeep
 from asyncamanda.core.doctor.findings import Check, Health, not_needed
 from asyncamanda.core.doctor.rights import PathKind
 from asyncamanda.core.restore.frames import SOCKET_PATH
 from asyncamanda.core.schedule import restore_units
 from asyncamanda.core.schedule.schedule import DISPATCHER, POLKIT_RULE
+from asyncamanda.core.schedule.systemd import SERVICE_FILE
 from asyncamanda.report.text import explain_differences, sum_up
 from asyncamanda.system.programs import run_program
 
@@ -41,16 +44,58 @@ def check_schedule() -> Check:
             for path in found.differs
             if str(path) not in _DISPENSABLE and not path.exists()
         ),
+        faults=tuple(_find_faults(found.files)),
     )
-    return upkeep.judge_schedule(timer, _find_cron_lines(found.files))
+    lines, faults = _find_cron_lines(found.files)
+    return upkeep.judge_schedule(timer, lines, faults)
 
 
-def _find_cron_lines(judged: Collection[Path]) -> list[str]:
-    """Return where cron starts the agent, the files that are `judged` already aside."""
+def _find_faults(files: Collection[Path]) -> Iterator[str]:
+    """Yield why what the schedule's own files start does not run."""
+    for path in files:
+        if path == Path(SERVICE_FILE):
+            for start in starts.parse_unit(read_lines(path)):
+                if fault := _find_fault(start):
+                    yield f"{path}: {fault}"
+        elif path in _TABLES or path.parent == _CRON_D:
+            yield from (f"{place}: {fault}" for place, fault in _look_at_lines(path) if fault)
+
+
+def _find_cron_lines(judged: Collection[Path]) -> tuple[list[str], list[str]]:
+    """Return where cron starts the agent, and where and why it fails to.
+
+    The files that are `judged` already are left out.
+    """
     others = (path for path in _cron_files() if path not in judged)
-    lines = [f"{path}:{number}" for path in others for number in _starts(path)]
+    seen = [found for path in others for found in _look_at_lines(path)]
     own = run_program(["crontab", "-l"]).stdout.splitlines()
-    return [*lines, *(f"this user's crontab:{number}" for number in upkeep.find_starts(own))]
+    seen += [(f"this user's crontab:{number}", "") for number in upkeep.find_starts(own)]
+    faults = [f"{place}: {fault}" for place, fault in seen if fault]
+    return [place for place, fault in seen if not fault], faults
+
+
+def _look_at_lines(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield where a file of cron's starts the agent, and why that does not work, "" if it does."""
+    lines = list(read_lines(path))
+    search = starts.read_path(lines)
+    has_user = path == _TABLES[0] or path.parent == _CRON_D
+    for number in _starts(path):
+        start = starts.parse_cron_line(lines[number - 1], search, has_user=has_user)
+        is_script = path.parent in _PARTS  # its shell decides
+        yield f"{path}:{number}", "" if start is None or is_script else _find_fault(start)
+
+
+def _find_fault(start: starts.Start) -> str:
+    if start.user is not None:
+        try:
+            pwd.getpwnam(start.user)
+        except KeyError:
+            return f"there is no user {start.user}"
+    if shutil.which(start.program, path=start.path):
+        return ""
+    if "/" in start.program:
+        return f"{start.program} is not there, or cannot be executed"
+    return f"there is no {start.program} in its PATH, {start.path}"
 
 
 def _cron_files() -> Iterator[Path]:
@@ -78,6 +123,13 @@ def check_users(case: Case) -> Check:
         return not_needed("users", "without systemd, users get files back with sudo")
     place = Path(SOCKET_PATH)
     return upkeep.judge_broker(str(place), is_listening=place.is_socket())
+
+
+def check_inetd(case: Case) -> Check:
+    """Return whether inetd offers amandad to the network, where nothing needs that."""
+    if case.is_by_command:
+        return not_needed("inetd", "Amanda may reach this machine by it, as there is a `command`")
+    return inetd.judge_inetd(str(INETD), read_lines(INETD))
 
 
 def check_memory(case: Case, now: datetime) -> Check:

@@ -1,5 +1,9 @@
 """Each way for a connection to fail: what it means, and what to do."""
 
+import contextlib
+import os
+import pwd
+
 from asyncamanda.core.model import Outcome
 from asyncamanda.core.ssh.argv import Target
 from asyncamanda.core.ssh.fault import ConnectFault, Fault
@@ -36,11 +40,17 @@ _EXPLAINED: dict[Fault, tuple[type[AsyncamandaError], str, str]] = {
         "shows which"
         "",
     ),
+    Fault.NOT_SSH: (
+        EverydayError,
+        "what answers as {host} is no ssh server",
+        "is it a network's login page (a captive portal)? Log in there; or is the port right?",
+    ),
     Fault.HOST_KEY_CHANGED: (
         RefusedError,
         "THE HOST KEY OF {host} HAS CHANGED: it may not be your server",
         "nothing was sent. Ask its administrator. Only if the server was reinstalled: "
-        "ssh-keygen -R {known}, then connect once by hand and compare the fingerprint",
+        "{as_user}ssh-keygen -R {known}, then connect once by hand and compare the fingerprint: "
+        "{as_user}ssh {words} true",
     ),
     Fault.HOST_KEY_REVOKED: (
         RefusedError,
@@ -50,14 +60,14 @@ _EXPLAINED: dict[Fault, tuple[type[AsyncamandaError], str, str]] = {
     Fault.HOST_KEY_UNKNOWN: (
         RefusedError,
         "the host key of {host} is not known here",
-        "as the user who runs asyncamanda, connect once by hand and compare the fingerprint "
-        "with the server's: ssh {words} true",
+        "connect once by hand and compare the fingerprint with the server's: "
+        "{as_user}ssh {words} true",
     ),
     Fault.PERMISSION_DENIED: (
         RefusedError,
         "{host} refused the login as {user}",
         "is the key in that user's authorized_keys there, and does that user have a shell (Debian"
-        "'s backup has none)? ssh -v {words} true shows each step",
+        "'s backup has none)? {as_user}ssh -v {words} true shows each step",
     ),
     Fault.NOTHING_COMMON: (
         ProtocolError,
@@ -72,9 +82,17 @@ _EXPLAINED: dict[Fault, tuple[type[AsyncamandaError], str, str]] = {
     Fault.OTHER: (
         LaterError,
         "no connection to {host}",
-        "ssh -v {words} true shows each step",
+        "{as_user}ssh -v {words} true shows each step",
     ),
 }
+
+
+def name_user() -> str:
+    """Return what root types before a command, to run it as this process's user; "" for root."""
+    uid = os.geteuid()
+    with contextlib.suppress(KeyError):
+        return f"as root: runuser -u {pwd.getpwuid(uid).pw_name} -- " if uid else ""
+    return ""
 
 
 def explain_fault(fault: ConnectFault, target: Target) -> AsyncamandaError:
@@ -82,6 +100,7 @@ def explain_fault(fault: ConnectFault, target: Target) -> AsyncamandaError:
     kind, message, hint = _EXPLAINED[fault.fault]
     user = f"{target.user}@" if target.user else ""
     words = {
+        "as_user": name_user(),
         "host": target.host,
         "user": target.user or "this user",
         "known": f"'[{target.host}]:{target.port}'" if target.port else target.host,

@@ -20,6 +20,7 @@ from asyncamanda.system.endings import cannot_end, find_stuck
 from asyncamanda.system.processes import Process
 from asyncamanda.system.ssh import Connection
 from asyncamanda.system.stream import Stream, StreamEnd
+from asyncamanda.system.throttle import Throttle
 
 # where Debian, Red Hat and Amanda's own packages have it
 AMANDADS = tuple(
@@ -47,9 +48,15 @@ class _Joined:
 
 
 class Streams:
-    """All streams of one connection. `amandad` is its path, None to look for it."""
+    """All streams of one connection. `amandad` is its path, None to look for it.
 
-    def __init__(self, connection: Connection, amandad: Path | None) -> None:
+    What they send together is no more than `throttle` lets go, if there is one.
+    """
+
+    def __init__(
+        self, connection: Connection, amandad: Path | None, throttle: Throttle | None = None
+    ) -> None:
+        self._throttle = throttle
         self._connection = connection
         self._amandad = amandad
         self._joined: dict[str, _Joined] = {}
@@ -68,7 +75,7 @@ class Streams:
             return Shut(token, NOT_FOUND, f"there is no {places} here: is amanda-client installed?")
         argv = [str(amandad), "-auth=ssh", "amdump"]
         try:
-            stream = self._connection.join(argv, ENVIRON, ATTACH + token)
+            stream = self._connection.join(argv, ENVIRON, ATTACH + token, self._throttle)
         except OSError as error:
             return Shut(token, NOT_FOUND, f"{amandad} cannot be started: {error.strerror}")
         self._joined[token] = _Joined(stream)

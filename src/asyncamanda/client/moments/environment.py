@@ -5,7 +5,7 @@ Asking starts nothing, takes two seconds at most, and whatever cannot be known i
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -15,6 +15,7 @@ from asyncamanda.core.conditions.links import LINK_ATTRIBUTES, has_default_route
 from asyncamanda.core.conditions.networkmanager import (
     ActiveConnection,
     Connectivity,
+    is_tunnelled,
     is_unmanaged,
     parse_connection,
     parse_metered,
@@ -22,6 +23,7 @@ from asyncamanda.core.conditions.networkmanager import (
     parse_paths,
     parse_reach,
     parse_ssid,
+    sum_up_cost,
 )
 from asyncamanda.core.conditions.power import (
     SUPPLY_ATTRIBUTES,
@@ -79,6 +81,8 @@ def await_network(seconds: float, kernel: Kernel | None = None) -> bool:
 def _has_network(kernel: Kernel) -> bool:
     with suppress(Unavailable), open_system_bus() as bus:
         reach = parse_reach(bus.properties(_NM, _NM_PATH, _NM))
+        if reach is Connectivity.LOCAL:
+            return bool(_look_at_networks(bus, kernel)[1])
         if reach is not Connectivity.UNKNOWN:
             return reach is Connectivity.CONNECTED
     net = kernel.proc / "net"
@@ -97,7 +101,8 @@ def _look_at_power(bus: Bus | None, kernel: Kernel) -> Power:
             if is_on_battery is not None:
                 display = f"{_UPOWER_PATH}/devices/DisplayDevice"
                 shown = bus.properties(_UPOWER, display, f"{_UPOWER}.Device")
-                return Power(is_on_battery, parse_display_device(shown))
+                has_battery = shown.get("IsPresent") is not False
+                return Power(is_on_battery and has_battery, parse_display_device(shown))
     found = _read_supplies(kernel)
     return found if is_on_battery is None else replace(found, is_on_battery=is_on_battery)
 
@@ -105,6 +110,8 @@ def _look_at_power(bus: Bus | None, kernel: Kernel) -> Power:
 def _read_supplies(kernel: Kernel) -> Power:
     try:
         folders = list((kernel.sys / "class/power_supply").iterdir())
+    except FileNotFoundError:  # a kernel without any supplies: a virtual machine's
+        return interpret_supplies([]) if (kernel.sys / "class").is_dir() else Power()
     except OSError:
         return Power()
     return interpret_supplies([_read_all(folder, SUPPLY_ATTRIBUTES) for folder in folders])
@@ -124,19 +131,53 @@ def _look_at_networks(
             is_metered = parse_metered(properties)
             paths = parse_paths(properties.get("ActiveConnections"))
             if paths:
-                return is_metered, tuple(_ask_for_networks(bus, paths))
+                connections = dict(_ask_for_connections(bus, paths))
+                is_metered = _ask_below(bus, properties, connections, is_metered)
+                return is_metered, tuple(_name_networks(bus, connections))
             if paths is not None:
                 # on Debian NetworkManager does not manage ifupdown's links
                 return is_metered, _read_networks(kernel, lambda name: _is_unmanaged(bus, name))
     return is_metered, _read_networks(kernel)
 
 
-def _ask_for_networks(bus: Bus, paths: tuple[str, ...]) -> Iterator[Network]:
+def _ask_for_connections(
+    bus: Bus, paths: tuple[str, ...]
+) -> Iterator[tuple[str, ActiveConnection]]:
     for path in paths:
         with suppress(BusRefused):  # it has just ended
             connection = parse_connection(bus.properties(_NM, path, f"{_NM}.Connection.Active"))
             if connection is not None:
-                yield replace(connection.network, ssid=_ask_for_ssid(bus, connection))
+                yield path, connection
+
+
+def _name_networks(bus: Bus, connections: Mapping[str, ActiveConnection]) -> Iterator[Network]:
+    for connection in connections.values():
+        yield replace(connection.network, ssid=_ask_for_ssid(bus, connection))
+
+
+def _ask_below(
+    bus: Bus,
+    properties: Mapping[str, object],
+    connections: Mapping[str, ActiveConnection],
+    is_metered: bool | None,
+) -> bool | None:
+    """Return whether the traffic is paid for, that of a VPN by the links that may be below it.
+
+    What NetworkManager says of the whole machine is its word on the VPN.
+    """
+    primary = parse_path(properties.get("PrimaryConnection"))
+    if is_metered or not is_tunnelled(primary, connections, is_sure=is_metered is not None):
+        return is_metered
+    links = [c for c in connections.values() if c.network.kind is not LinkKind.VPN]
+    devices = [device for link in links for device in link.devices]
+    found = sum_up_cost([_ask_cost(bus, device) for device in devices])
+    return is_metered if found is None else found
+
+
+def _ask_cost(bus: Bus, device: str) -> bool | None:
+    with suppress(Unavailable):
+        return parse_metered(bus.properties(_NM, device, f"{_NM}.Device"))
+    return None
 
 
 def _ask_for_ssid(bus: Bus, connection: ActiveConnection) -> str | None:

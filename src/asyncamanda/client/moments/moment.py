@@ -30,10 +30,12 @@ from asyncamanda.core.conditions.judge import (
     explain_deferred,
     survey_conditions,
 )
+from asyncamanda.core.conditions.rate import choose_rate
 from asyncamanda.core.conditions.surroundings import Surroundings
 from asyncamanda.core.model import Memory, Outcome
 from asyncamanda.system.clock import local_zone
 from asyncamanda.system.clock import now as read_clock
+from asyncamanda.system.throttle import Throttle
 
 MACHINE_ID = Path("/etc/machine-id")
 NETWORK_WITHIN = 60.0  # seconds
@@ -124,6 +126,8 @@ class Guard:
         self._inhibited: Inhibition | None = None
         self._looked_at = read_clock()
         self._is_told = False
+        self.throttle = Throttle() if self._moments and self._moments.rate else None
+        self._limit(look_at_surroundings() if self.throttle else Surroundings())
         self.vigil = Vigil(start)
 
     def may_stop(self, turned: Deferred) -> bool:
@@ -154,7 +158,9 @@ class Guard:
         if self._moments is None or timedelta() <= now - self._looked_at < LOOK_EVERY:
             return None
         self._looked_at = now
-        turned = decide_pause(look_at_surroundings(), self._moments.conditions, self._since, now)
+        surroundings = look_at_surroundings()
+        self._limit(surroundings)
+        turned = decide_pause(surroundings, self._moments.conditions, self._since, now)
         if turned is None:
             self._is_told = False
         elif not self._is_told:
@@ -167,6 +173,15 @@ class Guard:
                 )
             )
         return turned
+
+    def _limit(self, surroundings: Surroundings) -> None:
+        """Let what goes out be as fast as may be here."""
+        if self.throttle is None or self._moments is None:
+            return
+        rate = choose_rate(self._moments.rate, surroundings)
+        if rate != self.throttle.rate:
+            self.throttle.rate = rate
+            self._narrator.show_limit(rate)
 
     def __enter__(self) -> Self:
         """Return itself."""

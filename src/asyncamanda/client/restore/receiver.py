@@ -11,6 +11,7 @@ from asyncamanda.client.restore.exchange import Exchange, ExchangeEnd
 from asyncamanda.client.restore.gateway import Gateway, Reconnection
 from asyncamanda.client.restore.listing import NOTHING_MATCHED, hint_unmatched
 from asyncamanda.client.restore.new_folder import PrivateFolder
+from asyncamanda.client.restore.own_excludes import read_own_excludes
 from asyncamanda.client.restore.record_lines import Part, RecordedState, to_text
 from asyncamanda.core.restore.answer import (
     MissingFile,
@@ -21,6 +22,7 @@ from asyncamanda.core.restore.answer import (
 from asyncamanda.core.restore.image import Kind
 from asyncamanda.core.restore.outcome import RestoreOutlook
 from asyncamanda.core.restore.request import At, FilesRequest, Resume
+from asyncamanda.core.restore.search import MAY_BE_EXCLUDED
 from asyncamanda.core.restore.whereabouts import folder_of, join
 from asyncamanda.core.values.size import format_size
 from asyncamanda.errors import AsyncamandaError, BadDataError, LaterError, ProtocolError
@@ -56,6 +58,7 @@ class Receiver:
         self.outlooks: list[RestoreOutlook] = []
         self.missing: dict[bytes, str] = {}
         self.unmatched: dict[bytes, tuple[bytes, ...]] = {}
+        self._is_excluded = read_own_excludes()
         self._gateway = gateway
         self._delivery = delivery
         self._teller = teller
@@ -209,12 +212,19 @@ class Receiver:
             case RestorePlan():
                 self._plan = answer
             case MissingFile():
-                self.missing[self._name(answer.path)] = answer.reason
+                if not self._is_left_out(answer):
+                    self.missing[self._name(answer.path)] = answer.reason
             case UnmatchedPath():
                 near = tuple(map(self._name, answer.near))
                 self.unmatched[self._name(answer.path)] = near
             case _:
                 self._gateway.note(answer)
+
+    def _is_left_out(self, answer: MissingFile) -> bool:
+        """Return whether client.toml keeps it out of the backups, and nobody asked for just it."""
+        if answer.reason not in MAY_BE_EXCLUDED or (self._part and answer.path in self._part.paths):
+            return False
+        return self._is_excluded(answer.path)
 
     def _note(self, one: Unpacked, folder: PrivateFolder, unpacker: Unpacker) -> None:
         """Count a member that is done, and write of it."""

@@ -10,6 +10,7 @@ from asyncamanda.config.client import SYSTEM_FILE, ClientConfig, load_client_con
 from asyncamanda.core.values.interval import parse_interval
 from asyncamanda.errors import ConfigurationError
 from asyncamanda.system.files import write_whole
+from asyncamanda.system.pages import name_pages
 from asyncamanda.system.steps import SetupStep
 
 MODE = 0o640
@@ -18,12 +19,13 @@ _TEXT = """\
 
 server   = {server}
 interval = {interval}
-
+{exclude}
 # stale_after  = "7 days"       # exit 101 instead of 75 when the last backup is older
 # reconnect_for = "2m"          # how long a broken connection is retried
 # on_battery   = "30%"          # or "refuse", or "allow"
 # metered      = "refuse"       # or "allow": on a link that costs by the byte
 # networks     = ["Office*"]    # where backups run: names, SSIDs or kinds of networks
+# rate         = ["2 MB/s on metered, Hotel*"]   # what a backup may send; any without it
 # not_networks = ["Guest*"]     # and where they do not
 # windows      = ["Mon..Fri 08:00-19:00"]
 # max_load     = 4.0            # above which no backup starts
@@ -42,10 +44,17 @@ interval = {interval}
 
 def render_client_toml(options: SetupOptions) -> str:
     """Return the text of a client.toml that asks the gate, with the most useful keys shown."""
-    return _TEXT.format(
+    return name_pages(_TEXT).format(
         server=json.dumps(str(options.server)),
         interval=json.dumps(options.interval or DEFAULT_INTERVAL),
+        exclude=_render_exclude(options.exclude),
     )
+
+
+def _render_exclude(patterns: tuple[str, ...]) -> str:
+    if not patterns:
+        return '# exclude = ["*.iso"]           # names to leave out, beside caches and trash\n'
+    return f"exclude  = {json.dumps(list(patterns), ensure_ascii=False)}\n"
 
 
 def read_present() -> ClientConfig | None:
@@ -74,6 +83,8 @@ def check_present(present: ClientConfig, options: SetupOptions) -> str:
             f"{SYSTEM_FILE} has a `command`: this client works without the server's gate",
             kept,
         )
+    if options.exclude and set(options.exclude) != set(present.exclude):
+        return f"{SYSTEM_FILE} is kept as it is, with its own exclude; change it there"
     if options.interval and parse_interval(options.interval) != present.interval:
         return f"{SYSTEM_FILE} is kept as it is, with its own interval; change it there"
     return ""

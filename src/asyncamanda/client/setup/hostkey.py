@@ -9,28 +9,29 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from asyncamanda.core.ssh.argv import Target
+from asyncamanda.core.ssh.argv import SshOptions, Target, plan_master
 from asyncamanda.core.ssh.publickey import PublicKey, parse_public_key
 from asyncamanda.core.ssh.way import parse_way, plan_way
-from asyncamanda.core.values.printable import printable
-from asyncamanda.errors import LaterError, RefusedError
+from asyncamanda.errors import ConfigurationError, RefusedError
 from asyncamanda.system.account import do_as
 from asyncamanda.system.programs import run_program
 
 TYPES = ("ed25519", "ecdsa", "rsa")  # the first that is offered is pinned
-SCAN_SECONDS = 10
-SCANNED_WITHIN = 60.0  # seconds: each of the types may take that long
-SYSTEM_KNOWN = Path("/etc/ssh/ssh_known_hosts")
+SYSTEM_KNOWN = "/etc/ssh/"
 _REVOKED = "@revoked"
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where ssh finds the server, with its configuration, and under what name it is known."""
+    """Where ssh finds the server, with its configuration, and under what name it is known.
+
+    `known_hosts` are the files in which it looks for that name.
+    """
 
     host: str
     port: int
     known_as: str
+    known_hosts: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,44 +44,18 @@ class KnownHostKey:
 
 def find_place(target: Target, account: pwd.struct_passwd) -> Place:
     """Return where the Amanda user's ssh goes for `target`."""
-    port = ["-p", str(target.port)] if target.port else []
-    argv = plan_way(["ssh", *port, "--", target.host])
+    argv = plan_way(plan_master(target, SshOptions(), "none"))
     way = parse_way(run_program(argv, account=account).stdout, target.host)
-    return Place(way.host, way.port, way.known_as)
+    home = Path(account.pw_dir)
+    files = (
+        home / name[2:] if name.startswith("~/") else Path(name.replace("%d", str(home)))
+        for name in way.known_hosts
+    )
+    return Place(way.host, way.port, way.known_as, tuple(files))
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """What a server says to whoever asks: its keys, in the order of TYPES, and its greeting."""
-
-    keys: tuple[PublicKey, ...]
-    banner: str
-
-
-def scan_keys(place: Place) -> Offer:
-    """Return what the server offers.
-
-    Raises LaterError if it does not answer.
-    """
-    argv = ["ssh-keyscan", "-T", str(SCAN_SECONDS), "-t", ",".join(TYPES), "-p", str(place.port)]
-    answer = run_program([*argv, "--", place.host], SCANNED_WITHIN)
-    keys = tuple(_read_keys(answer.stdout))
-    if not keys:
-        complaints = (answer.stderr or answer.fault).splitlines()
-        said = [line for line in complaints if line and line[0] != "#"]
-        words = f" ({printable(said[-1])})" if said else ""
-        raise LaterError(
-            "unreachable",
-            f"could not get a host key from {place.host}, port {place.port}{words}",
-            "is the name right, the server up and this machine in its network? Then run the same "
-            "command again"
-            "",
-        )
-    banners = (line for line in answer.stderr.splitlines() if line.startswith("#"))
-    return Offer(tuple(sorted(keys, key=_rank)), next(banners, ""))
-
-
-def _read_keys(text: str) -> Iterator[PublicKey]:
+def read_keys(text: str) -> Iterator[PublicKey]:
+    """Yield the keys in the text of a known_hosts, without its marks."""
     for line in text.splitlines():
         words = line.split()
         if len(words) >= 3 and line[0] != "#":
@@ -90,29 +65,29 @@ def _read_keys(text: str) -> Iterator[PublicKey]:
                 continue
 
 
-def _rank(key: PublicKey) -> int:
-    return next((n for n, kind in enumerate(TYPES) if kind in key.key_type), len(TYPES))
-
-
 def find_known(place: Place, account: pwd.struct_passwd) -> KnownHostKey:
     """Return what the Amanda user's ssh knows of the server, by its files and the system's."""
     keys: list[PublicKey] = []
     revoked: list[PublicKey] = []
-    for path in (_known_hosts(account), SYSTEM_KNOWN):
+    for path in place.known_hosts:
         argv = ["ssh-keygen", "-F", place.known_as, "-f", str(path)]
         found = run_program(argv, account=account).stdout
         for line in found.splitlines():
             if line.startswith(_REVOKED):
-                revoked += _read_keys(line.removeprefix(_REVOKED))
+                revoked += read_keys(line.removeprefix(_REVOKED))
             elif not line.startswith("@"):  # a certificate authority's key is not the host's
-                keys += _read_keys(line)
+                keys += read_keys(line)
     return KnownHostKey(tuple(keys), tuple(revoked))
 
 
 def choose_key(
-    offered: Sequence[PublicKey], known: KnownHostKey, place: Place, fingerprint: str | None
+    offered: Sequence[PublicKey],
+    known: KnownHostKey,
+    place: Place,
+    fingerprint: str | None,
+    user: str = "backup",
 ) -> tuple[PublicKey, bool]:
-    """Return the key that counts, and whether it is known already.
+    """Return the key that counts, and whether it is known to the Amanda user `user` already.
 
     Raises RefusedError if another one is known, this one is revoked, or no key has the
     `fingerprint`.
@@ -129,9 +104,8 @@ def choose_key(
             "host-key-changed",
             f"THE HOST KEY OF {place.host} HAS CHANGED: it may not be your server. It has "
             f"{offered[0].fingerprint}, and known is {known.keys[0].fingerprint}",
-            "nothing was changed. Ask its administrator. Only if the server was reinstalled, as "
-            "the Amanda user:"
-            f" ssh-keygen -R '{place.known_as}'",
+            "nothing was changed. Ask its administrator. Only if the server was reinstalled, "
+            f"as root: runuser -u {user} -- ssh-keygen -R '{place.known_as}'",
         )
     candidates = trusted or offered
     if fingerprint is None:
@@ -167,8 +141,18 @@ def render_known(key: PublicKey, known_as: str) -> str:
 
 
 def pin_key(key: PublicKey, place: Place, account: pwd.struct_passwd) -> None:
-    """Add the key to the Amanda user's known_hosts. Raises OSError."""
-    path = _known_hosts(account)
+    """Add the key to the first known_hosts that is not the system's.
+
+    Raises ConfigurationError if ssh looks into no such file, and OSError.
+    """
+    own = [path for path in place.known_hosts if not str(path).startswith(SYSTEM_KNOWN)]
+    if not own:
+        raise ConfigurationError(
+            "no-known-hosts",
+            f"ssh's configuration has no UserKnownHostsFile for {place.host}",
+            f"take it away in {account.pw_dir}/.ssh/config or /etc/ssh/ssh_config",
+        )
+    path = own[0]
 
     def append() -> None:
         line = render_known(key, place.known_as).encode()
@@ -182,7 +166,3 @@ def pin_key(key: PublicKey, place: Place, account: pwd.struct_passwd) -> None:
             os.close(descriptor)
 
     do_as(account.pw_name, append)
-
-
-def _known_hosts(account: pwd.struct_passwd) -> Path:
-    return Path(account.pw_dir, ".ssh", "known_hosts")

@@ -45,7 +45,7 @@ def find_account(present: ClientConfig | None) -> pwd.struct_passwd:
     """
     amandads = (present.amandad,) if present and present.amandad else AMANDADS
     missing = [] if any(path.exists() for path in amandads) else ["amanda-client"]
-    if not all(map(shutil.which, ("ssh", "ssh-keygen", "ssh-keyscan"))):
+    if not all(map(shutil.which, ("ssh", "ssh-keygen"))):
         missing.append("openssh-client")
     if missing:
         raise ConfigurationError(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
 
+from asyncamanda.core.amanda.excludes import check_pattern
 from asyncamanda.core.protocol.authority import check_amanda_config_name, check_client_name
 from asyncamanda.core.ssh.argv import Target, parse_target
 from asyncamanda.core.values import interval
@@ -26,6 +27,7 @@ class Said:
     name: str
     amanda_config: str | None = None
     disks: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     interval: str | None = None
     fingerprint: str | None = None
     via: str | None = None
@@ -44,6 +46,7 @@ class SetupOptions:
     name: str
     amanda_config: str | None
     disks: tuple[str, ...]
+    exclude: tuple[str, ...]
     interval: str | None
     fingerprint: str | None
     via: Target | None
@@ -73,12 +76,15 @@ def read_options(said: Said, is_there: Callable[[str], bool]) -> SetupOptions:
             "--amanda-config", said.amanda_config, _checked(check_amanda_config_name)
         ),
         disks=tuple(dict.fromkeys(said.disks)),
+        exclude=tuple(dict.fromkeys(said.exclude)),
         interval=read("--interval", said.interval, _checked(_read_span)),
         fingerprint=read("--fingerprint", said.fingerprint, _checked(check_fingerprint)),
         via=read("--via", said.via, _read_target),
         wait=read("--wait", said.wait, _read_span),
     )
     mistakes += _wrong_disks(said.disks, is_there)
+    for pattern in said.exclude:
+        read("--exclude", pattern, _checked(check_pattern))
     if mistakes:
         raise UsageError("usage", "\n".join(mistakes), "asyncamanda setup --help lists the options")
     return options

@@ -55,15 +55,16 @@ def make_folder(folder: Path) -> None:
 def unwritable(folder: Path, error: OSError) -> AsyncamandaError:
     """Return the error for a memory that cannot be kept: later if room can be made."""
     is_refused = error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}
+    make = (
+        "Run it once as root, which creates the folder" if is_refused else "Free some space there"
+    )
+    if error.errno == errno.EROFS:
+        make = "Its file system is mounted read-only: after an error of its device? dmesg says so"
     return (RefusedError if is_refused else LaterError)(
         "state-not-writable",
         f"{folder} cannot be written: {error.strerror}",
         "without its memory asyncamanda could mistake an interrupted backup for a good one. "
-        + (
-            "Run it once as root, which creates the folder"
-            if is_refused
-            else "Free some space there"
-        ),
+        + make,
     )
 
 

@@ -19,6 +19,9 @@ class StartNarrator(Protocol):
     def tell(self, text: str) -> None:
         """Report something that belongs in every log."""
 
+    def show_limit(self, rate: int | None) -> None:
+        """Report how many bytes a second a run may send from now on, None for any."""
+
     def show_run(self, started_at: datetime, now: datetime, noted: int) -> None:
         """Report that the command still runs, and how many disks it has noted in amandates."""
 

@@ -12,6 +12,8 @@ from asyncamanda.core.ssh.argv import SshOptions, Target, plan_master
 from asyncamanda.core.ssh.way import SshWay, parse_way, plan_way
 from asyncamanda.system.programs import Answer, plain_environ, run_program
 
+INETD = Path("/etc/inetd.conf")
+
 
 def ask_ssh(target: Target, options: SshOptions) -> tuple[Answer, SshWay | None]:
     """Return what ssh says of where it goes as the agent starts it; None if it does not say."""
@@ -45,6 +47,7 @@ def look_at(path: Path) -> Seen:
         may_write=os.access(path, os.W_OK),
         may_execute=os.access(path, os.X_OK),
         is_nosuid=bool(flags & os.ST_NOSUID),
+        is_readonly=bool(flags & os.ST_RDONLY),
         is_noexec=bool(flags & os.ST_NOEXEC),
     )
 

@@ -23,7 +23,9 @@ from asyncamanda.config.client import (
 )
 from asyncamanda.core.agent.classic import ClassicArguments
 from asyncamanda.core.agent.starting import Patience
+from asyncamanda.core.amanda.excludes import CLIENT_LIST
 from asyncamanda.core.conditions.judge import Conditions, Pause
+from asyncamanda.core.conditions.rate import RateLimit
 from asyncamanda.core.model import DiskRule, Policy
 from asyncamanda.core.ssh import argv
 from asyncamanda.core.ssh.argv import SshOptions, Target
@@ -40,7 +42,7 @@ class Moments:
     """What moments are good for a backup, and what happens when conditions are no longer met.
 
     `retry_within` is the longest wait between unsuccessful tries, `spread` the time over which
-    clients are spread that could all begin at once.
+    clients are spread that could all begin at once. `rate` limits what a run sends.
     """
 
     conditions: Conditions
@@ -49,6 +51,7 @@ class Moments:
     inhibit_lid: bool
     retry_within: timedelta
     spread: timedelta
+    rate: tuple[RateLimit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,8 @@ class Plan:
     whose change could change a verdict. `reconnect_for` is how long a broken connection to the gate
     is tried again, and `amandad` the program that serves Amanda's streams, None for the usual one.
     `moments` is None in the classic form, which takes any. `summary` is the file that shows
-    everybody on this machine the state of the backup; None for a user's own backups.
+    everybody on this machine the state of the backup; None for a user's own backups. `exclude` are
+    patterns of what is left out, which Amanda reads in `excludes_file`; None where it reads none.
     """
 
     target: Target
@@ -75,6 +79,8 @@ class Plan:
     moments: Moments | None = None
     notify: NotifySettings = NOBODY
     summary: Path | None = None
+    exclude: tuple[str, ...] = ()
+    excludes_file: Path | None = None
 
     @property
     def patience(self) -> Patience:
@@ -152,10 +158,19 @@ def plan_configured(named: str | None, *, to_write: bool = False) -> Plan:
             inhibit_lid=settings.inhibit_lid,
             retry_within=settings.retry_within,
             spread=settings.spread,
+            rate=settings.rate,
         ),
         notify=settings.notify,
         summary=summary_for(path) if state.is_relative_to(quick.SYSTEM_STATE) else None,
+        exclude=settings.exclude,
+        excludes_file=_excludes_file(state),
     )
+
+
+def _excludes_file(state: Path) -> Path | None:
+    """Return the file of which dumptypes know, if `state` is the folder that it is in."""
+    path = Path(CLIENT_LIST)
+    return path if path.parent == state else None
 
 
 def find_handoff(named: str | None) -> tuple[Path, int]:

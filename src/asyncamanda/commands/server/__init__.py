@@ -4,7 +4,11 @@
 SUBCOMMANDS = {
     "setup": "prepare this Amanda server for clients",
     "enroll": "enroll a client by its public key",
+    "disk": "add, remove or change a client's disks in the disklist",
+    "rekey": "replace an enrolled client's key",
+    "rename": "give an enrolled client another name",
     "revoke": "remove a client's access",
+    "retire": "remove a client that is gone: its access, and its lines of the disklist",
     "clients": "list enrolled clients",
     "doctor": "check everything a client's backup needs and suggest fixes",
     "queue": "show waiting clients and current runs",

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from asyncamanda.commands.server.options import (
     add_common,
@@ -11,6 +12,7 @@ from asyncamanda.commands.server.options import (
     warn,
 )
 from asyncamanda.config.server import ServerConfig
+from asyncamanda.core.protocol.authority import Identity
 from asyncamanda.core.protocol.tickets import Machine, describe_dispute
 from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import AsyncamandaError, Exit
@@ -19,6 +21,10 @@ from asyncamanda.report.table import print_table
 from asyncamanda.report.text import format_time
 from asyncamanda.server.enrol.enrolled import Enrolled
 from asyncamanda.server.enrol.registry import read_registry, registry_path
+
+if TYPE_CHECKING:
+    from asyncamanda.server.ledger.ledger import Ledger
+    from asyncamanda.server.restore.reach import Reach
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,15 +36,23 @@ def run(arguments: argparse.Namespace) -> Exit:
     """Print a row for each client. Raises RefusedError if authorized_keys cannot be read."""
     config = load_as_amanda_user(arguments)
     entries = sorted(read_registry(registry_path(config.user)), key=lambda entry: entry.identity)
-    last_seen, machines = _read_ledger(config)
+    last_seen, machines, reaches = _read_ledger(config, entries)
     if arguments.json:
-        print(render_json([_value(entry, last_seen, machines) for entry in entries]))
+        values = [
+            _value(entry, last_seen, machines, reaches.get(entry.identity)) for entry in entries
+        ]
+        print(render_json(values))
         return Exit.OK
     if not entries:
         print("no client is enrolled; see `asyncamanda server enroll --help`")
         return Exit.OK
-    heads = ("client", "amanda config", "key", "restore", "last seen")
-    print_table(heads, [_row(entry, last_seen) for entry in entries])
+    heads = ("client", "amanda config", "key", "restore", "last seen", "restorable since")
+    print_table(heads, [_row(entry, last_seen, reaches.get(entry.identity)) for entry in entries])
+    for name in sorted({entry.amanda_config for entry in entries}):
+        from asyncamanda.server.restore.reach import tell_volumes  # noqa: PLC0415 - loads much
+
+        if said := tell_volumes(name):
+            print(f"{printable(name)}: {said}")
     disputed = [machines[entry.client] for entry in entries if entry.client in machines]
     for machine in disputed:
         if machine.disputed_at:
@@ -48,25 +62,45 @@ def run(arguments: argparse.Namespace) -> Exit:
 
 
 def _read_ledger(
-    config: ServerConfig,
-) -> tuple[Mapping[str, datetime], Mapping[str, Machine]]:
-    """Return when each client was last connected, and which machine it is, if any has been."""
+    config: ServerConfig, entries: Sequence[Enrolled]
+) -> tuple[Mapping[str, datetime], Mapping[str, Machine], Mapping[Identity, "Reach"]]:
+    """Return when each client was last connected, which machine it is, and how far back it goes.
+
+    What is not known is left out.
+    """
     try:
         ledger = open_ledger_to_read(config)
     except AsyncamandaError as error:
         warn(error.message)
-        return {}, {}
+        return {}, {}, {}
     if ledger is None:
-        return {}, {}
+        return {}, {}, {}
     from asyncamanda.server.ledger.machines import read_machines  # noqa: PLC0415 - loads much
 
     try:
-        return ledger.sessions.last_seen(), read_machines(ledger)
+        reaches = _find_reaches(config, ledger, entries)
+        return ledger.sessions.last_seen(), read_machines(ledger), reaches
     finally:
         ledger.close()
 
 
-def _row(entry: Enrolled, last_seen: Mapping[str, datetime]) -> Sequence[str]:
+def _find_reaches(
+    config: ServerConfig, ledger: "Ledger", entries: Sequence[Enrolled]
+) -> dict[Identity, "Reach"]:
+    from asyncamanda.server.restore.reach import find_client_reach  # noqa: PLC0415 - as above
+
+    found: dict[Identity, Reach] = {}
+    for entry in entries:
+        try:
+            found[entry.identity] = find_client_reach(config, ledger, entry.identity)
+        except AsyncamandaError as error:
+            warn(f"{entry.client}: {error.message}")
+    return found
+
+
+def _row(
+    entry: Enrolled, last_seen: Mapping[str, datetime], reach: "Reach | None"
+) -> Sequence[str]:
     seen = last_seen.get(entry.client)
     return (
         entry.client,
@@ -74,11 +108,15 @@ def _row(entry: Enrolled, last_seen: Mapping[str, datetime]) -> Sequence[str]:
         f"{printable(entry.key.key_type)} {entry.key.fingerprint}",
         entry.restore,
         format_time(seen) if seen else "never",
+        format_time(reach.since) if reach and reach.since else "-",
     )
 
 
 def _value(
-    entry: Enrolled, last_seen: Mapping[str, datetime], machines: Mapping[str, Machine]
+    entry: Enrolled,
+    last_seen: Mapping[str, datetime],
+    machines: Mapping[str, Machine],
+    reach: "Reach | None",
 ) -> dict[str, object]:
     machine = machines.get(entry.client)
     second = None
@@ -92,6 +130,7 @@ def _value(
         "comment": entry.key.comment,
         "restore": entry.restore,
         "last_seen_at": time_value(last_seen.get(entry.client)),
+        "restorable_since": time_value(reach.since if reach else None),
         "host": machine.host_name if machine and machine.ticket else None,
         "second_machine": second,
     }

@@ -15,12 +15,15 @@ from asyncamanda.commands.server.options import (
     unknown_client,
     warn,
 )
-from asyncamanda.config.server import ServerConfig
+from asyncamanda.config.server import ServerConfig, load_server_config
+from asyncamanda.core.doctor.capacity import CAPACITY
 from asyncamanda.core.doctor.findings import Check, Health
+from asyncamanda.core.model import DleVerdict
 from asyncamanda.core.protocol.tickets import Machine
 from asyncamanda.core.values.interval import ALLOWED, format_interval, parse_interval
 from asyncamanda.errors import Exit, LaterError, UsageError
 from asyncamanda.report.doctor import (
+    CLIENT_HEAD,
     check_value,
     render_check,
     sum_up_checks,
@@ -29,8 +32,11 @@ from asyncamanda.report.doctor import (
 from asyncamanda.report.json import render_json
 from asyncamanda.report.narrator import write_line
 from asyncamanda.server.enrol import doctor
+from asyncamanda.server.enrol.capacity import check_capacity
 from asyncamanda.server.enrol.enrolled import Enrolled
+from asyncamanda.server.enrol.own_checks import THE_SERVER, examine_server
 from asyncamanda.server.enrol.registry import read_registry, registry_path
+from asyncamanda.server.enrol.sshd import SshdAnswer, ask_sshd, check_sshd
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.programs import Answer, run_program
 
@@ -42,9 +48,15 @@ class ServerExamination:
     """All checks of one client; `answer` is amcheck's, None as long as it was not run."""
 
     def __init__(
-        self, config: ServerConfig, client: str, wait: timedelta, enrolled: tuple[Enrolled, ...]
+        self,
+        config: ServerConfig,
+        client: str,
+        wait: timedelta,
+        enrolled: tuple[Enrolled, ...],
+        sshd: SshdAnswer | None,
     ) -> None:
-        """`enrolled`: all enrolled clients, this one among them."""
+        """`enrolled`: all enrolled clients, this one among them. `sshd`: what it says to root."""
+        self._sshd = sshd
         self._config = config
         self._client = client
         self._wait = wait
@@ -57,6 +69,8 @@ class ServerExamination:
         client, entry = self._client, self.own[0]
         is_direct = doctor.is_direct(self.own)
         yield doctor.check_enrolled(self.own)
+        if self._sshd:
+            yield check_sshd(self._sshd)
         if (machine := self._read_machine()) and machine.disputed_at:
             self._wait = timedelta()
             yield doctor.check_machine(machine)
@@ -78,7 +92,9 @@ class ServerExamination:
                 yield penalties
         if is_useless:
             yield _skipped("amcheck", "not run: fix the disklist first")
-        elif alias.health is Health.BAD:
+            return
+        yield from self._dump_checks(entry)
+        if alias.health is Health.BAD:
             yield _skipped("amcheck", "not run: fix the alias first")
         elif connected.health is Health.ABSENT:
             yield _skipped("amcheck", "not run: the client is not connected")
@@ -86,6 +102,11 @@ class ServerExamination:
             patience = doctor.patience(self._config.grace)
             self.answer = run_program(doctor.plan_amcheck(entry), patience)
             yield doctor.check_answer(client, self.answer)
+
+    def _dump_checks(self, entry: Enrolled) -> Iterator[Check]:
+        if levels := doctor.check_levels(entry, self._read_verdicts(entry)):
+            yield levels
+        yield check_capacity(entry)
 
     def _read_machine(self) -> Machine | None:
         """Return which machine the client is according to the ledger, None if that is not known."""
@@ -102,6 +123,20 @@ class ServerExamination:
         except LaterError as error:
             warn(error.message)
             return None
+
+    def _read_verdicts(self, entry: Enrolled) -> list[DleVerdict]:
+        """Return the verdicts on the client's dumps, as far as the ledger can be read."""
+        try:
+            ledger = open_ledger_to_read(self._config)
+        except LaterError:  # told already
+            return []
+        if ledger is None:
+            return []
+        try:
+            known = ledger.verdicts.of_host(entry.amanda_config, entry.client)
+            return [dump.verdict for dump in known]
+        finally:
+            ledger.close()
 
     def _check_alias(self) -> Check:
         user = self._config.user
@@ -142,7 +177,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "client",
         metavar="CLIENT",
-        help="the client's name as `asyncamanda server clients` lists it",
+        nargs="?",
+        help="the client's name as `asyncamanda server clients` lists it (default: check the "
+        "server itself)",
     )
     parser.add_argument(
         "--wait",
@@ -153,19 +190,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> Exit:
-    """Print each check, and return the exit code they lead to.
+    """Print each check, of a client or of the server, and return the exit code they lead to.
 
     Raises UsageError for an invalid SPAN, BadDataError if there is no such client, and what
     Examination.checks() raises.
     """
     client = arguments.client
     wait = _parse_wait(arguments.wait)
-    config = load_as_amanda_user(arguments)
+    _, config = load_server_config(arguments.config)
+    if client is None:
+        return _examine_server(config, arguments)
+    sshd = ask_sshd(config.user, client)
+    load_as_amanda_user(arguments)
     enrolled = read_registry(registry_path(config.user))
     known = sorted({entry.client for entry in enrolled})
     if client not in known:
         raise unknown_client(client, known)
-    examination = ServerExamination(config, client, wait, enrolled)
+    examination = ServerExamination(config, client, wait, enrolled, sshd)
     checks = []
     for check in examination.checks():
         checks.append(check)
@@ -175,10 +216,34 @@ def run(arguments: argparse.Namespace) -> Exit:
         print(render_json(_value(client, examination, checks)))
     else:
         print(f"\n{sum_up_checks(client, checks)}")
+    return _conclude(checks)
+
+
+def _conclude(checks: list[Check]) -> Exit:
     healths = {check.health for check in checks}
     if Health.BAD in healths:
         return Exit.CONFIGURATION
     return Exit.LATER if Health.ABSENT in healths else Exit.OK
+
+
+def _examine_server(config: ServerConfig, arguments: argparse.Namespace) -> Exit:
+    if arguments.wait is not None:
+        raise UsageError("usage", "--wait is for a client", "name one, or leave it out")
+    enrolled = read_registry(registry_path(config.user))
+    checks = []
+    is_default = not arguments.config
+    for check in examine_server(config, enrolled, ask_sshd(config.user), is_default=is_default):
+        checks.append(check)
+        if not arguments.json:
+            print("\n".join(render_check(check, CLIENT_HEAD)), flush=True)
+    if arguments.json:
+        values = [check_value(check) for check in checks]
+        print(
+            render_json({"client": None, "amanda_config": None, "checks": values, "amcheck": None})
+        )
+    else:
+        print(f"\n{sum_up_checks(THE_SERVER, checks)}")
+    return _conclude(checks)
 
 
 def _parse_wait(text: str | None) -> timedelta:
@@ -196,7 +261,8 @@ def _value(client: str, examination: ServerExamination, checks: list[Check]) -> 
     answer = examination.answer
     amcheck = None
     if answer is not None:
-        troubles = [trouble for check in checks for trouble in check.troubles]
+        ours = [check for check in checks if check.name != CAPACITY]
+        troubles = [trouble for check in ours for trouble in check.troubles]
         amcheck = {
             "exit_status": answer.status,
             "lines": doctor.lines_of(answer),
@@ -205,6 +271,9 @@ def _value(client: str, examination: ServerExamination, checks: list[Check]) -> 
     return {
         "client": client,
         "amanda_config": examination.own[0].amanda_config,
-        "checks": [check_value(check) for check in checks],
+        "checks": [
+            {**check_value(check), "troubles": list(map(trouble_value, check.troubles))}
+            for check in checks
+        ],
         "amcheck": amcheck,
     }

@@ -14,25 +14,30 @@ from asyncamanda.commands.server.options import (
     warn,
 )
 from asyncamanda.config.server import ServerConfig, load_server_config
-from asyncamanda.core.amanda.disklist import parse_dles
 from asyncamanda.core.protocol.authority import DIRECT, NO_RESTORE
 from asyncamanda.core.values.printable import printable
-from asyncamanda.errors import Exit, RefusedError, UsageError
+from asyncamanda.core.values.size import ALLOWED, parse_size
+from asyncamanda.errors import BadDataError, Exit, RefusedError, UsageError
 from asyncamanda.report.json import render_json
 from asyncamanda.report.text import name_disks
-from asyncamanda.server.background.programs import PATIENCE
+from asyncamanda.server.enrol.capacity import check_capacity, check_largest
 from asyncamanda.server.enrol.disklist import (
     DUMPTYPE,
-    add_dles,
+    Addition,
     check_dumptype,
+    describe_dles,
     find_missing,
     read_configured,
 )
 from asyncamanda.server.enrol.enrolled import Enrolled
-from asyncamanda.server.enrol.newconfig import AMANDA_FOLDER
+from asyncamanda.server.enrol.packages import (
+    find_missing_packages,
+    is_amanda_there,
+    refuse_without_amanda,
+)
 from asyncamanda.server.enrol.registry import check_enroll, enroll, read_registry, registry_path
-from asyncamanda.server.enrol.setup import find_missing_packages, plan_setup
-from asyncamanda.system.programs import run_program
+from asyncamanda.server.enrol.setup import plan_setup
+from asyncamanda.server.enrol.sshd import ask_sshd, describe_hindrances
 from asyncamanda.system.steps import make_step
 
 
@@ -65,6 +70,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         default=DUMPTYPE,
         help="dumptype for disks added by --disk (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--largest",
+        metavar="SIZE",
+        help="about how much the largest of these disks holds, such as 250GB: if there is no room "
+        "for that, nothing is changed",
     )
     parser.add_argument(
         "--setup", action="store_true", help="first do what `server setup --yes` does"
@@ -112,7 +123,12 @@ def run(arguments: argparse.Namespace) -> Exit:
     entry = _read_entry(arguments, path)
     plan_disks = _plan_disks(entry, arguments, config)
     check_enroll(path, entry, is_replacing=arguments.replace)
+    if arguments.largest is not None:
+        size = _read_size(arguments.largest)
+        what = " or ".join(arguments.disk) or f"a disk of {entry.client}"
+        check_largest(what, size, entry.amanda_config, config.user)
     changed = [*(_set_up(arguments, config) if arguments.setup else []), *plan_disks()]
+    hindrances = describe_hindrances(ask_sshd(config.user, entry.client))
     load_as_amanda_user(arguments)
     known = [one for one in read_registry(path) if one.client == entry.client]
     keys = [one.key.key for one in known]
@@ -123,12 +139,23 @@ def run(arguments: argparse.Namespace) -> Exit:
     is_changed = enroll(path, entry, is_replacing=arguments.replace)
     if is_settled or any(_connects_otherwise(one, entry) for one in known):
         end_sessions(entry.client)  # of the key that was replaced, or of either machine
-    disks, trouble = _find_disks(entry)
+    disks, troubles = _find_disks(entry, config.user)
     outcome = ("replaced" if keys else "enrolled") if is_changed else "unchanged"
     _say(entry, outcome, disks, changed, is_settled=is_settled, is_json=arguments.json)
-    if trouble:
-        warn(trouble)
+    for words in [*hindrances, *troubles]:
+        warn(words)
+    if not troubles:
+        _say_capacity(entry, is_json=arguments.json)
     return Exit.OK
+
+
+def _say_capacity(entry: Enrolled, *, is_json: bool) -> None:
+    """Say what the server has room for, and what in its configuration is in the way."""
+    check = check_capacity(entry)
+    if not is_json:
+        print(f"  room: {check.found}")
+    for trouble in check.troubles:
+        warn(f"{trouble.said}: {trouble.why}; {trouble.fix}")
 
 
 def _read_entry(arguments: argparse.Namespace, path: Path) -> Enrolled:
@@ -157,6 +184,13 @@ def _read_entry(arguments: argparse.Namespace, path: Path) -> Enrolled:
     )
 
 
+def _read_size(text: str) -> int:
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise UsageError("bad-size", f"--largest: {error}", f"allowed: {ALLOWED}") from error
+
+
 def _connects_otherwise(one: Enrolled, other: Enrolled) -> bool:
     """Return whether a session of one's is not as those of the other will be.
 
@@ -174,19 +208,24 @@ def _plan_disks(
 ) -> Callable[[], list[str]]:
     """Look what the disklist lacks, and return what adds that and says so.
 
-    Raises BadDataError if a dumptype is needed that there is not.
+    Raises BadDataError if a dumptype is needed that there is not, or Amanda would refuse the
+    disklist.
     """
     if not arguments.disk:
         return list
     configured = read_configured(entry.amanda_config, config.user)
-    missing = find_missing(configured, entry.client, arguments.disk)
+    missing, told = find_missing(configured.of_host(entry.client), arguments.disk)
+    for words in told:
+        warn(words)
     if not missing:
         return list
-    check_dumptype(configured, entry.amanda_config, arguments.dumptype)
+    check_dumptype(configured, arguments.dumptype)
+    addition, file = Addition(entry.client, missing, arguments.dumptype), configured.disklist
+    addition.check(file)
 
     def add() -> list[str]:
-        add_dles(configured.disklist, entry.client, missing, arguments.dumptype, config.user)
-        return [f"{configured.disklist} has {entry.client} {disk}" for disk in missing]
+        addition.make(file)
+        return [f"{file.path} has {entry.client} {disk}" for disk in missing]
 
     return add
 
@@ -195,6 +234,8 @@ def _set_up(arguments: argparse.Namespace, config: ServerConfig) -> list[str]:
     """Make what `server setup --yes` would; return what was changed, in words."""
     if os.geteuid() != 0:
         raise RefusedError("not-root", "--setup changes files of root", "run it as root")
+    if not is_amanda_there():
+        raise refuse_without_amanda()
     if missing := find_missing_packages():
         warn(f"missing (not installed automatically): apt install {' '.join(missing)}")
     made = []
@@ -205,21 +246,14 @@ def _set_up(arguments: argparse.Namespace, config: ServerConfig) -> list[str]:
     return made
 
 
-def _find_disks(entry: Enrolled) -> tuple[list[str], str]:
-    """Return the client's disks in the disklist, and what is wrong with them, if anything."""
-    argv = ["amadmin", entry.amanda_config, "dles"]
-    answer = run_program(argv, PATIENCE)
-    if answer.status != 0:
-        return [], f"{' '.join(argv)} fails: {answer.complaints[0]}"
-    disks = [disk for host, disk in parse_dles(answer.stdout) if host == entry.client]
-    if disks:
-        return disks, ""
-    disklist = AMANDA_FOLDER / entry.amanda_config / "disklist"
-    return [], (
-        f"{disklist} has no disk of {entry.client}; nothing is backed up until it has a line "
-        f"such as"
-        f"\n  {entry.client} /home roaming"
-    )
+def _find_disks(entry: Enrolled, user: str) -> tuple[list[str], list[str]]:
+    """Return the client's disks in the disklist, and warnings about them."""
+    try:
+        configured = read_configured(entry.amanda_config, user)
+    except BadDataError as error:
+        return [], [error.message]
+    disks = [dle.disk for dle in configured.of_host(entry.client)]
+    return disks, describe_dles(configured, entry.client, is_direct=entry.is_direct)
 
 
 def _say(  # noqa: PLR0913 (all that is to be said)

@@ -1,16 +1,14 @@
 """The client that `server enroll` is to enroll, read from its arguments."""
 
-import difflib
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from asyncamanda.core.protocol.authority import check_amanda_config_name, check_client_name
 from asyncamanda.core.ssh.publickey import PublicKey, parse_public_key
-from asyncamanda.errors import BadDataError, UsageError
+from asyncamanda.errors import UsageError
+from asyncamanda.server.enrol.amanda_configs import choose_amanda_config
 from asyncamanda.server.enrol.enrolled import Enrolled
-from asyncamanda.server.enrol.newconfig import AMANDA_FOLDER
 
 LONGEST_KEY = 65_536  # characters that are read of a key; parse_public_key() takes fewer
 
@@ -26,8 +24,9 @@ def read_entry(
     _check("CLIENT", client, check_client_name)
     if amanda_config is not None:
         _check("--amanda-config", amanda_config, check_amanda_config_name)
-    public = _read_key(key)
-    return Enrolled(client, _find_amanda_config(amanda_config), public, is_direct, may_restore)
+    public = read_key(key)
+    name = choose_amanda_config(amanda_config, "--amanda-config NAME")
+    return Enrolled(client, name, public, is_direct, may_restore)
 
 
 def check_disks(disks: Sequence[str]) -> None:
@@ -46,34 +45,8 @@ def _check(option: str, name: str, check: Callable[[str], None]) -> None:
         ) from error
 
 
-def _find_amanda_config(name: str | None) -> str:
-    known = sorted(path.parent.name for path in AMANDA_FOLDER.glob("*/amanda.conf"))
-    if name is None:
-        if len(known) == 1:
-            return known[0]
-        if known:
-            raise UsageError(
-                "which-amanda-config",
-                f"this server has several Amanda configurations: {', '.join(known)}",
-                "name one: --amanda-config NAME",
-            )
-        raise UsageError(
-            "no-amanda-config",
-            f"there is no Amanda configuration in {AMANDA_FOLDER}",
-            "asyncamanda server setup --new-config NAME --vtapes DIR --size SIZE writes one",
-        )
-    if os.access(AMANDA_FOLDER / name / "amanda.conf", os.R_OK):
-        return name
-    close = difflib.get_close_matches(name, known, 1)
-    hint = f"did you mean {close[0]}? " if close else ""
-    raise BadDataError(
-        "no-amanda-config",
-        f"there is no {AMANDA_FOLDER / name / 'amanda.conf'}",
-        f"{hint}known here: {', '.join(known) or 'none'}",
-    )
-
-
-def _read_key(key: str) -> PublicKey:
+def read_key(key: str) -> PublicKey:
+    """Return the key that is given: the line, a file, or - for stdin. Raises UsageError."""
     text = key
     try:
         if key == "-":

@@ -13,10 +13,8 @@ from asyncamanda.commands.server.options import (
 )
 from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.protocol.authority import check_amanda_config_name
-from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import (
     AsyncamandaError,
-    BadDataError,
     Exit,
     LaterError,
     RefusedError,
@@ -24,7 +22,7 @@ from asyncamanda.errors import (
     parse_error,
 )
 from asyncamanda.report.json import render_json
-from asyncamanda.server.enrol.newconfig import AMANDA_FOLDER
+from asyncamanda.server.enrol.amanda_configs import choose_amanda_config
 from asyncamanda.server.gate import ipc
 from asyncamanda.server.gate.start_dispatcher import NoDispatcher, fetch_dispatcher
 from asyncamanda.system.clock import now as read_clock
@@ -40,7 +38,12 @@ _WORDS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("name", metavar="NAME", help="the Amanda configuration")
+    parser.add_argument(
+        "name",
+        metavar="NAME",
+        nargs="?",
+        help="the Amanda configuration (default: the only one)",
+    )
     add_common(parser)
 
 
@@ -51,9 +54,8 @@ def run(arguments: argparse.Namespace) -> Exit:
     another user or if the state folder cannot be used, LaterError if no dispatcher starts, the
     reason why the dispatcher cannot use the configuration, and what ask_dispatcher() raises.
     """
-    name = arguments.name
     config = load_as_amanda_user(arguments)
-    _check_name(name, config)
+    name = _check_name(arguments.name)
     answer = _ask_for_flush(name, config)
     if answer not in _WORDS:
         raise not_understood()
@@ -61,23 +63,13 @@ def run(arguments: argparse.Namespace) -> Exit:
     return Exit.OK
 
 
-def _check_name(name: str, config: ServerConfig) -> None:
+def _check_name(name: str | None) -> str:
     try:
-        check_amanda_config_name(name)
+        if name is not None:
+            check_amanda_config_name(name)
     except ValueError as error:
         raise UsageError("bad-name", f"NAME: {error}", "such as: daily") from error
-    path = AMANDA_FOLDER / name / "amanda.conf"
-    try:
-        path.stat()
-    except PermissionError as error:
-        raise refuse_stranger(str(path), config.user) from error
-    except OSError as error:
-        known = sorted(path.parent.name for path in AMANDA_FOLDER.glob("*/amanda.conf"))
-        raise BadDataError(
-            "no-amanda-config",
-            f"{path}: {error.strerror}",
-            f"known here: {', '.join(map(printable, known)) or 'none'}",
-        ) from error
+    return choose_amanda_config(name, "asyncamanda server flush NAME")
 
 
 def _ask_for_flush(name: str, config: ServerConfig) -> str:

@@ -10,8 +10,12 @@ from asyncamanda.commands.server.options import (
     unknown_client,
     warn,
 )
-from asyncamanda.errors import AsyncamandaError, Exit
+from asyncamanda.config.server import ServerConfig
+from asyncamanda.errors import AsyncamandaError, BadDataError, Exit
 from asyncamanda.report.json import render_json
+from asyncamanda.report.text import name_disks
+from asyncamanda.server.enrol.disklist import read_configured
+from asyncamanda.server.enrol.enrolled import Enrolled
 from asyncamanda.server.enrol.registry import read_registry, registry_path, revoke
 
 
@@ -28,27 +32,62 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> Exit:
     """Remove the client's lines from authorized_keys, and end the connections that it has.
 
-    Raises BadDataError if there is no such client, and what registry.revoke() raises.
+    What stays in the disklist is told. Raises BadDataError if there is no such client, and what
+    registry.revoke() raises.
     """
     client = arguments.client
     config = load_as_amanda_user(arguments)
-    path = registry_path(config.user)
-    try:
-        revoked = revoke(path, client)
-    finally:
-        ended = end_sessions(client)  # whatever else fails
+    revoked, ended = revoke_client(client, config)
     if not revoked:
-        raise unknown_client(client, [entry.client for entry in read_registry(path)])
-    try:
-        open_client_anew(config, client, is_settling=False)
-    except AsyncamandaError as error:
-        warn(f"if {client} is enrolled again, it counts as the same machine: {error.message}")
+        entries = read_registry(registry_path(config.user))
+        raise unknown_client(client, [entry.client for entry in entries])
+    disks = _find_disks(client, revoked, config.user)
     if arguments.json:
-        keys = [entry.key.fingerprint for entry in revoked]
-        value = {"outcome": "revoked", "client": client, "keys": keys, "connections_ended": ended}
+        value = {
+            "outcome": "revoked",
+            "client": client,
+            "keys": [entry.key.fingerprint for entry in revoked],
+            "connections_ended": ended,
+            "disks": disks,
+        }
         print(render_json(value))
         return Exit.OK
-    removed = f"{len(revoked)} key{'s' if len(revoked) > 1 else ''} removed"
-    ends = f", {ended} connection{'s' if ended > 1 else ''} ended" if ended else ""
-    print(f"{client} revoked: {removed}{ends}")
+    print(f"{client} revoked: {describe_revoked(revoked, ended)}")
+    if disks:
+        print(f"still in the disklist: {name_disks(disks)}")
+        print("an amdump of all clients fails for these; if the client does not come back:")
+        print(f"  asyncamanda server retire {client} --amanda-config {revoked[0].amanda_config}")
     return Exit.OK
+
+
+def revoke_client(client: str, config: ServerConfig) -> tuple[tuple[Enrolled, ...], int]:
+    """Revoke a client, as the Amanda user; return how it was enrolled, and how many sessions ended.
+
+    Nothing is returned of one that was not enrolled. Raises what registry.revoke() raises.
+    """
+    try:
+        revoked = revoke(registry_path(config.user), client)
+    finally:
+        ended = end_sessions(client)  # whatever else fails
+    if revoked:
+        try:
+            open_client_anew(config, client, is_settling=False)
+        except AsyncamandaError as error:
+            warn(f"if {client} is enrolled again, it counts as the same machine: {error.message}")
+    return revoked, ended
+
+
+def describe_revoked(revoked: tuple[Enrolled, ...], ended: int) -> str:
+    """Return in words what was removed and ended."""
+    removed = f"{len(revoked)} key{'s' if len(revoked) > 1 else ''} removed"
+    return removed + (f", {ended} connection{'s' if ended > 1 else ''} ended" if ended else "")
+
+
+def _find_disks(client: str, revoked: tuple[Enrolled, ...], user: str) -> list[str]:
+    disks: list[str] = []
+    for name in dict.fromkeys(entry.amanda_config for entry in revoked):
+        try:
+            disks += [dle.disk for dle in read_configured(name, user).of_host(client)]
+        except BadDataError as error:
+            warn(error.message)
+    return disks

@@ -8,11 +8,21 @@ from pathlib import Path
 from asyncamanda.commands.asking import is_agreed
 from asyncamanda.commands.server.options import add_config, warn
 from asyncamanda.config.server import ServerConfig, load_server_config
+from asyncamanda.core.doctor.capacity import describe_capacity
 from asyncamanda.core.protocol.authority import check_amanda_config_name
+from asyncamanda.core.restore.retention import describe_room
 from asyncamanda.core.values.size import ALLOWED, format_size, parse_size
 from asyncamanda.errors import Exit, RefusedError, UsageError
-from asyncamanda.server.enrol.newconfig import LEAST_SIZE, NewConfig
-from asyncamanda.server.enrol.setup import find_missing_packages, plan_setup, warn_of_room
+from asyncamanda.server.enrol.amanda_configs import find_amanda_configs
+from asyncamanda.server.enrol.newconfig import HELD_PART, LEAST_SIZE, NewConfig, find_volumes
+from asyncamanda.server.enrol.packages import (
+    find_missing_packages,
+    install_packages,
+    is_amanda_there,
+    refuse_without_amanda,
+)
+from asyncamanda.server.enrol.setup import plan_setup, warn_of_room
+from asyncamanda.server.enrol.sshd import ask_sshd, describe_hindrances
 from asyncamanda.system.steps import SetupStep, make_step
 
 _UNASKED = "--yes makes these changes without asking, --dry-run only shows them"
@@ -38,26 +48,48 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> Exit:
     """Show what is to be changed, and change it when that is wanted.
 
-    Raises UsageError, RefusedError to everybody but root and where a step fails, and what
-    plan_setup() raises.
+    Raises UsageError, RefusedError to everybody but root and where a step fails,
+    ConfigurationError without an Amanda server, and what plan_setup() raises.
     """
     if os.geteuid() != 0:
         raise RefusedError("not-root", "setup changes files of root", "run it as root")
     path, config = load_server_config(arguments.config)
     new = _read_new_config(arguments, config)
     is_default = not arguments.config
+    _provide_packages(arguments)
     steps = [step for step in plan_setup(config, new, is_default=is_default) if not step.is_so()]
-    missing = find_missing_packages()
-    if missing:
-        print(f"missing (not installed automatically): apt install {' '.join(missing)}")
+    if new:
+        room = describe_capacity(new.size // HELD_PART, find_volumes(new))
+        print(f"with {format_size(new.size)}, {room}")
     if new and (warning := warn_of_room(new)):
         warn(warning)
+    configs = find_amanda_configs()
     if not steps:
         print("nothing to change")
     elif not _make(steps, arguments):
         return Exit.OK
-    _say_what_next(path, new)
+    for words in describe_hindrances(ask_sshd(config.user)):
+        warn(words)
+    _say_what_next(path, sorted({*configs, *([new.name] if new else [])}), new)
     return Exit.OK
+
+
+def _provide_packages(arguments: argparse.Namespace) -> None:
+    """Install what is missing, if that is wanted; without Amanda's server nothing goes on."""
+    missing = find_missing_packages()
+    if not missing:
+        return
+    line = f"apt install {' '.join(missing)}"
+    if arguments.dry_run:
+        print(f"would install what is missing: {line}")
+        return
+    print(f"missing: {line}")
+    if arguments.yes or is_agreed("install this now?", _UNASKED):
+        print("installing (this can take minutes)", flush=True)
+        install_packages(missing)
+        print(f"installed: {' '.join(missing)}")
+    if not is_amanda_there():
+        raise refuse_without_amanda()
 
 
 def _make(steps: list[SetupStep], arguments: argparse.Namespace) -> bool:
@@ -126,13 +158,20 @@ def _read_size(text: str) -> int:
     return size
 
 
-def _say_what_next(path: Path | None, new: NewConfig | None) -> None:
-    name = new.name if new else "NAME"
+def _say_what_next(path: Path | None, configs: list[str], new: NewConfig | None) -> None:
+    if new:
+        print(f"\n{format_size(new.room)} of volumes keep, uncompressed, with a full backup a week")
+        print("and a fiftieth of all data changed each day:")
+        for line in describe_room(new.room):
+            print(f"  {line}")
     print()
-    print("Next, for each client (its key: /var/backups/.ssh/id_ed25519.pub there):")
-    print(f"  asyncamanda server enroll CLIENT --amanda-config {name} \\")
-    print("    --key 'ssh-ed25519 AAAA... comment'")
-    print(f"and a line for each of its disks in /etc/amanda/{name}/disklist:")
-    print("  CLIENT /home roaming")
+    if not configs:
+        print("There is no Amanda configuration yet; this writes one:")
+        print("  asyncamanda server setup --new-config NAME --vtapes DIR --size SIZE")
+    print("Next, on each client, as root:")
+    print(f"  asyncamanda setup {os.uname().nodename} --disk /home")
+    print("It prints the command that enrolls it here, with its key; there is no other step.")
+    if len(configs) > 1:
+        print(f"Add --amanda-config NAME to that command: {', '.join(configs)}.")
     if path is None:
         print("The server's own settings are in /etc/asyncamanda/server.toml.")

@@ -82,7 +82,16 @@ def _remark(verdicts: Mapping[str, DleVerdict]) -> str:
     """Return what a good run is to be remembered with, "" for nothing."""
     strange = _few([disk for disk, verdict in verdicts.items() if verdict.is_strange])
     failed = _few([_explain(disk, each) for disk, each in verdicts.items() if _has_failed(each)])
+    noted = _few(
+        [
+            f"{disk}: {' '.join(each.reason.split())}"
+            for disk, each in verdicts.items()
+            if each.state.is_confirmed and each.reason
+        ]
+    )
     remarks = []
+    if noted:
+        remarks.append("; ".join(noted))
     if strange:
         remarks.append(f"with warnings on {', '.join(strange)} (amreport on the server shows them)")
     if failed:

@@ -10,7 +10,13 @@ _START = "on {client}: asyncamanda run --force"
 
 # the first that matches counts
 SERVER_LINES = (
-    # -- at_the_server; the first three also of amadmin's
+    # -- at_the_server; the first four also of amadmin's
+    Meaning(
+        r"""["'](?P<file>/.+)["'], line (?P<line>\d+): warning: .*""",
+        "Amanda goes on with this; a newer one may not",
+        "on the server: correct line {line} of {file}",
+        is_echo=True,
+    ),
     Meaning(
         r"""["'](?P<file>/.+)["'], line (?P<line>\d+): .*""",
         "the server's Amanda configuration has a mistake, and so nothing is backed up at all",
@@ -30,7 +36,7 @@ SERVER_LINES = (
     Meaning(
         r"Argument '.+' matches neither a host nor a disk\.",
         "the disklist has no disk of this client",
-        "on the server: add a line to the disklist, such as {client} /home roaming",
+        "on the server: asyncamanda server disk add {client} /home",
     ),
     Meaning(
         r"All disks on host '.+' are ignored or have strategy \"skip\"\.",

@@ -14,7 +14,11 @@ ASKED = (
 )
 
 _PROGRAM = r"""
-BEGIN { push @INC, glob("/usr/lib/*/amanda/perl"), "/usr/lib/amanda/perl" }
+BEGIN {
+    push @INC, glob("/usr/lib/*/amanda/perl"), "/usr/lib/amanda/perl";
+    # it would decode what is not asked for, and Debian's packages do not depend on it
+    eval { require Encode::Locale; 1 } or $INC{"Encode/Locale.pm"} = "not there";
+}
 use Amanda::Config qw(:init :getconf);
 use Amanda::Constants;
 use Amanda::Paths;

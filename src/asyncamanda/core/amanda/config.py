@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from asyncamanda.core.amanda.quoting import unquote
+from asyncamanda.core.amanda.volumes import Volumes
 
 _DEFINE = re.compile(r'DEFINE ([A-Z-]+) ("(?:\\.|[^"\\])*+"|\S+) *(?:\S.*)?\{')
 _WORD = re.compile(r'"(?:\\.|[^"\\])*+"|[^ "]+')
@@ -48,15 +49,47 @@ class AmandaConfig:
         ]
         return tuple(dict.fromkeys(folders))
 
+    def find_volumes(self) -> Volumes:
+        """Return how long its volumes are, and how many it has before it overwrites one."""
+        tapetype = self._find_of_storage("TAPETYPE")
+        length = to_kib(self.block_value("TAPETYPE", tapetype, "LENGTH"))
+        return Volumes(max(length, 0) * 1024, max(to_kib(self.value("TAPECYCLE")), 0))
+
+    def find_storages(self) -> tuple[str, ...]:
+        """Return the storages that runs write to, as far as a definition of them is printed.
+
+        It is of one that Amanda makes up as well, where amanda.conf has none.
+        """
+        names = self.values.get("STORAGE", ())
+        return tuple(name for name in names if ("STORAGE", name) in self.blocks)
+
+    def _find_of_storage(self, key: str) -> str:
+        """Return a setting of the storage that runs write to, or of the whole configuration."""
+        return self.block_value("STORAGE", self.value("STORAGE"), key) or self.value(key)
+
+    def count_slots(self) -> int:
+        """Return how many slots its changers have, by `num-slot`; 0 where that is not said."""
+        names = dict.fromkeys(self._name_changers())
+        return sum(to_kib(self.block_value("CHANGER", name, "PROPERTY num-slot")) for name in names)
+
     @property
     def has_other_volumes(self) -> bool:
         """Whether any storage writes to volumes that are no virtual tapes of chg-disk's."""
         return any(one and not one.startswith(_VTAPES) for one in self._find_changers())
 
     def _find_changers(self) -> list[str]:
-        named = [self.value("TPCHANGER")]
-        named += [self.block_value(*key, "TPCHANGER") for key in self.blocks if key[0] == "STORAGE"]
-        return [self.block_value("CHANGER", name, "TPCHANGER") or name for name in named]
+        names = self._name_changers()
+        return [self.block_value("CHANGER", name, "TPCHANGER") or name for name in names]
+
+    def _name_changers(self) -> list[str]:
+        named = [self.block_value(*key, "TPCHANGER") for key in self.blocks if key[0] == "STORAGE"]
+        return [self.value("TPCHANGER"), *named]
+
+
+def to_kib(word: str) -> int:
+    """Return the number that a word begins with, such as 20480K; 0 if it is none."""
+    found = re.match(r"-?[0-9]{1,18}", word)
+    return int(found[0]) if found else 0
 
 
 def parse_config(text: str) -> AmandaConfig:
@@ -69,6 +102,8 @@ def parse_config(text: str) -> AmandaConfig:
             block = blocks.setdefault((found[1], unquote(found[2])), {})
         elif line == "}":
             block = {}  # nothing of the configuration's own comes behind a definition
-        elif words := _WORD.findall(line):
-            block[words[0]] = tuple(unquote(word) for word in words[1:])
+        elif words := [unquote(word) for word in _WORD.findall(line)]:
+            if words[0] == "PROPERTY" and len(words) > 3:  # each has a name of its own
+                words = [f"PROPERTY {words[2].lower()}", *words[3:]]
+            block[words[0]] = tuple(words[1:])
     return AmandaConfig(values, blocks)

@@ -10,6 +10,7 @@ make a smaller one of it.
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import time
 from itertools import pairwise
 
 from asyncamanda.core.amanda.filters import NONE, Filters
@@ -17,12 +18,15 @@ from asyncamanda.core.amanda.quoting import quote, unquote
 
 _NAMED = re.compile(r"    (?P<what>host|disk|    device) (?P<name>.+)")
 _SETTING = re.compile(
-    r"        (?P<key>AUTH|STRATEGY|IGNORE|COMPRESS|(?:SERVER|CLIENT)-CUSTOM-COMPRESS|ENCRYPT"
+    r"        (?P<key>AUTH|PROGRAM|APPLICATION|STRATEGY|IGNORE|HOLDINGDISK|STARTTIME|COMPRESS"
+    r"|ENCRYPT|(?:SERVER|CLIENT)-CUSTOM-COMPRESS"
     r"|(?:SERVER|CLIENT)-ENCRYPT|(?:SERVER|CLIENT)-DECRYPT-OPTION) +(?P<value>.*)"
 )
 # a word of a disklist's line: quotes may be anywhere in it, and hold blanks
-_WORD = re.compile(r'(?:"(?:\\.|[^"\\])*+"|\\.|[^\s"\\])++')
+WORD = re.compile(r'(?:"(?:\\.|[^"\\])*+"|\\.|[^\s"\\])++')
 _INCLUDE = "includefile"
+_WITHOUT_NAME = "custom("  # begins what Amanda calls an application that is defined in a DLE
+GNUTAR = "GNUTAR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,10 @@ class Dle:
     """A DLE. `parked` says by which setting Amanda leaves it out, "" where it is not.
 
     `device` is the path that is dumped, "" where that is the disk's name. `auth` is how Amanda
-    calls the client. `filters` is None where that is not known.
+    calls the client. `filters` is None where that is not known. `program` is what dumps it: GNUTAR,
+    DUMP, or APPLICATION, which `application` names unless it is defined in the DLE itself.
+    `starttime` is the time of day before which Amanda waits with it; `is_never_held`: it goes to a
+    volume each time.
     """
 
     host: str
@@ -39,6 +46,10 @@ class Dle:
     auth: str = ""
     parked: str = ""
     filters: Filters | None = None
+    program: str = ""
+    application: str = ""
+    starttime: time | None = None
+    is_never_held: bool = False
 
     @property
     def is_parked(self) -> bool:
@@ -90,7 +101,25 @@ def _read_dle(host: str, disk: str, device: str, settings: Mapping[str, str]) ->
         encrypt_program="" if encrypt == NONE else text(f"{encrypt.upper()}-ENCRYPT"),
         decrypt_option="" if encrypt == NONE else text(f"{encrypt.upper()}-DECRYPT-OPTION"),
     )
-    return Dle(host, disk, device, text("AUTH"), parked, filters)
+    named = text("APPLICATION")
+    return Dle(
+        host,
+        disk,
+        device,
+        text("AUTH"),
+        parked,
+        filters,
+        program=text("PROGRAM"),
+        application="" if named.startswith(_WITHOUT_NAME) else named,
+        starttime=_read_time(settings.get("STARTTIME", "")),
+        is_never_held=settings.get("HOLDINGDISK", "").upper() == "NEVER",
+    )
+
+
+def _read_time(text: str) -> time | None:
+    """Return the time of day of a starttime such as 2230; None for 000, which is none."""
+    hours, minutes = divmod(int(text), 100) if text.isascii() and text.isdigit() else (0, 0)
+    return time(hours, minutes) if (hours or minutes) and hours < 24 and minutes < 60 else None
 
 
 def render_name(name: str) -> str:
@@ -146,28 +175,57 @@ def order_hosts(
 
 def find_included(line: str) -> str | None:
     """Return the name of the file that a disklist's line includes; None if it includes none."""
-    words = _WORD.findall(line)
+    words = WORD.findall(line)
     return unquote(words[1]) if len(words) > 1 and words[0] == _INCLUDE else None
 
 
 def narrow_disklist(lines: Iterable[str], hosts: Collection[str]) -> str:
     """Return the lines of a disklist that make the DLEs of `hosts`, as they are.
 
-    A DLE is one line, or all from a brace that opens to a line that begins with the one that
-    closes. What this makes of a disklist it does not understand, Amanda has to be asked. Source:
+    What this makes of a disklist it does not understand, Amanda has to be asked. Source:
     parse_diskline() in diskfile.c of Amanda 3.5.1.
     """
     wanted = {host.lower() for host in hosts}
     kept: list[str] = []
-    is_open = is_kept = False
+    is_kept = False
+    nested = NestedLines()
     for line in lines:
-        if is_open:
-            is_open = not line.lstrip().startswith("}")
-        elif words := _WORD.findall(line):
-            is_kept = words[0].lower() in wanted
-            is_open = any(word.startswith("{") for word in words[2:4])
-        else:
-            is_kept = False
+        if not nested.is_open:
+            words = split_words(line)
+            is_kept = bool(words) and unquote(words[0]).lower() in wanted
+        nested.feed(line)
         if is_kept:
             kept.append(f"{line}\n")
     return "".join(kept)
+
+
+class NestedLines:
+    """Which lines of a disklist make up an entry: all up to the brace that closes its first.
+
+    Within it an application, or a script, may have braces of its own.
+    """
+
+    def __init__(self) -> None:
+        self._depth = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the next line belongs to the same entry."""
+        return self._depth > 0
+
+    def feed(self, line: str) -> bool:
+        """Take the next line; return whether the entry goes on after it."""
+        if not self.is_open:
+            self._depth = int(any(word.startswith("{") for word in split_words(line)[2:4]))
+        elif line.lstrip().startswith("}"):
+            self._depth -= 1
+        elif any(word.startswith("{") for word in split_words(line)[1:]):
+            self._depth += 1
+        return self.is_open
+
+
+def split_words(line: str) -> list[str]:
+    """Return the words of a disklist's line as they stand there, but for a comment at its end."""
+    words = WORD.findall(line)
+    comment = next((at for at, word in enumerate(words) if word.startswith("#")), len(words))
+    return words[:comment]

@@ -10,6 +10,7 @@ programs that it names may run is decided by what the server knows (filters.py).
 build_header() in fileheader.c of Amanda 3.5.1; tests/e2e/test_dump_facts.py asks the real one.
 """
 
+import base64
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ _EXTENT = re.compile(
     r"|<property>\s*<name[^>]*>\s*(?:ex|in)clude.*?</property>",
     re.DOTALL | re.IGNORECASE,
 )
+# a pattern in it, as amxml_format_tag() in amxml.c writes it
+_EXCLUDED = re.compile(r'<file(?: encoding="raw" raw="([^"]*)")?>([^<]*)</file>')
 _UNFILTERED = "N"
 _TARS = {"tar", "gtar", "gnutar"}
 
@@ -66,6 +69,12 @@ class DumpForm:
         return self.program.rpartition("/")[2] in _TARS
 
     @property
+    def excludes(self) -> tuple[str, ...]:
+        """The patterns of its dumptype for what it was to leave out, as far as they are known."""
+        lists = [each for each in self.extent or () if each.startswith("<exclude>")]
+        return tuple(_read_name(*found) for each in lists for found in _EXCLUDED.findall(each))
+
+    @property
     def maker(self) -> str:
         """What made the dump, in a word."""
         return (self.application if self.program == APPLICATION else self.program) or "?"
@@ -92,6 +101,14 @@ def parse_form(header: DumpHeader) -> DumpForm:
         keeps_acls=header.application == AMGTAR and _ACLS.search(header.dle) is not None,
         extent=_find_extent(header.dle) if header.dle else None,
     )
+
+
+def _read_name(raw: str, text: str) -> str:
+    """Return a name as it was configured: what is not plain stands in base64 beside it."""
+    try:
+        return base64.b64decode(raw, validate=True).decode("utf-8", "surrogateescape") or text
+    except ValueError:
+        return text
 
 
 def _find_extent(dle: str) -> tuple[str, ...]:

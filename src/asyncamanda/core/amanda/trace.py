@@ -2,10 +2,12 @@
 
 The trace, amdump.TIMESTAMP, is what a run's programs print. Its first lines are the run's own;
 further down there is text of clients as well, so what is found there is a claim. Source: amdump.pl,
-amflush.pl, and chunker_cmd() and dumper_cmd() in driverio.c of Amanda 3.5.1.
+amflush.pl, output_scheduleline() in planner.c, and chunker_cmd() and
+dumper_cmd() in driverio.c of Amanda 3.5.1.
 """
 
 import re
+from dataclasses import dataclass
 from datetime import datetime
 
 from asyncamanda.core.amanda.quoting import unquote
@@ -31,9 +33,36 @@ _CHUNKER = re.compile(
     rf"|driver: send-cmd time [0-9.]+ to (chunker[0-9]{{1,4}}): "
     rf"[A-Z]+-WRITE \S+ {_SKIP} {_WORD} \S+ {_WORD} [0-9]{{1,3}} .*"
 )
+_PLANNED = re.compile(
+    rf"DUMP {_WORD} {_SKIP} {_WORD} [0-9]{{14}} [0-9]+ {_LEVEL} [0-9:]+ [0-9]{{1,18}} "
+    r"([0-9]{1,18}) .*"
+)
 _START = re.compile(
     r"[a-z]+: starttime-locale-independent (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) ([A-Za-z0-9+-]{1,10})"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What the planner meant to dump: the level, and about how much, compressed, in KiB."""
+
+    level: int
+    kilobytes: int
+
+
+def find_planned(trace: str) -> dict[Key, Planned]:
+    """Return what the planner scheduled of each (host, disk), by a run's trace.
+
+    What the driver makes of it may be less: an incremental instead of a full, or nothing.
+    """
+    found: dict[Key, Planned] = {}
+    for line in trace.split("\n"):
+        if not line.startswith("DUMP ") or len(line) > LONGEST_LINE:
+            continue
+        if planned := _PLANNED.fullmatch(line):
+            host, disk, level, kilobytes = planned.groups()
+            found[unquote(host), unquote(disk)] = Planned(int(level), int(kilobytes))
+    return found
 
 
 def find_begun(trace: str) -> dict[Key, int]:

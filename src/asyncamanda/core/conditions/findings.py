@@ -1,5 +1,6 @@
 """What there is, what is wanted, and whether that prevents a backup."""
 
+import unicodedata
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -53,8 +54,8 @@ def look_at_networks(
         # the connection will fail of itself, and say why
         return Reading("none", wanted, False)
     found = printable(" and ".join(map(_describe, networks)))
-    is_allowed = not allowed or _is_any_like(networks, allowed)
-    return Reading(found, wanted, not is_allowed or _is_any_like(networks, refused))
+    is_allowed = not allowed or is_any_like(networks, allowed)
+    return Reading(found, wanted, not is_allowed or is_any_like(networks, refused))
 
 
 def _describe(network: Network) -> str:
@@ -64,14 +65,24 @@ def _describe(network: Network) -> str:
     return f"{network.name} ({kind})"
 
 
-def _is_any_like(networks: tuple[Network, ...], patterns: tuple[str, ...]) -> bool:
+def is_any_like(networks: tuple[Network, ...], patterns: tuple[str, ...]) -> bool:
     names = [
-        name.casefold()
+        _fold(name)
         for network in networks
         for name in (network.name, network.kind.value, network.ssid)
         if name is not None
     ]
-    return any(fnmatchcase(name, pattern.casefold()) for name in names for pattern in patterns)
+    return any(_is_like(name, _fold(pattern)) for name in names for pattern in patterns)
+
+
+def _is_like(name: str, pattern: str) -> bool:
+    """Return whether a name is like a pattern, or has its brackets in the same places."""
+    return fnmatchcase(name, pattern) or fnmatchcase(name, pattern.replace("[", "[[]"))
+
+
+def _fold(text: str) -> str:
+    """Return a text so that what looks alike is alike, however its accents are encoded."""
+    return unicodedata.normalize("NFC", text).casefold()
 
 
 def look_at_metered(is_metered: bool | None) -> Reading:

@@ -17,7 +17,7 @@ _KINDS = {
 }
 _INSIDE = frozenset({"bridge", "macvlan", "vrf", "vxlan"})
 # the kernel does not mark either as one; a renamed one, as in a container, is its network
-_INSIDE_NAMES = ("docker", "dummy", "ifb", "lxc", "veth", "vnet")
+INSIDE_NAMES = ("docker", "dummy", "ifb", "lxc", "veth", "virbr", "vnet")
 
 
 def parse_link(
@@ -34,7 +34,7 @@ def parse_link(
         return None
     if sort == _LOOPBACK or device in _INSIDE or "bridge" in entries:
         return None
-    if name.startswith(_INSIDE_NAMES) or (is_tunnel and "master" in entries):
+    if name.startswith(INSIDE_NAMES) or (is_tunnel and "master" in entries):
         return None
     return Network(name, _find_kind(sort, device, entries))
 

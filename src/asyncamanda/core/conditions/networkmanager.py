@@ -1,9 +1,10 @@
 """What NetworkManager's properties mean (its D-Bus API: nm-dbus-types, nm-dbus-interface)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from asyncamanda.core.conditions.links import INSIDE_NAMES
 from asyncamanda.core.conditions.surroundings import LinkKind, Network
 
 _KINDS = {
@@ -33,12 +34,14 @@ _INSIDE = frozenset(  # the host's own, for its containers and virtual machines
 _ACTIVATED = 2  # NMActiveConnectionState
 _METERED = {1: True, 2: False, 3: True, 4: False}  # NMMetered: yes, no, guess-yes, guess-no
 _NO_OBJECT = "/"
+_LOCAL = 50  # NMState: one that leads nowhere else, or a container's bridge; more is connected
 
 
 class Connectivity(Enum):
-    """How far NetworkManager has come."""
+    """How far NetworkManager has come. Local: what it has may be the machine's own alone."""
 
     CONNECTED = "connected"
+    LOCAL = "local"
     WAITING = "waiting"
     UNKNOWN = "unknown"
 
@@ -52,15 +55,20 @@ class ActiveConnection:
 
 
 def parse_reach(properties: Mapping[str, object]) -> Connectivity:
-    """Return whether there is a network; NMState is 50 with a local one, and more with others."""
+    """Return whether there is a network, by NMState."""
     state = properties.get("State")
     if not isinstance(state, int) or isinstance(state, bool) or state <= 0:
         return Connectivity.UNKNOWN
-    return Connectivity.CONNECTED if state >= 50 else Connectivity.WAITING
+    if state == _LOCAL:
+        return Connectivity.LOCAL
+    return Connectivity.CONNECTED if state > _LOCAL else Connectivity.WAITING
 
 
 def parse_metered(properties: Mapping[str, object]) -> bool | None:
-    """Return whether the traffic is paid for, guesses included; None if that is not known."""
+    """Return whether the traffic is paid for, guesses included; None if that is not known.
+
+    Of NetworkManager itself, which speaks of its primary connection, or of a device.
+    """
     value = properties.get("Metered")
     return _METERED.get(value) if isinstance(value, int) and value is not True else None
 
@@ -86,7 +94,7 @@ def parse_connection(properties: Mapping[str, object]) -> ActiveConnection | Non
         return None
     # Controller since 1.44, Master before: a tap in a bridge is a virtual machine's
     above = properties.get("Controller", properties.get("Master"))
-    if sort == "tun" and parse_path(above) is not None:
+    if sort == "tun" and (parse_path(above) is not None or name.startswith(INSIDE_NAMES)):
         return None
     kind = LinkKind.VPN if properties.get("Vpn") is True else _KINDS.get(sort, LinkKind.OTHER)
     return ActiveConnection(Network(name, kind), parse_paths(properties.get("Devices")) or ())
@@ -106,3 +114,21 @@ def parse_ssid(properties: Mapping[str, object]) -> str | None:
 def is_unmanaged(properties: Mapping[str, object]) -> bool:
     """Return whether NetworkManager says that it does not manage a device."""
     return properties.get("Managed") is False
+
+
+def is_tunnelled(
+    primary: str | None, connections: Mapping[str, ActiveConnection], *, is_sure: bool
+) -> bool:
+    """Return whether the traffic of the default route goes through a VPN.
+
+    `primary` is the path of the connection that has that route; where it is not said, or is none of
+    the `connections`, any VPN counts, unless what it costs `is_sure`.
+    """
+    if primary is not None and primary in connections:
+        return connections[primary].network.kind is LinkKind.VPN
+    return not is_sure and any(c.network.kind is LinkKind.VPN for c in connections.values())
+
+
+def sum_up_cost(answers: Sequence[bool | None]) -> bool | None:
+    """Return whether one of the links is paid for; None if that is not known."""
+    return True if True in answers else None if None in answers or not answers else False

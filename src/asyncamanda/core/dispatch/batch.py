@@ -4,9 +4,9 @@ Like a database's group commit: a request hardly waits while nothing runs, and w
 while a run is being started, or while all places are taken, makes the next batch.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from enum import Enum
 
 SHORTEST_GUESS = timedelta(seconds=1)
@@ -133,6 +133,15 @@ def choose_again(unserved: Collection[Unserved]) -> tuple[str, ...]:
     return tuple(
         one.client for one in unserved if one.is_present and not one.is_blamed and one.times < most
     )
+
+
+def find_wait(times: Iterable[time], now: datetime) -> timedelta:
+    """Return how long Amanda would wait for the last of these times of day; zero for none.
+
+    `now` is in local time. Once a time is past Amanda does not wait for tomorrow's.
+    """
+    left = [datetime.combine(now, at, now.tzinfo) - now for at in times]
+    return max([timedelta(), *left])
 
 
 def in_order(submitted_at: Mapping[str, datetime]) -> list[str]:

@@ -12,6 +12,7 @@ WANTED = "4754"  # of the setuid programs, root:backup, as Debian's packages hav
 _OF_PACKAGE = "backup"  # whom Debian's packages put into these, for programs that open devices
 _DEVICES = ("disk", "tape")
 _LIBRARY = "error while loading shared libraries: "
+_CANNOT_EXECUTE, _NOT_FOUND = 126, 127  # a shell's, and ld.so's
 _MUST_BE = "must be run as user"
 
 
@@ -87,6 +88,23 @@ def judge_trial(path: str, user: str, trial: Trial) -> Check:
         fix = f"the newest file in /var/log/amanda/amandad may say more; as root: {REINSTALL}"
         return Check("amandad", Health.BAD, found, why, fix)
     return well("amandad", f"starts as {user}, and ends well")
+
+
+def judge_start(path: str, trial: Trial) -> Check | None:
+    """Return why a program of Amanda's does not run, None if it does: with nothing to do it ends.
+
+    With which status is its own affair.
+    """
+    why = "dumps are made by this program"
+    found = ""
+    if trial.error:
+        found = f"{path} cannot be started: {trial.error}"
+    elif _LIBRARY in trial.said:
+        library = trial.said.partition(_LIBRARY)[2].partition(":")[0]
+        found = f"{path} lacks the library {library}: {trial.said.rpartition(': ')[2]}"
+    elif trial.status in {_CANNOT_EXECUTE, _NOT_FOUND} or (trial.status or 0) < 0:
+        found = f"{path} ended with status {trial.status}: {trial.said}".rstrip(": ")
+    return Check("programs", Health.BAD, found, why, f"as root: {REINSTALL}") if found else None
 
 
 def judge_programs(programs: Sequence[Seen], user: str) -> Check:

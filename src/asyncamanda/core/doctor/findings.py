@@ -35,6 +35,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "clock": ("gate",),
     "schedule": ("user",),
     "users": ("user",),
+    "inetd": ("user",),
     "notify": ("user",),
     "memory": ("state",),
     "backup": ("memory",),
@@ -76,6 +77,13 @@ class Check:
 def well(name: str, found: str) -> Check:
     """Return a check that is well."""
     return Check(name, Health.OK, found)
+
+
+def too_slow(name: str, fault: str) -> Check:
+    """Return the check of a program that did not end in time, which says nothing of the program."""
+    why = "this machine may be busy; so it is not known whether all is well"
+    fix = "asyncamanda doctor, when it is less busy"
+    return Check(name, Health.BAD, fault, why, fix, exit=Exit.LATER)
 
 
 def not_needed(name: str, why: str) -> Check:

@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from asyncamanda.core.doctor.findings import Check, Health, not_needed, well
-from asyncamanda.core.doctor.rights import OTHERS_READ, OTHERS_WRITE, PathKind, Seen, quoted
+from asyncamanda.core.doctor.rights import (
+    OTHERS_READ,
+    OTHERS_WRITE,
+    PathKind,
+    Seen,
+    as_user,
+    quoted,
+)
 from asyncamanda.core.ssh.way import SshWay
 from asyncamanda.errors import Exit
 
@@ -62,7 +69,8 @@ def _missing(keys: Sequence[Key], user: str, *, is_configured: bool) -> Check:
     found = f"{path}: {first.error}" if is_configured and first else f"{user} has none, such as "
     if not is_configured or not first:
         found += path
-    fix = f"as {user}: ssh-keygen -t ed25519 -N '' -f {quoted(path)}; then enroll its .pub"
+    make = as_user(user, f"ssh-keygen -t ed25519 -N '' -f {quoted(path)}")
+    fix = f"{make}; then enroll its .pub"
     return Check("key", Health.BAD, found, why, fix, exit=Exit.REFUSED)
 
 
@@ -91,11 +99,12 @@ def _explain_closed(key: Key, user: str) -> Check:
     path = quoted(key.seen.path)
     if "passphrase" not in key.said:
         found = f"{key.seen.path} is no private key: {key.said}"
-        fix = f"move it away; as {user}: ssh-keygen -t ed25519 -N '' -f {path}; enroll its .pub"
+        make = as_user(user, f"ssh-keygen -t ed25519 -N '' -f {path}")
+        fix = f"move it away; {make}; enroll its .pub"
         return Check("key", Health.BAD, found, "ssh cannot use it", fix, exit=Exit.REFUSED)
     found = f"{key.seen.path} is protected by a passphrase"
     why = "a timer cannot type it"
-    fix = f"as {user}: ssh-keygen -p -N '' -f {path}"
+    fix = as_user(user, f"ssh-keygen -p -N '' -f {path}")
     if key.has_agent:
         why += "; an ssh-agent helps only the user who started it"
         return Check("key", Health.WARNING, found, why, fix)
@@ -121,7 +130,8 @@ def judge_host_key(way: SshWay, lines: Sequence[str], user: str) -> Check:
         Health.BAD,
         f"the host key of {way.known_as} {words} here",
         "nothing is sent to a server that could be another",
-        f"as {user}, compare the fingerprint with the server's: ssh {port}{quoted(way.host)} true",
+        "compare the fingerprint with the server's, "
+        + as_user(user, f"ssh {port}{quoted(way.host)} true"),
         exit=Exit.REFUSED,
     )
 

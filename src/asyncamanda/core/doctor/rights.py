@@ -25,7 +25,7 @@ class Seen:
     """A path as the Amanda user sees it, links followed: what it is, whose, and what it may do.
 
     `mode` has the twelve bits of chmod. `error` is the system's error where it could not be
-    examined; `is_nosuid` and `is_noexec` are its file system's.
+    examined; `is_nosuid`, `is_noexec` and `is_readonly` are its file system's.
     """
 
     path: str
@@ -36,6 +36,7 @@ class Seen:
     may_write: bool = False
     may_execute: bool = False
     is_nosuid: bool = False
+    is_readonly: bool = False
     is_noexec: bool = False
     error: str = ""
 
@@ -51,6 +52,8 @@ def judge_file(name: str, seen: Seen, user: str, why: str) -> Check | None:
     if seen.kind is not PathKind.FILE:
         fix = f"move it away; then as root: {plan_file(seen.path, user)}"
         return Check(name, Health.BAD, f"{seen.path} is {seen.kind.value}", why, fix)
+    if seen.is_readonly:
+        return _read_only(name, seen, why)
     if not (seen.may_read and seen.may_write):
         fix = f"as root: chown {user}: {quoted(seen.path)} && chmod 660 {quoted(seen.path)}"
         return Check(name, Health.BAD, _forbidden(seen, user), why, fix)
@@ -66,6 +69,8 @@ def judge_folder(name: str, seen: Seen, user: str, why: str) -> Check | None:
     if seen.kind is not PathKind.FOLDER:
         fix = f"move it away; then as root: {make}"
         return Check(name, Health.BAD, f"{seen.path} is {seen.kind.value}", why, fix)
+    if seen.is_readonly:
+        return _read_only(name, seen, why)
     if not (seen.may_read and seen.may_write and seen.may_execute):
         fix = f"as root: chown -R {user}: {path} && chmod u+rwx {path}"
         return Check(name, Health.BAD, _forbidden(seen, user), why, fix)
@@ -88,6 +93,11 @@ def judge_secret(name: str, key: str, seen: Seen, user: str, lines: int) -> Chec
     return well(name, f"{seen.path}, for {seen.owner} alone")
 
 
+def as_user(user: str, command: str) -> str:
+    """Return the command by which root runs `command` as a user, who may have no shell."""
+    return f"as root: runuser -u {user} -- {command}"
+
+
 def plan_file(path: str, user: str) -> str:
     """Return the command that makes an empty file of `user`'s."""
     return f"install -o {user} -g {user} -m 660 /dev/null {quoted(path)}"
@@ -96,6 +106,14 @@ def plan_file(path: str, user: str) -> str:
 def quoted(path: str) -> str:
     """Return `path` as a shell takes it."""
     return shlex.quote(path)
+
+
+def _read_only(name: str, seen: Seen, why: str) -> Check:
+    """Return the check of what nobody can write, whoever owns it."""
+    found = f"{seen.path} lies on a file system that is mounted read-only"
+    place = f"$(findmnt -no TARGET -T {quoted(seen.path)})"
+    fix = f"after an error of its device? dmesg says so; else as root: mount -o remount,rw {place}"
+    return Check(name, Health.BAD, found, why, fix)
 
 
 def _forbidden(seen: Seen, user: str) -> str:

@@ -19,7 +19,8 @@ class Timer:
     """What starts the agent, by asyncamanda's own record.
 
     `is_active` is None where that is not known; `differs` are files that were changed by hand,
-    `missing` those without which nothing starts it, and that are gone.
+    `missing` those without which nothing starts it, and that are gone. `faults` say why what they
+    start does not run.
     """
 
     kind: str
@@ -28,12 +29,23 @@ class Timer:
     differs: tuple[str, ...] = ()
     next_at: datetime | None = None
     missing: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
 
 
-def judge_schedule(timer: Timer | None, cron_lines: Sequence[str]) -> Check:
-    """Return whether something starts the agent; `cron_lines` name where cron does ("FILE:3")."""
+def judge_schedule(
+    timer: Timer | None, cron_lines: Sequence[str], cron_faults: Sequence[str] = ()
+) -> Check:
+    """Return whether something starts the agent; `cron_lines` name where cron does ("FILE:3").
+
+    `cron_faults` are of such lines that do not: where, and why.
+    """
     why = "nothing else starts a backup"
-    if timer and timer.is_installed and timer.is_active is not False and not timer.missing:
+    faults = [*(timer.faults if timer and timer.is_installed else ()), *cron_faults]
+    if faults and not cron_lines and (not timer or timer.faults or not timer.is_installed):
+        found = f"what is to start the agent starts nothing: {'; '.join(faults)}"
+        return Check("schedule", Health.BAD, found, why, f"as root: {_SCHEDULE}")
+    is_whole = timer and timer.is_installed and not timer.missing and not timer.faults
+    if timer and is_whole and timer.is_active is not False:
         until = f", next {timer.next_at:%Y-%m-%d %H:%M} UTC" if timer.next_at else ""
         if timer.differs:
             found = f"{timer.kind}: {', '.join(timer.differs)} not as asyncamanda installed it"
@@ -53,7 +65,7 @@ def judge_schedule(timer: Timer | None, cron_lines: Sequence[str]) -> Check:
         return Check("schedule", Health.BAD, found, why, f"as root: {fix}")
     found = "neither a timer nor a line of cron's starts `asyncamanda run`"
     fix = f"as root: {_SCHEDULE}; or in /etc/cron.d/asyncamanda: "
-    fix += "17 * * * * root asyncamanda run"
+    fix += "17 * * * * root /usr/local/bin/asyncamanda run"
     return Check("schedule", Health.BAD, found, why, fix)
 
 

@@ -17,6 +17,7 @@ IS_FOLDER = "it is a folder"
 LEFT_OUT = "the full backup left it out: it is excluded, or it could not be read"
 NOWHERE = "no dump of the chain has it, or tar left its folder out"
 UNCLEAR = "its folder was moved in a way that tar did not record clearly; another dump may have it"
+MAY_BE_EXCLUDED = {LEFT_OUT, NOWHERE}  # if its name is like that
 
 _MOST_LISTS = 16  # that are taken apart at a time
 _Key = tuple[int, bytes]  # a dump's number, and a folder

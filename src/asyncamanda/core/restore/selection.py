@@ -1,14 +1,14 @@
 """What a restore takes out of which image, and what of it is not there."""
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from itertools import islice
 
 from asyncamanda.core.restore.glob import compile_name, compile_path
 from asyncamanda.core.restore.head import FOLDER, Entry, Head
-from asyncamanda.core.restore.search import Located, Search, Unlocated
+from asyncamanda.core.restore.search import MAY_BE_EXCLUDED, Located, Search, Unlocated
 
 TWICE = "what is found for it belongs to another file as well; another dump may have it"
 
@@ -56,6 +56,21 @@ def select(heads: Sequence[Head], wanted: Sequence[bytes]) -> Selection:
     return Selection(
         taken.members, tuple(taken.folders), tuple(taken.missing.items()), tuple(unmatched), near
     )
+
+
+def forgive_excluded(
+    found: Selection, wanted: Sequence[bytes], is_excluded: Callable[[bytes], bool]
+) -> Selection:
+    """Return a selection in which nothing is missing that was to be left out.
+
+    tar lists that, too. A file that is itself `wanted` stays missing.
+    """
+    asked = {*wanted}
+
+    def is_missing(path: bytes, why: str) -> bool:
+        return path in asked or why not in MAY_BE_EXCLUDED or not is_excluded(path)
+
+    return replace(found, missing=tuple(each for each in found.missing if is_missing(*each)))
 
 
 def find(head: Head, pattern: bytes, below: bytes = b"") -> Iterator[Entry]:

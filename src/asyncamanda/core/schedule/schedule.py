@@ -5,12 +5,12 @@ Of each kind of scheduler there is one. systemd's units are in systemd.py.
 
 import json
 import shlex
-from binascii import crc32
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 from asyncamanda.core.conditions.inhibit import INHIBIT_ACTIONS
+from asyncamanda.core.conditions.links import INSIDE_NAMES
 from asyncamanda.core.schedule import restore_units, systemd
 from asyncamanda.core.schedule.systemd import MARK, Starts
 
@@ -23,7 +23,6 @@ MARKED_WITHIN = 3  # lines: a script's first one is the kernel's
 _BEGIN = f"# begin: {MARK}\n"
 _BEGIN_AFTER_HALF_A_LINE = f"# begin, after a line without an end: {MARK}\n"
 _END = f"# end: {MARK}\n"
-_CRON_EVERY = 15  # minutes
 
 
 class ScheduleKind(StrEnum):
@@ -66,7 +65,7 @@ def _files(kind: ScheduleKind, starts: Starts, machine: ScheduleTarget) -> Itera
     match kind:
         case ScheduleKind.SYSTEMD:
             yield ScheduleFile(systemd.SERVICE_FILE, systemd.render_service(starts))
-            yield ScheduleFile(systemd.TIMER_FILE, systemd.render_timer())
+            yield ScheduleFile(systemd.TIMER_FILE, systemd.render_timer(machine.name))
             yield ScheduleFile(systemd.NUDGE_FILE, systemd.render_nudge(starts))
             if starts.has_gate:
                 broker = restore_units.render_broker(starts)
@@ -81,7 +80,7 @@ def _files(kind: ScheduleKind, starts: Starts, machine: ScheduleTarget) -> Itera
         if kind is not ScheduleKind.SYSTEMD:
             command = shlex.join([*starts.program, "run", "--nudged", *starts.options])
             nudge = f"setsid {command} </dev/null >/dev/null 2>&1 &"
-        yield ScheduleFile(DISPATCHER, _DISPATCHER.format(mark=MARK, nudge=nudge), 0o755)
+        yield ScheduleFile(DISPATCHER, _render_dispatcher(nudge), 0o755)
     if machine.has_polkit:
         yield ScheduleFile(POLKIT_RULE, _render_rule(starts.user))
 
@@ -94,8 +93,8 @@ def _run(starts: Starts) -> str:
 
 def _render_cron(starts: Starts, machine: str) -> str:
     """Return the crontab: four starts an hour, at minutes that differ between machines."""
-    first = crc32(machine.encode("utf-8", "surrogateescape")) % _CRON_EVERY
-    minutes = ",".join(str(minute) for minute in range(first, 60, _CRON_EVERY))
+    first, _ = systemd.pick_offset(machine)
+    minutes = ",".join(str(minute) for minute in range(first, 60, systemd.EVERY))
     return f"""\
 # {MARK}
 # root's start becomes the Amanda user by itself.
@@ -109,7 +108,13 @@ _DISPATCHER = """\
 #!/bin/sh
 # {mark}
 # NetworkManager calls this with an interface and an event.
-test "$1" = lo && exit 0
+# what containers and virtual machines have of their own is no network
+case "$1" in
+    {inside}) exit 0 ;;
+esac
+link=/sys/class/net/$1
+test ! -d "$link/bridge" || exit 0
+test ! -e "$link/tun_flags" || test ! -e "$link/master" || exit 0
 case "$2" in
     up | vpn-up) ;;
     connectivity-change) test "$CONNECTIVITY_STATE" = FULL || exit 0 ;;
@@ -117,6 +122,12 @@ case "$2" in
 esac
 {nudge}
 """
+
+
+def _render_dispatcher(nudge: str) -> str:
+    """Return what NetworkManager starts; of links it knows those that parse_link() knows."""
+    inside = " | ".join(("lo", *(f"{name}*" for name in INSIDE_NAMES)))
+    return _DISPATCHER.format(mark=MARK, nudge=nudge, inside=inside)
 
 
 def _render_rule(user: str) -> str:

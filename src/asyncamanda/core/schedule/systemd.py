@@ -19,6 +19,7 @@ What a backup needs limits what the sandbox here may take away:
 """
 
 import shlex
+from binascii import crc32
 from dataclasses import dataclass
 
 MARK = "Made by `asyncamanda schedule install`."
@@ -26,12 +27,16 @@ FOLDER = "/etc/systemd/system"
 SERVICE, TIMER, NUDGE = "asyncamanda.service", "asyncamanda.timer", "asyncamanda-nudge.service"
 SERVICE_FILE, TIMER_FILE, NUDGE_FILE = (f"{FOLDER}/{unit}" for unit in (SERVICE, TIMER, NUDGE))
 
+EVERY = 15  # minutes
+
 # where Amanda and the agent write, wherever they are configured to: logs, snapshots, sockets
 _ALWAYS_WRITABLE = ("/tmp", "/var/tmp", "/var/lib/amanda", "/var/log/amanda")  # noqa: S108
 _RESUMES = (
     "suspend.target hibernate.target",
     "hybrid-sleep.target suspend-then-hibernate.target",
 )
+# else a network that goes up and down would use up five starts in ten seconds
+_UNLIMITED = "StartLimitIntervalSec=0\n"
 
 CAPABILITIES = (
     "CAP_SETUID",
@@ -75,15 +80,26 @@ def render_nudge(starts: Starts) -> str:
     """Return the unit that does so when a network comes up, or the machine wakes up."""
     return _render(
         "Back up with Amanda after a network change",
-        "".join(f"After={targets}\n" for targets in _RESUMES),
+        "".join(f"After={targets}\n" for targets in _RESUMES) + _UNLIMITED,
         starts,
         ("run", "--nudged"),
         "".join(["\n[Install]\n", *(f"WantedBy={targets}\n" for targets in _RESUMES)]),
     )
 
 
-def render_timer() -> str:
-    """Return the timer: most of what it starts ends at once, with nothing due."""
+def pick_offset(machine: str) -> tuple[int, int]:
+    """Return the minute, below EVERY, and the second at which the machine of that id starts."""
+    number = crc32(machine.encode("utf-8", "surrogateescape"))
+    return number % EVERY, number // EVERY % 60
+
+
+def render_timer(machine: str) -> str:
+    """Return the timer of the machine of that id: most of what it starts ends at once.
+
+    It has no random delay: systemd counts one from its own start, too, and for a start that is made
+    up for (systemd.timer(5)), and then a laptop that is awake for less is never backed up by it.
+    """
+    minute, second = pick_offset(machine)
     return f"""\
 # {MARK}
 # Use `systemctl edit {TIMER}` for local changes.
@@ -91,11 +107,9 @@ def render_timer() -> str:
 Description=Check every quarter of an hour whether a backup is due
 
 [Timer]
-OnCalendar=*:0/15
+# many machines, each at times of its own
+OnCalendar=*:{minute:02}/{EVERY}:{second:02}
 Persistent=true
-# many machines, each at a time of its own
-RandomizedDelaySec=10min
-FixedRandomDelay=true
 AccuracySec=1min
 
 [Install]

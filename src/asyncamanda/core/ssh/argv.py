@@ -5,6 +5,7 @@ from "the command failed", which both end ssh with 255 (PROTOCOL.mux and ssh(1))
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -74,13 +75,16 @@ def parse_target(text: str) -> Target:
     return Target(host, user, int(port) if port is not None else None, password)
 
 
-def plan_master(target: Target, options: SshOptions, socket: str) -> list[str]:
+def plan_master(
+    target: Target, options: SshOptions, socket: str, log: str | None = None
+) -> list[str]:
     """Return the argv of the ssh that connects, listens on `socket` and runs no command.
 
+    Its own words go to the file `log`, and only what others print is on its standard error then.
     It stands first in what it sets, so the user's ssh_config can add to it and not undo it.
     Silence is death after two keepalives go unanswered.
     """
-    argv = ["ssh", "-M", "-N", "-T", "-x", "-a", "-S", socket]
+    argv = ["ssh", "-M", "-N", "-T", "-x", "-a", "-S", socket, *(["-E", log] if log else [])]
     settings = {
         "BatchMode": "no" if target.password else "yes",
         "StrictHostKeyChecking": "yes",
@@ -104,6 +108,39 @@ def plan_master(target: Target, options: SshOptions, socket: str) -> list[str]:
         settings["IdentityFile"] = f'"{quoted}"'
         settings["IdentitiesOnly"] = "yes"
     return [*argv, *_options(settings), *_destination(target)]
+
+
+def plan_look(
+    target: Target, algorithms: Sequence[str], known_hosts: str, log: str, seconds: int
+) -> list[str]:
+    """Return the argv of the ssh that notes the server's host key in the file `known_hosts`.
+
+    Of the first of the `algorithms` that the server has; it shows no key of its own and is refused
+    the login. Its words, the server's version among them, go to the file `log`.
+    """
+    settings = {
+        "HostKeyAlgorithms": ",".join(algorithms),
+        "UserKnownHostsFile": known_hosts,
+        "GlobalKnownHostsFile": "none",
+        "KnownHostsCommand": "none",
+        "StrictHostKeyChecking": "accept-new",
+        "VerifyHostKeyDNS": "no",
+        "UpdateHostKeys": "no",
+        "NoHostAuthenticationForLocalhost": "no",
+        "PreferredAuthentications": "none",
+        "PubkeyAuthentication": "no",
+        "BatchMode": "yes",
+        "ConnectTimeout": str(seconds),
+        "ConnectionAttempts": "1",
+        "ControlMaster": "no",
+        "ClearAllForwardings": "yes",
+        "PermitLocalCommand": "no",
+        "RemoteCommand": "none",
+        "ForkAfterAuthentication": "no",
+        "LogLevel": "DEBUG1",
+    }
+    argv = ["ssh", "-T", "-x", "-a", "-S", "none", "-E", log, *_options(settings)]
+    return [*argv, *_destination(target), "true"]
 
 
 def plan_session(target: Target, socket: str, command: str) -> list[str]:

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 class Enrolling:
     """The client to be enrolled: its name in the disklist, its disks, and its public key's line.
 
-    Without an `amanda_config` the server takes the only one that it has.
+    Without an `amanda_config` the server takes the only one that it has. `largest` is about how
+    much the largest of the disks holds, "" where that is not known.
     """
 
     client: str
     key: str
     disks: tuple[str, ...] = ()
     amanda_config: str | None = None
+    largest: str = ""
 
 
 def render_enroll(enrolling: Enrolling, *, is_root: bool = False) -> str:
@@ -25,4 +27,6 @@ def render_enroll(enrolling: Enrolling, *, is_root: bool = False) -> str:
         argv += ["--amanda-config", enrolling.amanda_config]
     for disk in enrolling.disks:
         argv += ["--disk", disk]
+    if enrolling.largest:
+        argv += ["--largest", enrolling.largest]
     return shlex.join([*argv, "--setup", "--key", enrolling.key])

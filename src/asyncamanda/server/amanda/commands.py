@@ -4,9 +4,8 @@ Everything runs as the Amanda user, in a session of its own: a signal to the dis
 theirs, and which processes belong to a run can be seen (system/processes.py).
 """
 
+import asyncio
 import math
-import os
-import re
 import subprocess
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -14,13 +13,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from asyncamanda.core.amanda.config import parse_config
+from asyncamanda.core.amanda.config import parse_config, to_kib
+from asyncamanda.core.amanda.volumes import NO_VOLUMES, Volumes
 from asyncamanda.errors import ConfigurationError, LaterError
 from asyncamanda.server.background.programs import run_apart
-from asyncamanda.server.background.threads import apart
 from asyncamanda.system.processes import Process, began_at, iterate_processes, read_argv
 from asyncamanda.system.programs import Answer, plain_environ
 
+NO_TAPER, NO_FLUSH = "--no-taper", "--no-flush"
+_ANY_LENGTH = 1_000_000  # volumes, of which a run without a taper uses none
 _NO_THRESHOLDS = ("-oflush-threshold-dumped=0", "-oflush-threshold-scheduled=0", "-otaperflush=0")
 ACK_WAIT = timedelta(seconds=10)
 SPARE_TRIES = 3  # as Amanda has it by default
@@ -39,28 +40,46 @@ _WHEN_NOTED = 'read -r go && exec "$@" </dev/null'
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What an Amanda configuration says: its folders, and the holding disks' room in bytes.
+    """What an Amanda configuration says: its folders, holding disks and volumes.
 
-    `vtapes` are the folders of its virtual tapes; `has_other_volumes`: it writes to others, too.
+    `holding_uses` are how much may be used of each holding disk, in KiB. `vtapes` are the folders
+    of its virtual tapes; `has_other_volumes`: it writes to others, too. `storages` are those that
+    it writes to, as far as amanda.conf defines them: Amanda also prints the one that it makes up.
     """
 
     name: str
     logdir: Path
     holding: tuple[Path, ...]
-    holding_bytes: int
+    holding_uses: tuple[int, ...]
     infofile: Path = Path("/nonexistent")
     vtapes: tuple[Path, ...] = ()
     diskfile: Path = Path("/nonexistent")
     has_other_volumes: bool = False
+    volumes: Volumes = NO_VOLUMES
+    storages: tuple[str, ...] = ()
+
+    @property
+    def run_tapes_places(self) -> tuple[str, ...]:
+        """Where `runtapes` stands: for all, and in each storage that is defined, which counts."""
+        return ("", *(f"storage:{name}:" for name in self.storages))
 
     @property
     def folder(self) -> Path:
         """What the relative paths of the configuration begin at."""
         return Path("/etc/amanda", self.name)
 
+    @property
+    def hold_file(self) -> Path:
+        """As long as there is such a file, each amdump waits before it does anything."""
+        return self.folder / "hold"
+
 
 def plan_amdump(
-    amanda_config: str, hosts: Sequence[str], grace: timedelta, diskfile: Path | None = None
+    settings: Settings,
+    hosts: Sequence[str],
+    grace: timedelta,
+    diskfile: Path | None = None,
+    run_tapes: int = 0,
 ) -> list[str]:
     """Return the argv of a run for `hosts`; a call of it may be held for `grace` (relay.py).
 
@@ -70,11 +89,20 @@ def plan_amdump(
     Host arguments are patterns without --exact-match. Without a taper no volume is used, and
     runs can overlap, with care (docs/design/0010): `diskfile` is a disklist with the DLEs of
     `hosts` alone, so that its driver knows no other run's dumps; None: the configuration's own.
+    The planner counts the volumes' length anyway: one large disk, and it leaves out others.
+
+    With `run_tapes` it has a taper, which may take so many volumes, and what the holding disk has
+    no room for goes straight to them. What is held of earlier runs stays there.
     """
     tries = SPARE_TRIES + math.ceil(grace / ACK_WAIT)
-    options = ["--no-taper", "--exact-match", "-omailto=", f"-oreq-tries={tries}"]
+    if run_tapes:
+        options = [NO_FLUSH, *_NO_THRESHOLDS]
+    else:
+        options, run_tapes = [NO_TAPER], _ANY_LENGTH
+    options += [f"-o{place}runtapes={run_tapes}" for place in settings.run_tapes_places]
+    options += ["--exact-match", "-omailto=", f"-oreq-tries={tries}"]
     options += [f"-odiskfile={diskfile}"] if diskfile else []
-    return ["amdump", amanda_config, *options, *hosts]
+    return ["amdump", settings.name, *options, *hosts]
 
 
 def plan_amflush(amanda_config: str) -> list[str]:
@@ -129,28 +157,22 @@ def release(process: "subprocess.Popen[bytes]") -> None:
 async def read_settings(amanda_config: str) -> Settings:
     """Return what the configuration says.
 
-    Raises ConfigurationError if Amanda cannot tell, and LaterError if it could not be asked, or the
-    holding disk hangs.
+    Raises ConfigurationError if Amanda cannot tell, and LaterError if it could not be asked.
     """
-    answer = await run_apart(plan_config(amanda_config))
-    settings = parse_settings(amanda_config, answer)
-    config = parse_config(answer.stdout)
-    names = config.values.get("HOLDINGDISK", ())
-    uses = [config.block_value("HOLDINGDISK", name, "USE") for name in names]
-    room = await apart(
-        f"{amanda_config}: the room of its holding disk",
-        lambda: sum(_room(*one) for one in zip(settings.holding, uses, strict=True)),
-    )
-    return replace(settings, holding_bytes=room)
+    settings = parse_settings(amanda_config, await run_apart(plan_config(amanda_config)))
+    told = [plan_config(amanda_config, f"-ostorage:{one}:runtapes=1") for one in settings.storages]
+    answers = await asyncio.gather(*map(run_apart, told))
+    pairs = zip(settings.storages, answers, strict=True)
+    return replace(settings, storages=tuple(one for one, said in pairs if said.status == 0))
 
 
-def plan_config(amanda_config: str) -> list[str]:
+def plan_config(amanda_config: str, *options: str) -> list[str]:
     """Return the argv that prints what parse_settings() reads."""
-    return ["amadmin", amanda_config, "config"]
+    return ["amadmin", amanda_config, *options, "config"]
 
 
 def parse_settings(amanda_config: str, answer: Answer) -> Settings:
-    """Return what the configuration says, but for the holding disks' room: nobody has looked.
+    """Return what the configuration says.
 
     Raises what check_answer() raises, and ConfigurationError if it cannot be used.
     """
@@ -167,11 +189,15 @@ def parse_settings(amanda_config: str, answer: Answer) -> Settings:
         name=amanda_config,
         logdir=folder / config.value("LOGDIR"),
         holding=tuple(places),
-        holding_bytes=0,
+        holding_uses=tuple(
+            to_kib(config.block_value("HOLDINGDISK", name, "USE")) for name in names
+        ),
         infofile=folder / config.value("INFOFILE"),
         vtapes=tuple(folder / place for place in config.find_vtapes()),
         diskfile=folder / config.value("DISKFILE"),
         has_other_volumes=config.has_other_volumes,
+        volumes=config.find_volumes(),
+        storages=config.find_storages(),
     )
 
 
@@ -205,18 +231,6 @@ def _unusable(amanda_config: str, fault: str) -> ConfigurationError:
         f"cannot use the Amanda configuration {amanda_config}: {fault}",
         f"is /etc/amanda/{amanda_config}/amanda.conf in order? amcheck -s {amanda_config}",
     )
-
-
-def _room(place: Path, use: str) -> int:
-    """Return how many bytes Amanda may hold in `place`: `use` in KiB, or all but so much."""
-    found = re.match(r"-?[0-9]+", use)
-    kilobytes = int(found[0]) if found else 0
-    if kilobytes > 0:
-        return kilobytes * 1024
-    with suppress(OSError):
-        room = os.statvfs(place)
-        return room.f_blocks * room.f_frsize + kilobytes * 1024
-    return 0
 
 
 def find_others(amanda_config: str, own_sessions: Iterable[int]) -> list[int]:

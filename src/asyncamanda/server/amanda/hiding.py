@@ -37,9 +37,24 @@ def list_directories(places: Iterable[Path]) -> list[Path]:
     found = []
     for place in places:
         with suppress(OSError):
-            named = (path for path in place.iterdir() if _FOLDER.fullmatch(path.name))
-            found += [path for path in named if path.is_dir()]
+            for path in place.iterdir():
+                with suppress(OSError):  # one that cannot be looked at hides no other
+                    if _FOLDER.fullmatch(path.name) and path.is_dir():
+                        found.append(path)
     return found
+
+
+def is_there(path: Path) -> bool:
+    """Return whether there is such a file or folder, and it can be looked at.
+
+    Path.exists() raises PermissionError for what lies in a closed folder: one of root's in the
+    holding disk must not stop what goes on beside it.
+    """
+    try:
+        path.stat()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def hide_dumps(folders: Iterable[Path]) -> None:
@@ -60,7 +75,7 @@ def close_directories(folders: Iterable[Path], logdir: Path) -> None:
     volume.
     """
     folders = list(folders)
-    kept = {folder.name for folder in folders if (folder / KEEPER).exists()}
+    kept = {folder.name for folder in folders if is_there(folder / KEEPER)}
     live = list_live_logs()
     strange = (log for log in live if stamp_of(log.name) not in kept)
     if any(log.parent == logdir or _is_flush(log) for log in strange):

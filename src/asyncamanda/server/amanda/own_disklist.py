@@ -21,7 +21,7 @@ from asyncamanda.core.amanda.disklist import (
     parse_dles,
 )
 from asyncamanda.errors import LaterError
-from asyncamanda.server.amanda.commands import Settings
+from asyncamanda.server.amanda.commands import Settings, first_fault
 from asyncamanda.server.background.programs import run_apart
 from asyncamanda.server.background.threads import apart
 from asyncamanda.system.programs import Answer
@@ -59,7 +59,7 @@ async def write_own_list(
     with suppress(OSError):
         path.unlink()
     failed = next((answer for answer in answers if answer.status != 0), None)
-    return failed.complaints[-1] if failed else "Amanda reads something else from it"
+    return first_fault(failed) if failed else "Amanda reads something else from it"
 
 
 def _write(settings: Settings, hosts: Sequence[str], path: Path) -> None:

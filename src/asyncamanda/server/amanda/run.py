@@ -13,27 +13,25 @@ import subprocess
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 from asyncamanda.core.amanda.runlog import RunLog, parse_run_log
-from asyncamanda.core.amanda.timestamps import is_stamp
 from asyncamanda.core.dispatch.records import RunRow
 from asyncamanda.server.amanda import logs
 from asyncamanda.server.amanda.commands import Settings, is_worker
 from asyncamanda.server.amanda.hiding import (
     KEEPER,
     OWNER,
-    UNFINISHED,
     close_directories,
     hide_dumps,
+    is_there,
     is_written,
     list_directories,
     show_dumps,
 )
 from asyncamanda.server.background.threads import apart_at_last
-from asyncamanda.system.clock import parse_local_stamp
 from asyncamanda.system.processes import (
     Process,
     iterate_processes,
@@ -50,7 +48,8 @@ POLL = 0.25  # seconds, while it goes on
 class Run:
     """A run that goes on, ours. `process` is None where another dispatcher started it.
 
-    `is_underway`: its keeper is in its place, or was waited for long enough.
+    `is_underway`: its keeper is in its place, or was waited for long enough. `has_taper`: it may
+    write to volumes.
     """
 
     row: RunRow
@@ -66,6 +65,7 @@ class Run:
     is_underway: bool = False
     is_led: bool = True
     is_of_this_boot: bool = True
+    has_taper: bool = False
     _is_handed_on: bool = False
 
     @property
@@ -204,7 +204,7 @@ class Run:
 
     def _has_keeper(self) -> bool:
         """Return whether a keeper is in each of its holding directories that there are."""
-        return all((folder / KEEPER).exists() for folder in self.folders() if folder.exists())
+        return all(is_there(folder / KEEPER) for folder in self.folders() if is_there(folder))
 
     def _find_owner(self) -> int:
         """Return a process of it that lives: amdump, or what amdump left behind."""
@@ -240,6 +240,7 @@ def adopt(row: RunRow, settings: Settings, output: Path) -> Run:
         run.log_name = max(names, default=None)
     run.hidden = list_directories(settings.holding)  # as far as that was killed when it hid them
     run.is_of_this_boot = row.boot_id == read_boot_id()
+    run.has_taper = any(process.name == "taper" for process in run.members())
     return run
 
 
@@ -275,24 +276,3 @@ def remove_keepers(folders: Iterable[Path]) -> None:
                 for path in (*own, folder / OWNER):
                     path.unlink(missing_ok=True)
                 folder.rmdir()
-
-
-def held_bytes(settings: Settings) -> tuple[int, datetime | None]:
-    """Return how many bytes of dumps the holding disks have, and when the oldest was begun."""
-    total, stamps = 0, []
-    for place in settings.holding:
-        with suppress(OSError):
-            for folder in place.iterdir():
-                if not is_stamp(folder.name):
-                    continue
-                sizes = [p.stat().st_size for p in folder.iterdir() if _is_dump(p)]
-                if sizes:
-                    total += sum(sizes)
-                    stamps.append(folder.name)
-    oldest = min(stamps, default=None)
-    return total, parse_local_stamp(oldest) if oldest else None
-
-
-def _is_dump(path: Path) -> bool:
-    is_ours = path.name == OWNER or path.name.startswith(KEEPER)
-    return not is_ours and not path.name.endswith(UNFINISHED)

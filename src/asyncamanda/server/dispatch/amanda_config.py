@@ -10,17 +10,19 @@ from pathlib import Path
 from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.amanda.disklist import Dle, join_disklist, parse_disklist, parse_dles
 from asyncamanda.core.amanda.filters import Filters
+from asyncamanda.core.dispatch.batch import find_wait
 from asyncamanda.core.dispatch.protect import disown_baseless
 from asyncamanda.core.model import DleVerdict
-from asyncamanda.core.protocol.messages import DleState, Finished
+from asyncamanda.core.protocol.messages import DleState, Finished, Later
 from asyncamanda.errors import AsyncamandaError, ConfigurationError, LaterError
 from asyncamanda.server.amanda import commands
 from asyncamanda.server.amanda.commands import Settings
+from asyncamanda.server.amanda.hiding import is_there
 from asyncamanda.server.amanda.own_disklist import ask_dles, write_own_list
 from asyncamanda.server.background.tasks import Background, Rhythm, write_log, write_trouble
 from asyncamanda.server.gate.ipc import STATE
 from asyncamanda.server.ledger.access import LedgerAccess
-from asyncamanda.system.clock import format_local_stamp
+from asyncamanda.system.clock import format_local_stamp, local_zone
 from asyncamanda.system.clock import now as read_clock
 
 CONFIG_EVERY = timedelta(seconds=2)
@@ -136,6 +138,25 @@ class Site:
     def disks(self, host: str) -> list[str]:
         """Return the disks of `host` that are to be dumped, which are not parked."""
         return [dle.disk for dle in self.dles(host) if not dle.is_parked]
+
+    def find_hold(self) -> Later | None:
+        """Return why Amanda would begin no run at all, None if it would."""
+        if is_there(place := self.settings.hold_file):
+            reason = f"the server's administrator has all backups wait ({place} exists)"
+            return Later(self.config.come_back, reason)
+        return None
+
+    def find_delay(self, host: str) -> Later | None:
+        """Return for how long, and why, Amanda would let `host` wait in a run that begins now."""
+        if on_hold := self.find_hold():
+            return on_hold
+        meant = (dle for dle in self.dles(host) if not dle.is_parked)
+        late = {dle.starttime: dle.disk for dle in meant if dle.starttime}
+        wait = find_wait(late, read_clock().astimezone(local_zone()))
+        if not wait:
+            return None
+        last = max(late)
+        return Later(wait, f"the server is configured to back {late[last]} up from {last:%H:%M} on")
 
     def all_dles(self) -> list[Dle]:
         """Return every DLE of the disklist."""

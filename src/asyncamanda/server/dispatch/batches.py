@@ -18,6 +18,7 @@ from asyncamanda.server.amanda.run import Run
 from asyncamanda.server.background.threads import apart_at_last
 from asyncamanda.server.dispatch.amanda_config import Site
 from asyncamanda.server.dispatch.judging import (
+    explain_sizes,
     find_unserved,
     judge_run,
     stamp_of,
@@ -31,6 +32,7 @@ from asyncamanda.server.dispatch.queue import OpenRequest, Queue
 from asyncamanda.server.dispatch.reach import ClientReach
 from asyncamanda.server.dispatch.requeue import Requeue
 from asyncamanda.server.dispatch.roll_call import RollCall
+from asyncamanda.server.dispatch.to_volumes import ToVolumes
 from asyncamanda.server.dispatch.watchdog import Watchdog
 from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.server.ledger.verdicts import Dle
@@ -55,6 +57,7 @@ class Batches:
         self._protections = Protections(site)
         self._requeue = Requeue(queue, site.config.grace)
         self._roll_call = RollCall(queue)
+        self._to_volumes = ToVolumes(site, queue)
         self._site = site
         self._queue = queue
         self._reach = reach
@@ -62,8 +65,8 @@ class Batches:
 
     @property
     def suspects(self) -> set[str]:
-        """The clients because of which a run failed."""
-        return self._requeue.suspects
+        """The clients that have to be alone in a run: one failed for them, or it has a taper."""
+        return self._requeue.suspects | self._to_volumes.clients(self.runs.values())
 
     def busy(self) -> set[str]:
         """Return the clients whose host is in a run: none may be in two."""
@@ -116,7 +119,9 @@ class Batches:
 
     async def _plan(self, row: RunRow) -> list[str]:
         own_list = await self._site.write_own_list(row.id, row.hosts)
-        return commands.plan_amdump(self._site.name, row.hosts, self._site.config.grace, own_list)
+        tapes = self._to_volumes.count_tapes(row.hosts)
+        grace = self._site.config.grace
+        return commands.plan_amdump(self._site.settings, row.hosts, grace, own_list, tapes)
 
     async def launch(
         self,
@@ -229,7 +234,8 @@ class Batches:
             words = await self._site.disown_baseless(entry.client, words, entry.machine)
             if not words or not all(word.state.is_confirmed for word in words):
                 is_waiting = True
-            else:
+            elif not await self._to_volumes.is_put_off(run, words):
+                words = await explain_sizes(self._site, words)
                 await self._site.access.write(
                     partial(_note_words, run=run, words=words, filters=self._site.filters())
                 )
@@ -254,12 +260,14 @@ class Batches:
         site = self._site
         end, is_planned = await judge_run(site, run)
         end = replace(end, verdicts=tuple(map(watchdog.explain, end.verdicts)))
+        end, again = await self._to_volumes.choose(run, end)
         await self._note_timestamp(run)
         filters = site.filters()
         unserved = find_unserved(run, end)
         if is_planned and end.is_clean and not watchdog.was_killed:
             self._requeue.trust(run.clients)
-        again = self._requeue.choose(run, unserved, watchdog, is_planned=is_planned)
+        failed = self._requeue.choose(run, unserved, watchdog, is_planned=is_planned)
+        again += [entry for entry in failed if entry not in again]
         await site.access.write(
             lambda ledger: ledger.runs.end(
                 run.row.id, read_clock(), end, filters, [one.row.id for one in again if one.row]

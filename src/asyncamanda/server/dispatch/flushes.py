@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from asyncamanda.core.amanda.runlog import parse_run_log
 from asyncamanda.core.dispatch.flush import (
@@ -20,6 +21,7 @@ from asyncamanda.errors import LaterError
 from asyncamanda.server.amanda import commands, logs
 from asyncamanda.server.amanda import run as run_module
 from asyncamanda.server.amanda.hiding import list_directories, show_dumps
+from asyncamanda.server.amanda.holding import look_at_holding
 from asyncamanda.server.background.programs import run_apart
 from asyncamanda.server.background.threads import apart
 from asyncamanda.server.dispatch.amanda_config import Site
@@ -77,10 +79,8 @@ class Flushes:
 
     async def _look(self) -> None:
         settings = self._site.settings
-        held, oldest_at = await apart(
-            f"{settings.name}: its holding disk", lambda: run_module.held_bytes(settings)
-        )
-        self.holding = Holding(held, settings.holding_bytes, oldest_at)
+        look = partial(look_at_holding, settings)
+        self.holding = await apart(f"{settings.name}: its holding disk", look)
 
     def _judge(self) -> None:
         """Decide whether what is held is to go."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from asyncamanda.core.amanda.full_again import needs_size, note_full_again
 from asyncamanda.core.dispatch.records import RunEnd, summarise_verdicts
 from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.core.values.printable import printable_lines
@@ -14,6 +15,7 @@ from asyncamanda.server.background.programs import run_apart
 from asyncamanda.server.background.threads import apart_at_last
 from asyncamanda.server.dispatch.amanda_config import Site
 from asyncamanda.server.dispatch.messenger import is_good
+from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.system.clock import format_local_stamp
 
 REPORT_WITHIN = 30.0  # seconds: clients wait for it
@@ -29,7 +31,7 @@ async def judge_run(site: Site, run: Run) -> tuple[RunEnd, bool]:
         stamps = {verdict.timestamp for verdict in log.verdicts}
         known = await site.access.write(lambda ledger: ledger.verdicts.known(site.name, stamps))
         words = await apart_at_last(what, partial(weigh_claims, run, log, known))
-    end = conclude(run, log, words)
+    end = conclude(run, log, await explain_sizes(site, words))
     if not end.verdicts:
         end = replace(end, verdicts=_missing(run, disks, end))
     if run.output.exists() and not run.output.stat().st_size:
@@ -40,6 +42,27 @@ async def judge_run(site: Site, run: Run) -> tuple[RunEnd, bool]:
     if log_path is None:
         return end, is_planned
     return replace(end, report=await _keep_report(site, run, log_path)), is_planned
+
+
+async def explain_sizes(site: Site, words: Collection[DleVerdict]) -> tuple[DleVerdict, ...]:
+    """Return the verdicts, those of a level 1 that was a full with the cause."""
+    hosts = {verdict.host for verdict in words if needs_size(verdict)}
+    fulls: dict[tuple[str, str], int] = {}
+    for host in hosts:
+        fulls |= await site.access.read(partial(_full_sizes, site.name, host))
+    dles = {(dle.host, dle.disk): dle for host in hosts for dle in site.dles(host)}
+    return tuple(
+        note_full_again(verdict, fulls, dles.get((verdict.host, verdict.disk))) for verdict in words
+    )
+
+
+def _full_sizes(amanda_config: str, host: str, ledger: Ledger) -> dict[tuple[str, str], int]:
+    """Return the kilobytes of each disk's newest full dump."""
+    return {
+        (host, dump.verdict.disk): dump.verdict.kilobytes
+        for dump in ledger.verdicts.of_host(amanda_config, host)
+        if dump.verdict.level == 0 and dump.verdict.state.is_confirmed
+    }
 
 
 async def _keep_report(site: Site, run: Run, log_path: Path) -> str | None:

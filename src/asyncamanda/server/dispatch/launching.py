@@ -22,6 +22,7 @@ async def launch_run(site: Site, run: Run, plan: Plan) -> None:
     """Start the program of a run that is in the ledger. Raises LaterError if it cannot start."""
     row = run.row
     argv = await plan(row)
+    run.has_taper = commands.NO_TAPER not in argv
     try:
         process = run.process = commands.launch_paused(argv, run.output)
     except OSError as error:

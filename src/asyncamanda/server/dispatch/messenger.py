@@ -57,11 +57,21 @@ class Messenger:
                 session.finish(later, Exit.LATER)
 
     def keep(self, client: str) -> bool:
-        """Return whether a client that waits has something to be dumped; if not, send it away."""
-        refused = self._queue.find_nothing(client)
-        if refused and (entry := self._queue.entries.get(client)):
+        """Return whether a client that waits has something to be dumped now; else send it away."""
+        refused, entry = self._queue.find_nothing(client), self._queue.entries.get(client)
+        if refused and entry:
             self._refuse(entry, refused)
-        return refused is None
+        return refused is None and not (entry and self._delay(entry, self._site.find_delay(client)))
+
+    def _delay(self, entry: OpenRequest, later: Later | None) -> bool:
+        """Let a client come back later, if it is to: nobody stays awake for what Amanda waits for.
+
+        Returns whether it is.
+        """
+        if later:
+            for session in self._withdraw(entry, "put off"):
+                session.finish(later, Exit.LATER)
+        return later is not None
 
     def put_off(self, reason: str) -> None:
         """Let those come back whose request, or its end, cannot be written down, and say why."""
@@ -98,6 +108,9 @@ class Messenger:
 
     def tell_changes(self) -> None:
         """Tell every client that waits whose place, or what it waits for, has changed."""
+        if on_hold := self._site.find_hold():
+            for entry in self._queue.there():
+                self._delay(entry, on_hold)
         for client, word in self._places().items():
             entry = self._queue.entries[client]
             told = entry.told and replace(entry.told, estimate=word.estimate)

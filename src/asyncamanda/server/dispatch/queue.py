@@ -25,7 +25,8 @@ class OpenRequest:
     is there: until it is heard again it counts as absent. `times` counts the failed runs that
     it was put back from. `is_recalled`: another dispatcher had it, and its client
     was not seen since. `machine` is the lineage of who asked, None where that is
-    not known, or does not matter.
+    not known, or does not matter. `run_tapes`: the next run is for it alone, and may take so many
+    volumes; 0: it is to be held.
     """
 
     client: str
@@ -39,6 +40,7 @@ class OpenRequest:
     times: int = 0
     is_recalled: bool = False
     machine: int | None = None
+    run_tapes: int = 0
 
     def may_be_there(self, grace: timedelta) -> bool:
         """Return whether its client is there, or may just be on its way to this dispatcher."""

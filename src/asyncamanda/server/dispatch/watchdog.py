@@ -135,7 +135,8 @@ class Watchdog:
         dumps = dict(self._find_written(own, dumpers))
         chunkers = sum(process.name == "chunker" for process in own)
         is_dumping = "driver" in names and "planner" not in names
-        if is_dumping and self.run.row.kind is RunKind.BATCH and chunkers == len(dumps):
+        is_held = self.run.row.kind is RunKind.BATCH and not self.run.has_taper
+        if is_dumping and is_held and chunkers == len(dumps):
             dumps |= self._find_unwritten(own, {dump.host for dump in dumps.values()})
         return Sight(
             lines=self._count_lines(),

@@ -1,25 +1,23 @@
-"""The disklist of an Amanda configuration: what is in it, and adding to it.
+"""What an Amanda configuration says of disks, and adding to its disklist."""
 
-As root this writes in a folder of root's below /etc/amanda and nowhere else, for amanda.conf, which
-is the Amanda user's, says where the disklist is. No link is followed.
-"""
-
-import asyncio
-import json
-import os
-import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from asyncamanda.core.amanda.disklist import parse_dles, render_name
-from asyncamanda.core.values.foreign import parse_json
-from asyncamanda.errors import BadDataError, RefusedError
-from asyncamanda.server.background.programs import run_apart
+from asyncamanda.core.amanda.config import parse_config
+from asyncamanda.core.amanda.disklist import (
+    Dle,
+    join_disklist,
+    parse_disklist,
+    parse_dles,
+    render_name,
+)
+from asyncamanda.errors import BadDataError
+from asyncamanda.report.text import name_disks
+from asyncamanda.server.amanda.commands import first_fault
+from asyncamanda.server.enrol.disklist_file import DisklistFile, Names, ask_amanda
 from asyncamanda.server.enrol.newconfig import AMANDA_FOLDER
-from asyncamanda.system.account import ask_as, do_as
-from asyncamanda.system.files import open_folder, replace_in
 
+AUTH = "ssh"  # the one that calls a client where the relay listens
 DUMPTYPE = "roaming"  # as `server setup --new-config` defines it
 
 
@@ -27,13 +25,17 @@ DUMPTYPE = "roaming"  # as `server setup --new-config` defines it
 class Configured:
     """What an Amanda configuration says of disks: its disklist's file, its DLEs, its dumptypes.
 
-    `by_ssh` are the dumptypes whose auth is ssh.
+    `dumptypes` has the auth of each by its name. `warnings` are Amanda's own, of its configuration.
     """
 
-    disklist: Path
-    dles: tuple[tuple[str, str], ...]
-    dumptypes: tuple[str, ...]
-    by_ssh: tuple[str, ...]
+    disklist: DisklistFile
+    dles: tuple[Dle, ...]
+    dumptypes: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
+
+    def of_host(self, client: str) -> list[Dle]:
+        """Return a client's DLEs."""
+        return [dle for dle in self.dles if dle.host == client]
 
 
 def read_configured(amanda_config: str, user: str) -> Configured:
@@ -41,64 +43,96 @@ def read_configured(amanda_config: str, user: str) -> Configured:
 
     Raises BadDataError if they fail.
     """
-    answer = parse_json(ask_as(user, lambda: json.dumps(asyncio.run(_ask(amanda_config)))))
-    if "fault" in answer:
-        raise BadDataError(
-            "amanda-config",
-            f"cannot use the Amanda configuration {amanda_config}: {answer['fault']}",
-            f"as the Amanda user: amcheck -s {amanda_config}",
-        )
+
+    def ask(word: str) -> str:
+        answer = ask_amanda(user, "amadmin", amanda_config, word)
+        if answer.status != 0:
+            raise BadDataError(
+                "amanda-config",
+                f"cannot use the Amanda configuration {amanda_config}: {first_fault(answer)}",
+                f"as the Amanda user: amcheck -s {amanda_config}",
+            )
+        warnings.update(dict.fromkeys(line for line in answer.stderr.splitlines() if line))
+        return answer.stdout
+
+    warnings: dict[str, None] = {}
+    # the dumptypes that Amanda brings along are printed as comments
+    config = parse_config(ask("config").replace("\n#", "\n"))
+    found = join_disklist(parse_dles(ask("dles")), parse_disklist(ask("disklist")))
+    path = AMANDA_FOLDER / amanda_config / config.value("DISKFILE")
     return Configured(
-        disklist=AMANDA_FOLDER / amanda_config / answer["diskfile"],
-        dles=tuple((host, disk) for host, disk in answer["dles"]),
-        dumptypes=tuple(answer["dumptypes"]),
-        by_ssh=tuple(answer["by_ssh"]),
+        disklist=DisklistFile(amanda_config, path, user),
+        dles=tuple(found.values()),
+        dumptypes={
+            name: config.block_value(kind, name, "AUTH").lower()
+            for kind, name in config.blocks
+            if kind == "DUMPTYPE"
+        },
+        warnings=tuple(warnings),
     )
 
 
-async def _ask(amanda_config: str) -> dict[str, object]:
-    async def get(*argv: str) -> str:
-        answer = await run_apart(argv)
-        if answer.status != 0:
-            raise ValueError(f"{' '.join(argv)}: {answer.complaints[-1]}")
-        return answer.stdout
-
-    config = ("amgetconf", amanda_config)
-    try:
-        diskfile, listed, dles = await asyncio.gather(
-            get(*config, "diskfile"),
-            get(*config, "--list", "dumptype"),
-            get("amadmin", amanda_config, "dles"),
+def describe_dles(configured: Configured, client: str, *, is_direct: bool) -> list[str]:
+    """Return a warning for each reason for which a client's DLEs may not be backed up."""
+    dles, found = configured.of_host(client), list(configured.warnings)
+    strays = [f"{dle.disk} (auth {dle.auth})" for dle in dles if dle.auth.lower() != AUTH]
+    if strays and not is_direct:
+        found.append(
+            f"Amanda contacts {client} directly for {name_disks(strays)}, not through the client's "
+            f'own connection: that needs auth "{AUTH}" in the dumptype'
         )
-        names = listed.split()
-        auths = await asyncio.gather(*(get(*config, f"dumptype:{name}:auth") for name in names))
-    except ValueError as error:
-        return {"fault": str(error)}
-    pairs = zip(names, auths, strict=True)
-    return {
-        "diskfile": diskfile.strip(),
-        "dles": parse_dles(dles),
-        "dumptypes": names,
-        "by_ssh": [name for name, auth in pairs if auth.strip().lower() == "ssh"],
-    }
+    if dles:
+        return found
+    alike = {dle.host for dle in configured.dles if dle.host.lower() == client.lower()}
+    if alike:
+        own = " and ".join(sorted(alike))
+        found.append(f"the disklist has {own}, not {client}: revoke that, and enroll it as {own}")
+    else:
+        found.append(
+            f"{configured.disklist.path} has no disk of {client}; nothing is backed up until it "
+            f"has a line such as\n  {client} /home roaming"
+        )
+    return found
 
 
-def check_dumptype(configured: Configured, amanda_config: str, dumptype: str) -> None:
+def check_dumptype(configured: Configured, dumptype: str) -> None:
     """Raise BadDataError, with what fits, if there is no such dumptype."""
-    if dumptype in configured.dumptypes:
+    if dumptype.lower() in {name.lower() for name in configured.dumptypes}:
         return
-    known = ", ".join(configured.by_ssh)
+    known = ", ".join(name for name, auth in configured.dumptypes.items() if auth == AUTH)
     raise BadDataError(
         "no-dumptype",
-        f"the Amanda configuration {amanda_config} has no dumptype {dumptype}",
+        f"the Amanda configuration {configured.disklist.amanda_config} has no dumptype {dumptype}",
         f'--dumptype takes one with auth "ssh": {known}' if known else 'none has auth "ssh"',
     )
 
 
-def find_missing(configured: Configured, client: str, disks: Iterable[str]) -> tuple[str, ...]:
-    """Return those of a client's `disks` that the disklist does not have, each once."""
-    wanted = dict.fromkeys(disks)
-    return tuple(disk for disk in wanted if (client, disk) not in configured.dles)
+def find_missing(
+    dles: Sequence[Dle], disks: Iterable[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return those of `disks` that are not among a client's `dles`, each once, and what to tell.
+
+    A slash at the end makes a path another DLE for Amanda, and a name for it does: all in it would
+    be dumped twice.
+    """
+    named = {dle.disk for dle in dles}
+    devices = {
+        name.rstrip("/"): dle.disk for dle in dles for name in (dle.disk, dle.device) if name
+    }
+    missing: dict[str, None] = {}
+    told = []
+    for disk in disks:
+        plain = disk.rstrip("/") or disk
+        if disk in named:
+            continue
+        if (own := devices.get(plain)) is None:
+            missing[plain] = None
+            told += [f"{disk} is added as {plain}"] if disk != plain else []
+        elif own == plain:
+            told.append(f"{disk} is {own}, which the disklist has")
+        else:
+            told.append(f"{disk} is in the disklist already, as {own}")
+    return tuple(missing), tuple(told)
 
 
 def render_dles(text: str, client: str, disks: Sequence[str], dumptype: str) -> str:
@@ -108,43 +142,26 @@ def render_dles(text: str, client: str, disks: Sequence[str], dumptype: str) -> 
     return f"{text}{between}{lines}"
 
 
-def add_dles(path: Path, client: str, disks: Sequence[str], dumptype: str, user: str) -> None:
-    """Add the lines to the disklist at `path`, which keeps its owner and mode.
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """Lines that a disklist is to have: of a client, with a dumptype."""
 
-    Raises RefusedError if it cannot be written.
-    """
+    client: str
+    disks: tuple[str, ...]
+    dumptype: str
 
-    def add() -> None:
-        _add(path, client, disks, dumptype)
+    def check(self, file: DisklistFile) -> None:
+        """Raise BadDataError, with Amanda's reason, if Amanda would refuse the disklist then."""
+        file.check(self._plan, self._expect)
 
-    try:
-        is_roots = path.parent.parent == AMANDA_FOLDER and path.parent.lstat().st_uid == 0
-        if os.geteuid() == 0 and not is_roots:
-            do_as(user, add)
-        else:
-            add()
-    except OSError as error:
-        lines = render_dles("", client, disks, dumptype)
-        raise RefusedError(
-            "disklist-unwritable",
-            f"{path} cannot be changed: {error.strerror}",
-            f"add this by hand, and enroll again:\n{lines}",
-        ) from error
+    def make(self, file: DisklistFile) -> None:
+        """Add the lines. Raises what DisklistFile.change() raises."""
+        lines = render_dles("", self.client, self.disks, self.dumptype)
+        by_hand = f"add this by hand, and enroll again:\n{lines}"
+        file.change(self._plan, self._expect, by_hand=by_hand)
 
+    def _plan(self, text: str) -> str:
+        return render_dles(text, self.client, self.disks, self.dumptype)
 
-def _add(path: Path, client: str, disks: Sequence[str], dumptype: str) -> None:
-    folder = open_folder(path.parent)
-    try:
-        before, like = _read(path.name, folder)
-        text = render_dles(before, client, disks, dumptype)
-        owner = like.st_uid, like.st_gid
-        replace_in(folder, path.name, text, stat.S_IMODE(like.st_mode), owner)
-    finally:
-        os.close(folder)
-
-
-def _read(name: str, folder: int) -> tuple[str, os.stat_result]:
-    """Return the file's text and status."""
-    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-    with os.fdopen(descriptor, encoding="utf-8", errors="surrogateescape", newline="") as file:
-        return file.read(), os.fstat(descriptor)
+    def _expect(self, before: Names) -> Names:
+        return [*before, *((self.client, disk) for disk in self.disks)]

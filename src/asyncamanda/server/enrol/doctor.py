@@ -1,25 +1,27 @@
 """What a client's backup needs at the server, looked at one after the other."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
 from asyncamanda.core.amanda.amcheck import explain_lines, interpret_amcheck
 from asyncamanda.core.amanda.disklist import Dle, parse_disklist
 from asyncamanda.core.doctor.findings import Check, Health
+from asyncamanda.core.doctor.levels import judge_levels
 from asyncamanda.core.doctor.penalties import judge_penalties
+from asyncamanda.core.model import DleVerdict
 from asyncamanda.core.protocol.tickets import Machine, describe_dispute
 from asyncamanda.core.ssh.way import parse_way, plan_way
 from asyncamanda.core.values.printable import printable
 from asyncamanda.report.text import name_disks
 from asyncamanda.server.background.programs import PATIENCE
 from asyncamanda.server.enrol import ssh_aliases
+from asyncamanda.server.enrol.disklist import AUTH
 from asyncamanda.server.enrol.enrolled import Enrolled
 from asyncamanda.server.enrol.registry import relayed_clients
 from asyncamanda.server.gate import ipc
 from asyncamanda.system.programs import Answer, run_program
 
-AUTH = "ssh"  # the one that calls a client where the relay listens
 SETUP = "as root: asyncamanda server setup --yes"
 LAST_WORDS = timedelta(minutes=1)  # of amcheck, when a call to a lost client is given up
 
@@ -76,9 +78,12 @@ def check_alias(folder: Path, user: str, client: str, all_: Sequence[Enrolled]) 
     answer = run_program(plan_ssh(user, client), PATIENCE)
     path = ipc.relay_path(client)
     used = parse_way(answer.stdout, client).control_path
-    if answer.status == 0 and used == path:
-        return Check("alias", Health.OK, f"ssh goes to the relay ({path})")
     fault = _find_alias_fault(folder, all_)
+    if answer.status == 0 and used == path:
+        if not fault:
+            return Check("alias", Health.OK, f"ssh goes to the relay ({path})")
+        why = "other words of ssh's configuration may break Amanda's calls to the client"
+        return Check("alias", Health.BAD, fault, why, SETUP)
     if answer.status != 0:
         fault = f"ssh: {answer.complaints[-1]}"
         fix = f"correct that file (it has to be {user}'s, and nobody else's to write); then {SETUP}"
@@ -118,7 +123,7 @@ def check_disklist(entry: Enrolled, *, is_relayed: bool) -> Check:
         found = f"`{' '.join(argv)}` fails with status {answer.status}"
         return Check("disklist", Health.BAD, found, troubles=troubles)
     if not dles:
-        fix = f"add a line to the disklist of {name}, such as: {client} /home roaming"
+        fix = f"as root: asyncamanda server disk add {client} /home"
         why = "only what the disklist names is backed up"
         return Check("disklist", Health.BAD, f"it has no disk of {client}", why, fix)
     return judge_dles(name, dles, is_relayed=is_relayed)
@@ -141,6 +146,13 @@ def judge_dles(amanda_config: str, dles: Sequence[Dle], *, is_relayed: bool) -> 
     if is_relayed:
         found += f"; all with auth {AUTH}"
     return Check("disklist", Health.OK, f"{found}; parked: {parked}" if parked else found)
+
+
+def check_levels(entry: Enrolled, verdicts: Iterable[DleVerdict]) -> Check | None:
+    """Return a warning if an incremental dump of the client was as large as a full; else None."""
+    argv = ["amadmin", entry.amanda_config, "disklist", f"={entry.client}"]
+    dles = parse_disklist(run_program(argv, PATIENCE).stdout)
+    return judge_levels(verdicts, [dle for dle in dles if dle.host == entry.client])
 
 
 # -- connected

@@ -107,7 +107,7 @@ def plan_enroll(text: str, entry: Enrolled, *, is_replacing: bool = False) -> st
     """Return authorized_keys with `entry` in it; the same text if it is enrolled already.
 
     With `is_replacing`, the lines that enrolled this client before go. Raises RefusedError if the
-    key is anybody else's, or the client is enrolled otherwise.
+    key is anybody else's, or the client is enrolled otherwise, or in another case.
     """
     lines = _LINE.findall(text)
     entries = [parse_line(line) for line in lines]
@@ -115,6 +115,12 @@ def plan_enroll(text: str, entry: Enrolled, *, is_replacing: bool = False) -> st
     for number, (line, found) in enumerate(zip(lines, entries, strict=True), 1):
         if _holds_key(line, entry.key.key) and not (found and found.client == entry.client):
             raise _not_its_own(number, found)
+    if other := next((one for one in entries if one and _is_case_alone(one, entry)), None):
+        raise RefusedError(
+            "enrolled-already",
+            f"{other.client} is enrolled, and Amanda takes {entry.client} for the same host",
+            f"enroll it as {other.client}; or first: asyncamanda server revoke {other.client}",
+        )
     alike = [one for one in own if _is_alike(one, entry)]
     if alike and len(alike) == len(own):
         if all(_flags(one) == _flags(entry) for one in alike):
@@ -132,6 +138,46 @@ def plan_enroll(text: str, entry: Enrolled, *, is_replacing: bool = False) -> st
     return "".join([*kept, render_line(entry)])
 
 
+def plan_rekey(text: str, client: str, key: PublicKey) -> str:
+    """Return authorized_keys with another key for `client`; the options of its line stay.
+
+    Raises RefusedError if the key is anybody else's.
+    """
+    kept: list[str] = []
+    is_done = False
+    for number, line in enumerate(_LINE.findall(text), 1):
+        found = parse_line(line)
+        if not (found and found.client == client):
+            if _holds_key(line, key.key):
+                raise _not_its_own(number, found)
+            kept.append(line)
+        elif not is_done:  # of several keys one stays
+            options = _OPTIONS.match(line.strip(" \t\r\n"))
+            assert options
+            kept.append(f"{options[0]} {key.key_type} {key.key} {key.comment or client}\n")
+            is_done = True
+    return "".join(kept)
+
+
+def plan_rename(text: str, old: str, new: str) -> str:
+    """Return authorized_keys with the client `old` as `new`, by the same keys.
+
+    Raises RefusedError if `new` is enrolled.
+    """
+    names = {entry.client.lower() for entry in parse_registry(text) if entry.client != old}
+    if new.lower() in names:
+        raise RefusedError(
+            "enrolled-already",
+            f"{new} is enrolled already",
+            f"choose another name; or first: asyncamanda server retire {new}",
+        )
+    word = re.compile(rf'(?<=--client ){re.escape(old)}(?=[ "])')
+    return "".join(
+        word.sub(new, line) if (found := parse_line(line)) and found.client == old else line
+        for line in _LINE.findall(text)
+    )
+
+
 def plan_revoke(text: str, client: str) -> str:
     """Return authorized_keys without the lines that enroll `client`."""
     return "".join(
@@ -145,6 +191,11 @@ def _holds_key(line: str, key: str) -> bool:
     """Return whether `key` stands anywhere in a line that is no comment: more than sshd would."""
     line = line.translate(_SKIPPED).strip(" \t\n")
     return not line.startswith("#") and key in line.replace("\t", " ").split(" ")
+
+
+def _is_case_alone(one: Enrolled, other: Enrolled) -> bool:
+    """Return whether two names differ in the case of letters, which Amanda does not look at."""
+    return one.client != other.client and one.client.lower() == other.client.lower()
 
 
 def _is_alike(one: Enrolled, other: Enrolled) -> bool:

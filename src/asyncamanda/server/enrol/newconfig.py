@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from asyncamanda.core.amanda.excludes import CLIENT_LIST, USUAL
+from asyncamanda.core.amanda.volumes import Volumes
+
 AMANDA_FOLDER = Path("/etc/amanda")
 STATE_FOLDER = Path("/var/lib/amanda")
 LEAST_SIZE = 2 * 10**9  # bytes
@@ -57,30 +60,37 @@ holdingdisk holding {{
     use {held} mbytes
 }}
 
-define dumptype roaming {{
-    comment "a roaming machine, by GNU tar"
-    program "GNUTAR"
-    auth "ssh"
-    compress none
-    index yes
-    maxpromoteday 0
-    retry-dump 5        # a client may lose its connection more than once in a run
-    record yes
-}}
-
-define application amgtar {{
+# A file system's device number may be another after each start (btrfs; LVM, LUKS): with the
+# default of CHECK-DEVICE, and by GNUTAR always, a level 1 is then as large as a full.
+define application roaming-tar {{
     plugin "amgtar"
+    property "CHECK-DEVICE" "NO"
+    property "XATTRS" "YES"
+    property "ACLS" "YES"
 }}
-define dumptype roaming-amgtar {{
-    comment "the same, by Amanda's application for GNU tar"
-    program "APPLICATION"
-    application "amgtar"
+define dumptype roaming-base {{
+    comment "what all roaming machines have in common: not a dumptype by itself"
     auth "ssh"
-    compress none
+    compress client fast
+    comprate 1, 1       # until a dump has shown its own: photos do not get smaller
     index yes
     maxpromoteday 0
     retry-dump 5        # a client may lose its connection more than once in a run
     record yes
+    # by name, in any folder; the file is the client's own (`exclude` in its client.toml)
+    exclude file {excludes}
+    exclude list optional "{client_list}"
+}}
+define dumptype roaming {{
+    roaming-base
+    comment "a roaming machine, by GNU tar"
+    program "APPLICATION"
+    application "roaming-tar"
+}}
+define dumptype roaming-gnutar {{
+    roaming-base
+    comment "the same, by Amanda's older program for GNU tar"
+    program "GNUTAR"
 }}
 """
 
@@ -106,16 +116,27 @@ class NewConfig:
         return AMANDA_FOLDER / self.name
 
     @property
+    def room(self) -> int:
+        """The bytes of its volumes."""
+        return self.size - self.size // HELD_PART
+
+    @property
     def folders(self) -> tuple[Path, ...]:
         """The folders that it names, which Amanda wants to find."""
         kept = STATE_FOLDER / self.name
         return (kept, kept / "curinfo", kept / "log", kept / "index", self.vtapes, self.holding)
 
 
+def find_volumes(wanted: NewConfig) -> Volumes:
+    """Return the volumes that it is to have: what the holding disk leaves, in equal parts."""
+    length = (wanted.size - wanted.size // HELD_PART) // SLOTS // _MEGABYTE
+    return Volumes(length * _MEGABYTE, SLOTS)
+
+
 def render_amanda_conf(wanted: NewConfig) -> str:
     """Return the amanda.conf: a fifth of the room holds dumps, the rest is the volumes'."""
     held = wanted.size // HELD_PART
-    length = (wanted.size - held) // SLOTS // _MEGABYTE
+    length = find_volumes(wanted).length // _MEGABYTE
     return _AMANDA_CONF.format(
         name=wanted.name,
         user=wanted.user,
@@ -127,4 +148,6 @@ def render_amanda_conf(wanted: NewConfig) -> str:
         part=max(1, length // 10),
         holding=wanted.holding,
         held=held // _MEGABYTE,
+        excludes=" ".join(f'"{pattern}"' for pattern in USUAL),
+        client_list=CLIENT_LIST,
     )

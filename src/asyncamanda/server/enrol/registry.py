@@ -4,10 +4,8 @@ What ssh needs to find the clients (ssh_aliases.py) is made from it at every cha
 """
 
 import contextlib
-import fcntl
 import os
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,13 +13,12 @@ from asyncamanda import quick
 from asyncamanda.core.protocol.authority import Identity
 from asyncamanda.errors import AsyncamandaError, BadDataError, LaterError, RefusedError
 from asyncamanda.server.enrol.enrolled import Enrolled, parse_registry, plan_enroll, plan_revoke
+from asyncamanda.server.enrol.folder_lock import hold_folder
 from asyncamanda.server.enrol.ssh_aliases import write_aliases
 from asyncamanda.system.account import find_user
-from asyncamanda.system.clock import now
 from asyncamanda.system.files import write_whole
 
 LOCK_WITHIN = timedelta(seconds=10)
-LOCK_POLL = 0.05  # seconds
 
 
 def registry_path(user: str) -> Path:
@@ -43,17 +40,30 @@ def enroll(path: Path, entry: Enrolled, *, is_replacing: bool = False) -> bool:
     To be called as the account whose file it is. Raises what plan_enroll() raises,
     RefusedError if the file cannot be written, and LaterError if somebody else is changing it.
     """
+    return change(path, lambda text: plan_enroll(text, entry, is_replacing=is_replacing))
+
+
+def change(path: Path, plan: Callable[[str], str]) -> bool:
+    """Make of authorized_keys what `plan` makes of its text; return whether that is anything else.
+
+    Raises what enroll() raises, and what `plan` does.
+    """
     with _changing(path):
         before = _read_text(path)
-        after = plan_enroll(before, entry, is_replacing=is_replacing)
+        after = plan(before)
         _write_aliases(path, after)
         _write_text(path, before, after)
     return before != after
 
 
+def check_change(path: Path, plan: Callable[[str], str]) -> None:
+    """Raise what `plan` would raise about the file's text; change nothing."""
+    plan(_read_text(path))
+
+
 def check_enroll(path: Path, entry: Enrolled, *, is_replacing: bool = False) -> None:
     """Raise what enroll() would raise about the client and its key; change nothing."""
-    plan_enroll(_read_text(path), entry, is_replacing=is_replacing)
+    check_change(path, lambda text: plan_enroll(text, entry, is_replacing=is_replacing))
 
 
 def revoke(path: Path, client: str) -> tuple[Enrolled, ...]:
@@ -123,27 +133,12 @@ class Registry:
 @contextlib.contextmanager
 def _changing(path: Path) -> Iterator[None]:
     """Be the only one of us who changes the file: the lock is on its folder, and leaves nothing."""
-    try:
-        descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise _unusable(path.parent, error) from error
-    try:
-        give_up_at = now() + LOCK_WITHIN
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if now() >= give_up_at:
-                    raise LaterError(
-                        "registry-locked",
-                        f"{path} is being changed by another asyncamanda",
-                        f"`fuser -v {path.parent}` names who; try again",
-                    ) from error
-            time.sleep(LOCK_POLL)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(hold_folder(path.parent, str(path), LOCK_WITHIN))
+        except OSError as error:
+            raise unusable(path.parent, error) from error
         yield
-    finally:
-        os.close(descriptor)
 
 
 def _read_text(path: Path) -> str:
@@ -152,7 +147,7 @@ def _read_text(path: Path) -> str:
     except FileNotFoundError:
         return ""
     except OSError as error:
-        raise _unusable(path, error) from error
+        raise unusable(path, error) from error
 
 
 def _write_text(path: Path, before: str, after: str) -> None:
@@ -161,17 +156,18 @@ def _write_text(path: Path, before: str, after: str) -> None:
     try:
         write_whole(path.resolve(), after, 0o600)  # a link stays one
     except OSError as error:
-        raise _unusable(path, error) from error
+        raise unusable(path, error) from error
 
 
 def _write_aliases(path: Path, text: str) -> None:
     try:
         write_aliases(path.parent, relayed_clients(parse_registry(text)))
     except OSError as error:
-        raise _unusable(path.parent, error) from error
+        raise unusable(path.parent, error) from error
 
 
-def _unusable(path: Path, error: OSError) -> AsyncamandaError:
+def unusable(path: Path, error: OSError) -> AsyncamandaError:
+    """Return the error for a registry, or its folder, that cannot be opened or written."""
     if isinstance(error, FileNotFoundError):
         hint = "as root: asyncamanda server setup"
         return BadDataError("no-registry", f"{path} does not exist", hint)

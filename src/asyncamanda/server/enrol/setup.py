@@ -17,6 +17,7 @@ from asyncamanda.errors import RefusedError
 from asyncamanda.server.enrol import ssh_aliases
 from asyncamanda.server.enrol.newconfig import DISKLIST, NewConfig, render_amanda_conf
 from asyncamanda.server.enrol.registry import read_registry, relayed_clients
+from asyncamanda.server.enrol.sshd import plan_key_link
 from asyncamanda.server.gate import ipc
 from asyncamanda.system.account import do_as, find_user
 from asyncamanda.system.files import open_folder, write_whole
@@ -25,14 +26,6 @@ from asyncamanda.system.steps import SetupStep, give, plan_file, plan_folder, pl
 
 SHELL = "/bin/sh"
 USERMOD_WITHIN = 60.0  # seconds: it waits for a lock on the accounts
-
-# what Debian's package brings: the package. amdump needs the second, and Debian's amanda-server
-# does not depend on it (amanda-facts, "Packages and accounts")
-PACKAGES = {
-    Path("/usr/sbin/amdump"): "amanda-server",
-    Path("/usr/share/perl5/Encode/Locale.pm"): "libencode-locale-perl",
-    Path("/usr/sbin/sshd"): "openssh-server",
-}
 
 SERVER_TOML = """\
 # asyncamanda on the Amanda server. Every key has its default here; docs/server.md explains them.
@@ -73,11 +66,6 @@ SERVER_TOML = """\
 """
 
 
-def find_missing_packages() -> tuple[str, ...]:
-    """Return the Debian packages that are needed and not here."""
-    return tuple(package for path, package in PACKAGES.items() if not path.exists())
-
-
 def plan_setup(config: ServerConfig, new: NewConfig | None, *, is_default: bool) -> list[SetupStep]:
     """Return every step, needed or not; `is_default`: the configuration is the system's.
 
@@ -94,6 +82,7 @@ def plan_setup(config: ServerConfig, new: NewConfig | None, *, is_default: bool)
         ),
         plan_folder(ssh, account, 0o700),
         plan_file(ssh / "authorized_keys", account, 0o600),
+        *plan_key_link(config.user),
         *_plan_aliases(ssh, account),
         plan_folder(Path(ipc.STATE), account, 0o700),
     ]

@@ -24,13 +24,32 @@ _HEAD = """\
 
 # ssh takes this way when nobody listens at the ControlPath, or the call was refused there: a
 # connection that fails at once. A shell of its own says so, because ssh kills what it started as
-# soon as that closes its stdout, by `>&2`.
+# soon as that closes its stdout, by `>&2`. The rest are ssh's own defaults: what is not said here
+# an administrator's `Host *` may say otherwise, and each of these breaks the call, or adds to what
+# is said there (tests/system/test_user_ssh_words.py tries every keyword).
 _ALIAS = """\
 
 Host {client}
     ControlMaster no
     ControlPath {path}
     ProxyCommand sh -c "echo asyncamanda: %n is not connected, or refused the request >&2"
+    ClearAllForwardings yes
+    RemoteCommand none
+    SessionType default
+    RequestTTY no
+    EscapeChar none
+    StdinNull no
+    ForkAfterAuthentication no
+    ControlPersist no
+    ProxyUseFdpass no
+    PermitLocalCommand no
+    ForwardAgent no
+    ForwardX11 no
+    Tunnel no
+    CanonicalizeHostname no
+    PKCS11Provider none
+    LogLevel INFO
+    LogVerbose none
 """
 
 _INCLUDED = re.compile(rf'include[ \t]+"?(?:~/\.ssh/)?{re.escape(ALIASES)}"?', re.IGNORECASE)

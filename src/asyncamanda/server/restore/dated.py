@@ -4,17 +4,21 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from functools import cached_property
 
+from asyncamanda.core.amanda.excludes import compile_patterns
 from asyncamanda.core.restore.answer import RestorePlan
 from asyncamanda.core.restore.head import FOLDER, STORED, Entry, Head
 from asyncamanda.core.restore.listing import FolderOwner, list_folders
 from asyncamanda.core.restore.request import FilesRequest
-from asyncamanda.core.restore.selection import Selection, find, find_near
+from asyncamanda.core.restore.selection import Selection, find, find_near, forgive_excluded
 from asyncamanda.server.restore.archive import Written
 from asyncamanda.server.restore.owners import read_owners
 from asyncamanda.server.restore.reading import OpenChain, count_size, plan_restore, write_restore
 from asyncamanda.server.restore.sinks import Sink
 from asyncamanda.server.restore.source import Source
 from asyncamanda.system.clock import now
+
+# without names: they may be of files that whoever asks may not know of
+EXCLUDED = "what is excluded from its backups is not among it"
 
 
 class ChainList:
@@ -67,11 +71,18 @@ class ChainFiles:
         self._chain = chain
         self._written = Written()
         found = plan_restore(chain, request.paths)
+        doubts: tuple[str, ...] = ()
+        if found.missing:
+            is_excluded = compile_patterns(chain.image().files.form.excludes)
+            listed, found = found, forgive_excluded(found, request.paths, is_excluded)
+            doubts = (EXCLUDED,) if found.missing != listed.missing else ()
         is_trial = request.is_dry_run and not request.has_owners  # whose numbers nobody is told
         head = chain.read_head()
         self._selection = add_ways(head, found, request.paths, is_top=request.has_owners)
+        plan = describe_chain(source, request.disk, chain)
         self.plan = replace(
-            describe_chain(source, request.disk, chain),
+            plan,
+            doubts=(*plan.doubts, *doubts),
             files=sum(map(len, found.members)),
             folders=len(found.folders),  # not those on the way to what is wanted
             size=count_size(chain, found, is_walking=is_trial),

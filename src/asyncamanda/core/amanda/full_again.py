@@ -1,0 +1,51 @@
+"""A level 1 that is a full: seen by its size, and told with its likely cause.
+
+GNU tar compares the device number of each folder with the one that it noted, and takes all that is
+below another one for new. GNUTAR cannot be told otherwise, amgtar can (CHECK-DEVICE).
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from asyncamanda.core.amanda.disklist import GNUTAR, Dle
+from asyncamanda.core.model import DleVerdict
+
+NEARLY = 0.8  # of the full
+LEAST = 10_240  # kilobytes: less costs nobody anything
+
+
+def is_full_again(verdict: DleVerdict, full_kilobytes: int) -> bool:
+    """Return whether a confirmed incremental dump is about as large as its full was."""
+    is_incremental = verdict.state.is_confirmed and bool(verdict.level)
+    most = max(full_kilobytes * NEARLY, LEAST)
+    return is_incremental and full_kilobytes > 0 and verdict.kilobytes >= most
+
+
+def needs_size(verdict: DleVerdict) -> bool:
+    """Return whether the size of a dump's full has to be known to tell."""
+    return is_full_again(verdict, 1)
+
+
+def explain_full_again(verdict: DleVerdict, dle: Dle | None) -> str:
+    """Return what is said about such a dump, and what to do about it."""
+    said = (
+        f"level {verdict.level} is about as large as its full; unless that much has changed, the "
+        "file system's device number has (as btrfs's, LVM's or LUKS's may at each start), and tar "
+        "took everything for new: "
+    )
+    if dle and dle.program == GNUTAR:
+        return f"{said}asyncamanda server disk modernise {verdict.host} {verdict.disk}"
+    return f'{said}its application needs property "CHECK-DEVICE" "NO"'
+
+
+def note_full_again(
+    verdict: DleVerdict, fulls: Mapping[tuple[str, str], int], dle: Dle | None
+) -> DleVerdict:
+    """Return the verdict, with that reason if it is one; `fulls` are kilobytes, by host and disk.
+
+    What was said of the dump already stays.
+    """
+    full = fulls.get((verdict.host, verdict.disk), 0)
+    if verdict.reason or not is_full_again(verdict, full):
+        return verdict
+    return replace(verdict, reason=explain_full_again(verdict, dle))

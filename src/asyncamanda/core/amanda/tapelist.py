@@ -1,0 +1,26 @@
+"""The tapelist: each volume that a configuration knows, and when it was last written.
+
+    20261129200011 DAILY-003 reuse META:... POOL:...
+    0 DAILY-004 reuse                                    labelled, and never written
+
+Source: tapelist(5); tests/e2e/test_retention.py reads one of Amanda's.
+"""
+
+import re
+from dataclasses import dataclass
+
+_LINE = re.compile(r"([0-9]{8,14}|0) (\S+) (reuse|no-reuse)\b.*")
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A volume: its label, and the timestamp of the run that wrote it, "" if none has."""
+
+    label: str
+    timestamp: str
+
+
+def parse_tapelist(text: str) -> tuple[Volume, ...]:
+    """Return the volumes, in the file's order. Never raises."""
+    found = (_LINE.fullmatch(line) for line in text.split("\n"))
+    return tuple(Volume(row[2], row[1] if row[1] != "0" else "") for row in found if row)

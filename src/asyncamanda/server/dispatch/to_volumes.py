@@ -1,0 +1,110 @@
+"""Whose dumps go straight to volumes: of those that a run was to hold, and had no room for.
+
+Such a client waits again, for a run of its own, the only one with a taper. It is known by the
+client's open request: another dispatcher would find out by another run without a taper.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from functools import partial
+
+from asyncamanda.core.amanda.reasons import explain_reason
+from asyncamanda.core.amanda.trace import Planned, find_planned
+from asyncamanda.core.amanda.volumes import (
+    WASTED_WITHIN,
+    choose_run_tapes,
+    count_wasted,
+    find_large,
+    refuse_large,
+    refuse_waste,
+)
+from asyncamanda.core.dispatch.records import RunEnd, RunKind
+from asyncamanda.core.model import DleVerdict
+from asyncamanda.server.amanda import logs
+from asyncamanda.server.amanda.run import Run
+from asyncamanda.server.background.threads import apart_at_last
+from asyncamanda.server.dispatch.amanda_config import Site
+from asyncamanda.server.dispatch.judging import stamp_of, words_about
+from asyncamanda.server.dispatch.queue import OpenRequest, Queue
+from asyncamanda.server.ledger.ledger import Ledger
+from asyncamanda.system.clock import now as read_clock
+
+MOST_RUNS = 1000  # of a week
+
+
+class ToVolumes:
+    """Chooses them when a run has ended, and knows them while they wait and are served."""
+
+    def __init__(self, site: Site, queue: Queue) -> None:
+        self._site = site
+        self._queue = queue
+
+    def clients(self, runs: Collection[Run]) -> set[str]:
+        """Return those that wait for such a run, or are in one of `runs` that is such a one."""
+        waiting = {entry.client for entry in self._queue.entries.values() if entry.run_tapes}
+        return waiting.union(*(run.clients for run in runs if run.has_taper))
+
+    def count_tapes(self, clients: Collection[str]) -> int:
+        """Return how many volumes a run for `clients` may take; 0: it has no taper."""
+        entries = self._queue.entries
+        return max((entries[one].run_tapes for one in clients if one in entries), default=0)
+
+    async def is_put_off(self, run: Run, words: Collection[DleVerdict]) -> bool:
+        """Return whether a full was due of any of these dumps, and there was no room for it."""
+        is_asked = not run.has_taper and any(word.level for word in words)
+        return is_asked and bool(find_large(words, await self._read_planned(run)))
+
+    async def choose(self, run: Run, end: RunEnd) -> tuple[RunEnd, list[OpenRequest]]:
+        """Return a run's end in words for people, and the requests that volumes are to serve."""
+        refused: dict[tuple[str, str], str] = {}
+        chosen: list[OpenRequest] = []
+        if not run.has_taper:
+            planned = await self._read_planned(run)
+            volumes = run.settings.volumes
+            for entry in self._queue.of_run(run):
+                own = words_about(end.verdicts, entry.client, stamp_of(run))
+                large = find_large(own, planned)
+                wasted = await self._count_wasted() if large else 0
+                why = {
+                    disk: refuse_large(disk, size, volumes) or refuse_waste(disk, wasted, volumes)
+                    for disk, size in large.items()
+                }
+                refused |= {(entry.client, disk): said for disk, said in why.items() if said}
+                is_possible = any(not said for said in why.values())
+                if is_possible and entry.may_be_there(self._site.config.grace):
+                    own_plans = (plan for dle, plan in planned.items() if dle[0] == entry.client)
+                    size = sum(plan.kilobytes * 1024 for plan in own_plans)
+                    entry.run_tapes = choose_run_tapes(size, volumes)
+                    chosen.append(entry)
+        remarks = end.remark if run.has_taper else ""
+        words = tuple(_explain(word, refused, remarks) for word in end.verdicts)
+        return replace(end, verdicts=words), chosen
+
+    async def _count_wasted(self) -> int:
+        """Return how many volumes runs have lately written to for a dump that was not whole."""
+        access, name, since = self._site.access, self._site.name, read_clock() - WASTED_WITHIN
+        wasted = 0
+        for row in await access.read(lambda ledger: ledger.runs.list_recent(name, MOST_RUNS)):
+            if row.kind is RunKind.BATCH and row.labels and row.begun_at >= since:
+                words = await access.read(partial(_read_verdicts, run_id=row.id))
+                own = (word for word in words if word.timestamp == row.timestamp)
+                wasted += count_wasted(len(row.labels), own, self._site.settings.volumes)
+        return wasted
+
+    async def _read_planned(self, run: Run) -> dict[tuple[str, str], Planned]:
+        if not run.timestamp:
+            return {}
+        read = partial(logs.read_trace, run.settings.logdir, run.timestamp)
+        return find_planned(await apart_at_last(f"{self._site.name}: the trace of a run", read))
+
+
+def _read_verdicts(ledger: Ledger, run_id: int) -> tuple[DleVerdict, ...]:
+    return tuple(ledger.verdicts.of_run(run_id))
+
+
+def _explain(word: DleVerdict, refused: Mapping[tuple[str, str], str], remarks: str) -> DleVerdict:
+    """Return a verdict with its reason in words for people."""
+    if word.state.is_confirmed or not word.reason:
+        return word
+    said = refused.get((word.host, word.disk)) or explain_reason(word.reason, remarks)
+    return replace(word, reason=said)

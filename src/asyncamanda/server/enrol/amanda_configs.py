@@ -1,0 +1,53 @@
+"""The Amanda configurations of this server, by name."""
+
+import difflib
+
+from asyncamanda.core.values.printable import printable
+from asyncamanda.errors import BadDataError, RefusedError, UsageError
+from asyncamanda.server.enrol.newconfig import AMANDA_FOLDER
+
+
+def find_amanda_configs() -> list[str]:
+    """Return the names of all that there are."""
+    return sorted(path.parent.name for path in AMANDA_FOLDER.glob("*/amanda.conf"))
+
+
+def choose_amanda_config(name: str | None, option: str) -> str:
+    """Return `name`, or without one that of the only configuration; `option` would name it.
+
+    Raises UsageError for several or none where none is named, BadDataError for one that does not
+    exist, RefusedError where it may not be looked at.
+    """
+    known = find_amanda_configs()
+    if name is None:
+        if len(known) == 1:
+            return known[0]
+        if known:
+            raise UsageError(
+                "which-amanda-config",
+                f"this server has several Amanda configurations: {', '.join(known)}",
+                f"name one: {option}",
+            )
+        raise UsageError(
+            "no-amanda-config",
+            f"there is no Amanda configuration in {AMANDA_FOLDER}",
+            "asyncamanda server setup --new-config NAME --vtapes DIR --size SIZE writes one",
+        )
+    path = AMANDA_FOLDER / name / "amanda.conf"
+    try:
+        path.stat()
+    except PermissionError as error:
+        raise RefusedError(
+            "not-amanda-user",
+            f"this account cannot access {path}",
+            "run this as root or as the Amanda user: sudo asyncamanda server ...",
+        ) from error
+    except OSError as error:
+        close = difflib.get_close_matches(name, known, 1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise BadDataError(
+            "no-amanda-config",
+            f"there is no {path}",
+            f"{hint}known here: {', '.join(map(printable, known)) or 'none'}",
+        ) from error
+    return name

@@ -1,0 +1,55 @@
+"""How far back each client's files can be restored, and what the volumes say of how long."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from asyncamanda.config.server import ServerConfig
+from asyncamanda.core.amanda.config import parse_config
+from asyncamanda.core.amanda.tapelist import parse_tapelist
+from asyncamanda.core.protocol.authority import Identity
+from asyncamanda.core.restore.retention import describe_volumes, find_reach
+from asyncamanda.server.amanda.commands import plan_config
+from asyncamanda.server.enrol.newconfig import AMANDA_FOLDER
+from asyncamanda.server.ledger.ledger import Ledger
+from asyncamanda.server.restore.disks import describe_disks
+from asyncamanda.server.restore.source import read_source
+from asyncamanda.system.programs import run_program
+
+_ASKED_WITHIN = 120.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Since when all of a client's disks can be restored, None if not all can; each disk's own."""
+
+    since: datetime | None
+    disks: dict[str, datetime | None]
+
+
+def find_client_reach(config: ServerConfig, ledger: Ledger, identity: Identity) -> Reach:
+    """Return how far back a client's backups go, by looking at each dump that is there.
+
+    Disks that are parked do not count. Raises what read_source() and describe_disks() raise.
+    """
+    source = read_source(ledger, identity.amanda_config, identity.client, config.restore.filters)
+    meant = [disk for disk, dle in source.dles.items() if not dle.is_parked]
+    found = {each.disk: each.dumps for each in describe_disks(source)}
+    first_at = {
+        disk: dumps[0].verdict.dumped_at if (dumps := found.get(disk)) else None for disk in meant
+    }
+    return Reach(find_reach(meant, first_at), first_at)
+
+
+def tell_volumes(amanda_config: str) -> str:
+    """Return what the volumes of a configuration say, "" if Amanda or its tapelist cannot."""
+    answer = run_program(plan_config(amanda_config), _ASKED_WITHIN, encoding="utf-8")
+    if answer.status != 0:
+        return ""
+    said = parse_config(answer.stdout)
+    path = AMANDA_FOLDER / amanda_config / (said.value("TAPELIST") or "tapelist")
+    try:
+        # Amanda makes it with the first volume
+        text = path.read_text("utf-8", "replace") if path.exists() else ""
+        return describe_volumes(parse_tapelist(text), int(said.value("TAPECYCLE")))
+    except (OSError, ValueError):
+        return ""

@@ -1,0 +1,43 @@
+"""How far back one can go, of real dumps and volumes."""
+
+import json
+from pathlib import Path
+
+from tests.e2e.office import DISK, open_office
+
+
+def test_clients_are_listed_with_the_time_they_can_go_back_to(lab_prefix: Path) -> None:
+    """Since the first dump that is there, of held ones and of those on volumes, while they last."""
+    with open_office(lab_prefix, "laptop") as office:
+        office.fill()
+        office.set_up()
+
+        def since() -> str | None:
+            (client,) = json.loads(office.ask("server", "clients", "--json").stdout)
+            return str(client["restorable_since"]) if client["restorable_since"] else None
+
+        def say() -> str:
+            return " ".join(office.ask("server", "clients").stdout.split())
+
+        assert since() is None
+        assert "daily: no volume has been written yet, of 20" in say()
+        for _ in range(2):
+            run = office.backup("laptop", "--force")
+            assert run.returncode == 0, run.stderr + office.diary
+        first = since()
+        assert first is not None
+        server = office.server
+        server.amanda("amflush", "-b", "-f", "daily")
+        assert since() == first
+        assert "daily: 1 of 20 volumes written, the first on 20" in say()
+        assert "none has been overwritten yet" in say()
+        server.add_dle("laptop", "/srv/new")
+        assert since() is None  # not of every disk
+        disklist = "/etc/amanda/daily/disklist"
+        lines = server.read(disklist).splitlines(keepends=True)
+        server.write(disklist, "".join(lines[:-1]), owner="backup")
+        assert since() == first
+        for part in server.path("/srv/amanda/vtapes").glob("slot*/*laptop*"):
+            part.unlink()  # as when the volume is used again
+        assert since() is None
+        assert server.find().count(DISK) == 2

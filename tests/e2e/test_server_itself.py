@@ -1,0 +1,82 @@
+"""server doctor without a client: the server itself, and what is wrong with it for everybody."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.e2e.laptop import Run
+from tests.e2e.office import CONF, Office, open_office
+
+DISKLIST = "/etc/amanda/daily/disklist"
+SSHD = "/etc/ssh/sshd_config"
+
+
+@pytest.fixture(scope="module")
+def office(lab_prefix: Path) -> Iterator[Office]:
+    """Yield an office whose laptop has a disk, with a volume for amcheck to find."""
+    with open_office(lab_prefix, "laptop") as office:
+        office.fill()
+        office.set_up()
+        yield office
+
+
+def doctor(office: Office, *words: str) -> Run:
+    """Run it; whatever it prints fits the terminal."""
+    run = office.ask("server", "doctor", *words, check=False)
+    assert "--json" in words or max(map(len, run.stdout.splitlines())) <= 80, run.stdout
+    return run
+
+
+def test_all_is_well(office: Office) -> None:
+    """Each check is named; --wait is for a client."""
+    run = doctor(office)
+    assert (run.returncode, run.stdout.endswith("the server: all well\n")) == (0, True), run.stdout
+    checks = json.loads(doctor(office, "--json").stdout)["checks"]
+    names = ["packages", "sshd", "setup", "enrolled", "amanda-config", "amcheck"]
+    assert [check["check"] for check in checks] == names
+    assert {check["ok"] for check in checks} == {True}
+    assert office.ask("server", "doctor", "--wait", "1m", check=False).returncode == 64
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "said"),
+    [
+        (CONF, "oops 3\n", "error: not a keyword"),
+        (DISKLIST, "Laptop /srv/x roaming\n", "Same host with different case"),
+        (DISKLIST, "laptop /srv/x old\n", "laptop /srv/x (auth bsdtcp)"),
+        (CONF, 'infofile "/etc/passwd/no"\n', "/etc/passwd/no"),
+        (SSHD, "MaxSessions 1\n", "MaxSessions 1"),
+        ("/var/backups/.ssh/asyncamanda.conf", "# odd\n", "has an alias for each client"),
+    ],
+)
+def test_what_is_wrong_for_everybody_is_named(
+    office: Office, path: str, text: str, said: str
+) -> None:
+    """By its reason, with what to do."""
+    server = office.server
+    owner = "root" if path == SSHD else "backup"
+    before, conf = server.read(path), server.read(CONF)
+    old = 'define dumptype old {\nroaming\nauth "bsdtcp"\n}\n'
+    server.write(CONF, conf + old, owner="backup")
+    server.append(path, text, owner=owner)
+    try:
+        run = doctor(office)
+    finally:
+        server.write(CONF, conf, owner="backup")
+        server.write(path, before, owner=owner, mode=0o644 if path != SSHD else 0o600)
+    told = " ".join(run.stdout.split())
+    assert (run.returncode, said in told, "problem to fix" in told) == (78, True, True), told
+
+
+def test_a_client_without_a_disk_is_a_warning(office: Office) -> None:
+    """And no configuration at all is a fault."""
+    lines = office.server.read(DISKLIST)
+    office.server.write(DISKLIST, "", owner="backup")
+    run = doctor(office)
+    office.server.write(DISKLIST, lines, owner="backup")
+    assert (run.returncode, "no disk of laptop" in run.stdout) == (0, True), run.stdout
+    office.server.run(["mv", "/etc/amanda/daily", "/srv/daily"])
+    run = doctor(office)
+    office.server.run(["mv", "/srv/daily", "/etc/amanda/daily"])
+    assert (run.returncode, "no Amanda configuration" in " ".join(run.stdout.split())) == (78, True)
