@@ -404,7 +404,7 @@ def test_a_client_in_direct_mode_has_no_gate(office: Office) -> None:
     office.rig.configure()
     done = office.run("list")
     assert done.exit == 78
-    assert "docs/restore.md" in done.stderr
+    assert "/restore.md says" in done.stderr
 
 
 def test_a_user_with_a_configuration_of_their_own_gets_files_as_theirs(office: Office) -> None:
