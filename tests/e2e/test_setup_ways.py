@@ -99,6 +99,27 @@ def test_a_key_type_that_is_named_by_its_fingerprint(fresh: Lab) -> None:
     assert "unchanged: backup knows the host key of amanda" in again.stdout, again.stderr
 
 
+# leaves a link of the Amanda user's where ssh writes its log
+SWAP = """\
+#!/bin/sh
+log=$(tr '\\0' '\\n' </proc/$PPID/cmdline | grep '/log$')
+rm -f "$log" && ln -s /root/secret "$log"
+"""
+
+
+def test_root_follows_no_link_of_the_amanda_users(fresh: Lab) -> None:
+    """What that user's ssh leaves behind is read as that user, who may not read all."""
+    client = fresh.client
+    client.write("/root/secret", "Connection closed by a secret\n", mode=0o600)
+    client.write("/var/backups/swap", SWAP, mode=0o755)
+    client.make_directory(SSH, mode=0o700, owner="backup")
+    config = "Host amanda\n  ProxyCommand /var/backups/swap\n"
+    client.write(f"{SSH}/config", config, owner="backup", mode=0o600)
+    done = set_up(fresh, "amanda", "--fingerprint", fingerprint(fresh))
+    assert "a secret" not in done.stdout + done.stderr
+    assert done.returncode == 75, done.stdout + done.stderr
+
+
 INETD_CONF = "/etc/inetd.conf"
 AMANDA = "amanda stream tcp nowait backup /usr/lib/amanda/amandad amandad -auth=bsdtcp amdump"
 
@@ -119,3 +140,18 @@ def test_inetds_amandad_is_told_and_switched_off_when_that_is_wanted(fresh: Lab)
     terminal.type("y")
     assert (terminal.end(), "offers amandad no longer" in terminal.said) == (0, True), terminal.said
     assert not fresh.client.read(INETD_CONF).startswith("amanda")
+
+
+def test_an_inetd_that_cannot_be_changed_does_not_end_setup(fresh: Lab) -> None:
+    """All else is done by then; the note says what is left."""
+    fresh.client.write(INETD_CONF, f"{AMANDA}\n")
+    fresh.client.run(["mount", "--bind", "/bin/false", "/usr/sbin/update-inetd"])
+    words = ("amanda", "--fingerprint", fingerprint(fresh), "--disk", DISK, "--no-schedule")
+    setup = start_setup(fresh, *words, "--no-backup")
+    assert type_line(fresh, read_line(setup)).returncode == 0
+    assert setup.wait(60) == 0
+    terminal = Terminal(fresh.client, "setup", *words, "--no-backup")
+    terminal.expect("Switch it off, if no other Amanda server uses it? [y/N]")
+    terminal.type("y")
+    assert terminal.end() == 0, terminal.said
+    assert "put a # before its line" in terminal.said

@@ -1,6 +1,7 @@
 """The disklist, as amadmin reports it."""
 
 from datetime import time
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from asyncamanda.core.amanda.disklist import (
     parse_dles,
 )
 from asyncamanda.core.amanda.filters import Filters
+from asyncamanda.server.enrol.disklist_file import is_beside_amanda_conf
 
 # as Amanda 3.5.1 prints it, without the settings that nothing here reads
 BLOCK = """\
@@ -320,3 +322,19 @@ def test_a_disk_that_is_never_held(said: str, is_never: bool) -> None:
     """It goes to a volume each time."""
     text = block().replace("HOLDINGDISK         AUTO", f"HOLDINGDISK         {said}")
     assert [dle.is_never_held for dle in parse_disklist(text)] == [is_never]
+
+
+@pytest.mark.parametrize(
+    ("path", "is_beside"),
+    [
+        ("/etc/amanda/daily/disklist", True),
+        ("/etc/amanda/../shadow", False),
+        ("/etc/amanda/daily/../disklist", False),
+        ("/etc/amanda/disklist", False),
+        ("/etc/amanda/daily/lists/disklist", False),
+        ("/var/lib/amanda/disklist", False),
+    ],
+)
+def test_root_is_itself_beside_an_amanda_conf_alone(path: str, is_beside: bool) -> None:
+    """Whoever writes amanda.conf could else have root read, and write, a file of root's in /etc."""
+    assert is_beside_amanda_conf(Path(path)) == is_beside

@@ -1,5 +1,6 @@
 """A level 1 that is about as large as its full is told with the likely cause."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -49,7 +50,7 @@ def test_the_remedy_depends_on_what_dumps_it() -> None:
         note_full_again(made(1, 50_000), FULL, Dle("laptop", "/home", program=program)).reason
         for program in ("GNUTAR", "APPLICATION")
     )
-    assert "asyncamanda server disk modernise laptop /home" in by_gnutar
+    assert by_gnutar.endswith("on the server: asyncamanda server disk modernise laptop /home")
     assert 'property "CHECK-DEVICE" "NO"' in by_amgtar
 
 
@@ -61,6 +62,10 @@ def test_the_servers_doctor_warns_of_the_newest_dump_of_a_disk() -> None:
     assert check
     assert (check.health, check.found.startswith("/home: level 1 is")) == (Health.WARNING, True)
     assert check.fix == "asyncamanda server disk modernise laptop /home"
+    odd = [replace(each, disk="/srv/a: b") for each in (full, again)]
+    check = judge_levels(odd, [Dle("laptop", "/srv/a: b", program=GNUTAR)])
+    assert check
+    assert check.fix == "asyncamanda server disk modernise laptop '/srv/a: b'"
     assert judge_levels([full, again, made(1, 200)], dles) is None
     assert judge_levels([full, made(1, 50_000, DumpState.FAILED)], dles) is None
     assert judge_levels([full, again], [Dle("laptop", "/home", parked="ignore")]) is None

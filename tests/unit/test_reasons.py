@@ -2,7 +2,8 @@
 
 import pytest
 
-from asyncamanda.core.amanda.reasons import explain_reason, is_of_room
+from asyncamanda.core.amanda.reasons import explain_reason, explain_verdict, is_of_room
+from asyncamanda.core.model import DleVerdict, DumpState
 
 
 @pytest.mark.parametrize(
@@ -41,3 +42,13 @@ def test_where_no_volume_could_be_written_that_is_the_cause() -> None:
             assert told.endswith(f"(Amanda: {cause})")
     assert explain_reason(said, "taper: something else") == explain_reason(said)
     assert explain_reason("odd", "taper: No acceptable volumes found") == "odd"
+
+
+def test_a_full_that_can_never_be_made_is_told_though_an_incremental_was() -> None:
+    """The client is backed up, and hears that there is no room for a full any more."""
+    held = DleVerdict("laptop", "/home", "20261129200000", DumpState.HELD, 1)
+    assert explain_verdict(held, "it needs 250 GB").reason == "it needs 250 GB"
+    assert explain_verdict(held, "") == held
+    failed = DleVerdict("laptop", "/home", "20261129200000", DumpState.FAILED, 0, "odd")
+    assert explain_verdict(failed, "it needs 250 GB").reason == "it needs 250 GB"
+    assert explain_verdict(failed, "").reason == "odd"

@@ -230,8 +230,12 @@ def _see_to_inetd(*, is_asking: bool) -> None:
     tell(f"note: inetd offers amandad to the network, on port {PORT}; {NEEDLESS}.")
     how = " ".join(SWITCH_OFF)
     if is_asking and is_agreed("Switch it off, if no other Amanda server uses it?", how):
-        inetd.switch_off()
-        tell("done: inetd offers amandad no longer")
+        try:
+            inetd.switch_off()
+        except RefusedError as error:  # all else is done
+            tell(f"warning: {error.message}; {error.hint}")
+        else:
+            tell("done: inetd offers amandad no longer")
     else:
         tell(f"To switch it off, as root: {how}")
 

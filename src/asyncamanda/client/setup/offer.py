@@ -4,7 +4,7 @@ Asked by ssh itself as the Amanda user starts it, with all of its configuration:
 neither a jump host nor an alias.
 """
 
-import os
+import json
 import pwd
 import re
 import tempfile
@@ -16,7 +16,9 @@ from asyncamanda.client.setup.hostkey import KnownHostKey, Place, read_keys
 from asyncamanda.core.ssh.argv import Target, plan_look
 from asyncamanda.core.ssh.fault import Fault, interpret_connect_failure
 from asyncamanda.core.ssh.publickey import PublicKey
+from asyncamanda.core.values.foreign import parse_json
 from asyncamanda.errors import LaterError, RefusedError
+from asyncamanda.system.account import ask_as
 from asyncamanda.system.programs import run_program
 
 LOOK_SECONDS = 10
@@ -71,18 +73,15 @@ def _has_type(keys: Sequence[PublicKey], name: str) -> bool:
 def _look(target: Target, place: Place, account: pwd.struct_passwd, names: Sequence[str]) -> Offer:
     """Return what one connection shows; it ends before anything is offered to the server."""
     algorithms = [algorithm for name in names for algorithm in ALGORITHMS[name]]
-    with tempfile.TemporaryDirectory(prefix="asyncamanda-") as folder:
-        os.chown(folder, account.pw_uid, account.pw_gid)
-        known_hosts, log = Path(folder, "known_hosts"), Path(folder, "log")
-        argv = plan_look(target, algorithms, str(known_hosts), str(log), LOOK_SECONDS)
-        answer = run_program(argv, LOOKED_WITHIN, account=account)
-        keys = tuple(read_keys(_read(known_hosts)))
-        said = _read(log)
+    # all of it as that user: root would follow a link that lies where ssh is to write
+    seen = ask_as(account.pw_name, lambda: json.dumps(_connect(target, algorithms)))
+    noted, said, beside = parse_json(seen)
+    keys = tuple(read_keys(noted))
     version = _VERSION.search(said)
     if keys:
         return Offer(keys[:1], f"SSH-2.0-{version[1]}" if version else "")
     own = "".join(_own_lines(said))
-    fault = interpret_connect_failure(own, answer.stderr or answer.fault)
+    fault = interpret_connect_failure(own, beside)
     if fault.fault is Fault.HOST_KEY_REVOKED:
         raise RefusedError(
             "host-key-revoked",
@@ -100,6 +99,15 @@ def _look(target: Target, place: Place, account: pwd.struct_passwd, names: Seque
     )
 
 
+def _connect(target: Target, algorithms: Sequence[str]) -> tuple[str, str, str]:
+    """Return what ssh writes into its known_hosts and into its log, and prints beside them."""
+    with tempfile.TemporaryDirectory(prefix="asyncamanda-") as folder:
+        known_hosts, log = Path(folder, "known_hosts"), Path(folder, "log")
+        argv = plan_look(target, algorithms, str(known_hosts), str(log), LOOK_SECONDS)
+        answer = run_program(argv, LOOKED_WITHIN)
+        return _read(known_hosts), _read(log), answer.stderr or answer.fault
+
+
 def _own_lines(log: str) -> Iterator[str]:
     """Yield the lines of ssh's log that it would have without being asked for more."""
     for line in log.splitlines(keepends=True):
@@ -110,5 +118,5 @@ def _own_lines(log: str) -> Iterator[str]:
 def _read(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8", "replace")
-    except FileNotFoundError:
+    except OSError:  # none was written, or it is not that user's any more
         return ""

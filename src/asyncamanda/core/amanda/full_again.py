@@ -4,6 +4,7 @@ GNU tar compares the device number of each folder with the one that it noted, an
 below another one for new. GNUTAR cannot be told otherwise, amgtar can (CHECK-DEVICE).
 """
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -26,16 +27,21 @@ def needs_size(verdict: DleVerdict) -> bool:
     return is_full_again(verdict, 1)
 
 
-def explain_full_again(verdict: DleVerdict, dle: Dle | None) -> str:
-    """Return what is said about such a dump, and what to do about it."""
-    said = (
+def describe_full_again(verdict: DleVerdict) -> str:
+    """Return what is said about such a dump."""
+    return (
         f"level {verdict.level} is about as large as its full; unless that much has changed, the "
         "file system's device number has (as btrfs's, LVM's or LUKS's may at each start), and tar "
-        "took everything for new: "
+        "took everything for new"
     )
+
+
+def name_remedy(verdict: DleVerdict, dle: Dle | None) -> str:
+    """Return what to do about it, on the server."""
     if dle and dle.program == GNUTAR:
-        return f"{said}asyncamanda server disk modernise {verdict.host} {verdict.disk}"
-    return f'{said}its application needs property "CHECK-DEVICE" "NO"'
+        words = ["asyncamanda", "server", "disk", "modernise", verdict.host, verdict.disk]
+        return shlex.join(words)
+    return 'its application needs property "CHECK-DEVICE" "NO"'
 
 
 def note_full_again(
@@ -48,4 +54,5 @@ def note_full_again(
     full = fulls.get((verdict.host, verdict.disk), 0)
     if verdict.reason or not is_full_again(verdict, full):
         return verdict
-    return replace(verdict, reason=explain_full_again(verdict, dle))
+    said = f"{describe_full_again(verdict)}; on the server: {name_remedy(verdict, dle)}"
+    return replace(verdict, reason=said)

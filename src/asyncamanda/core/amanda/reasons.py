@@ -6,7 +6,9 @@ ones say each.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from asyncamanda.core.model import DleVerdict
 
 ADMIN = "its administrator has to fix that"
 
@@ -77,6 +79,20 @@ def explain_reason(said: str, remarks: str = "") -> str:
             if not cause.is_of_room and (remark := re.search(cause.pattern, remarks)):
                 return f"{cause.meaning} (Amanda: {remark[0]})"
     return f"{found.meaning} (Amanda: {_bare(said)})" if found else said
+
+
+def explain_verdict(word: DleVerdict, refused: str, remarks: str = "") -> DleVerdict:
+    """Return a verdict with its reason in words for people.
+
+    `refused` is why the disk cannot go to volumes, "" where nothing speaks against that. It is said
+    of an incremental as well that the server has instead of the full that was due: else nobody
+    hears that there will be no further full.
+    """
+    if refused:
+        return replace(word, reason=refused)
+    if word.state.is_confirmed or not word.reason:
+        return word
+    return replace(word, reason=explain_reason(word.reason, remarks))
 
 
 def is_of_room(said: str) -> bool:

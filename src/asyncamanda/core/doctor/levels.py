@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 
 from asyncamanda.core.amanda.disklist import Dle
-from asyncamanda.core.amanda.full_again import explain_full_again, is_full_again
+from asyncamanda.core.amanda.full_again import describe_full_again, is_full_again, name_remedy
 from asyncamanda.core.doctor.findings import Check, Health
 from asyncamanda.core.model import DleVerdict
 
@@ -30,6 +30,6 @@ def judge_levels(verdicts: Iterable[DleVerdict], dles: Collection[Dle]) -> Check
         return None
     first = found[0]
     more = f" (and {len(found) - 1} more disks)" if len(found) > 1 else ""
-    said, _, fix = explain_full_again(first, known[first.disk]).rpartition(": ")
+    said = f"{first.disk}: {describe_full_again(first)}{more}"
     why = "all of it crosses the client's line at each backup"
-    return Check("levels", Health.WARNING, f"{first.disk}: {said}{more}", why, fix)
+    return Check("levels", Health.WARNING, said, why, name_remedy(first, known[first.disk]))

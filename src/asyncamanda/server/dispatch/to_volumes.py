@@ -4,11 +4,11 @@ Such a client waits again, for a run of its own, the only one with a taper. It i
 client's open request: another dispatcher would find out by another run without a taper.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
 
-from asyncamanda.core.amanda.reasons import explain_reason
+from asyncamanda.core.amanda.reasons import explain_verdict
 from asyncamanda.core.amanda.trace import Planned, find_planned
 from asyncamanda.core.amanda.volumes import (
     WASTED_WITHIN,
@@ -77,7 +77,10 @@ class ToVolumes:
                     entry.run_tapes = choose_run_tapes(size, volumes)
                     chosen.append(entry)
         remarks = end.remark if run.has_taper else ""
-        words = tuple(_explain(word, refused, remarks) for word in end.verdicts)
+        words = tuple(
+            explain_verdict(word, refused.get((word.host, word.disk), ""), remarks)
+            for word in end.verdicts
+        )
         return replace(end, verdicts=words), chosen
 
     async def _count_wasted(self) -> int:
@@ -100,11 +103,3 @@ class ToVolumes:
 
 def _read_verdicts(ledger: Ledger, run_id: int) -> tuple[DleVerdict, ...]:
     return tuple(ledger.verdicts.of_run(run_id))
-
-
-def _explain(word: DleVerdict, refused: Mapping[tuple[str, str], str], remarks: str) -> DleVerdict:
-    """Return a verdict with its reason in words for people."""
-    if word.state.is_confirmed or not word.reason:
-        return word
-    said = refused.get((word.host, word.disk)) or explain_reason(word.reason, remarks)
-    return replace(word, reason=said)

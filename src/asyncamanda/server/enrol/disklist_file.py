@@ -75,12 +75,14 @@ class DisklistFile:
             except OSError as error:
                 raise self._unwritable(error, by_hand) from error
 
-    def check(self, plan: Callable[[str], str], expect: Callable[[Names], Names]) -> None:
+    def check(
+        self, plan: Callable[[str], str], expect: Callable[[Names], Names], *, by_hand: str
+    ) -> None:
         """Raise what change() would raise before it writes; nothing is changed."""
         try:
             before = self._read()
         except OSError as error:
-            raise self._unwritable(error, "") from error
+            raise self._unwritable(error, by_hand) from error
         self._check(before, plan(before), expect)
 
     def _change(self, plan: Callable[[str], str], expect: Callable[[Names], Names]) -> bool:
@@ -122,7 +124,7 @@ class DisklistFile:
     @property
     def _is_users(self) -> bool:
         """Whether root has to be the Amanda user to read or write it."""
-        is_roots = self.path.parent.parent == AMANDA_FOLDER and self.path.parent.lstat().st_uid == 0
+        is_roots = is_beside_amanda_conf(self.path) and self.path.parent.lstat().st_uid == 0
         return os.geteuid() == 0 and not is_roots
 
     def _read(self) -> str:
@@ -134,6 +136,14 @@ class DisklistFile:
         return RefusedError(
             "disklist-unwritable", f"{self.path} cannot be changed: {error.strerror}", by_hand
         )
+
+
+def is_beside_amanda_conf(path: Path) -> bool:
+    """Return whether a file lies in a configuration's own folder, by its name alone.
+
+    `/etc/amanda/..` would have that look, and is /etc.
+    """
+    return path.parent.parent == AMANDA_FOLDER and ".." not in path.parts
 
 
 def _name_place(fault: str, path: Path) -> str:
