@@ -114,7 +114,7 @@ def test_client_that_is_away_is_waited_for_and_then_all_is_well(lab_prefix: Path
 
         value = json.loads(doctor(office, "--json").stdout)
         assert (value["client"], value["amanda_config"]) == ("laptop", "daily")
-        assert [check["ok"] for check in value["checks"]] == [True] * 6
+        assert [check["ok"] for check in value["checks"]] == [True] * 7
         assert value["amcheck"]["exit_status"] == 0
         assert value["amcheck"]["troubles"] == []
         assert any("0 problems found" in line for line in value["amcheck"]["lines"])

@@ -9,6 +9,7 @@ from asyncamanda.core.amanda.volumes import (
     Volumes,
     choose_run_tapes,
     count_wasted,
+    count_whole,
     find_large,
     refuse_large,
     refuse_waste,
@@ -33,11 +34,20 @@ def word(state: DumpState, level: int, reason: str = "") -> DleVerdict:
     return DleVerdict("laptop", "/home", "20261129200255", state, level, reason)
 
 
+def test_what_was_never_dumped_counts_as_if_nothing_were_compressed() -> None:
+    """Amanda reckons with the half until a full shows how well it is compressed."""
+    planned = {("laptop", "/home"): Planned(0, 29000, 58000), ("tower", "/srv"): Planned(1, 4, 9)}
+    assert count_whole(planned, {("tower", "/srv")}) == {
+        ("laptop", "/home"): Planned(0, 58000, 58000),
+        ("tower", "/srv"): Planned(1, 4, 9),
+    }
+
+
 def test_what_the_planner_meant_is_in_the_trace() -> None:
     """The level and the size, compressed; a name may be quoted; other lines say nothing."""
     assert find_planned(TRACE) == {
-        ("laptop", "/srv/docs"): Planned(0, 29000),
-        ("laptop", "/srv/d 3"): Planned(1, 10),
+        ("laptop", "/srv/docs"): Planned(0, 29000, 29310),
+        ("laptop", "/srv/d 3"): Planned(1, 10, 12),
     }
     assert find_planned("") == {}
 
@@ -45,12 +55,12 @@ def test_what_the_planner_meant_is_in_the_trace() -> None:
 @pytest.mark.parametrize(
     ("said", "plan", "large"),
     [
-        (word(DumpState.FAILED, 0, NO_ROOM), Planned(0, 50), {"/home": 51200}),
+        (word(DumpState.FAILED, 0, NO_ROOM), Planned(0, 50, 60), {"/home": 51200}),
         (word(DumpState.FAILED, 1, "out of holding space in degraded mode"), None, {"/home": 0}),
-        (word(DumpState.FAILED, 0, "Estimate timeout from laptop"), Planned(0, 50), {}),
-        (word(DumpState.HELD, 1), Planned(0, 50), {"/home": 51200}),
-        (word(DumpState.HELD, 1), Planned(1, 50), {}),
-        (word(DumpState.HELD, 0), Planned(0, 50), {}),
+        (word(DumpState.FAILED, 0, "Estimate timeout from laptop"), Planned(0, 50, 60), {}),
+        (word(DumpState.HELD, 1), Planned(0, 50, 60), {"/home": 51200}),
+        (word(DumpState.HELD, 1), Planned(1, 50, 60), {}),
+        (word(DumpState.HELD, 0), Planned(0, 50, 60), {}),
         (word(DumpState.HELD, 0), None, {}),
     ],
 )

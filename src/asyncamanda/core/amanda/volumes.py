@@ -5,12 +5,12 @@ of its own with the taper, for which Amanda is allowed as many volumes as it nee
 all: of a disk that takes more, the next full would overwrite what the last one needs.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from asyncamanda.core.amanda.reasons import is_of_room
-from asyncamanda.core.amanda.trace import Planned
+from asyncamanda.core.amanda.trace import Key, Planned
 from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.core.values.size import format_size
 
@@ -62,9 +62,19 @@ def choose_run_tapes(size: int, volumes: Volumes) -> int:
     return min(needed, volumes.most)
 
 
-def find_large(
-    words: Iterable[DleVerdict], planned: Mapping[tuple[str, str], Planned]
-) -> dict[str, int]:
+def count_whole(planned: Mapping[Key, Planned], learned: Collection[Key]) -> dict[Key, Planned]:
+    """Return what is planned; of whom Amanda has no full yet, with the size before compression.
+
+    Only a full shows how well a disk is compressed. Until then Amanda reckons with the half
+    (`comprate` in amanda.conf(5)), and a disk of pictures would need twice the volumes.
+    """
+    return {
+        dle: plan if dle in learned else replace(plan, kilobytes=plan.whole_kilobytes)
+        for dle, plan in planned.items()
+    }
+
+
+def find_large(words: Iterable[DleVerdict], planned: Mapping[Key, Planned]) -> dict[str, int]:
     """Return the size in bytes, 0 if not known, of each disk of a client that was not held.
 
     `words` are about its dumps in one run. A full that was due, and for which there was no room,

@@ -9,11 +9,12 @@ from dataclasses import replace
 from functools import partial
 
 from asyncamanda.core.amanda.reasons import explain_verdict
-from asyncamanda.core.amanda.trace import Planned, find_planned
+from asyncamanda.core.amanda.trace import Key, Planned, find_planned
 from asyncamanda.core.amanda.volumes import (
     WASTED_WITHIN,
     choose_run_tapes,
     count_wasted,
+    count_whole,
     find_large,
     refuse_large,
     refuse_waste,
@@ -94,11 +95,19 @@ class ToVolumes:
                 wasted += count_wasted(len(row.labels), own, self._site.settings.volumes)
         return wasted
 
-    async def _read_planned(self, run: Run) -> dict[tuple[str, str], Planned]:
+    async def _read_planned(self, run: Run) -> dict[Key, Planned]:
         if not run.timestamp:
             return {}
+        site = self._site
         read = partial(logs.read_trace, run.settings.logdir, run.timestamp)
-        return find_planned(await apart_at_last(f"{self._site.name}: the trace of a run", read))
+        planned = find_planned(await apart_at_last(f"{site.name}: the trace of a run", read))
+        return count_whole(planned, await site.access.read(partial(_find_fulls, run=run)))
+
+
+def _find_fulls(ledger: Ledger, run: Run) -> set[Key]:
+    """Return those of a run's DLEs of which there is a full dump."""
+    name, verdicts = run.settings.name, ledger.verdicts
+    return {(one, disk) for one in run.clients for disk in verdicts.disks_with_full(name, one)}
 
 
 def _read_verdicts(ledger: Ledger, run_id: int) -> tuple[DleVerdict, ...]:
