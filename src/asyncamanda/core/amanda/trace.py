@@ -34,7 +34,7 @@ _CHUNKER = re.compile(
     rf"[A-Z]+-WRITE \S+ {_SKIP} {_WORD} \S+ {_WORD} [0-9]{{1,3}} .*"
 )
 _PLANNED = re.compile(
-    rf"DUMP {_WORD} {_SKIP} {_WORD} [0-9]{{14}} [0-9]+ {_LEVEL} [0-9:]+ [0-9]{{1,18}} "
+    rf"DUMP {_WORD} {_SKIP} {_WORD} [0-9]{{14}} [0-9]+ {_LEVEL} [0-9:]+ ([0-9]{{1,18}}) "
     r"([0-9]{1,18}) .*"
 )
 _START = re.compile(
@@ -44,10 +44,14 @@ _START = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What the planner meant to dump: the level, and about how much, compressed, in KiB."""
+    """What the planner meant to dump: the level, and about how much, compressed, in KiB.
+
+    `most_kilobytes` is without compression: how much of a dump is left nobody knows before it.
+    """
 
     level: int
     kilobytes: int
+    most_kilobytes: int = 0
 
 
 def find_planned(trace: str) -> dict[Key, Planned]:
@@ -60,8 +64,9 @@ def find_planned(trace: str) -> dict[Key, Planned]:
         if not line.startswith("DUMP ") or len(line) > LONGEST_LINE:
             continue
         if planned := _PLANNED.fullmatch(line):
-            host, disk, level, kilobytes = planned.groups()
-            found[unquote(host), unquote(disk)] = Planned(int(level), int(kilobytes))
+            host, disk, level, plain, packed = planned.groups()
+            most = max(int(plain), int(packed))
+            found[unquote(host), unquote(disk)] = Planned(int(level), int(packed), most)
     return found
 
 
