@@ -7,6 +7,8 @@ import pytest
 from tests.e2e.laptop import ASYNCAMANDA
 from tests.e2e.office import open_office
 
+from asyncamanda.core.amanda.config import parse_config
+
 NEW = ("--new-config", "mobile", "--vtapes", "/srv/pool/vtapes", "--size", "20GB")
 PAGE = Path(__file__).parents[2] / "docs/design/0016-compression.md"
 DISK = "/srv/docs"
@@ -28,6 +30,9 @@ def test_what_is_compressed_comes_back(lab_prefix: Path, dumptype: str) -> None:
         shown = re.search(r"^define dumptype [^`]*", PAGE.read_text("utf-8"), re.MULTILINE)
         assert shown
         server.append("/etc/amanda/mobile/amanda.conf", shown[0], owner="backup")
+        config = parse_config(server.run(["amadmin", "mobile", "config"], user="backup").stdout)
+        rate = config.block_value("DUMPTYPE", dumptype, "COMPRATE")
+        assert float(rate) == 1, "half of it is assumed, and photos do not get smaller"
         words = ["--amanda-config", "mobile", "--key", laptop.backup_key, "--disk", DISK]
         office.ask("server", "enroll", "laptop", *words, "--dumptype", dumptype)
         office.configure_agent(laptop)

@@ -44,7 +44,7 @@ def test_what_was_never_dumped_counts_as_if_nothing_were_compressed() -> None:
 
 
 def test_what_the_planner_meant_is_in_the_trace() -> None:
-    """The level and the size, compressed; a name may be quoted; other lines say nothing."""
+    """The level and the size, compressed and not; a name may be quoted; other lines say nothing."""
     assert find_planned(TRACE) == {
         ("laptop", "/srv/docs"): Planned(0, 29000, 29310),
         ("laptop", "/srv/d 3"): Planned(1, 10, 12),

@@ -66,6 +66,7 @@ def find_planned(trace: str) -> dict[Key, Planned]:
         if planned := _PLANNED.fullmatch(line):
             host, disk, *numbers = planned.groups()
             level, whole, kilobytes = map(int, numbers)
+            whole = max(whole, kilobytes)
             found[unquote(host), unquote(disk)] = Planned(level, kilobytes, whole)
     return found
 

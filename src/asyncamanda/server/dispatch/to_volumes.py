@@ -74,7 +74,7 @@ class ToVolumes:
                 is_possible = any(not said for said in why.values())
                 if is_possible and entry.may_be_there(self._site.config.grace):
                     own_plans = (plan for dle, plan in planned.items() if dle[0] == entry.client)
-                    size = sum(plan.kilobytes * 1024 for plan in own_plans)
+                    size = sum(plan.whole_kilobytes * 1024 for plan in own_plans)
                     entry.run_tapes = choose_run_tapes(size, volumes)
                     chosen.append(entry)
         remarks = end.remark if run.has_taper else ""

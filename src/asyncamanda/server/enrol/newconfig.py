@@ -68,11 +68,12 @@ define application roaming-tar {{
     property "XATTRS" "YES"
     property "ACLS" "YES"
 }}
+# comprate counts until a dump has shown its own: photos do not get smaller. Amanda does not pass
+# it on to a dumptype that names another, so each has it.
 define dumptype roaming-base {{
     comment "what all roaming machines have in common: not a dumptype by itself"
     auth "ssh"
     compress client fast
-    comprate 1, 1       # until a dump has shown its own: photos do not get smaller
     index yes
     maxpromoteday 0
     retry-dump 5        # a client may lose its connection more than once in a run
@@ -84,12 +85,14 @@ define dumptype roaming-base {{
 define dumptype roaming {{
     roaming-base
     comment "a roaming machine, by GNU tar"
+    comprate 1, 1
     program "APPLICATION"
     application "roaming-tar"
 }}
 define dumptype roaming-gnutar {{
     roaming-base
     comment "the same, by Amanda's older program for GNU tar"
+    comprate 1, 1
     program "GNUTAR"
 }}
 """
