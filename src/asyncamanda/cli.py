@@ -61,7 +61,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         for name in UNLISTED:
-            message = message.replace(f", '{name}'", "")
+            message = re.sub(rf", '?{name}'?(?=[,)])", "", message)  # Python 3.12 ends the quotes
         what, _, cited = message.partition(": ")
         if "@" in cited or re.search(r":\S", cited):  # it may cite a password
             message = f"{what} (not shown: a password may be in it)"

@@ -114,5 +114,6 @@ def test_a_wrong_command_is_told_those_that_people_type(
     """And not what systemd starts."""
     assert main(["frobnicate"]) == 64
     said = capsys.readouterr().err
-    assert "'setup'" in said
+    assert "(choose from" in said
+    assert "setup" in said
     assert "broker" not in said
