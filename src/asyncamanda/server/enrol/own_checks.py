@@ -9,6 +9,7 @@ from asyncamanda.core.doctor.findings import Check, Health
 from asyncamanda.errors import AsyncamandaError
 from asyncamanda.report.text import name_disks
 from asyncamanda.server.enrol.amanda_configs import find_amanda_configs
+from asyncamanda.server.enrol.capacity import check_capacity_for_all
 from asyncamanda.server.enrol.disklist import AUTH, Configured, read_configured
 from asyncamanda.server.enrol.disklist_file import ask_amanda
 from asyncamanda.server.enrol.enrolled import Enrolled
@@ -85,6 +86,9 @@ def _check_config(name: str, user: str, own: Sequence[Enrolled]) -> Iterator[Che
         yield Check("amanda-config", Health.BAD, error.message, why, error.hint)
         return
     yield _check_disks(name, configured, own)
+    clients = {entry.client for entry in own}
+    dles = [dle for dle in configured.dles if dle.host in clients]
+    yield check_capacity_for_all(name, dles, user)
     answer = ask_amanda(user, "amcheck", "-s", name)
     if answer.status == 0:
         yield Check("amcheck", Health.OK, f"{name}: holding disk and volumes are usable")
