@@ -75,6 +75,7 @@ def test_what_is_wrong_for_everybody_is_named(
         else:
             server.write(path, before, owner=owner, mode=0o644 if path != SSHD else 0o600)
     told = " ".join(run.stdout.split())
+    assert "as the Amanda user" not in told, "that account may have no shell"
     assert (run.returncode, said in told, "problem to fix" in told) == (78, True, True), told
 
 
@@ -85,6 +86,7 @@ def test_a_client_without_a_disk_is_a_warning(office: Office) -> None:
     run = doctor(office)
     office.server.write(DISKLIST, lines, owner="backup")
     assert (run.returncode, "no disk of laptop" in run.stdout) == (0, True), run.stdout
+    assert "asyncamanda server disk add laptop /home" in run.stdout
     office.server.run(["mv", "/etc/amanda/daily", "/srv/daily"])
     run = doctor(office)
     office.server.run(["mv", "/srv/daily", "/etc/amanda/daily"])

@@ -64,16 +64,17 @@ def _check_setup(config: ServerConfig, *, is_default: bool) -> Check:
 
 
 def _check_enrolled(enrolled: Sequence[Enrolled], names: Sequence[str]) -> Check:
-    strays = [f"{e.client} ({e.amanda_config})" for e in enrolled if e.amanda_config not in names]
+    lost = [entry for entry in enrolled if entry.amanda_config not in names]
     if not names:
         why = "without one nothing is backed up"
         fix = "asyncamanda server setup --new-config NAME --vtapes DIR --size SIZE writes one"
         found = f"there is no Amanda configuration in {AMANDA_FOLDER}"
         return Check("enrolled", Health.BAD, found, why, fix)
-    if strays:
+    if lost:
         why = "their Amanda configuration does not exist"
-        fix = f"asyncamanda server enroll CLIENT --replace --amanda-config {names[0]}"
-        return Check("enrolled", Health.BAD, name_disks(strays), why, fix)
+        fix = f"asyncamanda server enroll {lost[0].client} --replace --amanda-config {names[0]}"
+        strays = name_disks([f"{entry.client} ({entry.amanda_config})" for entry in lost])
+        return Check("enrolled", Health.BAD, strays, why, fix)
     count = "1 client" if len(enrolled) == 1 else f"{len(enrolled)} clients"
     return Check("enrolled", Health.OK, f"{count}, for {name_disks(names)}")
 
@@ -113,7 +114,7 @@ def _check_disks(name: str, configured: Configured, own: Sequence[Enrolled]) -> 
         return Check("amanda-config", Health.BAD, f"{name}: {name_disks(strays)}", why, fix)
     if empty:
         why = "nothing of these is backed up"
-        fix = "asyncamanda server disk add CLIENT /home"
+        fix = f"asyncamanda server disk add {empty[0]} /home"
         found = f"{name}: no disk of {name_disks(empty)}"
         return Check("amanda-config", Health.WARNING, found, why, fix)
     if configured.warnings:
