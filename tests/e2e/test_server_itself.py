@@ -10,6 +10,7 @@ from tests.e2e.office import CONF, Office, open_office
 
 DISKLIST = "/etc/amanda/daily/disklist"
 SSHD = "/etc/ssh/sshd_config"
+HOLD = "/etc/amanda/daily/hold"
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def test_all_is_well(office: Office) -> None:
     run = doctor(office)
     assert (run.returncode, run.stdout.endswith("the server: all well\n")) == (0, True), run.stdout
     checks = json.loads(doctor(office, "--json").stdout)["checks"]
-    names = ["packages", "sshd", "setup", "enrolled", "amanda-config", "amcheck"]
+    names = ["packages", "sshd", "setup", "enrolled", "amanda-config", "capacity", "amcheck"]
     assert [check["check"] for check in checks] == names
     assert {check["ok"] for check in checks} == {True}
     assert office.ask("server", "doctor", "--wait", "1m", check=False).returncode == 64
@@ -47,6 +48,8 @@ def test_all_is_well(office: Office) -> None:
         (DISKLIST, "laptop /srv/x old\n", "laptop /srv/x (auth bsdtcp)"),
         (CONF, 'infofile "/etc/passwd/no"\n', "/etc/passwd/no"),
         (SSHD, "MaxSessions 1\n", "MaxSessions 1"),
+        (HOLD, "", f"{HOLD} exists"),
+        (DISKLIST, "laptop /srv/late {\nroaming\nstarttime 2359\n}\n", "laptop /srv/late 23:59"),
         ("/var/backups/.ssh/asyncamanda.conf", "# odd\n", "has an alias for each client"),
     ],
 )
@@ -56,16 +59,23 @@ def test_what_is_wrong_for_everybody_is_named(
     """By its reason, with what to do."""
     server = office.server
     owner = "root" if path == SSHD else "backup"
-    before, conf = server.read(path), server.read(CONF)
+    before, conf = None if path == HOLD else server.read(path), server.read(CONF)
     old = 'define dumptype old {\nroaming\nauth "bsdtcp"\n}\n'
     server.write(CONF, conf + old, owner="backup")
-    server.append(path, text, owner=owner)
+    if before is None:
+        server.write(path, text, owner=owner)
+    else:
+        server.append(path, text, owner=owner)
     try:
         run = doctor(office)
     finally:
         server.write(CONF, conf, owner="backup")
-        server.write(path, before, owner=owner, mode=0o644 if path != SSHD else 0o600)
+        if before is None:
+            server.remove(path)
+        else:
+            server.write(path, before, owner=owner, mode=0o644 if path != SSHD else 0o600)
     told = " ".join(run.stdout.split())
+    assert "as the Amanda user" not in told, "that account may have no shell"
     assert (run.returncode, said in told, "problem to fix" in told) == (78, True, True), told
 
 
@@ -76,6 +86,7 @@ def test_a_client_without_a_disk_is_a_warning(office: Office) -> None:
     run = doctor(office)
     office.server.write(DISKLIST, lines, owner="backup")
     assert (run.returncode, "no disk of laptop" in run.stdout) == (0, True), run.stdout
+    assert "asyncamanda server disk add laptop /home" in run.stdout
     office.server.run(["mv", "/etc/amanda/daily", "/srv/daily"])
     run = doctor(office)
     office.server.run(["mv", "/srv/daily", "/etc/amanda/daily"])

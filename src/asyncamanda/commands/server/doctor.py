@@ -237,7 +237,7 @@ def _examine_server(config: ServerConfig, arguments: argparse.Namespace) -> Exit
         if not arguments.json:
             print("\n".join(render_check(check, CLIENT_HEAD)), flush=True)
     if arguments.json:
-        values = [check_value(check) for check in checks]
+        values = _check_values(checks)
         print(
             render_json({"client": None, "amanda_config": None, "checks": values, "amcheck": None})
         )
@@ -271,9 +271,13 @@ def _value(client: str, examination: ServerExamination, checks: list[Check]) -> 
     return {
         "client": client,
         "amanda_config": examination.own[0].amanda_config,
-        "checks": [
-            {**check_value(check), "troubles": list(map(trouble_value, check.troubles))}
-            for check in checks
-        ],
+        "checks": _check_values(checks),
         "amcheck": amcheck,
     }
+
+
+def _check_values(checks: list[Check]) -> list[dict[str, object]]:
+    return [
+        {**check_value(check), "troubles": list(map(trouble_value, check.troubles))}
+        for check in checks
+    ]

@@ -9,6 +9,7 @@ from asyncamanda.core.doctor.findings import Check, Health
 from asyncamanda.errors import AsyncamandaError
 from asyncamanda.report.text import name_disks
 from asyncamanda.server.enrol.amanda_configs import find_amanda_configs
+from asyncamanda.server.enrol.capacity import check_capacity_for_all
 from asyncamanda.server.enrol.disklist import AUTH, Configured, read_configured
 from asyncamanda.server.enrol.disklist_file import ask_amanda
 from asyncamanda.server.enrol.enrolled import Enrolled
@@ -63,16 +64,17 @@ def _check_setup(config: ServerConfig, *, is_default: bool) -> Check:
 
 
 def _check_enrolled(enrolled: Sequence[Enrolled], names: Sequence[str]) -> Check:
-    strays = [f"{e.client} ({e.amanda_config})" for e in enrolled if e.amanda_config not in names]
+    lost = [entry for entry in enrolled if entry.amanda_config not in names]
     if not names:
         why = "without one nothing is backed up"
         fix = "asyncamanda server setup --new-config NAME --vtapes DIR --size SIZE writes one"
         found = f"there is no Amanda configuration in {AMANDA_FOLDER}"
         return Check("enrolled", Health.BAD, found, why, fix)
-    if strays:
+    if lost:
         why = "their Amanda configuration does not exist"
-        fix = f"asyncamanda server enroll CLIENT --replace --amanda-config {names[0]}"
-        return Check("enrolled", Health.BAD, name_disks(strays), why, fix)
+        fix = f"asyncamanda server enroll {lost[0].client} --replace --amanda-config {names[0]}"
+        strays = name_disks([f"{entry.client} ({entry.amanda_config})" for entry in lost])
+        return Check("enrolled", Health.BAD, strays, why, fix)
     count = "1 client" if len(enrolled) == 1 else f"{len(enrolled)} clients"
     return Check("enrolled", Health.OK, f"{count}, for {name_disks(names)}")
 
@@ -85,6 +87,9 @@ def _check_config(name: str, user: str, own: Sequence[Enrolled]) -> Iterator[Che
         yield Check("amanda-config", Health.BAD, error.message, why, error.hint)
         return
     yield _check_disks(name, configured, own)
+    clients = {entry.client for entry in own}
+    dles = [dle for dle in configured.dles if dle.host in clients]
+    yield check_capacity_for_all(name, dles, user)
     answer = ask_amanda(user, "amcheck", "-s", name)
     if answer.status == 0:
         yield Check("amcheck", Health.OK, f"{name}: holding disk and volumes are usable")
@@ -109,7 +114,7 @@ def _check_disks(name: str, configured: Configured, own: Sequence[Enrolled]) -> 
         return Check("amanda-config", Health.BAD, f"{name}: {name_disks(strays)}", why, fix)
     if empty:
         why = "nothing of these is backed up"
-        fix = "asyncamanda server disk add CLIENT /home"
+        fix = f"asyncamanda server disk add {empty[0]} /home"
         found = f"{name}: no disk of {name_disks(empty)}"
         return Check("amanda-config", Health.WARNING, found, why, fix)
     if configured.warnings:
