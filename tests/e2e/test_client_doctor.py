@@ -178,7 +178,8 @@ def test_what_depends_on_a_bad_one_is_skipped(office: Office) -> None:
     with broken(office, Break(on="mv {known} {known}.x", undo="mv {known}.x {known}")):
         lines = doctor(office).stdout.splitlines()
     skipped = [line for line in lines if "fix host-key first" in line]
-    assert [line.split()[1] for line in skipped] == ["server", "login", "gate", "disks", "clock"]
+    names = ["server", "login", "gate", "disks", "devices", "clock"]
+    assert [line.split()[1] for line in skipped] == names
     assert "fix: host-key" in lines[-1]
 
 
@@ -320,7 +321,7 @@ def test_direct_mode_needs_no_gate(office: Office) -> None:
     # what the gate has said is nothing to a command, which has brought nothing yet
     assert (ills(run), run.returncode) == ({"backup": WARNING}, 0), run.stdout
     checks = {check["check"]: check["health"] for check in json.loads(run.stdout)["checks"]}
-    assert {checks[name] for name in ("gate", "disks", "clock")} == {"skipped"}
+    assert {checks[name] for name in ("gate", "disks", "devices", "clock")} == {"skipped"}
 
 
 def test_looking_changes_nothing_at_the_server(office: Office) -> None:

@@ -118,6 +118,22 @@ def test_another_device_number_makes_no_full_of_a_level_1(office: Office) -> Non
     assert levels["fix"] == f"asyncamanda server disk modernise laptop {B}"
 
 
+def _see_devices(office: Office) -> dict[str, str]:
+    """Return what the client's doctor says of device numbers."""
+    words = [ASYNCAMANDA, "doctor", "--json"]
+    answer = json.loads(office.client("laptop").run(words, check=False).stdout)
+    (check,) = [check for check in answer["checks"] if check["check"] == "devices"]
+    return dict(check)
+
+
+@needs_btrfs
+def test_the_client_s_doctor_warns_before_that(office: Office) -> None:
+    """Of the disk that GNUTAR dumps, by what it is on."""
+    seen = _see_devices(office)
+    assert (seen["health"], seen["found"]) == ("warning", f"GNUTAR dumps {B} (btrfs)")
+    assert seen["fix"].endswith(f"asyncamanda server disk modernise laptop {B}")
+
+
 @needs_btrfs
 def test_a_dle_by_gnutar_is_modernised_when_asked(office: Office) -> None:
     """Only then; its next dump is a full, and none after that is; files come back."""
@@ -134,6 +150,7 @@ def test_a_dle_by_gnutar_is_modernised_when_asked(office: Office) -> None:
     changed = json.loads(office.ask(*words, "--yes", "--json").stdout)
     assert (changed["outcome"], changed["disks"]) == ("changed", [B])
     assert "nothing to change" in office.ask(*words, "--yes").stdout
+    assert _see_devices(office)["health"] == "ok"
     _attribute(laptop, f"setxattr('{B}/deep/down/file-0', 'user.note', b'kept')")
     made = _dump(office)
     assert (made[A][0], made[B][0]) == (1, 0), made

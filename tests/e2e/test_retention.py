@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from tests.e2e.laptop import ASYNCAMANDA, wait_until
 from tests.e2e.office import DISK, open_office
 
 
@@ -41,3 +42,37 @@ def test_clients_are_listed_with_the_time_they_can_go_back_to(lab_prefix: Path) 
             part.unlink()  # as when the volume is used again
         assert since() is None
         assert server.find().count(DISK) == 2
+
+
+def test_a_client_is_told_how_far_back_it_can_go(lab_prefix: Path) -> None:
+    """From its first backup's end on, until the volume is used again."""
+    with open_office(lab_prefix, "laptop") as office:
+        office.fill()
+        office.set_up()
+
+        def hear() -> str | None:
+            run = office.backup("laptop", "--force")
+            assert run.returncode == 0, run.stderr + office.diary
+            asked = [ASYNCAMANDA, "status", "--json"]
+            status = json.loads(office.client("laptop").run(asked).stdout)
+            (disk,) = status["disks"]
+            assert disk["restorable_since"] == status["restorable_since"]
+            return str(status["restorable_since"]) if status["restorable_since"] else None
+
+        def listed() -> str | None:
+            (client,) = json.loads(office.ask("server", "clients", "--json").stdout)
+            return str(client["restorable_since"]) if client["restorable_since"] else None
+
+        first = hear()
+        assert first is not None, office.diary
+        assert first == listed()
+        words = " ".join(office.client("laptop").run([ASYNCAMANDA, "status"]).stdout.split())
+        assert "files can be restored since 20" in words
+        assert "(as of the last connection, " in words
+        server = office.server
+        server.amanda("amflush", "-b", "-f", "daily")
+        assert listed() == hear() == first
+        for part in server.path("/srv/amanda/vtapes").glob("slot*/*laptop*"):
+            part.unlink()  # as when the volume is used again
+        assert listed() is None
+        wait_until("another date, or none", lambda: hear() != first)

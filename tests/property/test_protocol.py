@@ -67,6 +67,9 @@ dle_states = st.builds(
     st.none() | wire_moments,
     counts,
     st.booleans(),
+    st.none() | wire_moments,
+    labels,
+    texts,
 )
 welcomes = st.builds(
     Welcome,

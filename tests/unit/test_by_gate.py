@@ -16,6 +16,7 @@ from asyncamanda.core.agent.by_gate import (
     heed_welcome,
     settle_unseen,
     shift_clock,
+    survey_by_gate,
 )
 from asyncamanda.core.agent.due import (
     BackupStanding,
@@ -205,6 +206,22 @@ def test_times_beyond_the_calendar_stop_nobody(year: int) -> None:
         memory = heed_welcome(Memory(since=NOW), shifted, NOW)
         decide_by_gate(memory, DAILY, (), NOW)
     assert set(heed_welcome(Memory(since=NOW), welcome(*states), NOW).confirmed) == {"/b"}
+
+
+def test_since_when_a_disk_can_be_restored_is_kept_as_last_said() -> None:
+    """By this machine's clock. A date to come is none, and what is not said again is not known."""
+    there = NOW + 2 * HOUR
+    states = (
+        replace(dle("/", HOUR), restorable_since=there - 9 * HOUR),
+        replace(dle("/odd", HOUR), restorable_since=there + HOUR),
+        dle("/b", HOUR),
+    )
+    shifted, _ = shift_clock(welcome(*states, now=there), NOW)
+    memory = heed_welcome(Memory(since=NOW), shifted, NOW)
+    assert memory.restorable == {"/": NOW - 9 * HOUR}
+    known = {disk.name: disk.restorable_since for disk in survey_by_gate(memory, (), NOW)}
+    assert known == {"/": NOW - 9 * HOUR, "/odd": None, "/b": None}
+    assert heed_welcome(memory, welcome(dle("/", HOUR)), NOW).restorable == {}
 
 
 # -- is it due?

@@ -107,6 +107,7 @@ def test_what_is_left_for_everybody_has_no_secret() -> None:
         "tries",
         "seen",
         "parked",
+        "restorable",  # as disks
         "past",
         "peer",
         "ticket",

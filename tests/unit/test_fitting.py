@@ -93,6 +93,18 @@ def test_how_the_last_run_ended_is_left_out_where_that_is_too_much() -> None:
     assert hear(welcome(disks, finished(disks))) == welcome(disks)
 
 
+def test_what_a_client_does_without_goes_first() -> None:
+    """Since when a disk can be restored, and what dumps it: its state is needed."""
+    plain = welcome([f"/{number:03}-{'x' * 1500}" for number in range(500)])
+    dles = tuple(
+        replace(dle, restorable_since=NOW, program="GNUTAR", device="/d" * 900)
+        for dle in plain.dles
+    )
+    assert hear(replace(plain, dles=dles)) == plain
+    few = replace(welcome(FEW), dles=dles[:1])
+    assert hear(few) == few
+
+
 @pytest.mark.parametrize(
     ("message", "words"),
     [

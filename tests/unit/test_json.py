@@ -32,7 +32,8 @@ DUMP_VALUE = {
 
 def test_a_verdict_keeps_its_shape() -> None:
     """Every disk with its standing and evidence, and every skipped line."""
-    disks = (Disk("/\udce9", DUMP), Disk("/new", in_future=DUMP, distrusted=DUMP))
+    new = Disk("/new", in_future=DUMP, distrusted=DUMP, restorable_since=NOW)
+    disks = (Disk("/\udce9", DUMP), new)
     decision = decide_due(disks, Policy(DAY), NOW)
     _, rejected = parse_amandates("bad\n")
     assert json.loads(render_json(decision_value(decision, rejected, "why"))) == {
@@ -47,6 +48,7 @@ def test_a_verdict_keeps_its_shape() -> None:
                 "last": DUMP_VALUE,
                 "in_future": None,
                 "distrusted": None,
+                "restorable_since": None,
             },
             {
                 "disk": "/new",
@@ -54,6 +56,7 @@ def test_a_verdict_keeps_its_shape() -> None:
                 "last": None,
                 "in_future": DUMP_VALUE,
                 "distrusted": DUMP_VALUE,
+                "restorable_since": "2026-11-23T12:00:00+00:00",
             },
         ],
         "rejected_lines": {

@@ -69,7 +69,7 @@ WELCOME = Welcome(
     heartbeat=15 * SECOND,
     dles=(
         DleState("/", DumpState.STORED, 0, NOW - 0.5 * SECOND, 36_000),
-        DleState("/srv", None, None, None, is_parked=True),
+        DleState("/srv", None, None, None, 0, True, NOW - 9 * SECOND, "GNUTAR", "/raid/srv"),
     ),
     standing="idle",
     last=FINISHED,
@@ -102,9 +102,10 @@ FROM_SERVER: list[tuple[ServerMessage, str]] = [
         '{"type":"welcome","protocol":1,"software":"asyncamanda 0.1.0","client":"laptop",'
         '"amanda_config":"daily","now":"2026-11-24T15:15:04Z","heartbeat":15,"dles":['
         '{"disk":"/","state":"stored","level":0,"confirmed_at":"2026-11-24T15:15:03.500000Z",'
-        '"kilobytes":36000,"is_parked":false},'
+        '"kilobytes":36000,"is_parked":false,"restorable_since":null,"program":"","device":""},'
         '{"disk":"/srv","state":null,"level":null,"confirmed_at":null,"kilobytes":0,'
-        '"is_parked":true}],'
+        '"is_parked":true,"restorable_since":"2026-11-24T15:14:55Z","program":"GNUTAR",'
+        '"device":"/raid/srv"}],'
         f'"standing":"idle","last":{{{FINISHED_KEYS}}},"ticket":"8-0b"}}',
     ),
     (
@@ -189,6 +190,22 @@ def test_a_line_is_read_in_whatever_pieces_it_comes() -> None:
 def test_messages_of_another_kind_are_nothing(line: bytes) -> None:
     """A newer client may have more to say; and what only a server says, no client can."""
     assert client_decoder().feed(line + b"\n") == []
+
+
+def test_what_came_later_may_be_missing() -> None:
+    """An older server does not say it; any other key is needed."""
+    older = FROM_SERVER[0][1]
+    for key in (
+        ',"restorable_since":null,"program":"","device":""',
+        ',"restorable_since":"2026-11-24T15:14:55Z","program":"GNUTAR","device":"/raid/srv"',
+    ):
+        older = older.replace(key, "")
+    assert "program" not in older
+    (heard,) = server_decoder().feed(f"{older}\n".encode())
+    dles = tuple(replace(dle, restorable_since=None, program="", device="") for dle in WELCOME.dles)
+    assert heard == replace(WELCOME, dles=dles)
+    (bad,) = server_decoder().feed(older.replace(',"is_parked":false', "").encode() + b"\n")
+    assert bad == BadLine("dles: is_parked is missing")
 
 
 def test_further_keys_are_passed_over() -> None:
@@ -368,6 +385,18 @@ NO_SPAN = "not within 0 and ten years, in seconds"
             "standing: none of idle, queued, running",
         ),
         (FROM_SERVER[0][1].replace('"idle"', "[]"), "standing: none of idle, queued, running"),
+        (
+            FROM_SERVER[0][1].replace('"2026-11-24T15:14:55Z"', '"9999-01-01T00:00:00Z"'),
+            "dles: restorable_since: no time with its zone",
+        ),
+        (
+            FROM_SERVER[0][1].replace('"GNUTAR"', '"G\\u001b"'),
+            "dles: program: text that does not print",
+        ),
+        (
+            FROM_SERVER[0][1].replace('"/raid/srv"', f'"{"d" * 4097}"'),
+            "dles: device: no text of at most 4096 characters",
+        ),
         (
             FROM_SERVER[0][1].replace('"verdicts":[{', '"verdicts":[1,{'),
             "last: verdicts: no object",

@@ -5,13 +5,20 @@ from datetime import UTC, datetime
 import pytest
 
 from asyncamanda.core.amanda.tapelist import Volume, parse_tapelist
+from asyncamanda.core.restore.reach_order import (
+    ReachOrder,
+    parse_reach_order,
+    render_reach_order,
+)
 from asyncamanda.core.restore.retention import (
     describe_room,
     describe_volumes,
     estimate_weeks,
     find_reach,
+    find_since,
 )
 
+FIRST = datetime(2025, 12, 1, tzinfo=UTC)
 EARLY, LATE = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)
 LIST = """\
 20261129200011 DAILY-002 reuse META:x POOL:daily
@@ -68,3 +75,29 @@ def test_what_a_size_buys() -> None:
         "20 GB of disks in all: about 13 weeks back",
         "80 GB of disks in all: about 3 weeks back",
     ]
+
+
+@pytest.mark.parametrize(
+    ("known", "fulls", "since"),
+    [
+        (FIRST, [EARLY, LATE], FIRST),
+        (None, [FIRST, LATE], LATE),  # the first was looked for in vain
+        (None, [LATE, LATE + (LATE - EARLY)], LATE),
+        (None, [FIRST, EARLY], None),
+        (None, [], None),
+    ],
+)
+def test_a_full_since_the_last_look_is_there(
+    known: datetime | None, fulls: list[datetime], since: datetime | None
+) -> None:
+    """The first run's end says at once since when its disk can be restored."""
+    assert find_since(known, fulls, EARLY) == since
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"amanda_config": 1}', "{"])
+def test_an_order_that_is_none_is_refused(text: str) -> None:
+    """As it is said on stdin, by whoever calls."""
+    with pytest.raises(ValueError, match=r"."):
+        parse_reach_order(text)
+    order = ReachOrder("daily", "backup", "/ledger", ("gzip",))
+    assert parse_reach_order(render_reach_order(order)) == order

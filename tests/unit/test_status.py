@@ -14,6 +14,7 @@ from asyncamanda.report.json import render_json
 from asyncamanda.report.status import (
     advise,
     describe_disks,
+    describe_reach,
     describe_waits,
     format_when,
     status_value,
@@ -308,6 +309,51 @@ def test_what_keeps_a_run_waiting_is_told() -> None:
     ]
     fresh = replace(overdue, disks=(disk("/", HOUR),), not_before=None)
     assert describe_waits(judge_summary(fresh, NOW), NOW) == []
+
+
+SINCE, LATER = NOW - 40 * DAY, NOW - 3 * DAY
+
+
+@pytest.mark.parametrize(
+    ("dates", "words"),
+    [
+        ({"/": SINCE}, f"files can be restored since {format_time(SINCE)} (as of"),
+        ({"/": SINCE, "/b": SINCE}, f"files can be restored since {format_time(SINCE)} (as of"),
+        (
+            {"/": SINCE, "/b": LATER},
+            f"files can be restored: / since {format_time(SINCE)}, "
+            f"/b since {format_time(LATER)} (as of",
+        ),
+        (
+            {"/": SINCE, "/\n": None},
+            f"files can be restored: / since {format_time(SINCE)}; not known: /\\x0a (as of",
+        ),
+        ({"/": None}, ""),
+        ({}, ""),
+    ],
+)
+def test_how_far_back_one_can_go_is_told_with_its_time(
+    dates: dict[str, datetime | None], words: str
+) -> None:
+    """As the server said it last, where it did."""
+    disks = [replace(disk(name, HOUR), restorable_since=since) for name, since in dates.items()]
+    known = summary(*disks)
+    status = judge_summary(known, NOW)
+    told_reach = describe_reach(status, known.asked_at, NOW)
+    assert told_reach.startswith(words)
+    assert told_reach == "" or told_reach.endswith("the last connection, 3 hours ago)")
+    assert describe_reach(status, None, NOW) == ""
+    value = status_value(known, status, Rejected(), NOW)
+    reach = max(dates.values()) if dates and all(dates.values()) else None  # type: ignore[type-var]
+    assert value["restorable_since"] == (reach.isoformat() if reach else None)
+
+
+def test_a_disk_that_is_parked_is_not_missed() -> None:
+    """Nobody expects it to be restored."""
+    parked = replace(disk("/old", None), is_parked=True)
+    known = summary(replace(disk("/", HOUR), restorable_since=SINCE), parked)
+    told_reach = describe_reach(judge_summary(known, NOW), known.asked_at, NOW)
+    assert told_reach.startswith(f"files can be restored since {format_time(SINCE)} (")
 
 
 def test_json_has_the_same_state_and_exit() -> None:

@@ -21,6 +21,7 @@ from asyncamanda.core.protocol.authority import (
     TOKEN_DIGITS,
 )
 from asyncamanda.core.protocol.bounds import Bound, check_entries, find_bound
+from asyncamanda.core.protocol.codec import may_be_missing
 from asyncamanda.core.protocol.messages import (
     LARGEST_FROM_CLIENT,
     LARGEST_FROM_SERVER,
@@ -144,7 +145,11 @@ def _describe_record(kind: Any, head: str) -> str:
         words = _WORD.findall(inspect.getsource(kind))  # an Enum's comments are its meanings
         parts += [_table("value | meaning", (f"`{word}` | {meaning}" for word, meaning in words))]
     elif fields(kind):
-        rows = (f"`{one.name}` | {_describe_field(one.name, one.type)}" for one in fields(kind))
+        rows = (
+            f"`{one.name}` | {_describe_field(one.name, one.type)}"
+            f"{'; may be missing' if may_be_missing(one) else ''}"
+            for one in fields(kind)
+        )
         parts += [_table("key | value", rows)]
     return "\n\n".join(part for part in parts if part)
 

@@ -21,6 +21,7 @@ from asyncamanda.report.page import print_folded
 from asyncamanda.report.status import (
     advise,
     describe_disks,
+    describe_reach,
     describe_waits,
     format_ago,
     format_when,
@@ -116,6 +117,8 @@ def _print_rest(seen: _Seen, status: Status, next_start_at: datetime | None, now
     if seen.exclude:
         names = ", ".join(map(printable, seen.exclude))
         print_folded(f"left out by client.toml: {names}; beside what the server leaves out")
+    if reach := describe_reach(status, summary.asked_at, now):
+        print_folded(reach)
     if next_start_at:
         print(f"next start by the timer: {format_when(next_start_at, now)}")
     if summary.witness is Witness.SERVER and summary.asked_at:

@@ -188,6 +188,7 @@ class Memory:
 
     In gate mode `dles` are the disks that the server has for this client, None until it was asked,
     and `parked` those that it is configured to leave out; `asked_at` is when it last said so;
+    `restorable` is since when each can be restored, where it said that;
     `not_before` is when it said to come back; `ticket` is what it will know this machine by
     (tickets.py), "" for nothing; `is_doubted` says that it knows of another machine that is this
     client, so that what it said may be the other's.
@@ -203,6 +204,7 @@ class Memory:
     attempts: tuple[Attempt, ...] = ()
     dles: tuple[str, ...] | None = None
     parked: tuple[str, ...] = ()
+    restorable: dict[str, datetime] = field(default_factory=dict)
     asked_at: datetime | None = None
     not_before: datetime | None = None
     ticket: str = ""

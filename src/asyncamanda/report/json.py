@@ -73,6 +73,7 @@ def _disk_value(verdict: DiskVerdict) -> dict[str, object]:
         "last": dump_value(disk.last),
         "in_future": dump_value(disk.in_future),
         "distrusted": dump_value(disk.distrusted),
+        "restorable_since": time_value(disk.restorable_since),
     }
 
 

@@ -2,15 +2,24 @@
 
 from datetime import datetime
 
-from asyncamanda.core.agent.due import BackupStanding, DiskVerdict, Due, NotDue, Witness
+from asyncamanda.core.agent.due import (
+    BackupStanding,
+    Disk,
+    DiskVerdict,
+    Due,
+    NotDue,
+    Witness,
+)
 from asyncamanda.core.agent.summary import State, Status, Summary, due_at, find_never
 from asyncamanda.core.amanda.amandates import Rejected
 from asyncamanda.core.model import Attempt, DiskRule, Outcome, Policy
+from asyncamanda.core.restore.retention import find_reach
 from asyncamanda.core.values.interval import format_interval, format_rough
 from asyncamanda.core.values.printable import printable
 from asyncamanda.core.values.size import format_size
 from asyncamanda.report.json import attempt_value, decision_value, time_value
 from asyncamanda.report.text import (
+    NAMED,
     describe_attempt,
     explain_decision,
     format_time,
@@ -223,11 +232,39 @@ def describe_waits(status: Status, now: datetime) -> list[str]:
     return lines
 
 
+def describe_reach(status: Status, asked_at: datetime | None, now: datetime) -> str:
+    """Return since when disks can be restored, as the server said; "" where it did not say."""
+    disks = _meant(status)
+    known = [disk for disk in disks if disk.restorable_since]
+    if not known or asked_at is None:
+        return ""
+    dates = {format_time(disk.restorable_since) for disk in known if disk.restorable_since}
+    if len(known) == len(disks) and len(dates) == 1:
+        told = f" since {dates.pop()}"
+    else:
+        each = [
+            f"{printable(disk.name)} since {format_time(disk.restorable_since)}"
+            for disk in known[:NAMED]
+            if disk.restorable_since
+        ]
+        more = len(known) - len(each)
+        told = f": {', '.join(each)}{f' and {more} more' if more else ''}"
+        if unknown := [disk.name for disk in disks if not disk.restorable_since]:
+            told += f"; not known: {name_disks(unknown)}"
+    return f"files can be restored{told} (as of the last connection, {format_ago(asked_at, now)})"
+
+
+def _meant(status: Status) -> list[Disk]:
+    """Return the disks that are meant to be backed up."""
+    return [v.disk for v in status.decision.disks if v.standing is not BackupStanding.PARKED]
+
+
 def status_value(
     summary: Summary, status: Status, rejected: Rejected, now: datetime
 ) -> dict[str, object]:
     """Return it all for JSON."""
     reason = explain_decision(status.decision, summary.policy, now, summary.witness)
+    since = {disk.name: disk.restorable_since for disk in _meant(status)}
     return {
         "state": status.state.value,
         "message": tell_state(summary, status, now).partition(": ")[2],
@@ -237,6 +274,7 @@ def status_value(
         "stale": status.state is State.STALE,
         "settles_at": time_value(status.settles_at),
         "asked_at": time_value(summary.asked_at),
+        "restorable_since": time_value(find_reach(since, since)),
         "come_back_at": time_value(status.come_back_at),
         "retry_at": time_value(status.retry_at),
         "last_attempt": status.last and attempt_value(status.last),

@@ -10,6 +10,7 @@ from signal import SIGINT
 from threading import Timer
 
 from asyncamanda.client.doctor.case import Case
+from asyncamanda.client.doctor.devices import check_devices
 from asyncamanda.client.gate.faults import explain_not_connected
 from asyncamanda.client.gate.gatefaults import explain_closed, explain_garbled, explain_refused
 from asyncamanda.client.gate.handshake import Answer, greet_gate
@@ -39,11 +40,12 @@ _ANSWERED = {
 }
 _UNREACHED = "without the server there is no backup"
 _NOT_LET_IN = "the server has to accept this machine's key"
+_BY_GATE = ("gate", "disks", "devices", "clock")
 _NO_GATE = "the gate is where a client asks for its backups"
 
 
 def call(case: Case) -> Iterator[Check]:
-    """Yield `server`, `login`, `gate`, `disks` and `clock`, up to what the rest depends on.
+    """Yield `server`, `login` and those of the gate, up to what the rest depends on.
 
     A signal to stop ends it early with what it was at.
     """
@@ -105,13 +107,13 @@ def _bear(fault: ConnectFault | None, case: Case) -> Iterator[Check]:
 
 def _ask_gate(connection: Connection, case: Case, stop: StopRequest) -> Iterator[Check]:
     if case.is_by_command:
-        yield from (not_needed(name, "there is a `command`") for name in ("gate", "disks", "clock"))
+        yield from (not_needed(name, "there is a `command`") for name in _BY_GATE)
         return
     if holder := find_holder(case.plan):
         # Amanda's requests for this client would go to the newest session
         pid = f" (pid {holder.pid})" if holder.pid else ""
         words = f"not asked while an agent{pid} is connected to it"
-        yield from (Check(name, Health.SKIPPED, words) for name in ("gate", "disks", "clock"))
+        yield from (Check(name, Health.SKIPPED, words) for name in _BY_GATE)
         return
     heard = greet_gate(connection, case.plan, stop, WELCOME_WITHIN)
     if not isinstance(heard, Welcome):
@@ -121,6 +123,10 @@ def _ask_gate(connection: Connection, case: Case, stop: StopRequest) -> Iterator
     take_over(case.plan, heard, stop)
     yield server.judge_welcome(heard)
     yield server.judge_disks(heard, case.plan.policy.disks)
+    try:
+        yield check_devices(heard)
+    except (OSError, ValueError) as error:  # a disk's name may be no path
+        yield Check("devices", Health.SKIPPED, f"not known: {error}")
     yield server.judge_clock(ahead)
 
 

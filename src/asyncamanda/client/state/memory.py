@@ -114,6 +114,7 @@ def encode_memory(memory: Memory) -> str:
         "attempts": [attempt_value(attempt) for attempt in memory.attempts],
         "dles": memory.dles,
         "parked": memory.parked,
+        "restorable": [[disk, time_value(since)] for disk, since in memory.restorable.items()],
         "asked_at": time_value(memory.asked_at),
         "not_before": time_value(memory.not_before),
         "ticket": memory.ticket,
@@ -145,6 +146,8 @@ def decode_memory(text: str) -> Memory:
         attempts=tuple(_decode_attempt(attempt) for attempt in value["attempts"]),
         dles=None if dles is None else tuple(str(disk) for disk in dles),
         parked=tuple(str(disk) for disk in value["parked"]),
+        # an older version's memory has none
+        restorable={str(k): _decode_time(since) for k, since in value.get("restorable", ())},
         asked_at=_decode_time_or_none(value["asked_at"]),
         not_before=_decode_time_or_none(value["not_before"]),
         ticket=_decode_ticket(value["ticket"]),

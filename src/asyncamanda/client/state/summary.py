@@ -136,6 +136,7 @@ def _encode_disk(disk: Disk) -> dict[str, object]:
         "in_future": dump_value(disk.in_future and _bound(disk.in_future)),
         "distrusted": dump_value(disk.distrusted),
         "is_parked": disk.is_parked,
+        "restorable_since": time_value(disk.restorable_since),
     }
 
 
@@ -179,6 +180,7 @@ def _decode_disk(value: dict[str, Any]) -> Disk:
         _dump_or_none(value["in_future"]),
         _dump_or_none(value["distrusted"]),
         bool(value["is_parked"]),
+        _time_or_none(value.get("restorable_since")),  # an older version's summary has none
     )
 
 

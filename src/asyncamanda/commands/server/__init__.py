@@ -22,5 +22,6 @@ SUBCOMMANDS = {
 
 # the same of those that only other programs call
 HIDDEN = {
+    "reach": "find how far back each client's backups go",
     "keep": "keep the heads of dumps that are in the holding disk",
 }

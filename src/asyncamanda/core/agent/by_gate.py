@@ -56,7 +56,11 @@ def shift_clock(welcome: Welcome, now: datetime) -> tuple[Welcome, timedelta]:
 
 
 def _shift_dle(dle: DleState, ahead: timedelta) -> DleState:
-    return replace(dle, confirmed_at=dle.confirmed_at and _shift(dle.confirmed_at, ahead))
+    return replace(
+        dle,
+        confirmed_at=dle.confirmed_at and _shift(dle.confirmed_at, ahead),
+        restorable_since=dle.restorable_since and _shift(dle.restorable_since, ahead),
+    )
 
 
 def _shift(moment: datetime, ahead: timedelta) -> datetime:
@@ -82,6 +86,11 @@ def heed_welcome(memory: Memory, welcome: Welcome, now: datetime) -> Memory:
             dle.disk: DumpRecord(dle.disk, dle.level or 0, dle.confirmed_at, dle.kilobytes)
             for dle in welcome.dles
             if dle.confirmed_at and EPOCH < dle.confirmed_at < END_OF_TIME
+        },
+        restorable={
+            dle.disk: dle.restorable_since
+            for dle in welcome.dles
+            if dle.restorable_since and dle.restorable_since <= now + FUTURE_AFTER
         },
         asked_at=now,
         not_before=None,
@@ -205,7 +214,12 @@ def _survey_disk(name: str, memory: Memory, hint: DumpRecord | None, horizon: da
     confirmed = memory.confirmed.get(name)
     is_news = hint and memory.asked_at and hint.started_at > memory.asked_at
     is_parked = name in memory.parked
-    disk = Disk(name, distrusted=hint if is_news else None, is_parked=is_parked)
+    disk = Disk(
+        name,
+        distrusted=hint if is_news else None,
+        is_parked=is_parked,
+        restorable_since=memory.restorable.get(name),
+    )
     if confirmed and confirmed.started_at > horizon:
         return replace(disk, in_future=confirmed)
     return replace(disk, last=confirmed)

@@ -44,7 +44,8 @@ class Disk:
 
     `last` is the newest dump that counts. `in_future` and `distrusted` are the newest of those that
     amandates has and that do not count; in gate mode `in_future` is according to the server as
-    well. `is_parked`: the server is configured to leave it out.
+    well. `is_parked`: the server is configured to leave it out. `restorable_since` is the first
+    date that the server could restore when it was last asked; None where that is not known.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Disk:
     in_future: DumpRecord | None = None
     distrusted: DumpRecord | None = None
     is_parked: bool = False
+    restorable_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

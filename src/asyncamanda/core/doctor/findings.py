@@ -32,6 +32,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "login": ("server",),
     "gate": ("login",),
     "disks": ("gate",),
+    "devices": ("gate",),
     "clock": ("gate",),
     "schedule": ("user",),
     "users": ("user",),

@@ -251,6 +251,7 @@ _BY_KEY: dict[str, Bound] = {  # closer bounds than the type's
     "of": _whole(1, 10**9),
     "phase": _one_of(*PHASES),
     "place": _whole(1, 10**9),
+    "program": _label(200),
     "protocols": _whole(0, 10**9),
     "reason": _words(LONGEST_REASON),
     "reference": _like(_KEBAB, "reference"),

@@ -1,6 +1,6 @@
 """How the protocol's records are written in JSON and read back, by their fields' types."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 R = TypeVar("R", bound="DataclassInstance")
+# marks a field that came later: an older side does not send it, and then its default holds
+MAY_LACK: Mapping[str, bool] = {"may_lack": True}
 
 
 def write_record(record: "DataclassInstance") -> dict[str, object]:
@@ -41,16 +43,16 @@ def write_value(value: object) -> object:
 def read_record(kind: type[R], value: object, *, may_lack: bool = False) -> R:
     """Return the record of that `kind` that `value`, as JSON has it, holds.
 
-    Keys that the record does not have are passed over. With `may_lack`, those that have a default
-    may be missing. Raises ValueError, which says what is wrong with which key and quotes nothing
-    of the value.
+    Keys that the record does not have are passed over. Those marked MAY_LACK may be missing, and
+    with `may_lack` all that have a default. Raises ValueError, which says what is wrong with which
+    key and quotes nothing of the value.
     """
     if not isinstance(value, dict):
         raise ValueError("no object")  # noqa: TRY004 - what was sent is wrong, not a call
     values: dict[str, object] = {}
     for field in fields(kind):
         if field.name not in value:
-            if may_lack and _has_default(field):
+            if may_be_missing(field) or (may_lack and _has_default(field)):
                 continue
             raise ValueError(f"{field.name} is missing")
         try:
@@ -59,6 +61,11 @@ def read_record(kind: type[R], value: object, *, may_lack: bool = False) -> R:
             raise ValueError(f"{field.name}: {error}") from None
     make: Callable[..., R] = kind
     return make(**values)
+
+
+def may_be_missing(field: Field[Any]) -> bool:
+    """Return whether `field` is one that an older side does not send."""
+    return bool(field.metadata.get("may_lack"))
 
 
 def _has_default(field: Field[Any]) -> bool:

@@ -12,6 +12,7 @@ from asyncamanda.core.model import DleProgress, DleVerdict
 from asyncamanda.core.protocol.codec import fit_record
 from asyncamanda.core.protocol.messages import (
     LARGEST_FROM_SERVER,
+    DleState,
     Finished,
     Progress,
     Refused,
@@ -28,7 +29,8 @@ SHORTER_REASON = 100  # characters, where all of them together are too long
 def encode_answer(message: ServerMessage) -> tuple[bytes, Refused | None]:
     """Return `message` as a line that its client takes, and None.
 
-    What is too long has its reasons cut, then how the last run ended left out. Where that is not
+    What is too long has its reasons cut, then what a client does without left out, then how the
+    last run ended. Where that is not
     enough, or a name cannot be said, a refusal that says so is in its place, and returned as well;
     progress is just left out. Never raises.
     """
@@ -65,7 +67,13 @@ def _make_smaller(message: ServerMessage) -> Iterator[ServerMessage]:
     for longest in (SHORTER_REASON, 0):
         yield _cut_reasons(message, longest)
     if isinstance(message, Welcome):
+        message = replace(message, dles=tuple(map(_leave_out_extras, message.dles)))
+        yield _cut_reasons(message, 0)
         yield replace(message, last=None)
+
+
+def _leave_out_extras(dle: DleState) -> DleState:
+    return replace(dle, restorable_since=None, program="", device="")
 
 
 def _leave_out_what_cannot_be_said(message: ServerMessage) -> ServerMessage:

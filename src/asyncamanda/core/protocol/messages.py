@@ -6,20 +6,27 @@ PEP 383) survives as its escape.
 
 The client begins with Hello, which keeps its keys forever; the server answers with Welcome in the
 highest protocol that both speak, or with Refused. A reader skips message types and keys that it
-does not know, but requires every key that it does: so within a protocol a side may add what only it
-sends, and what the other side has to send needs a new protocol.
+does not know, but requires every key that it does, unless that is marked MAY_LACK. So within a
+protocol a side may add what only it sends, and what the other side does well without; what that has
+to send needs a new protocol.
 
 Nothing that a client can send names a client, a configuration, a path or a command: who it
 is comes from its key (authority.py).
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Generic, NoReturn, TypeVar, get_args
 
 from asyncamanda.core.model import DleProgress, DleVerdict, DumpState
-from asyncamanda.core.protocol.codec import fit_record, read_record, write_record, write_value
+from asyncamanda.core.protocol.codec import (
+    MAY_LACK,
+    fit_record,
+    read_record,
+    write_record,
+    write_value,
+)
 from asyncamanda.core.values.foreign import parse_json
 
 PROTOCOLS: tuple[int, ...] = (1,)
@@ -84,7 +91,9 @@ class DleState:
     """A DLE's newest confirmed dump; `confirmed_at` is None where there never was one.
 
     `kilobytes` is the dump's size before compression, 0 where nobody said.
-    `is_parked`: Amanda is configured to leave the DLE out.
+    `is_parked`: Amanda is configured to leave the DLE out. `restorable_since` is the first date
+    that can be restored, None where that is not known. `program` is what dumps it (GNUTAR, DUMP or
+    APPLICATION), "" where nobody said, and `device` the path that is dumped, "" if that is `disk`.
     """
 
     disk: str
@@ -93,6 +102,9 @@ class DleState:
     confirmed_at: datetime | None
     kilobytes: int = 0
     is_parked: bool = False
+    restorable_since: datetime | None = field(default=None, metadata=MAY_LACK)
+    program: str = field(default="", metadata=MAY_LACK)
+    device: str = field(default="", metadata=MAY_LACK)
 
 
 @dataclass(frozen=True, slots=True)

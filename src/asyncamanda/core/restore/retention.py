@@ -1,6 +1,6 @@
 """How far back files can be restored, and how long it may stay so."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from asyncamanda.core.amanda.tapelist import Volume
@@ -19,6 +19,17 @@ def find_reach(disks: Collection[str], first_at: Mapping[str, datetime | None]) 
     dates = [first_at.get(disk) for disk in disks]
     known = [date for date in dates if date]
     return max(known) if known and len(known) == len(dates) else None
+
+
+def find_since(
+    known: datetime | None, fulls: Iterable[datetime], seen_until: datetime
+) -> datetime | None:
+    """Return since when a disk can be restored: as it was `known` by a look, if it was.
+
+    Else since the first of the confirmed `fulls` that has come since, which must be there: those up
+    to `seen_until` were looked for. None if that is not known either.
+    """
+    return known or min((full for full in fulls if full > seen_until), default=None)
 
 
 def describe_volumes(volumes: Sequence[Volume], tapecycle: int) -> str:

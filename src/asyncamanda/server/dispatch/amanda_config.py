@@ -4,7 +4,8 @@ import asyncio
 import re
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from asyncamanda.config.server import ServerConfig
@@ -13,6 +14,7 @@ from asyncamanda.core.amanda.filters import Filters
 from asyncamanda.core.dispatch.batch import find_wait
 from asyncamanda.core.dispatch.protect import disown_baseless
 from asyncamanda.core.model import DleVerdict
+from asyncamanda.core.protocol.bounds import LONGEST_DISK
 from asyncamanda.core.protocol.messages import DleState, Finished, Later
 from asyncamanda.errors import AsyncamandaError, ConfigurationError, LaterError
 from asyncamanda.server.amanda import commands
@@ -22,6 +24,7 @@ from asyncamanda.server.amanda.own_disklist import ask_dles, write_own_list
 from asyncamanda.server.background.tasks import Background, Rhythm, write_log, write_trouble
 from asyncamanda.server.gate.ipc import STATE
 from asyncamanda.server.ledger.access import LedgerAccess
+from asyncamanda.server.ledger.reach_file import ReachFile, tell_since
 from asyncamanda.system.clock import format_local_stamp, local_zone
 from asyncamanda.system.clock import now as read_clock
 
@@ -46,6 +49,7 @@ class Site:
         self._settings: Settings | None = None
         self._dles: dict[tuple[str, str], Dle] = {}
         self._dles_said: tuple[str, str] | None = None
+        self._reach = ReachFile(name)
         self._rhythm = Rhythm()
         self._reading = asyncio.Lock()
         self.fault: AsyncamandaError | None = None
@@ -174,7 +178,21 @@ class Site:
         confirmed = await self.access.read(
             lambda ledger: ledger.verdicts.newest_confirmed(self.name, host, machine)
         )
-        return tuple(_state_of(dle, confirmed.get(dle.disk)) for dle in self.dles(host))
+        dles = self.dles(host)
+        since = await self._tell_since(host, [dle.disk for dle in dles if not dle.is_parked])
+        return tuple(_state_of(dle, confirmed.get(dle.disk), since.get(dle.disk)) for dle in dles)
+
+    async def _tell_since(self, host: str, disks: Collection[str]) -> dict[str, datetime]:
+        """Return since when disks of `host` can be restored, where that is known."""
+        found = self._reach.read()
+        known = found.clients.get(host, {}) if found else {}
+        is_told = not found or all(disk in known and known[disk].since for disk in disks)
+        dumps = (
+            []
+            if is_told
+            else await self.access.read(lambda ledger: ledger.verdicts.of_host(self.name, host))
+        )
+        return tell_since(found, host, disks, dumps)
 
     async def last_of(self, client: str, machine: int | None) -> Finished | None:
         """Return how the client's last request ended that a run served; None if none was.
@@ -229,14 +247,15 @@ class Site:
         write_log(f"{self.name}: {text}")
 
 
-def _state_of(dle: Dle, verdict: DleVerdict | None) -> DleState:
+def _state_of(dle: Dle, verdict: DleVerdict | None, since: datetime | None) -> DleState:
+    device = dle.device if len(dle.device) <= LONGEST_DISK else ""
+    state = DleState(dle.disk, None, None, None, 0, dle.is_parked, since, dle.program, device)
     if verdict is None:
-        return DleState(dle.disk, None, None, None, is_parked=dle.is_parked)
-    return DleState(
-        dle.disk,
-        verdict.state,
-        verdict.level,
-        verdict.dumped_at,
-        verdict.kilobytes,
-        dle.is_parked,
+        return state
+    return replace(
+        state,
+        state=verdict.state,
+        level=verdict.level,
+        confirmed_at=verdict.dumped_at,
+        kilobytes=verdict.kilobytes,
     )

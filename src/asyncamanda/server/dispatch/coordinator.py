@@ -26,10 +26,10 @@ from asyncamanda.errors import AsyncamandaError, LaterError
 from asyncamanda.server.amanda.run import POLL, Run
 from asyncamanda.server.background.tasks import Background, Rhythm, write_trace
 from asyncamanda.server.dispatch.adoption import Adoption
+from asyncamanda.server.dispatch.after_runs import AfterRuns
 from asyncamanda.server.dispatch.amanda_config import Site
 from asyncamanda.server.dispatch.batches import Batches
 from asyncamanda.server.dispatch.flushes import Flushes
-from asyncamanda.server.dispatch.head_keeping import HeadKeeping
 from asyncamanda.server.dispatch.log_intake import LogIntake
 from asyncamanda.server.dispatch.messenger import Messenger
 from asyncamanda.server.dispatch.queue import Queue
@@ -72,7 +72,7 @@ class Coordinator:
         self._has_others = False
         self._mean: timedelta | None = None
         self._intake = LogIntake(self.site)
-        self._keeping = HeadKeeping(self.site)
+        self._after_runs = AfterRuns(self.site)
 
     # -- opening
 
@@ -235,7 +235,7 @@ class Coordinator:
             return
         now = read_clock()
         self.queue.forget_absent(now)
-        self._keeping.look(self.batches.ended, now)
+        self._after_runs.look(self.batches.ended, now)
         trouble = self.site.access.find_lasting_trouble(now)
         if trouble and self._rhythm.is_due("put off", TELL_EVERY, now):
             self.messenger.put_off(trouble.message)

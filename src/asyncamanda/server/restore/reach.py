@@ -1,11 +1,13 @@
 """How far back each client's files can be restored, and what the volumes say of how long."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.amanda.config import parse_config
 from asyncamanda.core.amanda.tapelist import parse_tapelist
+from asyncamanda.core.model import EPOCH
 from asyncamanda.core.protocol.authority import Identity
 from asyncamanda.core.restore.retention import describe_volumes, find_reach
 from asyncamanda.server.amanda.commands import plan_config
@@ -20,24 +22,39 @@ _ASKED_WITHIN = 120.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Since when all of a client's disks can be restored, None if not all can; each disk's own."""
+    """Since when all of a client's disks can be restored, None if not all can; each disk's own.
+
+    `seen_until` is of what date the newest dump of each was that was looked for.
+    """
 
     since: datetime | None
     disks: dict[str, datetime | None]
+    seen_until: dict[str, datetime]
 
 
-def find_client_reach(config: ServerConfig, ledger: Ledger, identity: Identity) -> Reach:
+def find_client_reach(
+    config: ServerConfig,
+    ledger: Ledger,
+    identity: Identity,
+    ask: Callable[[str, str], str] | None = None,
+) -> Reach:
     """Return how far back a client's backups go, by looking at each dump that is there.
 
-    Disks that are parked do not count. Raises what read_source() and describe_disks() raise.
+    Disks that are parked do not count. `ask` is as in Shelves. Raises what read_source() and
+    describe_disks() raise.
     """
-    source = read_source(ledger, identity.amanda_config, identity.client, config.restore.filters)
+    allow_list = config.restore.filters
+    source = read_source(ledger, identity.amanda_config, identity.client, allow_list, ask)
     meant = [disk for disk, dle in source.dles.items() if not dle.is_parked]
     found = {each.disk: each.dumps for each in describe_disks(source)}
     first_at = {
         disk: dumps[0].verdict.dumped_at if (dumps := found.get(disk)) else None for disk in meant
     }
-    return Reach(find_reach(meant, first_at), first_at)
+    newest_at = {}
+    for disk in meant:
+        dates = [dump.verdict.dumped_at or EPOCH for dump in source.dumps_of(disk)]
+        newest_at[disk] = max(dates, default=EPOCH)
+    return Reach(find_reach(meant, first_at), first_at, newest_at)
 
 
 def tell_volumes(amanda_config: str) -> str:

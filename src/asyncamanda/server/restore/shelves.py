@@ -152,12 +152,12 @@ class Shelves:
 
 
 def ask_find(amanda_config: str, host: str) -> str:
-    """Return what Amanda prints of where it has the dumps of a host.
+    """Return what Amanda prints of where it has the dumps of a host, of all where that is "".
 
     Raises LaterError if it cannot be asked, and ConfigurationError if it cannot tell.
     """
     # the host alone: a disk might be a word that means something on a command line
-    argv = ["amadmin", amanda_config, "find", "--exact-match", host]
+    argv = ["amadmin", amanda_config, "find", *(["--exact-match", host] if host else [])]
     answer = run_program(argv, _FIND_WITHIN, encoding="utf-8")
     check_answer(amanda_config, answer)
     return answer.stdout

@@ -152,9 +152,13 @@ class Source:
 
 
 def read_source(
-    ledger: Ledger, amanda_config: str, host: str, allow_list: Collection[str]
+    ledger: Ledger,
+    amanda_config: str,
+    host: str,
+    allow_list: Collection[str],
+    ask: Callable[[str, str], str] | None = None,
 ) -> Source:
-    """Return the dumps of a host as they are known now.
+    """Return the dumps of a host as they are known now; `ask` is as in Shelves.
 
     From here on this process may have as many files open as the system allows: a dump may be in a
     thousand. Raises ConfigurationError or LaterError if Amanda cannot tell how it is configured,
@@ -174,6 +178,7 @@ def read_source(
         dles=parse_disklist(listed.stdout),
         dumps=ledger.verdicts.of_host(amanda_config, host),
         allow_list=allow_list,
+        ask=ask,
         heads=HeadStore(amanda_config),
     )
 

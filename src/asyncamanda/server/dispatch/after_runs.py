@@ -1,0 +1,65 @@
+"""What is done when runs have ended, by processes that read a great deal: for restores alone."""
+
+from datetime import datetime
+from pathlib import Path
+
+from asyncamanda.core.restore.keep_order import HeldDump, KeepOrder, render_order
+from asyncamanda.core.restore.reach_order import ReachOrder, render_reach_order
+from asyncamanda.server.dispatch.amanda_config import Site
+from asyncamanda.server.dispatch.polite import PoliteProcess
+from asyncamanda.server.gate.ipc import STATE
+from asyncamanda.server.ledger.recorded_dumps import RecordedDump
+
+
+class AfterRuns:
+    """Has the heads of one configuration's dumps kept, and looks how far its backups go back."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._processes = (
+            PoliteProcess(site, "keep", "keeping heads", self._order_heads),
+            PoliteProcess(site, "reach", "finding how far backups go back", self._order_reach),
+        )
+
+    def look(self, ended: int, now: datetime) -> None:
+        """Start what is due; `ended` counts the runs that have ended."""
+        for process in self._processes:
+            process.look(ended, now)
+
+    async def _order_reach(self) -> str:
+        config = self._site.config
+        allow_list = tuple(config.restore.filters)
+        return render_reach_order(
+            ReachOrder(self._site.name, config.user, config.ledger, allow_list)
+        )
+
+    async def _order_heads(self) -> str | None:
+        site = self._site
+        dumps = await site.access.read(lambda ledger: ledger.verdicts.held(site.name))
+        order = self._plan(dumps)
+        if order.held or Path(STATE, "heads", site.name).exists():
+            return render_order(order)
+        return None
+
+    def _plan(self, dumps: list[RecordedDump]) -> KeepOrder:
+        site = self._site
+        today = site.filters()
+        held = [
+            HeldDump(
+                each.host,
+                each.disk,
+                each.timestamp,
+                each.level,
+                today.get((each.host, each.disk)),
+                dump.filters,
+            )
+            for dump in dumps
+            if (each := dump.verdict).level is not None
+        ]
+        return KeepOrder(
+            site.name,
+            tuple(map(str, site.settings.holding)),
+            site.config.restore.keep_heads,
+            site.config.restore.filters,
+            tuple(held),
+        )
