@@ -71,7 +71,7 @@ def _check_enrolled(enrolled: Sequence[Enrolled], names: Sequence[str]) -> Check
         return Check("enrolled", Health.BAD, found, why, fix)
     if strays:
         why = "their Amanda configuration does not exist"
-        fix = f"asyncamanda server enroll CLIENT --replace --amanda-config {names[0]}"
+        fix = f"asyncamanda server enroll CLIENT --amanda-config {names[0]} --move"
         return Check("enrolled", Health.BAD, name_disks(strays), why, fix)
     count = "1 client" if len(enrolled) == 1 else f"{len(enrolled)} clients"
     return Check("enrolled", Health.OK, f"{count}, for {name_disks(names)}")
