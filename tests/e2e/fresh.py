@@ -10,7 +10,7 @@ from pathlib import Path
 import pexpect.fdpexpect
 from tests.e2e.laptop import ASYNCAMANDA, Run
 
-from lab import Client, Lab
+from lab import Host, Lab
 from lab.patience import at_most, bound
 
 DISK = "/srv/docs"
@@ -72,16 +72,16 @@ def type_line(lab: Lab, line: str) -> Run:
 
 
 class Terminal:
-    """A terminal of the client's with asyncamanda on it."""
+    """A terminal of a host with asyncamanda on it."""
 
-    def __init__(self, client: Client, *words: str) -> None:
+    def __init__(self, host: Host, *words: str) -> None:
         """Start it."""
         master, slave = os.openpty()
         self.screen = pexpect.fdpexpect.fdspawn(master, timeout=at_most(30), encoding="utf-8")
         # setsid makes the terminal its own, so that Ctrl-C reaches it
         argv = ["setsid", "-c", "-w", PROGRAM, *words]
         environ = {"TERM": "xterm", "COLUMNS": str(_COLUMNS)}
-        self.program = client.start(argv, stdin=slave, stdout=slave, stderr=slave, environ=environ)
+        self.program = host.start(argv, stdin=slave, stdout=slave, stderr=slave, environ=environ)
         os.close(slave)
         self.said = ""
 

@@ -301,7 +301,7 @@ def test_what_waiting_does_not_mend_ends_it(fresh: Lab) -> None:
 
 
 def test_a_client_toml_is_never_overwritten_unasked(fresh: Lab) -> None:
-    """One for another server or for direct mode stops it; --replace keeps the old one beside it."""
+    """One for another server or for direct mode stops it; a new one keeps the old one beside it."""
     words = ("amanda", "--fingerprint", fingerprint(fresh), "--wait", "1s", "--no-schedule")
     for text, said in (
         ('server = "backup@other"\n', "for the server backup@other"),
@@ -312,15 +312,16 @@ def test_a_client_toml_is_never_overwritten_unasked(fresh: Lab) -> None:
         before = everything(fresh)
         done = set_up(fresh, *words)
         assert (done.returncode, said in done.stderr) == (78, True), done.stderr
+        assert "--new-client-toml" in done.stderr
         assert everything(fresh) == before
     text = 'server = "amanda"\ninterval = "3h"\n'
-    set_up(fresh, *words, "--replace")  # whatever is wrong with it
+    set_up(fresh, *words, "--new-client-toml")  # whatever is wrong with it
     assert "intervall" in fresh.client.read(f"{CLIENT_TOML}.old")
     fresh.client.write(CLIENT_TOML, text)
     kept = set_up(fresh, *words, "--interval", "5h")
     assert (kept.returncode, "kept as it is" in kept.stdout) == (75, True), kept.stderr
     assert fresh.client.read(CLIENT_TOML) == text
-    set_up(fresh, *words, "--interval", "5h", "--replace")
+    set_up(fresh, *words, "--interval", "5h", "--new-client-toml")
     assert fresh.client.read(f"{CLIENT_TOML}.old") == text
     assert 'interval = "5h"' in fresh.client.read(CLIENT_TOML)
 

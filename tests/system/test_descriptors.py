@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from tests.system.registering import enroll
 from tests.system.watching import count_descriptors
 
 from asyncamanda.config.server import ServerConfig
@@ -22,7 +23,7 @@ from asyncamanda.server.background.tasks import Background
 from asyncamanda.server.dispatch import amanda_config as amanda_config_module
 from asyncamanda.server.dispatch.amanda_config import Site
 from asyncamanda.server.enrol.enrolled import Enrolled
-from asyncamanda.server.enrol.registry import Registry, enroll
+from asyncamanda.server.enrol.registry import Registry
 from asyncamanda.server.ledger.access import LedgerAccess
 from asyncamanda.system.clock import now
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from tests.system.registering import enroll
 from tests.system.relays import lend_state
 
 from asyncamanda.config.server import ServerConfig
@@ -30,7 +31,7 @@ from asyncamanda.server.dispatch.dispatcher import Dispatcher
 from asyncamanda.server.dispatch.ledger_care import open_ledger
 from asyncamanda.server.dispatch.queue import OpenRequest
 from asyncamanda.server.enrol.enrolled import Enrolled
-from asyncamanda.server.enrol.registry import Registry, enroll, revoke
+from asyncamanda.server.enrol.registry import Registry, revoke
 from asyncamanda.server.gate import ipc
 from asyncamanda.server.gate.ipc import LARGEST, pack, relay_folder, unpack
 from asyncamanda.server.ledger.ledger import Ledger, LedgerUnavailable

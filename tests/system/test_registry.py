@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.system.registering import enroll
 
 from asyncamanda.commands.server import revoke as revoke_command
 from asyncamanda.config.server import ServerConfig
@@ -19,7 +20,7 @@ from asyncamanda.core.ssh.publickey import PublicKey
 from asyncamanda.errors import LaterError, RefusedError
 from asyncamanda.server.enrol import ssh_aliases
 from asyncamanda.server.enrol.enrolled import Enrolled
-from asyncamanda.server.enrol.registry import Registry, enroll, read_registry, revoke
+from asyncamanda.server.enrol.registry import Registry, read_registry, revoke
 
 if TYPE_CHECKING:
     from tests.system.conftest import Rig
@@ -200,6 +201,70 @@ def test_what_does_not_fit_is_refused(desk: Desk) -> None:
     assert (stranger.returncode, answer(stranger)["error"]) == (77, "registry-unusable")
 
 
+def test_each_word_changes_one_thing(desk: Desk) -> None:
+    """The key, the Amanda configuration, the way: none of them goes along with another one.
+
+    What an administrator has added to the line stays, whichever it is.
+    """
+    server = desk.rig.server
+    server.run(["cp", "-r", "/etc/amanda/daily", "/etc/amanda/weekly"])
+    try:
+        assert desk.enroll("phone", desk.phone, "--direct", "--no-restore").returncode == 0
+        text = server.read(KEYS).replace("restrict,command", 'from="*",restrict,command')
+        server.write(KEYS, text, owner="backup", mode=0o600)
+        other = desk.make_key(f"{KEY}2")
+
+        def command() -> str:
+            (line,) = [line for line in server.read(KEYS).splitlines() if "--client phone" in line]
+            assert line.startswith('from="*",restrict,command="')
+            return line.split('"')[3].removeprefix("asyncamanda gate --client phone ")
+
+        def outcome(*words: str) -> Any:
+            done = desk.run("enroll", "phone", *words, "--json")
+            return answer(done).get("error") or answer(done)["outcome"]
+
+        assert outcome("--key", other) == "enrolled-already"
+        assert outcome("--key", other, "--replace", "--amanda-config", "weekly") == (
+            "enrolled-already"
+        )
+        assert outcome("--replace") == "no-key"
+        assert command() == "--amanda-config daily --direct --no-restore"
+        assert outcome("--key", other, "--replace") == "replaced"
+        assert command() == "--amanda-config daily --direct --no-restore"
+        assert outcome("--key", other, "--replace") == "unchanged"
+        assert outcome("--amanda-config", "weekly") == "enrolled-already"
+        assert outcome("--amanda-config", "weekly", "--move") == "changed"
+        assert command() == "--amanda-config weekly --direct --no-restore"
+        assert outcome("--key", desk.phone, "--move") == "enrolled-already"
+        assert outcome("--relay") == "changed"
+        assert command() == "--amanda-config weekly --no-restore"
+        assert outcome("--key", other) == "unchanged"
+    finally:
+        server.run(["rm", "-r", "/etc/amanda/weekly"])
+
+
+def test_who_is_known_otherwise_is_told_with_what_to_do(desk: Desk) -> None:
+    """Where nobody is asked: a lost key with the whole command, another name with its command."""
+    assert desk.enroll("phone", desk.phone).returncode == 0
+    before = desk.text
+    other = desk.make_key(f"{KEY}2")
+    lost = " ".join(desk.enroll("phone", other).stderr.split())
+    assert "phone is enrolled already, with another key (ssh-ed25519 SHA256:" in lost
+    assert ", ana@phone" in lost
+    again = f"asyncamanda server enroll phone --amanda-config daily --key '{other}' --replace"
+    assert again in lost
+    renamed = " ".join(desk.enroll("handy", desk.phone).stderr.split())
+    assert "this key is phone's already" in renamed
+    assert "asyncamanda server rename phone handy" in renamed
+    assert "asyncamanda setup SERVER --name handy --new-key" in renamed
+    assert desk.enroll("tablet", other).returncode == 0
+    taken = " ".join(desk.enroll("tablet", desk.phone).stderr.split())
+    assert "this key is phone's already" in taken
+    assert "server rename" not in taken
+    assert desk.run("revoke", "tablet").returncode == 0
+    assert desk.text == before
+
+
 def test_clients_are_listed(desk: Desk) -> None:
     """Each with its key's fingerprint; who has never been there is told so."""
     assert "no client is enrolled" in desk.run("clients").stdout
@@ -366,7 +431,7 @@ def test_ssh_finds_who_is_enrolled(tmp_path: Path) -> None:
     assert enroll(path, replace(ANA, is_direct=True))
     assert hosts() == ["ben"]
     assert enroll(path, ANA)
-    assert hosts() == ["ben", "ana"]
+    assert hosts() == ["ana", "ben"]
     revoke(path, "ben")
     assert hosts() == ["ana"]
     revoke(path, "ana")

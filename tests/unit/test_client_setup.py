@@ -23,7 +23,7 @@ from asyncamanda.client.setup.probe import NotYet, Ready, wait_for
 from asyncamanda.config.client import ClientConfig, parse_client_config
 from asyncamanda.core.amanda.disklist import Dle
 from asyncamanda.core.ssh.argv import Target
-from asyncamanda.core.ssh.enrolling import Enrolling, render_enroll
+from asyncamanda.core.ssh.enrolling import Enrolling, render_enroll, render_rename
 from asyncamanda.core.ssh.probe_rate import plan_nap
 from asyncamanda.core.ssh.publickey import PublicKey
 from asyncamanda.errors import BadDataError, ConfigurationError, RefusedError, UsageError
@@ -117,6 +117,16 @@ def test_the_line_says_only_what_is_known() -> None:
     assert line == "asyncamanda server enroll laptop --setup --key 'ssh-ed25519 AAAA'"
 
 
+def test_the_commands_for_a_lost_key_and_for_another_name() -> None:
+    """Only the words that are meant."""
+    enrolling = Enrolling("laptop", "ssh-ed25519 AAAA", is_replacing=True)
+    argv = shlex.split(render_enroll(enrolling, is_root=True))
+    assert "--replace" in argv
+    assert "--replace" not in render_enroll(replace(enrolling, is_replacing=False))
+    assert render_rename("laptop", "larch") == "sudo asyncamanda server rename laptop larch"
+    assert render_rename("a", "b", is_root=True) == "asyncamanda server rename a b"
+
+
 @pytest.mark.parametrize(("largest", "words"), [("250GB", ["--largest", "250GB"]), ("", [])])
 def test_the_line_says_how_much_a_large_disk_holds(largest: str, words: list[str]) -> None:
     """So that the server can refuse at once what it has no room for."""
@@ -172,8 +182,9 @@ def test_a_client_toml_for_the_same_server_is_kept() -> None:
         replace(there, server=Target("amanda.example.com", port=2222)),
         replace(there, command="amdump daily"),
     ):
-        with pytest.raises(ConfigurationError, match=r"client\.toml"):
+        with pytest.raises(ConfigurationError, match=r"client\.toml") as caught:
             check_present(other, read(GOOD))
+        assert "--new-client-toml" in caught.value.hint
 
 
 # -- the host key

@@ -16,6 +16,7 @@ from asyncamanda.server.enrol.enrolled import (
     plan_revoke,
     render_line,
 )
+from asyncamanda.server.enrol.recognition import KnownKey, OtherKey, find_before, recognise
 from asyncamanda.server.enrol.registry import relayed_clients
 
 LAPTOP = Enrolled("laptop", "daily", PublicKey("ssh-ed25519", "AAAAlaptop", "ana@laptop"))
@@ -178,28 +179,65 @@ def test_whoever_is_enrolled_already_changes_nothing() -> None:
         assert plan_enroll(text, same) == text
 
 
+NEW = replace(LAPTOP, key=PublicKey("ssh-ed25519", "AAAAnew"))
+WEEKLY = replace(LAPTOP, amanda_config="weekly")
+
+
 @pytest.mark.parametrize(
-    ("entry", "said"),
+    ("entry", "words", "said", "hint"),
     [
-        (
-            Enrolled("laptop", "daily", PublicKey("ssh-ed25519", "AAAAnew")),
-            "laptop is enrolled already, with another key (ssh-ed25519, ana@laptop)",
-        ),
-        (
-            Enrolled("laptop", "weekly", LAPTOP.key),
-            "laptop is enrolled already, for daily (ssh-ed25519, ana@laptop)",
-        ),
+        (NEW, [], "laptop is enrolled already, with another key (ssh-ed25519", "--replace"),
+        (NEW, ["is_moving"], "laptop is enrolled already, with another key", "--replace"),
+        (WEEKLY, [], "laptop is enrolled already, for daily", "--move"),
+        (WEEKLY, ["is_replacing"], "laptop is enrolled already, for daily", "--move"),
+        (replace(NEW, amanda_config="weekly"), ["is_replacing"], "for daily", "--move"),
+        (replace(NEW, amanda_config="weekly"), ["is_moving"], "another key", "--replace"),
     ],
 )
-def test_a_client_has_one_key_and_one_amanda_config(entry: Enrolled, said: str) -> None:
-    """Another takes the place of the first only where that is asked for, and leaves none of it."""
+def test_a_client_has_one_key_and_one_amanda_config(
+    entry: Enrolled, words: list[str], said: str, hint: str
+) -> None:
+    """Each has a word of its own that lets another take its place, and no other does."""
     text = f"# top\n{LINE}{LINE}{render_line(TABLET)}"
     with pytest.raises(RefusedError) as error:
-        plan_enroll(text, entry)
-    assert error.value.message == said
-    assert "--replace" in error.value.hint
-    replaced = plan_enroll(text, entry, is_replacing=True)
-    assert replaced == f"# top\n{render_line(TABLET)}{render_line(entry)}"
+        plan_enroll(text, entry, **dict.fromkeys(words, True))
+    assert said in error.value.message
+    assert hint in error.value.hint
+    replaced = plan_enroll(text, entry, is_replacing=True, is_moving=True)
+    assert replaced == f"# top\n{render_line(entry)}{render_line(TABLET)}"
+
+
+def test_what_an_administrator_added_to_the_line_stays() -> None:
+    """Options and a program's path, whatever else is changed in it."""
+    own = f'from="10.*, x y",{LINE}'.replace("asyncamanda gate", "/opt/bin/asyncamanda gate")
+    replaced = plan_enroll(own, NEW, is_replacing=True)
+    assert replaced == own.replace(KEY_WORDS, "ssh-ed25519 AAAAnew laptop")
+    moved = plan_enroll(own, replace(BOTH, amanda_config="weekly"), is_moving=True)
+    assert moved == own.replace(' daily"', ' weekly --direct --no-restore"')
+
+
+def test_who_is_to_be_enrolled_is_recognised() -> None:
+    """By the key under another name, by the name with another key, and else not at all."""
+    known = [LAPTOP, TABLET]
+    assert recognise(known, LAPTOP) is None
+    assert recognise(known, replace(LAPTOP, client="larch", key=NEW.key)) is None
+    assert recognise(known, DIRECT) is None
+    assert recognise(known, NEW) == OtherKey(LAPTOP)
+    assert recognise(known, replace(LAPTOP, client="larch")) == KnownKey(LAPTOP, is_free=True)
+    assert recognise(known, replace(LAPTOP, client="Laptop")) == KnownKey(LAPTOP, is_free=True)
+    for name in ("tablet", "Tablet"):  # which has a key of its own
+        found = recognise(known, replace(LAPTOP, client=name))
+        assert found == KnownKey(LAPTOP, is_free=False)
+    assert recognise([LAPTOP, NEW], LAPTOP) == OtherKey(NEW)  # the second one that somebody added
+
+
+def test_what_is_not_said_stays_as_it_is() -> None:
+    """That of the name, and where nobody has it that of the key."""
+    assert find_before([BOTH, TABLET], "laptop", "AAAAtablet") == BOTH
+    assert find_before([BOTH, TABLET], "laptop", None) == BOTH
+    assert find_before([BOTH, TABLET], "larch", "AAAAlaptop") == BOTH
+    assert find_before([BOTH, TABLET], "larch", "AAAAnew") is None
+    assert find_before([BOTH, TABLET], "larch", None) is None
 
 
 def test_a_second_key_that_somebody_added_is_not_overlooked() -> None:

@@ -3,25 +3,26 @@
 import pwd
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
 from asyncamanda.client.setup.keys import is_root_at, run_via
 from asyncamanda.client.setup.measuring import describe_largest
+from asyncamanda.client.setup.naming import OtherNameError, is_same_name
 from asyncamanda.client.setup.options import SetupOptions
 from asyncamanda.client.setup.probe import NotYet, Ready, probe, wait_for
 from asyncamanda.commands.printing import again, tell
-from asyncamanda.core.ssh.enrolling import Enrolling, render_enroll
+from asyncamanda.core.ssh.enrolling import Enrolling, render_enroll, render_rename
 from asyncamanda.core.ssh.probe_rate import plan_nap
 from asyncamanda.core.ssh.publickey import PublicKey
 from asyncamanda.core.values.interval import format_interval
-from asyncamanda.errors import ConfigurationError, LaterError, RefusedError
+from asyncamanda.errors import LaterError, RefusedError
 from asyncamanda.report.text import name_disks
 from asyncamanda.system.clock import now as read_clock
 
 WAIT_WATCHED, WAIT_UNWATCHED = timedelta(minutes=30), timedelta(minutes=2)
-OTHER_NAME = "other-name"
 _SSH_FAILED, _NOT_FOUND = 255, 127
 
 
@@ -31,6 +32,7 @@ class Applicant:
 
     `pinned` is the server's host key, and under which name it is known. `is_key_new`: nobody can
     know the key yet. `is_gentle`: the server punishes an address for failed logins.
+    `is_replacing`: what the server has as the key of this client may be replaced by this one.
     """
 
     options: SetupOptions
@@ -41,29 +43,62 @@ class Applicant:
     is_watched: bool
     is_key_new: bool = False
     is_gentle: bool = True
+    is_replacing: bool = False
 
 
-def get_enrolled(applicant: Applicant) -> None:
-    """Return when the gate answers this machine, with the disks that are wanted.
+def get_enrolled(applicant: Applicant) -> Ready:
+    """Return the gate's answer once it accepts this machine, with the disks that are wanted.
 
     Raises LaterError if that takes too long, RefusedError where the enrolling fails,
     ConfigurationError if the server knows this machine by another name, and what probe() raises.
     """
+    is_enough, name = _Acceptance(applicant), applicant.options.name
     if not (applicant.is_key_new and applicant.is_gentle):
         found = probe(applicant.account.pw_name)
-        if _is_enough(applicant, found):
+        if is_enough(found):
+            assert isinstance(found, Ready)
             tell(f"unchanged: {_describe(found)}")
-            return
+            return found
+        if isinstance(found, Ready):
+            name = found.client  # the same, but for its domain
     key = f"{applicant.key.key_type} {applicant.key.key} {applicant.key.comment}".strip()
     options = applicant.options
-    largest = describe_largest(options.disks)
-    enrolling = Enrolling(options.name, key, options.disks, options.amanda_config, largest)
+    enrolling = Enrolling(
+        client=name,
+        key=key,
+        disks=options.disks,
+        amanda_config=options.amanda_config,
+        largest=describe_largest(options.disks),
+        is_replacing=applicant.is_replacing,
+    )
     if options.via:
-        _enroll_via(applicant, enrolling)
+        _run_via(applicant, "Enrolling", render_enroll(enrolling, is_root=is_root_at(options.via)))
     else:
         tell("To admit this machine, the server's administrator runs this command there:")
         print(f"\n{render_enroll(enrolling)}\n", flush=True)
-    tell(f"done: {_describe(_wait(applicant))}")
+        if applicant.is_key_new and not applicant.is_replacing:
+            tell(
+                f"If {name} is enrolled with another key, since this machine has lost its "
+                "own, that command offers to replace it."
+            )
+    ready = _wait(applicant, is_enough)
+    tell(f"done: {_describe(ready)}")
+    return ready
+
+
+def get_renamed(applicant: Applicant, known: str) -> None:
+    """Return when the server has this machine, which it knows as `known`, by its name.
+
+    Raises LaterError if that takes too long, and RefusedError where it fails.
+    """
+    options = applicant.options
+    if options.via:
+        command = render_rename(known, options.name, is_root=is_root_at(options.via))
+        _run_via(applicant, "Renaming", command)
+    else:
+        tell("To rename this machine there, the server's administrator runs this command:")
+        print(f"\n{render_rename(known, options.name)}\n", flush=True)
+    _wait(applicant, lambda found: isinstance(found, Ready) and found.client != known)
 
 
 def _describe(found: Ready | NotYet) -> str:
@@ -72,25 +107,31 @@ def _describe(found: Ready | NotYet) -> str:
     return f"the server knows this machine as {found.client}, for {found.amanda_config}{disks}"
 
 
-def _is_enough(applicant: Applicant, found: Ready | NotYet) -> bool:
-    if not isinstance(found, Ready):
-        return False
-    if applicant.is_named and found.client != applicant.options.name:
-        raise ConfigurationError(
-            OTHER_NAME,
-            f"the server knows this key as {found.client}, not as {applicant.options.name}",
-            f"--name {found.client}; or --new-key, if this machine is a copy of that one; or "
-            f"first, there: asyncamanda server revoke {found.client}",
-        )
-    return set(applicant.options.disks) <= set(found.disks)
+class _Acceptance:
+    """Whether what the gate says is all that a machine wants, by what it has said before."""
+
+    def __init__(self, applicant: Applicant) -> None:
+        self._applicant = applicant
+        self._is_stranger = applicant.is_key_new
+
+    def __call__(self, found: Ready | NotYet) -> bool:
+        """Return whether it is. Raises OtherNameError if the server had another name before."""
+        if isinstance(found, NotYet):
+            self._is_stranger = self._is_stranger or found.is_denied
+            return False
+        options, is_named = self._applicant.options, self._applicant.is_named
+        # nobody chose a name here, so who has just enrolled the key could
+        is_free = self._is_stranger and not is_named
+        if not is_free and not is_same_name(options.name, found.client, is_named=is_named):
+            raise OtherNameError(found.client, options.name)
+        return set(options.disks) <= set(found.disks)
 
 
-def _enroll_via(applicant: Applicant, enrolling: Enrolling) -> None:
-    """Run the enrolling at the server. Raises RefusedError with what it ended with."""
+def _run_via(applicant: Applicant, doing: str, command: str) -> None:
+    """Run a command at the server. Raises RefusedError with what it ended with."""
     via = applicant.options.via
     assert via
-    command = render_enroll(enrolling, is_root=is_root_at(via))
-    tell(f"Enrolling on the server, as {via}:")
+    tell(f"{doing} on the server, as {via}:")
     status = run_via(via, command, applicant.pinned, is_watched=applicant.is_watched)
     if status == 0:
         return
@@ -101,13 +142,13 @@ def _enroll_via(applicant: Applicant, enrolling: Enrolling) -> None:
         words, hint = "found no asyncamanda there", "install it on the server (see README.md)"
     raise RefusedError(
         "via-failed",
-        f"enrolling by ssh {words}",
+        f"{doing.lower()} by ssh {words}",
         f"{hint}. Without --via this prints a command for the server's administrator",
     )
 
 
-def _wait(applicant: Applicant) -> Ready:
-    """Return the gate's answer, once it is positive. Raises LaterError if that takes too long."""
+def _wait(applicant: Applicant, is_enough: Callable[[Ready | NotYet], bool]) -> Ready:
+    """Return the gate's answer, once it is enough. Raises LaterError if that takes too long."""
     usual = WAIT_WATCHED if applicant.is_watched else WAIT_UNWATCHED
     span = applicant.options.wait or usual
     told, found = "", None
@@ -117,19 +158,19 @@ def _wait(applicant: Applicant) -> Ready:
         )
     for found in wait_for(
         lambda: probe(applicant.account.pw_name),
-        lambda ready: _is_enough(applicant, ready),
+        is_enough,
         read_clock,
         read_clock() + span,
         time.sleep,
         partial(_plan_nap, applicant),
         is_gentle=applicant.is_gentle,
     ):
-        words = _why_not_yet(applicant, found)
+        words = "" if is_enough(found) else _why_not_yet(applicant, found)
         if words not in {told, ""}:
             how = "" if told else f" (for {format_interval(span)} at most; Ctrl-C stops)"
             tell(f"waiting{how}: {words}")
             told = words
-    if isinstance(found, Ready) and _is_enough(applicant, found):
+    if isinstance(found, Ready) and is_enough(found):
         return found
     raise LaterError(
         "not-let-in",
@@ -153,7 +194,7 @@ def _why_not_yet(applicant: Applicant, found: Ready | NotYet) -> str:
         return f"{found.words}{' yet' if found.is_denied else ''}"
     missing = sorted(set(applicant.options.disks) - set(found.disks))
     if not missing:
-        return ""
+        return f"the server knows this machine as {found.client}"
     return (
         f"{found.client} is enrolled; the disklist of {found.amanda_config} has no "
         + name_disks(missing)

@@ -5,6 +5,7 @@ import sys
 import textwrap
 
 from asyncamanda.core.values.printable import printable
+from asyncamanda.system.steps import SetupStep, make_step
 
 WIDTH = 79
 
@@ -24,3 +25,12 @@ def tell(text: str) -> None:
 def again() -> str:
     """Return the command that is running, for somebody to type it again."""
     return shlex.join(["asyncamanda", *sys.argv[1:]])
+
+
+def see_to(step: SetupStep) -> None:
+    """Make `step` so, and say whether that was needed. Raises what make_step() raises."""
+    if step.is_so():
+        tell(f"unchanged: {step.what}")
+        return
+    make_step(step)
+    tell(f"done: {step.what}")

@@ -6,37 +6,39 @@ import socket
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 from asyncamanda.client.schedule import install
 from asyncamanda.client.schedule.machine import choose_kind
 from asyncamanda.client.setup import clienttoml, hostkey, inetd, keys
+from asyncamanda.client.setup.naming import needs_name
 from asyncamanda.client.setup.options import DEFAULT_INTERVAL, Said, SetupOptions, read_options
 from asyncamanda.client.setup.probe import ask_standing
 from asyncamanda.commands.asking import is_agreed, is_not_refused, is_terminal
 from asyncamanda.commands.confirming import look, settle_host_key
-from asyncamanda.commands.enrolment import OTHER_NAME, Applicant, get_enrolled
-from asyncamanda.commands.printing import again, tell
+from asyncamanda.commands.enrolment import Applicant
+from asyncamanda.commands.printing import again, see_to, tell
+from asyncamanda.commands.settling import settle_enrolment
 from asyncamanda.config.client import SYSTEM_FILE
 from asyncamanda.core.doctor.inetd import NEEDLESS, PORT, SWITCH_OFF
-from asyncamanda.core.protocol.tickets import SECOND_MACHINE
 from asyncamanda.core.ssh.probe_rate import punishes
 from asyncamanda.errors import (
-    AsyncamandaError,
     ConfigurationError,
     Exit,
     LaterError,
     RefusedError,
 )
-from asyncamanda.system.clock import now as read_clock
-from asyncamanda.system.steps import SetupStep, make_step, plan_link
+from asyncamanda.system.steps import plan_link
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add = parser.add_argument
     add("server", metavar="SERVER", help="the Amanda server, [user@]host[:port]")
-    add("--name", metavar="CLIENT", help="this machine in the disklist (default: its host name)")
+    add(
+        "--name",
+        metavar="CLIENT",
+        help="this machine in the disklist (default: as client.toml has it, or its host name)",
+    )
     add(
         "--amanda-config",
         metavar="NAME",
@@ -65,9 +67,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how long to wait to be enrolled (default: 30m on a terminal, otherwise 2m)",
     )
     add(
+        "--new-client-toml",
+        action="store_true",
+        help="write a new client.toml (the old one is kept as client.toml.old)",
+    )
+    add(
         "--replace",
         action="store_true",
-        help="replace an existing client.toml (kept as client.toml.old)",
+        help="replace the key that the server has of this client, if it has another one",
     )
     add(
         "--new-key",
@@ -111,8 +118,10 @@ def _run(arguments: argparse.Namespace) -> Exit:
     if os.geteuid() != 0:
         raise RefusedError("not-root", "setup changes files of root", "run it as root")
     options = _read_options(arguments)
-    present = None if arguments.replace else clienttoml.read_present()
+    present = None if arguments.new_client_toml else clienttoml.read_present()
     note = clienttoml.check_present(present, options) if present else ""
+    if present and present.name and arguments.name is None:
+        options = replace(options, name=present.name)
     account = keys.find_account(present)
     if not arguments.no_schedule:
         _check_schedule()
@@ -125,48 +134,34 @@ def _run(arguments: argparse.Namespace) -> Exit:
         plan_link("your shell"),
         *keys.plan_key(path, account),
         keys.plan_pin(host_key, place, account, is_known=is_known),
-        clienttoml.plan_client_toml(options, account, is_replacing=arguments.replace),
+        clienttoml.plan_client_toml(options, account, is_replacing=arguments.new_client_toml),
     ]
     is_key_new = not path.exists()
     for step in steps:
-        _see_to(step)
+        see_to(step)
     if note:
         tell(f"note: {note}")
+    if present and arguments.replace:
+        tell(f"note: --replace is about this machine's key; {clienttoml.NEW_FILE} of client.toml")
     applicant = Applicant(
         options=options,
         account=account,
-        is_named=arguments.name is not None,
+        is_named=arguments.name is not None or (present is not None and present.name is not None),
         key=keys.read_key(path, account),
         pinned=(host_key, place.known_as),
         is_watched=is_terminal(),
         is_key_new=is_key_new,
         is_gentle=punishes(offer.banner),
+        is_replacing=arguments.replace,
     )
-    _get_enrolled(applicant, path, is_new_key=arguments.new_key, is_asking=is_asking)
+    ready = settle_enrolment(applicant, path, is_new_key=arguments.new_key, is_asking=is_asking)
+    recorded = clienttoml.read_present()
+    if needs_name(ready.client, recorded.name if recorded else None, socket.gethostname()):
+        see_to(clienttoml.plan_name(ready.client))
     if not arguments.no_schedule:
         _schedule()
     _see_to_inetd(is_asking=is_asking)
     return _back_up_first(arguments, account.pw_name, is_asking=is_asking)
-
-
-def _get_enrolled(applicant: Applicant, path: Path, *, is_new_key: bool, is_asking: bool) -> None:
-    """Get enrolled; with a new key, if this one is of another machine and that is agreed to.
-
-    Raises what get_enrolled() raises.
-    """
-    try:
-        get_enrolled(applicant)
-    except AsyncamandaError as error:
-        if error.reference not in {SECOND_MACHINE, OTHER_NAME}:
-            raise
-        if not is_new_key and is_asking and error.reference == SECOND_MACHINE:
-            tell(f"{error.message}.")
-            is_new_key = is_agreed("Is this machine the copy? Make a new key for it?", "")
-        if not is_new_key:
-            raise
-        _see_to(keys.plan_new_key(path, applicant.account, read_clock()))
-        key = keys.read_key(path, applicant.account)
-        get_enrolled(replace(applicant, key=key, is_key_new=True))
 
 
 def _read_options(arguments: argparse.Namespace) -> SetupOptions:
@@ -182,15 +177,6 @@ def _read_options(arguments: argparse.Namespace) -> SetupOptions:
         wait=arguments.wait,
     )
     return read_options(said, os.path.exists)
-
-
-def _see_to(step: SetupStep) -> None:
-    """Make `step` so, and say whether that was needed."""
-    if step.is_so():
-        tell(f"unchanged: {step.what}")
-        return
-    make_step(step)
-    tell(f"done: {step.what}")
 
 
 # -- what follows

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from asyncamanda.config.moments import MOMENT_KEYS, NEVER
 from asyncamanda.config.reader import (
@@ -17,6 +16,7 @@ from asyncamanda.config.reader import (
     read_file,
     read_flag,
     read_mail,
+    read_name,
     read_path,
     read_span,
     read_table,
@@ -70,6 +70,7 @@ class ClientConfig:
 
     server: Target
     command: str | None = None
+    name: str | None = None
     interval: timedelta = timedelta(hours=24)
     key: Path | None = None
     password_file: Path | None = None
@@ -140,8 +141,9 @@ class ClientConfig:
     @property
     def ssh_options(self) -> SshOptions:
         """Return how to connect."""
-        key = str(self.key) if self.key else None
-        return SshOptions(key, self.ssh.connect_timeout, self.ssh.keepalive)
+        return SshOptions(
+            str(self.key) if self.key else None, self.ssh.connect_timeout, self.ssh.keepalive
+        )
 
 
 def default_stale_after(span: timedelta) -> timedelta:
@@ -219,8 +221,7 @@ def parse_client_config(text: str, name: str) -> ClientConfig:
     if "notify" in values:
         values["notify"] = NotifySettings(**values["notify"])
     wrong = {re.split(r"[.:]", mistake)[0] for mistake in mistakes}
-    stand_in: dict[str, Any] = {"server": Target("unknown")}
-    config = ClientConfig(**(stand_in | values))
+    config = ClientConfig(**{"server": Target("unknown"), **values})
     mistakes += [words for keys, words in _contradictions(config) if not wrong & keys]
     refuse_mistakes(name, mistakes, "docs/guide.md has every key with its default")
     return config
@@ -270,6 +271,7 @@ def _read_exclude(value: object) -> tuple[str, ...]:
 _CLIENT_KEYS: Keys = {
     "server": _read_target,
     "command": read_text,
+    "name": read_name,
     "interval": read_span,
     "key": read_path,
     "password_file": read_path,
@@ -284,10 +286,7 @@ _CLIENT_KEYS: Keys = {
     "amandad": read_path,
     "user": read_text,
     **MOMENT_KEYS,
-    "ssh": {
-        "connect_timeout": read_span,
-        "keepalive": read_span,
-    },
+    "ssh": {"connect_timeout": read_span, "keepalive": read_span},
     "notify": {
         "desktop": read_flag,
         "mail": read_mail,

@@ -15,6 +15,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from asyncamanda.core.protocol.authority import check_client_name
 from asyncamanda.core.values import interval
 from asyncamanda.core.values.size import ALLOWED, parse_size
 from asyncamanda.errors import ConfigurationError
@@ -128,6 +129,15 @@ def read_text(value: object) -> str:
     if not isinstance(value, str) or not _is_text(value):
         raise Wrong(value, "a text in quotes")
     return value
+
+
+def read_name(value: object) -> str:
+    """Return a client's name."""
+    try:
+        check_client_name(text := read_text(value))
+    except ValueError as error:
+        raise Wrong(value, f"a client's name as the disklist has it ({error})") from error
+    return text
 
 
 def _is_text(value: str) -> bool:

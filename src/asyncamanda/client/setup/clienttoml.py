@@ -3,8 +3,10 @@
 import json
 import os
 import pwd
+import stat
 from dataclasses import replace
 
+from asyncamanda.client.setup.naming import write_name
 from asyncamanda.client.setup.options import DEFAULT_INTERVAL, SetupOptions
 from asyncamanda.config.client import SYSTEM_FILE, ClientConfig, load_client_config
 from asyncamanda.core.values.interval import parse_interval
@@ -14,6 +16,7 @@ from asyncamanda.system.pages import name_pages
 from asyncamanda.system.steps import SetupStep
 
 MODE = 0o640
+NEW_FILE = "--new-client-toml writes a new one"
 _TEXT = """\
 # asyncamanda on this machine. The guide (docs/guide.md) has every key with its default.
 
@@ -64,7 +67,11 @@ def read_present() -> ClientConfig | None:
     """
     if not os.path.lexists(SYSTEM_FILE):
         return None
-    return load_client_config((SYSTEM_FILE,))[1]
+    try:
+        return load_client_config((SYSTEM_FILE,))[1]
+    except ConfigurationError as error:
+        hint = f"{error.hint}; {NEW_FILE}"
+        raise ConfigurationError(error.reference, error.message, hint) from error
 
 
 def check_present(present: ClientConfig, options: SetupOptions) -> str:
@@ -72,7 +79,7 @@ def check_present(present: ClientConfig, options: SetupOptions) -> str:
 
     Raises ConfigurationError if it is for another server, or for direct mode.
     """
-    kept = "--replace writes a new one, and keeps this one as client.toml.old"
+    kept = f"{NEW_FILE}, and keeps this one as client.toml.old"
     if (there := _with_user(present, options)) != str(options.server):
         raise ConfigurationError(
             "other-server", f"{SYSTEM_FILE} exists, for the server {there}", kept
@@ -83,10 +90,13 @@ def check_present(present: ClientConfig, options: SetupOptions) -> str:
             f"{SYSTEM_FILE} has a `command`: this client works without the server's gate",
             kept,
         )
+    own = ""
     if options.exclude and set(options.exclude) != set(present.exclude):
-        return f"{SYSTEM_FILE} is kept as it is, with its own exclude; change it there"
-    if options.interval and parse_interval(options.interval) != present.interval:
-        return f"{SYSTEM_FILE} is kept as it is, with its own interval; change it there"
+        own = "exclude"
+    elif options.interval and parse_interval(options.interval) != present.interval:
+        own = "interval"
+    if own:
+        return f"{SYSTEM_FILE} is kept as it is, with its own {own}; change it there, or {NEW_FILE}"
     return ""
 
 
@@ -115,3 +125,20 @@ def plan_client_toml(
         write_whole(SYSTEM_FILE, text, MODE, (0, account.pw_gid))
 
     return SetupStep(f"{SYSTEM_FILE} names the server {options.server}", is_so, make)
+
+
+def plan_name(name: str) -> SetupStep:
+    """Return the step after which client.toml says by which name the server knows this machine."""
+
+    def is_so() -> bool:
+        present = read_present()
+        return present is not None and present.name == name
+
+    def make() -> None:
+        status = SYSTEM_FILE.stat()
+        after = write_name(SYSTEM_FILE.read_text("utf-8", "surrogateescape"), name)
+        write_whole(
+            SYSTEM_FILE, after, stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid)
+        )
+
+    return SetupStep(f"{SYSTEM_FILE} names this machine {name}, as the server does", is_so, make)

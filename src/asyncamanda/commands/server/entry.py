@@ -1,7 +1,9 @@
 """The client that `server enroll` is to enroll, read from its arguments."""
 
+import argparse
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from asyncamanda.core.protocol.authority import check_amanda_config_name, check_client_name
@@ -9,24 +11,57 @@ from asyncamanda.core.ssh.publickey import PublicKey, parse_public_key
 from asyncamanda.errors import UsageError
 from asyncamanda.server.enrol.amanda_configs import choose_amanda_config
 from asyncamanda.server.enrol.enrolled import Enrolled
+from asyncamanda.server.enrol.recognition import find_before
 
 LONGEST_KEY = 65_536  # characters that are read of a key; parse_public_key() takes fewer
 
 
-def read_entry(
-    client: str, amanda_config: str | None, key: str, *, is_direct: bool, may_restore: bool
-) -> Enrolled:
-    """Return whom the arguments name; without an `amanda_config` for the only one there is.
+def read_entry(arguments: argparse.Namespace, everybody: Sequence[Enrolled]) -> Enrolled:
+    """Return the client as the arguments name it; `everybody` is who is enrolled.
 
-    Raises UsageError for an invalid name or key, and for several configurations or none where none
-    is named, BadDataError for one that does not exist.
+    A client that is enrolled keeps what is not said: its key, its Amanda configuration, how Amanda
+    reaches it, whether it may restore. Raises UsageError for an invalid name, without a key where
+    one is needed, and for several configurations or none where none is named, BadDataError for one
+    that does not exist.
     """
-    _check("CLIENT", client, check_client_name)
-    if amanda_config is not None:
-        _check("--amanda-config", amanda_config, check_amanda_config_name)
-    public = read_key(key)
-    name = choose_amanda_config(amanda_config, "--amanda-config NAME")
-    return Enrolled(client, name, public, is_direct, may_restore)
+    _check("CLIENT", arguments.client, check_client_name)
+    if arguments.amanda_config is not None:
+        _check("--amanda-config", arguments.amanda_config, check_amanda_config_name)
+    given = None if arguments.key is None else read_key(arguments.key)
+    before = find_before(everybody, arguments.client, given.key if given else None)
+    if given is None:
+        _check_keyless(arguments, before)
+    if before is None:
+        assert given
+        name = choose_amanda_config(arguments.amanda_config, "--amanda-config NAME")
+        entry = Enrolled(arguments.client, name, given)
+    else:
+        kept = before.key
+        name = choose_amanda_config(arguments.amanda_config or before.amanda_config, "")
+        key = given or read_key(f"{kept.key_type} {kept.key} {kept.comment}".strip())
+        entry = replace(before, client=arguments.client, amanda_config=name, key=key)
+    if arguments.is_direct is not None:
+        entry = replace(entry, is_direct=arguments.is_direct)
+    if arguments.may_restore is not None:
+        entry = replace(entry, may_restore=arguments.may_restore)
+    return entry
+
+
+def _check_keyless(arguments: argparse.Namespace, before: Enrolled | None) -> None:
+    """Raise UsageError if no key is given, and one is needed."""
+    if before is None:
+        raise UsageError(
+            "no-key",
+            f"{arguments.client} is not enrolled yet: its key is needed",
+            "--key 'ssh-ed25519 AAAA...', as `asyncamanda setup` prints it on the client",
+        )
+    if arguments.replace:
+        raise UsageError(
+            "no-key",
+            "--replace replaces the client's key by the one of --key, which is missing",
+            "--key 'ssh-ed25519 AAAA...'. Another Amanda configuration needs --move, and which of "
+            "two machines the client is, or how Amanda reaches it, neither: leave --replace out",
+        )
 
 
 def check_disks(disks: Sequence[str]) -> None:

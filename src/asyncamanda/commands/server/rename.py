@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     path = registry_path(config.user)
     check_change(path, lambda text: plan_rename(text, old, new))
     configured = read_configured(entry.amanda_config, config.user)
-    disks = _rename_disks(configured, old, new)
+    disks = rename_disks(configured, old, new)
     load_as_amanda_user(arguments)
     open_client_anew(config, new, is_settling=False)  # of a client that had that name before
     change(path, lambda text: plan_rename(text, old, new))
@@ -54,26 +54,40 @@ def run(arguments: argparse.Namespace) -> Exit:
         value = {"outcome": "renamed", "client": new, "was": old, "disks": disks}
         print(render_json(value))
         return Exit.OK
-    print(f"{old} is {new} now, by the same key; its disks: {name_disks(disks) or 'none'}")
-    print("  nothing has to be changed on the client; each disk starts with a full dump")
-    print(f"  what was backed up before stays under {old}, and {new} itself cannot see it:")
-    print(f"  asyncamanda server list {old} --amanda-config {entry.amanda_config}")
+    say_renamed(old, new, entry.amanda_config, disks)
     return Exit.OK
 
 
-def _rename_disks(configured: Configured, old: str, new: str) -> list[str]:
-    """Rename the client in the disklist, if that is not done; return its disks."""
+def say_renamed(old: str, new: str, amanda_config: str, disks: list[str]) -> None:
+    """Print what a new name means for a client's `disks` and for what was backed up before."""
+    print(f"{old} is {new} now, by the same key; its disks: {name_disks(disks) or 'none'}")
+    print("  nothing has to be changed on the client; each disk starts with a full dump")
+    print(f"  what was backed up before stays under {old}, and {new} itself cannot see it:")
+    print(f"  asyncamanda server list {old} --amanda-config {amanda_config}")
+
+
+def rename_disks(configured: Configured, old: str, new: str) -> list[str]:
+    """Rename the client in the disklist, if that is not done; return its disks.
+
+    Raises BadDataError for a name that the disklist has, and what DisklistFile.change() raises.
+    """
+    check_name_free(configured, old, new)
     dles = configured.of_host(old)
-    others = {dle.host for dle in configured.dles if dle.host != old}
-    taken = next((host for host in sorted(others) if host.lower() == new.lower()), None)
     if not dles:
         return [dle.disk for dle in configured.of_host(new)]
-    if taken is not None:
+    Renaming(old, new).make(configured.disklist)
+    return [dle.disk for dle in dles]
+
+
+def check_name_free(configured: Configured, old: str, new: str) -> None:
+    """Raise BadDataError if the disklist has disks of the new name beside those of the old one."""
+    hosts = {dle.host for dle in configured.dles}
+    others = sorted(hosts - {old})
+    taken = next((host for host in others if host.lower() == new.lower()), None)
+    if old in hosts and taken is not None:
         raise BadDataError(
             "name-in-use",
             f"the disklist has disks of {taken} already",
             f"choose another name; or first: asyncamanda server retire {taken} --amanda-config "
             f"{configured.disklist.amanda_config}",
         )
-    Renaming(old, new).make(configured.disklist)
-    return [dle.disk for dle in dles]

@@ -5,7 +5,7 @@ FORMAT", and OpenSSH's auth2-pubkeyfile.c.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from asyncamanda.core.protocol.authority import (
     DIRECT,
@@ -18,6 +18,7 @@ from asyncamanda.core.ssh.publickey import PublicKey
 from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import RefusedError
 
+LINE_END = "\n"
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")  # str.splitlines() would cut at many other characters
 # options end at the first blank outside of quotes, in which \" is a quote
 _OPTIONS = re.compile(r'(?:\\"|"(?:\\"|[^"])*+"|[^ \t"])*+')
@@ -96,67 +97,95 @@ def parse_registry(text: str) -> tuple[Enrolled, ...]:
 
 def render_line(entry: Enrolled) -> str:
     """Return the line, with its end, that enrolls a client: for the gate, and nothing else."""
-    command = f"asyncamanda gate --client {entry.client} --amanda-config {entry.amanda_config}"
-    command += f" {DIRECT}" if entry.is_direct else ""
-    command += "" if entry.may_restore else f" {NO_RESTORE}"
     key = entry.key
-    return f'restrict,command="{command}" {key.key_type} {key.key} {key.comment or entry.client}\n'
+    return (
+        f'restrict,command="{_render_command(entry, "asyncamanda")}" {key.key_type} {key.key} '
+        f"{key.comment or entry.client}{LINE_END}"
+    )
 
 
-def plan_enroll(text: str, entry: Enrolled, *, is_replacing: bool = False) -> str:
+def _render_command(entry: Enrolled, program: str) -> str:
+    command = f"{program} gate --client {entry.client} --amanda-config {entry.amanda_config}"
+    command += f" {DIRECT}" if entry.is_direct else ""
+    return command + ("" if entry.may_restore else f" {NO_RESTORE}")
+
+
+def plan_enroll(
+    text: str, entry: Enrolled, *, is_replacing: bool = False, is_moving: bool = False
+) -> str:
     """Return authorized_keys with `entry` in it; the same text if it is enrolled already.
 
-    With `is_replacing`, the lines that enrolled this client before go. Raises RefusedError if the
-    key is anybody else's, or the client is enrolled otherwise, or in another case.
+    `is_replacing` lets it take the place of the client's other keys, `is_moving` that of its other
+    Amanda configuration: one does not imply the other. The options of an administrator stay in its
+    line. Raises RefusedError if the key is anybody else's, or the client is enrolled otherwise, or
+    in another case.
     """
     lines = _LINE.findall(text)
     entries = [parse_line(line) for line in lines]
     own = [found for found in entries if found and found.client == entry.client]
     for number, (line, found) in enumerate(zip(lines, entries, strict=True), 1):
         if _holds_key(line, entry.key.key) and not (found and found.client == entry.client):
-            raise _not_its_own(number, found)
+            raise refuse_known_key(number, found, entry.client)
     if other := next((one for one in entries if one and _is_case_alone(one, entry)), None):
         raise RefusedError(
             "enrolled-already",
             f"{other.client} is enrolled, and Amanda takes {entry.client} for the same host",
             f"enroll it as {other.client}; or first: asyncamanda server revoke {other.client}",
         )
-    alike = [one for one in own if _is_alike(one, entry)]
-    if alike and len(alike) == len(own):
-        if all(_flags(one) == _flags(entry) for one in alike):
-            return text
-        is_replacing = True  # it is the same client, by the same key
-    if own and not is_replacing:
-        raise _enrolled_otherwise(own[0], entry)
-    kept = [
-        line
-        for line, found in zip(lines, entries, strict=True)
-        if not (found and found.client == entry.client)
-    ]
-    if kept and not kept[-1].endswith("\n"):
-        kept[-1] += "\n"
-    return "".join([*kept, render_line(entry)])
+    if own and all(_is_alike(one, entry) and _flags(one) == _flags(entry) for one in own):
+        return text
+    for one in own:
+        if one.amanda_config != entry.amanda_config and not is_moving:
+            raise refuse_to_move(one)
+        if one.key.key != entry.key.key and not is_replacing:
+            raise refuse_other_key(one)
+    if own:
+        return _change_line(text, entry)
+    ended = "".join(lines)
+    return f"{ended}{'' if not ended or ended.endswith(LINE_END) else LINE_END}{render_line(entry)}"
+
+
+def _change_line(text: str, entry: Enrolled) -> str:
+    """Return the text with the client's first line as `entry` has it, and without its others."""
+    kept: list[str] = []
+    is_done = False
+    for line in _LINE.findall(text):
+        found = parse_line(line)
+        if not (found and found.client == entry.client):
+            kept.append(line)
+        elif not is_done:
+            kept.append(_render_again(line, found, entry))
+            is_done = True
+    return "".join(kept)
+
+
+def _render_again(line: str, found: Enrolled, entry: Enrolled) -> str:
+    """Return a client's line with another key, and what its command says of the client."""
+    options = _OPTIONS.match(line.strip(" \t\r\n"))
+    assert options
+    said = options[0]
+    if (found.identity, _flags(found)) != (entry.identity, _flags(entry)):
+        command = next(one for one in _OPTION.finditer(said) if one["name"].lower() == "command")
+        program = command["value"].split()[0]
+        said = (
+            f"{said[: command.start('value')]}{_render_command(entry, program)}"
+            f"{said[command.end('value') :]}"
+        )
+    key = entry.key
+    return f"{said} {key.key_type} {key.key} {key.comment or entry.client}{LINE_END}"
 
 
 def plan_rekey(text: str, client: str, key: PublicKey) -> str:
     """Return authorized_keys with another key for `client`; the options of its line stay.
 
-    Raises RefusedError if the key is anybody else's.
+    Of several keys it had one is left. Raises RefusedError if the key is anybody else's.
     """
-    kept: list[str] = []
-    is_done = False
+    own = [entry for entry in parse_registry(text) if entry.client == client]
     for number, line in enumerate(_LINE.findall(text), 1):
         found = parse_line(line)
-        if not (found and found.client == client):
-            if _holds_key(line, key.key):
-                raise _not_its_own(number, found)
-            kept.append(line)
-        elif not is_done:  # of several keys one stays
-            options = _OPTIONS.match(line.strip(" \t\r\n"))
-            assert options
-            kept.append(f"{options[0]} {key.key_type} {key.key} {key.comment or client}\n")
-            is_done = True
-    return "".join(kept)
+        if _holds_key(line, key.key) and not (found and found.client == client):
+            raise refuse_known_key(number, found, client)
+    return _change_line(text, replace(own[0], key=key)) if own else text
 
 
 def plan_rename(text: str, old: str, new: str) -> str:
@@ -206,20 +235,58 @@ def _flags(entry: Enrolled) -> tuple[bool, bool]:
     return entry.is_direct, entry.may_restore
 
 
-def _not_its_own(number: int, found: Enrolled | None) -> RefusedError:
-    whose = f"{found.client}'s" if found else f"in line {number} of authorized_keys"
+def refuse_known_key(
+    number: int, found: Enrolled | None, client: str, *, is_free: bool = True
+) -> RefusedError:
+    """Return the error for a key that is to be `client`'s, and is `found`'s, in this line.
+
+    `is_free`: nobody is called so yet.
+    """
+    whose = f"in line {number} of authorized_keys"
+    hint = "make another one on the client: ssh-keygen -t ed25519, as the Amanda user"
+    if found:
+        whose = f"{found.client}'s"
+        renamed = (
+            f"if {client} is that machine with another name: asyncamanda server rename "
+            f"{found.client} {client}; "
+        )
+        hint = (
+            f"{renamed if is_free else ''}if it is another machine, with a copy of the key, it "
+            f"needs its own, as root there: asyncamanda setup SERVER --name {client} --new-key"
+        )
     return RefusedError(
-        "key-in-use",
-        f"this key is {whose} already, and a key identifies one client",
-        "make another one on the client: ssh-keygen -t ed25519, as the Amanda user",
+        "key-in-use", f"this key is {whose} already, and a key identifies one client", hint
     )
 
 
-def _enrolled_otherwise(found: Enrolled, entry: Enrolled) -> RefusedError:
-    how = "with another key" if found.identity == entry.identity else f"for {found.amanda_config}"
+def refuse_other_key(found: Enrolled, seen: str = "", command: str = "") -> RefusedError:
+    """Return the error for a client that has another key, `found`'s; `seen`: more about that one.
+
+    `command` replaces the key.
+    """
+    how = command or "the same command with --replace"
     return RefusedError(
         "enrolled-already",
-        f"{entry.client} is enrolled already, {how} ({found.key.key_type}, "
-        f"{printable(found.key.comment)})",
-        f"--replace replaces that key; or first: asyncamanda server revoke {entry.client}",
+        f"{found.client} is enrolled already, with another key ({describe_key(found)}{seen})",
+        f"if {found.client} has lost that key, for example by a new installation, replace it: "
+        f"{how}; if this is another machine, it needs another name",
+    )
+
+
+def describe_key(found: Enrolled) -> str:
+    """Return a client's key as people compare it: its type, fingerprint and comment."""
+    key = found.key
+    try:
+        words = [f"{printable(key.key_type)} {key.fingerprint}"]
+    except ValueError:  # somebody has changed it, and sshd accepts nobody with it
+        words = [printable(key.key_type)]
+    return ", ".join([*words, *([printable(key.comment)] if key.comment else [])])
+
+
+def refuse_to_move(found: Enrolled) -> RefusedError:
+    """Return the error for a client that is enrolled for another Amanda configuration."""
+    return RefusedError(
+        "enrolled-already",
+        f"{found.client} is enrolled already, for {found.amanda_config}",
+        "for another Amanda configuration: --move, beside --amanda-config; else leave that out",
     )

@@ -72,7 +72,7 @@ def _check_enrolled(enrolled: Sequence[Enrolled], names: Sequence[str]) -> Check
         return Check("enrolled", Health.BAD, found, why, fix)
     if lost:
         why = "their Amanda configuration does not exist"
-        fix = f"asyncamanda server enroll {lost[0].client} --replace --amanda-config {names[0]}"
+        fix = f"asyncamanda server enroll {lost[0].client} --amanda-config {names[0]} --move"
         strays = name_disks([f"{entry.client} ({entry.amanda_config})" for entry in lost])
         return Check("enrolled", Health.BAD, strays, why, fix)
     count = "1 client" if len(enrolled) == 1 else f"{len(enrolled)} clients"

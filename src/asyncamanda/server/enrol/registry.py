@@ -12,7 +12,7 @@ from pathlib import Path
 from asyncamanda import quick
 from asyncamanda.core.protocol.authority import Identity
 from asyncamanda.errors import AsyncamandaError, BadDataError, LaterError, RefusedError
-from asyncamanda.server.enrol.enrolled import Enrolled, parse_registry, plan_enroll, plan_revoke
+from asyncamanda.server.enrol.enrolled import Enrolled, parse_registry, plan_revoke
 from asyncamanda.server.enrol.folder_lock import hold_folder
 from asyncamanda.server.enrol.ssh_aliases import write_aliases
 from asyncamanda.system.account import find_user
@@ -34,19 +34,11 @@ def read_registry(path: Path) -> tuple[Enrolled, ...]:
     return parse_registry(_read_text(path))
 
 
-def enroll(path: Path, entry: Enrolled, *, is_replacing: bool = False) -> bool:
-    """Enroll a client, as plan_enroll() says; return whether that changed anything.
-
-    To be called as the account whose file it is. Raises what plan_enroll() raises,
-    RefusedError if the file cannot be written, and LaterError if somebody else is changing it.
-    """
-    return change(path, lambda text: plan_enroll(text, entry, is_replacing=is_replacing))
-
-
 def change(path: Path, plan: Callable[[str], str]) -> bool:
     """Make of authorized_keys what `plan` makes of its text; return whether that is anything else.
 
-    Raises what enroll() raises, and what `plan` does.
+    To be called as the account whose file it is. Raises what `plan` raises, RefusedError if the
+    file cannot be written, and LaterError if somebody else is changing it.
     """
     with _changing(path):
         before = _read_text(path)
@@ -59,11 +51,6 @@ def change(path: Path, plan: Callable[[str], str]) -> bool:
 def check_change(path: Path, plan: Callable[[str], str]) -> None:
     """Raise what `plan` would raise about the file's text; change nothing."""
     plan(_read_text(path))
-
-
-def check_enroll(path: Path, entry: Enrolled, *, is_replacing: bool = False) -> None:
-    """Raise what enroll() would raise about the client and its key; change nothing."""
-    check_change(path, lambda text: plan_enroll(text, entry, is_replacing=is_replacing))
 
 
 def revoke(path: Path, client: str) -> tuple[Enrolled, ...]:
