@@ -61,6 +61,7 @@ def test_it_fits_into_80_columns_and_harms_no_terminal() -> None:
     ("checks", "words"),
     [
         ((check(OK), check(SKIPPED)), "laptop: all well"),
+        ((check(OK), check(WARNING)), "laptop: nothing to fix; warnings: amcheck"),
         ((check(OK), check(ABSENT)), "laptop: nothing is wrong so far, but it is not connected"),
         ((check(BAD), check(ABSENT)), "laptop: 1 problem to fix"),
         ((check(BAD), check(BAD, MENDED, MENDED)), "laptop: 3 problems to fix"),

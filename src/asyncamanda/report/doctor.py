@@ -91,6 +91,8 @@ def sum_up_checks(client: str, checks: Sequence[Check]) -> str:
         return f"{client}: {bad} {'problem' if bad == 1 else 'problems'} to fix"
     if any(check.health is Health.ABSENT for check in checks):
         return f"{client}: nothing is wrong so far, but it is not connected"
+    if odd := [check.name for check in checks if check.health is Health.WARNING]:
+        return f"{client}: nothing to fix; warnings: {', '.join(odd)}"
     return f"{client}: all well"
 
 
