@@ -144,7 +144,7 @@ def _run(arguments: argparse.Namespace) -> Exit:
     )
     _get_enrolled(applicant, path, is_new_key=arguments.new_key, is_asking=is_asking)
     if not arguments.no_schedule:
-        _schedule()
+        _schedule(is_asking=is_asking, may_start=arguments.yes)
     _see_to_inetd(is_asking=is_asking)
     return _back_up_first(arguments, account.pw_name, is_asking=is_asking)
 
@@ -209,17 +209,26 @@ def _check_schedule() -> None:
         ) from error
 
 
-def _schedule() -> None:
-    """Let something start the agent from now on, and say whether that was needed."""
+def _schedule(*, is_asking: bool, may_start: bool) -> None:
+    """Let something start the agent from now on, and say whether that was needed.
+
+    `may_start`: a cron that does not run is started without a question.
+    """
     settings = clienttoml.read_present()
     assert settings
-    program = install.find_own_program()
-    installation = install.plan_install(None, program, settings, SYSTEM_FILE)
-    if installation.is_needed:
-        install.install(installation)
-    how = "done" if installation.is_needed else "unchanged"
-    tell(f"{how}: {installation.kind.value} starts `asyncamanda run`, which backs up when due")
-    for path in installation.kept:
+    plan = install.plan_install(None, install.find_own_program(), settings, SYSTEM_FILE)
+    kind = plan.kind.value
+    if plan.starting and not may_start:
+        how = " && ".join(" ".join(command) for command in plan.starting)
+        if not (is_asking and is_agreed(f"{kind} does not run. Start it ({how})?", how)):
+            tell(f"note: {kind} does not run, so nothing is backed up by itself; as root: {how}")
+            others = tuple(each for each in plan.commands if each not in plan.starting)
+            plan = replace(plan, commands=others, starting=())
+    if plan.is_needed:
+        install.install(plan)
+    how = "done" if plan.is_needed else "unchanged"
+    tell(f"{how}: {kind} starts `asyncamanda run`, which backs up when due")
+    for path in plan.kept:
         tell(f"note: {path} was changed by hand, and is kept")
 
 
