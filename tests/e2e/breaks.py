@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+SOCKETS = "/etc/systemd/system/amanda-test.target.wants"
 CRON = "/etc/cron.d/asyncamanda"
 TOML = "/etc/asyncamanda/client.toml"
 AMANDA = "/var/lib/amanda"
@@ -138,6 +139,12 @@ BROKEN: dict[str, tuple[Break, dict[str, str], str, int]] = {
         rewritten("/etc/inetd.conf", f"echo '{INETD}' >>/etc/inetd.conf"),
         {"inetd": WARNING},
         "update-inetd --disable amanda",
+        0,
+    ),
+    "a socket of systemd's": (
+        Break(f"mkdir -p {SOCKETS}; ln -s /nowhere {SOCKETS}/amanda.socket", f"rm -r {SOCKETS}"),
+        {"inetd": WARNING},
+        "systemctl disable --now amanda.socket",
         0,
     ),
     "no configuration": (moved(TOML), {"configuration": BAD}, "asyncamanda setup", 78),

@@ -13,12 +13,13 @@ from asyncamanda.client.schedule.machine import choose_kind
 from asyncamanda.client.setup import clienttoml, hostkey, inetd, keys
 from asyncamanda.client.setup.options import DEFAULT_INTERVAL, Said, SetupOptions, read_options
 from asyncamanda.client.setup.probe import ask_standing
+from asyncamanda.client.start.network_offers import find_network_offers
 from asyncamanda.commands.asking import is_agreed, is_not_refused, is_terminal
 from asyncamanda.commands.confirming import look, settle_host_key
 from asyncamanda.commands.enrolment import OTHER_NAME, Applicant, get_enrolled
 from asyncamanda.commands.printing import again, tell
 from asyncamanda.config.client import SYSTEM_FILE
-from asyncamanda.core.doctor.inetd import NEEDLESS, PORT, SWITCH_OFF
+from asyncamanda.core.doctor.inetd import NEEDLESS, PORT
 from asyncamanda.core.protocol.tickets import SECOND_MACHINE
 from asyncamanda.core.ssh.probe_rate import punishes
 from asyncamanda.errors import (
@@ -233,14 +234,16 @@ def _schedule(*, is_asking: bool, may_start: bool) -> None:
 
 
 def _see_to_inetd(*, is_asking: bool) -> None:
-    """Say that inetd offers amandad to the network, if it does, and offer to switch that off."""
-    if not inetd.is_amandad_offered():
+    """Say who offers amandad to the network, if somebody does, and offer to switch that off."""
+    offers = [*find_network_offers()]
+    if not offers:
         return
-    tell(f"note: inetd offers amandad to the network, on port {PORT}; {NEEDLESS}.")
-    how = " ".join(SWITCH_OFF)
+    names = " and ".join(dict.fromkeys(offer.program for offer in offers))
+    tell(f"note: {names} offers amandad to the network, on port {PORT}; {NEEDLESS}.")
+    how = " && ".join(dict.fromkeys(offer.switch_off for offer in offers))
     if is_asking and is_agreed("Switch it off, if no other Amanda server uses it?", how):
-        inetd.switch_off()
-        tell("done: inetd offers amandad no longer")
+        make_step(inetd.plan_offer_off())
+        tell(f"done: {names} offers amandad no longer")
     else:
         tell(f"To switch it off, as root: {how}")
 
