@@ -221,8 +221,9 @@ def _schedule(*, is_asking: bool, may_start: bool) -> None:
     kind = plan.kind.value
     if plan.starting and not may_start:
         how = " && ".join(" ".join(command) for command in plan.starting)
-        if not (is_asking and is_agreed(f"{kind} does not run. Start it ({how})?", how)):
-            tell(f"note: {kind} does not run, so nothing is backed up by itself; as root: {how}")
+        idle = " and ".join(map(_name_idle, plan.starting))
+        if not (is_asking and is_agreed(f"{idle} does not run. Start it ({how})?", how)):
+            tell(f"note: {idle} does not run, so nothing is backed up by itself; as root: {how}")
             others = tuple(each for each in plan.commands if each not in plan.starting)
             plan = replace(plan, commands=others, starting=())
     if plan.is_needed:
@@ -231,6 +232,11 @@ def _schedule(*, is_asking: bool, may_start: bool) -> None:
     tell(f"{how}: {kind} starts `asyncamanda run`, which backs up when due")
     for path in plan.kept:
         tell(f"note: {path} was changed by hand, and is kept")
+
+
+def _name_idle(command: tuple[str, ...]) -> str:
+    """Return the name of what a command of `starting` starts."""
+    return (command[1] if command[0] == "service" else command[-1]).partition(".")[0]
 
 
 def _see_to_inetd(*, is_asking: bool) -> None:
