@@ -75,6 +75,12 @@ def at_server(path: str, command: str) -> Break:
     return Break(at=broken.on, undo_at=broken.undo)
 
 
+def at_server_soon(path: str, line: str) -> Break:
+    """Return a line more in a file of the server's, which reads it every 5 seconds at most."""
+    broken = rewritten(path, f"echo '{line}' >>{path}; sleep 5")
+    return Break(at=broken.on, undo_at=f"{broken.undo}; sleep 5")
+
+
 def amandad(make: str) -> Break:
     """Return an amandad of another place, that `make` makes."""
     return Break(
@@ -446,6 +452,18 @@ BROKEN: dict[str, tuple[Break, dict[str, str], str, int]] = {
         {"gate": BAD},
         "no entry",
         77,
+    ),
+    "the server's amanda.conf": (
+        at_server_soon("/etc/amanda/daily/amanda.conf", "nonsense"),
+        {"gate": BAD},
+        "on the server, as root: asyncamanda server doctor",
+        78,
+    ),
+    "the server's disklist": (
+        at_server_soon(LIST, "tower /home no-such-dumptype"),
+        {"gate": BAD},
+        "the server's own configuration is to be fixed there",
+        78,
     ),
     "no disk there": (
         Break(  # the server reads its disklist every 5 seconds at most
