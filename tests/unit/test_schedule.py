@@ -250,7 +250,7 @@ def test_a_mark_counts_near_the_top_only() -> None:
 @pytest.mark.parametrize(
     ("kind", "is_booted", "idle", "commands"),
     [
-        (ScheduleKind.CRON, True, ("cron",), "systemctl enable --now cron.service"),
+        (ScheduleKind.CRON, True, ("cron.service",), "systemctl enable --now cron.service"),
         (ScheduleKind.CRON, False, ("crond",), "service crond start"),
         (ScheduleKind.CRON, True, ("anacron.timer",), ""),
         (ScheduleKind.ANACRON, True, ("anacron.timer",), "systemctl enable --now anacron.timer"),

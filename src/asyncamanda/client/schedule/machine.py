@@ -50,13 +50,22 @@ def _find_idle() -> Iterator[str]:
     is_booted = BOOTED.is_dir()
     if not Path("/proc/self").exists():
         return
+    units = [schedule.ANACRON_TIMER] if any(map(_is_anacrons, _UNITS)) else []
     if not is_cron_running():
-        there = (name for name in CRONS if find_program(name))
-        yield from (name for name in there if is_booted or Path("/etc/init.d", name).exists())
-    if is_booted and any(Path(top, schedule.ANACRON_TIMER).exists() for top in _UNITS):
+        there = [name for name in CRONS if find_program(name)]
+        if is_booted:
+            units += [f"{name}.service" for name in there]
+        else:
+            yield from (name for name in there if Path("/etc/init.d", name).exists())
+    if is_booted:
         systemctl = find_program("systemctl") or "systemctl"
-        if run_program([systemctl, "is-active", "--quiet", schedule.ANACRON_TIMER]).status:
-            yield schedule.ANACRON_TIMER
+        for unit in units:
+            if run_program([systemctl, "is-active", "--quiet", unit]).status:
+                yield unit
+
+
+def _is_anacrons(folder: str) -> bool:
+    return Path(folder, schedule.ANACRON_TIMER).exists()
 
 
 def choose_kind(wanted: ScheduleKind | None) -> ScheduleKind:

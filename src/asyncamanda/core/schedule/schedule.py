@@ -38,8 +38,8 @@ class ScheduleKind(StrEnum):
 class ScheduleTarget:
     """A machine, as far as it matters here: `name` is its id, the rest says what is on it.
 
-    `idle` are the programs that read schedules, and do not run though they could be started: cron's
-    daemon by its name, and anacron's timer.
+    `idle` is what reads schedules, and does not run though it could be started: units of systemd's
+    that runs, else the name of cron's daemon.
     """
 
     name: str
@@ -174,8 +174,7 @@ def _plan_start(kind: ScheduleKind, machine: ScheduleTarget) -> Iterator[tuple[s
         if name == ANACRON_TIMER and kind is not ScheduleKind.ANACRON:
             continue
         if machine.is_booted_by_systemd:
-            unit = name if "." in name else f"{name}.service"
-            yield ("systemctl", "enable", "--now", unit)
+            yield ("systemctl", "enable", "--now", name)
         else:
             yield ("service", name, "start")
 
