@@ -61,8 +61,8 @@ def get_enrolled(applicant: Applicant) -> None:
     if options.via:
         _enroll_via(applicant, enrolling)
     else:
-        tell("To admit this machine, the server's administrator runs this command there:")
-        print(f"\n{render_enroll(enrolling)}\n", flush=True)
+        tell("To admit this machine, the server's administrator runs this command there, as root:")
+        print(f"\n{render_enroll(enrolling, is_root=True)}\n", flush=True)
     tell(f"done: {_describe(_wait(applicant))}")
 
 

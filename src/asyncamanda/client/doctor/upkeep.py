@@ -121,7 +121,7 @@ def check_users(case: Case) -> Check:
     if case.is_by_command:
         return not_needed("users", "backups are made by a command, so no files come back")
     if not BOOTED.is_dir():
-        return not_needed("users", "without systemd, users get files back with sudo")
+        return not_needed("users", "without systemd, only root gets files back")
     place = Path(SOCKET_PATH)
     return upkeep.judge_broker(str(place), is_listening=place.is_socket())
 

@@ -11,6 +11,7 @@ from asyncamanda.core.amanda.disklist import (
     parse_dles,
     render_name,
 )
+from asyncamanda.core.values.shellwords import as_user
 from asyncamanda.errors import BadDataError
 from asyncamanda.report.text import name_disks
 from asyncamanda.server.amanda.commands import first_fault
@@ -50,7 +51,7 @@ def read_configured(amanda_config: str, user: str) -> Configured:
             raise BadDataError(
                 "amanda-config",
                 f"cannot use the Amanda configuration {amanda_config}: {first_fault(answer)}",
-                f"as the Amanda user: amcheck -s {amanda_config}",
+                as_user(user, f"amcheck -s {amanda_config}"),
             )
         warnings.update(dict.fromkeys(line for line in answer.stderr.splitlines() if line))
         return answer.stdout

@@ -211,7 +211,7 @@ def _not_its_own(number: int, found: Enrolled | None) -> RefusedError:
     return RefusedError(
         "key-in-use",
         f"this key is {whose} already, and a key identifies one client",
-        "make another one on the client: ssh-keygen -t ed25519, as the Amanda user",
+        "make another one on the client, as root: asyncamanda setup SERVER --new-key",
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from asyncamanda.core.amanda.disklist import Dle, render_lone_dle
 from asyncamanda.core.amanda.modern_dle import modernise, render_program
 from asyncamanda.core.dispatch.records import ProtectionKind
+from asyncamanda.core.values.shellwords import as_user, quote_words
 from asyncamanda.errors import BadDataError
 from asyncamanda.server.amanda.commands import first_fault, plan_force
 from asyncamanda.server.enrol.disklist_file import DisklistFile, Names, ask_amanda
@@ -40,7 +41,8 @@ def force_full(file: DisklistFile, dle: Dle) -> str:
     answer = ask_amanda(file.user, *argv, text=render_lone_dle(dle.host, dle.disk))
     if answer.status == 0:
         return ""
+    argv = ["amadmin", file.amanda_config, "force", dle.host, dle.disk]
     return (
         f"the next dump of {dle.host} {dle.disk} may be an incremental one: {first_fault(answer)}; "
-        f"as the Amanda user: amadmin {file.amanda_config} force {dle.host} {dle.disk}"
+        + as_user(file.user, quote_words(argv))
     )

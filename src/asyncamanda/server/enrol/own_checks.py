@@ -44,7 +44,7 @@ def examine_server(
 
 def _check_packages() -> Check:
     if missing := find_missing_packages():
-        fix = f"apt install {' '.join(missing)}"
+        fix = f"as root: apt install {' '.join(missing)}"
         why = "without these no client can be backed up, or nothing restored"
         return Check("packages", Health.BAD, f"missing: {' '.join(missing)}", why, fix)
     return Check("packages", Health.OK, "Amanda and sshd are installed")
@@ -66,12 +66,12 @@ def _check_enrolled(enrolled: Sequence[Enrolled], names: Sequence[str]) -> Check
     strays = [f"{e.client} ({e.amanda_config})" for e in enrolled if e.amanda_config not in names]
     if not names:
         why = "without one nothing is backed up"
-        fix = "asyncamanda server setup --new-config NAME --vtapes DIR --size SIZE writes one"
+        fix = "as root: asyncamanda server setup --new-config NAME --vtapes DIR --size SIZE"
         found = f"there is no Amanda configuration in {AMANDA_FOLDER}"
         return Check("enrolled", Health.BAD, found, why, fix)
     if strays:
         why = "their Amanda configuration does not exist"
-        fix = f"asyncamanda server enroll CLIENT --replace --amanda-config {names[0]}"
+        fix = f"as root: asyncamanda server enroll CLIENT --replace --amanda-config {names[0]}"
         return Check("enrolled", Health.BAD, name_disks(strays), why, fix)
     count = "1 client" if len(enrolled) == 1 else f"{len(enrolled)} clients"
     return Check("enrolled", Health.OK, f"{count}, for {name_disks(names)}")
@@ -109,7 +109,7 @@ def _check_disks(name: str, configured: Configured, own: Sequence[Enrolled]) -> 
         return Check("amanda-config", Health.BAD, f"{name}: {name_disks(strays)}", why, fix)
     if empty:
         why = "nothing of these is backed up"
-        fix = "asyncamanda server disk add CLIENT /home"
+        fix = "as root: asyncamanda server disk add CLIENT /home"
         found = f"{name}: no disk of {name_disks(empty)}"
         return Check("amanda-config", Health.WARNING, found, why, fix)
     if configured.warnings:
