@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+SOCKETS = "/etc/systemd/system/amanda-test.target.wants"
 CRON = "/etc/cron.d/asyncamanda"
 TOML = "/etc/asyncamanda/client.toml"
 AMANDA = "/var/lib/amanda"
@@ -74,6 +75,12 @@ def at_server(path: str, command: str) -> Break:
     return Break(at=broken.on, undo_at=broken.undo)
 
 
+def at_server_soon(path: str, line: str) -> Break:
+    """Return a line more in a file of the server's, which reads it every 5 seconds at most."""
+    broken = rewritten(path, f"echo '{line}' >>{path}; sleep 5")
+    return Break(at=broken.on, undo_at=f"{broken.undo}; sleep 5")
+
+
 def amandad(make: str) -> Break:
     """Return an amandad of another place, that `make` makes."""
     return Break(
@@ -138,6 +145,12 @@ BROKEN: dict[str, tuple[Break, dict[str, str], str, int]] = {
         rewritten("/etc/inetd.conf", f"echo '{INETD}' >>/etc/inetd.conf"),
         {"inetd": WARNING},
         "update-inetd --disable amanda",
+        0,
+    ),
+    "a socket of systemd's": (
+        Break(f"mkdir -p {SOCKETS}; ln -s /nowhere {SOCKETS}/amanda.socket", f"rm -r {SOCKETS}"),
+        {"inetd": WARNING},
+        "systemctl disable --now amanda.socket",
         0,
     ),
     "no configuration": (moved(TOML), {"configuration": BAD}, "asyncamanda setup", 78),
@@ -439,6 +452,18 @@ BROKEN: dict[str, tuple[Break, dict[str, str], str, int]] = {
         {"gate": BAD},
         "no entry",
         77,
+    ),
+    "the server's amanda.conf": (
+        at_server_soon("/etc/amanda/daily/amanda.conf", "nonsense"),
+        {"gate": BAD},
+        "on the server, as root: asyncamanda server doctor",
+        78,
+    ),
+    "the server's disklist": (
+        at_server_soon(LIST, "tower /home no-such-dumptype"),
+        {"gate": BAD},
+        "the server's own configuration is to be fixed there",
+        78,
     ),
     "no disk there": (
         Break(  # the server reads its disklist every 5 seconds at most

@@ -9,7 +9,23 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.e2e.breaks import ABSENT, BAD, BROKEN, CRON, WARNING, Break, fill
+from tests.e2e.breaks import (
+    ABSENT,
+    AMANDATES,
+    BAD,
+    BROKEN,
+    CRON,
+    INETD,
+    KEY,
+    LISTS,
+    LOGS,
+    SSH,
+    WARNING,
+    Break,
+    fill,
+    moved,
+    owned,
+)
 from tests.e2e.fresh import Terminal
 from tests.e2e.laptop import ASYNCAMANDA, Run, wait_until
 from tests.e2e.office import Office, open_office
@@ -218,6 +234,110 @@ def test_what_is_broken_is_named_and_nothing_else(office: Office, name: str) -> 
         assert ills(run) == expected, run.stdout
         assert words in words_of(run)
         assert run.returncode == code
+
+
+# -- fixed
+
+XINETD = "/etc/xinetd.d/amanda"  # of Debian's amanda-common
+MENDED = Break(
+    on=f"""
+cp -p /etc/inetd.conf /etc/inetd.conf.was; echo '{INETD}' >>/etc/inetd.conf
+cp -p {XINETD} /srv/xinetd.was; ln -s /bin/true /usr/local/sbin/xinetd
+chown root:root {AMANDATES}; chmod 600 {AMANDATES}
+chown root:root {LOGS}/amandad; chmod 755 {LOGS}/amandad
+mv {LISTS} {LISTS}.x
+chmod 644 {KEY}; chmod 775 {SSH}
+echo lab-backup >/srv/password; chmod 644 /srv/password
+""",
+    undo=f"""
+mv /etc/inetd.conf.was /etc/inetd.conf; rm /srv/password
+mv /srv/xinetd.was {XINETD}; rm /usr/local/sbin/xinetd
+if test -d {LISTS}; then rm -r {LISTS}.x; else mv {LISTS}.x {LISTS}; fi
+""",
+    settings={"password_file": "/srv/password"},
+)
+MENDED_ILLS = {
+    "inetd": WARNING,
+    "amandates": BAD,
+    "logs": BAD,
+    "gnutar-lists": BAD,
+    "key": BAD,
+    "password": BAD,
+}
+
+
+def test_what_can_be_fixed_safely_is_fixed_when_that_is_wanted(office: Office) -> None:
+    """Nothing is changed where nobody can be asked; with --yes all of it is, and checked again."""
+    laptop = office.client("laptop")
+    with broken(office, MENDED):
+        assert ills(doctor(office, "--json")) == MENDED_ILLS
+        for words, user, code, said in (
+            (["--fix"], "root", 64, "there is no terminal to ask on"),
+            (["--fix", "--json"], "root", 64, "--json cannot ask"),
+            (["--fix", "--yes"], "backup", 77, "run it as root"),
+            (["--yes"], "root", 64, "--yes is for --fix"),
+        ):
+            run = doctor(office, *words, user=user)
+            assert (run.returncode, said in run.stdout + run.stderr) == (code, True), run
+        assert ills(doctor(office, "--json")) == MENDED_ILLS
+        run = doctor(office, "--fix", "--yes", "--json")
+        assert (ills(run), run.returncode) == ({}, 0), run.stdout
+        fixed = json.loads(run.stdout)["fixed"]
+        assert {each["outcome"] for each in fixed} == {"fixed"}
+        assert {each["check"] for each in fixed} == MENDED_ILLS.keys()
+        assert "disable = yes" in laptop.read(XINETD)
+        assert "disable         = no" not in laptop.read(XINETD)
+        run = doctor(office, "--fix", "--yes")
+        assert (run.returncode, "all well" in run.stdout) == (0, True), run.stdout
+        assert office.backup("laptop", "--force").returncode == 0
+
+
+def test_each_thing_is_asked(office: Office) -> None:
+    """What is declined stays as it is; a host key is shown, for somebody to compare."""
+    laptop = office.client("laptop")
+    away, roots = moved("{known}"), owned(AMANDATES, "root:root", "600")
+    with broken(office, away), broken(office, roots):
+        terminal = Terminal(laptop, "doctor", "--fix")
+        terminal.expect(
+            f"Fix amandates, so that {AMANDATES} is a file of backup's, mode 0660? [y/N]"
+        )
+        terminal.type("n")
+        terminal.expect("Fix host-key, so that backup knows the host key of amanda? [y/N]")
+        terminal.type("y")
+        terminal.expect("Is it the same?")
+        terminal.type("yes")
+        terminal.expect("checking again")
+        assert terminal.end() == 78
+        assert "fix: amandates" in terminal.said
+        assert laptop.path(AMANDATES).owner() == "root"
+        assert ills(doctor(office, "--json")) == {"amandates": BAD}
+
+
+@pytest.mark.parametrize("name", ["no amanda-security.conf", "amandates a link"])
+def test_what_cannot_be_fixed_safely_is_left(office: Office, name: str) -> None:
+    """It says so, and the words that help stay."""
+    damage, expected, _, code = BROKEN[name]
+    with broken(office, damage):
+        run = doctor(office, "--fix", "--yes")
+        assert (
+            run.returncode,
+            f"--fix can do nothing about {next(iter(expected))}" in run.stdout,
+        ) == (
+            code,
+            True,
+        )
+        assert ills(doctor(office, "--json")) == expected
+
+
+def test_a_file_that_is_somebody_elses_word_is_left(office: Office) -> None:
+    """A line for cron that an administrator wrote is not replaced; the reason is told."""
+    damage, expected, _, _ = BROKEN["start-without-a-user"]
+    with broken(office, damage):
+        run = doctor(office, "--fix", "--yes", "--json")
+        assert ills(run) == expected
+        [fixed] = json.loads(run.stdout)["fixed"]
+        assert (fixed["check"], fixed["outcome"]) == ("schedule", "failed")
+        assert "was not made by asyncamanda" in fixed["reason"]
 
 
 # -- the network, the clock, the disk

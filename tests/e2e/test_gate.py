@@ -268,7 +268,7 @@ def test_every_user_is_told_how_the_backup_stands(lab_prefix: Path) -> None:
         laptop.run(["chown", "root:backup", TOML])
         laptop.path(TOML).chmod(0o640)
         unknown = ask(laptop, "status", user="nobody")
-        assert (unknown.returncode, "sudo asyncamanda status" in unknown.stderr) == (77, True)
+        assert (unknown.returncode, "as root: asyncamanda status" in unknown.stderr) == (77, True)
         assert ask(laptop, "status").stdout.startswith(
             "no backup known: the server was never asked"
         )

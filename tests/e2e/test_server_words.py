@@ -1,6 +1,7 @@
 """What keeps the server from working is told to its clients, and never passed over."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,12 +41,17 @@ def test_a_broken_configuration_is_told(office: Office, place: str, line: str, s
     assert refused.returncode == 78, refused.stderr + office.diary
     assert "cannot use the Amanda configuration daily: " in refused.stderr
     assert said in refused.stderr
+    assert "on the server, as root: asyncamanda server doctor" in refused.stderr
     assert said in office.view()["fault"]
     assert said in office.ask("server", "queue").stdout
     flush = office.ask("server", "flush", "daily", check=False)
     assert flush.returncode == 78, flush.stdout
     assert "cannot use the Amanda configuration daily: " in flush.stderr
     assert said in flush.stderr
+    hint = re.search(r"as root: (runuser .*)", flush.stderr)
+    assert hint  # it can be typed as it stands, and says the same
+    told = office.server.run(["sh", "-c", hint[1]], check=False)
+    assert said in told.stdout + told.stderr
     office.server.write(place, whole, owner="backup")
     wait_until("that is noticed, too", lambda: "usable again" in office.diary, 60)
     office.client("laptop").heal()

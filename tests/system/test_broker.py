@@ -717,7 +717,7 @@ def test_a_gate_that_is_older_is_said_to_be_so(house: House) -> None:
     assert (got.failure().exit, got.failure().message) == (77, "this key may not")
 
 
-def test_without_a_broker_a_user_is_told_to_use_sudo(rig: Rig) -> None:
+def test_without_a_broker_a_user_is_told_that_root_can(rig: Rig) -> None:
     """As where no systemd runs."""
     rig.laptop.append("/etc/passwd", "ana:x:3000:3000::/tmp:/bin/sh\n")
     argv = [PYTHON, "-c", ASK, f"{OUT}/ana"]

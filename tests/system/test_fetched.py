@@ -16,6 +16,7 @@ from tests.system.watching import count_descriptors, until
 from asyncamanda.core.amanda.dump_form import DumpForm
 from asyncamanda.core.amanda.filters import FilterStep
 from asyncamanda.core.amanda.header import HEADER_BYTES
+from asyncamanda.core.values.size import format_size
 from asyncamanda.errors import BadDataError, LaterError
 from asyncamanda.server.restore import fetched
 from asyncamanda.server.restore.fetched import Drive, FetchedDump
@@ -156,7 +157,7 @@ def test_bytes_that_are_too_few_or_too_many_are_an_error(dumps: Dumps, let: Let,
     """Though amfetchdump ends well."""
     let(text)
     image = PlainImage(dumps.shelves.open(wanted(MONDAY, 1)))
-    with pytest.raises(BadDataError, match=rf"of {len(IMAGE)} bytes came"):
+    with pytest.raises(BadDataError, match=f"of {format_size(len(IMAGE))} came"):
         read_on(image)
     image.close()
 

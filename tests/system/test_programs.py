@@ -58,7 +58,7 @@ def test_one_that_prints_without_end_is_killed(monkeypatch: pytest.MonkeyPatch) 
     """Long before its time is over."""
     monkeypatch.setattr(programs, "LARGEST", 1 << 20)
     answer = run_program(["yes"], 60)
-    assert answer == Answer(None, fault="yes printed more than 1 MiB", is_passing=True)
+    assert answer == Answer(None, fault="yes printed more than 1 MB", is_passing=True)
 
 
 def test_one_that_is_not_there() -> None:

@@ -132,6 +132,7 @@ def ground(rig: Rig) -> Iterator[Ground]:
     finally:
         fakes = {"PATH": f"{FAKES}:{os.defpath}:/usr/sbin"}
         rig.run("schedule", "remove", "--yes", "--force", environ=fakes)
+        rig.laptop.run(["service", "cron", "stop"], check=False)
         rig.laptop.remove("/etc/asyncamanda")
         after = ground.etc()
         for folder in reversed(made):
@@ -388,8 +389,34 @@ def test_another_kind_takes_the_place_of_the_first(ground: Ground) -> None:
     assert ground.schedule("install", "--kind", "cron", "--yes").exit == 0
     assert not any(map(ground.has, UNITS))
     assert ground.has(CRON_FILE)
-    assert ground.calls()[0] == "disable --now asyncamanda.timer"
+    calls = ground.calls()
+    assert calls[0] == "disable --now asyncamanda.timer"
+    assert calls[-2:] == ["daemon-reload", "enable --now cron.service"]
     assert ground.schedule("show", "--json").json["kind"] == "cron"
+
+
+def test_a_cron_that_does_not_run_is_started(ground: Ground) -> None:
+    """A real one, after it was shown; its files alone would start nothing."""
+    argv = ["service", "cron", "start"]
+    words = ("install", "--kind", "cron")
+    assert ground.schedule(*words, "--dry-run", "--json").json["commands"] == [argv]
+    assert not is_cron_there(ground)
+    done = ground.schedule(*words, "--yes")
+    assert (done.exit, f"run:\n  {' '.join(argv)}\n" in done.stdout) == (0, True), done.stderr
+    assert is_cron_there(ground)
+    assert ground.schedule("show", "--json").json["active"] is True
+    assert ground.schedule(*words, "--yes", "--json").json["commands"] == []
+    ground.rig.laptop.run(["service", "cron", "stop"])
+    ground.rig.until(lambda: not is_cron_there(ground), "cron ends")
+    done = ground.schedule(*words, "--yes", "--json")
+    assert (done.json["changes"], done.json["commands"], done.json["changed"]) == ([], [argv], True)
+    assert is_cron_there(ground)
+
+
+def is_cron_there(ground: Ground) -> bool:
+    """Return whether the laptop has a daemon of cron's."""
+    seen = ground.rig.processes(ground.rig.laptop)
+    return any(one.argv[0].endswith("/cron") for one in seen)
 
 
 def test_a_rehearsal_changes_nothing(ground: Ground) -> None:

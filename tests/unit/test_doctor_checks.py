@@ -31,7 +31,14 @@ from asyncamanda.core.doctor.findings import (
     too_slow,
     well,
 )
-from asyncamanda.core.doctor.inetd import find_services, judge_inetd
+from asyncamanda.core.doctor.inetd import (
+    UNIT,
+    NetworkOffer,
+    disable_xinetd_services,
+    find_services,
+    find_xinetd_services,
+    judge_inetd,
+)
 from asyncamanda.core.doctor.keys import Key, judge_host_key, judge_key
 from asyncamanda.core.doctor.rights import PathKind, Seen, judge_file, judge_folder, judge_secret
 from asyncamanda.core.doctor.server import judge_clock, judge_disks, judge_error
@@ -568,12 +575,65 @@ AMANDA = "amanda stream tcp nowait backup /usr/lib/amanda/amandad amandad -auth=
         ("amanda stream tcp\n", []),
     ],
 )
-def test_an_amandad_of_inetds_is_a_warning(text: str, numbers: list[int]) -> None:
-    """It is offered to every network; what switches it off is named."""
+def test_an_amandad_of_inetds_is_found(text: str, numbers: list[int]) -> None:
+    """As inetd reads its lines."""
     assert find_services(text.splitlines()) == numbers
-    check = judge_inetd("/etc/inetd.conf", text.splitlines())
-    assert check.health is (WARNING if numbers else OK)
-    assert ("update-inetd --disable amanda" in check.fix) == bool(numbers)
+
+
+XINETD = """\
+# service amanda
+defaults
+{
+\tinstances = 60
+}
+service ident
+{
+\tserver = /usr/sbin/identd
+}
+
+service amanda
+{
+%s\tsocket_type = stream
+\tserver = /usr/lib/amanda/amandad
+\tserver_args = -auth=bsdtcp amdump
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("disable", "is_offered"),
+    [
+        ("", True),
+        ("\tdisable\t\t= no\n", True),
+        ("\tdisable = yes\n", False),
+        ("#\tdisable = yes\n", True),
+    ],
+)
+def test_an_amandad_of_xinetds_is_found_and_disabled(disable: str, is_offered: bool) -> None:
+    """Its block alone is changed, and only where it is switched on."""
+    text = XINETD % disable
+    found = [(one.name, one.first) for one in find_xinetd_services(text.splitlines())]
+    assert found == ([("amanda", 10)] if is_offered else [])
+    after = disable_xinetd_services(text)
+    assert [*find_xinetd_services(after.splitlines())] == []
+    assert (after == text) != is_offered
+    assert after.startswith(text[: text.index("service amanda\n")])
+    assert "\tserver = /usr/lib/amanda/amandad\n" in after
+    assert disable_xinetd_services(after) == after
+
+
+def test_what_offers_amandad_to_the_network_is_a_warning() -> None:
+    """Whoever it is, it is named with what switches it off; any one is enough."""
+    assert judge_inetd([]).health is OK
+    inetd = NetworkOffer("inetd", "/etc/inetd.conf:3", "update-inetd --disable amanda")
+    unit = NetworkOffer("systemd", "amanda.socket", "systemctl disable --now amanda.socket")
+    check = judge_inetd([inetd, unit])
+    assert check.health is WARNING
+    assert check.found.startswith("/etc/inetd.conf:3: inetd offers amandad to the network")
+    assert check.found.endswith("; also amanda.socket")
+    assert check.fix.endswith(": update-inetd --disable amanda")
+    assert UNIT.fullmatch("amanda-udp.socket")
+    assert not UNIT.fullmatch("asyncamanda-restore.socket")
 
 
 def test_lines_of_crons_that_start_the_agent() -> None:

@@ -16,8 +16,8 @@ def test_the_administrators_hints_are_the_servers_commands() -> None:
     )
     options = name_options(config="/e/a b", amanda_config="weekly", disk=None)
     assert options == ["--config", "/e/a b", "--amanda-config", "weekly"]
-    assert adapt_hint("sudo asyncamanda restore", options, "laptop") == (
-        "sudo asyncamanda server restore --config '/e/a b' --amanda-config weekly laptop"
+    assert adapt_hint("as root: asyncamanda restore", options, "laptop") == (
+        "as root: asyncamanda server restore --config '/e/a b' --amanda-config weekly laptop"
     )
 
 
@@ -29,11 +29,11 @@ def test_a_hint_has_the_configuration_that_was_named() -> None:
         assert adapt_hint(hint, ["--config", "/c"], "laptop") == hint
 
 
-def test_sudo_is_put_before_what_was_typed() -> None:
+def test_root_types_what_was_typed() -> None:
     """So that it can be pasted, with the very paths."""
-    hint = "or: sudo asyncamanda restore"
+    hint = "else, as root: asyncamanda restore"
     assert adapt_hint(hint, [], typed=["list", "--at", "3 days ago", "a\nb"]) == (
-        r"or: sudo asyncamanda list --at '3 days ago' $'a\x0ab'"
+        r"else, as root: asyncamanda list --at '3 days ago' $'a\x0ab'"
     )
     assert adapt_hint(SHOWS, [], typed=["list"]) == SHOWS
 

@@ -28,7 +28,7 @@ def columns(monkeypatch: pytest.MonkeyPatch) -> None:
     "command",
     [
         f"asyncamanda restore --resume --to {LONG}",
-        f"sudo asyncamanda restore --raw {LONG}",
+        f"runuser -u backup -- amcheck -s {LONG}",
         f"asyncamanda restore --resume --to '{LONG}/it is a; b'",
         rf"asyncamanda restore --resume --to $'{LONG}/it\'s a\x0ab'",
     ],

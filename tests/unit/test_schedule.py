@@ -245,3 +245,21 @@ def test_a_mark_counts_near_the_top_only() -> None:
     assert is_ours(f"#!/bin/sh\n# {systemd.MARK}\n")
     assert not is_ours("\n" * 3 + systemd.MARK)
     assert not is_ours("")
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_booted", "idle", "commands"),
+    [
+        (ScheduleKind.CRON, True, ("cron.service",), "systemctl enable --now cron.service"),
+        (ScheduleKind.CRON, False, ("crond",), "service crond start"),
+        (ScheduleKind.CRON, True, ("anacron.timer",), ""),
+        (ScheduleKind.ANACRON, True, ("anacron.timer",), "systemctl enable --now anacron.timer"),
+        (ScheduleKind.CRON, True, (), ""),
+    ],
+)
+def test_what_does_not_run_is_started(
+    kind: ScheduleKind, is_booted: bool, idle: tuple[str, ...], commands: str
+) -> None:
+    """cron's daemon, and anacron's timer where anacron is wanted; by who starts services."""
+    machine = replace(MACHINE, is_booted_by_systemd=is_booted, idle=idle)
+    assert "; ".join(map(" ".join, plan_enable(kind, machine))) == commands

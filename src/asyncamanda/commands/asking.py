@@ -20,13 +20,18 @@ def ask(question: str) -> str:
     return line.strip()
 
 
+def check_can_ask(hint: str) -> None:
+    """Raise UsageError, with `hint`, where there is no terminal to ask on."""
+    if not sys.stdin.isatty():
+        raise UsageError("nobody-to-ask", "there is no terminal to ask on", hint)
+
+
 def is_agreed(question: str, hint: str) -> bool:
     """Ask whether to go on, and return whether that was a yes: nothing typed means no.
 
     Raises UsageError, with `hint`, where there is no terminal to ask on.
     """
-    if not sys.stdin.isatty():
-        raise UsageError("nobody-to-ask", "there is no terminal to ask on", hint)
+    check_can_ask(hint)
     try:
         return ask(f"{question} [y/N]").lower() in {"y", "yes"}
     except EOFError:

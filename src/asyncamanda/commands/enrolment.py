@@ -74,8 +74,8 @@ def get_enrolled(applicant: Applicant) -> Ready:
     if options.via:
         _run_via(applicant, "Enrolling", render_enroll(enrolling, is_root=is_root_at(options.via)))
     else:
-        tell("To admit this machine, the server's administrator runs this command there:")
-        print(f"\n{render_enroll(enrolling)}\n", flush=True)
+        tell("To admit this machine, the server's administrator runs this command there, as root:")
+        print(f"\n{render_enroll(enrolling, is_root=True)}\n", flush=True)
         if applicant.is_key_new and not applicant.is_replacing:
             tell(
                 f"If {name} is enrolled with another key, since this machine has lost its "
@@ -96,8 +96,8 @@ def get_renamed(applicant: Applicant, known: str) -> None:
         command = render_rename(known, options.name, is_root=is_root_at(options.via))
         _run_via(applicant, "Renaming", command)
     else:
-        tell("To rename this machine there, the server's administrator runs this command:")
-        print(f"\n{render_rename(known, options.name)}\n", flush=True)
+        tell("To rename this machine there, the server's administrator runs this, as root:")
+        print(f"\n{render_rename(known, options.name, is_root=True)}\n", flush=True)
     _wait(applicant, lambda found: isinstance(found, Ready) and found.client != known)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from asyncamanda.core.values.shellwords import quote_words
 from asyncamanda.errors import AsyncamandaError
 
-_COMMAND = re.compile(r"\b(sudo )?asyncamanda (list|restore)\b")
+_COMMAND = re.compile(r"\b(as root: )?asyncamanda (list|restore)\b")
 
 
 @contextlib.contextmanager
@@ -18,7 +18,7 @@ def naming(
 
     With these options, such as `--config FILE`; and for the administrator, who asks for files of
     `client`, they are those of `server`. `typed` are the words after `asyncamanda` in the line that
-    was typed, which is what sudo may be put before.
+    was typed, which root may type, too.
     """
     try:
         yield
@@ -34,7 +34,7 @@ def adapt_hint(
 
     def adapt(found: re.Match[str]) -> str:
         if found[1] and typed:
-            return quote_words(["sudo", "asyncamanda", *typed])
+            return found[1] + quote_words(["asyncamanda", *typed])
         words = ["asyncamanda", *["server"] * bool(client), found[2], *options]
         return (found[1] or "") + quote_words([*words, client] if client else words)
 

@@ -13,13 +13,14 @@ from asyncamanda.client.setup import clienttoml, hostkey, inetd, keys
 from asyncamanda.client.setup.naming import needs_name
 from asyncamanda.client.setup.options import DEFAULT_INTERVAL, Said, SetupOptions, read_options
 from asyncamanda.client.setup.probe import ask_standing
+from asyncamanda.client.start.network_offers import find_network_offers
 from asyncamanda.commands.asking import is_agreed, is_not_refused, is_terminal
 from asyncamanda.commands.confirming import look, settle_host_key
 from asyncamanda.commands.enrolment import Applicant
 from asyncamanda.commands.printing import again, see_to, tell
 from asyncamanda.commands.settling import settle_enrolment
 from asyncamanda.config.client import SYSTEM_FILE
-from asyncamanda.core.doctor.inetd import NEEDLESS, PORT, SWITCH_OFF
+from asyncamanda.core.doctor.inetd import NEEDLESS, PORT
 from asyncamanda.core.ssh.probe_rate import punishes
 from asyncamanda.errors import (
     ConfigurationError,
@@ -27,7 +28,7 @@ from asyncamanda.errors import (
     LaterError,
     RefusedError,
 )
-from asyncamanda.system.steps import plan_link
+from asyncamanda.system.steps import make_step, plan_link
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -159,7 +160,7 @@ def _run(arguments: argparse.Namespace) -> Exit:
     if needs_name(ready.client, recorded.name if recorded else None, socket.gethostname()):
         see_to(clienttoml.plan_name(ready.client))
     if not arguments.no_schedule:
-        _schedule()
+        _schedule(is_asking=is_asking, may_start=arguments.yes)
     _see_to_inetd(is_asking=is_asking)
     return _back_up_first(arguments, account.pw_name, is_asking=is_asking)
 
@@ -195,33 +196,50 @@ def _check_schedule() -> None:
         ) from error
 
 
-def _schedule() -> None:
-    """Let something start the agent from now on, and say whether that was needed."""
+def _schedule(*, is_asking: bool, may_start: bool) -> None:
+    """Let something start the agent from now on, and say whether that was needed.
+
+    `may_start`: a cron that does not run is started without a question.
+    """
     settings = clienttoml.read_present()
     assert settings
-    program = install.find_own_program()
-    installation = install.plan_install(None, program, settings, SYSTEM_FILE)
-    if installation.is_needed:
-        install.install(installation)
-    how = "done" if installation.is_needed else "unchanged"
-    tell(f"{how}: {installation.kind.value} starts `asyncamanda run`, which backs up when due")
-    for path in installation.kept:
+    plan = install.plan_install(None, install.find_own_program(), settings, SYSTEM_FILE)
+    kind = plan.kind.value
+    if plan.starting and not may_start:
+        how = " && ".join(" ".join(command) for command in plan.starting)
+        idle = " and ".join(map(_name_idle, plan.starting))
+        if not (is_asking and is_agreed(f"{idle} does not run. Start it ({how})?", how)):
+            tell(f"note: {idle} does not run, so nothing is backed up by itself; as root: {how}")
+            others = tuple(each for each in plan.commands if each not in plan.starting)
+            plan = replace(plan, commands=others, starting=())
+    if plan.is_needed:
+        install.install(plan)
+    how = "done" if plan.is_needed else "unchanged"
+    tell(f"{how}: {kind} starts `asyncamanda run`, which backs up when due")
+    for path in plan.kept:
         tell(f"note: {path} was changed by hand, and is kept")
 
 
+def _name_idle(command: tuple[str, ...]) -> str:
+    """Return the name of what a command of `starting` starts."""
+    return (command[1] if command[0] == "service" else command[-1]).partition(".")[0]
+
+
 def _see_to_inetd(*, is_asking: bool) -> None:
-    """Say that inetd offers amandad to the network, if it does, and offer to switch that off."""
-    if not inetd.is_amandad_offered():
+    """Say who offers amandad to the network, if somebody does, and offer to switch that off."""
+    offers = [*find_network_offers()]
+    if not offers:
         return
-    tell(f"note: inetd offers amandad to the network, on port {PORT}; {NEEDLESS}.")
-    how = " ".join(SWITCH_OFF)
+    names = " and ".join(dict.fromkeys(offer.program for offer in offers))
+    tell(f"note: {names} offers amandad to the network, on port {PORT}; {NEEDLESS}.")
+    how = " && ".join(dict.fromkeys(offer.switch_off for offer in offers))
     if is_asking and is_agreed("Switch it off, if no other Amanda server uses it?", how):
         try:
-            inetd.switch_off()
+            make_step(inetd.plan_offer_off())
         except RefusedError as error:  # all else is done
             tell(f"warning: {error.message}; {error.hint}")
         else:
-            tell("done: inetd offers amandad no longer")
+            tell(f"done: {names} offers amandad no longer")
     else:
         tell(f"To switch it off, as root: {how}")
 

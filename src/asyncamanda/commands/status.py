@@ -83,7 +83,7 @@ def _look(config: str | None, now: datetime) -> _Seen:
             raise NotYoursError(
                 "no-summary",
                 f"{error.message}; and the agent has not published its state yet",
-                "sudo asyncamanda status; once the agent has run, every user may ask",
+                "once the agent has run, every user may ask; now, as root: asyncamanda status",
             ) from error
         return _Seen(summary)
 

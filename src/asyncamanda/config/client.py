@@ -202,7 +202,7 @@ def refuse_others(path: Path) -> NotYoursError:
     return NotYoursError(
         "not-yours",
         f"only root and the Amanda user (backup) can do this: {path} is readable only by them",
-        "run it with sudo; `asyncamanda status` works for every user",
+        "run it as root; `asyncamanda status` works for every user",
     )
 
 

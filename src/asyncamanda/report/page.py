@@ -11,7 +11,7 @@ from asyncamanda.core.values.printable import printable
 
 HANGING = "    "
 _ESCAPED = re.compile(r"\$'(?:[^'\\]|\\.)*'")  # of bash; shlex knows nothing of it
-_COMMAND = re.compile(r"(?P<words>.*?:) (?P<command>(?:sudo )?asyncamanda .*)")
+_COMMAND = re.compile(r"(?P<words>.*?:) (?P<command>(?:asyncamanda|runuser -u) .*)")
 
 
 def fold(text: str, stream: TextIO, indent: str = "") -> str:

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from typing import NoReturn
 
+from asyncamanda.core.values.shellwords import as_user
 from asyncamanda.errors import ConfigurationError
 from asyncamanda.system.endings import KILLED_WITHIN, reap
 
@@ -39,6 +40,15 @@ def find_user(name: str) -> pwd.struct_passwd:
             f"there is no user {name!r} on this machine",
             "Debian's amanda-client makes the user backup; set `user` to the one Amanda runs as",
         ) from error
+
+
+def as_own_user(command: str) -> str:
+    """Return what root types to run `command` as this process's user; root's is the Amanda user."""
+    name = "backup"
+    if uid := os.geteuid():
+        with contextlib.suppress(KeyError):
+            name = pwd.getpwuid(uid).pw_name
+    return as_user(name, command)
 
 
 def keep_only(*kept: int) -> None:

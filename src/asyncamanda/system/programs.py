@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from typing import IO
 
 from asyncamanda.core.values.printable import printable
+from asyncamanda.core.values.size import format_size
 from asyncamanda.errors import RefusedError
 from asyncamanda.system.endings import KILLED_WITHIN, cannot_end, is_ended
 from asyncamanda.system.environ import SEARCHED
 
 WITHIN = 10.0  # seconds, for a program that only looks something up, on a machine that may be busy
-LARGEST = 64 << 20  # bytes that one may print
+LARGEST = 64_000_000  # bytes that one may print
 _PIECE = 1 << 16
 _LATE = "did not end within"
 
@@ -191,7 +192,7 @@ def _read(
                     if not _drain(pipe, printed[pipe]):
                         selector.unregister(pipe)
                 if max(map(len, printed.values())) > LARGEST:
-                    return f"printed more than {LARGEST >> 20} MiB", []
+                    return f"printed more than {format_size(LARGEST)}", []
                 if ended in ready:
                     for pipe, kept in printed.items():
                         _drain(pipe, kept)

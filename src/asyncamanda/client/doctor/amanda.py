@@ -2,6 +2,7 @@
 
 import grp
 import os
+import pwd
 from pathlib import Path
 
 from asyncamanda.client.doctor.case import Case, Places
@@ -44,9 +45,12 @@ def check_started(case: Case) -> Check:
     return amanda.judge_trial(str(path), case.user, trial)
 
 
-def ask_places() -> tuple[Check, Places | None]:
-    """Return whether Amanda understands its configuration, and what it says of its places."""
-    answer = run_program(ARGV, START_SECONDS)
+def ask_places(account: pwd.struct_passwd | None = None) -> tuple[Check, Places | None]:
+    """Return whether Amanda understands its configuration, and what it says of its places.
+
+    `account` is who asks, if that is not this process's user.
+    """
+    answer = run_program(ARGV, START_SECONDS, account=account)
     if answer.is_late:
         return too_slow("amanda-conf", "Amanda's own modules were not loaded in time"), None
     said = parse_client_conf(answer.stdout) if answer.status == 0 else {}

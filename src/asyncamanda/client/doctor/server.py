@@ -22,7 +22,7 @@ from asyncamanda.core.doctor import server
 from asyncamanda.core.doctor.findings import Check, Health, not_needed, well
 from asyncamanda.core.protocol.messages import Later, Refused, Welcome
 from asyncamanda.core.ssh.fault import ConnectFault, Fault
-from asyncamanda.errors import AsyncamandaError, EverydayError, LaterError
+from asyncamanda.errors import AsyncamandaError, ConfigurationError, EverydayError, LaterError
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.interrupts import StopRequest, catch_stop
 from asyncamanda.system.ssh import Connection, NotConnected, connect
@@ -41,6 +41,7 @@ _ANSWERED = {
 _UNREACHED = "without the server there is no backup"
 _NOT_LET_IN = "the server has to accept this machine's key"
 _BY_GATE = ("gate", "disks", "devices", "clock")
+_OF_THE_SERVER = "nothing on this machine is wrong with it, and no client is backed up until then"
 _NO_GATE = "the gate is where a client asks for its backups"
 
 
@@ -117,7 +118,9 @@ def _ask_gate(connection: Connection, case: Case, stop: StopRequest) -> Iterator
         return
     heard = greet_gate(connection, case.plan, stop, WELCOME_WITHIN)
     if not isinstance(heard, Welcome):
-        yield server.judge_error("gate", _explain(heard, case), _NO_GATE)
+        error = _explain(heard, case)
+        is_servers = isinstance(error, ConfigurationError)  # the gate has read nothing of this one
+        yield server.judge_error("gate", error, _OF_THE_SERVER if is_servers else _NO_GATE)
         return
     ahead = heard.now - read_clock()
     take_over(case.plan, heard, stop)

@@ -9,7 +9,8 @@ from pathlib import Path
 from asyncamanda.client.doctor.case import Case
 from asyncamanda.client.schedule.install import look_at_schedule
 from asyncamanda.client.schedule.machine import BOOTED
-from asyncamanda.client.start.probing import INETD, look_at, read_lines
+from asyncamanda.client.start.network_offers import find_network_offers
+from asyncamanda.client.start.probing import look_at, read_lines
 from asyncamanda.client.state.assessment import assess
 from asyncamanda.client.state.memory import FILE_NAME, read_memory
 from asyncamanda.core.agent.due import Due
@@ -120,16 +121,16 @@ def check_users(case: Case) -> Check:
     if case.is_by_command:
         return not_needed("users", "backups are made by a command, so no files come back")
     if not BOOTED.is_dir():
-        return not_needed("users", "without systemd, users get files back with sudo")
+        return not_needed("users", "without systemd, only root gets files back")
     place = Path(SOCKET_PATH)
     return upkeep.judge_broker(str(place), is_listening=place.is_socket())
 
 
 def check_inetd(case: Case) -> Check:
-    """Return whether inetd offers amandad to the network, where nothing needs that."""
+    """Return whether something offers amandad to the network, where nothing needs that."""
     if case.is_by_command:
         return not_needed("inetd", "Amanda may reach this machine by it, as there is a `command`")
-    return inetd.judge_inetd(str(INETD), read_lines(INETD))
+    return inetd.judge_inetd([*find_network_offers()])
 
 
 def check_memory(case: Case, now: datetime) -> Check:

@@ -11,6 +11,7 @@ from pathlib import Path
 from asyncamanda.client.notify.sent import Channel, Sent
 from asyncamanda.config.client import NotifySettings
 from asyncamanda.core.agent.alerts import Alert, AlertKind, render_body, render_subject
+from asyncamanda.core.values.size import format_size
 
 LARGEST = 65_536  # bytes
 _TYPES = {
@@ -56,7 +57,7 @@ def read_urls(path: Path) -> list[str]:
             )
         raw = file.read(LARGEST + 1)
     if len(raw) > LARGEST:
-        raise ValueError(f"it is larger than {LARGEST} bytes")
+        raise ValueError(f"it is larger than {format_size(LARGEST)}")
     return parse_urls(raw.decode("utf-8", "surrogateescape").splitlines())
 
 

@@ -60,7 +60,7 @@ class Claimant:
                 "account-younger",
                 f"the account {self.asker.name} is known since {self.since:%Y-%m-%d %H:%M} UTC, and"
                 f" this dump is of {dumped_at:%Y-%m-%d %H:%M} UTC: its uid may have been another's",
-                "name a later date with --at; sudo asyncamanda restore gives the older one",
+                "name a later date with --at; for this one, as root: asyncamanda restore",
             )
 
 
@@ -126,7 +126,7 @@ class Judgement:
             raise ProtocolError(
                 "not-understood",
                 "the server does not say which dump it gives files of",
-                "is its asyncamanda older? sudo asyncamanda restore may work",
+                "is its asyncamanda older? this may work, as root: asyncamanda restore",
             )
         return self.ways
 
@@ -191,7 +191,7 @@ def nothing_matched() -> BadDataError:
     return BadDataError(
         NOTHING_MATCHED,
         "nothing of that was there at that date, as far as this user could have seen",
-        "`asyncamanda list` shows what was; sudo asyncamanda shows what is others'",
+        "`asyncamanda list` shows what was; as root, the same shows what is others'",
     )
 
 
@@ -212,5 +212,5 @@ def understanding() -> Iterator[None]:
         raise ProtocolError(
             "not-understood",
             f"what the server sends cannot be judged: {error}",
-            "is its asyncamanda of another version? sudo asyncamanda restore may work",
+            "is its asyncamanda of another version? this may work, as root: asyncamanda restore",
         ) from error

@@ -25,8 +25,8 @@ RECONNECT_FOR = timedelta(minutes=2)
 CONNECTED_WITHIN = 10.0  # seconds
 LEFT_WITHIN = 5.0  # seconds for the thread, whose pipes are closed
 NO_BROKER = (
-    "`asyncamanda schedule install`, as root, lets users do it where systemd runs; else: "
-    "sudo asyncamanda restore"
+    "`asyncamanda schedule install`, as root, lets users do it where systemd runs; else, "
+    "as root: asyncamanda restore"
 )
 
 

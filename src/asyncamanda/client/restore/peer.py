@@ -20,7 +20,7 @@ from asyncamanda.errors import RefusedError
 
 SO_PEERGROUPS = 59  # linux/asm-generic/socket.h; Python has no name for it
 MOST_GROUPS = 256  # Python reads no longer answers of the kernel's
-BY_ROOT = "sudo asyncamanda does it for everybody's files"
+BY_ROOT = "as root, asyncamanda does it for everybody's files"
 
 _CREDENTIALS = struct.Struct("iII")
 
@@ -30,7 +30,7 @@ def only_root() -> RefusedError:
     return RefusedError(
         "only-root",
         "a whole image has everybody's files, so only root may have it",
-        "as root, or by your administrator: sudo asyncamanda restore",
+        "you or your administrator can do it, as root: asyncamanda restore",
     )
 
 

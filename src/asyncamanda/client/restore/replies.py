@@ -173,7 +173,7 @@ class ListReply(_Filtered):
         self._judge.tell_rest([self._path] if count else listing.seen)
         if not count and ways.is_known(self._path) and not ways.is_listable(self._path):
             raise RefusedError(
-                "not-readable", UNLISTED, "sudo asyncamanda list shows what is in it"
+                "not-readable", UNLISTED, "to see what is in it, as root: asyncamanda list"
             )
         self._voice.answer(RestoreDone(listing.files, 0))
 

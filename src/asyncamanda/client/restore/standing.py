@@ -61,7 +61,7 @@ def ask_age(state: Path, account: pwd.struct_passwd, now: datetime) -> datetime:
         raise RefusedError(
             "account-unknown",
             "it is not known yet which accounts this machine has, and since when",
-            "the next backup writes it down; until then `sudo asyncamanda restore` does it",
+            "the next backup writes it down; until then, as root: asyncamanda restore",
         )
     return date_account(seen, uid, name, _read_birth(account)) or now
 

@@ -4,14 +4,19 @@ import os
 import shutil
 import socket
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from asyncamanda.core.schedule import schedule
 from asyncamanda.core.schedule.schedule import ScheduleKind, ScheduleTarget
 from asyncamanda.errors import ConfigurationError
+from asyncamanda.system.processes import iterate_processes
+from asyncamanda.system.programs import run_program
 
 BOOTED = Path("/run/systemd/system")  # sd_booted(3)
+CRONS = ("cron", "crond")
+_UNITS = ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
 
 
 def find_program(name: str) -> str | None:
@@ -31,7 +36,36 @@ def look_at_machine() -> ScheduleTarget:
         has_network_manager=Path(schedule.DISPATCHER).parent.is_dir(),
         has_polkit=Path(schedule.POLKIT_RULE).parent.is_dir(),
         is_booted_by_systemd=BOOTED.is_dir(),
+        idle=tuple(_find_idle()),
     )
+
+
+def is_cron_running() -> bool:
+    """Return whether there is a daemon of cron's."""
+    return any(process.name in CRONS for process in iterate_processes())
+
+
+def _find_idle() -> Iterator[str]:
+    """Yield what does not run and could be started; nothing where no process can be seen."""
+    is_booted = BOOTED.is_dir()
+    if not Path("/proc/self").exists():
+        return
+    units = [schedule.ANACRON_TIMER] if any(map(_is_anacrons, _UNITS)) else []
+    if not is_cron_running():
+        there = [name for name in CRONS if find_program(name)]
+        if is_booted:
+            units += [f"{name}.service" for name in there]
+        else:
+            yield from (name for name in there if Path("/etc/init.d", name).exists())
+    if is_booted:
+        systemctl = find_program("systemctl") or "systemctl"
+        for unit in units:
+            if run_program([systemctl, "is-active", "--quiet", unit]).status:
+                yield unit
+
+
+def _is_anacrons(folder: str) -> bool:
+    return Path(folder, schedule.ANACRON_TIMER).exists()
 
 
 def choose_kind(wanted: ScheduleKind | None) -> ScheduleKind:

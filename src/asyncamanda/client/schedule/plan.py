@@ -45,16 +45,25 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What installing means: `kept` are files of an earlier kind that were changed by hand."""
+    """What installing means: `kept` are files of an earlier kind that were changed by hand.
+
+    `starting` are those of `commands` that start a cron, or anacron, which does not run.
+    """
 
     kind: ScheduleKind
     changes: tuple[Change, ...]
     kept: tuple[Path, ...]
     before: Commands
     commands: Commands
+    starting: Commands
     during: ScheduleRecord
     afterwards: ScheduleRecord
-    is_needed: bool
+    is_unfinished: bool
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether installing would change anything."""
+        return self.is_unfinished or bool(self.starting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +98,21 @@ def plan_install(
     has_gate = settings.command is None
     commands = schedule.plan_enable(chosen, machine, has_gate=has_gate)
     disabling = _plan_disable(gone, machine)
+    # what switches units on lets systemd read them, too
+    starting = () if chosen is ScheduleKind.SYSTEMD else commands
+    reload = () if chosen is ScheduleKind.SYSTEMD else _plan_reload(disabling, machine)
     return Installation(
         kind=chosen,
         changes=(*changes, *gone),
         kept=tuple(entry.path for entry in kept),
         before=disabling,
-        commands=commands or _plan_reload(disabling, machine),
+        commands=(*reload, *commands),
+        starting=starting,
         during=_merge(record, afterwards),
         afterwards=afterwards,
-        is_needed=bool(changes or gone or record != afterwards or not _is_enabled(commands)),
+        is_unfinished=bool(
+            changes or gone or record != afterwards or not (starting or _is_enabled(commands))
+        ),
     )
 
 

@@ -4,16 +4,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from asyncamanda.client.schedule.machine import BOOTED, find_program
+from asyncamanda.client.schedule.machine import BOOTED, find_program, is_cron_running
 from asyncamanda.client.schedule.record import WrittenFile, hash_text, read_own, read_record
 from asyncamanda.core.schedule import schedule, systemd
 from asyncamanda.core.schedule.schedule import ScheduleKind
 from asyncamanda.errors import AsyncamandaError
-from asyncamanda.system.processes import iterate_processes
 from asyncamanda.system.programs import run_program
 
 PATIENCE = 5  # seconds, with systemd
-CRONS = {"cron", "crond"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ def _is_active(kind: ScheduleKind, files: tuple[Path, ...]) -> bool | None:
         return None if said is None else said == "active"
     if Path(schedule.CRON_FILE) not in files:
         return None  # anacron is no daemon
-    return any(process.name in CRONS for process in iterate_processes())
+    return is_cron_running()
 
 
 def _read_next() -> datetime | None:

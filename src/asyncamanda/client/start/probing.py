@@ -12,8 +12,6 @@ from asyncamanda.core.ssh.argv import SshOptions, Target, plan_master
 from asyncamanda.core.ssh.way import SshWay, parse_way, plan_way
 from asyncamanda.system.programs import Answer, plain_environ, run_program
 
-INETD = Path("/etc/inetd.conf")
-
 
 def ask_ssh(target: Target, options: SshOptions) -> tuple[Answer, SshWay | None]:
     """Return what ssh says of where it goes as the agent starts it; None if it does not say."""

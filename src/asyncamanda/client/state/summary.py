@@ -101,7 +101,7 @@ def read_summary(path: Path) -> Summary | None:
         raise BadDataError(
             "summary-damaged",
             f"{path} cannot be read ({type(error).__name__}: {error})",
-            "the agent's next start rewrites it; `sudo asyncamanda status` needs none",
+            "the agent's next start rewrites it; this needs none, as root: asyncamanda status",
         ) from error
 
 

@@ -13,6 +13,7 @@ from asyncamanda.commands.server.options import (
 )
 from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.protocol.authority import check_amanda_config_name
+from asyncamanda.core.values.shellwords import as_user, quote_word
 from asyncamanda.errors import (
     AsyncamandaError,
     Exit,
@@ -87,7 +88,8 @@ def _ask_for_flush(name: str, config: ServerConfig) -> str:
             raise LaterError(
                 "amanda-config-not-opened",
                 f"the dispatcher has not opened {name} within {OPENS_WITHIN.seconds} s",
-                f"{ipc.STATE}/dispatcher.log says why; does `amcheck -s {name}` pass?",
+                f"{ipc.STATE}/dispatcher.log says why; does this pass, "
+                + as_user(config.user, f"amcheck -s {quote_word(name)}"),
             )
         time.sleep(POLL)
 

@@ -118,7 +118,7 @@ def refuse_stranger(place: str, user: str) -> RefusedError:
     return RefusedError(
         "not-amanda-user",
         f"this account cannot access {place}",
-        f"run this as root or as {user}: sudo asyncamanda server ...",
+        f"run the same command as root or as {user}",
     )
 
 

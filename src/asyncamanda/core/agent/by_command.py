@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from asyncamanda.core.agent.due import Disk
 from asyncamanda.core.model import DumpRecord, Outcome
+from asyncamanda.core.values.shellwords import as_user
 
 # amdump's exit status is a sum of these (amdump.pl of Amanda 3.5.1)
 AMDUMP_BITS = {
@@ -228,9 +229,8 @@ def _hint_at(command: str, status: int) -> str:
     if status in {126, 127}:
         return "try the command on the server, as the user that asyncamanda connects as"
     if _is_nobodys(command, status):
-        return (
-            "no client was dumped: can Amanda reach this client? As its user on the server: "
-            "amcheck -c CONFIG CLIENT"
+        return "no client was dumped: can Amanda reach this client? On the server, " + as_user(
+            "backup", "amcheck -c CONFIG CLIENT"
         )
     if is_amdump_status(command, status) and status & DUMP_FAILED:
         return (

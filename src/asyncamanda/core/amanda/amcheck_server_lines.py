@@ -5,6 +5,7 @@ before these; the comments name the tests that it lists.
 """
 
 from asyncamanda.core.amanda.amcheck_lines import DUMPTYPE, REINSTALL, Meaning
+from asyncamanda.core.values.shellwords import as_user
 
 _START = "on {client}: asyncamanda run --force"
 
@@ -30,7 +31,7 @@ SERVER_LINES = (
     Meaning(
         r"errors processing config file",
         "the server's Amanda configuration has a mistake",
-        "on the server: amadmin CONFIG disklist says where",
+        "to see where, on the server, " + as_user("backup", "amadmin CONFIG disklist"),
         is_echo=True,
     ),
     Meaning(
@@ -114,7 +115,7 @@ SERVER_LINES = (
     Meaning(
         r"Host key verification failed\.",
         "the server's Amanda user does not know this client's host key",
-        "as the Amanda user, once: ssh {client} true",
+        "once, " + as_user("backup", "ssh {client} true"),
     ),
     # of Amanda's own ssh, to a client that it reaches without the relay
     Meaning(
@@ -125,7 +126,7 @@ SERVER_LINES = (
     Meaning(
         r"ssh: connect to host \S+ port \d+: .*|Timeout, server \S+ not responding\.",
         "it is off or away",
-        "try again when it is on; as the Amanda user here, this has to work: ssh {client} true",
+        "try again when it is on; this has to work here, " + as_user("backup", "ssh {client} true"),
         is_absence=True,
     ),
     Meaning(

@@ -17,6 +17,7 @@ from enum import IntEnum
 
 from asyncamanda.core.dispatch.marks import Mark, Moved, has_moved, is_still, set_mark
 from asyncamanda.core.values.interval import format_interval
+from asyncamanda.core.values.size import format_size
 
 LONGEST_PAUSE = timedelta(seconds=5)  # between two checks: more is sleep, or a step of the clock
 ZERO = timedelta(0)
@@ -199,8 +200,9 @@ def _find_trouble(
     if watched.lacks_since is not None and now - watched.lacks_since >= policy.step:
         return _Alarm(_Step.CUT, now, _tell_lack(dump), moved=moved)
     if is_still(watched.marks, moved, policy.least, policy.dump_silence, now):
-        least, bound = policy.least_kilobytes, format_interval(policy.dump_silence)
-        reason = f"no more than {least} kB of its dump arrived within {bound}"
+        least = format_size(policy.least_kilobytes * 1024)
+        bound = format_interval(policy.dump_silence)
+        reason = f"no more than {least} of its dump arrived within {bound}"
         return _Alarm(_Step.CUT, now, reason, is_silence=True, moved=moved)
     return None
 

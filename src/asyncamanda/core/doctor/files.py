@@ -8,6 +8,7 @@ from asyncamanda.core.agent.due import FUTURE_AFTER
 from asyncamanda.core.amanda.amandates import Rejected
 from asyncamanda.core.doctor.findings import Check, Health, well
 from asyncamanda.core.doctor.rights import PathKind, Seen, judge_file, judge_folder, quoted
+from asyncamanda.core.values.shellwords import as_user
 from asyncamanda.core.values.size import format_size
 
 _AMANDATES = "without it Amanda does not know on which dump to build the next"
@@ -56,7 +57,8 @@ def judge_amandates(
         disk, moment = content.newest
         found = f"{disk} has a dump of {moment:%Y-%m-%d %H:%M} UTC, which is in the future"
         why = "the clock was wrong: until then the next dumps leave out what changed meanwhile"
-        fix = "is the clock right now? Then on the server: amadmin CONFIG force CLIENT"
+        force = as_user("backup", "amadmin CONFIG force CLIENT")
+        fix = f"is the clock right now? Then on the server, {force}"
         return Check("amandates", Health.WARNING, found, why, fix)
     dumps = "1 dump" if content.count == 1 else f"{content.count} dumps"
     return well("amandates", f"{path}, {dumps}")

@@ -9,10 +9,10 @@ from asyncamanda.core.doctor.rights import (
     OTHERS_WRITE,
     PathKind,
     Seen,
-    as_user,
     quoted,
 )
 from asyncamanda.core.ssh.way import SshWay
+from asyncamanda.core.values.shellwords import as_user
 from asyncamanda.errors import Exit
 
 

@@ -93,11 +93,6 @@ def judge_secret(name: str, key: str, seen: Seen, user: str, lines: int) -> Chec
     return well(name, f"{seen.path}, for {seen.owner} alone")
 
 
-def as_user(user: str, command: str) -> str:
-    """Return the command by which root runs `command` as a user, who may have no shell."""
-    return f"as root: runuser -u {user} -- {command}"
-
-
 def plan_file(path: str, user: str) -> str:
     """Return the command that makes an empty file of `user`'s."""
     return f"install -o {user} -g {user} -m 660 /dev/null {quoted(path)}"

@@ -57,11 +57,9 @@ def judge_schedule(
     if timer and timer.is_installed:
         gone = f"{', '.join(timer.missing)} gone"
         found = f"{timer.kind}: {gone if timer.missing else 'installed, and not active'}"
-        fix = _SCHEDULE
-        if (
-            timer.kind == "cron" and not timer.missing
-        ):  # the file is there; its program does not run
-            fix = "systemctl enable --now cron; without systemd: service cron start"
+        fix = _SCHEDULE  # which offers to start a cron that does not run
+        if timer.kind == "cron" and not timer.missing:
+            fix += "; or systemctl enable --now cron; without systemd: service cron start"
         return Check("schedule", Health.BAD, found, why, f"as root: {fix}")
     found = "neither a timer nor a line of cron's starts `asyncamanda run`"
     fix = f"as root: {_SCHEDULE}; or in /etc/cron.d/asyncamanda: "

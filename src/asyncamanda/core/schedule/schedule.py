@@ -15,6 +15,7 @@ from asyncamanda.core.schedule import restore_units, systemd
 from asyncamanda.core.schedule.systemd import MARK, Starts
 
 ANACRONTAB = "/etc/anacrontab"
+ANACRON_TIMER = "anacron.timer"
 CRON_FILE = "/etc/cron.d/asyncamanda"
 DISPATCHER = "/etc/NetworkManager/dispatcher.d/90-asyncamanda"
 POLKIT_RULE = "/etc/polkit-1/rules.d/50-asyncamanda.rules"
@@ -35,13 +36,18 @@ class ScheduleKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScheduleTarget:
-    """A machine, as far as it matters here: `name` is its id, the rest says what is on it."""
+    """A machine, as far as it matters here: `name` is its id, the rest says what is on it.
+
+    `idle` is what reads schedules, and does not run though it could be started: units of systemd's
+    that runs, else the name of cron's daemon.
+    """
 
     name: str
     has_cron: bool
     has_network_manager: bool
     has_polkit: bool
     is_booted_by_systemd: bool
+    idle: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +156,7 @@ def plan_enable(
 ) -> tuple[tuple[str, ...], ...]:
     """Return the commands that switch on what was written."""
     if kind is not ScheduleKind.SYSTEMD:
-        return ()  # cron and anacron notice by themselves
+        return tuple(_plan_start(kind, machine))  # who runs notices by itself
     sockets = (restore_units.SOCKET,) if has_gate else ()
     if not machine.is_booted_by_systemd:  # an image that is being made: links are all it needs
         return (("systemctl", "enable", systemd.TIMER, systemd.NUDGE, *sockets),)
@@ -160,6 +166,17 @@ def plan_enable(
         ("systemctl", "enable", "--now", systemd.TIMER),
         *(("systemctl", "enable", "--now", socket) for socket in sockets),
     )
+
+
+def _plan_start(kind: ScheduleKind, machine: ScheduleTarget) -> Iterator[tuple[str, ...]]:
+    """Yield what starts those that read this kind's files, and do not run."""
+    for name in machine.idle:
+        if name == ANACRON_TIMER and kind is not ScheduleKind.ANACRON:
+            continue
+        if machine.is_booted_by_systemd:
+            yield ("systemctl", "enable", "--now", name)
+        else:
+            yield ("service", name, "start")
 
 
 def plan_disable(present: tuple[str, ...], machine: ScheduleTarget) -> tuple[tuple[str, ...], ...]:

@@ -20,6 +20,11 @@ def quote_words(words: Iterable[str]) -> str:
     return " ".join(map(quote_word, words))
 
 
+def as_user(user: str, command: str) -> str:
+    """Return what root types to run `command` as a user, who may have no shell; sudo may lack."""
+    return f"as root: runuser -u {user} -- {command}"
+
+
 def _escape(letter: str) -> str:
     if letter in "\\'":
         return f"\\{letter}"

@@ -17,6 +17,7 @@ from asyncamanda.core.amanda.config import parse_config, to_kib
 from asyncamanda.core.amanda.volumes import NO_VOLUMES, Volumes
 from asyncamanda.errors import ConfigurationError, LaterError
 from asyncamanda.server.background.programs import run_apart
+from asyncamanda.system.account import as_own_user
 from asyncamanda.system.processes import Process, began_at, iterate_processes, read_argv
 from asyncamanda.system.programs import Answer, plain_environ
 
@@ -229,7 +230,8 @@ def _unusable(amanda_config: str, fault: str) -> ConfigurationError:
     return ConfigurationError(
         "amanda-config",
         f"cannot use the Amanda configuration {amanda_config}: {fault}",
-        f"is /etc/amanda/{amanda_config}/amanda.conf in order? amcheck -s {amanda_config}",
+        f"is /etc/amanda/{amanda_config}/amanda.conf in order? "
+        + as_own_user(f"amcheck -s {amanda_config}"),
     )
 
 

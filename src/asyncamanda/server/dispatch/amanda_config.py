@@ -25,6 +25,7 @@ from asyncamanda.server.background.tasks import Background, Rhythm, write_log, w
 from asyncamanda.server.gate.ipc import STATE
 from asyncamanda.server.ledger.access import LedgerAccess
 from asyncamanda.server.ledger.reach_file import ReachFile, tell_since
+from asyncamanda.system.account import as_own_user
 from asyncamanda.system.clock import format_local_stamp, local_zone
 from asyncamanda.system.clock import now as read_clock
 
@@ -109,7 +110,7 @@ class Site:
             return ConfigurationError(
                 "amanda-config",
                 f"cannot use the Amanda configuration {self.name}: {error}",
-                f"amcheck -s {self.name} shows more",
+                as_own_user(f"amcheck -s {self.name}"),
             )
         if self._settings not in {None, settings}:
             self.log("amanda.conf was changed, and is read again")

@@ -40,7 +40,7 @@ def choose_amanda_config(name: str | None, option: str) -> str:
         raise RefusedError(
             "not-amanda-user",
             f"this account cannot access {path}",
-            "run this as root or as the Amanda user: sudo asyncamanda server ...",
+            "run the same command as root",
         ) from error
     except OSError as error:
         close = difflib.get_close_matches(name, known, 1)

@@ -11,7 +11,7 @@ from asyncamanda.core.amanda.disklist import (
     parse_dles,
     render_name,
 )
-from asyncamanda.core.doctor.rights import as_user
+from asyncamanda.core.values.shellwords import as_user
 from asyncamanda.errors import BadDataError
 from asyncamanda.report.text import name_disks
 from asyncamanda.server.amanda.commands import first_fault

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from asyncamanda.core.amanda.disklist import parse_dles
 from asyncamanda.core.values.foreign import parse_json
+from asyncamanda.core.values.shellwords import as_user
 from asyncamanda.errors import BadDataError, RefusedError
 from asyncamanda.server.amanda.commands import first_fault
 from asyncamanda.server.background.programs import PATIENCE
@@ -105,8 +106,8 @@ class DisklistFile:
                 "disklist-refused",
                 f"Amanda finds something else in the disklist than is meant, so {self.path} was "
                 "not changed",
-                "change it by hand (is it in an included file?); "
-                f"`amadmin {self.amanda_config} dles` lists what Amanda finds",
+                "change it by hand (is it in an included file?); what Amanda finds is listed "
+                + as_user(self.user, f"amadmin {self.amanda_config} dles"),
             )
 
     def _ask(self, text: str) -> Names:

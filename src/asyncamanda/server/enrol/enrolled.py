@@ -243,7 +243,7 @@ def refuse_known_key(
     `is_free`: nobody is called so yet.
     """
     whose = f"in line {number} of authorized_keys"
-    hint = "make another one on the client: ssh-keygen -t ed25519, as the Amanda user"
+    hint = "make another one on the client, as root: asyncamanda setup SERVER --new-key"
     if found:
         whose = f"{found.client}'s"
         renamed = (

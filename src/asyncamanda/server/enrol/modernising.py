@@ -1,12 +1,11 @@
 """Giving DLEs that GNUTAR dumps to amgtar; the next dump of each is a full one."""
 
-import shlex
 from collections.abc import Collection
 
 from asyncamanda.core.amanda.disklist import Dle, render_lone_dle
 from asyncamanda.core.amanda.modern_dle import modernise, render_program
 from asyncamanda.core.dispatch.records import ProtectionKind
-from asyncamanda.core.doctor.rights import as_user
+from asyncamanda.core.values.shellwords import as_user, quote_words
 from asyncamanda.errors import BadDataError
 from asyncamanda.server.amanda.commands import first_fault, plan_force
 from asyncamanda.server.enrol.disklist_file import DisklistFile, Names, ask_amanda
@@ -42,8 +41,8 @@ def force_full(file: DisklistFile, dle: Dle) -> str:
     answer = ask_amanda(file.user, *argv, text=render_lone_dle(dle.host, dle.disk))
     if answer.status == 0:
         return ""
-    by_hand = shlex.join(["amadmin", file.amanda_config, "force", dle.host, dle.disk])
+    argv = ["amadmin", file.amanda_config, "force", dle.host, dle.disk]
     return (
         f"the next dump of {dle.host} {dle.disk} may be an incremental one: {first_fault(answer)}; "
-        f"{as_user(file.user, by_hand)}"
+        + as_user(file.user, quote_words(argv))
     )

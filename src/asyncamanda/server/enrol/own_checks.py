@@ -45,7 +45,7 @@ def examine_server(
 
 def _check_packages() -> Check:
     if missing := find_missing_packages():
-        fix = f"apt install {' '.join(missing)}"
+        fix = f"as root: apt install {' '.join(missing)}"
         why = "without these no client can be backed up, or nothing restored"
         return Check("packages", Health.BAD, f"missing: {' '.join(missing)}", why, fix)
     return Check("packages", Health.OK, "Amanda and sshd are installed")
@@ -67,12 +67,14 @@ def _check_enrolled(enrolled: Sequence[Enrolled], names: Sequence[str]) -> Check
     lost = [entry for entry in enrolled if entry.amanda_config not in names]
     if not names:
         why = "without one nothing is backed up"
-        fix = "asyncamanda server setup --new-config NAME --vtapes DIR --size SIZE writes one"
+        fix = "as root: asyncamanda server setup --new-config NAME --vtapes DIR --size SIZE"
         found = f"there is no Amanda configuration in {AMANDA_FOLDER}"
         return Check("enrolled", Health.BAD, found, why, fix)
     if lost:
         why = "their Amanda configuration does not exist"
-        fix = f"asyncamanda server enroll {lost[0].client} --amanda-config {names[0]} --move"
+        fix = (
+            f"as root: asyncamanda server enroll {lost[0].client} --amanda-config {names[0]} --move"
+        )
         strays = name_disks([f"{entry.client} ({entry.amanda_config})" for entry in lost])
         return Check("enrolled", Health.BAD, strays, why, fix)
     count = "1 client" if len(enrolled) == 1 else f"{len(enrolled)} clients"
@@ -114,7 +116,7 @@ def _check_disks(name: str, configured: Configured, own: Sequence[Enrolled]) -> 
         return Check("amanda-config", Health.BAD, f"{name}: {name_disks(strays)}", why, fix)
     if empty:
         why = "nothing of these is backed up"
-        fix = f"asyncamanda server disk add {empty[0]} /home"
+        fix = f"as root: asyncamanda server disk add {empty[0]} /home"
         found = f"{name}: no disk of {name_disks(empty)}"
         return Check("amanda-config", Health.WARNING, found, why, fix)
     if configured.warnings:

@@ -26,7 +26,7 @@ from asyncamanda.core.protocol.messages import (
     ServerMessage,
     client_decoder,
 )
-from asyncamanda.errors import AsyncamandaError, Exit
+from asyncamanda.errors import AsyncamandaError, ConfigurationError, Exit
 from asyncamanda.server.background.tasks import write_log
 from asyncamanda.server.gate.ipc import pack
 from asyncamanda.system.clock import now as read_clock
@@ -249,8 +249,14 @@ class ClientSession:
             self.drop(SERVED, self._exit)
 
 
+_ADMINISTRATOR = "by the server's administrator, on the server, as root: asyncamanda server doctor"
+
+
 def refusal_of(error: AsyncamandaError) -> Refused:
-    """Return the error as a client is told it."""
+    """Return the error as a client is told it: whose it is to fix, if it is the server's own."""
+    if isinstance(error, ConfigurationError):
+        words = f"the server's own configuration is to be fixed there: {error.message}"
+        return Refused(error.reference, words, _ADMINISTRATOR, int(error.exit))
     return Refused(error.reference, error.message, error.hint, int(error.exit))
 
 

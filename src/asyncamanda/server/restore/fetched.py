@@ -12,6 +12,7 @@ from collections.abc import Collection
 from asyncamanda.core.amanda.dump_form import DumpForm, parse_form
 from asyncamanda.core.amanda.header import HEADER_BYTES, DumpHeader, parse_header
 from asyncamanda.core.amanda.timestamps import format_stamp
+from asyncamanda.core.values.size import format_size
 from asyncamanda.errors import BadDataError, LaterError
 from asyncamanda.server.restore.dump_files import WantedDump
 from asyncamanda.server.restore.pipeline import Pipeline
@@ -103,7 +104,7 @@ class FetchedDump:
     def _note(self, count: int) -> None:
         self._offset += count
         if not count and self.size and self._offset != self.size:
-            raise self._explain(f"{self._offset} of {self.size} bytes came")
+            raise self._explain(f"{format_size(self._offset)} of {format_size(self.size)} came")
 
     def _go_to(self, offset: int) -> Pipeline:
         if self._pipeline is None or offset < self._offset:

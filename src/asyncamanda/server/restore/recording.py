@@ -6,6 +6,7 @@ from collections.abc import Callable
 from asyncamanda.core.protocol.authority import Identity
 from asyncamanda.core.restore.request import FilesRequest, RawRequest
 from asyncamanda.core.values.printable import clip
+from asyncamanda.core.values.size import format_size
 from asyncamanda.errors import AsyncamandaError
 from asyncamanda.server.background.log import LOG
 from asyncamanda.server.ledger.ledger import Ledger
@@ -61,7 +62,8 @@ class RestoreRecord:
         try:
             if self._number is not None:
                 files, size = self._counts()
-                what = f"{files} files, {size} bytes of run {self._run} for {self._who}: {outcome}"
+                amount = f"{files} files, {format_size(size)}"
+                what = f"{amount} of run {self._run} for {self._who}: {outcome}"
                 LOG.info("%s: restored %s", self._identity.client, what)
                 words = clip(outcome, LONGEST_OUTCOME)
                 self.ledger.restores.end(self._number, now(), files, size, words)
