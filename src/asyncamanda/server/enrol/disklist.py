@@ -152,13 +152,16 @@ class Addition:
 
     def check(self, file: DisklistFile) -> None:
         """Raise BadDataError, with Amanda's reason, if Amanda would refuse the disklist then."""
-        file.check(self._plan, self._expect)
+        file.check(self._plan, self._expect, by_hand=self._by_hand)
 
     def make(self, file: DisklistFile) -> None:
         """Add the lines. Raises what DisklistFile.change() raises."""
+        file.change(self._plan, self._expect, by_hand=self._by_hand)
+
+    @property
+    def _by_hand(self) -> str:
         lines = render_dles("", self.client, self.disks, self.dumptype)
-        by_hand = f"add this by hand, and enroll again:\n{lines}"
-        file.change(self._plan, self._expect, by_hand=by_hand)
+        return f"add this by hand, and enroll again:\n{lines}"
 
     def _plan(self, text: str) -> str:
         return render_dles(text, self.client, self.disks, self.dumptype)

@@ -75,12 +75,14 @@ class DisklistFile:
             except OSError as error:
                 raise self._unwritable(error, by_hand) from error
 
-    def check(self, plan: Callable[[str], str], expect: Callable[[Names], Names]) -> None:
+    def check(
+        self, plan: Callable[[str], str], expect: Callable[[Names], Names], *, by_hand: str
+    ) -> None:
         """Raise what change() would raise before it writes; nothing is changed."""
         try:
             before = self._read()
         except OSError as error:
-            raise self._unwritable(error, "") from error
+            raise self._unwritable(error, by_hand) from error
         self._check(before, plan(before), expect)
 
     def _change(self, plan: Callable[[str], str], expect: Callable[[Names], Names]) -> bool:
