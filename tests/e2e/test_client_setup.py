@@ -61,7 +61,7 @@ def test_one_command_on_each_side_brings_a_backup(fresh: Lab) -> None:
     assert (setup.returncode, is_backed_up(fresh)) == (0, True), said
     assert f"with {DISK}" in said
     assert "note: cron does not run" in said  # and nobody is there to be asked
-    assert "service cron start" in said
+    assert "To start it, as root: service cron start\n" in said
     assert "asyncamanda run" in fresh.client.read("/etc/cron.d/asyncamanda")
     status = fresh.client.path(CLIENT_TOML).stat()
     gid = fresh.client.account("backup").gid

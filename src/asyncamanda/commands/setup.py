@@ -209,7 +209,8 @@ def _schedule(*, is_asking: bool, may_start: bool) -> None:
         how = " && ".join(" ".join(command) for command in plan.starting)
         idle = " and ".join(map(_name_idle, plan.starting))
         if not (is_asking and is_agreed(f"{idle} does not run. Start it ({how})?", how)):
-            tell(f"note: {idle} does not run, so nothing is backed up by itself; as root: {how}")
+            tell(f"note: {idle} does not run, so nothing is backed up by itself.")
+            tell(f"To start it, as root: {how}")
             others = tuple(each for each in plan.commands if each not in plan.starting)
             plan = replace(plan, commands=others, starting=())
     if plan.is_needed:
