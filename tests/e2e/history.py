@@ -108,7 +108,7 @@ def add_attributes(top: Path) -> None:
         write(top, f"more/{name}", name.encode())
     os.setxattr(top / "more/attribute", "user.note", b"\0 a value\xff")
     os.setxattr(top / "more/capable", "security.capability", _CAPABILITY)
-    os.setxattr(top / "more/shared", "system.posix_acl_access", _ACL)
+    os.setxattr(top / "more/shared", "system.posix_acl_access", ACL)
 
 
 def _add_links(top: Path) -> None:
@@ -134,7 +134,7 @@ def _add_sparse(top: Path) -> None:
 # cap_net_raw=ep, as struct vfs_cap_data has it, revision 2
 _CAPABILITY = struct.pack("<IIIII", 0x02000001, 1 << 13, 0, 0, 0)
 # u::rw-, u:1001:r--, g::r--, m::r--, o::---, as the kernel has it (posix_acl_xattr.h)
-_ACL = struct.pack("<I", 2) + b"".join(
+ACL = struct.pack("<I", 2) + b"".join(
     struct.pack("<HHI", tag, rights, who)
     for tag, rights, who in (
         (0x01, 6, 0xFFFFFFFF),

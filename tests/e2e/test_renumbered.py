@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.e2e.history import ACL
 from tests.e2e.laptop import ASYNCAMANDA
 from tests.e2e.office import Office, open_office
 
@@ -151,7 +152,9 @@ def test_a_dle_by_gnutar_is_modernised_when_asked(office: Office) -> None:
     assert (changed["outcome"], changed["disks"]) == ("changed", [B])
     assert "nothing to change" in office.ask(*words, "--yes").stdout
     assert _see_devices(office)["health"] == "ok"
-    _attribute(laptop, f"setxattr('{B}/deep/down/file-0', 'user.note', b'kept')")
+    kept = {"user.note": b"kept", "system.posix_acl_access": ACL}
+    for name, value in kept.items():
+        _attribute(laptop, f"setxattr('{B}/deep/down/file-0', '{name}', {value!r})")
     made = _dump(office)
     assert (made[A][0], made[B][0]) == (1, 0), made
     laptop.add_tree(B, files=1)
@@ -165,4 +168,5 @@ def test_a_dle_by_gnutar_is_modernised_when_asked(office: Office) -> None:
     found = {path.rpartition("/")[2]: data for path, data in laptop.tree("/srv/back").items()}
     assert found == {path.rpartition("/")[2]: data for path, data in wanted.items()}
     place = laptop.run(["find", "/srv/back", "-name", "file-0"]).stdout.split()[0]
-    assert _attribute(laptop, f"getxattr('{place}', 'user.note')") == "b'kept'"
+    for name, value in kept.items():
+        assert _attribute(laptop, f"getxattr('{place}', '{name}')") == repr(value)

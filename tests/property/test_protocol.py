@@ -83,6 +83,7 @@ welcomes = st.builds(
     standing=st.sampled_from(["idle", "queued", "running"]),
     last=st.none() | finished,
     ticket=tickets,
+    is_direct=st.booleans(),
 )
 client_messages: st.SearchStrategy[ClientMessage] = st.one_of(
     st.builds(Hello, protocols, labels, st.booleans(), tickets, labels, st.booleans()),

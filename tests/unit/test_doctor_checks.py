@@ -41,7 +41,12 @@ from asyncamanda.core.doctor.inetd import (
 )
 from asyncamanda.core.doctor.keys import Key, judge_host_key, judge_key
 from asyncamanda.core.doctor.rights import PathKind, Seen, judge_file, judge_folder, judge_secret
-from asyncamanda.core.doctor.server import judge_clock, judge_disks, judge_error
+from asyncamanda.core.doctor.server import (
+    judge_clock,
+    judge_disks,
+    judge_error,
+    judge_welcome,
+)
 from asyncamanda.core.doctor.starts import Start, parse_cron_line, parse_unit, read_path
 from asyncamanda.core.doctor.tar import Security, Tar, judge_tar
 from asyncamanda.core.doctor.upkeep import (
@@ -452,6 +457,19 @@ def test_one_good_key_is_enough() -> None:
 def test_clocks(seconds: int, health: Health) -> None:
     """One minute is borne, five are odd."""
     assert judge_clock(timedelta(seconds=seconds)).health is health
+
+
+@pytest.mark.parametrize(
+    ("is_direct", "has_rate", "health"),
+    [(True, True, WARNING), (True, False, OK), (False, True, OK), (False, False, OK)],
+)
+def test_a_limit_needs_the_gate_s_own_connection(
+    is_direct: bool, has_rate: bool, health: Health
+) -> None:
+    """Where Amanda connects by itself the data does not come through this program."""
+    check = judge_welcome(replace(WELCOME, is_direct=is_direct), has_rate=has_rate)
+    assert check.health is health
+    assert ("`rate` has no effect" in check.found) is (health is WARNING)
 
 
 def test_disks_that_the_server_lacks() -> None:

@@ -106,7 +106,8 @@ FROM_SERVER: list[tuple[ServerMessage, str]] = [
         '{"disk":"/srv","state":null,"level":null,"confirmed_at":null,"kilobytes":0,'
         '"is_parked":true,"restorable_since":"2026-11-24T15:14:55Z","program":"GNUTAR",'
         '"device":"/raid/srv"}],'
-        f'"standing":"idle","last":{{{FINISHED_KEYS}}},"ticket":"8-0b"}}',
+        f'"standing":"idle","last":{{{FINISHED_KEYS}}},"ticket":"8-0b",'
+        '"is_direct":false}',
     ),
     (
         Queued(2, 3, 90.5 * SECOND, "runs"),
@@ -196,6 +197,7 @@ def test_what_came_later_may_be_missing() -> None:
     """An older server does not say it; any other key is needed."""
     older = FROM_SERVER[0][1]
     for key in (
+        ',"is_direct":false',
         ',"restorable_since":null,"program":"","device":""',
         ',"restorable_since":"2026-11-24T15:14:55Z","program":"GNUTAR","device":"/raid/srv"',
     ):

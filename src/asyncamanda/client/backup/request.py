@@ -31,6 +31,7 @@ from asyncamanda.core.agent.by_gate import (
 from asyncamanda.core.agent.due import Decision, NotDue, force_due
 from asyncamanda.core.agent.finished import conclude, judge_finished
 from asyncamanda.core.conditions.judge import Deferred
+from asyncamanda.core.conditions.rate import NO_EFFECT
 from asyncamanda.core.model import Attempt, Outcome, Started
 from asyncamanda.core.protocol.messages import (
     ALL_PARKED,
@@ -139,6 +140,8 @@ class BackupRequest:
             self._narrator.tell(
                 f"warning: the server's clock is {format_age(abs(ahead))} {way} this machine's"
             )
+        if welcome.is_direct and self._guard.end_limit():
+            self._narrator.note(NO_EFFECT)
         self._record.memory = heed_welcome(self._record.memory, welcome, now)
         if not session.is_greeting:
             self._record.write()

@@ -124,7 +124,8 @@ def _ask_gate(connection: Connection, case: Case, stop: StopRequest) -> Iterator
         return
     ahead = heard.now - read_clock()
     take_over(case.plan, heard, stop)
-    yield server.judge_welcome(heard)
+    moments = case.plan.moments
+    yield server.judge_welcome(heard, has_rate=bool(moments and moments.rate))
     yield server.judge_disks(heard, case.plan.policy.disks)
     try:
         yield check_devices(heard)

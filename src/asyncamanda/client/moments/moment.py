@@ -174,6 +174,13 @@ class Guard:
             )
         return turned
 
+    def end_limit(self) -> bool:
+        """Limit nothing any more; return whether anything was to be limited."""
+        was_meant = self.throttle is not None
+        self.throttle = None
+        self._narrator.show_limit(None)
+        return was_meant
+
     def _limit(self, surroundings: Surroundings) -> None:
         """Let what goes out be as fast as may be here."""
         if self.throttle is None or self._moments is None:

@@ -9,6 +9,7 @@ from asyncamanda.core.values.size import format_size, parse_size
 
 ALLOWED = '"2 MB/s", or limits for some networks: ["2 MB/s on metered, Hotel*", "10 MB/s"]'
 METERED = "metered"
+NO_EFFECT = "`rate` has no effect: Amanda connects to this client by itself (--direct)"
 LEAST = 10_000  # bytes a second: with less no backup comes to its end
 MOST = 10**12
 

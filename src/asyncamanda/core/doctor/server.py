@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from asyncamanda.core.agent.by_gate import SKEW_BORNE
+from asyncamanda.core.conditions.rate import NO_EFFECT
 from asyncamanda.core.doctor.findings import Check, Health, well
 from asyncamanda.core.protocol.messages import Welcome
 from asyncamanda.core.values.interval import format_age
@@ -19,9 +20,19 @@ def judge_error(name: str, error: AsyncamandaError, why: str) -> Check:
     return Check(name, health, error.message, why, error.hint, exit=error.exit)
 
 
-def judge_welcome(welcome: Welcome) -> Check:
-    """Return under which name the gate knows this client, and its protocol."""
+def judge_welcome(welcome: Welcome, *, has_rate: bool) -> Check:
+    """Return under which name the gate knows this client, and its protocol.
+
+    `has_rate`: client.toml limits what is sent, which needs that to come through the gate.
+    """
     who = f"as {welcome.client}, for {welcome.amanda_config}"
+    if has_rate and welcome.is_direct:
+        why = "a backup takes all that the line can carry"
+        fix = (
+            "take `rate` out of client.toml; or, on the server, enroll this client again, with its "
+            "--key and without --direct"
+        )
+        return Check("gate", Health.WARNING, f"{who}; {NO_EFFECT}", why, fix)
     return well("gate", f"{who}; protocol {welcome.protocol}, {welcome.software}")
 
 

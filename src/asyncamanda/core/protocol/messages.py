@@ -126,7 +126,8 @@ class Welcome:
     `heartbeat` is how often a silent session is asked. `standing` is the state of the client's
     request: "idle" (there is none), "queued" or "running". `last` is how the client's last run
     ended, None if there was none. `ticket` is what to say at the next Hello; it is written down
-    before anything else is said. "": the last one holds.
+    before anything else is said. "": the last one holds. `is_direct`: Amanda connects to the client
+    by itself, so that no data of its dumps comes through this connection.
     """
 
     protocol: int
@@ -139,6 +140,7 @@ class Welcome:
     standing: str
     last: Finished | None
     ticket: str = ""
+    is_direct: bool = field(default=False, metadata=MAY_LACK)
 
 
 @dataclass(frozen=True, slots=True)

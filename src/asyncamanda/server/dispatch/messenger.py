@@ -173,6 +173,7 @@ class Messenger:
             dles=await site.dle_states(client, session.machine),
             standing=standing,
             last=await site.last_of(client, session.machine),
+            is_direct=not session.is_relayed,
         )
 
     async def show_progress(self, going: Collection[Run]) -> None:
