@@ -107,6 +107,8 @@ def test_advice_and_backtraces_are_no_troubles() -> None:
     assert said(f"ERROR: {multiple}\n", "       Please ensure that all ...\n", ONE) == [multiple]
     frames = (
         "ERROR: laptop: service selfcheck: /lib/libglib-2.0.so.0(g_log+0x8f)[0x7f53c3a7606f]\n",
+        "ERROR: laptop: service selfcheck: /lib/libamanda-3.5.4.so(+0x39c17) [0x7f4ac8e52c17]\n",
+        "ERROR: laptop: service selfcheck: /usr/lib/amanda/selfcheck(main+0x2a) [0x55af0ca8]\n",
         "ERROR: laptop: service selfcheck: /usr/lib/amanda/selfcheck(main+0xbd)[0x5571b862e8ad]\n",
     )
     assert said(*frames, "ERROR: laptop: odd\n", ONE) == ["odd"]

@@ -34,7 +34,8 @@ _KNOWN = tuple((re.compile(meaning.pattern), meaning) for meaning in MEANINGS)
 _FRAME = re.compile(
     r"Amanda Backup Client Hosts Check|-+|\(brought to you by Amanda .*\)|HOST \S+ OK: .*|"
     r"Client check: \d+ hosts? checked in .*|"
-    r".*\.so[.\d]*\(.*\)\[0x[0-9a-f]+\]|.*selfcheck\(.*\)\[0x[0-9a-f]+\]"  # a backtrace
+    # a backtrace; newer C libraries put a blank into it
+    r".*\.so[.\d]*\(.*\) ?\[0x[0-9a-f]+\]|.*selfcheck\(.*\) ?\[0x[0-9a-f]+\]"
 )
 _CHECKED = re.compile(r"^Client check: (\d+) hosts? checked in .*?(\d+) problems? found", re.M)
 _HEAD = re.compile(r"amadmin: |(?:HOST \S+ )?(?:ERROR|WARNING|CRITICAL|BAD): (?:NAK )?")
