@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+import sys
 from pathlib import Path
 
 from asyncamanda.commands.asking import is_agreed
@@ -84,10 +85,12 @@ def _provide_packages(arguments: argparse.Namespace) -> None:
         print(f"would install what is missing: {line}")
         return
     print(f"missing: {line}")
-    if arguments.yes or is_agreed("install this now?", _UNASKED):
+    if arguments.yes or (sys.stdin.isatty() and is_agreed("install this now?", _UNASKED)):
         print("installing (this can take minutes)", flush=True)
         install_packages(missing)
         print(f"installed: {' '.join(missing)}")
+    elif is_amanda_there():
+        warn(f"not installed, and clients cannot be backed up without: {' '.join(missing)}")
     if not is_amanda_there():
         raise refuse_without_amanda()
 
