@@ -87,14 +87,24 @@ def _read_ledger(
 def _find_reaches(
     config: ServerConfig, ledger: "Ledger", entries: Sequence[Enrolled]
 ) -> dict[Identity, "Reach"]:
-    from asyncamanda.server.restore.reach import find_client_reach  # noqa: PLC0415 - as above
+    from asyncamanda.server.restore.reach import find_reaches  # noqa: PLC0415 - as above
 
     found: dict[Identity, Reach] = {}
-    for entry in entries:
+    for name in dict.fromkeys(entry.amanda_config for entry in entries):
+        clients = [entry.client for entry in entries if entry.amanda_config == name]
         try:
-            found[entry.identity] = find_client_reach(config, ledger, entry.identity)
+            reaches = find_reaches(config, ledger, name, clients)
         except AsyncamandaError as error:
-            warn(f"{entry.client}: {error.message}")
+            warn(f"{name}: {error.message}")
+            continue
+        faults: dict[str, list[str]] = {}
+        for client, reach in reaches.items():
+            if isinstance(reach, AsyncamandaError):
+                faults.setdefault(reach.message, []).append(client)
+            else:
+                found[Identity(client, name)] = reach
+        for message, names in faults.items():
+            warn(f"{', '.join(names)}: {message}")
     return found
 
 
