@@ -39,7 +39,7 @@ class Fleet:
         dles = {client: [Dle(client, "/home", "/home")] for client in CLIENTS}
         self.stock = Stock(files.settings, dles)
 
-    def find(self, amanda_config: str, host: str) -> str:
+    def find(self, _config: str, host: str) -> str:
         """Return what `amadmin find` would print of a host, of all where that is ""."""
         self.asked.append(host)
         return "\n".join(row for row in self.rows if host in {"", row.split()[2]}) + "\n"
