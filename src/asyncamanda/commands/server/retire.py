@@ -4,7 +4,7 @@ import argparse
 from datetime import date
 
 from asyncamanda.commands.server.options import add_common, load_as_amanda_user, unknown_client
-from asyncamanda.commands.server.revoke import describe_revoked, revoke_client
+from asyncamanda.commands.server.revoke import describe_revoked, revoke_client, revoked_value
 from asyncamanda.config.server import load_server_config
 from asyncamanda.core.protocol.authority import check_amanda_config_name, check_client_name
 from asyncamanda.errors import Exit, UsageError
@@ -48,14 +48,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     load_as_amanda_user(arguments)
     revoked, ended = revoke_client(client, config)
     if arguments.json:
-        value = {
-            "outcome": "retired",
-            "client": client,
-            "keys": [entry.key.fingerprint for entry in revoked],
-            "connections_ended": ended,
-            "disks": disks,
-        }
-        print(render_json(value))
+        print(render_json(revoked_value("retired", client, revoked, ended, disks)))
         return Exit.OK
     what = describe_revoked(revoked, ended) if revoked else "it was not enrolled any more"
     print(f"{client} retired: {what}")

@@ -43,14 +43,7 @@ def run(arguments: argparse.Namespace) -> Exit:
         raise unknown_client(client, [entry.client for entry in entries])
     disks = _find_disks(client, revoked, config.user)
     if arguments.json:
-        value = {
-            "outcome": "revoked",
-            "client": client,
-            "keys": [entry.key.fingerprint for entry in revoked],
-            "connections_ended": ended,
-            "disks": disks,
-        }
-        print(render_json(value))
+        print(render_json(revoked_value("revoked", client, revoked, ended, disks)))
         return Exit.OK
     print(f"{client} revoked: {describe_revoked(revoked, ended)}")
     if disks:
@@ -75,6 +68,19 @@ def revoke_client(client: str, config: ServerConfig) -> tuple[tuple[Enrolled, ..
         except AsyncamandaError as error:
             warn(f"if {client} is enrolled again, it counts as the same machine: {error.message}")
     return revoked, ended
+
+
+def revoked_value(
+    outcome: str, client: str, revoked: tuple[Enrolled, ...], ended: int, disks: list[str]
+) -> dict[str, object]:
+    """Return what --json says of what was removed and ended, and of the client's disks."""
+    return {
+        "outcome": outcome,
+        "client": client,
+        "keys": [entry.key.fingerprint for entry in revoked],
+        "connections_ended": ended,
+        "disks": disks,
+    }
 
 
 def describe_revoked(revoked: tuple[Enrolled, ...], ended: int) -> str:
