@@ -13,6 +13,7 @@ from asyncamanda.config.server import load_server_config
 from asyncamanda.core.protocol.authority import check_client_name
 from asyncamanda.errors import BadDataError, Exit, UsageError
 from asyncamanda.report.json import render_json
+from asyncamanda.report.page import print_folded
 from asyncamanda.report.text import name_disks
 from asyncamanda.server.enrol.disklist import Configured, read_configured
 from asyncamanda.server.enrol.disklist_edits import Renaming
@@ -68,9 +69,9 @@ def run(arguments: argparse.Namespace) -> Exit:
 
 def say_renamed(old: str, new: str, amanda_config: str, disks: list[str]) -> None:
     """Print what a new name means for a client's `disks` and for what was backed up before."""
-    print(f"{old} is {new} now, by the same key; its disks: {name_disks(disks) or 'none'}")
+    print_folded(f"{old} is {new} now, by the same key; its disks: {name_disks(disks) or 'none'}")
     print("  nothing has to be changed on the client; each disk starts with a full dump")
-    print(f"  what was backed up before stays under {old}, and {new} itself cannot see it:")
+    print_folded(f"  what was backed up before stays under {old}, and {new} itself cannot see it:")
     print(f"  asyncamanda server list {old} --amanda-config {amanda_config}")
 
 

@@ -9,6 +9,7 @@ from asyncamanda.config.server import load_server_config
 from asyncamanda.core.protocol.authority import check_amanda_config_name, check_client_name
 from asyncamanda.errors import Exit, UsageError
 from asyncamanda.report.json import render_json
+from asyncamanda.report.page import print_folded
 from asyncamanda.report.text import name_disks
 from asyncamanda.server.enrol.amanda_configs import choose_amanda_config
 from asyncamanda.server.enrol.disklist import read_configured
@@ -51,8 +52,8 @@ def run(arguments: argparse.Namespace) -> Exit:
         print(render_json(revoked_value("retired", client, revoked, ended, disks)))
         return Exit.OK
     what = describe_revoked(revoked, ended) if revoked else "it was not enrolled any more"
-    print(f"{client} retired: {what}")
-    print(f"its lines of the disklist are comments now: {name_disks(disks) or 'none'}")
+    print_folded(f"{client} retired: {what}")
+    print_folded(f"its lines of the disklist are comments now: {name_disks(disks) or 'none'}")
     print("its dumps stay until their volumes are reused; until then:")
     print(f"  asyncamanda server list {client} --amanda-config {names[0]}")
     return Exit.OK

@@ -13,6 +13,7 @@ from asyncamanda.commands.server.options import (
 from asyncamanda.config.server import ServerConfig
 from asyncamanda.errors import AsyncamandaError, BadDataError, Exit
 from asyncamanda.report.json import render_json
+from asyncamanda.report.page import print_folded
 from asyncamanda.report.text import name_disks
 from asyncamanda.server.enrol.disklist import read_configured
 from asyncamanda.server.enrol.enrolled import Enrolled
@@ -45,9 +46,9 @@ def run(arguments: argparse.Namespace) -> Exit:
     if arguments.json:
         print(render_json(revoked_value("revoked", client, revoked, ended, disks)))
         return Exit.OK
-    print(f"{client} revoked: {describe_revoked(revoked, ended)}")
+    print_folded(f"{client} revoked: {describe_revoked(revoked, ended)}")
     if disks:
-        print(f"still in the disklist: {name_disks(disks)}")
+        print_folded(f"still in the disklist: {name_disks(disks)}")
         print("an amdump of all clients fails for these; if the client does not come back:")
         print(f"  asyncamanda server retire {client} --amanda-config {revoked[0].amanda_config}")
     return Exit.OK
