@@ -269,7 +269,7 @@ def test_rekey_replaces_the_key_alone(lab: Lab) -> None:
 
 
 def test_rename_is_whole(lab: Lab) -> None:
-    """In disklist, key's line and alias; cut off between them, the same command completes it."""
+    """In disklist, key's line and alias; cut off between them, it says what completes it."""
     for client in ("laptop", "tablet"):
         enroll(lab, client)
     home = lab.server.account("backup").home
@@ -290,7 +290,11 @@ def test_rename_is_whole(lab: Lab) -> None:
     assert ("Host larch\n" in alias, "Host laptop\n" in alias) == (True, False)
     cut = keys.replace("--client larch ", "--client laptop ")
     lab.server.write(f"{home}/.ssh/authorized_keys", cut, owner="backup", mode=0o600)
-    again = ask(lab, "rename", "laptop", "larch")
+    unsaid = ask(lab, "rename", "laptop", "larch")
+    assert (unsaid.returncode, "larch --disks-renamed" in unsaid.stderr) == (65, True), (
+        unsaid.stderr
+    )
+    again = ask(lab, "rename", "laptop", "larch", "--disks-renamed")
     assert (again.returncode, "stays under laptop" in again.stdout) == (0, True), again.stderr
     assert lab.server.read(f"{home}/.ssh/authorized_keys") == keys
 

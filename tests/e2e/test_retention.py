@@ -31,7 +31,7 @@ def test_clients_are_listed_with_the_time_they_can_go_back_to(lab_prefix: Path) 
         server.amanda("amflush", "-b", "-f", "daily")
         assert since() == first
         assert "daily: 1 of 20 volumes written, the first on 20" in say()
-        assert "none has been overwritten yet" in say()
+        assert "none is overwritten before all are written" in say()
         server.add_dle("laptop", "/srv/new")
         assert since() is None  # not of every disk
         disklist = "/etc/amanda/daily/disklist"

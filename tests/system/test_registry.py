@@ -282,8 +282,9 @@ def test_clients_are_listed(desk: Desk) -> None:
         "host": None,
         "second_machine": None,
     }
-    (row,) = [line for line in desk.run("clients").stdout.splitlines() if "phone" in line]
-    assert row.split() == ["phone", "daily", "ssh-ed25519", fingerprint, "own", "never", "-"]
+    row, key = [line for line in desk.run("clients").stdout.splitlines() if "phone" in line]
+    assert row.split() == ["phone", "daily", "own", "never", "-"]
+    assert key.split() == ["phone:", "ssh-ed25519", fingerprint]
 
 
 def test_a_client_may_not_restore_until_that_is_allowed_again(desk: Desk) -> None:

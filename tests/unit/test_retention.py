@@ -52,19 +52,23 @@ def test_the_tapelist_as_amanda_writes_it() -> None:
         Volume("DAILY-002", "20261129200011"),
         Volume("DAILY-001", "20261128"),
         Volume("DAILY-003", ""),
-        Volume("OLD", "20261127200011"),
+        Volume("OLD", "20261127200011", is_reused=False),
     )
 
 
 def test_what_volumes_say_of_the_time_that_is_kept() -> None:
-    """Until all are written nothing is overwritten; from then on the oldest is."""
+    """Until all are written nothing is overwritten; from then on the oldest that is reused is."""
     volumes = parse_tapelist(LIST)
+    kept = "; 1 more, marked no-reuse, is never overwritten"
     assert describe_volumes((), 20) == "no volume has been written yet, of 20"
-    assert describe_volumes(volumes, 20) == (
-        "3 of 20 volumes written, the first on 2026-11-27; none has been overwritten yet"
+    assert describe_volumes(volumes[3:], 20) == f"no volume has been written yet, of 20{kept}"
+    assert describe_volumes(volumes, 3) == (
+        "2 of 3 volumes written, the first on 2026-11-28; "
+        f"none is overwritten before all are written{kept}"
     )
-    full = describe_volumes(volumes, 3)
-    assert "the oldest of 2026-11-27, which the next flush overwrites" in full
+    full = "2 volumes, the oldest of 2026-11-28, which the next flush overwrites"
+    assert describe_volumes(volumes[:3], 2) == full
+    assert describe_volumes(volumes, 2) == full + kept
 
 
 def test_what_a_size_buys() -> None:

@@ -88,3 +88,11 @@ def test_what_is_in_the_way_is_named(lines: tuple[str, ...], what: str) -> None:
 def test_where_keys_are_read(line: str, paths: tuple[str, ...]) -> None:
     """Relative to the home, with sshd's tokens."""
     assert find_key_files(parse_settings(f"authorizedkeysfile {line}"), LOGIN) == paths
+
+
+def test_an_account_whose_groups_have_no_names() -> None:
+    """Its numbers are in no list of sshd's: the words name no group then, and nothing fails."""
+    nameless = Login("backup", 34, "/var/backups", ())
+    (found,) = find_hindrances(parse_settings("allowgroups ssh"), nameless)
+    assert (found.what, "such as" in found.fix) == ("AllowGroups ssh", False)
+    assert find_hindrances(parse_settings("denygroups *"), nameless) == []

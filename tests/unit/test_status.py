@@ -14,6 +14,7 @@ from asyncamanda.report.json import render_json
 from asyncamanda.report.status import (
     advise,
     describe_disks,
+    describe_excludes,
     describe_reach,
     describe_waits,
     format_when,
@@ -380,3 +381,12 @@ def test_json_has_the_same_state_and_exit() -> None:
     stale = summary(disk("/", 9 * DAY))
     value = status_value(stale, judge_summary(stale, NOW), Rejected(), NOW)
     assert (value["state"], value["exit"], value["stale"]) == ("stale", 101, True)
+
+
+def test_what_is_left_out_is_told_as_it_is() -> None:
+    """Amanda reads the list of the machine's own configuration, and that of no other."""
+    assert describe_excludes((), is_read=True) == describe_excludes((), is_read=False) == ""
+    names = ("*.iso", "a\x1bb")
+    said = describe_excludes(names, is_read=True)
+    assert said.startswith(r"left out by client.toml: *.iso, a\x1bb, if the dumptype reads")
+    assert describe_excludes(names, is_read=False).startswith("not left out: *.iso")

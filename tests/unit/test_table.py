@@ -41,3 +41,20 @@ def test_on_a_terminal_words_stay_whole(
     seen = {word for line in lines for word in line.split() if word[0] != "─"}
     assert seen == WORDS
     assert len(lines) > 4
+
+
+def test_a_word_too_long_for_the_terminal_cuts_no_other(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the column that has it is narrower than its words."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    row = ("laptop.example", "daily", "x" * 62, "own", "2026-11-20 12:00", "2026-11-21 12:00")
+    print_table(
+        ("client", "amanda config", "key", "restore", "last seen", "restorable since"), [row]
+    )
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+    assert max(map(len, lines)) <= 80
+    words = {word for line in lines for word in line.split()}
+    assert {"laptop.example", "restorable", "restore", "2026-11-20", "2026-11-21"} <= words

@@ -14,13 +14,13 @@ from asyncamanda.core.agent.due import Witness
 from asyncamanda.core.agent.summary import Status, Summary, judge_summary
 from asyncamanda.core.amanda.amandates import Rejected
 from asyncamanda.core.values.interval import format_age
-from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import Exit, NotYoursError
 from asyncamanda.report.json import render_json, time_value
 from asyncamanda.report.page import print_folded
 from asyncamanda.report.status import (
     advise,
     describe_disks,
+    describe_excludes,
     describe_reach,
     describe_waits,
     format_ago,
@@ -42,6 +42,7 @@ class _Seen:
     assessment: Assessment | None = None
     holder: Holder | None = None
     exclude: tuple[str, ...] = ()
+    is_exclude_read: bool = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +74,8 @@ def _look(config: str | None, now: datetime) -> _Seen:
         plan = plan_configured(config)
         assessment = assess(plan, now, with_hints=True)
         own = summarize_assessment(plan, assessment)
-        return _Seen(own, assessment, find_holder(plan), plan.exclude)
+        is_read = plan.excludes_file is not None
+        return _Seen(own, assessment, find_holder(plan), plan.exclude, is_read)
     except NotYoursError as error:
         place = None if may_remember(config) else find_summary(config)
         if place is None:  # what this user's own starts cannot read is what is wrong
@@ -114,9 +116,8 @@ def _print_rest(seen: _Seen, status: Status, next_start_at: datetime | None, now
         print_folded(f"last try {format_when(last.ended_at, now)}: {describe_attempt(last)}")
     for line in describe_waits(status, now):
         print_folded(line)
-    if seen.exclude:
-        names = ", ".join(map(printable, seen.exclude))
-        print_folded(f"left out by client.toml: {names}; beside what the server leaves out")
+    if left_out := describe_excludes(seen.exclude, is_read=seen.is_exclude_read):
+        print_folded(left_out)
     if reach := describe_reach(status, summary.asked_at, now):
         print_folded(reach)
     if next_start_at:

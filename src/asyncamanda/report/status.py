@@ -254,6 +254,18 @@ def describe_reach(status: Status, asked_at: datetime | None, now: datetime) -> 
     return f"files can be restored{told} (as of the last connection, {format_ago(asked_at, now)})"
 
 
+def describe_excludes(patterns: tuple[str, ...], *, is_read: bool) -> str:
+    """Return what client.toml leaves out; `is_read`: there is a list that Amanda may read."""
+    names = ", ".join(map(printable, patterns))
+    if not names:
+        return ""
+    if not is_read:
+        why = "`exclude` has no effect in this client.toml, and no backup is made with it"
+        return f"not left out: {names}; {why}"
+    beside = "if the dumptype reads that list; beside what the server leaves out"
+    return f"left out by client.toml: {names}, {beside}"
+
+
 def _meant(status: Status) -> list[Disk]:
     """Return the disks that are meant to be backed up."""
     return [v.disk for v in status.decision.disks if v.standing is not BackupStanding.PARKED]

@@ -8,6 +8,7 @@ from asyncamanda.core.values.printable import printable
 from asyncamanda.report.page import fold
 from asyncamanda.report.stream import styled
 
+_LEAST = 10  # columns for what has to be cut
 _ENDLESS = 500  # columns, where there is no terminal
 _TRAILING = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$", re.MULTILINE)
 STYLES = {  # on light and dark backgrounds
@@ -59,12 +60,17 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 def _find_widths(cells: Sequence[Sequence[str]], width: int) -> list[int | None]:
     """Return how narrow each column may become, so that it is wrapped between words.
 
-    None for all where their longest words together are wider than `width`.
+    None where words have to be cut: in those with the longest words, as few as can be.
     """
     from rich.cells import cell_len  # noqa: PLC0415 - as above
 
     columns = list(zip(*cells, strict=True))
-    longest = [
+    widths: list[int | None] = [
         max((cell_len(word) for cell in c for word in cell.split()), default=0) for c in columns
     ]
-    return [*longest] if sum(longest) <= width else [None] * len(columns)
+    while sum(_LEAST if each is None else each for each in widths) > width:
+        widest = max(range(len(widths)), key=lambda column: widths[column] or 0)
+        if (widths[widest] or 0) <= _LEAST:
+            return [None] * len(widths)
+        widths[widest] = None
+    return widths

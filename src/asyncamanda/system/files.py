@@ -116,6 +116,19 @@ def make_private(folder: Path) -> None:
         os.close(descriptor)
 
 
+def read_regular(path: Path, at_most: int) -> bytes:
+    """Return the first `at_most` bytes of a file. No link is followed, and nothing waited for.
+
+    Raises OSError, also if it is not a regular file: a pipe of that name would never end.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read(at_most)
+
+
 def sync_folder(folder: Path) -> None:
     """Make what was renamed or made in `folder` last."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

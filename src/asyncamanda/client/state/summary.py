@@ -6,8 +6,6 @@ the new one. A reader trusts only its shape: every value has its bounds.
 """
 
 import json
-import os
-import stat
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -25,7 +23,7 @@ from asyncamanda.core.model import EPOCH, Attempt, DiskRule, DumpRecord, Outcome
 from asyncamanda.core.values.foreign import parse_json
 from asyncamanda.errors import BadDataError
 from asyncamanda.report.json import attempt_value, dump_value, time_value
-from asyncamanda.system.files import write_whole
+from asyncamanda.system.files import read_regular, write_whole
 
 FORMAT = 1
 LARGEST = 8 << 20  # bytes; thousands of disks with the longest names
@@ -88,13 +86,8 @@ def read_summary(path: Path) -> Summary | None:
 
     Raises BadDataError if it cannot be read, or is invalid.
     """
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
-        descriptor = os.open(path, flags)
-        with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise ValueError("it is not a regular file")
-            return decode_summary(file.read(LARGEST + 1))
+        return decode_summary(read_regular(path, LARGEST + 1))
     except FileNotFoundError:
         return None
     except (OSError, *_UNDECODABLE) as error:

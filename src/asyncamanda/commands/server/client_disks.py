@@ -9,6 +9,7 @@ from asyncamanda.commands.server.entry import check_disks
 from asyncamanda.commands.server.options import add_common, warn
 from asyncamanda.config.server import load_server_config
 from asyncamanda.report.json import render_json
+from asyncamanda.report.page import print_folded
 from asyncamanda.report.text import name_disks
 from asyncamanda.server.enrol.disklist import Configured, describe_dles, read_configured
 from asyncamanda.server.enrol.enrolled import Enrolled
@@ -35,10 +36,10 @@ class ClientDisks:
             print(render_json({**value, "disks": disks}))
             return
         if changed:
-            print(f"{outcome}: {name_disks(changed)}")
+            print_folded(f"{outcome}: {name_disks(changed)}")
         else:
             print("unchanged: the disklist has all of these")
-        print(f"disks of {client}: {name_disks(disks) or 'none'}")
+        print_folded(f"disks of {client}: {name_disks(disks) or 'none'}")
 
 
 def add_disk_arguments(parser: argparse.ArgumentParser) -> None:

@@ -17,6 +17,7 @@ from asyncamanda.core.protocol.tickets import Machine, describe_dispute
 from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import AsyncamandaError, Exit
 from asyncamanda.report.json import render_json, time_value
+from asyncamanda.report.page import print_folded
 from asyncamanda.report.table import print_table
 from asyncamanda.report.text import format_time
 from asyncamanda.server.enrol.enrolled import Enrolled
@@ -25,6 +26,8 @@ from asyncamanda.server.enrol.registry import read_registry, registry_path
 if TYPE_CHECKING:
     from asyncamanda.server.ledger.ledger import Ledger
     from asyncamanda.server.restore.reach import Reach
+
+HEADS = ("client", "amanda config", "restore", "last seen", "restorable since")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,18 +49,22 @@ def run(arguments: argparse.Namespace) -> Exit:
     if not entries:
         print("no client is enrolled; see `asyncamanda server enroll --help`")
         return Exit.OK
-    heads = ("client", "amanda config", "key", "restore", "last seen", "restorable since")
-    print_table(heads, [_row(entry, last_seen, reaches.get(entry.identity)) for entry in entries])
+    print_table(
+        HEADS, [describe_row(entry, last_seen, reaches.get(entry.identity)) for entry in entries]
+    )
     for name in sorted({entry.amanda_config for entry in entries}):
         from asyncamanda.server.restore.reach import tell_volumes  # noqa: PLC0415 - loads much
 
         if said := tell_volumes(name):
-            print(f"{printable(name)}: {said}")
+            print_folded(f"{printable(name)}: {said}")
     disputed = [machines[entry.client] for entry in entries if entry.client in machines]
     for machine in disputed:
         if machine.disputed_at:
-            print(f"{describe_dispute(machine)}; neither is backed up until you run:")
+            print_folded(f"{describe_dispute(machine)}; neither is backed up until you run:")
             print(f"  asyncamanda server enroll {machine.client}")
+    print("\nkeys:")
+    for entry in entries:
+        print_folded(f"  {entry.client}: {entry.key.key_type} {entry.key.fingerprint}")
     return Exit.OK
 
 
@@ -87,25 +94,35 @@ def _read_ledger(
 def _find_reaches(
     config: ServerConfig, ledger: "Ledger", entries: Sequence[Enrolled]
 ) -> dict[Identity, "Reach"]:
-    from asyncamanda.server.restore.reach import find_client_reach  # noqa: PLC0415 - as above
+    from asyncamanda.server.restore.reach import find_reaches  # noqa: PLC0415 - as above
 
     found: dict[Identity, Reach] = {}
-    for entry in entries:
+    for name in dict.fromkeys(entry.amanda_config for entry in entries):
+        clients = [entry.client for entry in entries if entry.amanda_config == name]
         try:
-            found[entry.identity] = find_client_reach(config, ledger, entry.identity)
+            reaches = find_reaches(config, ledger, name, clients)
         except AsyncamandaError as error:
-            warn(f"{entry.client}: {error.message}")
+            warn(f"{name}: {error.message}")
+            continue
+        faults: dict[str, list[str]] = {}
+        for client, reach in reaches.items():
+            if isinstance(reach, AsyncamandaError):
+                faults.setdefault(reach.message, []).append(client)
+            else:
+                found[Identity(client, name)] = reach
+        for message, names in faults.items():
+            warn(f"{', '.join(names)}: {message}")
     return found
 
 
-def _row(
+def describe_row(
     entry: Enrolled, last_seen: Mapping[str, datetime], reach: "Reach | None"
 ) -> Sequence[str]:
+    """Return what HEADS name of a client. Its key would not fit beside it."""
     seen = last_seen.get(entry.client)
     return (
         entry.client,
         entry.amanda_config,
-        f"{printable(entry.key.key_type)} {entry.key.fingerprint}",
         entry.restore,
         format_time(seen) if seen else "never",
         format_time(reach.since) if reach and reach.since else "-",

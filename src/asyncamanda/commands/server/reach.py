@@ -8,11 +8,10 @@ import resource
 import sys
 from contextlib import suppress
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
 
 from asyncamanda.config.server import Restore, ServerConfig
-from asyncamanda.core.protocol.authority import Identity, check_amanda_config_name
+from asyncamanda.core.protocol.authority import check_amanda_config_name
 from asyncamanda.core.restore.reach_order import ReachOrder, parse_reach_order
 from asyncamanda.errors import AsyncamandaError, Exit, UsageError
 from asyncamanda.server.background.log import LOG, close_log, open_own_log
@@ -20,8 +19,7 @@ from asyncamanda.server.enrol.registry import read_registry, registry_path
 from asyncamanda.server.gate import ipc
 from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.server.ledger.reach_file import FOLDER, DiskReach, ReachFile, ReachFound
-from asyncamanda.server.restore.reach import find_client_reach
-from asyncamanda.server.restore.shelves import ask_find
+from asyncamanda.server.restore.reach import find_reaches
 from asyncamanda.system.clock import now
 from asyncamanda.system.locks import Held, hold_lock
 
@@ -56,21 +54,16 @@ def _look(order: ReachOrder) -> ReachFound:
     """Return how far back each client of the configuration goes; one that cannot be is left out."""
     looked_at, name = now(), order.amanda_config
     config = ServerConfig(ledger=order.ledger, restore=Restore(filters=order.allow_list))
-    # of all hosts at once: it takes as long as of one
-    ask = cache(lambda amanda_config: ask_find(amanda_config, ""))
     clients = {}
     ledger = Ledger.open(order.ledger, PATIENCE, is_owner=False)
     try:
-        for entry in read_registry(registry_path(order.user)):
-            if entry.amanda_config != name:
+        entries = read_registry(registry_path(order.user))
+        names = [entry.client for entry in entries if entry.amanda_config == name]
+        for client, reach in find_reaches(config, ledger, name, names).items():
+            if isinstance(reach, AsyncamandaError):
+                LOG.warning("%s: %s: %s", name, client, reach.message)
                 continue
-            try:
-                identity = Identity(entry.client, name)
-                reach = find_client_reach(config, ledger, identity, lambda of, _: ask(of))
-            except AsyncamandaError as error:
-                LOG.warning("%s: %s: %s", name, entry.client, error.message)
-                continue
-            clients[entry.client] = {
+            clients[client] = {
                 disk: DiskReach(since, reach.seen_until[disk])
                 for disk, since in reach.disks.items()
             }

@@ -15,6 +15,7 @@ from asyncamanda.commands.server.options import (
 )
 from asyncamanda.errors import Exit, UsageError
 from asyncamanda.report.json import render_json
+from asyncamanda.report.page import print_folded
 from asyncamanda.server.enrol.enrolled import plan_rekey
 from asyncamanda.server.enrol.registry import change, check_change, registry_path
 
@@ -62,11 +63,13 @@ def run(arguments: argparse.Namespace) -> Exit:
         }
         print(render_json(value))
     elif is_other:
-        print(f"{entry.client} has another key: {entry.key.key_type} {entry.key.fingerprint}")
+        print_folded(
+            f"{entry.client} has another key: {entry.key.key_type} {entry.key.fingerprint}"
+        )
         print("  the next machine that connects with it is this client")
         print("  each of its disks starts with a full dump, since it may be another machine")
     else:
-        print(f"{entry.client} has this key already")
+        print_folded(f"{entry.client} has this key already")
     return Exit.OK
 
 

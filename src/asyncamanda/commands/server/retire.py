@@ -4,11 +4,12 @@ import argparse
 from datetime import date
 
 from asyncamanda.commands.server.options import add_common, load_as_amanda_user, unknown_client
-from asyncamanda.commands.server.revoke import describe_revoked, revoke_client
+from asyncamanda.commands.server.revoke import describe_revoked, revoke_client, revoked_value
 from asyncamanda.config.server import load_server_config
 from asyncamanda.core.protocol.authority import check_amanda_config_name, check_client_name
 from asyncamanda.errors import Exit, UsageError
 from asyncamanda.report.json import render_json
+from asyncamanda.report.page import print_folded
 from asyncamanda.report.text import name_disks
 from asyncamanda.server.enrol.amanda_configs import choose_amanda_config
 from asyncamanda.server.enrol.disklist import read_configured
@@ -48,18 +49,11 @@ def run(arguments: argparse.Namespace) -> Exit:
     load_as_amanda_user(arguments)
     revoked, ended = revoke_client(client, config)
     if arguments.json:
-        value = {
-            "outcome": "retired",
-            "client": client,
-            "keys": [entry.key.fingerprint for entry in revoked],
-            "connections_ended": ended,
-            "disks": disks,
-        }
-        print(render_json(value))
+        print(render_json(revoked_value("retired", client, revoked, ended, disks)))
         return Exit.OK
     what = describe_revoked(revoked, ended) if revoked else "it was not enrolled any more"
-    print(f"{client} retired: {what}")
-    print(f"its lines of the disklist are comments now: {name_disks(disks) or 'none'}")
+    print_folded(f"{client} retired: {what}")
+    print_folded(f"its lines of the disklist are comments now: {name_disks(disks) or 'none'}")
     print("its dumps stay until their volumes are reused; until then:")
     print(f"  asyncamanda server list {client} --amanda-config {names[0]}")
     return Exit.OK

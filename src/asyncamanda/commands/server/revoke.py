@@ -13,6 +13,7 @@ from asyncamanda.commands.server.options import (
 from asyncamanda.config.server import ServerConfig
 from asyncamanda.errors import AsyncamandaError, BadDataError, Exit
 from asyncamanda.report.json import render_json
+from asyncamanda.report.page import print_folded
 from asyncamanda.report.text import name_disks
 from asyncamanda.server.enrol.disklist import read_configured
 from asyncamanda.server.enrol.enrolled import Enrolled
@@ -43,18 +44,11 @@ def run(arguments: argparse.Namespace) -> Exit:
         raise unknown_client(client, [entry.client for entry in entries])
     disks = _find_disks(client, revoked, config.user)
     if arguments.json:
-        value = {
-            "outcome": "revoked",
-            "client": client,
-            "keys": [entry.key.fingerprint for entry in revoked],
-            "connections_ended": ended,
-            "disks": disks,
-        }
-        print(render_json(value))
+        print(render_json(revoked_value("revoked", client, revoked, ended, disks)))
         return Exit.OK
-    print(f"{client} revoked: {describe_revoked(revoked, ended)}")
+    print_folded(f"{client} revoked: {describe_revoked(revoked, ended)}")
     if disks:
-        print(f"still in the disklist: {name_disks(disks)}")
+        print_folded(f"still in the disklist: {name_disks(disks)}")
         print("an amdump of all clients fails for these; if the client does not come back:")
         print(f"  asyncamanda server retire {client} --amanda-config {revoked[0].amanda_config}")
     return Exit.OK
@@ -75,6 +69,19 @@ def revoke_client(client: str, config: ServerConfig) -> tuple[tuple[Enrolled, ..
         except AsyncamandaError as error:
             warn(f"if {client} is enrolled again, it counts as the same machine: {error.message}")
     return revoked, ended
+
+
+def revoked_value(
+    outcome: str, client: str, revoked: tuple[Enrolled, ...], ended: int, disks: list[str]
+) -> dict[str, object]:
+    """Return what --json says of what was removed and ended, and of the client's disks."""
+    return {
+        "outcome": outcome,
+        "client": client,
+        "keys": [entry.key.fingerprint for entry in revoked],
+        "connections_ended": ended,
+        "disks": disks,
+    }
 
 
 def describe_revoked(revoked: tuple[Enrolled, ...], ended: int) -> str:

@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+import sys
 from pathlib import Path
 
 from asyncamanda.commands.asking import is_agreed
@@ -13,6 +14,7 @@ from asyncamanda.core.protocol.authority import check_amanda_config_name
 from asyncamanda.core.restore.retention import describe_room
 from asyncamanda.core.values.size import ALLOWED, format_size, parse_size
 from asyncamanda.errors import Exit, RefusedError, UsageError
+from asyncamanda.report.page import print_folded
 from asyncamanda.server.enrol.amanda_configs import find_amanda_configs
 from asyncamanda.server.enrol.newconfig import HELD_PART, LEAST_SIZE, NewConfig, find_volumes
 from asyncamanda.server.enrol.packages import (
@@ -60,7 +62,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     steps = [step for step in plan_setup(config, new, is_default=is_default) if not step.is_so()]
     if new:
         room = describe_capacity(new.size // HELD_PART, find_volumes(new))
-        print(f"with {format_size(new.size)}, {room}")
+        print_folded(f"with {format_size(new.size)}, {room}")
     if new and (warning := warn_of_room(new)):
         warn(warning)
     configs = find_amanda_configs()
@@ -84,10 +86,12 @@ def _provide_packages(arguments: argparse.Namespace) -> None:
         print(f"would install what is missing: {line}")
         return
     print(f"missing: {line}")
-    if arguments.yes or is_agreed("install this now?", _UNASKED):
+    if arguments.yes or (sys.stdin.isatty() and is_agreed("install this now?", _UNASKED)):
         print("installing (this can take minutes)", flush=True)
         install_packages(missing)
-        print(f"installed: {' '.join(missing)}")
+        print_folded(f"installed: {' '.join(missing)}")
+    elif is_amanda_there():
+        warn(f"not installed, and clients cannot be backed up without: {' '.join(missing)}")
     if not is_amanda_there():
         raise refuse_without_amanda()
 
@@ -96,7 +100,7 @@ def _make(steps: list[SetupStep], arguments: argparse.Namespace) -> bool:
     """Show the steps and make them; return whether they were wanted."""
     print("would make sure that" if arguments.dry_run else "will make sure that")
     for step in steps:
-        print(f"  {step.what}")
+        print_folded(f"  {step.what}")
     if arguments.dry_run:
         return False
     if not arguments.yes and not is_agreed("make these changes?", _UNASKED):
@@ -160,18 +164,22 @@ def _read_size(text: str) -> int:
 
 def _say_what_next(path: Path | None, configs: list[str], new: NewConfig | None) -> None:
     if new:
-        print(f"\n{format_size(new.room)} of volumes keep, uncompressed, with a full backup a week")
-        print("and a fiftieth of all data changed each day:")
+        print_folded(
+            f"\n{format_size(new.room)} of volumes keep, uncompressed, with a full backup a week "
+            "and a fiftieth of all data changed each day:"
+        )
         for line in describe_room(new.room):
-            print(f"  {line}")
+            print_folded(f"  {line}")
     print()
     if not configs:
         print("There is no Amanda configuration yet; this writes one:")
         print("  asyncamanda server setup --new-config NAME --vtapes DIR --size SIZE")
     print("Next, on each client, as root:")
     print(f"  asyncamanda setup {os.uname().nodename} --disk /home")
-    print("It prints the command that enrolls it here, with its key; there is no other step.")
+    print_folded(
+        "It prints the command that enrolls it here, with its key; there is no other step."
+    )
     if len(configs) > 1:
-        print(f"Add --amanda-config NAME to that command: {', '.join(configs)}.")
+        print_folded(f"Add --amanda-config NAME to that command: {', '.join(configs)}.")
     if path is None:
         print("The server's own settings are in /etc/asyncamanda/server.toml.")

@@ -34,16 +34,20 @@ def find_since(
 
 def describe_volumes(volumes: Sequence[Volume], tapecycle: int) -> str:
     """Return what the volumes of a configuration say of how long dumps are kept."""
-    written = sorted(volume.timestamp for volume in volumes if volume.timestamp)
+    written = sorted(each.timestamp for each in volumes if each.timestamp and each.is_reused)
+    kept = sum(1 for each in volumes if each.timestamp and not each.is_reused)
+    beside = ""
+    if kept:
+        beside = f"; {kept} more, marked no-reuse, {'is' if kept == 1 else 'are'} never overwritten"
     if not written:
-        return f"no volume has been written yet, of {tapecycle}"
+        return f"no volume has been written yet, of {tapecycle}{beside}"
     first = f"{written[0][:4]}-{written[0][4:6]}-{written[0][6:8]}"
     if len(written) < tapecycle:
         return (
             f"{len(written)} of {tapecycle} volumes written, the first on {first}; "
-            "none has been overwritten yet"
+            f"none is overwritten before all are written{beside}"
         )
-    return f"{len(written)} volumes, the oldest of {first}, which the next flush overwrites"
+    return f"{len(written)} volumes, the oldest of {first}, which the next flush overwrites{beside}"
 
 
 def estimate_weeks(room: int, data: int) -> float:

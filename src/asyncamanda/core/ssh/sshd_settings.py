@@ -98,7 +98,8 @@ def _find_lists(settings: Mapping[str, tuple[str, ...]], login: Login) -> Iterat
         fix = f"in {_CONFIG}: take {user} out of DenyUsers"
         yield SshdHindrance(f"DenyUsers {' '.join(denied)}", fix)
     if groups and not _fits(groups, login.groups):
-        fix = f"in {_CONFIG}: add a group of {user}'s to AllowGroups, such as {login.groups[0]}"
+        such_as = f", such as {login.groups[0]}" if login.groups else "; it has none with a name"
+        fix = f"in {_CONFIG}: add a group of {user}'s to AllowGroups{such_as}"
         yield SshdHindrance(f"AllowGroups {' '.join(groups)}", fix)
     if _fits(denied_groups, login.groups):
         fix = f"in {_CONFIG}: take the groups of {user} out of DenyGroups"

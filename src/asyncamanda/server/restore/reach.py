@@ -1,6 +1,6 @@
 """How far back each client's files can be restored, and what the volumes say of how long."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,13 +8,14 @@ from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.amanda.config import parse_config
 from asyncamanda.core.amanda.tapelist import parse_tapelist
 from asyncamanda.core.model import EPOCH
-from asyncamanda.core.protocol.authority import Identity
 from asyncamanda.core.restore.retention import describe_volumes, find_reach
+from asyncamanda.errors import AsyncamandaError
 from asyncamanda.server.amanda.commands import plan_config
 from asyncamanda.server.enrol.newconfig import AMANDA_FOLDER
 from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.server.restore.disks import describe_disks
-from asyncamanda.server.restore.source import read_source
+from asyncamanda.server.restore.shelves import Catalogue
+from asyncamanda.server.restore.source import Source, Stock, read_stock
 from asyncamanda.system.programs import run_program
 
 _ASKED_WITHIN = 120.0  # seconds
@@ -32,19 +33,37 @@ class Reach:
     seen_until: dict[str, datetime]
 
 
-def find_client_reach(
+def find_reaches(
+    config: ServerConfig, ledger: Ledger, amanda_config: str, clients: Iterable[str]
+) -> dict[str, Reach | AsyncamandaError]:
+    """Return how far back each client's backups go, or why that cannot be told.
+
+    Each dump that is there is looked at; Amanda is asked once, for all of them. Raises what
+    read_stock() raises.
+    """
+    return find_reaches_in(read_stock(amanda_config), config, ledger, clients)
+
+
+def find_reaches_in(
+    stock: Stock,
     config: ServerConfig,
     ledger: Ledger,
-    identity: Identity,
+    clients: Iterable[str],
     ask: Callable[[str, str], str] | None = None,
-) -> Reach:
-    """Return how far back a client's backups go, by looking at each dump that is there.
+) -> dict[str, Reach | AsyncamandaError]:
+    """Do what find_reaches() does, by what Amanda said; `ask` is as in Catalogue."""
+    found: dict[str, Reach | AsyncamandaError] = {}
+    catalogue, allow_list = Catalogue(stock.settings, ask), config.restore.filters
+    for client in clients:
+        try:
+            found[client] = _find_reach(stock.find_source(ledger, client, allow_list, catalogue))
+        except AsyncamandaError as error:
+            found[client] = error
+    return found
 
-    Disks that are parked do not count. `ask` is as in Shelves. Raises what read_source() and
-    describe_disks() raise.
-    """
-    allow_list = config.restore.filters
-    source = read_source(ledger, identity.amanda_config, identity.client, allow_list, ask)
+
+def _find_reach(source: Source) -> Reach:
+    """Return how far back they go of one. Disks that are parked do not count."""
     meant = [disk for disk, dle in source.dles.items() if not dle.is_parked]
     found = {each.disk: each.dumps for each in describe_disks(source)}
     first_at = {

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from asyncamanda.core.amanda.dump_form import DumpForm
 from asyncamanda.core.amanda.found_dumps import FoundPart, parse_found
 from asyncamanda.core.amanda.header import FileKind
+from asyncamanda.errors import AsyncamandaError
 from asyncamanda.server.amanda.commands import Settings, check_answer
 from asyncamanda.server.amanda.vtapes import VirtualTapes
 from asyncamanda.server.restore.dump_files import (
@@ -33,18 +34,55 @@ UNREAD = DumpForm("tar")  # by what its header says is known when it is read
 _FIND_WITHIN = 120.0  # seconds
 
 
+class Catalogue:
+    """Where the dumps of all hosts lie on volumes: Amanda is asked once, the first time.
+
+    `ask` is as ask_find(), which it is by default.
+    """
+
+    def __init__(self, settings: Settings, ask: Callable[[str, str], str] | None = None) -> None:
+        self.vtapes = VirtualTapes(settings)
+        self._name = settings.name
+        self._ask = ask or ask_find
+        self._parts: dict[str, list[FoundPart]] | None = None
+        self._fault: AsyncamandaError | None = None
+
+    def list_parts(self, host: str) -> Sequence[FoundPart]:
+        """Return what Amanda has of a host. Raises what ask_find() raised, each time."""
+        if self._fault:
+            raise self._fault
+        if self._parts is None:
+            try:
+                text = self._ask(self._name, "")
+            except AsyncamandaError as error:
+                self._fault = error
+                raise
+            self._parts = {}
+            for part in parse_found(text):
+                self._parts.setdefault(part.host, []).append(part)
+        return self._parts.get(host, [])
+
+
 class Shelves:
     """Where the dumps of one host lie, as far as that was looked for."""
 
     def __init__(
-        self, settings: Settings, host: str, ask: Callable[[str, str], str] | None = None
+        self,
+        settings: Settings,
+        host: str,
+        ask: Callable[[str, str], str] | None = None,
+        catalogue: Catalogue | None = None,
     ) -> None:
-        """Begin to look for dumps of `host`; `ask` is as ask_find(), which it is by default."""
+        """Begin to look for dumps of `host`; `ask` is as ask_find(), which it is by default.
+
+        `catalogue` has what Amanda said of all hosts: it is looked at first.
+        """
         self.settings = settings
         self.host = host
         self._ask = ask or ask_find
+        self._catalogue = catalogue
         self._found: list[FoundPart] | None = None
-        self._vtapes = VirtualTapes(settings)
+        self._vtapes = catalogue.vtapes if catalogue else VirtualTapes(settings)
         self._drive = Drive(settings.name)
 
     def open(self, dump: WantedDump) -> OpenDump:
@@ -62,6 +100,7 @@ class Shelves:
             if labels := self._list_others(dump):
                 return FetchedDump(self._drive, dump, labels)
             self._found, self._vtapes = None, VirtualTapes(self.settings)
+            self._catalogue = None
         raise explain_gone(self.settings, self._vtapes, dump, dict.fromkeys(reasons))
 
     def peek(self, dump: WantedDump) -> DumpForm | None:
@@ -107,8 +146,10 @@ class Shelves:
                 return labels
         return []
 
-    def _find(self) -> list[FoundPart]:
+    def _find(self) -> Sequence[FoundPart]:
         """Return what Amanda has of the host on volumes; asked once, since it reads its logs."""
+        if self._catalogue:
+            return self._catalogue.list_parts(self.host)
         if self._found is None:
             parts = parse_found(self._ask(self.settings.name, self.host))
             self._found = [part for part in parts if part.host == self.host]

@@ -6,7 +6,7 @@ had as well, but none builds on the other's.
 """
 
 import resource
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,7 +27,7 @@ from asyncamanda.server.ledger.recorded_dumps import RecordedDump
 from asyncamanda.server.ledger.verdicts import FUTURE_AFTER
 from asyncamanda.server.restore.dump_files import WantedDump
 from asyncamanda.server.restore.heads import HeadStore
-from asyncamanda.server.restore.shelves import Shelves
+from asyncamanda.server.restore.shelves import Catalogue, Shelves
 from asyncamanda.system.clock import now
 from asyncamanda.system.programs import run_program
 
@@ -69,12 +69,13 @@ class Source:
         allow_list: Collection[str] = (),
         ask: Callable[[str, str], str] | None = None,
         heads: HeadStore | None = None,
+        catalogue: Catalogue | None = None,
     ) -> None:
         self.settings = settings
         self.host = host
         self.allow_list = allow_list
         self._heads = heads
-        self.shelves = Shelves(settings, host, ask)
+        self.shelves = Shelves(settings, host, ask, catalogue)
         self.dles: Mapping[str, Dle] = {dle.disk: dle for dle in dles if dle.host == host}
         self._dumps: dict[str, list[RecordedDump]] = {}
         for dump in dumps:
@@ -151,18 +152,38 @@ class Source:
         return found[-1]
 
 
-def read_source(
-    ledger: Ledger,
-    amanda_config: str,
-    host: str,
-    allow_list: Collection[str],
-    ask: Callable[[str, str], str] | None = None,
-) -> Source:
-    """Return the dumps of a host as they are known now; `ask` is as in Shelves.
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What Amanda says of a configuration: how it is configured, and its DLEs, by their hosts."""
+
+    settings: Settings
+    dles: Mapping[str, Sequence[Dle]]
+
+    def find_source(
+        self,
+        ledger: Ledger,
+        host: str,
+        allow_list: Collection[str],
+        catalogue: Catalogue | None = None,
+    ) -> Source:
+        """Return the dumps of a host as they are known now. Raises what the ledger raises."""
+        name = self.settings.name
+        return Source(
+            settings=self.settings,
+            host=host,
+            dles=self.dles.get(host, ()),
+            dumps=ledger.verdicts.of_host(name, host),
+            allow_list=allow_list,
+            heads=HeadStore(name),
+            catalogue=catalogue,
+        )
+
+
+def read_stock(amanda_config: str) -> Stock:
+    """Return what Amanda says of a configuration.
 
     From here on this process may have as many files open as the system allows: a dump may be in a
-    thousand. Raises ConfigurationError or LaterError if Amanda cannot tell how it is configured,
-    and what the ledger raises.
+    thousand. Raises ConfigurationError or LaterError if Amanda cannot tell how it is configured.
     """
     with suppress(ValueError, OSError):
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -172,15 +193,20 @@ def read_source(
     argv = ["amadmin", amanda_config, "disklist"]
     listed = run_program(argv, _ASKED_WITHIN, encoding="utf-8")
     check_answer(amanda_config, listed)
-    return Source(
-        settings=settings,
-        host=host,
-        dles=parse_disklist(listed.stdout),
-        dumps=ledger.verdicts.of_host(amanda_config, host),
-        allow_list=allow_list,
-        ask=ask,
-        heads=HeadStore(amanda_config),
-    )
+    dles: dict[str, list[Dle]] = {}
+    for dle in parse_disklist(listed.stdout):
+        dles.setdefault(dle.host, []).append(dle)
+    return Stock(settings, dles)
+
+
+def read_source(
+    ledger: Ledger, amanda_config: str, host: str, allow_list: Collection[str]
+) -> Source:
+    """Return the dumps of a host as they are known now.
+
+    Raises what read_stock() and the ledger raise.
+    """
+    return read_stock(amanda_config).find_source(ledger, host, allow_list)
 
 
 def _time_of(dump: RecordedDump) -> datetime:

@@ -10,6 +10,7 @@ from asyncamanda.core.amanda.disklist import GNUTAR, Dle
 from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import BadDataError, Exit
 from asyncamanda.report.json import render_json
+from asyncamanda.report.page import print_folded
 from asyncamanda.server.enrol.amanda_configs import choose_amanda_config
 from asyncamanda.server.enrol.disklist import Configured, read_configured
 from asyncamanda.server.enrol.modernising import force_full, move_to_amgtar
@@ -61,9 +62,13 @@ def run(arguments: argparse.Namespace) -> Exit:
         value = {"outcome": outcome, "client": arguments.client, "amanda_config": name}
         print(render_json({**value, "disks": disks}))
     elif not meant:
-        print(f"nothing to change: GNUTAR backs up no such disk of {printable(arguments.client)}")
+        print_folded(
+            f"nothing to change: GNUTAR backs up no such disk of {printable(arguments.client)}"
+        )
     elif outcome == "changed":
-        print(f"changed: {configured.disklist.path}; the next dump of each of these disks is full")
+        print_folded(
+            f"changed: {configured.disklist.path}; the next dump of each of these disks is full"
+        )
     else:
         print("nothing was changed")
     return Exit.OK
@@ -94,9 +99,13 @@ def _choose(configured: Configured, client: str, disks: Sequence[str]) -> list[D
 
 
 def _announce(name: str, dles: Sequence[Dle]) -> None:
-    print(f"These disks in the disklist of {name} will be backed up by amgtar instead of GNUTAR:")
+    print_folded(
+        f"These disks in the disklist of {name} will be backed up by amgtar instead of GNUTAR:"
+    )
     for dle in dles:
-        print(f"  {printable(dle.host)} {printable(dle.disk)}")
-    print("The next dump of each is a full one: all of it crosses the client's line once.")
-    print("Then another device number of the file system (btrfs, LVM, LUKS) no longer makes a full")
-    print("of an incremental dump, and extended attributes and access lists are kept.")
+        print_folded(f"  {printable(dle.host)} {printable(dle.disk)}")
+    print_folded(
+        "The next dump of each is a full one: all of it crosses the client's line once. Then "
+        "another device number of the file system (btrfs, LVM, LUKS) no longer makes a full of an "
+        "incremental dump, and extended attributes and access lists are kept."
+    )

@@ -4,6 +4,7 @@ import argparse
 
 from asyncamanda.commands.server.client_disks import add_disk_arguments, find_disks
 from asyncamanda.errors import Exit
+from asyncamanda.report.page import print_folded
 from asyncamanda.server.enrol.disklist_edits import DiskRemoval, find_disk
 from asyncamanda.system.clock import now
 
@@ -28,6 +29,8 @@ def run(arguments: argparse.Namespace) -> Exit:
     )
     disks.report("removed", meant, as_json=arguments.json)
     if not arguments.json:
-        print("its lines are comments now, with the date; its dumps stay until their volumes are")
-        print("reused")
+        print_folded(
+            "its lines are comments now, with the date; its dumps stay until their volumes are "
+            "reused"
+        )
     return Exit.OK
