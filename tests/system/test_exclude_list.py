@@ -53,7 +53,7 @@ def test_whatever_else_is_there_is_replaced(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("patterns", [(), ("*.iso",)])
 def test_without_the_list_nothing_is_backed_up(tmp_path: Path, patterns: tuple[str, ...]) -> None:
-    """Where a folder is in its place, too: who has to see to it is told."""
+    """Where a folder is in its place, too: it is said what to do."""
     (tmp_path / "excludes" / "full").mkdir(parents=True)
     with pytest.raises(RefusedError) as caught:
         write_excludes(plan(tmp_path, *patterns))
