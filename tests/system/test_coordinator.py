@@ -387,3 +387,15 @@ def test_a_dispatcher_knows_by_the_ledger_whether_another_s_run_may_write_to_vol
         assert (own.has_taper, other.has_taper) == (has_taper, has_taper)
 
     play(story)
+
+
+def test_whoever_has_no_disk_hears_the_command_that_gives_it_one(play: Play) -> None:
+    """As its administrator types it."""
+
+    async def story(office: Office) -> None:
+        refused = office.coordinator.queue.find_nothing("laptop")
+        assert refused
+        assert refused.reference == "no-dle"
+        assert refused.hint.endswith(": asyncamanda server disk add laptop /home")
+
+    play(story)

@@ -114,7 +114,7 @@ SERVER_LINES = (
     Meaning(
         r"Host key verification failed\.",
         "the server's Amanda user does not know this client's host key",
-        "as the Amanda user, once: ssh {client} true",
+        "on the server, as root, once: runuser -u {user} -- ssh {client} true",
     ),
     # of Amanda's own ssh, to a client that it reaches without the relay
     Meaning(
@@ -125,7 +125,8 @@ SERVER_LINES = (
     Meaning(
         r"ssh: connect to host \S+ port \d+: .*|Timeout, server \S+ not responding\.",
         "it is off or away",
-        "try again when it is on; as the Amanda user here, this has to work: ssh {client} true",
+        "try again when it is on; on the server, as root, this has to work: "
+        "runuser -u {user} -- ssh {client} true",
         is_absence=True,
     ),
     Meaning(
