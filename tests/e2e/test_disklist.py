@@ -311,3 +311,32 @@ def test_a_renamed_client_is_backed_up_by_its_new_name(lab_prefix: Path) -> None
         assert office.confirmed().keys() == {("laptop", DISK), ("larch", DISK)}
         old = office.ask("server", "list", "laptop", "--amanda-config", "daily")
         assert DISK in old.stdout
+
+
+def test_a_full_is_forced_before_a_disk_is_given_to_amgtar(lab: Lab) -> None:
+    """If it ends between the two, amgtar does not build on what GNUTAR has noted.
+
+    What stood behind the line stays, and Amanda finds the same disks.
+    """
+    server, folder = lab.server, DISKLIST.rpartition("/")[0]
+    server.write(DISKLIST, HAS.replace("/home roaming", "/home roaming # Ada's"), owner="backup")
+    before, listed = server.read(DISKLIST), dles(lab)
+    modernise = [ASYNCAMANDA, "server", "disk", "modernise", "laptop", "/home", "--yes"]
+    unknown = server.run(modernise, check=False)
+    assert (unknown.returncode, "no client laptop" in unknown.stderr) == (65, True), unknown.stderr
+    modernise += ["--amanda-config", "daily"]
+    odd = server.run([*modernise, "/ho\nme"], check=False)
+    assert odd.returncode == 64, odd.stderr
+    mode = server.run(["stat", "-c", "%a", folder]).stdout.strip()
+    server.run(["chmod", "0500", folder])
+    try:
+        stopped = server.run(modernise, check=False)
+    finally:
+        server.run(["chmod", mode, folder])
+    assert stopped.returncode != 0
+    assert server.read(DISKLIST) == before
+    info = server.run(["cat", "/var/lib/amanda/daily/curinfo/laptop/_home/info"]).stdout
+    assert "command: 1" in info, "no full is forced"
+    server.run(modernise)
+    assert server.read(DISKLIST).startswith("# Ada's\nlaptop /home {\n    roaming\n")
+    assert dles(lab) == listed

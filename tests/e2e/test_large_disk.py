@@ -19,6 +19,19 @@ SLOW = 20_000_000  # bits a second: 60 MB take half a minute
 DAY = 86_400
 INFO = "/var/lib/amanda/daily/curinfo/laptop/_srv_docs/info"
 VTAPES = "/srv/amanda/vtapes"
+PYTHON = "/opt/asyncamanda/bin/python"
+EVIDENCE = """
+import asyncio
+from asyncamanda.core.amanda.runlog import parse_run_log
+from asyncamanda.server.amanda import logs
+from asyncamanda.server.amanda.commands import read_settings
+from asyncamanda.server.amanda.witnesses import find_evidence
+settings = asyncio.run(read_settings("daily"))
+for name in logs.list_present(settings.logdir):
+    log = parse_run_log(logs.read_log(settings.logdir, name))
+    for (host, disk, _), levels in find_evidence(settings, log, logs.stamp_of(name)).stored.items():
+        print(host, disk, *levels)
+"""
 
 
 @pytest.fixture
@@ -112,7 +125,10 @@ def test_more_than_half_of_all_volumes_is_refused_with_the_sum(office: Office) -
 
 
 def test_it_is_so_with_a_storage_of_its_own_as_well(office: Office) -> None:
-    """Whose runtapes count, and not those of the configuration."""
+    """Whose runtapes count, and not those of the configuration.
+
+    And the dump is known again by its volumes and its log alone.
+    """
     conf = office.server.read(CONF).replace('tpchanger "vtapes"', "", 1)
     storage = 'define storage main {\n tpchanger "vtapes"\n tapetype "VTAPE"\n runtapes 1\n}\n'
     conf = f'{conf}\n{storage}storage "main"\n'
@@ -120,6 +136,9 @@ def test_it_is_so_with_a_storage_of_its_own_as_well(office: Office) -> None:
     office.fill("laptop", files=6, bytes_each=SIZE * 3 // 10 // 6)
     back_up(office)
     assert office.confirmed() == {("laptop", DISK): DumpState.STORED}
+    office.server.run(["rm", INFO])
+    seen = office.server.amanda(PYTHON, "-c", EVIDENCE)
+    assert seen.stdout == f"laptop {DISK} 0\n", seen.stderr
 
 
 def test_others_are_backed_up_beside_it(office: Office) -> None:

@@ -69,10 +69,10 @@ class AmandaFiles:
         disk: str = "/home",
         level: int = 1,
         part: int = 1,
-        size: int = len(DATA),
+        size: int | None = len(DATA),
         slot: int = 1,
     ) -> Path:
-        """Write a part of a dump to a virtual tape."""
+        """Write a part of a dump to a virtual tape. A `size` of None: it was never held."""
         folder = self.vtapes / f"slot{slot}"
         write_dump_file(folder / f"00000.{label}", f"AMANDA: TAPESTART DATE {stamp} TAPE {label}")
         first = (
@@ -80,7 +80,7 @@ class AmandaFiles:
             "comp N program /bin/tar"
         )
         path = folder / f"{number:05d}.{sanitise_name(host)}.{sanitise_name(disk)}.{level}"
-        write_dump_file(path, first, [f"SERVER-CRC=c24a1bdd:{size}"])
+        write_dump_file(path, first, [] if size is None else [f"SERVER-CRC=c24a1bdd:{size}"])
         return path
 
     def remember(self, stamp: str, label: str, number: int, *, level: int = 1) -> None:

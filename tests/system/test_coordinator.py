@@ -34,6 +34,7 @@ from asyncamanda.server.dispatch.amanda_config import Site
 from asyncamanda.server.dispatch.batches import Batches
 from asyncamanda.server.dispatch.coordinator import Coordinator
 from asyncamanda.server.dispatch.flushes import Flushes
+from asyncamanda.server.dispatch.launching import launch_run
 from asyncamanda.server.dispatch.reach import ClientReach
 from asyncamanda.server.enrol.registry import Registry
 from asyncamanda.server.gate.session import ClientSession
@@ -354,5 +355,47 @@ def test_nothing_starts_while_what_was_hidden_for_the_last_run_is_being_shown(
         with pytest.raises(LaterError, match="goes on"):
             await starting
         assert not shown.acquire(blocking=False)
+
+    play(story)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "has_taper"),
+    [
+        (RunKind.BATCH, ["--no-taper"], False),
+        (RunKind.BATCH, ["--no-flush"], True),
+        (RunKind.FLUSH, [], True),
+    ],
+)
+def test_a_dispatcher_knows_by_the_ledger_whether_another_s_run_may_write_to_volumes(
+    play: Play, kind: RunKind, words: list[str], has_taper: bool
+) -> None:
+    """Also before there is a taper, and when the run is over: no process of it shows that."""
+
+    async def plan(_row: RunRow) -> list[str]:
+        return ["true", *words]
+
+    async def story(office: Office) -> None:
+        site = office.coordinator.site
+        site.reports.mkdir(exist_ok=True)
+        row = office.ledger.runs.begin(kind, "daily", ["laptop"], [], now())
+        own = Run(row, site.settings, site.output_path(row.id))
+        await launch_run(site, own, plan)
+        assert own.process
+        own.process.wait(30)
+        other = run_module.adopt(office.ledger.runs.get(row.id), site.settings, own.output)
+        assert (own.has_taper, other.has_taper) == (has_taper, has_taper)
+
+    play(story)
+
+
+def test_whoever_has_no_disk_hears_the_command_that_gives_it_one(play: Play) -> None:
+    """As its administrator types it."""
+
+    async def story(office: Office) -> None:
+        refused = office.coordinator.queue.find_nothing("laptop")
+        assert refused
+        assert refused.reference == "no-dle"
+        assert refused.hint.endswith(": asyncamanda server disk add laptop /home")
 
     play(story)

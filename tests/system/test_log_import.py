@@ -57,6 +57,16 @@ DONE taper "ST:daily" "POOL:daily" laptop {disk} {dumped} 1 {level} {crc} {crc} 
 FINISH driver date {stamp} time 0.2
 INFO amflush pid-done 266
 """
+_PART = 'PART taper "ST:d" "POOL:d" {label} {file} laptop {{disk}} {{stamp}} {part}/-1 1 x\n'
+PARTS = _PART.format(label="D-1", file=7, part=1) + _PART.format(label="D-2", file=1, part=2)
+TAPED = (
+    'DONE taper "ST:daily" "POOL:daily" laptop {disk} {stamp} 2 {level} {crc} {crc} 00000000:0 '
+    "[sec 1.0 bytes 10000 kps 5010.0 orig-kb 10]\n"
+)
+CUT = (
+    'PARTIAL taper "ST:daily" "POOL:daily" laptop {disk} {stamp} 2 {level} {crc} {crc} 00000000:0 '
+    "[sec 1.0 bytes 10000 kps 5010.0 orig-kb 10]\n"
+)
 TRACE = (
     "driver: send-cmd time 2.077 to chunker0: SHM-WRITE 00-00001 "
     "/holding/{stamp}/laptop._home.1 laptop ffff {disk} 1 {stamp} 1048576 GNUTAR 3008 |;auth=ssh;\n"
@@ -540,22 +550,49 @@ def test_the_drivers_own_word_is_a_witness(
     assert state(ledger) is (STORED if is_it else None)
 
 
-def test_a_dump_that_went_straight_to_a_volume_is_stored(
+def test_a_dump_of_several_parts_is_stored_with_all_of_them(
     ledger: Ledger, files: AmandaFiles, logdir: Path
 ) -> None:
-    """In two parts here."""
-    part = 'PART taper "ST:daily" "POOL:daily" {label} {file} laptop {disk} {stamp} {part}/-1 1 x\n'
-    parts = part.format(label="D-1", file=7, part=1, disk="/home", stamp=MONDAY)
-    parts += part.format(label="D-2", file=1, part=2, disk="/home", stamp=MONDAY)
-    done = 'DONE taper "ST:d" "POOL:d" laptop {disk} {stamp} 2 {level} {crc} {crc} {crc} {size}\n'
+    """Each header has the size of the whole."""
     files.tape(MONDAY, "D-1", 7, size=10_000)
-    put(logdir, MONDAY, BEGIN + parts + done + END)
+    put(logdir, MONDAY, BEGIN + PARTS + TAPED + END)
     take(ledger, files)
     assert state(ledger) is DumpState.CLAIMED
     files.tape(MONDAY, "D-2", 1, part=2, size=10_000, slot=2)
-    put(logdir, MONDAY, BEGIN + parts + done + END + "\n")
+    put(logdir, MONDAY, BEGIN + PARTS + TAPED + END + "\n")
     take(ledger, files)
     assert state(ledger) is STORED
+
+
+@pytest.mark.parametrize(
+    ("begin", "results", "is_it"),
+    [
+        (BEGIN, TAPED, True),
+        (BEGIN, TAPED.replace("bytes 10000", "bytes 10001"), False),
+        (BEGIN, TAPED.replace("bytes 10000 ", ""), False),
+        (BEGIN, TAPED + TAPED, False),
+        (BEGIN, CUT + TAPED, False),
+        (BEGIN.replace("START driver", "DISK planner tower /home\nSTART driver"), TAPED, False),
+    ],
+    ids=["whole", "cut", "of no size", "said twice", "also cut", "of a run with others"],
+)
+def test_a_dump_that_went_straight_to_a_volume_is_stored(
+    ledger: Ledger,
+    files: AmandaFiles,
+    logdir: Path,
+    begin: str,
+    results: str,
+    is_it: bool,
+) -> None:
+    """If all parts make up what the taper says, once, in the log of a run for this client alone.
+
+    Their headers were written before anybody knew the size: a dump that was cut looks like it.
+    """
+    files.tape(MONDAY, "D-1", 7, size=None)
+    files.tape(MONDAY, "D-2", 1, part=2, size=None, slot=2)
+    put(logdir, MONDAY, begin + PARTS + results + END)
+    take(ledger, files)
+    assert (state(ledger) is STORED) is is_it
 
 
 # -- times and names

@@ -179,6 +179,17 @@ def test_ssh_itself_tells_why_a_client_of_its_own_is_not_reached(
         assert words in trouble.why
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["Host key verification failed.", "ssh: connect to host laptop port 22: No route to host"],
+)
+def test_what_the_amanda_user_has_to_do_can_be_typed_by_root(line: str) -> None:
+    """That account may have no shell."""
+    (trouble,) = interpret_amcheck("laptop", 1, "", line, "amandabackup")
+    assert "as root" in trouble.fix
+    assert trouble.fix.endswith(": runuser -u amandabackup -- ssh laptop true")
+
+
 def test_amadmin_complains_of_the_configuration_in_the_same_words() -> None:
     """A program's name before them is not part of it."""
     text = (
@@ -192,7 +203,7 @@ def test_amadmin_complains_of_the_configuration_in_the_same_words() -> None:
 @pytest.mark.parametrize("meaning", MEANINGS, ids=lambda meaning: meaning.pattern[:30])
 def test_every_known_line_has_an_explanation_and_a_remedy(meaning: Meaning) -> None:
     """What they name is in the pattern."""
-    names = {*re.compile(meaning.pattern).groupindex, "client"}
+    names = {*re.compile(meaning.pattern).groupindex, "client", "user"}
     for text in (meaning.why, meaning.fix):
         assert text
         used = {name for _, name, _, _ in string.Formatter().parse(text) if name}

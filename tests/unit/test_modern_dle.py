@@ -25,7 +25,7 @@ DLE = Dle("laptop", "/home")
         (
             'laptop "/d 3" mine 1 local # why\n',
             Dle("laptop", "/d 3"),
-            f'laptop "/d 3" {{\n    mine\n{PROGRAM}}} 1 local\n',
+            f'# why\nlaptop "/d 3" {{\n    mine\n{PROGRAM}}} 1 local\n',
         ),
         (
             "laptop big /home roaming\n",
@@ -40,7 +40,7 @@ DLE = Dle("laptop", "/home")
     ],
 )
 def test_its_entry_becomes_a_block(before: str, dle: Dle, after: str) -> None:
-    """With its dumptype, its device, its spindle and interface as they were; the rest stays."""
+    """With its dumptype, device, spindle, interface and comment as they were; the rest stays."""
     around = "# laptop /home roaming\ntower /home roaming\nlaptop /home2 {\n    roaming\n}\n"
     text, found = modernise(around + before, [dle])
     assert (text, found) == (around + after, [dle])

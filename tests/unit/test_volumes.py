@@ -13,6 +13,7 @@ from asyncamanda.core.amanda.volumes import (
     find_large,
     refuse_large,
     refuse_waste,
+    sum_sizes,
 )
 from asyncamanda.core.model import DleVerdict, DumpState
 
@@ -50,6 +51,59 @@ def test_what_the_planner_meant_is_in_the_trace() -> None:
         ("laptop", "/srv/d 3"): Planned(1, 10, 12),
     }
     assert find_planned("") == {}
+
+
+def _forge(*lines: str) -> str:
+    """Return what a client's answer becomes in the trace, if the planner cannot read it."""
+    return "\n".join(("got strange nak from tower:", "----", *lines, "----", "", ""))
+
+
+LINE = "DUMP laptop ffff {disk} 20261129200255 4 {level} 1970:1:1:0:0:0 {size} {size} 2 1 {end}"
+HUGE = LINE.format(disk="/srv/docs", level=0, size=10**12, end="1 2026:11:19 10")
+SMALL = LINE.format(disk='"/srv/d 3"', level=0, size=1, end="1 2026:11:19 10")
+
+
+@pytest.mark.parametrize("begin", ["", "\n", "GENERATING SCHEDULE:\n"])
+@pytest.mark.parametrize("is_before", [True, False])
+def test_a_line_outside_of_the_planner_s_schedule_says_nothing(
+    begin: str, *, is_before: bool
+) -> None:
+    """An answer that the planner cannot read is in the trace, with all of its lines."""
+    forged = _forge(f"{begin}{HUGE}", SMALL)
+    assert find_planned(forged + TRACE if is_before else TRACE + forged) == find_planned(TRACE)
+
+
+@pytest.mark.parametrize("is_before", [True, False])
+def test_a_forged_schedule_costs_nobody_else_a_backup(*, is_before: bool) -> None:
+    """Of what is said in two ways the size is not known, and a full may be due: no refusal.
+
+    What the forger says of its own disks, or of what is not scheduled, nobody else has a use for.
+    """
+    forged = _forge("GENERATING SCHEDULE:", "--------", HUGE, SMALL, "--------")
+    planned = find_planned(forged + TRACE if is_before else TRACE + forged)
+    assert planned == {
+        ("laptop", "/srv/docs"): Planned(0, 0, 0),
+        ("laptop", "/srv/d 3"): Planned(0, 0, 0),
+    }
+    no_room = DleVerdict("laptop", "/srv/docs", "20261129200255", DumpState.FAILED, 0, NO_ROOM)
+    assert find_large([no_room], count_whole(planned, ())) == {"/srv/docs": 0}
+    assert refuse_large("/srv/docs", 0, TWENTY) == ""
+
+
+def test_a_schedule_that_is_said_twice_alike_counts_once() -> None:
+    """Whoever repeats it has changed nothing."""
+    assert find_planned(TRACE + TRACE) == find_planned(TRACE)
+
+
+def test_a_schedule_that_is_not_ended_yet_counts() -> None:
+    """A run is looked at while it goes on, as well."""
+    assert find_planned(TRACE.rpartition("--------\n")[0]) == find_planned(TRACE)
+
+
+def test_of_several_disks_one_whose_size_is_not_known_makes_the_sum_unknown() -> None:
+    """Too few volumes would cut the dump."""
+    plans = [Planned(0, 5, 5), Planned(0, 0, 0)]
+    assert (sum_sizes(plans), sum_sizes(plans[:1]), sum_sizes([])) == (0, 5120, 0)
 
 
 @pytest.mark.parametrize(

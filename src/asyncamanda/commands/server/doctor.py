@@ -101,7 +101,7 @@ class ServerExamination:
         else:
             patience = doctor.patience(self._config.grace)
             self.answer = run_program(doctor.plan_amcheck(entry), patience)
-            yield doctor.check_answer(client, self.answer)
+            yield doctor.check_answer(client, self.answer, self._config.user)
 
     def _dump_checks(self, entry: Enrolled) -> Iterator[Check]:
         if levels := doctor.check_levels(entry, self._read_verdicts(entry)):

@@ -27,6 +27,7 @@ class Trouble:
 
 
 MEANINGS = (*CLIENT_LINES, *SERVER_LINES)  # the first that matches counts
+AMANDA_USER = "backup"  # Debian's; server.toml may name another
 UNKNOWN = "asyncamanda does not know this message"
 
 _KNOWN = tuple((re.compile(meaning.pattern), meaning) for meaning in MEANINGS)
@@ -43,25 +44,26 @@ _TAIL = re.compile(r" \(ruid:\d+ euid:\d+\)$")  # each program adds this about i
 
 
 def interpret_amcheck(
-    client: str, status: int | None, stdout: str, stderr: str
+    client: str, status: int | None, stdout: str, stderr: str, user: str = AMANDA_USER
 ) -> tuple[Trouble, ...]:
     """Return what is wrong according to amcheck, for `client` alone; nothing if all is well.
 
-    `status` is its exit status, None if it did not come to an end of its own. Accepts any text: a
+    `status` is its exit status, None if it did not come to an end of its own; `user` is whom Amanda
+    runs as on the server. Accepts any text: a
     line that it does not know is a trouble with an explanation that says so.
     """
     checked = _CHECKED.search(stdout)
     is_well = status == 0 and checked is not None and int(checked[1]) == 1 and checked[2] == "0"
-    found = explain_lines(client, stdout if is_well else f"{stdout}\n{stderr}")
+    found = explain_lines(client, stdout if is_well else f"{stdout}\n{stderr}", user)
     if not found and not is_well:
         end = "was ended" if status is None else f"ended with status {status}"
         return (_unexplained(f"amcheck {end} without giving a reason"),)
     return found
 
 
-def explain_lines(client: str, text: str) -> tuple[Trouble, ...]:
+def explain_lines(client: str, text: str, user: str = AMANDA_USER) -> tuple[Trouble, ...]:
     """Return each trouble that Amanda's lines report, once; echoes if there is nothing else."""
-    read = dict.fromkeys(_read(line, client) for line in _cut_lines(text))
+    read = dict.fromkeys(_read(line, client, user) for line in _cut_lines(text))
     found = [trouble for trouble, is_echo in read if not is_echo]
     return tuple(found or [trouble for trouble, _ in read])
 
@@ -73,15 +75,16 @@ def _cut_lines(text: str) -> Iterable[str]:
             yield line.strip()
 
 
-def _read(line: str, client: str) -> tuple[Trouble, bool]:
+def _read(line: str, client: str, user: str) -> tuple[Trouble, bool]:
     """Return what a line means, and whether it is an echo."""
     said = _TAIL.sub("", _HEAD.sub("", line, count=1).removeprefix(f"{client}: "))
     for pattern, meaning in _KNOWN:
         if match := pattern.fullmatch(said):
             words = {name: value or "" for name, value in match.groupdict().items()}
             quoted = {name: shlex.quote(value) for name, value in words.items()}
-            why = meaning.why.format_map({**words, "client": client})
-            fix = meaning.fix.format_map({**quoted, "client": client})
+            names = {"client": client, "user": user}
+            why = meaning.why.format_map(words | names)
+            fix = meaning.fix.format_map(quoted | names)
             return Trouble(said, why, fix, meaning.is_absence), meaning.is_echo
     return _unexplained(said), False
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 class Meaning:
     """What a line that matches means; `{name}` stands for a group of the pattern's.
 
-    In `fix` the groups are quoted for a shell. An echo only repeats that there was trouble, and is
-    dropped where another line says what. An absence: the client is just not there.
+    `{client}` is the client, `{user}` the server's Amanda user. In `fix` the groups are quoted for
+    a shell. An echo only repeats that there was trouble, and is dropped where another line says
+    what. An absence: the client is just not there.
     """
 
     pattern: str

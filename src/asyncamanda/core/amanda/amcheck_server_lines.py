@@ -115,7 +115,7 @@ SERVER_LINES = (
     Meaning(
         r"Host key verification failed\.",
         "the server's Amanda user does not know this client's host key",
-        "once, " + as_user("backup", "ssh {client} true"),
+        "once, on the server, " + as_user("{user}", "ssh {client} true"),
     ),
     # of Amanda's own ssh, to a client that it reaches without the relay
     Meaning(
@@ -126,7 +126,8 @@ SERVER_LINES = (
     Meaning(
         r"ssh: connect to host \S+ port \d+: .*|Timeout, server \S+ not responding\.",
         "it is off or away",
-        "try again when it is on; this has to work here, " + as_user("backup", "ssh {client} true"),
+        "try again when it is on; this has to work on the server, "
+        + as_user("{user}", "ssh {client} true"),
         is_absence=True,
     ),
     Meaning(

@@ -226,6 +226,10 @@ class NestedLines:
 
 def split_words(line: str) -> list[str]:
     """Return the words of a disklist's line as they stand there, but for a comment at its end."""
-    words = WORD.findall(line)
-    comment = next((at for at, word in enumerate(words) if word.startswith("#")), len(words))
-    return words[:comment]
+    return WORD.findall(line.removesuffix(find_comment(line)))
+
+
+def find_comment(line: str) -> str:
+    """Return the comment at the end of a disklist's line, from its # on; "" if there is none."""
+    begins = (word.start() for word in WORD.finditer(line) if word[0].startswith("#"))
+    return line[start:] if (start := next(begins, None)) is not None else ""

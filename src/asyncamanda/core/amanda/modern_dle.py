@@ -1,13 +1,14 @@
 """A disklist in which DLEs are dumped by amgtar that were dumped by GNUTAR; all else stays.
 
-A line becomes a block, with its dumptype in it. Source: parse_diskline() in diskfile.c and
-read_dapplication() in conffile.c of Amanda 3.5.1; tests/e2e/test_renumbered.py asks the real one.
+A line becomes a block, with its dumptype in it, below the comment that it had. Source:
+parse_diskline() in diskfile.c and read_dapplication() in conffile.c of Amanda 3.5.1;
+tests/e2e/test_disklist.py and test_renumbered.py ask the real one.
 """
 
 import re
 from collections.abc import Collection, Iterator
 
-from asyncamanda.core.amanda.disklist import Dle, split_words
+from asyncamanda.core.amanda.disklist import Dle, find_comment, split_words
 from asyncamanda.core.amanda.disklist_lines import find_blocks
 
 # of amgtar: device numbers are left alone, and what GNUTAR loses is kept
@@ -36,6 +37,8 @@ def _change(entry: list[str], dle: Dle) -> Iterator[str]:
     head = 3 if dle.device else 2
     if len(entry) == 1:
         rest = words[head + 1 :]
+        if comment := find_comment(entry[0]):
+            yield comment
         yield f"{' '.join(words[:head])} {{"
         yield f"    {words[head]}"
         yield from _program()

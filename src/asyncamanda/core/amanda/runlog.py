@@ -27,8 +27,9 @@ class RunLog:
     in its order; `hosts` are those of them that stand there before any client was asked. `verdicts`
     are sorted by host, disk and timestamp. One with another timestamp than the run's is of a dump
     that the run brought from the holding disk to a volume. `places` are the volume and the file
-    there of each part that was written. `is_finished` is whether the run said that it ended;
-    `labels` are the volumes written; `errors` are the run's own troubles, a line each.
+    there of each part that was written; `taped_bytes` is how much of a dump the taper wrote, if it
+    has said that once, and nothing else of the dump. `is_finished` is whether the run said that it
+    ended; `labels` are the volumes written; `errors` are the run's own troubles, a line each.
     `is_doubtful`: Amanda could not read what a client answered. `is_planned`: the planner came to
     its end, or there is none to come; one that dies takes the dumps of all clients with it.
     """
@@ -43,6 +44,7 @@ class RunLog:
     errors: tuple[str, ...]
     hosts: frozenset[str] = frozenset()
     places: Mapping[tuple[str, str, str], tuple[Place, ...]] = field(default_factory=dict)
+    taped_bytes: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
     is_doubtful: bool = False
     is_planned: bool = True
 
@@ -102,6 +104,7 @@ def parse_run_log(text: str, begun: Mapping[Key, int] = {}) -> RunLog | None:
         errors=tuple(reader.errors),
         hosts=frozenset(reader.hosts),
         places={dump: tuple(places) for dump, places in reader.places.items()},
+        taped_bytes={dump: size for dump, size in reader.taped_bytes.items() if size},
         is_doubtful=reader.is_doubtful,
         is_planned=reader.is_planned,
     )

@@ -45,6 +45,7 @@ _LABEL = re.compile(f"datestamp [0-9]+ {_STORAGE}label {_WORD} tape [0-9]+")
 _DATE = re.compile("date ([0-9]+)(?: .*)?")
 _PART = re.compile(f"{_STORAGE}{_WORD} ([0-9]{{1,9}}) {_WORD} {_WORD} {_STAMP} [0-9]+/-?[0-9]+ .*")
 _SIZE = re.compile(r"\[sec [^][]*\borig-kb ([0-9]{1,18})\]")
+_TAPED_BYTES = re.compile(r"\[sec [^][]*\bbytes ([0-9]{1,18}) [^][]*\]")
 _NO_TAPE = re.compile(r"no-tape (?:error|config) \[(.*)\]")
 _RETRY = re.compile(r"delay -?[0-9]+ level -?[0-9]+ message (.*)")
 _DIED = re.compile(f'(dumper|chunker)[0-9]+ died while dumping ([^ :"]+):{_WORD} lev {_LEVEL}\\.?')
@@ -63,6 +64,7 @@ class RunLogReader:
     timestamp: str | None = ""
     hosts: set[str] = field(default_factory=set)
     places: dict[tuple[str, str, str], list[Place]] = field(default_factory=dict)
+    taped_bytes: dict[tuple[str, str, str], int | None] = field(default_factory=dict)
     is_doubtful: bool = False
     has_planned: bool = False
     is_early: bool = True  # nothing can come from a client yet
@@ -179,6 +181,8 @@ class RunLogReader:
             return
         host, disk, stamp = key = (unquote(found[1]), unquote(found[2]), found[3])
         level, size, is_done = int(found[4]), _read_size(found[5]), kind == "DONE"
+        counted = _TAPED_BYTES.search(found[5]) if is_done and key not in self.taped_bytes else None
+        self.taped_bytes[key] = int(counted[1]) if counted else None  # two results: neither counts
         if is_done:
             said = ""
         elif kind == "PARTIAL":  # numbers, and a reason where there is one

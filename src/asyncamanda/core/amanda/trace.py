@@ -2,8 +2,8 @@
 
 The trace, amdump.TIMESTAMP, is what a run's programs print. Its first lines are the run's own;
 further down there is text of clients as well, so what is found there is a claim. Source: amdump.pl,
-amflush.pl, output_scheduleline() in planner.c, and chunker_cmd() and
-dumper_cmd() in driverio.c of Amanda 3.5.1.
+amflush.pl, handle_result() and output_scheduleline() in planner.c, read_schedule() in driver.c, and
+chunker_cmd() and dumper_cmd() in driverio.c of Amanda 3.5.1.
 """
 
 import re
@@ -37,6 +37,8 @@ _PLANNED = re.compile(
     rf"DUMP {_WORD} {_SKIP} {_WORD} [0-9]{{14}} [0-9]+ {_LEVEL} [0-9:]+ ([0-9]{{1,18}}) "
     r"([0-9]{1,18}) .*"
 )
+_SCHEDULE = "GENERATING SCHEDULE:\n--------\n"
+_SCHEDULE_END = "\n--------\n"
 _START = re.compile(
     r"[a-z]+: starttime-locale-independent (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) ([A-Za-z0-9+-]{1,10})"
 )
@@ -46,7 +48,8 @@ _START = re.compile(
 class Planned:
     """What the planner meant to dump: the level, and about how much, in KiB.
 
-    `kilobytes` is after compression, as far as there is any; `whole_kilobytes` before it.
+    `kilobytes` is after compression, as far as there is any; `whole_kilobytes` before it; 0 where
+    that is not known.
     """
 
     level: int
@@ -58,16 +61,29 @@ def find_planned(trace: str) -> dict[Key, Planned]:
     """Return what the planner scheduled of each (host, disk), by a run's trace.
 
     What the driver makes of it may be less: an incremental instead of a full, or nothing.
+
+    It stands in one block, and while that is written no text of a client is: the planner has heard
+    all of them, and the driver reads the schedule to its end before it starts a dump. But an answer
+    that the planner cannot read is copied with all of its lines, so that a client may add a block
+    of its own, though it cannot take the planner's away. Where two lines on one DLE differ, one is
+    forged: then the lower level counts, and the size is not known.
+
+    What remains: a client may lead another one that is in the same run, and was scheduled, to one
+    more run, with as many volumes as any may take; never to none, nor to a refusal for its size.
     """
     found: dict[Key, Planned] = {}
-    for line in trace.split("\n"):
-        if not line.startswith("DUMP ") or len(line) > LONGEST_LINE:
-            continue
-        if planned := _PLANNED.fullmatch(line):
-            host, disk, *numbers = planned.groups()
-            level, whole, kilobytes = map(int, numbers)
-            whole = max(whole, kilobytes)
-            found[unquote(host), unquote(disk)] = Planned(level, kilobytes, whole)
+    for block in trace.split(_SCHEDULE)[1:]:
+        for line in f"\n{block}".partition(_SCHEDULE_END)[0].split("\n"):
+            if not line.startswith("DUMP ") or len(line) > LONGEST_LINE:
+                continue
+            if told := _PLANNED.fullmatch(line):
+                host, disk, *numbers = told.groups()
+                level, whole, kilobytes = map(int, numbers)
+                planned = Planned(level, kilobytes, max(whole, kilobytes))
+                key = unquote(host), unquote(disk)
+                other = found.setdefault(key, planned)
+                if other != planned:
+                    found[key] = Planned(min(other.level, level), 0, 0)
     return found
 
 

@@ -62,6 +62,12 @@ def choose_run_tapes(size: int, volumes: Volumes) -> int:
     return min(needed, volumes.most)
 
 
+def sum_sizes(plans: Iterable[Planned]) -> int:
+    """Return the bytes of all of these before compression; 0 if one of them is not known."""
+    sizes = [plan.whole_kilobytes * _KIB for plan in plans]
+    return sum(sizes) if all(sizes) else 0
+
+
 def count_whole(planned: Mapping[Key, Planned], learned: Collection[Key]) -> dict[Key, Planned]:
     """Return what is planned; of whom Amanda has no full yet, with the size before compression.
 

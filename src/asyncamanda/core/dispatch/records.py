@@ -50,6 +50,9 @@ class RunKind(Enum):
     OTHER = "other"  # started by somebody else (cron, an administrator), known by its log
 
 
+WITH_TAPER = "it may write to volumes"  # the remark on a batch, as long as it is not judged
+
+
 @dataclass(frozen=True, slots=True)
 class RunRow:
     """One run of Amanda.
@@ -76,6 +79,11 @@ class RunRow:
     labels: tuple[str, ...] = ()
     report: str | None = None
     remark: str = ""
+
+    @property
+    def has_taper(self) -> bool:
+        """Whether it may write to volumes; of a run that is not judged yet."""
+        return self.kind is RunKind.FLUSH or self.remark == WITH_TAPER
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,8 +48,7 @@ POLL = 0.25  # seconds, while it goes on
 class Run:
     """A run that goes on, ours. `process` is None where another dispatcher started it.
 
-    `is_underway`: its keeper is in its place, or was waited for long enough. `has_taper`: it may
-    write to volumes.
+    `is_underway`: its keeper is in its place, or was waited for long enough.
     """
 
     row: RunRow
@@ -65,13 +64,17 @@ class Run:
     is_underway: bool = False
     is_led: bool = True
     is_of_this_boot: bool = True
-    has_taper: bool = False
     _is_handed_on: bool = False
 
     @property
     def clients(self) -> tuple[str, ...]:
         """The clients that it serves."""
         return self.row.hosts
+
+    @property
+    def has_taper(self) -> bool:
+        """Whether it may write to volumes."""
+        return self.row.has_taper
 
     @property
     def is_forsaken(self) -> bool:
@@ -240,7 +243,6 @@ def adopt(row: RunRow, settings: Settings, output: Path) -> Run:
         run.log_name = max(names, default=None)
     run.hidden = list_directories(settings.holding)  # as far as that was killed when it hid them
     run.is_of_this_boot = row.boot_id == read_boot_id()
-    run.has_taper = any(process.name == "taper" for process in run.members())
     return run
 
 

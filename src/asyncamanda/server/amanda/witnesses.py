@@ -38,7 +38,9 @@ def find_evidence(settings: Settings, log: RunLog, stamp: str) -> Evidence:
     stored = {}
     for dump in taped:
         places = log.places[dump]
-        levels = _find_on_vtapes(vtapes, dump, places) or _find_in_curinfo(settings, dump, places)
+        levels = _find_on_vtapes(
+            vtapes, dump, places, _find_taped_bytes(log, stamp, dump)
+        ) or _find_in_curinfo(settings, dump, places)
         if levels:
             stored[dump] = levels
     return Evidence(held, stored)
@@ -141,8 +143,26 @@ def _read_file(path: Path) -> tuple[DumpHeader | None, int]:
 # -- volumes
 
 
-def _find_on_vtapes(vtapes: VirtualTapes, dump: Dump, places: Collection[Place]) -> set[int]:
-    """Return the level of a dump whose parts on virtual tapes are all there, by their headers."""
+def _find_taped_bytes(log: RunLog, stamp: str, dump: Dump) -> int | None:
+    """Return how much the taper has written of a dump of the log's own run, None if not known.
+
+    That is a claim, and counts only where no other client's text can be in the log: whose dump it
+    is could only deceive itself, which it can do by what it dumps, too.
+    """
+    is_alone = log.hosts == {dump[0]} and dump[2] == stamp and not log.is_doubtful
+    return log.taped_bytes.get((*dump[:2], log.timestamp or stamp)) if is_alone else None
+
+
+def _find_on_vtapes(
+    vtapes: VirtualTapes, dump: Dump, places: Collection[Place], taped_bytes: int | None
+) -> set[int]:
+    """Return the level of a dump whose parts on virtual tapes are all there.
+
+    By their headers, which have the size of the whole dump where it was held. What went straight to
+    a volume was not known to be whole when they were written, and a dump that was cut looks alike:
+    then it is as large as the log says (`taped_bytes`; tests/e2e/test_large_disk.py asks the real
+    Amanda).
+    """
     parts: dict[int, tuple[DumpHeader, int]] = {}
     for label, number in [*places][:_MOST_PARTS]:
         for path in vtapes.find_parts(label, number):
@@ -150,7 +170,8 @@ def _find_on_vtapes(vtapes: VirtualTapes, dump: Dump, places: Collection[Place])
             if header and header.kind is FileKind.PART and header.is_of(*dump):
                 parts[header.part] = header, size
     headers = [header for header, _ in parts.values()]
-    sizes, levels = {header.size for header in headers}, {header.level for header in headers}
+    sizes = {taped_bytes if header.size is None else header.size for header in headers}
+    levels = {header.level for header in headers}
     is_complete = sorted(parts) == [*range(1, len(parts) + 1)]
     is_complete &= sizes == {sum(size for _, size in parts.values())}
     is_cut = any(header.is_partial for header in headers)

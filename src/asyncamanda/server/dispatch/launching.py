@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from asyncamanda.core.dispatch.records import RunKind, RunRow
+from asyncamanda.core.dispatch.records import WITH_TAPER, RunKind, RunRow
 from asyncamanda.errors import LaterError
 from asyncamanda.server.amanda import commands
 from asyncamanda.server.amanda.run import Run
@@ -22,7 +22,6 @@ async def launch_run(site: Site, run: Run, plan: Plan) -> None:
     """Start the program of a run that is in the ledger. Raises LaterError if it cannot start."""
     row = run.row
     argv = await plan(row)
-    run.has_taper = commands.NO_TAPER not in argv
     try:
         process = run.process = commands.launch_paused(argv, run.output)
     except OSError as error:
@@ -38,10 +37,14 @@ async def launch_run(site: Site, run: Run, plan: Plan) -> None:
         ) from error
     boot_id, leader = read_boot_id(), read_process(process.pid)
     started = leader.started if leader else None
-    run.row = replace(run.row, pid=process.pid, pid_started=started, boot_id=boot_id)
+    is_to_volumes = row.kind is RunKind.BATCH and commands.NO_TAPER not in argv
+    remark = WITH_TAPER if is_to_volumes else ""  # kept, for another dispatcher to know
+    begun = run.row = replace(
+        run.row, pid=process.pid, pid_started=started, boot_id=boot_id, remark=remark
+    )
     await site.access.write(
         lambda ledger: ledger.runs.note(
-            run.row.id, pid=process.pid, pid_started=started, boot_id=boot_id
+            run.row.id, pid=begun.pid, pid_started=started, boot_id=boot_id, remark=remark
         )
     )
     if row.kind is RunKind.BATCH:

@@ -225,6 +225,6 @@ def _no_dle(client: str, amanda_config: str) -> Refused:
     return Refused(
         "no-dle",
         f"the server's disklist of {amanda_config} has no disk of {client}",
-        f"ask its administrator to add a line such as: {client} /home roaming",
+        f"ask its administrator for: asyncamanda server disk add {client} /home",
         int(Exit.CONFIGURATION),
     )

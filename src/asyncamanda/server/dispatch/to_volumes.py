@@ -18,6 +18,7 @@ from asyncamanda.core.amanda.volumes import (
     find_large,
     refuse_large,
     refuse_waste,
+    sum_sizes,
 )
 from asyncamanda.core.dispatch.records import RunEnd, RunKind
 from asyncamanda.core.model import DleVerdict
@@ -73,8 +74,8 @@ class ToVolumes:
                 refused |= {(entry.client, disk): said for disk, said in why.items() if said}
                 is_possible = any(not said for said in why.values())
                 if is_possible and entry.may_be_there(self._site.config.grace):
-                    own_plans = (plan for dle, plan in planned.items() if dle[0] == entry.client)
-                    size = sum(plan.whole_kilobytes * 1024 for plan in own_plans)
+                    own_plans = [plan for dle, plan in planned.items() if dle[0] == entry.client]
+                    size = sum_sizes(own_plans) if all(large.values()) else 0
                     entry.run_tapes = choose_run_tapes(size, volumes)
                     chosen.append(entry)
         remarks = end.remark if run.has_taper else ""

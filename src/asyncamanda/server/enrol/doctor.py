@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from asyncamanda.core.amanda.amcheck import explain_lines, interpret_amcheck
+from asyncamanda.core.amanda.amcheck import AMANDA_USER, explain_lines, interpret_amcheck
 from asyncamanda.core.amanda.disklist import Dle, parse_disklist
 from asyncamanda.core.doctor.findings import Check, Health
 from asyncamanda.core.doctor.levels import judge_levels
@@ -185,10 +185,10 @@ def patience(grace: timedelta) -> float:
     return max(PATIENCE, (grace + LAST_WORDS).total_seconds())
 
 
-def check_answer(client: str, answer: Answer) -> Check:
-    """Return what amcheck's answer means."""
+def check_answer(client: str, answer: Answer, user: str = AMANDA_USER) -> Check:
+    """Return what amcheck's answer means; `user` is the Amanda user."""
     troubles = interpret_amcheck(
-        client, answer.status, answer.stdout, answer.stderr or answer.fault
+        client, answer.status, answer.stdout, answer.stderr or answer.fault, user
     )
     if not troubles:
         return Check("amcheck", Health.OK, f"Amanda has reached {client}, and all is well there")

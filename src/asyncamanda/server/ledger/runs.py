@@ -57,7 +57,7 @@ class Runs:
             )
             return run
 
-    def note(
+    def note(  # noqa: PLR0913 (by keyword only)
         self,
         run_id: int,
         *,
@@ -65,6 +65,7 @@ class Runs:
         pid_started: int | None = None,
         boot_id: str | None = None,
         timestamp: str | None = None,
+        remark: str | None = None,
     ) -> None:
         """Write down what has become known of a run. None: it stays as it is.
 
@@ -75,6 +76,7 @@ class Runs:
             "pid_started": pid_started,
             "boot_id": boot_id,
             "timestamp": timestamp,
+            "remark": remark,
         }
         known = {name: value for name, value in known.items() if value is not None}
         if not known:

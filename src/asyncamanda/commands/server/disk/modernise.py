@@ -4,17 +4,17 @@ import argparse
 from collections.abc import Sequence
 
 from asyncamanda.commands.asking import is_agreed
+from asyncamanda.commands.server.clients_known import find_amanda_config
+from asyncamanda.commands.server.entry import check_disks
 from asyncamanda.commands.server.options import add_common, warn
-from asyncamanda.config.server import ServerConfig, load_server_config
+from asyncamanda.config.server import load_server_config
 from asyncamanda.core.amanda.disklist import GNUTAR, Dle
 from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import BadDataError, Exit
 from asyncamanda.report.json import render_json
 from asyncamanda.report.page import print_folded
-from asyncamanda.server.enrol.amanda_configs import choose_amanda_config
 from asyncamanda.server.enrol.disklist import Configured, read_configured
-from asyncamanda.server.enrol.modernising import force_full, move_to_amgtar
-from asyncamanda.server.enrol.registry import read_registry, registry_path
+from asyncamanda.server.enrol.modernising import move_to_amgtar
 
 _UNASKED = "--yes changes it without asking, --dry-run only shows what would be changed"
 
@@ -38,11 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> Exit:
     """Change the disklist's entries of these disks, and let their next dumps be full ones.
 
-    Raises BadDataError for a disk that the disklist does not have, and what read_registry(),
-    choose_amanda_config(), read_configured() and move_to_amgtar() raise.
+    Raises BadDataError for a disk that the disklist does not have, and what check_disks(),
+    find_amanda_config(), read_configured() and move_to_amgtar() raise.
     """
+    check_disks(arguments.disks)
     _, config = load_server_config(arguments.config)
-    name = _find_name(arguments, config)
+    name = find_amanda_config(arguments.client, arguments.amanda_config, config.user)
     configured = read_configured(name, config.user)
     dles = _choose(configured, arguments.client, arguments.disks)
     meant = [dle for dle in dles if dle.program == GNUTAR]
@@ -53,10 +54,9 @@ def run(arguments: argparse.Namespace) -> Exit:
         if arguments.dry_run:
             outcome = "shown"
         elif arguments.yes or is_agreed("change it?", _UNASKED):
-            move_to_amgtar(configured.disklist, meant)
-            outcome = "changed"
-            for fault in filter(None, (force_full(configured.disklist, dle) for dle in meant)):
+            for fault in move_to_amgtar(configured.disklist, meant):
                 warn(fault)
+            outcome = "changed"
     disks = [dle.disk for dle in meant]
     if arguments.json:
         value = {"outcome": outcome, "client": arguments.client, "amanda_config": name}
@@ -72,16 +72,6 @@ def run(arguments: argparse.Namespace) -> Exit:
     else:
         print("nothing was changed")
     return Exit.OK
-
-
-def _find_name(arguments: argparse.Namespace, config: ServerConfig) -> str:
-    """Return the Amanda configuration's name."""
-    if arguments.amanda_config is None:
-        entries = read_registry(registry_path(config.user))
-        names = {one.amanda_config for one in entries if one.client == arguments.client}
-        if len(names) == 1:
-            return names.pop()
-    return choose_amanda_config(arguments.amanda_config, "--amanda-config NAME")
 
 
 def _choose(configured: Configured, client: str, disks: Sequence[str]) -> list[Dle]:
