@@ -75,4 +75,5 @@ def test_a_client_is_told_how_far_back_it_can_go(lab_prefix: Path) -> None:
         for part in server.path("/srv/amanda/vtapes").glob("slot*/*laptop*"):
             part.unlink()  # as when the volume is used again
         assert listed() is None
+        server.run(["touch", "/etc/amanda/daily/tapelist"])
         wait_until("another date, or none", lambda: hear() != first)

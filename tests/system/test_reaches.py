@@ -1,7 +1,8 @@
 """How far back many clients' backups go: Amanda is asked once, not for each."""
 
+import os
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from asyncamanda.core.amanda.disklist import Dle
 from asyncamanda.core.dispatch.records import RunEnd, RunKind
 from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.errors import ConfigurationError
+from asyncamanda.server.dispatch.after_runs import is_reach_old
 from asyncamanda.server.ledger.ledger import Ledger
+from asyncamanda.server.ledger.reach_file import ReachFound
 from asyncamanda.server.restore.reach import Reach, find_reaches_in
 from asyncamanda.server.restore.source import Stock
 from asyncamanda.system.clock import parse_local_stamp
@@ -85,3 +88,28 @@ def test_an_amanda_that_cannot_tell_is_asked_once_too(fleet: Fleet) -> None:
     found = find_reaches_in(fleet.stock, ServerConfig(), fleet.ledger, CLIENTS, ask)
     assert asked == [("daily", "")]
     assert {str(fault) for fault in found.values()} == {"it cannot tell"}
+
+
+@pytest.mark.parametrize(
+    ("looked_at", "written_at", "is_old"),
+    [
+        (None, None, True),
+        (-3600, None, False),  # no volume has been written yet
+        (-3600, -7200, False),
+        (-3600, -60, True),
+        (-3600, -3600, True),
+        (-90_000, -100_000, True),  # more than a day ago
+        (3600, -7200, True),  # by a clock that was ahead
+    ],
+)
+def test_it_is_found_again_when_volumes_were_written(
+    tmp_path: Path, looked_at: int | None, written_at: int | None, *, is_old: bool
+) -> None:
+    """By whomever; and once a day. All is in seconds from now."""
+    now = datetime(2026, 11, 22, tzinfo=UTC)
+    tapelist = tmp_path / "tapelist"
+    if written_at is not None:
+        tapelist.touch()
+        os.utime(tapelist, times=(now.timestamp() + written_at,) * 2)
+    found = None if looked_at is None else ReachFound(now + timedelta(seconds=looked_at))
+    assert is_reach_old(found, tapelist, now) is is_old

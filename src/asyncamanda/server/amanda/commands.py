@@ -55,6 +55,7 @@ class Settings:
     infofile: Path = Path("/nonexistent")
     vtapes: tuple[Path, ...] = ()
     diskfile: Path = Path("/nonexistent")
+    tapelist: Path = Path("/nonexistent")
     has_other_volumes: bool = False
     volumes: Volumes = NO_VOLUMES
     storages: tuple[str, ...] = ()
@@ -196,6 +197,7 @@ def parse_settings(amanda_config: str, answer: Answer) -> Settings:
         infofile=folder / config.value("INFOFILE"),
         vtapes=tuple(folder / place for place in config.find_vtapes()),
         diskfile=folder / config.value("DISKFILE"),
+        tapelist=folder / (config.value("TAPELIST") or "tapelist"),
         has_other_volumes=config.has_other_volumes,
         volumes=config.find_volumes(),
         storages=config.find_storages(),

@@ -1,14 +1,16 @@
 """What is done when runs have ended, by processes that read a great deal: for restores alone."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from asyncamanda.core.restore.keep_order import HeldDump, KeepOrder, render_order
 from asyncamanda.core.restore.reach_order import ReachOrder, render_reach_order
 from asyncamanda.server.dispatch.amanda_config import Site
-from asyncamanda.server.dispatch.polite import PoliteProcess
+from asyncamanda.server.dispatch.polite import EVERY, PoliteProcess
 from asyncamanda.server.gate.ipc import STATE
+from asyncamanda.server.ledger.reach_file import ReachFile, ReachFound
 from asyncamanda.server.ledger.recorded_dumps import RecordedDump
+from asyncamanda.system.clock import now as read_clock
 
 
 class AfterRuns:
@@ -16,6 +18,7 @@ class AfterRuns:
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._reach = ReachFile(site.name)
         self._processes = (
             PoliteProcess(site, "keep", "keeping heads", self._order_heads),
             PoliteProcess(site, "reach", "finding how far backups go back", self._order_reach),
@@ -26,8 +29,14 @@ class AfterRuns:
         for process in self._processes:
             process.look(ended, now)
 
-    async def _order_reach(self) -> str:
+    async def _order_reach(self) -> str | None:
+        """Return what to look for, None where nothing can have been overwritten since.
+
+        Each full that has been made since is known without that (tell_since()).
+        """
         config = self._site.config
+        if not is_reach_old(self._reach.read(), self._site.settings.tapelist, read_clock()):
+            return None
         allow_list = tuple(config.restore.filters)
         return render_reach_order(
             ReachOrder(self._site.name, config.user, config.ledger, allow_list)
@@ -63,3 +72,17 @@ class AfterRuns:
             site.config.restore.filters,
             tuple(held),
         )
+
+
+def is_reach_old(found: ReachFound | None, tapelist: Path, now: datetime) -> bool:
+    """Return whether what was found a while ago may be another by now.
+
+    Amanda writes the tapelist each time that it begins with a volume, whose dumps are gone then.
+    """
+    if found is None or not found.looked_at <= now < found.looked_at + EVERY:
+        return True
+    try:
+        changed_at = tapelist.stat().st_mtime
+    except OSError:  # made with the first volume
+        return False
+    return datetime.fromtimestamp(changed_at, UTC) >= found.looked_at
