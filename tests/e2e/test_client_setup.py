@@ -421,7 +421,7 @@ def test_enrolling_finds_out_what_is_wrong_before_it_writes(keyed: Lab) -> None:
     assert server.read(DISKLIST) == ""
     server.run(["rm", "-r", "/etc/amanda/daily"])
     none = enroll(keyed)
-    assert (none.returncode, "server setup --new-config" in none.stderr) == (64, True)
+    assert (none.returncode, "server setup --new-config" in none.stderr) == (65, True)
 
 
 def test_root_follows_no_link_to_the_disklist(keyed: Lab) -> None:

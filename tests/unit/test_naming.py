@@ -80,7 +80,13 @@ def test_the_name_is_written_into_a_file_of_which_all_else_stays(text: str) -> N
 
 
 @pytest.mark.parametrize(
-    "text", [f'"name" = "x"\n{SERVER}', f'{SERVER}name = """\nold"""\n', f"na me\n{SERVER}"]
+    "text",
+    [
+        f'"name" = "x"\n{SERVER}',
+        f'{SERVER}name = """\nold"""\n',
+        f"{SERVER}networks = ['''\nname = x\n''']\n",
+        f"na me\n{SERVER}",
+    ],
 )
 def test_a_file_that_is_written_in_another_way_is_left_alone(text: str) -> None:
     """It is told what to write there."""

@@ -226,8 +226,10 @@ def test_who_is_to_be_enrolled_is_recognised() -> None:
     assert recognise(known, replace(LAPTOP, client="larch")) == KnownKey(LAPTOP, is_free=True)
     assert recognise(known, replace(LAPTOP, client="Laptop")) == KnownKey(LAPTOP, is_free=True)
     for name in ("tablet", "Tablet"):  # which has a key of its own
-        found = recognise(known, replace(LAPTOP, client=name))
-        assert found == KnownKey(LAPTOP, is_free=False)
+        others = [replace(TABLET, client=other) for other in ("tablet", "Tablet")]
+        for other in others:
+            found = recognise([LAPTOP, other], replace(LAPTOP, client=name))
+            assert found == KnownKey(LAPTOP, is_free=False)
     assert recognise([LAPTOP, NEW], LAPTOP) == OtherKey(NEW)  # the second one that somebody added
 
 

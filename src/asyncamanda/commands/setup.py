@@ -143,7 +143,7 @@ def _run(arguments: argparse.Namespace) -> Exit:
     if note:
         tell(f"note: {note}")
     if present and arguments.replace:
-        tell(f"note: --replace is about this machine's key; {clienttoml.NEW_FILE} of client.toml")
+        tell(f"note: --replace is about the key; client.toml is kept, and {clienttoml.NEW_FILE}")
     applicant = Applicant(
         options=options,
         account=account,

@@ -9,7 +9,6 @@ from asyncamanda.errors import ConfigurationError
 
 OTHER_NAME = "other-name"
 _NAME_LINE = re.compile(r"^name[ \t]*=.*\n?", re.MULTILINE)
-_TABLE = re.compile(r"^[ \t]*\[", re.MULTILINE)
 _HEAD = re.compile(r"\ufeff?(?:[ \t]*(?:#[^\n]*)?\r?\n)*")  # comments and blank lines
 
 
@@ -74,9 +73,7 @@ def write_name(text: str, name: str) -> str:
     Raises ConfigurationError if that cannot be said without changing something else.
     """
     line = f'name = "{name}"  # by which the server knows this machine\n'
-    table = _TABLE.search(text)
-    said = _NAME_LINE.search(text, 0, table.start() if table else len(text))
-    if said:
+    if said := _NAME_LINE.search(text):
         after = f"{text[: said.start()]}{line}{text[said.end() :]}"
     else:
         head = _HEAD.match(text)

@@ -6,6 +6,8 @@ from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import BadDataError, RefusedError, UsageError
 from asyncamanda.server.enrol.newconfig import AMANDA_FOLDER
 
+WRITE_ONE = "asyncamanda server setup --new-config NAME --vtapes DIR --size SIZE writes one"
+
 
 def find_amanda_configs() -> list[str]:
     """Return the names of all that there are."""
@@ -31,7 +33,7 @@ def choose_amanda_config(name: str | None, option: str) -> str:
         raise UsageError(
             "no-amanda-config",
             f"there is no Amanda configuration in {AMANDA_FOLDER}",
-            "asyncamanda server setup --new-config NAME --vtapes DIR --size SIZE writes one",
+            WRITE_ONE,
         )
     path = AMANDA_FOLDER / name / "amanda.conf"
     try:
@@ -48,6 +50,6 @@ def choose_amanda_config(name: str | None, option: str) -> str:
         raise BadDataError(
             "no-amanda-config",
             f"there is no {path}",
-            f"{hint}known here: {', '.join(map(printable, known)) or 'none'}",
+            f"{hint}known here: {', '.join(map(printable, known))}" if known else WRITE_ONE,
         ) from error
     return name
