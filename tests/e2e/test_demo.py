@@ -35,7 +35,7 @@ def test_demo_tells_its_story_and_leaves_nothing_behind() -> None:
             "Now it is pulled",
             "Now it is back",
             "1 held",
-            "volume",
+            "flushed to a volume",
             "rm /srv/photos/file-3",
             "--in-place",
             "restored 1 file",

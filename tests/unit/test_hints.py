@@ -35,6 +35,8 @@ def test_root_types_what_was_typed() -> None:
     assert adapt_hint(hint, [], typed=["list", "--at", "3 days ago", "a\nb"]) == (
         r"else, as root: asyncamanda list --at '3 days ago' $'a\x0ab'"
     )
+    own = "as root: asyncamanda restore --raw /srv"
+    assert adapt_hint(own, [], typed=["restore", "/srv"]) == own
     assert adapt_hint(SHOWS, [], typed=["list"]) == SHOWS
 
 

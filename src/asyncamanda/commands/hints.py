@@ -18,7 +18,7 @@ def naming(
 
     With these options, such as `--config FILE`; and for the administrator, who asks for files of
     `client`, they are those of `server`. `typed` are the words after `asyncamanda` in the line that
-    was typed, which root may type, too.
+    was typed, which root may type, too, where the hint has no options of its own.
     """
     try:
         yield
@@ -33,7 +33,8 @@ def adapt_hint(
     """Return the hint with its commands as naming() says."""
 
     def adapt(found: re.Match[str]) -> str:
-        if found[1] and typed:
+        has_options = hint.startswith(" -", found.end())
+        if found[1] and typed and not has_options:
             return found[1] + quote_words(["asyncamanda", *typed])
         words = ["asyncamanda", *["server"] * bool(client), found[2], *options]
         return (found[1] or "") + quote_words([*words, client] if client else words)
