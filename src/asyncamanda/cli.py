@@ -1,11 +1,13 @@
 """Arguments in, exits out. The only place that turns errors into exits."""
 
 import argparse
+import difflib
 import json
 import os
 import re
 import sys
 import traceback
+from collections.abc import Collection
 from importlib import import_module
 from importlib.util import find_spec
 from io import TextIOWrapper
@@ -53,19 +55,36 @@ COMMANDS = {
 }
 # what systemd starts, and nobody types
 UNLISTED = {"broker": "answer a user of this machine who wants files back"}
+_UNKNOWN = re.compile(r"argument COMMAND: invalid choice: '(?P<word>[^']*)'")
 _OF_SERVER = "SQLAlchemy"  # of pyproject.toml's extra `server`
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that raises UsageError."""
+    """A parser that raises UsageError.
+
+    `asked` is the command line as far as it names a command; `listed` and `hidden` are the commands
+    in it.
+    """
+
+    asked = ""
+    listed: Collection[str] = ()
+    hidden: Collection[str] = ()
 
     def error(self, message: str) -> NoReturn:
-        for name in UNLISTED:
+        for name in self.hidden:
             message = re.sub(rf", '?{name}'?(?=[,)])", "", message)  # Python 3.12 ends the quotes
         what, _, cited = message.partition(": ")
         if "@" in cited or re.search(r":\S", cited):  # it may cite a password
             message = f"{what} (not shown: a password may be in it)"
-        raise UsageError("usage", message, f"{self.prog} --help lists the options")
+        unknown = _UNKNOWN.match(message)
+        close = difflib.get_close_matches(unknown["word"], self.listed, 1) if unknown else []
+        meant = f"did you mean {close[0]}? " if close else ""
+        hint = f"{meant}{self._name_asked(message)} --help lists the options"
+        raise UsageError("usage", message, hint)
+
+    def _name_asked(self, message: str) -> str:
+        """Return the command whose help shows what would have been understood."""
+        return (self.asked if message.startswith("unrecognized") else "") or self.prog
 
 
 def main(argv: list[str]) -> int:
@@ -167,21 +186,25 @@ def make_parser(argv: list[str]) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"asyncamanda {__version__}")
     words = [word for word in argv if not word.startswith("-")]
-    _add_commands(parser, COMMANDS, "", words, UNLISTED)
+    parser.asked = _add_commands(parser, COMMANDS, "", words, UNLISTED)
     return parser
 
 
 def _add_commands(
-    parser: argparse.ArgumentParser,
+    parser: _Parser,
     table: dict[str, str],
     package: str,
     words: list[str],
     hidden: dict[str, str],
-) -> None:
+) -> str:
     """Add the commands of `table` to `parser`; the first of `words` names the one asked for.
+
+    Returns the command line up to that one.
 
     Those of `hidden` are for other programs, and not listed.
     """
+    asked = parser.prog
+    parser.listed, parser.hidden = table, hidden
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
     for name, text in (table | hidden).items():
         about = f"{text[:1].upper()}{text[1:]}."
@@ -191,12 +214,14 @@ def _add_commands(
             command = commands.add_parser(name, description=about, allow_abbrev=False)
         command.set_defaults(command_name=f"{package}{name}")
         if words[:1] == [name]:
+            asked = command.prog
             module = load_command(f"{package}{name}")
             if subcommands := getattr(module, "SUBCOMMANDS", None):
                 further = getattr(module, "HIDDEN", {})
-                _add_commands(command, subcommands, f"{package}{name}.", words[1:], further)
+                asked = _add_commands(command, subcommands, f"{package}{name}.", words[1:], further)
             else:
                 module.add_arguments(command)
+    return asked
 
 
 def _print_error(error: AsyncamandaError, argv: list[str]) -> None:

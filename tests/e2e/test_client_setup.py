@@ -62,6 +62,7 @@ def test_one_command_on_each_side_brings_a_backup(fresh: Lab) -> None:
     assert f"with {DISK}" in said
     assert "note: cron does not run" in said  # and nobody is there to be asked
     assert "To start it, as root: service cron start\n" in said
+    assert "when due, once cron runs" in " ".join(said.split())
     assert "asyncamanda run" in fresh.client.read("/etc/cron.d/asyncamanda")
     status = fresh.client.path(CLIENT_TOML).stat()
     gid = fresh.client.account("backup").gid

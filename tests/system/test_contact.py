@@ -135,6 +135,26 @@ def test_a_server_that_refuses_then_is_told(gate: Gate) -> None:
     assert gate.outcomes() == [Outcome.REFUSED]
 
 
+def test_a_login_that_is_refused_when_the_doctor_looks_is_remembered(gate: Gate) -> None:
+    """As a start would: `status` says so, until the server accepts this client again."""
+    gate.play(FRESH, interval="1 week", on_battery="allow")
+    assert gate.run().exit == 0
+    server = gate.rig.server
+    keys = f"{server.account('backup').home}/.ssh/authorized_keys"
+    enrolled = server.read(keys)
+    server.write(keys, "", owner="backup", mode=0o600)
+    doctor = gate.rig.run("doctor")
+    assert gate.outcomes() == [Outcome.REFUSED], doctor.stdout
+    said = " ".join(doctor.stdout.split())
+    assert "no longer, enrolled there" in said
+    assert "as root: asyncamanda setup backup@amanda" in said
+    assert gate.rig.run("status").exit == 100
+    server.write(keys, enrolled, owner="backup", mode=0o600)
+    gate.play(FRESH, interval="1 week", on_battery="allow")
+    gate.rig.run("doctor")
+    assert gate.rig.run("status").exit == 0
+
+
 def test_a_bad_moment_is_none_for_asking_either(gate: Gate) -> None:
     """The conditions of a backup hold, and nobody hears of it."""
     keys = {"interval": "1 week", "on_battery": "allow"}

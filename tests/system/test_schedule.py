@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import stat
 import subprocess
 import time
 from collections.abc import Iterator
@@ -486,6 +487,25 @@ def test_who_is_not_root_may_look_only(ground: Ground) -> None:
         assert done.exit == 77
         assert "run it as root" in done.stderr
     assert ground.schedule("show", user="backup").exit == 0
+
+
+def test_what_may_not_be_looked_at_is_not_known(ground: Ground) -> None:
+    """Debian 12's polkit keeps its rules from others: such a file is neither changed nor gone."""
+    assert ground.schedule("install", "--kind", "cron", "--yes").exit == 0
+    rules = ground.rig.laptop.path(POLKIT_RULE).parent
+    mode = stat.S_IMODE(rules.stat().st_mode)
+    rules.chmod(0o700)
+    try:
+        shown = ground.schedule("show", user="backup")
+        value = ground.schedule("show", "--json", user="backup").json
+        doctor = ground.rig.run("doctor", "--json", user="backup").json
+    finally:
+        rules.chmod(mode)
+    assert shown.exit == 0, shown.stderr
+    assert f"{POLKIT_RULE}: not known" in shown.stdout
+    assert (value["differs"], value["unknown"]) == ([], [POLKIT_RULE])
+    found = next(each["found"] for each in doctor["checks"] if each["check"] == "schedule")
+    assert POLKIT_RULE not in found
 
 
 # -- what is not ours, or not any more

@@ -57,7 +57,29 @@ def test_a_command_within_a_command_is_needed(
 ) -> None:
     """`server` alone does nothing; its own help is what the hint names."""
     assert main(argv) == 64
-    assert "hint: asyncamanda server --help lists the options" in capsys.readouterr().err
+    assert "asyncamanda server --help lists the options" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "meant"),
+    [
+        (["statsu"], "did you mean status? asyncamanda --help"),
+        (["stup"], "did you mean setup? asyncamanda --help"),
+        (["server", "enrol"], "did you mean enroll? asyncamanda server --help"),
+        (["server", "kep"], "hint: asyncamanda server --help"),
+        (["run", "--forc"], "hint: asyncamanda run --help"),
+        (["server", "runs", "--jso"], "hint: asyncamanda server runs --help"),
+    ],
+)
+def test_a_slip_is_told_with_what_was_meant(
+    argv: list[str], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And with the help that has it; what only programs call is not among the choices."""
+    assert main(argv) == 64
+    said = capsys.readouterr().err
+    assert meant in said
+    for hidden in ("broker", "reach", "keep"):
+        assert hidden not in said
 
 
 @pytest.mark.parametrize("client", ["run", "server", "clients"])

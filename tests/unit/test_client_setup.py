@@ -171,6 +171,14 @@ def test_what_the_client_toml_shows_is_true() -> None:
     assert shown.conditions.relax_after == usual.conditions.relax_after
 
 
+def test_a_comment_that_goes_on_from_another_key_stands_below_it() -> None:
+    """`where they do not` is said of backups, and so behind where they do."""
+    text = render_client_toml(read(GOOD))
+    keys = re.findall(r"^# (\w+) +=", text, re.MULTILINE)
+    at = keys.index("networks")
+    assert keys[at : at + 3] == ["networks", "not_networks", "rate"]
+
+
 def test_a_client_toml_for_the_same_server_is_kept() -> None:
     """With a note where it has another interval; a user that it leaves out is no other one."""
     there = ClientConfig(Target("amanda.example.com"))

@@ -17,6 +17,7 @@ from asyncamanda.core.protocol.messages import Finished
 NOW = datetime(2026, 11, 29, 20, tzinfo=UTC)
 
 FULL = {("laptop", "/home"): 50_000}
+BY_GNUTAR = Dle("laptop", "/home", program=GNUTAR)
 
 
 def made(level: int, kilobytes: int, state: DumpState = DumpState.HELD) -> DleVerdict:
@@ -34,24 +35,32 @@ def made(level: int, kilobytes: int, state: DumpState = DumpState.HELD) -> DleVe
         (made(1, 50_000, DumpState.FAILED), FULL, False),
         (made(1, 50_000), {}, False),
         (made(1, 9_000), {("laptop", "/home"): 9_000}, False),
+        (made(1, 62_000), FULL, True),
+        (made(1, 63_000), FULL, False),
+        (made(1, 20_000), {("laptop", "/home"): 123}, False),
     ],
 )
 def test_what_is_told(
     verdict: DleVerdict, fulls: dict[tuple[str, str], int], is_told: bool
 ) -> None:
-    """Of an incremental dump that the server has, compared with its own full, if it is not tiny."""
-    assert bool(note_full_again(verdict, fulls, None).reason) == is_told
+    """Of an incremental dump that the server has and that is about as large as its own full.
+
+    A tiny one is not told, and one that is far larger is so by what is new.
+    """
+    assert bool(note_full_again(verdict, fulls, BY_GNUTAR).reason) == is_told
     assert needs_size(verdict) or not is_told
 
 
-def test_the_remedy_depends_on_what_dumps_it() -> None:
-    """GNUTAR has no way to leave device numbers alone; an application has a property for it."""
-    by_gnutar, by_amgtar = (
-        note_full_again(made(1, 50_000), FULL, Dle("laptop", "/home", program=program)).reason
-        for program in ("GNUTAR", "APPLICATION")
+def test_what_may_leave_device_numbers_alone_is_not_blamed() -> None:
+    """GNUTAR has no way to; an application may have been told to, as that of `roaming` is."""
+    by_gnutar, by_amgtar, by_nobody_known = (
+        note_full_again(made(1, 50_000), FULL, dle).reason
+        for dle in (BY_GNUTAR, replace(BY_GNUTAR, program="APPLICATION"), None)
     )
     assert by_gnutar.endswith("on the server: asyncamanda server disk modernise laptop /home")
-    assert 'property "CHECK-DEVICE" "NO"' in by_amgtar
+    assert (by_amgtar, by_nobody_known) == ("", "")
+    by_application = [replace(BY_GNUTAR, program="APPLICATION")]
+    assert judge_levels([made(0, 50_000), made(1, 50_000)], by_application) is None
 
 
 def test_the_servers_doctor_warns_of_the_newest_dump_of_a_disk() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from asyncamanda.commands.hints import adapt_hint, drop_force, name_options, naming
+from asyncamanda.commands.hints import adapt_hint, drop_force, name_options, naming, settle_paths
 from asyncamanda.errors import BadDataError
 
 SHOWS = "`asyncamanda list` shows what was; to go on: asyncamanda restore --resume --to /x"
@@ -38,6 +38,15 @@ def test_root_types_what_was_typed() -> None:
     own = "as root: asyncamanda restore --raw /srv"
     assert adapt_hint(own, [], typed=["restore", "/srv"]) == own
     assert adapt_hint(SHOWS, [], typed=["list"]) == SHOWS
+
+
+def test_root_types_paths_that_mean_the_same_in_roots_folder() -> None:
+    """Arguments that name files, and options that do; not another option's value that looks so."""
+    typed = ["restore", "--at", "today", "--to", "new", "--config=c", "today", "/a", "b/../c"]
+    assert settle_paths(typed, ["today", "/a", "b/../c"], "/home/ana") == [
+        *("restore", "--at", "today", "--to", "/home/ana/new", "--config=/home/ana/c"),
+        *("/home/ana/today", "/a", "/home/ana/b/../c"),
+    ]
 
 
 def test_an_error_goes_on_with_its_new_hint() -> None:

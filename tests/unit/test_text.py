@@ -263,18 +263,18 @@ DUMPS = tuple(DumpRecord(f"/{n}", n, NOW) for n in range(6))
         ),
         (
             Attempt(NOW, NOW + HOUR, Outcome.BACKED_UP, "with warnings", 2, DUMPS),
-            "backed up in 1h with warnings: /0 (level 0), /1 (level 1), /2 (level 2), "
-            "/3 (level 3), /4 (level 4) and 1 more",
+            "backed up in 1h: /0 (level 0), /1 (level 1), /2 (level 2), "
+            "/3 (level 3), /4 (level 4) and 1 more\n  with warnings",
         ),
         (Attempt(NOW, NOW, Outcome.FAILED, "no\x1b"), "failed: no\\x1b"),
-        (Attempt(NOW, NOW, Outcome.BACKED_UP, "with \x1b"), "backed up in 0s with \\x1b"),
+        (Attempt(NOW, NOW, Outcome.BACKED_UP, "with \x1b"), "backed up in 0s\n  with \\x1b"),
         (Attempt(NOW, NOW, Outcome.INCOMPLETE, "why", 0, DUMPS[:1]), "incomplete: why"),
         (Attempt(NOW, NOW, Outcome.KILLED, "why", 255), "killed: why"),
         (Attempt(NOW, NOW, Outcome.UNREACHABLE, "why", times=3), "unreachable 3 times: why"),
     ],
 )
 def test_an_attempt_is_one_line(attempt: Attempt, words: str) -> None:
-    """How it ended, how long it took, how often, and what it brought."""
+    """How it ended, how long it took, how often, and what it brought; remarks stand below it."""
     assert describe_attempt(attempt) == words
 
 

@@ -1,13 +1,16 @@
 """Hints that suit what was typed: `list` and `restore` as they are typed there."""
 
 import contextlib
+import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from asyncamanda.core.values.shellwords import quote_words
 from asyncamanda.errors import AsyncamandaError
 
 _COMMAND = re.compile(r"\b(as root: )?asyncamanda (list|restore)\b")
+_PATHS = {"--to", "--config"}  # options whose value is a path
+_WITH_VALUES = {"--at", "--disk", "--find", "--level", "--overwrite", "--raw"}  # is none
 
 
 @contextlib.contextmanager
@@ -40,6 +43,26 @@ def adapt_hint(
         return (found[1] or "") + quote_words([*words, client] if client else words)
 
     return _COMMAND.sub(adapt, hint)
+
+
+def settle_paths(typed: Sequence[str], paths: Collection[str], here: str) -> list[str]:
+    """Return the words that were typed, relative paths among them with the folder `here`.
+
+    So that they mean the same where somebody else types them. `paths` are the arguments that name
+    files; the values of options are not among them, but for those of _PATHS.
+    """
+    settled: list[str] = []
+    before = ""
+    for word in typed:
+        name, is_joined, value = word.partition("=")
+        if before in _PATHS or (word in paths and before not in _WITH_VALUES):
+            settled.append(os.path.join(here, word))  # noqa: PTH118 - keeps what is after a link
+        elif is_joined and name in _PATHS:
+            settled.append(f"{name}={os.path.join(here, value)}")  # noqa: PTH118 - as above
+        else:
+            settled.append(word)
+        before = word
+    return settled
 
 
 def drop_force(hint: str) -> str:

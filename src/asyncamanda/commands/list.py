@@ -9,10 +9,10 @@ from functools import partial
 from asyncamanda.client.restore.exchange import Interrupted
 from asyncamanda.client.restore.gateway import Gateway
 from asyncamanda.client.restore.listing import NOTHING_MATCHED, Listed, list_names
-from asyncamanda.client.restore.seeking import FindNames, Seeker, absolute_names
+from asyncamanda.client.restore.seeking import FindNames, Seeker, absolute_names, name_here
 from asyncamanda.client.restore.way import OpenWay, open_line
 from asyncamanda.commands.dates import add_date, parse_date
-from asyncamanda.commands.hints import adapt_hint, name_options, naming
+from asyncamanda.commands.hints import adapt_hint, name_options, naming, settle_paths
 from asyncamanda.commands.listed_names import JsonNamePrinter, ListedFolder, NamePrinter
 from asyncamanda.commands.options import add_common
 from asyncamanda.core.restore.answer import DiskAnswer
@@ -61,7 +61,8 @@ def add_listing(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> Exit:
     """Print what there is. Raises what run_over() raises."""
     options = name_options(config=arguments.config)
-    with naming(options, typed=arguments.typed):
+    typed = settle_paths(arguments.typed, [arguments.path or ""], name_here())
+    with naming(options, typed=typed):
         get_images = adapt_hint(GET_IMAGES, options)
         return run_over(arguments, partial(open_line, arguments.config), get_images=get_images)
 

@@ -20,10 +20,10 @@ from asyncamanda.client.restore.new_folder import find_records, no_record
 from asyncamanda.client.restore.peer import only_root
 from asyncamanda.client.restore.record_lines import Errand, Part
 from asyncamanda.client.restore.restoring import restore_all
-from asyncamanda.client.restore.seeking import FindNames, Seeker, absolute_names
+from asyncamanda.client.restore.seeking import FindNames, Seeker, absolute_names, name_here
 from asyncamanda.client.restore.way import OpenWay, Way, choose_way, open_line
 from asyncamanda.commands.dates import add_date, parse_date
-from asyncamanda.commands.hints import name_options, naming
+from asyncamanda.commands.hints import name_options, naming, settle_paths
 from asyncamanda.commands.images import add_images, run_images
 from asyncamanda.commands.options import add_common
 from asyncamanda.core.restore.outcome import RestoreOutcome
@@ -64,7 +64,8 @@ def run(arguments: argparse.Namespace) -> Exit:
 
     Raises what run_over() raises, and RefusedError to an ordinary user who wants a whole image.
     """
-    with naming(name_options(config=arguments.config), typed=arguments.typed):
+    typed = settle_paths(arguments.typed, arguments.paths, name_here())
+    with naming(name_options(config=arguments.config), typed=typed):
         if arguments.raw is not None and choose_way(arguments.config) is Way.BROKER:
             raise only_root()
         return run_over(arguments, partial(open_line, arguments.config))

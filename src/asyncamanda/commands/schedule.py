@@ -179,9 +179,11 @@ def _show(status: ScheduleStatus, *, as_json: bool) -> None:
 
 
 def _remark(path: Path, status: ScheduleStatus) -> str:
+    if path in status.unknown:
+        return ": not known, as this user may not look at it"
     if path not in status.differs:
         return ""
-    return ": changed by hand" if path.exists() else ": missing"
+    return ": missing" if path in status.missing else ": changed by hand"
 
 
 def _status_value(status: ScheduleStatus) -> dict[str, object]:
@@ -191,5 +193,6 @@ def _status_value(status: ScheduleStatus) -> dict[str, object]:
         "active": status.is_active,
         "files": [str(path) for path in status.files],
         "differs": [str(path) for path in status.differs],
+        "unknown": [str(path) for path in status.unknown],
         "next_at": time_value(status.next_at),
     }

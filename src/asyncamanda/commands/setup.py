@@ -204,7 +204,7 @@ def _schedule(*, is_asking: bool, may_start: bool) -> None:
     settings = clienttoml.read_present()
     assert settings
     plan = install.plan_install(None, install.find_own_program(), settings, SYSTEM_FILE)
-    kind = plan.kind.value
+    kind, waits_for = plan.kind.value, ""
     if plan.starting and not may_start:
         how = " && ".join(" ".join(command) for command in plan.starting)
         idle = " and ".join(map(_name_idle, plan.starting))
@@ -213,10 +213,11 @@ def _schedule(*, is_asking: bool, may_start: bool) -> None:
             tell(f"To start it, as root: {how}")
             others = tuple(each for each in plan.commands if each not in plan.starting)
             plan = replace(plan, commands=others, starting=())
+            waits_for = f", once {idle} runs"
     if plan.is_needed:
         install.install(plan)
     how = "done" if plan.is_needed else "unchanged"
-    tell(f"{how}: {kind} starts `asyncamanda run`, which backs up when due")
+    tell(f"{how}: {kind} starts `asyncamanda run`, which backs up when due{waits_for}")
     for path in plan.kept:
         tell(f"note: {path} was changed by hand, and is kept")
 

@@ -178,12 +178,12 @@ def describe_finding(finding: ConditionFinding, now: datetime) -> tuple[str, str
 
 
 def describe_attempt(attempt: Attempt) -> str:
-    """Return how an attempt ended, in one line."""
+    """Return how an attempt ended, in one line; what was odd in a backup is a line of its own."""
     took = format_age(attempt.ended_at - attempt.started_at)
     if attempt.outcome is Outcome.BACKED_UP:
         dumps = [f"{printable(d.disk)} (level {d.level})" for d in attempt.dumps]
-        remark = f" {printable(attempt.detail)}" if attempt.detail else ""
-        return f"backed up in {took}{remark}" + (f": {_listed(dumps)}" if dumps else "")
+        remark = f"\n  {printable(attempt.detail)}" if attempt.detail else ""
+        return f"backed up in {took}" + (f": {_listed(dumps)}" if dumps else "") + remark
     times = f" {attempt.times} times" if attempt.times > 1 else ""
     detail = printable(attempt.detail)
     if attempt.outcome is Outcome.DEFERRED:  # which the detail begins with

@@ -97,7 +97,7 @@ def back_up(start: StartContext, guard: Guard) -> Attempt:
             narrator.tell(f"connected to {target}; running {plan.command}")
             return _run(start, connection, guard)
     except NotConnected as failure:
-        outcome, error = explain_not_connected(failure.fault, plan.target)
+        outcome, error = explain_not_connected(failure.fault, plan.target, has_gate=False)
         attempt = Attempt(started_at, read_clock(), outcome, error.message)
         try:
             write_memory(plan.state, note_end(start.assessment.memory, attempt))

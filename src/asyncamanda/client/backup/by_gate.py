@@ -71,7 +71,9 @@ class _Reconnection:
         """Return the failure as the end of one more session, if there was one; else raise it."""
         if self._start.stop.signal and self._break:
             self._request.stop_here(None, self._start.stop.signal.name)
-        outcome, error = explain_not_connected(failure.fault, self._start.plan.target)
+        outcome, error = explain_not_connected(
+            failure.fault, self._start.plan.target, has_gate=True
+        )
         if self._break is None or not isinstance(error, LaterError):
             self._request.fail(outcome, error)
         return Closed(error.message)

@@ -17,7 +17,7 @@ from asyncamanda.client.gate.handshake import Answer, greet_gate
 from asyncamanda.client.gate.session import Closed, Garbled
 from asyncamanda.client.start.settings import find_password
 from asyncamanda.client.state.assessment import find_holder
-from asyncamanda.client.state.takeover import take_over
+from asyncamanda.client.state.takeover import note_refusal, take_over
 from asyncamanda.core.doctor import server
 from asyncamanda.core.doctor.findings import Check, Health, not_needed, well
 from asyncamanda.core.protocol.messages import Later, Refused, Welcome
@@ -63,7 +63,7 @@ def call(case: Case) -> Iterator[Check]:
         except NotConnected as failure:
             if stop.signal is SIGINT:
                 raise KeyboardInterrupt from failure
-            yield from _bear(failure.fault, case)
+            yield from _bear(failure.fault, case, stop)
             return
         except AsyncamandaError as error:
             yield server.judge_error("server", error, _UNREACHED)
@@ -87,15 +87,19 @@ def _limit(stop: StopRequest) -> Iterator[None]:
         timer.cancel()
 
 
-def _bear(fault: ConnectFault | None, case: Case) -> Iterator[Check]:
-    """Yield the checks of the connection."""
+def _bear(fault: ConnectFault | None, case: Case, stop: StopRequest) -> Iterator[Check]:
+    """Yield the checks of the connection; a gate's refusal of the login is remembered."""
     host = case.plan.target.host
     if fault is None:
         words = f"{host} has not answered within {GIVE_UP:g} seconds"
         hint = "is this machine away from its network, or is its name server not answering?"
         yield server.judge_error("server", EverydayError("unreachable", words, hint), _UNREACHED)
         return
-    _, error = explain_not_connected(fault, case.plan.target)
+    has_gate = not case.is_by_command
+    _, error = explain_not_connected(fault, case.plan.target, has_gate=has_gate)
+    # by then ssh has verified the host key; by command, only a backup would end what is noted
+    if has_gate and fault.fault is Fault.PERMISSION_DENIED:
+        note_refusal(case.plan, error, stop)
     if fault.fault not in _ANSWERED:
         yield server.judge_error("server", error, _UNREACHED)
         return

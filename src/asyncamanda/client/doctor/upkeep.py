@@ -40,11 +40,7 @@ def check_schedule() -> Check:
         is_active=found.is_active,
         differs=tuple(map(str, found.differs)),
         next_at=found.next_at,
-        missing=tuple(
-            str(path)
-            for path in found.differs
-            if str(path) not in _DISPENSABLE and not path.exists()
-        ),
+        missing=tuple(str(path) for path in found.missing if str(path) not in _DISPENSABLE),
         faults=tuple(_find_faults(found.files)),
     )
     lines, faults = _find_cron_lines(found.files)

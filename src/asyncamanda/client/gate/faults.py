@@ -86,6 +86,11 @@ _EXPLAINED: dict[Fault, tuple[type[AsyncamandaError], str, str]] = {
     ),
 }
 
+_NOT_ENROLLED = (
+    "this client is not, or no longer, enrolled there: on the server, `asyncamanda server enroll` "
+    "does it; or here, as root: asyncamanda setup {server}"
+)
+
 
 def name_user() -> str:
     """Return what root types before a command, to run it as this process's user; "" for root."""
@@ -95,15 +100,21 @@ def name_user() -> str:
     return ""
 
 
-def explain_fault(fault: ConnectFault, target: Target) -> AsyncamandaError:
-    """Return the error for `fault`: later for what passes, refused for what does not."""
+def explain_fault(fault: ConnectFault, target: Target, *, has_gate: bool) -> AsyncamandaError:
+    """Return the error for `fault`: later for what passes, refused for what does not.
+
+    `has_gate`: the client is enrolled at the server, or is to be.
+    """
     kind, message, hint = _EXPLAINED[fault.fault]
+    if has_gate and fault.fault is Fault.PERMISSION_DENIED:
+        hint = _NOT_ENROLLED
     user = f"{target.user}@" if target.user else ""
     words = {
         "as_user": name_user(),
         "host": target.host,
         "user": target.user or "this user",
         "known": f"'[{target.host}]:{target.port}'" if target.port else target.host,
+        "server": target,
         "words": (f"-p {target.port} " if target.port else "") + user + target.host,
     }
     ssh_says = "; ".join((*fault.warnings, fault.line.removeprefix("ssh: ")))
@@ -113,7 +124,7 @@ def explain_fault(fault: ConnectFault, target: Target) -> AsyncamandaError:
 
 
 def explain_not_connected(
-    fault: ConnectFault | None, target: Target
+    fault: ConnectFault | None, target: Target, *, has_gate: bool
 ) -> tuple[Outcome, AsyncamandaError]:
     """Return outcome and error of a failed connection; no `fault`: a signal stopped the attempt."""
     if fault is None:
@@ -121,5 +132,5 @@ def explain_not_connected(
             "stopped", "stopped before the command was started", "nothing runs on the server"
         )
         return Outcome.STOPPED, error
-    error = explain_fault(fault, target)
+    error = explain_fault(fault, target, has_gate=has_gate)
     return Outcome.UNREACHABLE if isinstance(error, LaterError) else Outcome.REFUSED, error

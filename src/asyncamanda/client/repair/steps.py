@@ -225,7 +225,8 @@ def _plan_memory(patient: Patient) -> Iterator[SetupStep]:
 
 def _plan_schedule(patient: Patient, check: Check) -> Iterator[Repair | Unrepaired]:
     """Yield the step that installs the schedule; what was changed by hand stays if all works."""
-    is_changed = any(path.exists() for path in install.look_at_schedule().differs)
+    found = install.look_at_schedule()
+    is_changed = set(found.differs) > set(found.missing)
     if check.health is not Health.BAD and is_changed:
         return
     try:

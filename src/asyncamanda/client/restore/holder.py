@@ -84,7 +84,9 @@ def _hold(control: socket.socket, named: str | None, stop: StopRequest) -> None:
                 control.send(_greet(plan))
                 serve_sessions(control, connection, stop)
         except NotConnected as failure:
-            raise explain_not_connected(failure.fault, plan.target)[1] from None
+            has_gate = plan.command is None
+            _, error = explain_not_connected(failure.fault, plan.target, has_gate=has_gate)
+            raise error from None
 
 
 def _greet(plan: Plan) -> bytes:

@@ -21,6 +21,17 @@ def absolute_names(typed: str) -> list[bytes]:
     That is without the links on its way, and as it was typed in this shell. Neither has to be
     there: it may have been deleted, or the folder in which this was typed.
     """
+    whole = os.path.join(name_here(), typed)  # noqa: PTH118 - keeps what is after a link
+    above, _, name = whole.rstrip("/").rpartition("/")
+    if name in {"", ".", ".."}:
+        real = os.path.realpath(whole)
+    else:
+        real = os.path.join(os.path.realpath(above or "/"), name)  # noqa: PTH118
+    return list(dict.fromkeys(normalize(os.fsencode(each)) for each in (real, whole)))
+
+
+def name_here() -> str:
+    """Return the present folder as this shell names it, though it may be gone; "/" if unknown."""
     here = os.environ.get("PWD", "")
     with contextlib.suppress(OSError):
         there = os.getcwd()  # noqa: PTH109 - pathlib would make it absolute, and raise
@@ -28,13 +39,7 @@ def absolute_names(typed: str) -> list[bytes]:
             if not os.path.samefile(here, there):  # noqa: PTH121 - as above
                 here = there
         here = here if here.startswith("/") else there
-    whole = os.path.join(here or "/", typed)  # noqa: PTH118 - keeps what is after a link
-    above, _, name = whole.rstrip("/").rpartition("/")
-    if name in {"", ".", ".."}:
-        real = os.path.realpath(whole)
-    else:
-        real = os.path.join(os.path.realpath(above or "/"), name)  # noqa: PTH118
-    return list(dict.fromkeys(normalize(os.fsencode(each)) for each in (real, whole)))
+    return here or "/"
 
 
 class Seeker:

@@ -1,14 +1,16 @@
 """The state of the schedule, for whoever asks: nothing here fails."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
 from pathlib import Path
 
 from asyncamanda.client.schedule.machine import BOOTED, find_program, is_cron_running
 from asyncamanda.client.schedule.record import WrittenFile, hash_text, read_own, read_record
 from asyncamanda.core.schedule import schedule, systemd
 from asyncamanda.core.schedule.schedule import ScheduleKind
-from asyncamanda.errors import AsyncamandaError
+from asyncamanda.errors import AsyncamandaError, RefusedError
 from asyncamanda.system.programs import run_program
 
 PATIENCE = 5  # seconds, with systemd
@@ -19,7 +21,8 @@ class ScheduleStatus:
     """What starts the agent: `kind` is None if asyncamanda installed nothing.
 
     `is_active` and `next_at` are None where that is not known; `differs` are those of `files` that
-    are gone or were changed by hand.
+    are gone or were changed by hand, `missing` the gone ones among them. `unknown` are those that
+    this user may not look at: polkit keeps its rules to itself.
     """
 
     kind: ScheduleKind | None = None
@@ -27,6 +30,8 @@ class ScheduleStatus:
     is_active: bool | None = None
     files: tuple[Path, ...] = ()
     differs: tuple[Path, ...] = ()
+    missing: tuple[Path, ...] = ()
+    unknown: tuple[Path, ...] = ()
     next_at: datetime | None = None
 
 
@@ -37,24 +42,44 @@ def look_at_schedule() -> ScheduleStatus:
         if record is None:
             return ScheduleStatus()
         files = tuple(entry.path for entry in record.entries)
+        seen = {entry.path: _look_at_file(entry) for entry in record.entries}
         return ScheduleStatus(
             kind=record.kind,
             is_installed=record.is_done,
             is_active=_is_active(record.kind, files),
             files=files,
-            differs=tuple(entry.path for entry in record.entries if _differs(entry)),
+            differs=_select(seen, _FileState.CHANGED, _FileState.MISSING),
+            missing=_select(seen, _FileState.MISSING),
+            unknown=_select(seen, _FileState.UNKNOWN),
             next_at=_read_next() if record.kind is ScheduleKind.SYSTEMD else None,
         )
     except (AsyncamandaError, OSError):
         return ScheduleStatus()
 
 
-def _differs(entry: WrittenFile) -> bool:
+class _FileState(Enum):
+    """What has become of a file since it was written."""
+
+    UNCHANGED = "unchanged"
+    CHANGED = "changed"
+    MISSING = "missing"
+    UNKNOWN = "unknown"
+
+
+def _look_at_file(entry: WrittenFile) -> _FileState:
     try:
         own = read_own(entry)
-    except AsyncamandaError:
-        return True
-    return own is None or hash_text(own) not in entry.sums
+    except RefusedError as error:
+        # either it cannot be looked at, or it is a link or a folder by now
+        is_hidden = isinstance(error.__cause__, OSError)
+        return _FileState.UNKNOWN if is_hidden else _FileState.CHANGED
+    if own is None:
+        return _FileState.MISSING
+    return _FileState.UNCHANGED if hash_text(own) in entry.sums else _FileState.CHANGED
+
+
+def _select(seen: Mapping[Path, _FileState], *states: _FileState) -> tuple[Path, ...]:
+    return tuple(path for path, state in seen.items() if state in states)
 
 
 def _is_active(kind: ScheduleKind, files: tuple[Path, ...]) -> bool | None:

@@ -155,7 +155,7 @@ def _judge(heard: Answer, plan: Plan, stop: StopRequest) -> Ready | NotYet:
 
 
 def _bear(failure: NotConnected, plan: Plan) -> NotYet:
-    _, error = explain_not_connected(failure.fault, plan.target)
+    _, error = explain_not_connected(failure.fault, plan.target, has_gate=True)
     if failure.fault and failure.fault.fault is Fault.PERMISSION_DENIED:
         return NotYet(f"{plan.target.host} does not know this machine's key", is_denied=True)
     if failure.fault and failure.fault.fault is Fault.DROPPED:

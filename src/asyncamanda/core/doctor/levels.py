@@ -24,7 +24,7 @@ def judge_levels(verdicts: Iterable[DleVerdict], dles: Collection[Dle]) -> Check
     found = [
         verdict
         for disk, verdict in newest.items()
-        if disk in known and is_full_again(verdict, fulls.get(disk, 0))
+        if is_full_again(verdict, fulls.get(disk, 0), known.get(disk))
     ]
     if not found:
         return None
@@ -32,4 +32,4 @@ def judge_levels(verdicts: Iterable[DleVerdict], dles: Collection[Dle]) -> Check
     more = f" (and {len(found) - 1} more disks)" if len(found) > 1 else ""
     said = f"{first.disk}: {describe_full_again(first)}{more}"
     why = "all of it crosses the client's line at each backup"
-    return Check("levels", Health.WARNING, said, why, name_remedy(first, known[first.disk]))
+    return Check("levels", Health.WARNING, said, why, name_remedy(first))
