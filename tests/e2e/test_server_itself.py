@@ -1,6 +1,7 @@
 """server doctor without a client: the server itself, and what is wrong with it for everybody."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,3 +92,19 @@ def test_a_client_without_a_disk_is_a_warning(office: Office) -> None:
     run = doctor(office)
     office.server.run(["mv", "/srv/daily", "/etc/amanda/daily"])
     assert (run.returncode, "no Amanda configuration" in " ".join(run.stdout.split())) == (78, True)
+
+
+def test_too_little_free_room_is_a_warning_alone(office: Office) -> None:
+    """Whatever else amcheck prints, of a server without a written volume as well."""
+    conf = office.server.read(CONF)
+    head, _, rest = conf.partition("holdingdisk ")
+    rest = re.sub(r"use .*", "use 900000 gbytes", rest, count=1)
+    office.server.write(CONF, f"{head}holdingdisk {rest}", owner="backup")
+    run = doctor(office)
+    report = json.loads(doctor(office, "--json").stdout)
+    office.server.write(CONF, conf, owner="backup")
+    assert (run.returncode, "nothing to fix; warnings: amcheck" in run.stdout) == (0, True), run
+    (check,) = (check for check in report["checks"] if check["check"] == "amcheck")
+    (trouble,) = check["troubles"]
+    assert trouble["said"].startswith("holding disk '/srv/amanda/holding': only "), trouble
+    assert "asyncamanda server flush" in trouble["fix"]

@@ -123,7 +123,7 @@ def ready(fresh: Lab) -> Lab:
     """Yield the server after setup."""
     done = set_up(fresh, "--yes", *NEW)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "asyncamanda setup amanda --disk /home" in done.stdout
+    assert "/opt/asyncamanda/bin/asyncamanda setup amanda --disk /home" in done.stdout
     return fresh
 
 

@@ -21,6 +21,7 @@ from asyncamanda.client.setup.keys import plan_via
 from asyncamanda.client.setup.options import Said, SetupOptions, read_options
 from asyncamanda.client.setup.probe import NotYet, Ready, wait_for
 from asyncamanda.config.client import ClientConfig, parse_client_config
+from asyncamanda.core.amanda.config import parse_config
 from asyncamanda.core.amanda.disklist import Dle
 from asyncamanda.core.ssh.argv import Target
 from asyncamanda.core.ssh.enrolling import Enrolling, render_enroll, render_rename
@@ -30,6 +31,9 @@ from asyncamanda.errors import BadDataError, ConfigurationError, RefusedError, U
 from asyncamanda.server.enrol.disklist import (
     Configured,
     check_dumptype,
+    check_new_disks,
+    describe_kept,
+    find_bases,
     find_missing,
     render_dles,
 )
@@ -326,6 +330,33 @@ def test_only_what_is_missing_is_added(
     """Each once; what Amanda would dump a second time, by another name, is told."""
     dles = [Dle("laptop", "/home"), Dle("laptop", "docs", "/srv/docs"), Dle("laptop", "/odd/")]
     assert find_missing(dles, disks) == (missing, told)
+
+
+def test_a_dumptype_that_is_only_a_base_is_neither_offered_nor_taken() -> None:
+    """Unless its administrator gave it a program."""
+    text = 'DEFINE DUMPTYPE roaming-base {\n      PROGRAM             "%s"\n}\n'
+    assert find_bases(parse_config(text % "APPLICATION")) == frozenset()
+    bases = find_bases(parse_config(text % "DUMP"))
+    having = replace(configured("roaming", "roaming-base"), bases=bases)
+    check_dumptype(having, "roaming")
+    with pytest.raises(BadDataError, match="no dumptype by itself") as caught:
+        check_dumptype(having, "Roaming-Base")
+    assert caught.value.hint.endswith(": roaming")
+
+
+def test_a_disk_that_is_there_keeps_its_dumptype_and_that_is_told() -> None:
+    """With what changes it."""
+    told = describe_kept("laptop", ["/srv/a b"], "roaming-gnutar")
+    assert told.startswith("--dumptype roaming-gnutar changes no disk")
+    assert "`asyncamanda server disk remove laptop '/srv/a b'`" in told
+
+
+def test_a_disk_to_be_added_is_a_path() -> None:
+    """As on the client; a name that the disklist has already is none of these."""
+    check_new_disks(["/", "/srv/a b"])
+    for disk in ("srv", "srv/x", "~/x"):
+        with pytest.raises(UsageError, match="is not a path, such as /home"):
+            check_new_disks(["/home", disk])
 
 
 def test_a_dumptype_that_there_is_not_names_those_by_ssh() -> None:

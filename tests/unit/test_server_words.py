@@ -10,6 +10,7 @@ import pytest
 from asyncamanda.commands.server.clients import HEADS, describe_row
 from asyncamanda.commands.server.disk import modernise
 from asyncamanda.commands.server.enroll_words import say_enrolled
+from asyncamanda.commands.server.options import unknown_client
 from asyncamanda.commands.server.rename import say_renamed
 from asyncamanda.commands.server.setup import _say_what_next
 from asyncamanda.core.amanda.disklist import Dle
@@ -75,3 +76,12 @@ def test_at_80_columns(say: Callable[[], None], monkeypatch: pytest.MonkeyPatch)
     assert [line for line in lines if len(line) > 80 and " asyncamanda " not in line] == []
     words = {word for line in lines for word in line.split()}
     assert {NAME, "config8"} & words or "config8." in words or f"{NAME}:" in words
+
+
+def test_who_is_not_enrolled_may_have_backups_or_is_to_be_enrolled() -> None:
+    """The hint says what leads on."""
+    backups = unknown_client("tower", ["laptop"], of_backups=True).hint
+    assert "renamed or retired, add --amanda-config NAME" in backups
+    assert "asyncamanda server enroll" in unknown_client("laptop", []).hint
+    other = unknown_client("tower", ["laptop"]).hint
+    assert other == "`asyncamanda server clients` lists all"

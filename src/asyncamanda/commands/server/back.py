@@ -72,7 +72,7 @@ def plan_way(arguments: argparse.Namespace) -> WayHere:
     if name is None:
         enrolled = {one.client: one.amanda_config for one in entries}
         if arguments.client not in enrolled:
-            raise unknown_client(arguments.client, enrolled)
+            raise unknown_client(arguments.client, enrolled, of_backups=True)
         name = enrolled[arguments.client]
     try:
         check_client_name(arguments.client)

@@ -16,6 +16,7 @@ from asyncamanda.commands.server.options import (
     warn,
 )
 from asyncamanda.config.server import ServerConfig, load_server_config
+from asyncamanda.core.amanda.server_check import THE_SERVER
 from asyncamanda.core.doctor.capacity import CAPACITY
 from asyncamanda.core.doctor.findings import Check, Health
 from asyncamanda.core.model import DleVerdict
@@ -34,7 +35,7 @@ from asyncamanda.report.narrator import write_line
 from asyncamanda.server.enrol import doctor
 from asyncamanda.server.enrol.capacity import check_capacity
 from asyncamanda.server.enrol.enrolled import Enrolled
-from asyncamanda.server.enrol.own_checks import THE_SERVER, examine_server
+from asyncamanda.server.enrol.own_checks import examine_server
 from asyncamanda.server.enrol.registry import read_registry, registry_path
 from asyncamanda.server.enrol.sshd import SshdAnswer, ask_sshd, check_sshd
 from asyncamanda.system.clock import now as read_clock

@@ -25,6 +25,7 @@ from asyncamanda.server.enrol.disklist import (
     DUMPTYPE,
     Addition,
     check_dumptype,
+    check_new_disks,
     describe_dles,
     find_missing,
     read_configured,
@@ -229,7 +230,8 @@ def _plan_disks(
 ) -> Callable[[], list[str]]:
     """Look what the disklist lacks, and return what adds that and says so.
 
-    A client with another name gets it there, too. Raises BadDataError if a dumptype is needed that
+    A client with another name gets it there, too. Raises UsageError for a disk to be added that is
+    not a path, BadDataError if a dumptype is needed that
     there is not, or Amanda would refuse the disklist.
     """
     entry, was = enrolment.entry, enrolment.was
@@ -241,6 +243,7 @@ def _plan_disks(
     for words in told:
         warn(words)
     if missing:
+        check_new_disks(missing)
         check_dumptype(configured, arguments.dumptype)
     if was is not None:
         check_name_free(configured, was, entry.client)

@@ -122,10 +122,19 @@ def refuse_stranger(place: str, user: str) -> RefusedError:
     )
 
 
-def unknown_client(client: str, known: Iterable[str]) -> BadDataError:
-    """Return the error for a client that is not enrolled; `known` are those that are."""
-    close = difflib.get_close_matches(client, list(known), 3)
+def unknown_client(client: str, known: Iterable[str], *, of_backups: bool = False) -> BadDataError:
+    """Return the error for a client that is not enrolled; `known` are those that are.
+
+    `of_backups`: it is asked for what it has on the server, which is there still after it was
+    renamed or retired.
+    """
+    enrolled = list(known)
+    close = difflib.get_close_matches(client, enrolled, 3)
     hint = f"did you mean {' or '.join(close)}? " if close else ""
+    if of_backups:
+        hint += "for one that was renamed or retired, add --amanda-config NAME; "
+    elif not enrolled:
+        hint += "`asyncamanda server enroll` enrolls one; "
     return BadDataError(
         "no-such-client",
         f"no client {printable(client)} is enrolled",

@@ -28,6 +28,7 @@ from asyncamanda.server.enrol.sshd import ask_sshd, describe_hindrances
 from asyncamanda.system.steps import SetupStep, make_step
 
 _UNASKED = "--yes makes these changes without asking, --dry-run only shows them"
+_CLIENTS_PROGRAM = "/opt/asyncamanda/bin/asyncamanda"  # its setup links it into PATH
 _PLAIN_PATH = re.compile(r"/[A-Za-z0-9_./-]+")  # amanda.conf takes it as it is
 
 
@@ -174,8 +175,8 @@ def _say_what_next(path: Path | None, configs: list[str], new: NewConfig | None)
     if not configs:
         print("There is no Amanda configuration yet; this writes one:")
         print("  asyncamanda server setup --new-config NAME --vtapes DIR --size SIZE")
-    print("Next, on each client, as root:")
-    print(f"  asyncamanda setup {os.uname().nodename} --disk /home")
+    print("Next, on each client, install asyncamanda (README.md says how), and as root:")
+    print(f"  {_CLIENTS_PROGRAM} setup {os.uname().nodename} --disk /home")
     print_folded(
         "It prints the command that enrolls it here, with its key; there is no other step."
     )

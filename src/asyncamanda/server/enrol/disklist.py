@@ -1,9 +1,10 @@
 """What an Amanda configuration says of disks, and adding to its disklist."""
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from asyncamanda.core.amanda.config import parse_config
+from asyncamanda.core.amanda.config import AmandaConfig, parse_config
 from asyncamanda.core.amanda.disklist import (
     Dle,
     join_disklist,
@@ -12,13 +13,14 @@ from asyncamanda.core.amanda.disklist import (
     render_name,
 )
 from asyncamanda.core.values.shellwords import as_user
-from asyncamanda.errors import BadDataError
+from asyncamanda.errors import BadDataError, UsageError
 from asyncamanda.report.text import name_disks
 from asyncamanda.server.amanda.commands import first_fault
 from asyncamanda.server.enrol.disklist_file import DisklistFile, Names, ask_amanda
 from asyncamanda.server.enrol.newconfig import AMANDA_FOLDER
 
 AUTH = "ssh"  # the one that calls a client where the relay listens
+BASES = ("roaming-base",)  # of the next, and no dumptype by itself
 DUMPTYPE = "roaming"  # as `server setup --new-config` defines it
 
 
@@ -27,12 +29,14 @@ class Configured:
     """What an Amanda configuration says of disks: its disklist's file, its DLEs, its dumptypes.
 
     `dumptypes` has the auth of each by its name. `warnings` are Amanda's own, of its configuration.
+    `bases` are the dumptypes that only others are made of.
     """
 
     disklist: DisklistFile
     dles: tuple[Dle, ...]
     dumptypes: Mapping[str, str]
     warnings: tuple[str, ...] = ()
+    bases: frozenset[str] = frozenset()
 
     def of_host(self, client: str) -> list[Dle]:
         """Return a client's DLEs."""
@@ -70,7 +74,17 @@ def read_configured(amanda_config: str, user: str) -> Configured:
             if kind == "DUMPTYPE"
         },
         warnings=tuple(warnings),
+        bases=find_bases(config),
     )
+
+
+def find_bases(config: AmandaConfig) -> frozenset[str]:
+    """Return the dumptypes that `server setup --new-config` wrote for others to be made of.
+
+    One that was given a program since is one like any other.
+    """
+    programs = {name: config.block_value("DUMPTYPE", name, "PROGRAM") for name in BASES}
+    return frozenset(name for name, program in programs.items() if program == "DUMP")
 
 
 def describe_dles(configured: Configured, client: str, *, is_direct: bool) -> list[str]:
@@ -97,13 +111,23 @@ def describe_dles(configured: Configured, client: str, *, is_direct: bool) -> li
 
 
 def check_dumptype(configured: Configured, dumptype: str) -> None:
-    """Raise BadDataError, with what fits, if there is no such dumptype."""
-    if dumptype.lower() in {name.lower() for name in configured.dumptypes}:
+    """Raise BadDataError, with what fits, if there is no such dumptype, or it is only a base."""
+    usable = {
+        name: auth for name, auth in configured.dumptypes.items() if name not in configured.bases
+    }
+    if dumptype.lower() in {name.lower() for name in usable}:
         return
-    known = ", ".join(name for name, auth in configured.dumptypes.items() if auth == AUTH)
+    known = ", ".join(name for name, auth in usable.items() if auth == AUTH)
+    found = (
+        f"the Amanda configuration {configured.disklist.amanda_config} has no dumptype {dumptype}"
+    )
+    if dumptype.lower() in configured.bases:
+        found = (
+            f"{dumptype} is no dumptype by itself: it names no program, and Amanda would use dump"
+        )
     raise BadDataError(
         "no-dumptype",
-        f"the Amanda configuration {configured.disklist.amanda_config} has no dumptype {dumptype}",
+        found,
         f'--dumptype takes one with auth "ssh": {known}' if known else 'none has auth "ssh"',
     )
 
@@ -134,6 +158,30 @@ def find_missing(
         else:
             told.append(f"{disk} is in the disklist already, as {own}")
     return tuple(missing), tuple(told)
+
+
+def describe_kept(client: str, disks: Sequence[str], dumptype: str) -> str:
+    """Return what is told where `disks` were to be added with a dumptype, and are there."""
+    removal = shlex.join(["asyncamanda", "server", "disk", "remove", client, *disks])
+    return (
+        f"--dumptype {dumptype} changes no disk that the disklist has ({name_disks(disks)}): for "
+        f"another dumptype, remove it first (`{removal}`), and add it again"
+    )
+
+
+def check_new_disks(disks: Iterable[str]) -> None:
+    """Raise UsageError if one of the `disks`, which are to be added, is not a path.
+
+    Amanda takes a name as well, but only with a path behind it, which is added by hand.
+    """
+    for disk in disks:
+        if not disk.startswith("/"):
+            raise UsageError(
+                "bad-disk",
+                f"{disk!a} is not a path, such as /home",
+                "a disk with a name of its own needs its path, too, and is added to the disklist "
+                "by hand: CLIENT NAME /PATH DUMPTYPE",
+            )
 
 
 def render_dles(text: str, client: str, disks: Sequence[str], dumptype: str) -> str:

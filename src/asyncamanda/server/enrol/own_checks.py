@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 
 from asyncamanda.config.server import ServerConfig
-from asyncamanda.core.amanda.amcheck import explain_lines
+from asyncamanda.core.amanda.server_check import interpret_server_check
 from asyncamanda.core.doctor.findings import Check, Health
 from asyncamanda.errors import AsyncamandaError
 from asyncamanda.report.text import name_disks
@@ -19,8 +19,6 @@ from asyncamanda.server.enrol.setup import plan_setup
 from asyncamanda.server.enrol.sshd import SshdAnswer, check_sshd
 
 SETUP = "as root: asyncamanda server setup"
-THE_SERVER = "the server"  # where a client's doctor would have its name
-_ERROR = "ERROR: "
 
 
 def examine_server(
@@ -93,12 +91,15 @@ def _check_config(name: str, user: str, own: Sequence[Enrolled]) -> Iterator[Che
     dles = [dle for dle in configured.dles if dle.host in clients]
     yield check_capacity_for_all(name, dles, user)
     answer = ask_amanda(user, "amcheck", "-s", name)
-    if answer.status == 0:
+    complaint = "\n".join((answer.stderr, answer.fault))
+    found = interpret_server_check(answer.status, answer.stdout, complaint, user)
+    if found.bad:
+        yield Check("amcheck", Health.BAD, f"`amcheck -s {name}` complains", troubles=found.bad)
+    if found.warnings:
+        said = f"`amcheck -s {name}` warns"
+        yield Check("amcheck", Health.WARNING, said, troubles=found.warnings)
+    if not found.bad and not found.warnings:
         yield Check("amcheck", Health.OK, f"{name}: holding disk and volumes are usable")
-        return
-    lines = "\n".join(line for line in answer.stdout.splitlines() if line.startswith(_ERROR))
-    troubles = explain_lines(THE_SERVER, lines or answer.printed)
-    yield Check("amcheck", Health.BAD, f"`amcheck -s {name}` complains", troubles=troubles)
 
 
 def _check_disks(name: str, configured: Configured, own: Sequence[Enrolled]) -> Check:
