@@ -5,25 +5,17 @@ long, or too much memory, is left.
 """
 
 import argparse
-import resource
-import sys
-from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
-from asyncamanda.core.protocol.authority import check_amanda_config_name
+from asyncamanda.commands.server.polite_work import do_alone, read_order
 from asyncamanda.core.restore.keep_order import KeepOrder, parse_order
-from asyncamanda.errors import Exit, UsageError
-from asyncamanda.server.background.log import LOG, close_log, open_own_log
-from asyncamanda.server.gate import ipc
+from asyncamanda.errors import Exit
+from asyncamanda.server.background.log import LOG
 from asyncamanda.server.restore.heads import HEADS, HeadStore
 from asyncamanda.server.restore.keep import Keeper, bound_reading
-from asyncamanda.system.clock import now
-from asyncamanda.system.locks import Held, hold_lock
 from asyncamanda.system.programs import run_program
 
 WITHIN = 6 * 3600  # seconds, for one dump: it is not read again where that does not do
-MEMORY = 1 << 30  # bytes
 FIND_WITHIN = 600.0  # seconds: it reads the logs of all runs
 
 
@@ -36,18 +28,9 @@ def run(arguments: argparse.Namespace) -> Exit:  # noqa: ARG001 - each command h
 
     Where another one does that already it ends at once.
     """
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    order = _read_order()
-    open_own_log(Path(ipc.STATE, "keep.log"))
-    try:
-        HEADS.mkdir(mode=0o700, exist_ok=True)
-        with suppress(Held), hold_lock(HEADS / f"{order.amanda_config}.lock", now()):
-            _keep(order)
-    except OSError as error:
-        LOG.warning("%s: heads are not kept: %s", order.amanda_config, error)
-    finally:
-        close_log()
-    return Exit.OK
+    order = read_order(parse_order)
+    name = order.amanda_config
+    return do_alone("keep.log", HEADS, name, "heads are not kept", partial(_keep, order))
 
 
 def _keep(order: KeepOrder) -> None:
@@ -67,12 +50,3 @@ def _keep(order: KeepOrder) -> None:
     keeper.keep_new()
     if found is not None:
         keeper.remove_old(found)
-
-
-def _read_order() -> KeepOrder:
-    try:
-        order = parse_order(sys.stdin.read())
-        check_amanda_config_name(order.amanda_config)
-    except ValueError as error:
-        raise UsageError("usage", str(error), "the dispatcher calls this by itself") from error
-    return order

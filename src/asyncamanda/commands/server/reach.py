@@ -4,26 +4,19 @@ Whose, and where the ledger is, is on stdin (core/restore/reach_order.py).
 """
 
 import argparse
-import resource
-import sys
-from contextlib import suppress
 from datetime import timedelta
-from pathlib import Path
 
+from asyncamanda.commands.server.polite_work import do_alone, read_order
 from asyncamanda.config.server import Restore, ServerConfig
-from asyncamanda.core.protocol.authority import check_amanda_config_name
 from asyncamanda.core.restore.reach_order import ReachOrder, parse_reach_order
-from asyncamanda.errors import AsyncamandaError, Exit, UsageError
-from asyncamanda.server.background.log import LOG, close_log, open_own_log
+from asyncamanda.errors import AsyncamandaError, Exit
+from asyncamanda.server.background.log import LOG
 from asyncamanda.server.enrol.registry import read_registry, registry_path
-from asyncamanda.server.gate import ipc
 from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.server.ledger.reach_file import FOLDER, DiskReach, ReachFile, ReachFound
 from asyncamanda.server.restore.reach import find_reaches
 from asyncamanda.system.clock import now
-from asyncamanda.system.locks import Held, hold_lock
 
-MEMORY = 1 << 30  # bytes
 PATIENCE = timedelta(seconds=60)  # with a ledger that is being written
 
 
@@ -36,18 +29,11 @@ def run(arguments: argparse.Namespace) -> Exit:  # noqa: ARG001 - each command h
 
     Where another one does that already it ends at once.
     """
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    order = _read_order()
-    open_own_log(Path(ipc.STATE, "reach.log"))
-    try:
-        FOLDER.mkdir(mode=0o700, exist_ok=True)
-        with suppress(Held), hold_lock(FOLDER / f"{order.amanda_config}.lock", now()):
-            ReachFile(order.amanda_config).write(_look(order))
-    except (OSError, AsyncamandaError) as error:
-        LOG.warning("%s: it is not known how far backups go back: %s", order.amanda_config, error)
-    finally:
-        close_log()
-    return Exit.OK
+    order = read_order(parse_reach_order)
+    name = order.amanda_config
+    fault = "it is not known how far backups go back"
+    write = ReachFile(name).write
+    return do_alone("reach.log", FOLDER, name, fault, lambda: write(_look(order)))
 
 
 def _look(order: ReachOrder) -> ReachFound:
@@ -70,12 +56,3 @@ def _look(order: ReachOrder) -> ReachFound:
     finally:
         ledger.close()
     return ReachFound(looked_at, clients)
-
-
-def _read_order() -> ReachOrder:
-    try:
-        order = parse_reach_order(sys.stdin.read())
-        check_amanda_config_name(order.amanda_config)
-    except ValueError as error:
-        raise UsageError("usage", str(error), "the dispatcher calls this by itself") from error
-    return order
