@@ -74,6 +74,7 @@ STARTS = "/srv/fake-amanda/starts"
 POLICY = Policy(timedelta(hours=20))
 PATIENCE = 40.0  # seconds for a talk, and for whatever else is waited for
 KEPT = {"dispatcher.log", "dispatcher.lock", "start.lock", "ledger.sqlite"}  # ... in STATE
+BESIDE = ("heads/", "keep.log", "reach/", "reach.log")  # what other processes write there
 SOON = 5.0  # ... for what a dispatcher does as soon as it looks
 GIVEN_SECONDS = 1.5  # for something that is not to happen
 NOBODY = -1
@@ -497,13 +498,14 @@ def _read_lines(path: str) -> list[str]:
 def _find_left() -> Iterator[str]:
     """Yield what lies in the state folder and the holding disk, but for what is to be there.
 
-    What keeps heads is a process beside the dispatcher, which may have come to it or not.
+    What keeps heads, and what looks how far backups go back, are processes beside the dispatcher,
+    which may have come to it or not.
     """
     for place in (STATE, HOLDING):
         for path in Path(place).rglob("*"):
             if not path.is_dir() and not path.name.startswith("ledger.sqlite-"):
                 name = str(path.relative_to(place))
-                if name not in KEPT and not name.startswith(("heads/", "keep.log")):
+                if name not in KEPT and not name.startswith(BESIDE):
                     yield name
 
 

@@ -671,6 +671,7 @@ def test_show(ground: Ground) -> None:
         "active": None,
         "files": [],
         "differs": [],
+        "unknown": [],
         "next_at": None,
     }
     ground.boot_systemd()
