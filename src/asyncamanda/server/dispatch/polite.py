@@ -9,6 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from functools import partial
+from threading import Thread
 
 from asyncamanda.errors import LaterError
 from asyncamanda.server.background.threads import apart
@@ -70,7 +71,7 @@ def _start_process(word: str, told: str) -> "subprocess.Popen[bytes]":
     try:
         os.write(order, told.encode("ascii"))
         os.lseek(order, 0, os.SEEK_SET)
-        return subprocess.Popen(
+        process = subprocess.Popen(
             argv,
             stdin=order,
             stdout=subprocess.DEVNULL,
@@ -79,5 +80,8 @@ def _start_process(word: str, told: str) -> "subprocess.Popen[bytes]":
             cwd="/",
             start_new_session=True,
         )
+        # its end is seen to even where nobody looks any more
+        Thread(target=process.wait, daemon=True).start()
+        return process
     finally:
         os.close(order)

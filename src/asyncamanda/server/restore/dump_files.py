@@ -14,7 +14,6 @@ from typing import Protocol
 
 from asyncamanda.core.amanda.dump_form import DumpForm, parse_form
 from asyncamanda.core.amanda.header import HEADER_BYTES, DumpHeader, FileKind, parse_header
-from asyncamanda.core.values.size import format_size
 from asyncamanda.errors import BadDataError
 
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -88,7 +87,7 @@ def find_fault(files: Sequence[DumpFile]) -> str:
     if files[0].header.kind is FileKind.WHOLE:
         sizes = {files[0].header.size}
     if sizes and sizes != {there}:
-        return f"there are {format_size(there)} of it, not all"
+        return f"there are {there} bytes of it, not all"
     return ""
 
 
