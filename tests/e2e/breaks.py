@@ -435,7 +435,7 @@ BROKEN: dict[str, tuple[Break, dict[str, str], str, int]] = {
         78,
     ),
     # -- the server
-    "login refused": (at_server("{keys}", ": >{keys}"), {"login": BAD}, "authorized_keys", 77),
+    "login refused": (at_server("{keys}", ": >{keys}"), {"login": BAD}, "server enroll", 77),
     "host key changed": (
         rewritten(
             "{known}",

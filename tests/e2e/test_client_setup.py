@@ -71,7 +71,8 @@ def test_one_command_on_each_side_brings_a_backup(fresh: Lab) -> None:
     before, disklist = everything(fresh), fresh.server.read(DISKLIST)
     again = set_up(fresh, *words)
     assert (again.returncode, "done: " in again.stdout) == (0, False), again.stdout + again.stderr
-    assert type_line(fresh, "asyncamanda server clients").stdout.count("laptop") == 1
+    table, _, keys = type_line(fresh, "asyncamanda server clients").stdout.partition("keys:")
+    assert (table.count("laptop"), keys.count("laptop: ")) == (1, 1)
     assert (everything(fresh), fresh.server.read(DISKLIST)) == (before, disklist)
 
 
