@@ -139,6 +139,7 @@ def test_the_client_s_doctor_warns_before_that(office: Office) -> None:
 def test_a_dle_by_gnutar_is_modernised_when_asked(office: Office) -> None:
     """Only then; its next dump is a full, and none after that is; files come back."""
     laptop, disklist = office.client("laptop"), "/etc/amanda/mobile/disklist"
+    _dump(office)
     before = office.server.read(disklist)
     words = ("server", "disk", "modernise", "laptop")
     silent = office.ask(*words, check=False)
