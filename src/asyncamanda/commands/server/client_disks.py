@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from asyncamanda.commands.server.clients_known import find_enrolled
 from asyncamanda.commands.server.entry import check_disks
-from asyncamanda.commands.server.options import add_common, warn
+from asyncamanda.commands.server.options import add_client, add_common, warn
 from asyncamanda.config.server import load_server_config
 from asyncamanda.report.json import render_json
 from asyncamanda.report.page import print_folded
@@ -44,11 +44,7 @@ class ClientDisks:
 
 def add_disk_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the client, its disks, and the options that each command has."""
-    parser.add_argument(
-        "client",
-        metavar="CLIENT",
-        help="the client's name as `asyncamanda server clients` lists it",
-    )
+    add_client(parser)
     parser.add_argument("disks", metavar="DISK", nargs="+", help="the disk, such as /home")
     add_common(parser)
 

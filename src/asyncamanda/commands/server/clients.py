@@ -52,9 +52,9 @@ def run(arguments: argparse.Namespace) -> Exit:
     print_table(
         HEADS, [describe_row(entry, last_seen, reaches.get(entry.identity)) for entry in entries]
     )
-    for name in sorted({entry.amanda_config for entry in entries}):
-        from asyncamanda.server.restore.reach import tell_volumes  # noqa: PLC0415 - loads much
+    from asyncamanda.server.restore.reach import tell_volumes  # noqa: PLC0415 - loads much
 
+    for name in sorted({entry.amanda_config for entry in entries}):
         if said := tell_volumes(name):
             print_folded(f"{printable(name)}: {said}")
     disputed = [machines[entry.client] for entry in entries if entry.client in machines]

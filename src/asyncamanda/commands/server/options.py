@@ -29,6 +29,15 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
 
 
+def add_client(parser: argparse.ArgumentParser) -> None:
+    """Let the command line name the client."""
+    parser.add_argument(
+        "client",
+        metavar="CLIENT",
+        help="the client's name as `asyncamanda server clients` lists it",
+    )
+
+
 def add_config(parser: argparse.ArgumentParser) -> None:
     """Let the command line name the configuration file."""
     parser.add_argument(

@@ -8,6 +8,7 @@ from asyncamanda.commands.asking import ask
 from asyncamanda.commands.server.clients_known import find_enrolled
 from asyncamanda.commands.server.entry import read_key
 from asyncamanda.commands.server.options import (
+    add_client,
     add_common,
     end_sessions,
     load_as_amanda_user,
@@ -22,11 +23,7 @@ from asyncamanda.server.enrol.registry import change, check_change, registry_pat
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument(
-        "client",
-        metavar="CLIENT",
-        help="the client's name as `asyncamanda server clients` lists it",
-    )
+    add_client(parser)
     parser.add_argument(
         "--key",
         metavar="KEY",

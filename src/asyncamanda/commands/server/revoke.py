@@ -3,6 +3,7 @@
 import argparse
 
 from asyncamanda.commands.server.options import (
+    add_client,
     add_common,
     end_sessions,
     load_as_amanda_user,
@@ -22,11 +23,7 @@ from asyncamanda.server.enrol.registry import read_registry, registry_path, revo
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument(
-        "client",
-        metavar="CLIENT",
-        help="the client's name as `asyncamanda server clients` lists it",
-    )
+    add_client(parser)
     add_common(parser)
 
 

@@ -16,7 +16,7 @@ from asyncamanda.core.values.size import ALLOWED, format_size, parse_size
 from asyncamanda.errors import Exit, RefusedError, UsageError
 from asyncamanda.report.page import print_folded
 from asyncamanda.server.enrol.amanda_configs import find_amanda_configs
-from asyncamanda.server.enrol.newconfig import HELD_PART, LEAST_SIZE, NewConfig, find_volumes
+from asyncamanda.server.enrol.newconfig import LEAST_SIZE, NewConfig, find_volumes
 from asyncamanda.server.enrol.packages import (
     find_missing_packages,
     install_packages,
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     _provide_packages(arguments)
     steps = [step for step in plan_setup(config, new, is_default=is_default) if not step.is_so()]
     if new:
-        room = describe_capacity(new.size // HELD_PART, find_volumes(new))
+        room = describe_capacity(new.held, find_volumes(new))
         print_folded(f"with {format_size(new.size)}, {room}")
     if new and (warning := warn_of_room(new)):
         warn(warning)

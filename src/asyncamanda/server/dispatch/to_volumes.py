@@ -58,32 +58,43 @@ class ToVolumes:
 
     async def choose(self, run: Run, end: RunEnd) -> tuple[RunEnd, list[OpenRequest]]:
         """Return a run's end in words for people, and the requests that volumes are to serve."""
-        refused: dict[tuple[str, str], str] = {}
-        chosen: list[OpenRequest] = []
-        if not run.has_taper:
-            planned = await self._read_planned(run)
-            volumes = run.settings.volumes
-            for entry in self._queue.of_run(run):
-                own = words_about(end.verdicts, entry.client, stamp_of(run))
-                large = find_large(own, planned)
-                wasted = await self._count_wasted() if large else 0
-                why = {
-                    disk: refuse_large(disk, size, volumes) or refuse_waste(disk, wasted, volumes)
-                    for disk, size in large.items()
-                }
-                refused |= {(entry.client, disk): said for disk, said in why.items() if said}
-                is_possible = any(not said for said in why.values())
-                if is_possible and entry.may_be_there(self._site.config.grace):
-                    own_plans = [plan for dle, plan in planned.items() if dle[0] == entry.client]
-                    size = sum_sizes(own_plans) if all(large.values()) else 0
-                    entry.run_tapes = choose_run_tapes(size, volumes)
-                    chosen.append(entry)
+        refused, chosen = await self._choose(run, end)
         remarks = end.remark if run.has_taper else ""
         words = tuple(
             explain_verdict(word, refused.get((word.host, word.disk), ""), remarks)
             for word in end.verdicts
         )
         return replace(end, verdicts=words), chosen
+
+    async def _choose(self, run: Run, end: RunEnd) -> tuple[dict[Key, str], list[OpenRequest]]:
+        """Return why dumps cannot go to volumes, and the requests of which some can."""
+        refused: dict[Key, str] = {}
+        chosen: list[OpenRequest] = []
+        if run.has_taper:
+            return refused, chosen
+        planned = await self._read_planned(run)
+        requests = [
+            (entry, words_about(end.verdicts, entry.client, stamp_of(run)))
+            for entry in self._queue.of_run(run)
+        ]
+        if not any(find_large(own, planned) for _, own in requests):
+            return refused, chosen
+        planned = count_whole(planned, await self._site.access.read(partial(_find_fulls, run=run)))
+        wasted, volumes = await self._count_wasted(), run.settings.volumes
+        for entry, own in requests:
+            large = find_large(own, planned)
+            why = {
+                disk: refuse_large(disk, size, volumes) or refuse_waste(disk, wasted, volumes)
+                for disk, size in large.items()
+            }
+            refused |= {(entry.client, disk): said for disk, said in why.items() if said}
+            is_possible = any(not said for said in why.values())
+            if is_possible and entry.may_be_there(self._site.config.grace):
+                own_plans = [plan for dle, plan in planned.items() if dle[0] == entry.client]
+                size = sum_sizes(own_plans) if all(large.values()) else 0
+                entry.run_tapes = choose_run_tapes(size, volumes)
+                chosen.append(entry)
+        return refused, chosen
 
     async def _count_wasted(self) -> int:
         """Return how many volumes runs have lately written to for a dump that was not whole."""
@@ -99,10 +110,8 @@ class ToVolumes:
     async def _read_planned(self, run: Run) -> dict[Key, Planned]:
         if not run.timestamp:
             return {}
-        site = self._site
         read = partial(logs.read_trace, run.settings.logdir, run.timestamp)
-        planned = find_planned(await apart_at_last(f"{site.name}: the trace of a run", read))
-        return count_whole(planned, await site.access.read(partial(_find_fulls, run=run)))
+        return find_planned(await apart_at_last(f"{self._site.name}: the trace of a run", read))
 
 
 def _find_fulls(ledger: Ledger, run: Run) -> set[Key]:

@@ -119,9 +119,14 @@ class NewConfig:
         return AMANDA_FOLDER / self.name
 
     @property
+    def held(self) -> int:
+        """The bytes of its holding disk."""
+        return self.size // HELD_PART
+
+    @property
     def room(self) -> int:
         """The bytes of its volumes."""
-        return self.size - self.size // HELD_PART
+        return self.size - self.held
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -132,13 +137,13 @@ class NewConfig:
 
 def find_volumes(wanted: NewConfig) -> Volumes:
     """Return the volumes that it is to have: what the holding disk leaves, in equal parts."""
-    length = (wanted.size - wanted.size // HELD_PART) // SLOTS // _MEGABYTE
+    length = wanted.room // SLOTS // _MEGABYTE
     return Volumes(length * _MEGABYTE, SLOTS)
 
 
 def render_amanda_conf(wanted: NewConfig) -> str:
     """Return the amanda.conf: a fifth of the room holds dumps, the rest is the volumes'."""
-    held = wanted.size // HELD_PART
+    held = wanted.held
     length = find_volumes(wanted).length // _MEGABYTE
     return _AMANDA_CONF.format(
         name=wanted.name,
