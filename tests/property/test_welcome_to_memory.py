@@ -36,7 +36,7 @@ from asyncamanda.core.agent.remember import (
     settles_at,
 )
 from asyncamanda.core.amanda.amandates import Rejected
-from asyncamanda.core.model import EPOCH, DumpState, Memory, Outcome, Policy, Started
+from asyncamanda.core.model import EPOCH, Attempt, DumpState, Memory, Outcome, Policy, Started
 from asyncamanda.core.protocol.bounds import LATEST
 from asyncamanda.core.protocol.fitting import encode_answer
 from asyncamanda.core.protocol.heartbeat import beat, start_pulse
@@ -162,7 +162,7 @@ def show(memory: Memory, policy: Policy, now: datetime) -> None:
         *explain_oddities(decision, Rejected(), witness),
         *(cell for verdict in decision.disks for cell in describe_disk(verdict, now)),
         sum_up(decision, policy, is_stale=stale, now=now, witness=witness),
-        *map(describe_attempt, memory.attempts),
+        *(line for attempt in memory.attempts for line in describe_attempt(attempt).split("\n")),
     )
     assert render_json(decision_value(decision, Rejected(), "")).isascii()
     assert all(render_json(attempt_value(attempt)).isascii() for attempt in memory.attempts)
@@ -182,6 +182,13 @@ def remember(memory: Memory) -> Memory:
     read = decode_memory(text)
     assert read == memory
     return read
+
+
+def test_a_remark_on_a_backup_is_a_line_of_its_own() -> None:
+    """Whatever a server says in it is in that line."""
+    odd = Attempt(NOW, NOW, Outcome.BACKED_UP, "a remark\nwith \x1b[2J")
+    show(Memory(NOW, attempts=(odd,)), Policy(timedelta(days=1)), NOW)
+    assert describe_attempt(odd).count("\n") == 1
 
 
 @given(welcome_lines, wire_memories, policies)

@@ -3,6 +3,7 @@
 import json
 import os
 import queue
+import select
 import socket
 import threading
 from collections.abc import Iterator
@@ -24,12 +25,15 @@ class Open:
 
     def __init__(self) -> None:
         self.masters: queue.Queue[socket.socket] = queue.Queue()
+        self.may_begin = threading.Event()
+        self.may_begin.set()
 
     def transfer(self, _: str, __: tuple[int, int, int]) -> MuxSession:
         """Begin a session."""
         ours, master = socket.socketpair()
         ours.setblocking(False)
         self.masters.put(master)
+        assert self.may_begin.wait(at_most(20))
         return MuxSession(ours)
 
     def is_broken(self) -> bool:
@@ -158,3 +162,24 @@ def test_a_session_that_is_begun_anew_ends_all_others(
         third.send(mux.hello() + mux.session_opened(1, 1) + mux.exit_message(1, 0))
         third.close()
         assert hear(control) == {"session": 2, "status": 0, "words": ""}
+
+
+def test_who_began_it_may_be_gone_when_a_session_ends(
+    control: socket.socket, connection: Open
+) -> None:
+    """Then it ends, without a traceback: nobody hears the end of that session."""
+    connection.may_begin.clear()
+    with begin(control, connection, holder.BEGIN) as master:
+        master.send(mux.hello() + mux.session_opened(1, 1) + mux.exit_message(1, 0))
+    control.close()
+    connection.may_begin.set()
+
+
+def test_who_began_it_may_go_before_it_reads_how_a_session_ended(
+    control: socket.socket, master: socket.socket
+) -> None:
+    """That is an end, too, and no error."""
+    master.send(mux.hello() + mux.session_opened(1, 1) + mux.exit_message(1, 0))
+    master.close()
+    assert select.select([control], [], [], at_most(20))[0]
+    control.close()

@@ -25,7 +25,7 @@ from asyncamanda.core.amanda.config import parse_config
 from asyncamanda.core.amanda.disklist import Dle
 from asyncamanda.core.ssh.argv import Target
 from asyncamanda.core.ssh.enrolling import Enrolling, render_enroll, render_rename
-from asyncamanda.core.ssh.probe_rate import plan_nap
+from asyncamanda.core.ssh.probe_rate import Reception, plan_nap
 from asyncamanda.core.ssh.publickey import PublicKey
 from asyncamanda.errors import BadDataError, ConfigurationError, RefusedError, UsageError
 from asyncamanda.server.enrol.disklist import (
@@ -249,6 +249,7 @@ def test_a_key_is_pinned_by_the_name_that_ssh_looks_for() -> None:
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 READY = Ready("laptop", "daily", ("/home",))
 DENIED = NotYet("no", is_denied=True)
+AWAY = NotYet("refused", is_denied=False, reception=Reception.NOT_REACHED)
 
 
 def wait(
@@ -262,7 +263,7 @@ def wait(
         lambda: NOW + timedelta(seconds=sum(slept)),
         NOW + timedelta(seconds=seconds),
         slept.append,
-        lambda probes, _: plan_nap(probes, 0.5, is_gentle=is_gentle),
+        lambda probes, last: plan_nap(probes, 0.5, is_gentle=is_gentle, last=last),
         is_gentle=is_gentle,
     )
     return list(found), sum(slept)
@@ -292,6 +293,12 @@ def test_where_failures_count_none_is_added_at_the_end(
     """Machines that began together would all probe in that moment, and sshd shut them out."""
     found, passed = wait(iter([DENIED] * 1000), seconds, is_gentle=True)
     assert (len(found), passed) == (probes, took)
+
+
+def test_a_server_that_was_away_is_asked_again_soon() -> None:
+    """Within two minutes there were one or two probes before, by chance."""
+    found, took = wait(iter([AWAY, AWAY, AWAY, READY]), 120, is_gentle=True)
+    assert (found[-1], took) == (READY, 40 + 3 * 15)
 
 
 # -- the disklist

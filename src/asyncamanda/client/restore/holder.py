@@ -81,7 +81,8 @@ def _hold(control: socket.socket, named: str | None, stop: StopRequest) -> None:
     with _temporary_folder() as folder:
         try:
             with connect(target, plan.options, stop, Path(folder)) as connection:
-                control.send(_greet(plan))
+                with contextlib.suppress(BrokenPipeError):  # who began it may be gone already
+                    control.send(_greet(plan))
                 serve_sessions(control, connection, stop)
         except NotConnected as failure:
             has_gate = plan.command is None
@@ -98,9 +99,20 @@ def serve_sessions(control: socket.socket, connection: Connection, stop: StopReq
     """Run a session for each three descriptors that come, until GOODBYE.
 
     BEGIN ends those that there are; BESIDE leaves them. They are numbered from 0, and the end of
-    each is told by its number.
+    each is told by its number. Whoever began all this may go at any moment, without a goodbye.
     """
     sessions: dict[int, MuxSession] = {}
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        _serve(control, connection, stop, sessions)
+    _close_all(sessions)
+
+
+def _serve(
+    control: socket.socket,
+    connection: Connection,
+    stop: StopRequest,
+    sessions: dict[int, MuxSession],
+) -> None:
     count = 0
     control.setblocking(False)  # recv_fds() takes flags, and passes none on
     while not stop.signal:
@@ -123,7 +135,6 @@ def serve_sessions(control: socket.socket, connection: Connection, stop: StopReq
         else:
             control.send(_encode_end(count, None, "the connection broke"))
         count += 1
-    _close_all(sessions)
 
 
 def _close_all(sessions: dict[int, MuxSession]) -> None:

@@ -3,7 +3,7 @@
 import json
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import assert_never
@@ -20,6 +20,7 @@ from asyncamanda.config.client import SYSTEM_FILE
 from asyncamanda.core.agent.due import Due
 from asyncamanda.core.protocol.messages import Later, Refused, Welcome
 from asyncamanda.core.ssh.fault import Fault
+from asyncamanda.core.ssh.probe_rate import Reception
 from asyncamanda.core.values.foreign import parse_json
 from asyncamanda.errors import AsyncamandaError, LaterError, error_value, parse_error
 from asyncamanda.report.text import explain_decision
@@ -29,6 +30,7 @@ from asyncamanda.system.interrupts import StopRequest, catch_stop
 from asyncamanda.system.ssh import NotConnected, Stopped, connect
 
 WELCOME_WITHIN = timedelta(seconds=60)
+_NOT_REACHED = (Fault.UNRESOLVED, Fault.CONNECTION_REFUSED, Fault.UNREACHABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,12 @@ class Ready:
 class NotYet:
     """The gate does not accept this machine yet: why. `is_denied`: it does not know the key.
 
-    `is_shut_out`: it closed the connection before the login.
+    `reception`: whether the server was reached, and let it log in.
     """
 
     words: str
     is_denied: bool
-    is_shut_out: bool = False
+    reception: Reception = Reception.HEARD
 
 
 def probe(user: str) -> Ready | NotYet:
@@ -64,7 +66,7 @@ def probe(user: str) -> Ready | NotYet:
         case "ready":
             return Ready(answer["client"], answer["amanda_config"], tuple(answer["disks"]))
         case "not yet":
-            return NotYet(**answer)
+            return NotYet(**answer | {"reception": Reception[answer["reception"]]})
     raise parse_error(answer)
 
 
@@ -87,19 +89,19 @@ def wait_for(  # noqa: PLR0913, PLR0917 - all of the outside world
     now: Callable[[], datetime],
     until: datetime,
     nap: Callable[[float], None],
-    plan: Callable[[int, bool], float],
+    plan: Callable[[int, Reception], float],
     *,
     is_gentle: bool,
 ) -> Iterator[Ready | NotYet]:
     """Yield what each probe finds; the last is Ready and enough, or what it was `until` then.
 
-    Each comes after the nap that `plan` wants: of how many there were, and whether the last one was
-    shut out. A clock that is set back ends it as well. Where the server punishes (`is_gentle`) the
+    Each comes after the nap that `plan` wants: of how many there were, and how the last one was
+    received. A clock that is set back ends it as well. Where the server punishes (`is_gentle`) the
     last one is the last that was planned: those that began together would all probe at `until`.
     """
-    began, probes, is_shut_out = now(), 0, False
+    began, probes, last = now(), 0, Reception.HEARD
     while True:
-        seconds, left = plan(probes, is_shut_out), (until - now()).total_seconds()
+        seconds, left = plan(probes, last), (until - now()).total_seconds()
         if is_gentle and probes and seconds > left:
             return
         nap(max(0.0, min(seconds, left)))
@@ -108,7 +110,7 @@ def wait_for(  # noqa: PLR0913, PLR0917 - all of the outside world
         if (isinstance(answer, Ready) and is_enough(answer)) or not began <= now() < until:
             return
         probes += 1
-        is_shut_out = isinstance(answer, NotYet) and answer.is_shut_out
+        last = answer.reception if isinstance(answer, NotYet) else Reception.HEARD
 
 
 def _probe_as_user() -> str:
@@ -120,7 +122,8 @@ def _probe_as_user() -> str:
 
 def _encode(answer: Ready | NotYet) -> str:
     kind = "ready" if isinstance(answer, Ready) else "not yet"
-    return json.dumps({"kind": kind, **asdict(answer)})
+    value = {"kind": kind, **asdict(answer)}
+    return json.dumps(value, default=lambda reception: reception.name)
 
 
 def _probe(plan: Plan) -> Ready | NotYet:
@@ -160,8 +163,11 @@ def _bear(failure: NotConnected, plan: Plan) -> NotYet:
         return NotYet(f"{plan.target.host} does not know this machine's key", is_denied=True)
     if failure.fault and failure.fault.fault is Fault.DROPPED:
         words = f"{error.message}; {error.hint}"
-        return NotYet(words, is_denied=False, is_shut_out=True)
-    return _later_or_raise(error)
+        return NotYet(words, is_denied=False, reception=Reception.SHUT_OUT)
+    found = _later_or_raise(error)
+    if failure.fault and failure.fault.fault in _NOT_REACHED:
+        return replace(found, reception=Reception.NOT_REACHED)
+    return found
 
 
 def _later_or_raise(error: AsyncamandaError) -> NotYet:

@@ -6,6 +6,7 @@ office is one address. So each machine probes at moments of its own, and rarely 
 """
 
 import re
+from enum import Enum, auto
 
 PUNISHING_FROM = (9, 8)
 QUIET = 10.0  # seconds in which the penalty for the first look at the host key expires
@@ -16,20 +17,33 @@ BRISK_FIRST, BRISK_LONGEST, GROWTH = 0.5, 10.0, 1.5  # seconds, where nobody is 
 _BANNER = re.compile(r"SSH-2\.0-OpenSSH_(\d{1,4})\.(\d{1,4})")
 
 
+class Reception(Enum):
+    """How a server received a probe: it heard it, shut it out, or was not reached at all."""
+
+    HEARD = auto()
+    SHUT_OUT = auto()
+    NOT_REACHED = auto()
+
+
 def punishes(banner: str) -> bool:
     """Return whether the sshd that greets so may shut out an address; True for one not known."""
     found = _BANNER.search(banner)
     return not found or (int(found[1]), int(found[2])) >= PUNISHING_FROM
 
 
-def plan_nap(probes: int, chance: float, *, is_gentle: bool, is_shut_out: bool = False) -> float:
+def plan_nap(
+    probes: int, chance: float, *, is_gentle: bool, last: Reception = Reception.HEARD
+) -> float:
     """Return how long to wait, in seconds, before the next probe, after so many of this set-up's.
 
     `chance`, from 0 to 1, is this machine's own: it spreads those that began together, and those
-    that were shut out together. `is_gentle`: the server punishes().
+    that were shut out together. `is_gentle`: the server punishes(). What did not reach it costs
+    nothing there, so a server that was away is asked again soon.
     """
     if not is_gentle:
         return float(min(BRISK_FIRST * GROWTH ** min(probes, 20), BRISK_LONGEST))
-    if is_shut_out:
+    if last is Reception.SHUT_OUT:
         return SHUT_OUT + PERIOD * chance
+    if last is Reception.NOT_REACHED:
+        return QUIET + QUIET * chance
     return QUIET + PERIOD * chance if probes == 0 else PERIOD
