@@ -25,7 +25,7 @@ from asyncamanda.core.amanda.config import parse_config
 from asyncamanda.core.amanda.disklist import Dle
 from asyncamanda.core.ssh.argv import Target
 from asyncamanda.core.ssh.enrolling import Enrolling, render_enroll, render_rename
-from asyncamanda.core.ssh.probe_rate import Reception, plan_nap
+from asyncamanda.core.ssh.probe_rate import ProbeReception, plan_nap
 from asyncamanda.core.ssh.publickey import PublicKey
 from asyncamanda.errors import BadDataError, ConfigurationError, RefusedError, UsageError
 from asyncamanda.server.enrol.disklist import (
@@ -249,7 +249,7 @@ def test_a_key_is_pinned_by_the_name_that_ssh_looks_for() -> None:
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 READY = Ready("laptop", "daily", ("/home",))
 DENIED = NotYet("no", is_denied=True)
-AWAY = NotYet("refused", is_denied=False, reception=Reception.NOT_REACHED)
+AWAY = NotYet("refused", is_denied=False, reception=ProbeReception.NOT_REACHED)
 
 
 def wait(

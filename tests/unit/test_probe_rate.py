@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from asyncamanda.core.ssh.probe_rate import Reception, plan_nap, punishes
+from asyncamanda.core.ssh.probe_rate import ProbeReception, plan_nap, punishes
 
 FAILED_LOGIN, NO_LOGIN, SHUT_ABOVE = 5.0, 1.0, 15.0  # sshd 10.0's, in seconds
 LOOKS = 3  # at the host key: one, or one for each type where a fingerprint is looked for
@@ -32,15 +32,15 @@ def test_who_punishes_is_known_by_the_greeting(banner: str, is_punishing: bool) 
 @pytest.mark.parametrize(
     ("probes", "last", "naps"),
     [
-        (0, Reception.HEARD, (10, 70)),
-        (1, Reception.HEARD, (60, 60)),
-        (99, Reception.HEARD, (60, 60)),
-        (3, Reception.SHUT_OUT, (60, 120)),
-        (1, Reception.NOT_REACHED, (10, 20)),  # which no sshd counts
+        (0, ProbeReception.HEARD, (10, 70)),
+        (1, ProbeReception.HEARD, (60, 60)),
+        (99, ProbeReception.HEARD, (60, 60)),
+        (3, ProbeReception.SHUT_OUT, (60, 120)),
+        (1, ProbeReception.NOT_REACHED, (10, 20)),  # which no sshd counts
     ],
 )
 def test_a_gentle_set_up_probes_once_a_minute(
-    probes: int, last: Reception, naps: tuple[float, float]
+    probes: int, last: ProbeReception, naps: tuple[float, float]
 ) -> None:
     """At a moment of its own."""
     found = [plan_nap(probes, x, is_gentle=True, last=last) for x in (0.0, 1.0)]

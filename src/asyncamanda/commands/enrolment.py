@@ -15,7 +15,7 @@ from asyncamanda.client.setup.options import SetupOptions
 from asyncamanda.client.setup.probe import NotYet, Ready, probe, wait_for
 from asyncamanda.commands.printing import again, tell
 from asyncamanda.core.ssh.enrolling import Enrolling, render_enroll, render_rename
-from asyncamanda.core.ssh.probe_rate import Reception, plan_nap
+from asyncamanda.core.ssh.probe_rate import ProbeReception, plan_nap
 from asyncamanda.core.ssh.publickey import PublicKey
 from asyncamanda.core.values.interval import format_interval
 from asyncamanda.errors import LaterError, RefusedError
@@ -179,7 +179,7 @@ def _wait(applicant: Applicant, is_enough: Callable[[Ready | NotYet], bool]) -> 
     )
 
 
-def _plan_nap(applicant: Applicant, probes: int, last: Reception) -> float:
+def _plan_nap(applicant: Applicant, probes: int, last: ProbeReception) -> float:
     """Return how long to wait before the next probe: none for a machine that was just enrolled."""
     if probes == 0 and (applicant.options.via or not applicant.is_gentle):
         return 0.0

@@ -20,7 +20,7 @@ from asyncamanda.config.client import SYSTEM_FILE
 from asyncamanda.core.agent.due import Due
 from asyncamanda.core.protocol.messages import Later, Refused, Welcome
 from asyncamanda.core.ssh.fault import Fault
-from asyncamanda.core.ssh.probe_rate import Reception
+from asyncamanda.core.ssh.probe_rate import ProbeReception
 from asyncamanda.core.values.foreign import parse_json
 from asyncamanda.errors import AsyncamandaError, LaterError, error_value, parse_error
 from asyncamanda.report.text import explain_decision
@@ -51,7 +51,7 @@ class NotYet:
 
     words: str
     is_denied: bool
-    reception: Reception = Reception.HEARD
+    reception: ProbeReception = ProbeReception.HEARD
 
 
 def probe(user: str) -> Ready | NotYet:
@@ -66,7 +66,7 @@ def probe(user: str) -> Ready | NotYet:
         case "ready":
             return Ready(answer["client"], answer["amanda_config"], tuple(answer["disks"]))
         case "not yet":
-            return NotYet(**answer | {"reception": Reception[answer["reception"]]})
+            return NotYet(**answer | {"reception": ProbeReception[answer["reception"]]})
     raise parse_error(answer)
 
 
@@ -89,7 +89,7 @@ def wait_for(  # noqa: PLR0913, PLR0917 - all of the outside world
     now: Callable[[], datetime],
     until: datetime,
     nap: Callable[[float], None],
-    plan: Callable[[int, Reception], float],
+    plan: Callable[[int, ProbeReception], float],
     *,
     is_gentle: bool,
 ) -> Iterator[Ready | NotYet]:
@@ -99,7 +99,7 @@ def wait_for(  # noqa: PLR0913, PLR0917 - all of the outside world
     received. A clock that is set back ends it as well. Where the server punishes (`is_gentle`) the
     last one is the last that was planned: those that began together would all probe at `until`.
     """
-    began, probes, last = now(), 0, Reception.HEARD
+    began, probes, last = now(), 0, ProbeReception.HEARD
     while True:
         seconds, left = plan(probes, last), (until - now()).total_seconds()
         if is_gentle and probes and seconds > left:
@@ -110,7 +110,7 @@ def wait_for(  # noqa: PLR0913, PLR0917 - all of the outside world
         if (isinstance(answer, Ready) and is_enough(answer)) or not began <= now() < until:
             return
         probes += 1
-        last = answer.reception if isinstance(answer, NotYet) else Reception.HEARD
+        last = answer.reception if isinstance(answer, NotYet) else ProbeReception.HEARD
 
 
 def _probe_as_user() -> str:
@@ -163,10 +163,10 @@ def _bear(failure: NotConnected, plan: Plan) -> NotYet:
         return NotYet(f"{plan.target.host} does not know this machine's key", is_denied=True)
     if failure.fault and failure.fault.fault is Fault.DROPPED:
         words = f"{error.message}; {error.hint}"
-        return NotYet(words, is_denied=False, reception=Reception.SHUT_OUT)
+        return NotYet(words, is_denied=False, reception=ProbeReception.SHUT_OUT)
     found = _later_or_raise(error)
     if failure.fault and failure.fault.fault in _NOT_REACHED:
-        return replace(found, reception=Reception.NOT_REACHED)
+        return replace(found, reception=ProbeReception.NOT_REACHED)
     return found
 
 

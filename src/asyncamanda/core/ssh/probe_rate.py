@@ -17,7 +17,7 @@ BRISK_FIRST, BRISK_LONGEST, GROWTH = 0.5, 10.0, 1.5  # seconds, where nobody is 
 _BANNER = re.compile(r"SSH-2\.0-OpenSSH_(\d{1,4})\.(\d{1,4})")
 
 
-class Reception(Enum):
+class ProbeReception(Enum):
     """How a server received a probe: it heard it, shut it out, or was not reached at all."""
 
     HEARD = auto()
@@ -32,7 +32,7 @@ def punishes(banner: str) -> bool:
 
 
 def plan_nap(
-    probes: int, chance: float, *, is_gentle: bool, last: Reception = Reception.HEARD
+    probes: int, chance: float, *, is_gentle: bool, last: ProbeReception = ProbeReception.HEARD
 ) -> float:
     """Return how long to wait, in seconds, before the next probe, after so many of this set-up's.
 
@@ -42,8 +42,8 @@ def plan_nap(
     """
     if not is_gentle:
         return float(min(BRISK_FIRST * GROWTH ** min(probes, 20), BRISK_LONGEST))
-    if last is Reception.SHUT_OUT:
+    if last is ProbeReception.SHUT_OUT:
         return SHUT_OUT + PERIOD * chance
-    if last is Reception.NOT_REACHED:
+    if last is ProbeReception.NOT_REACHED:
         return QUIET + QUIET * chance
     return QUIET + PERIOD * chance if probes == 0 else PERIOD
