@@ -82,41 +82,58 @@ def test_a_password_in_the_command_line_is_warned_about(rig: Rig) -> None:
     assert SECRET not in done.stdout + done.stderr
 
 
+class Look:
+    """What the laptop's processes show while an agent runs that was given SECRET."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.found: set[str] = set()
+        self.seen: set[str] = set()
+        self._rig = rig
+        self._is_over = threading.Event()
+
+    def watch(self) -> None:
+        """Look again and again, until it is over."""
+        secret = SECRET.encode()
+        while not self._is_over.is_set():
+            for one in self._rig.processes(self._rig.laptop):
+                line = " ".join(one.argv)
+                self.seen.add("askpass" if "askpass.socket" in line else one.argv[0])
+                if SECRET in line and "-m asyncamanda -i" not in line:
+                    self.found.add(line)
+                if secret in one.environ:
+                    self.found.add(f"environment of {line}")
+
+    def follow_run(self) -> None:
+        """Run an agent from start to end, while another thread looks; fail if files have it."""
+        self._is_over.clear()
+        watcher = threading.Thread(target=self.watch)
+        agent = self._rig.classic("hold; dump /home", f"carol:{SECRET}@amanda")
+        watcher.start()
+        try:
+            self._rig.hold()
+            held_in = self._rig.files_with(SECRET.encode())
+            asking = [s for s in self._rig.ssh_processes() if b"SSH_ASKPASS" in s.environ]
+            self._rig.let_go()
+            done = self._rig.wait(agent)
+        finally:
+            self._is_over.set()
+            watcher.join()
+        assert done.exit == 0
+        assert asking
+        assert (held_in, self._rig.files_with(SECRET.encode())) == ([], [])
+
+
 def test_nobody_can_read_the_password_meanwhile(rig: Rig) -> None:
     """From start to end: in no process but the agent's own, no environment and no file."""
     rig.set_password(SECRET)
     rig.server.delay(0.02)  # so that what is short-lived is seen, too
-    found: set[str] = set()
-    seen: set[str] = set()
-    is_over = threading.Event()
-
-    def assessment() -> None:
-        secret = SECRET.encode()
-        while not is_over.is_set():
-            for one in rig.processes(rig.laptop):
-                line = " ".join(one.argv)
-                seen.add("askpass" if "askpass.socket" in line else one.argv[0])
-                if SECRET in line and "-m asyncamanda -i" not in line:
-                    found.add(line)
-                if secret in one.environ:
-                    found.add(f"environment of {line}")
-
-    watcher = threading.Thread(target=assessment)
-    agent = rig.classic("hold; dump /home", f"carol:{SECRET}@amanda")
-    watcher.start()
-    try:
-        rig.hold()
-        held_in = rig.files_with(SECRET.encode())
-        asking = [s for s in rig.ssh_processes() if b"SSH_ASKPASS" in s.environ]
-        rig.let_go()
-        done = rig.wait(agent)
-    finally:
-        is_over.set()
-        watcher.join()
-    assert done.exit == 0
-    assert {"askpass", "ssh"} <= seen  # the look was close enough to mean something
-    assert asking
-    assert (found, held_in, rig.files_with(SECRET.encode())) == (set(), [], [])
+    look = Look(rig)
+    for _ in range(20):
+        look.follow_run()
+        if {"askpass", "ssh"} <= look.seen:  # the look was close enough to mean something
+            break
+    assert {"askpass", "ssh"} <= look.seen
+    assert look.found == set()
 
 
 def test_what_serves_the_password_is_gone_with_the_connection(rig: Rig) -> None:
