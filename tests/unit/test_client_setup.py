@@ -19,15 +19,16 @@ from asyncamanda.client.setup.hostkey import (
 )
 from asyncamanda.client.setup.keys import plan_via
 from asyncamanda.client.setup.options import Said, SetupOptions, read_options
-from asyncamanda.client.setup.probe import NotYet, Ready, wait_for
+from asyncamanda.client.setup.probe import NotYet, Ready, judge_refused, wait_for
 from asyncamanda.config.client import ClientConfig, parse_client_config
 from asyncamanda.core.amanda.config import parse_config
 from asyncamanda.core.amanda.disklist import Dle
+from asyncamanda.core.protocol.messages import Refused
 from asyncamanda.core.ssh.argv import Target
 from asyncamanda.core.ssh.enrolling import Enrolling, render_enroll, render_rename
 from asyncamanda.core.ssh.probe_rate import ProbeReception, plan_nap
 from asyncamanda.core.ssh.publickey import PublicKey
-from asyncamanda.errors import BadDataError, ConfigurationError, RefusedError, UsageError
+from asyncamanda.errors import BadDataError, ConfigurationError, Exit, RefusedError, UsageError
 from asyncamanda.server.enrol.disklist import (
     Configured,
     check_dumptype,
@@ -293,6 +294,16 @@ def test_where_failures_count_none_is_added_at_the_end(
     """Machines that began together would all probe in that moment, and sshd shut them out."""
     found, passed = wait(iter([DENIED] * 1000), seconds, is_gentle=True)
     assert (len(found), passed) == (probes, took)
+
+
+def test_a_client_that_is_being_renamed_is_waited_for() -> None:
+    """Its gate was started by the old name's key, and the registry has the new one already."""
+    revoked = Refused("revoked", "this client is not enrolled", "ask", int(Exit.REFUSED))
+    assert judge_refused(revoked) == NotYet("this client is not enrolled", is_denied=True)
+    later = replace(revoked, reference="too-many-sessions", exit=int(Exit.LATER))
+    assert judge_refused(later) == NotYet("this client is not enrolled", is_denied=False)
+    with pytest.raises(RefusedError):
+        judge_refused(replace(revoked, reference="another-machine"))
 
 
 def test_a_server_that_was_away_is_asked_again_soon() -> None:

@@ -29,6 +29,7 @@ from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.interrupts import StopRequest, catch_stop
 from asyncamanda.system.ssh import NotConnected, Stopped, connect
 
+REVOKED = "revoked"  # server/dispatch/admission.py
 WELCOME_WITHIN = timedelta(seconds=60)
 _NOT_REACHED = (Fault.UNRESOLVED, Fault.CONNECTION_REFUSED, Fault.UNREACHABLE)
 
@@ -144,7 +145,7 @@ def _judge(heard: Answer, plan: Plan, stop: StopRequest) -> Ready | NotYet:
             take_over(plan, heard, stop)
             return Ready(heard.client, heard.amanda_config, tuple(dle.disk for dle in heard.dles))
         case Refused():
-            return _later_or_raise(explain_refused(heard))
+            return judge_refused(heard)
         case Garbled():
             raise explain_garbled(heard, plan.target)
         case Closed():
@@ -155,6 +156,17 @@ def _judge(heard: Answer, plan: Plan, stop: StopRequest) -> Ready | NotYet:
             return NotYet("stopped", is_denied=False)
         case _:
             assert_never(heard)
+
+
+def judge_refused(refused: Refused) -> NotYet:
+    """Return what a gate's refusal means to a set-up that waits. Raises the error that it is.
+
+    A gate that no longer knows its own client was started by a key that is being changed just now:
+    by a rename, or another key.
+    """
+    if refused.reference == REVOKED:
+        return NotYet(refused.message, is_denied=True)
+    return _later_or_raise(explain_refused(refused))
 
 
 def _bear(failure: NotConnected, plan: Plan) -> NotYet:
