@@ -102,39 +102,31 @@ def serve_sessions(control: socket.socket, connection: Connection, stop: StopReq
     each is told by its number. Whoever began all this may go at any moment, without a goodbye.
     """
     sessions: dict[int, MuxSession] = {}
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        _serve(control, connection, stop, sessions)
-    _close_all(sessions)
-
-
-def _serve(
-    control: socket.socket,
-    connection: Connection,
-    stop: StopRequest,
-    sessions: dict[int, MuxSession],
-) -> None:
     count = 0
     control.setblocking(False)  # recv_fds() takes flags, and passes none on
-    while not stop.signal:
-        watched = [session.fileno() for session in sessions.values()]
-        select.select([control.fileno(), stop.fileno(), *watched], [], [], LISTENING)
-        for number, session in list(sessions.items()):
-            if session.hear() and session.is_released():
-                control.send(_describe_end(number, session, connection))
-                sessions.pop(number).close()
-        try:
-            word, descriptors, _, _ = socket.recv_fds(control, 1, 3)
-        except BlockingIOError:
-            continue
-        if word not in {BEGIN, BESIDE}:
-            break
-        if word == BEGIN:
-            _close_all(sessions)
-        if begun := _begin(connection, descriptors):
-            sessions[count] = begun
-        else:
-            control.send(_encode_end(count, None, "the connection broke"))
-        count += 1
+    with contextlib.ExitStack() as ends:
+        ends.enter_context(contextlib.suppress(BrokenPipeError, ConnectionResetError))
+        ends.callback(_close_all, sessions)
+        while not stop.signal:
+            watched = [session.fileno() for session in sessions.values()]
+            select.select([control.fileno(), stop.fileno(), *watched], [], [], LISTENING)
+            for number, session in list(sessions.items()):
+                if session.hear() and session.is_released():
+                    control.send(_describe_end(number, session, connection))
+                    sessions.pop(number).close()
+            try:
+                word, descriptors, _, _ = socket.recv_fds(control, 1, 3)
+            except BlockingIOError:
+                continue
+            if word not in {BEGIN, BESIDE}:
+                break
+            if word == BEGIN:
+                _close_all(sessions)
+            if begun := _begin(connection, descriptors):
+                sessions[count] = begun
+            else:
+                control.send(_encode_end(count, None, "the connection broke"))
+            count += 1
 
 
 def _close_all(sessions: dict[int, MuxSession]) -> None:

@@ -31,7 +31,12 @@ from asyncamanda.system.ssh import NotConnected, Stopped, connect
 
 REVOKED = "revoked"  # server/dispatch/admission.py
 WELCOME_WITHIN = timedelta(seconds=60)
-_NOT_REACHED = (Fault.UNRESOLVED, Fault.CONNECTION_REFUSED, Fault.UNREACHABLE)
+_RECEPTIONS = {  # HEARD where it is no other
+    Fault.DROPPED: ProbeReception.SHUT_OUT,
+    Fault.UNRESOLVED: ProbeReception.NOT_REACHED,
+    Fault.CONNECTION_REFUSED: ProbeReception.NOT_REACHED,
+    Fault.UNREACHABLE: ProbeReception.NOT_REACHED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,7 @@ def probe(user: str) -> Ready | NotYet:
         case "ready":
             return Ready(answer["client"], answer["amanda_config"], tuple(answer["disks"]))
         case "not yet":
-            return NotYet(**answer | {"reception": ProbeReception[answer["reception"]]})
+            return NotYet(**answer | {"reception": ProbeReception(answer["reception"])})
     raise parse_error(answer)
 
 
@@ -123,8 +128,7 @@ def _probe_as_user() -> str:
 
 def _encode(answer: Ready | NotYet) -> str:
     kind = "ready" if isinstance(answer, Ready) else "not yet"
-    value = {"kind": kind, **asdict(answer)}
-    return json.dumps(value, default=lambda reception: reception.name)
+    return json.dumps({"kind": kind, **asdict(answer)})
 
 
 def _probe(plan: Plan) -> Ready | NotYet:
@@ -171,15 +175,13 @@ def judge_refused(refused: Refused) -> NotYet:
 
 def _bear(failure: NotConnected, plan: Plan) -> NotYet:
     _, error = explain_not_connected(failure.fault, plan.target, has_gate=True)
-    if failure.fault and failure.fault.fault is Fault.PERMISSION_DENIED:
+    fault = failure.fault.fault if failure.fault else Fault.OTHER
+    reception = _RECEPTIONS.get(fault, ProbeReception.HEARD)
+    if fault is Fault.PERMISSION_DENIED:
         return NotYet(f"{plan.target.host} does not know this machine's key", is_denied=True)
-    if failure.fault and failure.fault.fault is Fault.DROPPED:
-        words = f"{error.message}; {error.hint}"
-        return NotYet(words, is_denied=False, reception=ProbeReception.SHUT_OUT)
-    found = _later_or_raise(error)
-    if failure.fault and failure.fault.fault in _NOT_REACHED:
-        return replace(found, reception=ProbeReception.NOT_REACHED)
-    return found
+    if fault is Fault.DROPPED:
+        return NotYet(f"{error.message}; {error.hint}", is_denied=False, reception=reception)
+    return replace(_later_or_raise(error), reception=reception)
 
 
 def _later_or_raise(error: AsyncamandaError) -> NotYet:

@@ -6,7 +6,7 @@ office is one address. So each machine probes at moments of its own, and rarely 
 """
 
 import re
-from enum import Enum, auto
+from enum import StrEnum
 
 PUNISHING_FROM = (9, 8)
 QUIET = 10.0  # seconds in which the penalty for the first look at the host key expires
@@ -17,12 +17,12 @@ BRISK_FIRST, BRISK_LONGEST, GROWTH = 0.5, 10.0, 1.5  # seconds, where nobody is 
 _BANNER = re.compile(r"SSH-2\.0-OpenSSH_(\d{1,4})\.(\d{1,4})")
 
 
-class ProbeReception(Enum):
+class ProbeReception(StrEnum):
     """How a server received a probe: it heard it, shut it out, or was not reached at all."""
 
-    HEARD = auto()
-    SHUT_OUT = auto()
-    NOT_REACHED = auto()
+    HEARD = "heard"
+    SHUT_OUT = "shut out"
+    NOT_REACHED = "not reached"
 
 
 def punishes(banner: str) -> bool:
