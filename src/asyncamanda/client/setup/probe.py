@@ -18,7 +18,7 @@ from asyncamanda.client.state.assessment import assess
 from asyncamanda.client.state.takeover import take_over
 from asyncamanda.config.client import SYSTEM_FILE
 from asyncamanda.core.agent.due import Due
-from asyncamanda.core.protocol.messages import Later, Refused, Welcome
+from asyncamanda.core.protocol.messages import NOT_ENROLLED, Later, Refused, Welcome
 from asyncamanda.core.ssh.fault import Fault
 from asyncamanda.core.ssh.probe_rate import ProbeReception
 from asyncamanda.core.values.foreign import parse_json
@@ -29,7 +29,6 @@ from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.interrupts import StopRequest, catch_stop
 from asyncamanda.system.ssh import NotConnected, Stopped, connect
 
-REVOKED = "revoked"  # server/dispatch/admission.py
 WELCOME_WITHIN = timedelta(seconds=60)
 _RECEPTIONS = {  # HEARD where it is no other
     Fault.DROPPED: ProbeReception.SHUT_OUT,
@@ -168,7 +167,7 @@ def judge_refused(refused: Refused) -> NotYet:
     A gate that no longer knows its own client was started by a key that is being changed just now:
     by a rename, or another key.
     """
-    if refused.reference == REVOKED:
+    if refused.reference == NOT_ENROLLED:
         return NotYet(refused.message, is_denied=True)
     return _later_or_raise(explain_refused(refused))
 

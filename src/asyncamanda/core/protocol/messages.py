@@ -31,6 +31,7 @@ from asyncamanda.core.values.foreign import parse_json
 
 PROTOCOLS: tuple[int, ...] = (1,)
 ALL_PARKED = "all-parked"  # the reference of a Refused: Amanda leaves out every disk
+NOT_ENROLLED = "revoked"  # and of another: the client is not enrolled, or not any more
 LARGEST_FROM_CLIENT = 4096  # bytes a line, its end aside
 LARGEST_FROM_SERVER = 1 << 20
 

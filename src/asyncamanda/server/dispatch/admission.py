@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from asyncamanda.config.server import Limits
 from asyncamanda.core.dispatch.rate_limit import Allowance, Bucket, fill, take
-from asyncamanda.core.protocol.messages import Refused
+from asyncamanda.core.protocol.messages import NOT_ENROLLED, Refused
 from asyncamanda.errors import Exit, LaterError
 from asyncamanda.server.background.tasks import Background, write_trouble
 from asyncamanda.server.enrol.registry import Registry
@@ -123,7 +123,7 @@ def find_connection(gate_pid: int) -> int | None:
 
 
 REVOKED = Refused(
-    "revoked",
+    NOT_ENROLLED,
     "this client is not enrolled on the server (any more)",
     "ask its administrator: asyncamanda server enroll",
     int(Exit.REFUSED),
