@@ -16,7 +16,7 @@ python=/usr/bin/python3 # Debian's own: other users must be able to run it, too
 LAB_PACKAGES="python3 python3-venv openssh-client openssh-server iproute2 iputils-ping nftables
   util-linux procps amanda-server amanda-client libencode-locale-perl faketime openssl"
 # shellcheck disable=SC2034
-TEST_PACKAGES="btrfs-progs zstd cron anacron systemd dbus python3-dbusmock gir1.2-glib-2.0" # for a laptop's life
+TEST_PACKAGES="age btrfs-progs zstd cron anacron systemd dbus python3-dbusmock gir1.2-glib-2.0" # for a laptop's life
 # what another user or another root is told of whoever calls
 KEPT_ENVIRON=CI,ASYNCAMANDA_CI,LAB_SLOWNESS,TERM,PIP_CERT,PIP_INDEX_URL,http_proxy,https_proxy,no_proxy
 
