@@ -6,13 +6,14 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, delete, func, inspect, select
 
-from asyncamanda.core.dispatch.records import ProofKind, ProofRow
+from asyncamanda.core.dispatch.drills import DRILLS, DiskProof, judge_proofs
+from asyncamanda.core.dispatch.records import ProofKind, ProofRow, Protection
 from asyncamanda.core.values.printable import clip
 from asyncamanda.server.ledger.bad_rows import read_each
 from asyncamanda.server.ledger.rows import insert_row
 from asyncamanda.server.ledger.schema import proofs
 from asyncamanda.server.ledger.transactions import Transactions
-from asyncamanda.server.ledger.verdicts import Dle
+from asyncamanda.server.ledger.verdicts import Dle, put_protection
 
 LONGEST_WHAT = 2000  # characters that are kept of what was proved, or failed
 
@@ -33,13 +34,18 @@ class Proofs:
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
 
-    def record(self, proof: ProofRow) -> ProofRow:
-        """Write a proof down; return it with its number, and as much of `what` as is kept."""
+    def record(self, proof: ProofRow, needed: Protection | None = None) -> ProofRow:
+        """Write a proof down; return it with its number, and as much of `what` as is kept.
+
+        `needed` is what its disk's next dump needs from now on, in place of what it needed.
+        """
         kept = replace(proof, what=clip(proof.what, LONGEST_WHAT))
         values = asdict(kept)
         del values["id"]
         with self._transactions.writing() as connection:
             proofs.create(connection, checkfirst=True)
+            if needed:
+                put_protection(connection, proof.amanda_config, (proof.host, proof.disk), needed)
             return replace(kept, id=insert_row(connection, proofs, values))
 
     def of_dles(
@@ -58,6 +64,24 @@ class Proofs:
             newest = _find_newest(connection, where)
             good = _find_newest(connection, [*where, proofs.c.is_good])
         return {dle: LastProofs(proof, good.get(dle)) for dle, proof in newest.items()}
+
+    def of_disks(self, amanda_config: str, host: str) -> dict[str, DiskProof]:
+        """Return what the proofs of a host's disks say: the drills', and the client's own."""
+        found = [
+            self.of_dles(amanda_config, host, kinds) for kinds in (DRILLS, (ProofKind.CLIENT,))
+        ]
+        disks = dict.fromkeys(disk for proofs in found for _, disk in proofs)
+        of_disk = {
+            disk: [proofs[host, disk] for proofs in found if (host, disk) in proofs]
+            for disk in disks
+        }
+        return {
+            disk: judge_proofs(
+                [each.newest for each in lasts],
+                [each.newest_good for each in lasts if each.newest_good],
+            )
+            for disk, lasts in of_disk.items()
+        }
 
     def list_recent(self, amanda_config: str, host: str | None, count: int) -> list[ProofRow]:
         """Return the last `count` proofs, of one host or of all, the newest first."""
