@@ -1,5 +1,7 @@
 """Proofs that disks can be restored, for people and as JSON."""
 
+from collections.abc import Mapping
+
 from asyncamanda.core.dispatch.drills import DiskProof, Dle
 from asyncamanda.core.dispatch.records import ProofRow
 from asyncamanda.core.values.printable import printable
@@ -35,10 +37,19 @@ def proof_value(amanda_config: str, dle: Dle, proof: ProofRow | None) -> dict[st
     }
 
 
-def tell_proofs(proofs: dict[str, DiskProof]) -> str:
-    """Return of a client's disks since when all are proved, in a few words for a table's cell."""
-    if any(proof.fault for proof in proofs.values()):
-        return "FAILED"
-    dates = [proof.proved_at for proof in proofs.values()]
-    known = [date for date in dates if date]
-    return format_time(min(known)) if known and len(known) == len(dates) else "-"
+def tell_proofs(client: str, proofs: Mapping[str, DiskProof]) -> str:
+    """Return in a line what the proofs of a client's disks say."""
+    faults = [f"{disk}: {proof.fault}" for disk, proof in proofs.items() if proof.fault]
+    if faults:
+        return f"{client}: NOT PROVED RESTORABLE: {printable('; '.join(faults))}"
+    dates = [proof.proved_at for proof in proofs.values() if proof.proved_at]
+    disks = "1 disk" if len(proofs) == 1 else f"{len(proofs)} disks"
+    return f"{client}: {disks} proved restorable, last on {format_time(min(dates))}"
+
+
+def proofs_value(proofs: Mapping[str, DiskProof]) -> list[dict[str, object]]:
+    """Return the same for JSON, by disk."""
+    return [
+        {"disk": disk, "proved_at": time_value(proof.proved_at), "fault": proof.fault or None}
+        for disk, proof in sorted(proofs.items())
+    ]

@@ -12,6 +12,7 @@ from asyncamanda.core.agent.due import (
 )
 from asyncamanda.core.agent.summary import State, Status, Summary, due_at, find_never
 from asyncamanda.core.amanda.amandates import Rejected
+from asyncamanda.core.dispatch.drills import ALARM_AFTER
 from asyncamanda.core.model import Attempt, DiskRule, Outcome, Policy
 from asyncamanda.core.restore.retention import find_reach
 from asyncamanda.core.values.interval import format_interval, format_rough
@@ -252,6 +253,26 @@ def describe_reach(status: Status, asked_at: datetime | None, now: datetime) -> 
         if unknown := [disk.name for disk in disks if not disk.restorable_since]:
             told += f"; not known: {name_disks(unknown)}"
     return f"files can be restored{told} (as of the last connection, {format_ago(asked_at, now)})"
+
+
+def describe_proofs(status: Status, asked_at: datetime | None, now: datetime) -> list[str]:
+    """Return when the disks were proved restorable last, as the server said; nothing if never.
+
+    First what is wrong: a proof that failed, and one that is too long ago.
+    """
+    disks = _meant(status)
+    lines = [
+        f"NOT PROVED RESTORABLE: {printable(disk.name)}: {printable(disk.proof_fault)}"
+        for disk in disks
+        if disk.proof_fault
+    ]
+    well = [disk for disk in disks if disk.proved_at and not disk.proof_fault]
+    dates = [disk.proved_at for disk in well if disk.proved_at]
+    if not dates or asked_at is None:
+        return lines
+    which = "" if len(well) == len(disks) else f" ({name_disks([disk.name for disk in well])})"
+    late = "; that is too long ago" if now - min(dates) > ALARM_AFTER else ""
+    return [*lines, f"last proved restorable: {format_when(min(dates), now)}{which}{late}"]
 
 
 def describe_excludes(patterns: tuple[str, ...], *, is_read: bool) -> str:

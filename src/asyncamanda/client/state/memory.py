@@ -115,6 +115,8 @@ def encode_memory(memory: Memory) -> str:
         "dles": memory.dles,
         "parked": memory.parked,
         "restorable": [[disk, time_value(since)] for disk, since in memory.restorable.items()],
+        "proved": [[disk, time_value(at)] for disk, at in memory.proved.items()],
+        "unproved": [[disk, fault] for disk, fault in memory.unproved.items()],
         "asked_at": time_value(memory.asked_at),
         "not_before": time_value(memory.not_before),
         "ticket": memory.ticket,
@@ -148,6 +150,8 @@ def decode_memory(text: str) -> Memory:
         parked=tuple(str(disk) for disk in value["parked"]),
         # an older version's memory has none
         restorable={str(k): _decode_time(since) for k, since in value.get("restorable", ())},
+        proved={str(disk): _decode_time(at) for disk, at in value.get("proved", ())},
+        unproved={str(disk): str(fault) for disk, fault in value.get("unproved", ())},
         asked_at=_decode_time_or_none(value["asked_at"]),
         not_before=_decode_time_or_none(value["not_before"]),
         ticket=_decode_ticket(value["ticket"]),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from crc32c import crc32c
 
 from asyncamanda.core.amanda.filters import FilterStep
+from asyncamanda.core.values.size import format_size
 from asyncamanda.errors import BadDataError
 from asyncamanda.server.restore.dump_files import DumpFiles
 from asyncamanda.server.restore.pipeline import Pipeline
@@ -107,8 +108,8 @@ def find_wrong_sum(files: DumpFiles, stored: Sum, unpacked: Sum | None) -> BadDa
             return BadDataError(
                 "dump-changed",
                 f"the dump {header.timestamp} of {header.host}:{header.disk} in {files.where} is "
-                f"not as it was written: the checksum of {what} is {found.checksum:08x} of "
-                f"{found.size} bytes, and was {checksum:08x} of {size}",
+                f"not as it was written: the checksum of {what} is {found.checksum:08x}, of "
+                f"{format_size(found.size)}, and was {checksum:08x}, of {format_size(size or 0)}",
                 "a full dump makes a whole one; is the disk that it lies on in order? `dmesg` on "
                 "the server may tell",
             )
