@@ -78,7 +78,7 @@ def _compare(folder: Path, images: list[bytes], claims: str) -> None:
         packed = gzip(image) if claims == GZIPPED else image
         paths += dumps.hold(stamp, level, packed, claims=claims, chunk=PART)
     files, size = " ".join(map(str, paths)), sum(path.stat().st_size for path in paths)
-    unpack = f"for file in {files}; do tail -c +32769 $file; done | gzip -dc >/dev/null"
+    unpack = f"for file in {files}; do tail -c +32769 $file; done | nice -n 10 gzip -dc >/dev/null"
     ours = [sys.executable, "-c", DRILL]
     words = [str(folder), STAMP, LEVEL_1]
     costs = compare(
@@ -90,7 +90,7 @@ def _compare(folder: Path, images: list[bytes], claims: str) -> None:
             "piped": ["sh", "-c", f"cat {files} | cat >/dev/null"],
         }
         | ({"unpack": ["sh", "-c", unpack]} if claims == GZIPPED else {}),
-        ROUNDS,
+        2 if claims == GZIPPED else ROUNDS,
     )
     read = run_measured([*ours, "read", *words]).mebibytes * 1024
     print(f"Drills of {size / 1e9:.2f} GB, {claims.split()[1]}")

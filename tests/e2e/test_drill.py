@@ -68,8 +68,8 @@ def test_all_that_is_dumped_is_proved_and_what_is_damaged_is_told_and_dumped_ane
         try:
             wait_until("all are drilled", lambda: {*proofs(office)} == every, 60)
         except AssertionError as error:
-            log = office.server.path(f"{STATE}/drill.log")
-            said = log.read_text("utf-8") if log.exists() else ""
+            diary = office.server.path(f"{STATE}/drill.log")
+            said = diary.read_text("utf-8") if diary.exists() else ""
             raise AssertionError(f"{error}: {proofs(office)}\n{said}\n{office.diary}") from error
         log = office.server.read(f"{STATE}/drill.log")
         assert all(each["fault"] is None for each in proofs(office).values()), log

@@ -47,11 +47,12 @@ def _drill(order: DrillOrder) -> None:
         entries = read_registry(registry_path(order.user))
         hosts = {entry.client for entry in entries if entry.amanda_config == name}
         stock = read_stock(name)
+        dumped = {host: _list_dumped(ledger, name, host) for host in hosts}
         dles = [
-            (dle.host, dle.disk)
+            (host, dle.disk)
             for host in sorted(hosts)
             for dle in stock.dles.get(host, ())
-            if not dle.is_parked
+            if not dle.is_parked and dle.disk in dumped[host]
         ]
         drills, wholes = (
             {dle: last.newest for dle, last in ledger.proofs.of_dles(name, kinds=kinds).items()}
@@ -62,7 +63,14 @@ def _drill(order: DrillOrder) -> None:
         def read_source(host: str) -> Source:
             return stock.find_source(ledger, host, order.allow_list)
 
-        Drills(ledger, name, read_source, order.sample).drill_due(due)
-        (FOLDER / f"{name}.looked").touch(mode=0o600)
+        count = Drills(ledger, name, read_source, order.sample).drill_due(due)
+        if count or not due.order or not due.most:
+            (FOLDER / f"{name}.looked").touch(mode=0o600)
     finally:
         ledger.close()
+
+
+def _list_dumped(ledger: Ledger, name: str, host: str) -> set[str]:
+    """Return the disks of a host that the server had a dump of at any time."""
+    dumps = [dump.verdict for dump in ledger.verdicts.of_host(name, host)]
+    return {verdict.disk for verdict in dumps if verdict.state.is_confirmed}

@@ -119,6 +119,7 @@ class _Proving:
         self._size = 0
         self._said: dict[str, None] = {}
         self._is_unsure = False
+        self._has_sampled = False
         self._summed: set[str] = set()
 
     def prove(self) -> Finding | None:
@@ -132,6 +133,7 @@ class _Proving:
             return self._fail(newest, fault, needs_full=isinstance(fault, BadDataError))
         if (older := self._choose_older(promised)) and (fault := self._find_fault(older)):
             return self._fail(newest, fault, needs_full=False)  # which brings no old date back
+        self._say(f"{format_size(self._size)} read in all")
         return Finding(newest, True, "; ".join(self._said), self._size, self._is_unsure)
 
     def _fail(self, newest: RecordedDump, fault: AsyncamandaError, *, needs_full: bool) -> Finding:
@@ -267,12 +269,17 @@ class _Proving:
     def _read_sample(
         self, images: list[Image], heads: list[Head], sample: tuple[Located, ...]
     ) -> None:
-        """Read these files. Raises BadDataError if an image is broken, or most are not in it."""
+        """Read these files. Raises BadDataError if an image is broken, or most are not in it.
+
+        Once is enough: it may take the unpacking of all images. Where all bytes were read already
+        it is only looked whether the files are there.
+        """
+        if self._has_sampled:
+            return
+        self._has_sampled = True
         wanted: dict[int, set[bytes]] = {}
         for place in sample:
-            image = images[place.image]
-            if not (self._drill.is_full and isinstance(image, FilteredImage)):  # was read whole
-                wanted.setdefault(place.image, set()).add(place.path)
+            wanted.setdefault(place.image, set()).add(place.path)
         absent: set[bytes] = set()
         for number, paths in sorted(wanted.items()):
             absent |= self._read_files(images[number], heads[number].end, paths)
@@ -286,7 +293,7 @@ class _Proving:
                 "a full dump has all of them again",
             )
         if count:
-            self._say(f"{count - len(absent)} files read, {format_size(self._size)} in all")
+            self._say(f"{count - len(absent)} files read")
 
     def _read_files(self, image: Image, begin: int, paths: set[bytes]) -> set[bytes]:
         """Read the files of an image; return those that it does not have."""
@@ -306,13 +313,13 @@ class _Proving:
 
     def _read_member(self, image: Image, member: Member) -> None:
         at, end = member.data, member.data + member.stored
-        while at < end:
+        while at < end and not self._drill.is_full:
             self._drill.pause()
             piece = image.read_at(at, min(_PIECE, end - at))
             if not piece:
                 raise BadImage(at, "it ends in the middle of a file")
             at += len(piece)
-        self._size += member.stored
+        self._size += 0 if self._drill.is_full else member.stored
 
     def _say(self, words: str) -> None:
         self._said[words] = None
