@@ -115,6 +115,7 @@ def test_what_is_left_for_everybody_has_no_secret() -> None:
         "ticket",
         "is_doubted",
         "told",
+        "is_unproved_told",
     }
 
 

@@ -12,7 +12,6 @@ from asyncamanda.core.agent.due import (
 )
 from asyncamanda.core.agent.summary import State, Status, Summary, due_at, find_never
 from asyncamanda.core.amanda.amandates import Rejected
-from asyncamanda.core.dispatch.drills import ALARM_AFTER
 from asyncamanda.core.model import Attempt, DiskRule, Outcome, Policy
 from asyncamanda.core.restore.retention import find_reach
 from asyncamanda.core.values.interval import format_interval, format_rough
@@ -258,7 +257,7 @@ def describe_reach(status: Status, asked_at: datetime | None, now: datetime) -> 
 def describe_proofs(status: Status, asked_at: datetime | None, now: datetime) -> list[str]:
     """Return when the disks were proved restorable last, as the server said; nothing if never.
 
-    First what is wrong: a proof that failed, and one that is too long ago.
+    First what is wrong.
     """
     disks = _meant(status)
     lines = [
@@ -271,8 +270,7 @@ def describe_proofs(status: Status, asked_at: datetime | None, now: datetime) ->
     if not dates or asked_at is None:
         return lines
     which = "" if len(well) == len(disks) else f" ({name_disks([disk.name for disk in well])})"
-    late = "; that is too long ago" if now - min(dates) > ALARM_AFTER else ""
-    return [*lines, f"last proved restorable: {format_when(min(dates), now)}{which}{late}"]
+    return [*lines, f"last proved restorable: {format_when(min(dates), now)}{which}"]
 
 
 def describe_excludes(patterns: tuple[str, ...], *, is_read: bool) -> str:

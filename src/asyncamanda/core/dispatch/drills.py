@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from asyncamanda.core.dispatch.records import ProofKind, ProofRow
+from asyncamanda.core.model import DleVerdict
 
 Dle = tuple[str, str]  # host, disk
 
 DRILLS = (ProofKind.DRILL, ProofKind.FULL_DRILL)
 DAY = timedelta(days=1)
 ALARM_AFTER = timedelta(days=31)  # without a good proof
+TOO_LONG_AGO = "no proof that it can be restored was good for a month"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,20 @@ def judge_proofs(newest: Iterable[ProofRow], good: Iterable[ProofRow]) -> DiskPr
     proved_at = max((proof.proved_at for proof in good), default=None)
     faults = [proof.what for proof in newest if not proof.is_good]
     return DiskProof(proved_at, "; ".join(faults))
+
+
+def find_first_dumps(verdicts: Iterable[DleVerdict]) -> dict[str, datetime]:
+    """Return when the first confirmed dump of each disk of a host was made."""
+    first_at: dict[str, datetime] = {}
+    for each in verdicts:
+        if each.state.is_confirmed and each.dumped_at:
+            first_at[each.disk] = min(each.dumped_at, first_at.get(each.disk, each.dumped_at))
+    return first_at
+
+
+def name_fault(proof: DiskProof, since: datetime, now: datetime) -> str:
+    """Return why a disk counts as not proved restorable, "" if it does not; as in is_overdue()."""
+    return proof.fault or (TOO_LONG_AGO if is_overdue(proof, since, now) else "")
 
 
 def is_overdue(proof: DiskProof, since: datetime, now: datetime) -> bool:

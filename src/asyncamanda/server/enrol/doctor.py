@@ -6,7 +6,7 @@ from pathlib import Path
 
 from asyncamanda.core.amanda.amcheck import AMANDA_USER, explain_lines, interpret_amcheck
 from asyncamanda.core.amanda.disklist import Dle, parse_disklist
-from asyncamanda.core.dispatch.drills import DiskProof
+from asyncamanda.core.dispatch.drills import DiskProof, find_first_dumps
 from asyncamanda.core.doctor.findings import Check, Health
 from asyncamanda.core.doctor.levels import judge_levels
 from asyncamanda.core.doctor.penalties import judge_penalties
@@ -163,10 +163,7 @@ def check_proofs(
 ) -> Check | None:
     """Return whether the client's disks are proved restorable; None where none has a dump."""
     meant = {dle.disk for dle in _list_dles(entry) if not dle.is_parked}
-    first_at: dict[str, datetime] = {}
-    for each in verdicts:
-        if each.state.is_confirmed and each.dumped_at and each.disk in meant:
-            first_at[each.disk] = min(each.dumped_at, first_at.get(each.disk, each.dumped_at))
+    first_at = find_first_dumps(each for each in verdicts if each.disk in meant)
     return judge_restorable(entry.client, proofs, first_at, now)
 
 
