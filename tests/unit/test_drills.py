@@ -7,14 +7,20 @@ import pytest
 
 from asyncamanda.core.dispatch.drills import (
     ALARM_AFTER,
+    TOO_LONG_AGO,
     DiskProof,
     DrillPolicy,
+    find_first_dumps,
     is_overdue,
     judge_proofs,
     must_be_full,
+    name_fault,
     plan_drills,
 )
 from asyncamanda.core.dispatch.records import ProofKind, ProofRow
+from asyncamanda.core.doctor.findings import Health
+from asyncamanda.core.doctor.proofs import judge_restorable
+from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.core.restore.drill_order import DrillOrder, parse_drill_order, render_drill_order
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -129,6 +135,36 @@ def test_a_month_without_a_proof_is_too_long(
     """Counted from the first dump."""
     known = DiskProof(None if proved is None else NOW - proved)
     assert is_overdue(known, NOW - since, NOW) is is_late
+    assert name_fault(known, NOW - since, NOW) == (TOO_LONG_AGO if is_late else "")
+    assert name_fault(replace(known, fault="gone"), NOW - since, NOW) == "gone"
+
+
+def test_the_first_dump_of_each_disk_counts() -> None:
+    """Those that the server has, or had."""
+    known = DleVerdict("laptop", "/home", "", DumpState.STORED, 0, dumped_at=NOW)
+    older = replace(known, dumped_at=NOW - DAY)
+    failed = replace(known, state=DumpState.FAILED, dumped_at=NOW - 2 * DAY)
+    other = replace(failed, disk="/srv")
+    assert find_first_dumps([known, older, failed, other]) == {"/home": NOW - DAY}
+
+
+def test_the_doctor_says_what_is_not_proved() -> None:
+    """The worst first: what failed, then what is too long ago, then what had no turn yet."""
+    first = {"/a": NOW - 90 * DAY, "/b": NOW - 2 * DAY}
+    good, old = DiskProof(NOW - DAY), DiskProof(NOW - 60 * DAY)
+
+    def judge(**proofs: DiskProof) -> tuple[Health, str]:
+        known = {f"/{name}": proof for name, proof in proofs.items()}
+        check = judge_restorable("laptop", known, first, NOW)
+        assert check
+        return check.health, check.found
+
+    assert judge_restorable("laptop", {}, {}, NOW) is None
+    assert judge(a=good, b=good) == (Health.OK, "proved restorable, last on 2026-11-29")
+    assert judge(a=good)[0] is Health.OK
+    assert judge(a=old, b=good) == (Health.WARNING, "not proved restorable for a month: /a")
+    assert judge(b=good)[0] is Health.WARNING
+    assert judge(a=old, b=replace(good, fault="gone")) == (Health.BAD, "/b: gone")
 
 
 def test_an_order_is_read_as_it_was_written() -> None:
