@@ -457,7 +457,7 @@ def test_a_proof_is_recorded_and_a_failure_forces_a_full(worked: Drilled) -> Non
 
 
 def test_a_drill_waits_while_a_restore_goes_on(tmp_path: Path) -> None:
-    """But not for ever, and it takes no turn."""
+    """But not forever, and it takes no turn."""
     give_way = GiveWay(tmp_path)
     give_way._left = 2.0
     with take_turn(tmp_path, RESTORES, "laptop", lambda _: None):

@@ -64,7 +64,7 @@ def _drill(order: DrillOrder) -> None:
             return stock.find_source(ledger, host, order.allow_list)
 
         count = Drills(ledger, name, read_source, order.sample).drill_due(due)
-        if count or not due.order or not due.most:
+        if count or (dles and not (due.order and due.most)):  # else soon there is something to do
             (FOLDER / f"{name}.looked").touch(mode=0o600)
     finally:
         ledger.close()

@@ -120,7 +120,7 @@ def decide_alert(told: BackupState, now_is: BackupState) -> AlertKind | None:
 
 
 def decide_proof_alert(memory: Memory) -> AlertKind | None:
-    """Return what is to be told of whether the disks are proved restorable, None for nothing."""
+    """Return what people are to know of the proofs that disks can be restored, None for nothing."""
     is_unproved = any(disk in memory.unproved for disk in memory.dles or ())
     if is_unproved == memory.is_unproved_told:
         return None

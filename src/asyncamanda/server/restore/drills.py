@@ -32,7 +32,7 @@ _WAIT_AT_MOST = 3600.0  # seconds in all, of one drill
 
 
 class GiveWay:
-    """Lets restores go first: a call waits as long as one goes on, but not for ever."""
+    """Lets restores go first: a call waits as long as one goes on, but not forever."""
 
     def __init__(self, folder: Path | None = None) -> None:
         """`folder` is that of the restores' turns."""
@@ -61,7 +61,7 @@ class Drills:
         sample: int,
         hear: Callable[[Dle, AsyncamandaError], None] = lambda _dle, _error: None,
     ) -> None:
-        """`hear` is told of a disk that cannot be drilled now, and why."""
+        """`hear` is given a disk that cannot be drilled now, and why."""
         self._hear = hear
         self._ledger = ledger
         self._name = amanda_config
