@@ -359,6 +359,14 @@ def test_an_older_date_that_is_lost_forces_no_full(worked: Drilled) -> None:
     _flip_full(worked)
     finding = worked.drill(is_full=True)
     assert (finding.is_good, finding.needs_full) == (False, False)
+    assert finding.dump.verdict.timestamp in {SUNDAY, MONDAY, TUESDAY}
+    (_, failed), *_ = drills(worked).drill([((HOST, DISK), True)])
+    assert failed
+    assert not failed.is_good
+    (_, again), *_ = drills(worked).drill([((HOST, DISK), True)])  # what is known is told once
+    assert again
+    assert again.is_good, again.what
+    assert again.what.count("as of") == 1
 
 
 def test_a_flush_in_the_middle_is_no_fault(office: Drilled) -> None:

@@ -66,6 +66,18 @@ def test_the_newest_proof_and_the_newest_good_one_of_each_disk_are_told(ledger: 
     assert ledger.proofs.list_recent("daily", "laptop", 9) == [failed, good]
 
 
+def test_dates_are_bad_as_long_as_their_last_proof_failed(ledger: Ledger) -> None:
+    """Of the disk, by the server's own drills."""
+    other = replace(proof(is_good=False), timestamp="20261121120000")
+    for row in (proof(is_good=False), proof(), other, proof("tower", is_good=False)):
+        ledger.proofs.record(row)
+    assert ledger.proofs.bad_dates("daily", "laptop", "/\udce9") == {other.timestamp}
+    ledger.proofs.record(replace(other, kind=CLIENT, is_good=True))
+    assert ledger.proofs.bad_dates("daily", "laptop", "/\udce9") == {other.timestamp}
+    ledger.proofs.record(replace(other, is_good=True))
+    assert ledger.proofs.bad_dates("daily", "laptop", "/\udce9") == set()
+
+
 def test_old_proofs_are_forgotten_but_for_the_last_of_each(ledger: Ledger) -> None:
     """Of each disk, kind and verdict: a disk that has not been there for long is judged by it."""
     for minute in range(3):

@@ -11,11 +11,11 @@ from asyncamanda.core.agent.summary import Summary, judge_summary
 from asyncamanda.core.amanda.amandates import Rejected
 from asyncamanda.core.model import Attempt, DiskRule, DumpRecord, Outcome, Policy
 from asyncamanda.report.json import render_json
+from asyncamanda.report.proofs import describe_proofs
 from asyncamanda.report.status import (
     advise,
     describe_disks,
     describe_excludes,
-    describe_proofs,
     describe_reach,
     describe_waits,
     format_when,

@@ -17,11 +17,11 @@ from asyncamanda.core.values.interval import format_age
 from asyncamanda.errors import Exit, NotYoursError
 from asyncamanda.report.json import render_json, time_value
 from asyncamanda.report.page import print_folded
+from asyncamanda.report.proofs import describe_proofs
 from asyncamanda.report.status import (
     advise,
     describe_disks,
     describe_excludes,
-    describe_proofs,
     describe_reach,
     describe_waits,
     format_ago,

@@ -83,6 +83,22 @@ class Proofs:
             for disk, lasts in of_disk.items()
         }
 
+    def bad_dates(self, amanda_config: str, host: str, disk: str) -> set[str]:
+        """Return the timestamps of those dumps of a disk whose last proof failed."""
+        where = [
+            proofs.c.amanda_config == amanda_config,
+            proofs.c.host == host,
+            proofs.c.disk == disk,
+            proofs.c.kind.in_(DRILLS),
+        ]
+        last = select(func.max(proofs.c.id)).where(*where).group_by(proofs.c.timestamp)
+        with self._transactions.reading() as connection:
+            if not has_proofs(connection):
+                return set()
+            query = select(proofs).where(proofs.c.id.in_(last), proofs.c.is_good.is_(False))
+            found = read_each(connection, query, ProofRow, "proofs")
+        return {proof.timestamp for proof in found}
+
     def list_recent(self, amanda_config: str, host: str | None, count: int) -> list[ProofRow]:
         """Return the last `count` proofs, of one host or of all, the newest first."""
         query = select(proofs).where(proofs.c.amanda_config == amanda_config)

@@ -101,7 +101,8 @@ class Drills:
 
     def _drill_one(self, dle: Dle, *, is_full: bool) -> ProofRow | None:
         host, disk = dle
-        drill = Drill(is_full, self._sample, pause=GiveWay())
+        bad = self._ledger.proofs.bad_dates(self._name, host, disk)
+        drill = Drill(is_full, self._sample, pause=GiveWay(), bad_dates=bad)
         finding = prove_disk(lambda: self._read_source(host), disk, drill)
         if finding is None:
             LOG.info("%s: %s:%s: nothing of it is promised", self._name, host, printable(disk))

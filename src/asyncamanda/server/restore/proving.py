@@ -6,7 +6,7 @@ Nothing that was kept of a dump is believed: all is read from the dump itself.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC
@@ -14,9 +14,7 @@ from datetime import UTC
 from asyncamanda.core.amanda.dump_form import DumpForm
 from asyncamanda.core.amanda.excludes import compile_patterns
 from asyncamanda.core.amanda.filters import FiltersRefused, FilterStep
-from asyncamanda.core.model import DumpState
 from asyncamanda.core.restore.head import Head
-from asyncamanda.core.restore.image import BadImage, Member
 from asyncamanda.core.restore.names_proof import NamesProof, describe_lost, prove_names
 from asyncamanda.core.restore.search import Located
 from asyncamanda.core.values.size import format_size
@@ -24,13 +22,13 @@ from asyncamanda.errors import AsyncamandaError, BadDataError, ConfigurationErro
 from asyncamanda.server.ledger.recorded_dumps import RecordedDump
 from asyncamanda.server.restore.dump_files import DumpFiles
 from asyncamanda.server.restore.gone import DUMP_GONE
-from asyncamanda.server.restore.members import find_members
 from asyncamanda.server.restore.reading import (
     find_refusal,
     judge_form,
     make_image,
     read_whole_head,
 )
+from asyncamanda.server.restore.samples import read_sample
 from asyncamanda.server.restore.source import Source
 from asyncamanda.server.restore.streams import FilteredImage, Image
 from asyncamanda.server.restore.sums import find_wrong_sum, sum_dump
@@ -38,8 +36,6 @@ from asyncamanda.server.restore.sums import find_wrong_sum, sum_dump
 SEALED = "sealed: contents are proved by the client"
 NOT_TAR = "{} makes its dumps: contents are not looked into"
 ELSEWHERE = "a dump is on volumes that only Amanda can read: it is not read"
-_FEW = 3  # files of the sample that may be missing: sockets, and what was deleted meanwhile
-_PIECE = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +43,22 @@ class Drill:
     """How a disk is proved. `is_full`: all bytes are read, and their checksums compared.
 
     `sample` is how many files are read, chosen by `chance`. `pause` is called between any two
-    pieces that are read.
+    pieces that are read. `bad_dates` are timestamps of dumps whose last proof failed: what shares a
+    dump with one of these is no earlier date to choose, since that is known already.
     """
 
     is_full: bool = False
     sample: int = 20
     chance: random.Random = field(default_factory=random.Random)
     pause: Callable[[], None] = lambda: None
+    bad_dates: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a drill found, in words; `dump` is the newest one, and `size` how many bytes were read.
+    """What a drill found, in words, of the newest dump, or of the earlier one that is bad.
+
+    `size` is how many bytes were read.
 
     `needs_full`: a full dump makes good what is wrong or in doubt. `reference` is that of the
     error, "" where there was none.
@@ -82,19 +82,6 @@ def prove_disk(read_source: Callable[[], Source], disk: str, drill: Drill) -> Fi
     if finding and finding.reference == DUMP_GONE:
         finding = _Proving(read_source(), disk, drill).prove()
     return finding
-
-
-def find_promised(source: Source, disk: str) -> list[RecordedDump]:
-    """Return the dumps of a disk that should be there, the oldest first.
-
-    Those in the holding disk should, and those on volumes that were not used again. Raises
-    LaterError or ConfigurationError if Amanda cannot be asked.
-    """
-    return [
-        dump
-        for dump in source.dumps_of(disk)
-        if dump.verdict.state is DumpState.HELD or source.shelves.has_volumes(source.wanted(dump))
-    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +111,7 @@ class _Proving:
 
     def prove(self) -> Finding | None:
         """Return what was found."""
-        promised = find_promised(self._source, self._disk)
+        promised = self._source.list_promised(self._disk)
         if not promised:
             return None
         newest = promised[-1]
@@ -132,13 +119,13 @@ class _Proving:
             # what may not be unpacked here will not be after another dump either
             return self._fail(newest, fault, needs_full=isinstance(fault, BadDataError))
         if (older := self._choose_older(promised)) and (fault := self._find_fault(older)):
-            return self._fail(newest, fault, needs_full=False)  # which brings no old date back
+            return self._fail(older, fault, needs_full=False)  # which brings no old date back
         self._say(f"{format_size(self._size)} read in all")
         return Finding(newest, True, "; ".join(self._said), self._size, self._is_unsure)
 
-    def _fail(self, newest: RecordedDump, fault: AsyncamandaError, *, needs_full: bool) -> Finding:
+    def _fail(self, dump: RecordedDump, fault: AsyncamandaError, *, needs_full: bool) -> Finding:
         return Finding(
-            newest, False, fault.message, self._size, needs_full, reference=fault.reference
+            dump, False, fault.message, self._size, needs_full, reference=fault.reference
         )
 
     def _find_fault(self, dump: RecordedDump) -> AsyncamandaError | None:
@@ -156,15 +143,22 @@ class _Proving:
     def _choose_older(self, promised: list[RecordedDump]) -> RecordedDump | None:
         """Return an earlier dump, all of whose chain is promised, and not in doubt."""
         there = {dump.verdict.timestamp for dump in promised}
-        whole = []
-        for dump in promised[:-1]:
-            try:
-                chosen = self._source.choose(self._disk, run=dump.verdict.timestamp)
-            except BadDataError:
-                continue
-            if there.issuperset(chosen.runs) and not chosen.doubts:
-                whole.append(dump)
+        bad = {run for date in self._drill.bad_dates for run in self._list_runs(date)}
+        there -= bad.difference(self._list_runs(promised[-1].verdict.timestamp))
+        whole = [
+            dump
+            for dump in promised[:-1]
+            if (runs := self._list_runs(dump.verdict.timestamp)) and there.issuperset(runs)
+        ]
         return self._drill.chance.choice(whole) if whole else None
+
+    def _list_runs(self, date: str) -> tuple[str, ...]:
+        """Return the runs of the chain of a date, none where there is none that is not in doubt."""
+        try:
+            chosen = self._source.choose(self._disk, run=date)
+        except BadDataError:
+            return ()
+        return () if chosen.doubts else chosen.runs
 
     def _prove_date(self, dump: RecordedDump) -> None:
         """Prove the chain of a dump. Raises AsyncamandaError if it is not whole."""
@@ -269,57 +263,24 @@ class _Proving:
     def _read_sample(
         self, images: list[Image], heads: list[Head], sample: tuple[Located, ...]
     ) -> None:
-        """Read these files. Raises BadDataError if an image is broken, or most are not in it.
+        """Read these files, once: it may take the unpacking of all images.
 
-        Once is enough: it may take the unpacking of all images. Where all bytes were read already
-        it is only looked whether the files are there.
+        Where all bytes were read already it is only looked whether the files are there, and not
+        even that where it takes unpacking. Raises BadDataError if a file is not to be had.
         """
         if self._has_sampled:
             return
         self._has_sampled = True
-        wanted: dict[int, set[bytes]] = {}
-        for place in sample:
-            wanted.setdefault(place.image, set()).add(place.path)
-        absent: set[bytes] = set()
-        for number, paths in sorted(wanted.items()):
-            absent |= self._read_files(images[number], heads[number].end, paths)
-        count = sum(map(len, wanted.values()))
-        if len(absent) > max(_FEW, count // 2):
-            named = ", ".join(repr(path) for path in sorted(absent)[:_FEW])
-            raise BadDataError(
-                "files-missing",
-                f"{len(absent)} of {count} files that {self._source.host}:{self._disk} should "
-                f"have are not in their dumps, such as {named}",
-                "a full dump has all of them again",
+        if self._drill.is_full:
+            sample = tuple(
+                each for each in sample if not isinstance(images[each.image], FilteredImage)
             )
-        if count:
-            self._say(f"{count - len(absent)} files read")
-
-    def _read_files(self, image: Image, begin: int, paths: set[bytes]) -> set[bytes]:
-        """Read the files of an image; return those that it does not have."""
-        absent = {*paths}
-        try:
-            for member in find_members(image, begin, paths, folders=False):
-                self._read_member(image, member)
-                absent.discard(member.path)
-        except BadImage as error:
-            header = image.files.header
-            raise BadDataError(
-                "image-broken",
-                f"the dump {header.timestamp} of {header.host}:{header.disk} is broken {error}",
-                "an earlier dump may be whole",
-            ) from error
-        return absent
-
-    def _read_member(self, image: Image, member: Member) -> None:
-        at, end = member.data, member.data + member.stored
-        while at < end and not self._drill.is_full:
-            self._drill.pause()
-            piece = image.read_at(at, min(_PIECE, end - at))
-            if not piece:
-                raise BadImage(at, "it ends in the middle of a file")
-            at += len(piece)
-        self._size += 0 if self._drill.is_full else member.stored
+        count, size = read_sample(
+            images, heads, sample, self._drill.pause, is_whole=not self._drill.is_full
+        )
+        self._size += size
+        if sample:
+            self._say(f"{count} files read")
 
     def _say(self, words: str) -> None:
         self._said[words] = None
