@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.bench.agent import bench_connect, bench_long_amandates, bench_quick_way
+from tests.bench.drilling import bench_drill
 from tests.bench.gate import bench_storm, bench_waiting
 from tests.bench.giving_back import bench_commands
 from tests.bench.relay import bench_relay, bench_relay_storm
@@ -36,6 +37,7 @@ BENCHES: dict[str, Callable[[Path], None]] = {
     "waiting": bench_waiting,
     "relay": bench_relay,
     "relay-storm": bench_relay_storm,
+    "drill": bench_drill,
     "restore-lists": bench_lists,
     "restore-gigabyte": bench_gigabyte,
     "restore-commands": bench_commands,

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
+from crc32c import crc32c
 from tests.system.amandafiles import AmandaFiles
 
 from asyncamanda.core.amanda.curinfo import sanitise_name
@@ -77,7 +78,7 @@ class Dumps:
             kind = "CONT_FILE" if number else "FILE"
             begin = f"AMANDA: {kind} {stamp} {host} {quote(disk)}  lev {level} {claims}"
             more = [f"CONT_FILENAME={paths[number + 1]}"] if number + 1 < len(paths) else []
-            _write(path, [begin, *more, *lines, f"SERVER-CRC=c24a1bdd:{len(image)}"], piece)
+            _write(path, [begin, *more, *lines, _sum(image)], piece)
         return paths
 
     def tape(
@@ -103,7 +104,7 @@ class Dumps:
             begin = (
                 f"AMANDA: SPLIT_FILE {stamp} {HOST} {DISK}  part {number}/-1  lev {level} {claims}"
             )
-            more = [f"SERVER-CRC=c24a1bdd:{len(image)}"] if lines is None else lines
+            more = [_sum(image)] if lines is None else lines
             _write(path, [begin, *more], piece)
             paths.append(path)
             moment = (
@@ -131,6 +132,10 @@ def wanted(stamp: str, level: int, *runs: str) -> WantedDump:
 
 def _file_name(host: str, disk: str, level: int) -> str:
     return f"{sanitise_name(host)}.{sanitise_name(disk)}.{level}"
+
+
+def _sum(image: bytes) -> str:
+    return f"SERVER-CRC={crc32c(image):08x}:{len(image)}"
 
 
 def _cut(image: bytes, size: int) -> list[bytes]:

@@ -142,7 +142,7 @@ def _tell(ledger: Ledger, name: str, disks: list[str]) -> None:
     confirmed = ledger.verdicts.newest_confirmed(name, "laptop")
     run = ledger.runs.list_recent(name, 1)[0]
     last = Finished(run.timestamp or "", NOW, tuple(ledger.verdicts.of_run(run.id)))
-    states = tuple(_state_of(Dle("laptop", disk), confirmed.get(disk), NOW) for disk in disks)
+    states = tuple(_state_of(Dle("laptop", disk), confirmed.get(disk), NOW, None) for disk in disks)
     welcome = Welcome(1, "s", "laptop", "daily", NOW, timedelta(seconds=15), states, "idle", last)
     (heard,) = server_decoder().feed(encode(welcome))
     assert not isinstance(heard, BadLine), heard

@@ -69,7 +69,11 @@ class Office:
 
     def note(self, stamp: str, level: int, state: DumpState, by: str = "") -> None:
         """Let the ledger have a verdict on the dump of that timestamp, of that run or of `by`."""
-        verdict = confirmed(stamp, level, state)
+        self.note_verdict(confirmed(stamp, level, state), by)
+
+    def note_verdict(self, verdict: DleVerdict, by: str = "") -> None:
+        """Let the ledger have a verdict, of its own run or of `by`."""
+        stamp = verdict.timestamp
         begun = parse_local_stamp(by or stamp)
         run = self.ledger.runs.begin(RunKind.OTHER, "daily", (HOST,), (), begun)
         self.ledger.runs.note(run.id, timestamp=by or stamp)

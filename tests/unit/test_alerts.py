@@ -8,6 +8,7 @@ from asyncamanda.core.agent.alerts import (
     LONGEST_LINE,
     AlertKind,
     decide_alert,
+    decide_proof_alert,
     judge_outcome,
     judge_state,
     one_line,
@@ -198,6 +199,8 @@ def test_an_alert_says_who_and_what_and_what_to_do() -> None:
         (AlertKind.FAILED, "the backup of laptop failed"),
         (AlertKind.STALE, "laptop was never backed up"),
         (AlertKind.RECOVERED, "laptop is backed up again"),
+        (AlertKind.UNPROVED, "the backup of laptop is not proved restorable"),
+        (AlertKind.PROVED, "the backup of laptop is proved restorable again"),
         (AlertKind.TEST, "a test notification from laptop"),
     ],
 )
@@ -205,6 +208,24 @@ def test_each_kind_has_its_words(kind: AlertKind, words: str) -> None:
     """None of them is empty where nothing more is known."""
     assert word_alert(kind, "laptop", NOW).summary == words
     assert render_body(word_alert(kind, "laptop", NOW)).startswith(f"{words}\n\nlaptop, 2026")
+
+
+@pytest.mark.parametrize(
+    ("unproved", "is_told", "kind"),
+    [
+        ({}, False, None),
+        ({"/home": "gone"}, False, AlertKind.UNPROVED),
+        ({"/home": "gone"}, True, None),
+        ({}, True, AlertKind.PROVED),
+        ({"/old": "gone"}, False, None),  # which is not the client's any more
+    ],
+)
+def test_a_proof_that_fails_is_told_once(
+    unproved: dict[str, str], kind: AlertKind | None, *, is_told: bool
+) -> None:
+    """And once that it is well again."""
+    memory = Memory(NOW, dles=("/home",), unproved=unproved, is_unproved_told=is_told)
+    assert decide_proof_alert(memory) is kind
 
 
 def test_what_others_say_cannot_act_on_a_terminal_or_a_header() -> None:

@@ -20,7 +20,7 @@ from asyncamanda.client.state.summary import (
 from asyncamanda.core.agent.by_gate import decide_by_gate
 from asyncamanda.core.agent.due import Disk, Witness, decide_due
 from asyncamanda.core.agent.starting import Waits
-from asyncamanda.core.agent.summary import judge_summary, summarize
+from asyncamanda.core.agent.summary import PROOF_FAILED, judge_summary, summarize
 from asyncamanda.core.amanda.amandates import Rejected
 from asyncamanda.core.conditions.judge import Conditions, Pause
 from asyncamanda.core.model import (
@@ -108,11 +108,14 @@ def test_what_is_left_for_everybody_has_no_secret() -> None:
         "seen",
         "parked",
         "restorable",  # as disks
+        "proved",  # as disks
+        "unproved",  # as disks, without words that name files
         "past",
         "peer",
         "ticket",
         "is_doubted",
         "told",
+        "is_unproved_told",
     }
 
 
@@ -121,6 +124,9 @@ def test_what_is_left_is_read_back() -> None:
     left = summarize(summarize_assessment(PLAN, assessment()))
     assert decode_summary(encode_summary(left).encode()) == left
     assert [disk.last for disk in left.disks] == [None, DUMP]
+    named = tuple(replace(disk, proved_at=NOW, proof_fault="./a/secret") for disk in left.disks)
+    told = decode_summary(encode_summary(summarize(replace(left, disks=named))).encode())
+    assert {(disk.proved_at, disk.proof_fault) for disk in told.disks} == {(NOW, PROOF_FAILED)}
     assert left.retry_within == PLAN.policy.interval
     classic = replace(left, retry_within=None, asked_at=None)
     assert decode_summary(encode_summary(classic).encode()) == classic

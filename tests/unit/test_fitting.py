@@ -97,7 +97,7 @@ def test_what_a_client_does_without_goes_first() -> None:
     """Since when a disk can be restored, and what dumps it: its state is needed."""
     plain = welcome([f"/{number:03}-{'x' * 1500}" for number in range(500)])
     dles = tuple(
-        replace(dle, restorable_since=NOW, program="GNUTAR", device="/d" * 900)
+        replace(dle, restorable_since=NOW, program="GNUTAR", device="/d" * 900, proof_fault="x")
         for dle in plain.dles
     )
     assert hear(replace(plain, dles=dles)) == plain

@@ -43,6 +43,8 @@ def test_a_held_dumps_header_names_it_and_its_size() -> None:
         application="amgtar",
         dle="<dle>\n</dle>",
         unpacked_size=40960,
+        checksum=0xC24A1BDD,
+        unpacked_checksum=0xC24A1BDD,
     )
 
 
@@ -52,9 +54,10 @@ def test_the_size_of_what_was_packed_is_as_the_client_reports_it() -> None:
     found = parse_header(block(text))
     assert found
     assert (found.size, found.unpacked_size) == (40960, 4_024_320)
+    assert (found.checksum, found.unpacked_checksum) == (0xC24A1BDD, 0x8229A646)
     found = parse_header(block(HELD.replace("NATIVE-CRC=c24a1bdd:40960", "NATIVE-CRC=0:0")))
     assert found
-    assert found.unpacked_size is None
+    assert (found.unpacked_size, found.unpacked_checksum) == (None, None)
 
 
 def test_a_parts_header_has_its_number() -> None:

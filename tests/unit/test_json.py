@@ -1,6 +1,7 @@
 """Verdicts and memories as JSON."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from tests.amandates import parse_amandates
@@ -33,6 +34,7 @@ DUMP_VALUE = {
 def test_a_verdict_keeps_its_shape() -> None:
     """Every disk with its standing and evidence, and every skipped line."""
     new = Disk("/new", in_future=DUMP, distrusted=DUMP, restorable_since=NOW)
+    new = replace(new, proved_at=NOW, proof_fault="gone")
     disks = (Disk("/\udce9", DUMP), new)
     decision = decide_due(disks, Policy(DAY), NOW)
     _, rejected = parse_amandates("bad\n")
@@ -49,6 +51,8 @@ def test_a_verdict_keeps_its_shape() -> None:
                 "in_future": None,
                 "distrusted": None,
                 "restorable_since": None,
+                "proved_at": None,
+                "proof_fault": None,
             },
             {
                 "disk": "/new",
@@ -57,6 +61,8 @@ def test_a_verdict_keeps_its_shape() -> None:
                 "in_future": DUMP_VALUE,
                 "distrusted": DUMP_VALUE,
                 "restorable_since": "2026-11-23T12:00:00+00:00",
+                "proved_at": "2026-11-23T12:00:00+00:00",
+                "proof_fault": "gone",
             },
         ],
         "rejected_lines": {

@@ -45,6 +45,9 @@ FULL = Memory(
     dles=(DUMP.disk, "/"),
     parked=(DUMP.disk,),
     restorable={DUMP.disk: NOW - timedelta(days=9)},
+    proved={DUMP.disk: NOW - timedelta(days=2)},
+    unproved={DUMP.disk: "its volume is missing"},
+    is_unproved_told=True,
     asked_at=NOW,
     not_before=NOW + timedelta(hours=2),
     ticket="1795413303-0123",
@@ -168,7 +171,12 @@ def test_a_wrong_value_anywhere_is_refused_or_harmless(wrong: Any) -> None:
             decode_memory(json.dumps(damaged))
 
 
-LATER_KEYS = {"restorable"}  # that older versions have not written
+LATER_KEYS = {
+    "restorable",
+    "proved",
+    "unproved",
+    "is_unproved_told",
+}  # that older versions have not written
 
 
 @pytest.mark.parametrize(
@@ -189,7 +197,9 @@ def test_a_missing_value_is_refused(path: tuple[Any, ...]) -> None:
 def test_the_memory_of_an_older_version_is_as_good() -> None:
     """An update makes no backup due: what came later is just not known."""
     older = {k: v for k, v in json.loads(encode_memory(FULL)).items() if k not in LATER_KEYS}
-    assert decode_memory(json.dumps(older)) == replace(FULL, restorable={})
+    assert decode_memory(json.dumps(older)) == replace(
+        FULL, restorable={}, proved={}, unproved={}, is_unproved_told=False
+    )
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,19 @@ WELCOME = Welcome(
     heartbeat=15 * SECOND,
     dles=(
         DleState("/", DumpState.STORED, 0, NOW - 0.5 * SECOND, 36_000),
-        DleState("/srv", None, None, None, 0, True, NOW - 9 * SECOND, "GNUTAR", "/raid/srv"),
+        DleState(
+            "/srv",
+            None,
+            None,
+            None,
+            0,
+            True,
+            restorable_since=NOW - 9 * SECOND,
+            program="GNUTAR",
+            device="/raid/srv",
+            proved_at=NOW - 9 * SECOND,
+            proof_fault="gone",
+        ),
     ),
     standing="idle",
     last=FINISHED,
@@ -102,10 +114,11 @@ FROM_SERVER: list[tuple[ServerMessage, str]] = [
         '{"type":"welcome","protocol":1,"software":"asyncamanda 0.1.0","client":"laptop",'
         '"amanda_config":"daily","now":"2026-11-24T15:15:04Z","heartbeat":15,"dles":['
         '{"disk":"/","state":"stored","level":0,"confirmed_at":"2026-11-24T15:15:03.500000Z",'
-        '"kilobytes":36000,"is_parked":false,"restorable_since":null,"program":"","device":""},'
+        '"kilobytes":36000,"is_parked":false,"restorable_since":null,"program":"","device":"",'
+        '"proved_at":null,"proof_fault":""},'
         '{"disk":"/srv","state":null,"level":null,"confirmed_at":null,"kilobytes":0,'
         '"is_parked":true,"restorable_since":"2026-11-24T15:14:55Z","program":"GNUTAR",'
-        '"device":"/raid/srv"}],'
+        '"device":"/raid/srv","proved_at":"2026-11-24T15:14:55Z","proof_fault":"gone"}],'
         f'"standing":"idle","last":{{{FINISHED_KEYS}}},"ticket":"8-0b",'
         '"is_direct":false}',
     ),
@@ -198,13 +211,18 @@ def test_what_came_later_may_be_missing() -> None:
     older = FROM_SERVER[0][1]
     for key in (
         ',"is_direct":false',
-        ',"restorable_since":null,"program":"","device":""',
-        ',"restorable_since":"2026-11-24T15:14:55Z","program":"GNUTAR","device":"/raid/srv"',
+        ',"restorable_since":null,"program":"","device":"","proved_at":null,"proof_fault":""',
+        ',"restorable_since":"2026-11-24T15:14:55Z","program":"GNUTAR","device":"/raid/srv"'
+        ',"proved_at":"2026-11-24T15:14:55Z","proof_fault":"gone"',
     ):
         older = older.replace(key, "")
     assert "program" not in older
+    assert "proved" not in older
     (heard,) = server_decoder().feed(f"{older}\n".encode())
-    dles = tuple(replace(dle, restorable_since=None, program="", device="") for dle in WELCOME.dles)
+    dles = tuple(
+        replace(dle, restorable_since=None, program="", device="", proved_at=None, proof_fault="")
+        for dle in WELCOME.dles
+    )
     assert heard == replace(WELCOME, dles=dles)
     (bad,) = server_decoder().feed(older.replace(',"is_parked":false', "").encode() + b"\n")
     assert bad == BadLine("dles: is_parked is missing")

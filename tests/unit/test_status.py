@@ -11,6 +11,7 @@ from asyncamanda.core.agent.summary import Summary, judge_summary
 from asyncamanda.core.amanda.amandates import Rejected
 from asyncamanda.core.model import Attempt, DiskRule, DumpRecord, Outcome, Policy
 from asyncamanda.report.json import render_json
+from asyncamanda.report.proofs import describe_proofs
 from asyncamanda.report.status import (
     advise,
     describe_disks,
@@ -347,6 +348,21 @@ def test_how_far_back_one_can_go_is_told_with_its_time(
     value = status_value(known, status, Rejected(), NOW)
     reach = max(dates.values()) if dates and all(dates.values()) else None  # type: ignore[type-var]
     assert value["restorable_since"] == (reach.isoformat() if reach else None)
+
+
+def test_when_disks_were_proved_restorable_is_told_and_first_what_is_wrong() -> None:
+    """Of the one for which that is longest ago; what is parked does not count."""
+    home = replace(disk("/home", HOUR), proved_at=NOW - timedelta(days=40))
+    srv = replace(disk("/srv", HOUR), proved_at=NOW - timedelta(days=2), proof_fault="gone\x1b")
+    parked = replace(disk("/old", None), is_parked=True, proof_fault="gone")
+
+    def say(*disks: Disk) -> list[str]:
+        return describe_proofs(judge_summary(summary(*disks, parked), NOW), NOW, NOW)
+
+    assert say(disk("/home", HOUR)) == []
+    proved = f"last proved restorable: {format_time(NOW - timedelta(days=40))}"
+    assert say(home) == [proved]
+    assert say(home, srv) == ["NOT PROVED RESTORABLE: /srv: gone\\x1b", f"{proved} (/home)"]
 
 
 def test_a_disk_that_is_parked_is_not_missed() -> None:

@@ -17,6 +17,7 @@ from asyncamanda.core.values.interval import format_age
 from asyncamanda.errors import Exit, NotYoursError
 from asyncamanda.report.json import render_json, time_value
 from asyncamanda.report.page import print_folded
+from asyncamanda.report.proofs import describe_proofs
 from asyncamanda.report.status import (
     advise,
     describe_disks,
@@ -118,8 +119,9 @@ def _print_rest(seen: _Seen, status: Status, next_start_at: datetime | None, now
         print_folded(line)
     if left_out := describe_excludes(seen.exclude, is_read=seen.is_exclude_read):
         print_folded(left_out)
-    if reach := describe_reach(status, summary.asked_at, now):
-        print_folded(reach)
+    reach = describe_reach(status, summary.asked_at, now)
+    for line in ([reach] if reach else []) + describe_proofs(status, summary.asked_at, now):
+        print_folded(line)
     if next_start_at:
         print(f"next start by the timer: {format_when(next_start_at, now)}")
     if summary.witness is Witness.SERVER and summary.asked_at:

@@ -12,6 +12,7 @@ from asyncamanda.config.reader import (
     one_of,
     parse_toml,
     read_file,
+    read_flag,
     read_share,
     read_size,
     read_table,
@@ -20,6 +21,7 @@ from asyncamanda.config.reader import (
     refuse_mistakes,
     span_between,
 )
+from asyncamanda.core.dispatch.drills import DrillPolicy
 from asyncamanda.core.dispatch.flush import FlushKind, FlushPolicy
 from asyncamanda.core.dispatch.watchdog import WatchPolicy
 from asyncamanda.errors import ConfigurationError
@@ -73,6 +75,7 @@ class ServerConfig:
     limits: Limits = field(default_factory=Limits)
     watch: WatchPolicy = field(default_factory=WatchPolicy)
     restore: Restore = field(default_factory=Restore)
+    drill: DrillPolicy = field(default_factory=DrillPolicy)
 
 
 def load_server_config(named: str | None) -> tuple[Path | None, ServerConfig]:
@@ -108,8 +111,14 @@ def parse_server_config(text: str, name: str) -> ServerConfig:
     limits = Limits(**values.pop("limits", {}))
     watch = WatchPolicy(**values.pop("watch", {}))
     restore = Restore(**values.pop("restore", {}))
+    drill = DrillPolicy(**values.pop("drill", {}))
     return ServerConfig(
-        flush=FlushPolicy(**flush), limits=limits, watch=watch, restore=restore, **values
+        flush=FlushPolicy(**flush),
+        limits=limits,
+        watch=watch,
+        restore=restore,
+        drill=drill,
+        **values,
     )
 
 
@@ -161,6 +170,12 @@ _SERVER_KEYS: Keys = {
         "dump_silence": span_between("1s", "30d"),
         "least_kilobytes": number_between(1, 1_000_000),
         "step": span_between("1s", "1h"),
+    },
+    "drill": {
+        "scheduled": read_flag,
+        "every": span_between("1m", "365d"),
+        "full_every": span_between("1m", "3650d"),
+        "sample": number_between(0, 1000),
     },
     "restore": {"filters": _read_programs, "keep_heads": read_size},
 }

@@ -188,7 +188,9 @@ class Memory:
 
     In gate mode `dles` are the disks that the server has for this client, None until it was asked,
     and `parked` those that it is configured to leave out; `asked_at` is when it last said so;
-    `restorable` is since when each can be restored, where it said that;
+    `restorable` is since when each can be restored, where it said that; `proved` is when it was
+    proved last that it can be, and `unproved` why the last proof of it failed, where it did, of
+    which people know if `is_unproved_told`;
     `not_before` is when it said to come back; `ticket` is what it will know this machine by
     (tickets.py), "" for nothing; `is_doubted` says that it knows of another machine that is this
     client, so that what it said may be the other's.
@@ -205,6 +207,9 @@ class Memory:
     dles: tuple[str, ...] | None = None
     parked: tuple[str, ...] = ()
     restorable: dict[str, datetime] = field(default_factory=dict)
+    proved: dict[str, datetime] = field(default_factory=dict)
+    unproved: dict[str, str] = field(default_factory=dict)
+    is_unproved_told: bool = False
     asked_at: datetime | None = None
     not_before: datetime | None = None
     ticket: str = ""

@@ -74,6 +74,8 @@ def _disk_value(verdict: DiskVerdict) -> dict[str, object]:
         "in_future": dump_value(disk.in_future),
         "distrusted": dump_value(disk.distrusted),
         "restorable_since": time_value(disk.restorable_since),
+        "proved_at": time_value(disk.proved_at),
+        "proof_fault": disk.proof_fault or None,
     }
 
 

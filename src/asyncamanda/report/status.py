@@ -234,7 +234,7 @@ def describe_waits(status: Status, now: datetime) -> list[str]:
 
 def describe_reach(status: Status, asked_at: datetime | None, now: datetime) -> str:
     """Return since when disks can be restored, as the server said; "" where it did not say."""
-    disks = _meant(status)
+    disks = meant_disks(status)
     known = [disk for disk in disks if disk.restorable_since]
     if not known or asked_at is None:
         return ""
@@ -266,7 +266,7 @@ def describe_excludes(patterns: tuple[str, ...], *, is_read: bool) -> str:
     return f"left out by client.toml: {names}, {beside}"
 
 
-def _meant(status: Status) -> list[Disk]:
+def meant_disks(status: Status) -> list[Disk]:
     """Return the disks that are meant to be backed up."""
     return [v.disk for v in status.decision.disks if v.standing is not BackupStanding.PARKED]
 
@@ -276,7 +276,7 @@ def status_value(
 ) -> dict[str, object]:
     """Return it all for JSON."""
     reason = explain_decision(status.decision, summary.policy, now, summary.witness)
-    since = {disk.name: disk.restorable_since for disk in _meant(status)}
+    since = {disk.name: disk.restorable_since for disk in meant_disks(status)}
     return {
         "state": status.state.value,
         "message": tell_state(summary, status, now).partition(": ")[2],

@@ -20,6 +20,7 @@ from asyncamanda.core.agent.alerts import (
     HINT,
     Alert,
     AlertKind,
+    decide_proof_alert,
     judge_outcome,
     one_line,
     standing_failure,
@@ -36,7 +37,7 @@ from asyncamanda.core.agent.retry import fingerprint
 from asyncamanda.core.conditions.judge import Deferred
 from asyncamanda.core.model import Attempt, BackupState, Memory, Outcome
 from asyncamanda.errors import AsyncamandaError, NotStoredError
-from asyncamanda.report.text import describe_attempt
+from asyncamanda.report.text import describe_attempt, name_disks
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.journal import JournalLine, Priority, write_journal
 from asyncamanda.system.locks import Held, hold_lock
@@ -69,8 +70,9 @@ class Aftermath:
             show_standing(self._plan, replace(assessment, memory=memory))
             if is_lasting:
                 told = self._tell(assessment, attempt)
-                if told != memory.told:
-                    is_lasting = self._write(replace(memory, told=told))
+                after = replace(memory, told=told, is_unproved_told=self._tell_proofs(memory))
+                if after != memory:
+                    is_lasting = self._write(after)
                 if is_lasting:
                     forget_told(self._plan.state)
 
@@ -132,6 +134,21 @@ class Aftermath:
             if each.problem:
                 self._narrator.note(f"{each.channel} could not be notified: {each.problem}")
         return told
+
+    def _tell_proofs(self, memory: Memory) -> bool:
+        """Tell people if a disk is not proved restorable, or is again; return which they know.
+
+        Why is not told, since it may name files.
+        """
+        kind = decide_proof_alert(memory)
+        if kind is None:
+            return memory.is_unproved_told
+        detail = f"not proved: {name_disks(sorted(memory.unproved))}" if kind.is_alarm else ""
+        hint = HINT if kind.is_alarm else ""
+        alert = word_alert(kind, socket.gethostname(), read_clock(), detail=detail, hint=hint)
+        sent = channels.tell(self._plan.notify, alert, self._plan.state)
+        is_told = any(each.problem is None for each in sent)
+        return kind.is_alarm if is_told else memory.is_unproved_told
 
     def _say_end(self, assessment: Assessment, attempt: Attempt | None, detail: str) -> None:
         """Tell the journal and the watchdog how it ended, if anything was attempted."""

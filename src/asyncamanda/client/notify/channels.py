@@ -22,6 +22,8 @@ MESSAGE_IDS = {  # for `journalctl MESSAGE_ID=...`; docs/guide.md names them
     AlertKind.FAILED: "1a01a4aa39464e87bfa4457cec53e605",
     AlertKind.STALE: "1bf22bc5818d45dd892a300d1ab34644",
     AlertKind.RECOVERED: "be0020ebbf68460f88a9161094cd1dd8",
+    AlertKind.UNPROVED: "c047920b054b47a9bee817733e897a61",
+    AlertKind.PROVED: "79f58b03b3a74dffa36d52f6a163f1c1",
     AlertKind.TEST: "39a27fe4a0e04e8c94dc460537153fa3",
 }
 

@@ -130,6 +130,8 @@ def _encode_disk(disk: Disk) -> dict[str, object]:
         "distrusted": dump_value(disk.distrusted),
         "is_parked": disk.is_parked,
         "restorable_since": time_value(disk.restorable_since),
+        "proved_at": time_value(disk.proved_at),
+        "proof_fault": disk.proof_fault,
     }
 
 
@@ -173,7 +175,10 @@ def _decode_disk(value: dict[str, Any]) -> Disk:
         _dump_or_none(value["in_future"]),
         _dump_or_none(value["distrusted"]),
         bool(value["is_parked"]),
-        _time_or_none(value.get("restorable_since")),  # an older version's summary has none
+        # an older version's summary has none of these
+        _time_or_none(value.get("restorable_since")),
+        _time_or_none(value.get("proved_at")),
+        _text(value.get("proof_fault", "")),
     )
 
 

@@ -16,12 +16,14 @@ SUBCOMMANDS = {
     "flush": "flush the holding disk",
     "list": "list what can be restored of a client's backups",
     "restore": "restore files of a client's backups on this server",
+    "drill": "prove that a client's backups can be restored",
     "restores": "list what was restored: when, by whom, which files",
     "dispatch": "run the dispatcher in the foreground",
 }
 
 # the same of those that only other programs call
 HIDDEN = {
+    "drills": "make the drills that are due",
     "reach": "find how far back each client's backups go",
     "keep": "keep the heads of dumps that are in the holding disk",
 }

@@ -12,12 +12,14 @@ from asyncamanda.commands.server.options import (
     warn,
 )
 from asyncamanda.config.server import ServerConfig
+from asyncamanda.core.dispatch.drills import DiskProof
 from asyncamanda.core.protocol.authority import Identity
 from asyncamanda.core.protocol.tickets import Machine, describe_dispute
 from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import AsyncamandaError, Exit
 from asyncamanda.report.json import render_json, time_value
 from asyncamanda.report.page import print_folded
+from asyncamanda.report.proofs import proofs_value, tell_proofs
 from asyncamanda.report.table import print_table
 from asyncamanda.report.text import format_time
 from asyncamanda.server.enrol.enrolled import Enrolled
@@ -39,10 +41,12 @@ def run(arguments: argparse.Namespace) -> Exit:
     """Print a row for each client. Raises RefusedError if authorized_keys cannot be read."""
     config = load_as_amanda_user(arguments)
     entries = sorted(read_registry(registry_path(config.user)), key=lambda entry: entry.identity)
-    last_seen, machines, reaches = _read_ledger(config, entries)
+    last_seen, machines, reaches, proofs = _read_ledger(config, entries)
     if arguments.json:
         values = [
-            _value(entry, last_seen, machines, reaches.get(entry.identity)) for entry in entries
+            _value(entry, last_seen, machines, reaches.get(entry.identity))
+            | {"proofs": proofs_value(proofs.get(entry.identity, {}))}
+            for entry in entries
         ]
         print(render_json(values))
         return Exit.OK
@@ -57,6 +61,9 @@ def run(arguments: argparse.Namespace) -> Exit:
     for name in sorted({entry.amanda_config for entry in entries}):
         if said := tell_volumes(name):
             print_folded(f"{printable(name)}: {said}")
+    for entry in entries:
+        if known := proofs.get(entry.identity):
+            print_folded(tell_proofs(entry.client, known))
     disputed = [machines[entry.client] for entry in entries if entry.client in machines]
     for machine in disputed:
         if machine.disputed_at:
@@ -70,23 +77,32 @@ def run(arguments: argparse.Namespace) -> Exit:
 
 def _read_ledger(
     config: ServerConfig, entries: Sequence[Enrolled]
-) -> tuple[Mapping[str, datetime], Mapping[str, Machine], Mapping[Identity, "Reach"]]:
+) -> tuple[
+    Mapping[str, datetime],
+    Mapping[str, Machine],
+    Mapping[Identity, "Reach"],
+    Mapping[Identity, Mapping[str, DiskProof]],
+]:
     """Return when each client was last connected, which machine it is, and how far back it goes.
 
-    What is not known is left out.
+    And what the proofs of its disks say. What is not known is left out.
     """
     try:
         ledger = open_ledger_to_read(config)
     except AsyncamandaError as error:
         warn(error.message)
-        return {}, {}, {}
+        return {}, {}, {}, {}
     if ledger is None:
-        return {}, {}, {}
+        return {}, {}, {}, {}
     from asyncamanda.server.ledger.machines import read_machines  # noqa: PLC0415 - loads much
 
     try:
         reaches = _find_reaches(config, ledger, entries)
-        return ledger.sessions.last_seen(), read_machines(ledger), reaches
+        proofs = {
+            entry.identity: ledger.proofs.of_disks(entry.amanda_config, entry.client)
+            for entry in entries
+        }
+        return ledger.sessions.last_seen(), read_machines(ledger), reaches, proofs
     finally:
         ledger.close()
 

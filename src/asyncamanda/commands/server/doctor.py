@@ -108,6 +108,22 @@ class ServerExamination:
         if levels := doctor.check_levels(entry, self._read_verdicts(entry)):
             yield levels
         yield check_capacity(entry)
+        if proof := self._check_proofs(entry):
+            yield proof
+
+    def _check_proofs(self, entry: Enrolled) -> Check | None:
+        """Return whether the client's disks are proved restorable, as far as the ledger is read."""
+        try:
+            ledger = open_ledger_to_read(self._config)
+        except LaterError:  # told already
+            return None
+        if ledger is None:
+            return None
+        try:
+            proofs = ledger.proofs.of_disks(entry.amanda_config, entry.client)
+        finally:
+            ledger.close()
+        return doctor.check_proofs(entry, self._read_verdicts(entry), proofs, read_clock())
 
     def _read_machine(self) -> Machine | None:
         """Return which machine the client is according to the ledger, None if that is not known."""

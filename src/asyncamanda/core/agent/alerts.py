@@ -23,12 +23,14 @@ class AlertKind(Enum):
     FAILED = "failed"
     STALE = "stale"
     RECOVERED = "recovered"
+    UNPROVED = "unproved"
+    PROVED = "proved"
     TEST = "test"
 
     @property
     def is_alarm(self) -> bool:
         """Whether somebody has to do something."""
-        return self in {AlertKind.FAILED, AlertKind.STALE}
+        return self in {AlertKind.FAILED, AlertKind.STALE, AlertKind.UNPROVED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,14 @@ def decide_alert(told: BackupState, now_is: BackupState) -> AlertKind | None:
     return None if told is BackupState.STALE else AlertKind.FAILED
 
 
+def decide_proof_alert(memory: Memory) -> AlertKind | None:
+    """Return what people are to know of the proofs that disks can be restored, None for nothing."""
+    is_unproved = any(disk in memory.unproved for disk in memory.dles or ())
+    if is_unproved == memory.is_unproved_told:
+        return None
+    return AlertKind.UNPROVED if is_unproved else AlertKind.PROVED
+
+
 def word_alert(  # noqa: PLR0913, PLR0917 - what makes an alert
     kind: AlertKind,
     client: str,
@@ -131,6 +141,10 @@ def word_alert(  # noqa: PLR0913, PLR0917 - what makes an alert
         summary = f"the backup of {name} failed"
     elif kind is AlertKind.RECOVERED:
         summary = f"{name} is backed up again"
+    elif kind is AlertKind.UNPROVED:
+        summary = f"the backup of {name} is not proved restorable"
+    elif kind is AlertKind.PROVED:
+        summary = f"the backup of {name} is proved restorable again"
     elif kind is AlertKind.TEST:
         summary = f"a test notification from {name}"
     elif last_at is None:

@@ -60,6 +60,7 @@ def _shift_dle(dle: DleState, ahead: timedelta) -> DleState:
         dle,
         confirmed_at=dle.confirmed_at and _shift(dle.confirmed_at, ahead),
         restorable_since=dle.restorable_since and _shift(dle.restorable_since, ahead),
+        proved_at=dle.proved_at and _shift(dle.proved_at, ahead),
     )
 
 
@@ -92,6 +93,12 @@ def heed_welcome(memory: Memory, welcome: Welcome, now: datetime) -> Memory:
             for dle in welcome.dles
             if dle.restorable_since and dle.restorable_since <= now + FUTURE_AFTER
         },
+        proved={
+            dle.disk: dle.proved_at
+            for dle in welcome.dles
+            if dle.proved_at and dle.proved_at <= now + FUTURE_AFTER
+        },
+        unproved={dle.disk: dle.proof_fault for dle in welcome.dles if dle.proof_fault},
         asked_at=now,
         not_before=None,
         ticket=welcome.ticket or memory.ticket,
@@ -219,6 +226,8 @@ def _survey_disk(name: str, memory: Memory, hint: DumpRecord | None, horizon: da
         distrusted=hint if is_news else None,
         is_parked=is_parked,
         restorable_since=memory.restorable.get(name),
+        proved_at=memory.proved.get(name),
+        proof_fault=memory.unproved.get(name, ""),
     )
     if confirmed and confirmed.started_at > horizon:
         return replace(disk, in_future=confirmed)

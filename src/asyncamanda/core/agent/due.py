@@ -46,6 +46,8 @@ class Disk:
     amandates has and that do not count; in gate mode `in_future` is according to the server as
     well. `is_parked`: the server is configured to leave it out. `restorable_since` is the first
     date that the server could restore when it was last asked; None where that is not known.
+    `proved_at` is when it was proved last that it can, None if it never was, and `proof_fault` why
+    the last proof failed, "" if it did not.
     """
 
     name: str
@@ -54,6 +56,8 @@ class Disk:
     distrusted: DumpRecord | None = None
     is_parked: bool = False
     restorable_since: datetime | None = None
+    proved_at: datetime | None = None
+    proof_fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)

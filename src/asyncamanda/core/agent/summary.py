@@ -29,6 +29,7 @@ from asyncamanda.core.model import Attempt, DiskRule, Memory, Outcome, Policy
 from asyncamanda.errors import Exit
 
 KEPT_DETAIL = 500  # characters of an attempt's
+PROOF_FAILED = "the last proof failed; `asyncamanda status`, as root, says why"
 
 
 class State(Enum):
@@ -174,7 +175,13 @@ def summarize(summary: Summary) -> Summary:
     run = last_run(Memory(summary.since, attempts=attempts))
     deciding = (_last_verdict(attempts), run, *attempts[-1:])
     kept = (each for each in attempts if any(each is one for one in deciding))
-    return replace(summary, attempts=tuple(map(_shorten, kept)))
+    disks = tuple(map(_leave_out_names, summary.disks))
+    return replace(summary, disks=disks, attempts=tuple(map(_shorten, kept)))
+
+
+def _leave_out_names(disk: Disk) -> Disk:
+    """Return a disk without what names files, which not every user may know of."""
+    return replace(disk, proof_fault=PROOF_FAILED) if disk.proof_fault else disk
 
 
 def _shorten(attempt: Attempt) -> Attempt:

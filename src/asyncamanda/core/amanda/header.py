@@ -29,8 +29,8 @@ _FIRST = re.compile(
 )
 _DLE = re.compile(r"\nDLE=<<(?P<end>ENDDLE[0-9]*)\n(?P<dle>.*?)\n(?P=end)\n", re.DOTALL)
 _VOLUME = re.compile(rb"AMANDA: TAPESTART DATE ([0-9]{14}) TAPE ")
-_SIZE = re.compile(r"SERVER-CRC=[0-9a-f]{1,8}:([0-9]{1,18})")
-_UNPACKED = re.compile(r"NATIVE-CRC=[0-9a-f]{1,8}:([1-9][0-9]{0,17})")
+_STORED = re.compile(r"SERVER-CRC=([0-9a-f]{1,8}):([0-9]{1,18})")
+_UNPACKED = re.compile(r"NATIVE-CRC=([0-9a-f]{1,8}):([1-9][0-9]{0,17})")
 
 
 class FileKind(Enum):
@@ -51,7 +51,8 @@ class DumpHeader:
     of the next file, "" for none. `part` counts from 1. `claims` is what stands behind the level,
     `application` what made the dump where that is an application of Amanda's: both hold words of
     the client's (dump_form.py). `dle` is what the server's planner said of the DLE, in XML, ""
-    where that is left out since it is long.
+    where that is left out since it is long. `checksum` and `unpacked_checksum` are the CRC-32C of
+    what has these sizes.
     """
 
     kind: FileKind
@@ -67,6 +68,8 @@ class DumpHeader:
     application: str = ""
     dle: str = ""
     unpacked_size: int | None = None
+    checksum: int | None = None
+    unpacked_checksum: int | None = None
 
     def is_of(self, host: str, disk: str, timestamp: str) -> bool:
         """Return whether it is of that dump. A name that is too long is compared as it is cut."""
@@ -89,6 +92,8 @@ def parse_header(block: bytes) -> DumpHeader | None:
     if found is None:
         return None
     kind, timestamp, host, disk, part, level, claims = found.groups()
+    checksum, size = _last_sum(rest, _STORED)
+    unpacked_checksum, unpacked_size = _last_sum(rest, _UNPACKED)
     return DumpHeader(
         kind=FileKind(kind),
         timestamp=timestamp,
@@ -97,12 +102,14 @@ def parse_header(block: bytes) -> DumpHeader | None:
         level=int(level),
         part=int(part or 1),
         is_partial=any(line.upper() == "PARTIAL=YES" for line in rest),
-        size=_last_size(rest, _SIZE),
+        size=size,
         goes_on_in=_last_value(rest, "CONT_FILENAME="),
         claims=claims,
         application=_last_value(rest, "APPLICATION="),
         dle=found["dle"] if (found := _DLE.search(text)) else "",
-        unpacked_size=_last_size(rest, _UNPACKED),
+        unpacked_size=unpacked_size,
+        checksum=checksum,
+        unpacked_checksum=unpacked_checksum,
     )
 
 
@@ -116,9 +123,14 @@ def _last_value(lines: Sequence[str], key: str) -> str:
     return next((line[len(key) :] for line in reversed(lines) if line.startswith(key)), "")
 
 
-def _last_size(lines: Sequence[str], pattern: re.Pattern[str]) -> int | None:
-    sizes = [int(found[1]) for line in lines if (found := pattern.fullmatch(line))]
-    return sizes[-1] if sizes else None
+def _last_sum(
+    lines: Sequence[str], pattern: re.Pattern[str]
+) -> tuple[int, int] | tuple[None, None]:
+    """Return the checksum and the size that stand last, None for both where none do."""
+    for line in reversed(lines):
+        if found := pattern.fullmatch(line):
+            return int(found[1], 16), int(found[2])
+    return None, None
 
 
 def _cut(name: str) -> str:

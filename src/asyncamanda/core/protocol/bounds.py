@@ -254,6 +254,7 @@ _BY_KEY: dict[str, Bound] = {  # closer bounds than the type's
     "program": _label(200),
     "protocols": _whole(0, 10**9),
     "reason": _words(LONGEST_REASON),
+    "proof_fault": _words(LONGEST_REASON),
     "reference": _like(_KEBAB, "reference"),
     "run": _like(_STAMP, "run's timestamp"),
     "software": _label(200),

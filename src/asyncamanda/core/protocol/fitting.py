@@ -73,7 +73,7 @@ def _make_smaller(message: ServerMessage) -> Iterator[ServerMessage]:
 
 
 def _leave_out_extras(dle: DleState) -> DleState:
-    return replace(dle, restorable_since=None, program="", device="")
+    return replace(dle, restorable_since=None, program="", device="", proof_fault="")
 
 
 def _leave_out_what_cannot_be_said(message: ServerMessage) -> ServerMessage:

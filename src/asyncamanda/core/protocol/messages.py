@@ -95,6 +95,8 @@ class DleState:
     `is_parked`: Amanda is configured to leave the DLE out. `restorable_since` is the first date
     that can be restored, None where that is not known. `program` is what dumps it (GNUTAR, DUMP or
     APPLICATION), "" where nobody said, and `device` the path that is dumped, "" if that is `disk`.
+    `proved_at` is when it was proved last that the disk can be restored, None if it never was;
+    `proof_fault` says why the last proof failed, "" if it did not.
     """
 
     disk: str
@@ -106,6 +108,8 @@ class DleState:
     restorable_since: datetime | None = field(default=None, metadata=MAY_LACK)
     program: str = field(default="", metadata=MAY_LACK)
     device: str = field(default="", metadata=MAY_LACK)
+    proved_at: datetime | None = field(default=None, metadata=MAY_LACK)
+    proof_fault: str = field(default="", metadata=MAY_LACK)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,11 @@ class Search:
         self._lists: dict[_Key, dict[bytes, bytes]] = {}
         self._asked: dict[_Key, None] = {}
 
+    @property
+    def newest(self) -> int:
+        """The number of the newest dump."""
+        return len(self._heads) - 1
+
     def locate(self, path: bytes) -> Located | Unlocated:
         """Return where a file of the newest dump is."""
         flag = self._heads[-1].flag(path)
@@ -58,7 +63,7 @@ class Search:
 
     def locate_listed(self, path: bytes, flag: bytes) -> Located | Unlocated:
         """Return where a file is that the newest dump has with this flag, not a folder's."""
-        number = len(self._heads) - 1
+        number = self.newest
         while flag == OLDER:
             if number == 0:
                 return Unlocated(LEFT_OUT)

@@ -1,8 +1,9 @@
 """What is done when runs have ended, by processes that read a great deal: for restores alone."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from asyncamanda.core.restore.drill_order import DrillOrder, render_drill_order
 from asyncamanda.core.restore.keep_order import HeldDump, KeepOrder, render_order
 from asyncamanda.core.restore.reach_order import ReachOrder, render_reach_order
 from asyncamanda.server.dispatch.amanda_config import Site
@@ -14,7 +15,7 @@ from asyncamanda.system.clock import now as read_clock
 
 
 class AfterRuns:
-    """Has the heads of one configuration's dumps kept, and looks how far its backups go back."""
+    """Has heads of one configuration's dumps kept, its disks drilled, and how far they go back."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -22,6 +23,7 @@ class AfterRuns:
         self._processes = (
             PoliteProcess(site, "keep", "keeping heads", self._order_heads),
             PoliteProcess(site, "reach", "finding how far backups go back", self._order_reach),
+            PoliteProcess(site, "drills", "proving backups restorable", self._order_drills),
         )
 
     def look(self, ended: int, now: datetime) -> None:
@@ -40,6 +42,24 @@ class AfterRuns:
         allow_list = tuple(config.restore.filters)
         return render_reach_order(
             ReachOrder(self._site.name, config.user, config.ledger, allow_list)
+        )
+
+    async def _order_drills(self) -> str | None:
+        """Return which drills to make, None where that was looked for already today."""
+        config = self._site.config
+        policy, name = config.drill, self._site.name
+        if not policy.scheduled or not is_look_due(looked_path(name), policy.every, read_clock()):
+            return None
+        return render_drill_order(
+            DrillOrder(
+                name,
+                config.user,
+                config.ledger,
+                tuple(config.restore.filters),
+                policy.every.total_seconds(),
+                policy.full_every.total_seconds(),
+                policy.sample,
+            )
         )
 
     async def _order_heads(self) -> str | None:
@@ -72,6 +92,20 @@ class AfterRuns:
             site.config.restore.filters,
             tuple(held),
         )
+
+
+def looked_path(amanda_config: str) -> Path:
+    """Return the file whose time is when was looked last for drills that are due."""
+    return Path(STATE, "drills", f"{amanda_config}.looked")
+
+
+def is_look_due(looked: Path, every: timedelta, now: datetime) -> bool:
+    """Return whether to look for drills that are due: once a day, and as often as each is made."""
+    try:
+        looked_at = datetime.fromtimestamp(looked.stat().st_mtime, UTC)
+    except OSError:
+        return True
+    return not looked_at <= now < looked_at + min(EVERY, every)
 
 
 def is_reach_old(found: ReachFound | None, tapelist: Path, now: datetime) -> bool:

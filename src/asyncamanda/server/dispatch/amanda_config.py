@@ -12,10 +12,12 @@ from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.amanda.disklist import Dle, join_disklist, parse_disklist, parse_dles
 from asyncamanda.core.amanda.filters import Filters
 from asyncamanda.core.dispatch.batch import find_wait
+from asyncamanda.core.dispatch.drills import DiskProof, find_first_dumps, name_fault
 from asyncamanda.core.dispatch.protect import disown_baseless
 from asyncamanda.core.model import DleVerdict
-from asyncamanda.core.protocol.bounds import LONGEST_DISK
+from asyncamanda.core.protocol.bounds import LONGEST_DISK, LONGEST_REASON
 from asyncamanda.core.protocol.messages import DleState, Finished, Later
+from asyncamanda.core.values.printable import clip
 from asyncamanda.errors import AsyncamandaError, ConfigurationError, LaterError
 from asyncamanda.server.amanda import commands
 from asyncamanda.server.amanda.commands import Settings
@@ -181,7 +183,28 @@ class Site:
         )
         dles = self.dles(host)
         since = await self._tell_since(host, [dle.disk for dle in dles if not dle.is_parked])
-        return tuple(_state_of(dle, confirmed.get(dle.disk), since.get(dle.disk)) for dle in dles)
+        proofs = await self._read_proofs(host)
+        return tuple(
+            _state_of(dle, confirmed.get(dle.disk), since.get(dle.disk), proofs.get(dle.disk))
+            for dle in dles
+        )
+
+    async def _read_proofs(self, host: str) -> dict[str, DiskProof]:
+        """Return what the proofs of the host's disks say, and where none was good for too long."""
+        proofs = await self.access.read(lambda ledger: ledger.proofs.of_disks(self.name, host))
+        disks = self.disks(host)
+        if not self.config.drill.scheduled:
+            return proofs
+        now, first_at = read_clock(), {}
+        if any(disk not in proofs or not proofs[disk].proved_at for disk in disks):
+            dumps = await self.access.read(lambda ledger: ledger.verdicts.of_host(self.name, host))
+            first_at = find_first_dumps(dump.verdict for dump in dumps)
+        found = {}
+        for disk in disks:
+            proof = proofs.get(disk, DiskProof())
+            since = proof.proved_at or first_at.get(disk, now)
+            found[disk] = replace(proof, fault=name_fault(proof, since, now))
+        return proofs | found
 
     async def _tell_since(self, host: str, disks: Collection[str]) -> dict[str, datetime]:
         """Return since when disks of `host` can be restored, where that is known."""
@@ -248,9 +271,14 @@ class Site:
         write_log(f"{self.name}: {text}")
 
 
-def _state_of(dle: Dle, verdict: DleVerdict | None, since: datetime | None) -> DleState:
+def _state_of(
+    dle: Dle, verdict: DleVerdict | None, since: datetime | None, proof: DiskProof | None
+) -> DleState:
     device = dle.device if len(dle.device) <= LONGEST_DISK else ""
     state = DleState(dle.disk, None, None, None, 0, dle.is_parked, since, dle.program, device)
+    if proof:
+        fault = clip(proof.fault, LONGEST_REASON)
+        state = replace(state, proved_at=proof.proved_at, proof_fault=fault)
     if verdict is None:
         return state
     return replace(

@@ -1,14 +1,16 @@
 """What a client's backup needs at the server, looked at one after the other."""
 
-from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from asyncamanda.core.amanda.amcheck import AMANDA_USER, explain_lines, interpret_amcheck
 from asyncamanda.core.amanda.disklist import Dle, parse_disklist
+from asyncamanda.core.dispatch.drills import DiskProof, find_first_dumps
 from asyncamanda.core.doctor.findings import Check, Health
 from asyncamanda.core.doctor.levels import judge_levels
 from asyncamanda.core.doctor.penalties import judge_penalties
+from asyncamanda.core.doctor.proofs import judge_restorable
 from asyncamanda.core.model import DleVerdict
 from asyncamanda.core.protocol.tickets import Machine, describe_dispute
 from asyncamanda.core.ssh.way import parse_way, plan_way
@@ -150,9 +152,25 @@ def judge_dles(amanda_config: str, dles: Sequence[Dle], *, is_relayed: bool) -> 
 
 def check_levels(entry: Enrolled, verdicts: Iterable[DleVerdict]) -> Check | None:
     """Return a warning if an incremental dump of the client was as large as a full; else None."""
+    return judge_levels(verdicts, _list_dles(entry))
+
+
+def check_proofs(
+    entry: Enrolled,
+    verdicts: Iterable[DleVerdict],
+    proofs: Mapping[str, DiskProof],
+    now: datetime,
+) -> Check | None:
+    """Return whether the client's disks are proved restorable; None where none has a dump."""
+    meant = {dle.disk for dle in _list_dles(entry) if not dle.is_parked}
+    first_at = find_first_dumps(each for each in verdicts if each.disk in meant)
+    return judge_restorable(entry.client, proofs, first_at, now)
+
+
+def _list_dles(entry: Enrolled) -> list[Dle]:
     argv = ["amadmin", entry.amanda_config, "disklist", f"={entry.client}"]
     dles = parse_disklist(run_program(argv, PATIENCE).stdout)
-    return judge_levels(verdicts, [dle for dle in dles if dle.host == entry.client])
+    return [dle for dle in dles if dle.host == entry.client]
 
 
 # -- connected

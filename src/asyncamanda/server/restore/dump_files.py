@@ -147,6 +147,22 @@ class DumpFiles:
             raise self._unreadable("one of its files has become shorter")
         return piece
 
+    def read_into(self, buffer: memoryview, offset: int) -> int:
+        """Fill `buffer` with bytes of the dump as far as one of its files has them.
+
+        Return how many that were, 0 at the dump's end only. Raises as read_at().
+        """
+        if offset >= self.size:
+            return 0
+        file, place, left = self._find(offset)
+        try:
+            count = os.preadv(file.descriptor, [buffer[:left]], place)
+        except OSError as error:
+            raise self._unreadable(f"{error.strerror}") from error
+        if not count:
+            raise self._unreadable("one of its files has become shorter")
+        return count
+
     def send(self, sink: int, offset: int, count: int) -> int:
         """Let the kernel copy up to `count` bytes of the dump to `sink`; return how many it did.
 

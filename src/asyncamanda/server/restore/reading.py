@@ -83,7 +83,7 @@ class OpenChain:
         """
         run = self.chosen.runs[number]
         if run not in self.heads:
-            self.heads[run] = _read_head(self.image(number))
+            self.heads[run] = read_whole_head(self.image(number))
         return self.heads[run]
 
     def close(self) -> None:
@@ -272,7 +272,8 @@ def write_raw(image: Image, sink: Sink, skip: int = 0) -> int:
     return count
 
 
-def _read_head(image: Image) -> Head:
+def read_whole_head(image: Image) -> Head:
+    """Return the list with which an image begins. Raises BadDataError if it is broken."""
     try:
         return read_head(image)
     except BadImage as error:

@@ -5,7 +5,7 @@ read: a name proves nothing. Nothing is reserved, so no run and no flush waits f
 may move or overwrite what was found: so it is looked for twice.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from asyncamanda.core.amanda.dump_form import DumpForm
 from asyncamanda.core.amanda.found_dumps import FoundPart, parse_found
@@ -116,6 +116,17 @@ class Shelves:
                 return copy.form
         return UNREAD if self._list_others(dump) else None
 
+    def has_volumes(self, dump: WantedDump) -> bool:
+        """Return whether Amanda has the dump on volumes, which may be missing. Raises as peek().
+
+        One whose volume has been used again it has no more.
+        """
+        return bool(self._list_copies(dump))
+
+    def open_files(self, dump: WantedDump) -> OpenDump | None:
+        """Return the dump as open() does, None if only Amanda could bring it from its volumes."""
+        return None if self._is_elsewhere(dump) else self.open(dump)
+
     def find_volume(self, dump: WantedDump) -> str:
         """Return a volume to which the dump was written, by its runs' logs; "" if to none."""
         return next(find_labels(self.settings, dump), "")
@@ -128,7 +139,7 @@ class Shelves:
 
     # -- virtual tapes
 
-    def _list_copies(self, dump: WantedDump) -> Iterable[list[FoundPart]]:
+    def _list_copies(self, dump: WantedDump) -> Collection[list[FoundPart]]:
         """Return the parts of each copy of the dump that Amanda knows of on volumes."""
         copies: dict[tuple[str, int], list[FoundPart]] = {}
         for part in self._find():
@@ -145,6 +156,16 @@ class Shelves:
             if not any(map(self._vtapes.find_slots, labels)):
                 return labels
         return []
+
+    def _is_elsewhere(self, dump: WantedDump) -> bool:
+        """Return whether the dump is on volumes alone that are no virtual tapes."""
+        if not self._list_others(dump):
+            return False
+        for copy in self._open_copies(dump):
+            if isinstance(copy, DumpFiles):
+                copy.close()
+                return False
+        return True
 
     def _find(self) -> Sequence[FoundPart]:
         """Return what Amanda has of the host on volumes; asked once, since it reads its logs."""

@@ -89,6 +89,18 @@ class Source:
         """Return the dumps of a disk that the server has, or had, by when their runs began."""
         return [dump for dump in self._dumps.get(disk, ()) if _is_candidate(dump)]
 
+    def list_promised(self, disk: str) -> list[RecordedDump]:
+        """Return the dumps of a disk that should be there, by when their runs began.
+
+        Those in the holding disk should, and those on volumes that were not used again. Raises
+        LaterError or ConfigurationError if Amanda cannot be asked.
+        """
+        return [
+            dump
+            for dump in self.dumps_of(disk)
+            if dump.verdict.state is DumpState.HELD or self.shelves.has_volumes(self.wanted(dump))
+        ]
+
     def choose(self, disk: str, before: datetime | None = None, run: str = "") -> ChosenDumps:
         """Return the chain of the newest dump at or before a time, or of that of a run.
 

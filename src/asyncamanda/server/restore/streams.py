@@ -118,7 +118,7 @@ class FilteredImage(Image):
 
     def close(self) -> None:
         """Close the dump, and end the programs."""
-        self._stop()
+        self.stop()
         super().close()
 
     def _read(self, offset: int, count: int) -> bytes:
@@ -134,7 +134,7 @@ class FilteredImage(Image):
     def _go_to(self, offset: int) -> Pipeline:
         """Return the pipeline, whose next byte is that one (or it is at its end)."""
         if self._pipeline is None or offset < self._offset:
-            self._stop()
+            self.stop()
             commands = [(step.program, *filter(None, [step.option])) for step in self._steps]
             self._pipeline = Pipeline(
                 self.files, commands, partial(cannot_unpack, self.files), self._patience
@@ -156,7 +156,8 @@ class FilteredImage(Image):
         finally:
             os.close(nowhere)
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """End the programs; what is read then begins them again."""
         if self._pipeline:
             self._pipeline.close()
             self._pipeline = None

@@ -73,6 +73,12 @@ def take_turn(
         yield entry
 
 
+def is_any_served(folder: Path, service: TurnKind) -> bool:
+    """Return whether anybody has a turn just now. Nothing is locked or written for that."""
+    slots = (folder / f"{service.kind}.slot{number}" for number in range(1, service.slots + 1))
+    return any(_read_locked(slot) is not None for slot in slots)
+
+
 class RestoreTurn:
     """One that waits, and then is served."""
 

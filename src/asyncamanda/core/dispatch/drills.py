@@ -1,0 +1,132 @@
+"""Which disks are drilled next, and what their proofs say together.
+
+Drills are spread: so many a day that each disk has its turn once in `every`. The one that was
+proved longest ago is first. A drill of all bytes that failed is not made good by a lesser one.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from asyncamanda.core.dispatch.records import ProofKind, ProofRow
+from asyncamanda.core.model import DleVerdict
+
+Dle = tuple[str, str]  # host, disk
+
+DRILLS = (ProofKind.DRILL, ProofKind.FULL_DRILL)
+DAY = timedelta(days=1)
+ALARM_AFTER = timedelta(days=31)  # without a good proof
+TOO_LONG_AGO = "no proof that it can be restored was good for a month"
+
+
+@dataclass(frozen=True, slots=True)
+class DrillPolicy:
+    """The `[drill]` table of server.toml: how often each disk is proved restorable.
+
+    `full_every` is how often with all bytes. `sample` is how many files are read. Where drills are
+    not `scheduled` only `server drill` makes them.
+    """
+
+    scheduled: bool = True
+    every: timedelta = timedelta(days=7)
+    full_every: timedelta = timedelta(days=30)
+    sample: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class DueDrills:
+    """Who is due, and whether for all bytes, in this order; `most` are to be drilled now."""
+
+    order: tuple[tuple[Dle, bool], ...]
+    most: int
+
+
+def plan_drills(
+    dles: Iterable[Dle],
+    drills: Mapping[Dle, ProofRow],
+    fulls: Mapping[Dle, ProofRow],
+    policy: DrillPolicy,
+    now: datetime,
+) -> DueDrills:
+    """Return which of `dles` are due.
+
+    `drills` are their newest drills of either kind, `fulls` the newest of all bytes.
+    """
+    known = [*dict.fromkeys(dles)]
+    whole_due = [dle for dle in known if _is_due(fulls.get(dle), policy.full_every, now)]
+    whole_due.sort(key=lambda dle: _order(dle, fulls))
+    count = _portion(len(known), policy.full_every) - _count_today(fulls.values(), now)
+    whole = whole_due[: max(count, 0)]
+    due = [dle for dle in known if _is_due(drills.get(dle), policy.every, now)]
+    due.sort(key=lambda dle: _order(dle, drills))
+    extra = [dle for dle in whole if dle not in due]
+    failed = [dle for dle in due if dle in drills and not drills[dle].is_good]
+    most = _portion(len(known), policy.every) - _count_today(drills.values(), now)
+    order = dict.fromkeys((*whole, *failed, *due))
+    return DueDrills(
+        tuple((dle, dle in whole or must_be_full(drills.get(dle))) for dle in order),
+        max(most + len(extra), len(failed), 0),
+    )
+
+
+def must_be_full(last: ProofRow | None) -> bool:
+    """Return whether only a drill of all bytes can make good what the `last` drill found."""
+    return last is not None and not last.is_good and last.kind is ProofKind.FULL_DRILL
+
+
+def _is_due(last: ProofRow | None, every: timedelta, now: datetime) -> bool:
+    if last is None or last.proved_at > now:  # by a clock that was ahead
+        return True
+    return now - last.proved_at >= (every if last.is_good else min(DAY, every))
+
+
+def _portion(count: int, every: timedelta) -> int:
+    return math.ceil(count / max(every / DAY, 1.0))
+
+
+def _count_today(proofs: Iterable[ProofRow], now: datetime) -> int:
+    return sum(1 for proof in proofs if timedelta() <= now - proof.proved_at < DAY)
+
+
+def _order(dle: Dle, proofs: Mapping[Dle, ProofRow]) -> tuple[bool, float, Dle]:
+    last = proofs.get(dle)
+    return last is not None, last.proved_at.timestamp() if last else 0.0, dle
+
+
+@dataclass(frozen=True, slots=True)
+class DiskProof:
+    """What all proofs of a disk say: when it was proved restorable last, None if never.
+
+    `fault` is what the last drill, or the client's last proof, has found to be wrong; "" if both
+    were good.
+    """
+
+    proved_at: datetime | None = None
+    fault: str = ""
+
+
+def judge_proofs(newest: Iterable[ProofRow], good: Iterable[ProofRow]) -> DiskProof:
+    """Return what they say: the `newest` of each kind of proof of a disk, and the newest `good`."""
+    proved_at = max((proof.proved_at for proof in good), default=None)
+    faults = [proof.what for proof in newest if not proof.is_good]
+    return DiskProof(proved_at, "; ".join(faults))
+
+
+def find_first_dumps(verdicts: Iterable[DleVerdict]) -> dict[str, datetime]:
+    """Return when the first confirmed dump of each disk of a host was made."""
+    first_at: dict[str, datetime] = {}
+    for each in verdicts:
+        if each.state.is_confirmed and each.dumped_at:
+            first_at[each.disk] = min(each.dumped_at, first_at.get(each.disk, each.dumped_at))
+    return first_at
+
+
+def name_fault(proof: DiskProof, since: datetime, now: datetime) -> str:
+    """Return why a disk counts as not proved restorable, "" if it does not; as in is_overdue()."""
+    return proof.fault or (TOO_LONG_AGO if is_overdue(proof, since, now) else "")
+
+
+def is_overdue(proof: DiskProof, since: datetime, now: datetime) -> bool:
+    """Return whether no proof was good for too long; `since` is when the first dump was made."""
+    return now - max(proof.proved_at or since, since) > ALARM_AFTER

@@ -1,0 +1,77 @@
+"""Proofs that disks can be restored, for people and as JSON."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from asyncamanda.core.agent.summary import Status
+from asyncamanda.core.dispatch.drills import DiskProof, Dle
+from asyncamanda.core.dispatch.records import ProofRow
+from asyncamanda.core.values.printable import printable
+from asyncamanda.report.json import time_value
+from asyncamanda.report.status import format_when, meant_disks
+from asyncamanda.report.text import format_time, name_disks
+
+NOTHING = "there is nothing to prove: no client is enrolled, or none has a disk in the disklist"
+
+
+def describe_proof(dle: Dle, proof: ProofRow | None) -> str:
+    """Return in a line what a drill has found of a disk; None: nothing of it is promised."""
+    name = printable(":".join(dle))
+    if proof is None:
+        return f"{name}: no backup of it is there that is promised; nothing to prove"
+    words = "proved restorable" if proof.is_good else "NOT PROVED RESTORABLE"
+    return f"{name}: {words}: {printable(proof.what)}"
+
+
+def proof_value(amanda_config: str, dle: Dle, proof: ProofRow | None) -> dict[str, object]:
+    """Return the same for JSON: `good` is null where there was nothing to prove."""
+    host, disk = dle
+    return {
+        "client": host,
+        "amanda_config": amanda_config,
+        "disk": disk,
+        "kind": proof and proof.kind.value,
+        "proved_at": time_value(proof.proved_at if proof else None),
+        "run": proof and proof.timestamp,
+        "level": proof and proof.level,
+        "good": proof and proof.is_good,
+        "what": proof and proof.what,
+        "bytes": proof and proof.size,
+    }
+
+
+def tell_proofs(client: str, proofs: Mapping[str, DiskProof]) -> str:
+    """Return in a line what the proofs of a client's disks say."""
+    faults = [f"{disk}: {proof.fault}" for disk, proof in proofs.items() if proof.fault]
+    if faults:
+        return f"{client}: NOT PROVED RESTORABLE: {printable('; '.join(faults))}"
+    dates = [proof.proved_at for proof in proofs.values() if proof.proved_at]
+    disks = "1 disk" if len(proofs) == 1 else f"{len(proofs)} disks"
+    return f"{client}: {disks} proved restorable, last on {format_time(min(dates))}"
+
+
+def proofs_value(proofs: Mapping[str, DiskProof]) -> list[dict[str, object]]:
+    """Return the same for JSON, by disk."""
+    return [
+        {"disk": disk, "proved_at": time_value(proof.proved_at), "fault": proof.fault or None}
+        for disk, proof in sorted(proofs.items())
+    ]
+
+
+def describe_proofs(status: Status, asked_at: datetime | None, now: datetime) -> list[str]:
+    """Return when the disks were proved restorable last, as the server said; nothing if never.
+
+    First what is wrong.
+    """
+    disks = meant_disks(status)
+    lines = [
+        f"NOT PROVED RESTORABLE: {printable(disk.name)}: {printable(disk.proof_fault)}"
+        for disk in disks
+        if disk.proof_fault
+    ]
+    well = [disk for disk in disks if disk.proved_at and not disk.proof_fault]
+    dates = [disk.proved_at for disk in well if disk.proved_at]
+    if not dates or asked_at is None:
+        return lines
+    which = "" if len(well) == len(disks) else f" ({name_disks([disk.name for disk in well])})"
+    return [*lines, f"last proved restorable: {format_when(min(dates), now)}{which}"]

@@ -1,0 +1,176 @@
+"""Which disks are drilled next, and what their proofs say together."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from asyncamanda.core.dispatch.drills import (
+    ALARM_AFTER,
+    TOO_LONG_AGO,
+    DiskProof,
+    DrillPolicy,
+    find_first_dumps,
+    is_overdue,
+    judge_proofs,
+    must_be_full,
+    name_fault,
+    plan_drills,
+)
+from asyncamanda.core.dispatch.records import ProofKind, ProofRow
+from asyncamanda.core.doctor.findings import Health
+from asyncamanda.core.doctor.proofs import judge_restorable
+from asyncamanda.core.model import DleVerdict, DumpState
+from asyncamanda.core.restore.drill_order import DrillOrder, parse_drill_order, render_drill_order
+
+NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+FLEET = [("laptop", f"/{number:02}") for number in range(14)]
+WEEKLY = DrillPolicy()
+
+
+def proof(
+    disk: str = "/00",
+    days: float = 0,
+    kind: ProofKind = ProofKind.DRILL,
+    *,
+    is_good: bool = True,
+) -> ProofRow:
+    """A proof that was made so many days ago."""
+    return ProofRow("daily", "laptop", disk, kind, NOW - days * DAY, "", 0, is_good, "what")
+
+
+def test_drills_are_spread_over_the_week() -> None:
+    """Two of fourteen disks each day, the first of them with all bytes."""
+    due = plan_drills(FLEET, {}, {}, WEEKLY, NOW)
+    assert [dle for dle, _ in due.order] == FLEET
+    assert [is_full for _, is_full in due.order[:3]] == [True, False, False]
+    assert due.most == 2
+
+
+def test_each_disk_has_its_turn_once_a_week_and_with_all_bytes_once_a_month() -> None:
+    """Day after day; the one that was proved longest ago is first."""
+    drills: dict[tuple[str, str], ProofRow] = {}
+    fulls: dict[tuple[str, str], ProofRow] = {}
+    counts = []
+    for day in range(60):
+        now = NOW + day * DAY
+        due = plan_drills(FLEET, drills, fulls, WEEKLY, now)
+        counts.append(min(due.most, len(due.order)))
+        for dle, is_full in due.order[: due.most]:
+            drills[dle] = replace(proof(dle[1]), proved_at=now)
+            if is_full:
+                fulls[dle] = drills[dle]
+        if day >= 7:
+            assert min(each.proved_at for each in drills.values()) >= now - 7 * DAY
+    assert max(counts) <= 3
+    assert sum(counts) <= 60 * 3
+    assert len(fulls) == len(FLEET)
+    assert min(each.proved_at for each in fulls.values()) >= now - 31 * DAY
+
+
+def test_what_was_drilled_today_counts() -> None:
+    """As by hand, or by one that was killed."""
+    drills = {dle: proof(dle[1], 0.5) for dle in FLEET[:1]}
+    assert plan_drills(FLEET, drills, drills, WEEKLY, NOW).most == 1
+    drills = {dle: proof(dle[1], 0.5) for dle in FLEET}
+    due = plan_drills(FLEET, drills, drills, WEEKLY, NOW)
+    assert (due.order, due.most) == ((), 0)
+
+
+def test_a_disk_that_failed_is_drilled_again_the_next_day_as_thoroughly() -> None:
+    """Beside those whose turn it is."""
+    fine = {dle: proof(dle[1], 2) for dle in FLEET}
+    failed = proof("/05", 1.5, ProofKind.FULL_DRILL, is_good=False)
+    due = plan_drills(FLEET, fine | {FLEET[5]: failed}, fine, WEEKLY, NOW)
+    assert due.order == ((FLEET[5], True),)
+    assert due.most >= 1
+    recent = replace(failed, proved_at=NOW - DAY / 2)
+    assert plan_drills(FLEET, fine | {FLEET[5]: recent}, fine, WEEKLY, NOW).order == ()
+
+
+@pytest.mark.parametrize(
+    ("last", "is_meant"),
+    [
+        (None, False),
+        (proof(is_good=False), False),
+        (proof(kind=ProofKind.FULL_DRILL), False),
+        (proof(kind=ProofKind.FULL_DRILL, is_good=False), True),
+    ],
+)
+def test_only_all_bytes_make_good_what_all_bytes_have_found(
+    last: ProofRow | None, *, is_meant: bool
+) -> None:
+    """A lesser drill would not see it."""
+    assert must_be_full(last) is is_meant
+
+
+def test_a_proof_by_a_clock_that_was_ahead_keeps_no_drill_away() -> None:
+    """It is not known when it was."""
+    ahead = {dle: proof(dle[1], -400) for dle in FLEET}
+    assert len(plan_drills(FLEET, ahead, ahead, WEEKLY, NOW).order) == len(FLEET)
+
+
+def test_proofs_say_together_when_it_was_proved_and_what_is_wrong() -> None:
+    """Of the server's drills and the client's own, each by its newest."""
+    good, client = proof(days=3), proof(days=2, kind=ProofKind.CLIENT)
+    failed = proof(days=1, is_good=False)
+    assert judge_proofs([], []) == DiskProof()
+    assert judge_proofs([good, client], [good, client]) == DiskProof(client.proved_at)
+    assert judge_proofs([failed, client], [good, client]) == DiskProof(client.proved_at, "what")
+
+
+@pytest.mark.parametrize(
+    ("proved", "since", "is_late"),
+    [
+        (None, timedelta(days=5), False),  # its first dump was made then
+        (None, ALARM_AFTER + DAY, True),
+        (ALARM_AFTER - DAY, timedelta(days=90), False),
+        (ALARM_AFTER + DAY, timedelta(days=90), True),
+    ],
+)
+def test_a_month_without_a_proof_is_too_long(
+    proved: timedelta | None, since: timedelta, *, is_late: bool
+) -> None:
+    """Counted from the first dump."""
+    known = DiskProof(None if proved is None else NOW - proved)
+    assert is_overdue(known, NOW - since, NOW) is is_late
+    assert name_fault(known, NOW - since, NOW) == (TOO_LONG_AGO if is_late else "")
+    assert name_fault(replace(known, fault="gone"), NOW - since, NOW) == "gone"
+
+
+def test_the_first_dump_of_each_disk_counts() -> None:
+    """Those that the server has, or had."""
+    known = DleVerdict("laptop", "/home", "", DumpState.STORED, 0, dumped_at=NOW)
+    older = replace(known, dumped_at=NOW - DAY)
+    failed = replace(known, state=DumpState.FAILED, dumped_at=NOW - 2 * DAY)
+    other = replace(failed, disk="/srv")
+    assert find_first_dumps([known, older, failed, other]) == {"/home": NOW - DAY}
+
+
+def test_the_doctor_says_what_is_not_proved() -> None:
+    """The worst first: what failed, then what is too long ago, then what had no turn yet."""
+    first = {"/a": NOW - 90 * DAY, "/b": NOW - 2 * DAY}
+    good, old = DiskProof(NOW - DAY), DiskProof(NOW - 60 * DAY)
+
+    def judge(**proofs: DiskProof) -> tuple[Health, str]:
+        known = {f"/{name}": proof for name, proof in proofs.items()}
+        check = judge_restorable("laptop", known, first, NOW)
+        assert check
+        return check.health, check.found
+
+    assert judge_restorable("laptop", {}, {}, NOW) is None
+    assert judge(a=good, b=good) == (Health.OK, "proved restorable, last on 2026-11-29")
+    assert judge(a=good)[0] is Health.OK
+    assert judge(a=old, b=good) == (Health.WARNING, "not proved restorable for a month: /a")
+    assert judge(b=good)[0] is Health.WARNING
+    assert judge(a=old, b=replace(good, fault="gone")) == (Health.BAD, "/b: gone")
+
+
+def test_an_order_is_read_as_it_was_written() -> None:
+    """And nothing else is one."""
+    order = DrillOrder("daily", "backup", "/ledger", ("/usr/bin/zstd",), 60.0, 120.5, 3)
+    assert parse_drill_order(render_drill_order(order)) == order
+    for text in ("", "[]", "{}", '{"amanda_config": 1}'):
+        with pytest.raises(ValueError, match=r"."):
+            parse_drill_order(text)
