@@ -167,6 +167,36 @@ class RestoreRow:
     outcome: str = ""
 
 
+class ProofKind(Enum):
+    """How a disk was proved restorable."""
+
+    DRILL = "drill"  # on the server: chain, files, headers, names, and a sample of the members
+    FULL_DRILL = "full drill"  # the checksums of the whole images as well
+    CLIENT = "client"  # by the client: files came back, and were compared with the live ones
+
+
+@dataclass(frozen=True, slots=True)
+class ProofRow:
+    """A time that a disk was proved restorable, or was found not to be.
+
+    `timestamp` and `level` are those of the newest dump of what was proved, "" and None where it
+    did not come to one. `what` says what was proved, or what failed, in words and with the paths.
+    `size` is how many bytes were read or compared. `id` is 0 until the ledger gives it one.
+    """
+
+    amanda_config: str
+    host: str
+    disk: str
+    kind: ProofKind
+    proved_at: datetime
+    timestamp: str
+    level: int | None
+    is_good: bool
+    what: str = ""
+    size: int = 0
+    id: int = 0
+
+
 _RANKS = {DumpState.HELD: 1, DumpState.STORED: 2}  # the others: 0
 
 

@@ -1,7 +1,7 @@
 """What the server remembers: requests, runs, a verdict per dump, and who was there.
 
-The dispatcher is the one that writes, but for restores, which who serves them writes down; others
-may read meanwhile. Each method is one
+The dispatcher is the one that writes, but for restores and proofs, which who serves or makes them
+writes down; others may read meanwhile. Each method is one
 transaction: after a crash at any moment all of it is there, or nothing. Each one raises
 LedgerBusy if the ledger is locked for longer than `patience`, and LedgerUnavailable if it
 cannot be read or written (LedgerDamaged: opening it again fixes that, as far as possible).
@@ -21,6 +21,7 @@ from asyncamanda.server.ledger.database import (
 )
 from asyncamanda.server.ledger.imported_logs import ImportedLogs
 from asyncamanda.server.ledger.needed_protections import NeededProtections
+from asyncamanda.server.ledger.proofs import Proofs, forget_proofs
 from asyncamanda.server.ledger.recorded_verdicts import RecordedVerdicts
 from asyncamanda.server.ledger.requests import Requests
 from asyncamanda.server.ledger.restores import Restores, forget_restores
@@ -59,6 +60,7 @@ class Ledger:
         self.sessions = Sessions(self._transactions)
         self.logs = ImportedLogs(self._transactions)
         self.restores = Restores(self._transactions)
+        self.proofs = Proofs(self._transactions)
 
     @classmethod
     def open(cls, url_or_path: str, patience: timedelta, *, is_owner: bool = True) -> "Ledger":
@@ -105,10 +107,10 @@ class Ledger:
     # -- upkeep
 
     def forget(self, before: datetime) -> int:
-        """Drop requests, sessions and restores of before that, and return how many those were.
+        """Drop requests, sessions, restores and proofs of before that; return how many those were.
 
-        Each client's newest requests and sessions stay, and so do runs and verdicts: backups are
-        judged by them.
+        Each client's newest requests, sessions and proofs stay, and so do runs and verdicts, by
+        which backups are judged.
         """
         forgotten = 0
         with self._transactions.writing() as connection:
@@ -119,6 +121,7 @@ class Ledger:
                 )
                 forgotten += done.rowcount
             forgotten += forget_restores(connection, before)
+            forgotten += forget_proofs(connection, before)
         return forgotten
 
 

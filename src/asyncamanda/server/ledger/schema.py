@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 
 from asyncamanda.core.amanda.filters import Filters
-from asyncamanda.core.dispatch.records import ProtectionKind, RequestState, RunKind
+from asyncamanda.core.dispatch.records import ProofKind, ProtectionKind, RequestState, RunKind
 from asyncamanda.core.model import DumpState
 from asyncamanda.core.values.foreign import parse_json
 
@@ -276,5 +276,25 @@ restores = Table(
     Column("files", BigInteger, nullable=False, default=0),
     Column("size", BigInteger, nullable=False, default=0),
     Column("outcome", Name, nullable=False, default=""),
+    sqlite_autoincrement=True,
+)
+
+# one row for each time that a disk was proved restorable, or was found not to be. As with
+# `restores`, whoever proves it makes the table in a ledger that an older asyncamanda has begun
+proofs = Table(
+    "proofs",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("amanda_config", Name, nullable=False),
+    Column("host", Name, nullable=False),
+    Column("disk", Name, nullable=False),
+    Column("kind", _one_of(ProofKind), nullable=False),
+    Column("proved_at", Moment, nullable=False, index=True),
+    Column("timestamp", String(14), nullable=False),
+    Column("level", Integer),
+    Column("is_good", Boolean, nullable=False),
+    Column("what", Name, nullable=False, default=""),
+    Column("size", BigInteger, nullable=False, default=0),
+    Index("proofs_of_a_disk", "amanda_config", "host", "disk"),
     sqlite_autoincrement=True,
 )

@@ -1,0 +1,91 @@
+"""The proofs in the ledger: which disks were found restorable, when, and by what."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, delete, func, inspect, select
+
+from asyncamanda.core.dispatch.records import ProofKind, ProofRow
+from asyncamanda.core.values.printable import clip
+from asyncamanda.server.ledger.bad_rows import read_each
+from asyncamanda.server.ledger.rows import insert_row
+from asyncamanda.server.ledger.schema import proofs
+from asyncamanda.server.ledger.transactions import Transactions
+from asyncamanda.server.ledger.verdicts import Dle
+
+LONGEST_WHAT = 2000  # characters that are kept of what was proved, or failed
+
+_A_DLE = (proofs.c.amanda_config, proofs.c.host, proofs.c.disk)
+
+
+@dataclass(frozen=True, slots=True)
+class LastProofs:
+    """The newest proof of a disk, whatever it found, and the newest that was good, if any."""
+
+    newest: ProofRow
+    newest_good: ProofRow | None
+
+
+class Proofs:
+    """The proofs. Who has proved something records it; the dispatcher only reads."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+
+    def record(self, proof: ProofRow) -> ProofRow:
+        """Write a proof down; return it with its number, and as much of `what` as is kept."""
+        kept = replace(proof, what=clip(proof.what, LONGEST_WHAT))
+        values = asdict(kept)
+        del values["id"]
+        with self._transactions.writing() as connection:
+            proofs.create(connection, checkfirst=True)
+            return replace(kept, id=insert_row(connection, proofs, values))
+
+    def of_dles(
+        self, amanda_config: str, host: str | None = None, kinds: Iterable[ProofKind] = ProofKind
+    ) -> dict[Dle, LastProofs]:
+        """Return the newest proofs by host and disk, of one host or of all; only of `kinds`.
+
+        Newest means recorded last. A disk that was never proved so is left out.
+        """
+        where = [proofs.c.amanda_config == amanda_config, proofs.c.kind.in_([*kinds])]
+        if host is not None:
+            where.append(proofs.c.host == host)
+        with self._transactions.reading() as connection:
+            if not has_proofs(connection):
+                return {}
+            newest = _find_newest(connection, where)
+            good = _find_newest(connection, [*where, proofs.c.is_good])
+        return {dle: LastProofs(proof, good.get(dle)) for dle, proof in newest.items()}
+
+    def list_recent(self, amanda_config: str, host: str | None, count: int) -> list[ProofRow]:
+        """Return the last `count` proofs, of one host or of all, the newest first."""
+        query = select(proofs).where(proofs.c.amanda_config == amanda_config)
+        if host is not None:
+            query = query.where(proofs.c.host == host)
+        with self._transactions.reading() as connection:
+            if not has_proofs(connection):
+                return []
+            query = query.order_by(proofs.c.id.desc()).limit(count)
+            return read_each(connection, query, ProofRow, "proofs")
+
+
+def _find_newest(
+    connection: Connection, where: Sequence[ColumnElement[bool]]
+) -> dict[Dle, ProofRow]:
+    last = select(func.max(proofs.c.id)).where(*where).group_by(*_A_DLE)
+    found = read_each(connection, select(proofs).where(proofs.c.id.in_(last)), ProofRow, "proofs")
+    return {(proof.host, proof.disk): proof for proof in found}
+
+
+def has_proofs(connection: Connection) -> bool:
+    """Return whether the table is there: an older asyncamanda has not made it."""
+    return inspect(connection).has_table(proofs.name)
+
+
+def forget_proofs(connection: Connection, before: datetime) -> int:
+    """Drop the proofs of before that; return how many. Of each kind and verdict the last stays."""
+    last = select(func.max(proofs.c.id)).group_by(*_A_DLE, proofs.c.kind, proofs.c.is_good)
+    old = delete(proofs).where(proofs.c.proved_at < before, proofs.c.id.not_in(last))
+    return connection.execute(old).rowcount

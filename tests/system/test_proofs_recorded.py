@@ -1,0 +1,104 @@
+"""The ledger knows which disks were proved restorable, and an older asyncamanda's learns it."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+from tests.system.test_restores_recorded import DATABASES, FILE, MINUTE, NOON, PATIENCE, place_of
+
+from asyncamanda.core.dispatch.records import ProofKind, ProofRow
+from asyncamanda.server.ledger.database import transaction
+from asyncamanda.server.ledger.ledger import Ledger
+from asyncamanda.server.ledger.proofs import LONGEST_WHAT, LastProofs
+from asyncamanda.server.ledger.schema import proofs
+
+DRILL, FULL, CLIENT = ProofKind.DRILL, ProofKind.FULL_DRILL, ProofKind.CLIENT
+
+
+@pytest.fixture(params=DATABASES)
+def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+    """An empty ledger of each kind."""
+    opened = Ledger.open(place_of(request.param, tmp_path), PATIENCE)
+    yield opened
+    opened.close()
+
+
+def proof(
+    host: str = "laptop",
+    disk: str = "/\udce9",
+    kind: ProofKind = DRILL,
+    after: timedelta = MINUTE,
+    *,
+    is_good: bool = True,
+) -> ProofRow:
+    """A proof of a level 1."""
+    stamp, at = "20261120120000", NOON + after
+    return ProofRow("daily", host, disk, kind, at, stamp, 1, is_good, "a/\udcff", 5_000_000_000)
+
+
+def test_a_proof_is_kept_as_it_was_told(ledger: Ledger) -> None:
+    """With names that are no UTF-8, and of what is too long as much as may be."""
+    kept = ledger.proofs.record(proof())
+    assert kept == replace(proof(), id=kept.id)
+    assert ledger.proofs.list_recent("daily", "laptop", 9) == [kept]
+    long = ledger.proofs.record(replace(proof(), what="x" * 9000, level=None, timestamp=""))
+    (newest,) = ledger.proofs.list_recent("daily", None, 1)
+    assert newest == long
+    assert len(newest.what) == LONGEST_WHAT
+
+
+def test_the_newest_proof_and_the_newest_good_one_of_each_disk_are_told(ledger: Ledger) -> None:
+    """Of all hosts or of one, of all kinds or of some, and of no other configuration."""
+    record = ledger.proofs.record
+    good = record(proof(disk="/home", kind=FULL))
+    failed = record(proof(disk="/home", is_good=False))
+    bad = record(proof("tower", "/home", is_good=False))
+    record(replace(proof(disk="/home"), amanda_config="weekly"))
+    laptop = {("laptop", "/home"): LastProofs(failed, good)}
+    assert ledger.proofs.of_dles("daily") == laptop | {("tower", "/home"): LastProofs(bad, None)}
+    assert ledger.proofs.of_dles("daily", "laptop") == laptop
+    of_kind = ledger.proofs.of_dles("daily", "laptop", [FULL])
+    assert of_kind == {("laptop", "/home"): LastProofs(good, good)}
+    assert ledger.proofs.of_dles("daily", kinds=[CLIENT]) == {}
+    assert ledger.proofs.list_recent("daily", "laptop", 9) == [failed, good]
+
+
+def test_old_proofs_are_forgotten_but_for_the_last_of_each(ledger: Ledger) -> None:
+    """Of each disk, kind and verdict: a disk that has not been there for long is judged by it."""
+    for minute in range(3):
+        for is_good in (True, False):
+            ledger.proofs.record(proof(after=(minute - 9) * MINUTE, is_good=is_good))
+    client = ledger.proofs.record(proof(kind=CLIENT, after=-9 * MINUTE))
+    ledger.proofs.record(proof())
+    assert ledger.forget(NOON) == 5
+    left = ledger.proofs.list_recent("daily", None, 9)
+    assert [row.id for row in left] == [client.id + 1, client.id, client.id - 1]
+
+
+@pytest.mark.parametrize("database", DATABASES)
+def test_a_ledger_that_an_older_version_began_takes_proofs(database: str, tmp_path: Path) -> None:
+    """Whoever proves the first one makes the table; until then there are none, and no error."""
+    place = place_of(database, tmp_path)
+    Ledger.open(place, PATIENCE).close()
+    engine = create_engine(f"sqlite:///{place}" if database == FILE else place)
+    proofs.drop(engine)
+    engine.dispose()
+    prover = Ledger.open(place, PATIENCE, is_owner=False)
+    assert prover.proofs.list_recent("daily", None, 9) == []
+    assert prover.proofs.of_dles("daily") == {}
+    kept = prover.proofs.record(proof())
+    assert prover.proofs.list_recent("daily", None, 9) == [kept]
+    prover.close()
+
+
+def test_a_proof_that_makes_no_sense_hides_no_other(ledger: Ledger) -> None:
+    """It is named."""
+    for _ in range(2):
+        ledger.proofs.record(proof())
+    with transaction(ledger.engine, is_writing=True) as connection:
+        connection.execute(text("UPDATE proofs SET proved_at = 'x' WHERE id = 1"))
+    assert [row.id for row in ledger.proofs.list_recent("daily", None, 9)] == [2]
+    assert "proofs is invalid" in " ".join(ledger.bad_rows)
