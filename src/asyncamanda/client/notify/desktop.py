@@ -16,6 +16,8 @@ _ICONS = {
     AlertKind.FAILED: "dialog-warning",
     AlertKind.STALE: "dialog-warning",
     AlertKind.RECOVERED: "drive-harddisk",
+    AlertKind.UNPROVED: "dialog-warning",
+    AlertKind.PROVED: "drive-harddisk",
     AlertKind.TEST: "drive-harddisk",
 }
 

@@ -18,6 +18,8 @@ _TYPES = {
     AlertKind.FAILED: "failure",
     AlertKind.STALE: "failure",
     AlertKind.RECOVERED: "success",
+    AlertKind.UNPROVED: "failure",
+    AlertKind.PROVED: "success",
     AlertKind.TEST: "info",
 }
 

@@ -23,12 +23,14 @@ class AlertKind(Enum):
     FAILED = "failed"
     STALE = "stale"
     RECOVERED = "recovered"
+    UNPROVED = "unproved"
+    PROVED = "proved"
     TEST = "test"
 
     @property
     def is_alarm(self) -> bool:
         """Whether somebody has to do something."""
-        return self in {AlertKind.FAILED, AlertKind.STALE}
+        return self in {AlertKind.FAILED, AlertKind.STALE, AlertKind.UNPROVED}
 
 
 @dataclass(frozen=True, slots=True)
