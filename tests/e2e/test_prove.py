@@ -91,7 +91,7 @@ def test_a_proof_is_made_shown_and_told_and_a_damaged_dump_found_out(office: Off
     assert "last proved restorable: " in ask(laptop, "status").stdout
     (stamp,) = [log.timestamp for log in office.dumps()]
     assert [row[:5] for row in sorted(proofs(office))] == [
-        ["laptop", disk, "CLIENT", 1, stamp] for disk in sorted(DISKS)
+        ["laptop", disk, "client", 1, stamp] for disk in sorted(DISKS)
     ]
     assert "proof" not in bad(laptop)
 
@@ -103,7 +103,7 @@ def test_a_proof_is_made_shown_and_told_and_a_damaged_dump_found_out(office: Off
     assert "proof of /srv/docs FAILED" in ask(laptop, "status").stdout
     assert "proof" in bad(laptop)
     (row,) = [row for row in proofs(office) if not row[3]]
-    assert row[1:3] == ["/srv/docs", "CLIENT"]
+    assert row[1:3] == ["/srv/docs", "client"]
     assert row[5] == fault
     words = f"could not prove that /srv/docs can be restored: {fault}; a full dump of it is forced"
     assert words in office.diary

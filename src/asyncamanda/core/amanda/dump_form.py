@@ -79,7 +79,8 @@ class DumpForm:
     @property
     def has_all_excludes(self) -> bool:
         """Whether nothing else left files out than `excludes`, and the client's own list."""
-        if self.extent is None or any(not each.startswith("<exclude>") for each in self.extent):
+        known = ("<exclude>", "<diskdevice")
+        if self.extent is None or not all(each.startswith(known) for each in self.extent):
             return False
         lists = (_read_name(*found) for each in self.extent for found in _LISTED.findall(each))
         return all(each == CLIENT_LIST for each in lists)

@@ -203,12 +203,12 @@ def plan_disable(present: tuple[str, ...], machine: ScheduleTarget) -> tuple[tup
     commands = []
     if systemd.TIMER_FILE in present:
         commands.append(("systemctl", "disable", *now, systemd.TIMER))
-    if prove_units.TIMER_FILE in present:
-        commands.append(("systemctl", "disable", *now, prove_units.TIMER))
     if systemd.NUDGE_FILE in present:
         commands.append(("systemctl", "disable", systemd.NUDGE))
     if restore_units.SOCKET_FILE in present:
         commands.append(("systemctl", "disable", *now, restore_units.SOCKET))
+    if prove_units.TIMER_FILE in present:
+        commands.append(("systemctl", "disable", *now, prove_units.TIMER))
     return tuple(commands)
 
 
