@@ -67,7 +67,7 @@ def test_a_failed_one_forces_a_full_of_that_disk_once_a_day(ledger: Ledger) -> N
 
 
 def test_a_drill_that_failed_is_another_matter(ledger: Ledger) -> None:
-    """It has forced a full by itself, or not; the client's word counts as before."""
+    """It has forced a full by itself, or not; what the client says counts as before."""
     row = describe_proof("daily", "laptop", "/home", FAILED, NOON)
     ledger.proofs.record(replace(row, kind=ProofKind.DRILL))
     assert note_proof(ledger, row) is True

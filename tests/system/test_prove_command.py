@@ -108,7 +108,7 @@ class Laptop:
         return [one for one in found if one["type"] == "restore"]
 
     def told(self) -> list[dict[str, Any]]:
-        """Return the proofs that the server was told of."""
+        """Return the proofs that were reported to the server."""
         place = self.rig.server.path(f"{STAGE}/heard")
         lines = place.read_text().splitlines() if place.exists() else []
         return [one for line in lines if (one := json.loads(line))["type"] == "proof"]
@@ -375,7 +375,7 @@ def test_a_bad_moment_is_waited_out(laptop: Laptop) -> None:
 
 
 def test_a_record_that_is_damaged_or_cannot_be_written_harms_nothing(laptop: Laptop) -> None:
-    """The old one stays as it is; a damaged one is begun anew."""
+    """The old one stays as it is; a damaged one is begun again."""
     assert laptop.prove().exit == 0
     record = laptop.path(f"{STATE}/proofs.json")
     before = record.read_bytes()

@@ -233,6 +233,7 @@ def test_a_disk_that_waits_for_its_first_proof_is_remembered_and_one_that_is_gon
     """So that it is noticed if no moment is ever good."""
     known = keep_disks(note_proofs(NO_PROOFS, [DiskProof("/old", GOOD)], NOON), ["/new"], NOON)
     assert {*known.disks} == {"/new"}
+    assert keep_disks(known, [], NOON) == known  # as after the memory was lost
     one = known.disks["/new"]
     assert is_due(one, NOON, WEEK, NOON)
     month = 30 * DAY

@@ -91,7 +91,7 @@ class BackupRequest:
                     if self._record.started:
                         return self._finish(session, heard, self._record.started)
                 case Noted():
-                    pass  # a start that tells of a proof has a session of its own
+                    pass  # a start that reports a proof has a session of its own
                 case Closed():
                     return self._close(session, heard)
                 case Later() | Refused() | Garbled() | Stopped():

@@ -1,7 +1,7 @@
 """What follows from proofs, as the Amanda user: they are remembered, shown, and told.
 
-People are told on a change of state; the server is told of each proof, and what it has not heard
-of is told again by a later start.
+People are notified on a change of state; each proof is reported to the server, and what did not
+arrive there is reported again by a later start.
 """
 
 import socket
@@ -54,12 +54,16 @@ def conclude_proofs(
     as_amanda_user() raises.
     """
     told = [{**asdict(proof), "standing": proof.standing.value} for proof in proofs]
-    answer = as_amanda_user(named, lambda: {"problems": _conclude(named, told, with_server)})
+
+    def conclude(config: str) -> dict[str, object]:
+        return {"problems": _conclude(config, told, with_server)}
+
+    answer = as_amanda_user(named, conclude)
     return tuple(answer["problems"])
 
 
-def _conclude(named: str | None, told: Iterable[dict[str, Any]], with_server: bool) -> list[str]:
-    plan, now = plan_configured(named), read_clock()
+def _conclude(config: str, told: Iterable[dict[str, Any]], with_server: bool) -> list[str]:
+    plan, now = plan_configured(config), read_clock()
     proofs = [decode_disk_proof(each) for each in told]
     disks = list_confirmed(read_memory(plan.state, now)[0])
     try:
@@ -113,7 +117,7 @@ def _tell_people(plan: Plan, known: ProofMemory, now: datetime) -> list[str]:
 def word_proof_alert(
     state: BackupState, failed: Sequence[LastProof], unproved: Sequence[str], now: datetime
 ) -> Alert:
-    """Return what people are told of proofs."""
+    """Return the notification about proofs."""
     name = socket.gethostname()
     shown = one_line(name)
     if state is BackupState.WELL:
@@ -143,4 +147,6 @@ def _tell_server(plan: Plan, known: ProofMemory) -> list[str]:
     except (AsyncamandaError, OSError) as error:
         return [f"the server was not told: {error}"]
     problems = _remember(plan, lambda now_known: note_told(now_known, told)) if told else []
-    return problems if len(told) == len(untold) else [*problems, "the server was not told of all"]
+    if len(told) < len(untold):
+        problems.append("not every proof was reported to the server")
+    return problems

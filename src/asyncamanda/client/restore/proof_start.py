@@ -28,12 +28,12 @@ from asyncamanda.report.json import render_json, time_value
 from asyncamanda.system.account import ask_as
 from asyncamanda.system.clock import now as read_clock
 
-TOLD_FOR = timedelta(days=2)  # for so long the server is told of a proof that it has not heard of
+TOLD_FOR = timedelta(days=2)  # for so long a proof is reported that did not arrive
 
 
 @dataclass(frozen=True, slots=True)
 class ProofStart:
-    """What one start is to do: prove these disks, tell of earlier proofs, or nothing.
+    """What one start is to do: prove these disks, report earlier proofs, or nothing.
 
     `disks` has when the newest confirmed dump of each began, and `deferred` says why they are not
     to be proved now, "" for now. `is_untold`: the server has not heard of a proof; `has_news`:
@@ -51,17 +51,17 @@ class ProofStart:
         return not (self.disks or self.is_untold or self.has_news)
 
 
-def as_amanda_user(named: str | None, asking: Callable[[], dict[str, object]]) -> dict[str, Any]:
-    """Return what `asking` returns, in a process of the Amanda user's.
+def as_amanda_user(named: str | None, asking: Callable[[str], dict[str, object]]) -> dict[str, Any]:
+    """Return what `asking` returns, in a process of the Amanda user's; it gets the file's name.
 
     That user is the configuration's; `named` is its file, None for the usual one. Raises what
     load_client_config() raises, and the AsyncamandaError that `asking` does.
     """
-    _, settings = load_client_config(candidate_files(dict(os.environ), named))
+    path, settings = load_client_config(candidate_files(dict(os.environ), named))
 
     def answer() -> str:
         try:
-            return render_json({"answer": asking()})
+            return render_json({"answer": asking(str(path))})
         except AsyncamandaError as error:
             return render_json({"error": error_value(error)})
 
@@ -84,7 +84,7 @@ def plan_proof(named: str | None, *, is_if_due: bool) -> ProofStart:
     `is_if_due`: only what is due, and only at a good moment. Raises ConfigurationError for a client
     whose server gives no files back.
     """
-    value = as_amanda_user(named, lambda: _encode(_plan(named, is_if_due=is_if_due)))
+    value = as_amanda_user(named, lambda path: _encode(_plan(path, is_if_due=is_if_due)))
     return ProofStart(
         {disk: datetime.fromisoformat(at) for disk, at in value["disks"]},
         value["is_untold"],
@@ -102,8 +102,8 @@ def _encode(start: ProofStart) -> dict[str, object]:
     }
 
 
-def _plan(named: str | None, *, is_if_due: bool) -> ProofStart:
-    plan, now = plan_configured(named), read_clock()
+def _plan(config: str, *, is_if_due: bool) -> ProofStart:
+    plan, now = plan_configured(config), read_clock()
     if plan.command is not None:
         if is_if_due:
             return ProofStart({})
@@ -118,7 +118,7 @@ def _plan(named: str | None, *, is_if_due: bool) -> ProofStart:
     known = read_proofs(plan.state)
     due = choose_due(disks, known, plan.prove_every, now)
     is_untold = any(now - one.tried_at < TOLD_FOR for one in list_untold(known))
-    has_news = {*known.disks} != {*disks}
+    has_news = bool(disks) and {*known.disks} != {*disks}
     if plan.prove_every:
         state = judge_proved(known.disks.values(), plan.prove_every, now)
         has_news |= state is not known.told.get(channels.JOURNAL, BackupState.WELL)
@@ -136,7 +136,7 @@ def list_confirmed(memory: Memory) -> dict[str, datetime]:
 
 
 def _find_hindrance(plan: Plan, now: datetime) -> str:
-    """Return why now is no time for a proof, "" if it is: it is never urgent."""
+    """Return why a proof has to wait now, "" if it has not to: it is never urgent."""
     if find_holder(plan):
         return "deferred, because a backup is running"
     if plan.moments is None:

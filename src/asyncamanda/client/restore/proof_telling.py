@@ -114,7 +114,7 @@ class ProofTalk:
 
 
 def fit_proof(proof: DiskProof, place: int) -> Proof:
-    """Return what the server is told of a proof, in one line of the protocol's."""
+    """Return a proof as it is reported, in one line of the protocol's."""
     is_good = proof.standing is ProofStanding.GOOD
     longest = LARGEST_FROM_CLIENT
     while True:

@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from asyncamanda.client.restore.comparing import UNREADABLE, compare
 from asyncamanda.client.restore.exchange import Exchange, ExchangeEnd
@@ -36,12 +36,14 @@ from asyncamanda.core.restore.proof import (
 )
 from asyncamanda.core.restore.request import FilesRequest
 from asyncamanda.core.restore.whereabouts import folder_of, join
+from asyncamanda.core.values.interval import format_age
 from asyncamanda.core.values.printable import printable
-from asyncamanda.errors import ProtocolError
+from asyncamanda.errors import LaterError, ProtocolError
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.incoming import StreamCut
 from asyncamanda.system.tarstream import StreamedMember, read_members
 
+LONGEST = timedelta(minutes=45)  # of one start: the timer's next one is an hour later
 ROUNDS = 3  # of asking, where it turns out that what was asked for is excluded
 
 
@@ -55,12 +57,13 @@ class Heard:
 
 
 def stream_members(
-    gateway: Gateway, request: FilesRequest, heard: Heard
+    gateway: Gateway, request: FilesRequest, heard: Heard, on_tick: Callable[[], None]
 ) -> Iterator[StreamedMember]:
     """Yield the members of what is asked for as they come; `heard` has what the server says.
 
-    This is the one way by which a proof gets contents back. Raises what Gateway.ask() raises,
-    StreamCut, ProtocolError for what is no answer to this, and Interrupted.
+    This is the one way by which a proof gets contents back. `on_tick` is called at least twice a
+    second. Raises what Gateway.ask() and `on_tick` raise, ProtocolError for what is no answer to
+    this, and Interrupted.
     """
 
     def hear(answer: RestoreAnswer) -> None:
@@ -74,7 +77,7 @@ def stream_members(
             case _:
                 gateway.note(answer)
 
-    with closing(gateway.ask(request, hear)) as exchange:
+    with closing(gateway.ask(request, hear, on_tick)) as exchange:
         while heard.plan is None and exchange.await_answer():
             pass
         if heard.plan is not None:
@@ -99,20 +102,23 @@ class DiskProver:
     """Proves one disk. `dumped_at` is when its newest confirmed dump began, by this clock."""
 
     def __init__(
-        self, gateway: Gateway, disk: DiskAnswer, dumped_at: datetime, chance: random.Random
+        self,
+        gateway: Gateway,
+        disk: DiskAnswer,
+        dumped_at: datetime,
+        chance: random.Random,
+        on_tick: Callable[[], None] = lambda: None,
     ) -> None:
         self._gateway = gateway
         self._disk = disk
         self._chance = chance
+        self._on_tick = on_tick
         self._dumped_at = dumped_at
         self._excludes: tuple[str, ...] = ()
         self._is_own_exclude = read_own_excludes()
 
     def prove(self) -> DiskProof:
-        """Return what came of it. Raises what stream_members() raises, but for StreamCut.
-
-        LaterError: the connection broke, or the server has no time.
-        """
+        """Return what came of it. Raises what stream_members() and Gateway.explain_end() raise."""
         folder = folder_of(self._disk)
         if not self._disk.is_listable:
             return self._nothing(self._disk.reason, ProofStanding.IMPOSSIBLE)
@@ -148,7 +154,7 @@ class DiskProver:
         wanted = {file.path: file for file in files}
         heard, found = Heard(), dict[bytes, str | None]()
         request = FilesRequest(self._disk.disk, tuple(wanted))
-        for streamed in stream_members(self._gateway, request, heard):
+        for streamed in stream_members(self._gateway, request, heard, self._on_tick):
             path = streamed.member.path
             if path in wanted:
                 found[path] = compare(live, wanted[path], streamed)
@@ -242,9 +248,17 @@ def prove_disks(
     """
     answers = {answer.disk: answer for answer in gateway.ask_disks(asks_on=True)}
     proofs = []
+    began_at = read_clock()
+
+    def tick() -> None:
+        if not timedelta() <= read_clock() - began_at < LONGEST:
+            raise LaterError(
+                "proof-too-long", f"the proof took longer than {format_age(LONGEST)}", "try again"
+            )
+
     for name, dumped_at in confirmed.items():
         if name in answers:
-            proof = DiskProver(gateway, answers[name], dumped_at, chance).prove()
+            proof = DiskProver(gateway, answers[name], dumped_at, chance, tick).prove()
         else:
             proof = DiskProof(name, ProofStanding.NOTHING, why="the server has no dump of it")
         tell(proof)

@@ -42,7 +42,7 @@ class Hello:
 
     `ticket` is the one of its last Welcome, "" if it has none. `host_name` is what the machine
     calls itself, which is shown where two use one key. `is_probe`: it only asks how it would be
-    received, or tells of proofs; it gets no ticket, and may not ask for a backup.
+    received, or reports proofs; it gets no ticket, and may not ask for a backup.
     """
 
     protocols: tuple[int, ...]

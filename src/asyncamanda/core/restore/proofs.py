@@ -93,10 +93,11 @@ def note_proofs(known: ProofMemory, proofs: Iterable[DiskProof], now: datetime) 
 def keep_disks(known: ProofMemory, disks: Iterable[str], now: datetime) -> ProofMemory:
     """Return what is remembered of `disks`, those that are backed up, and of no others.
 
-    For one that is new a proof is waited for from now on.
+    For one that is new a proof is waited for from now on. Without any `disks`, as after a memory
+    was lost, all is kept.
     """
     kept = {}
-    for disk in disks:
+    for disk in tuple(disks) or known.disks:
         none = DiskProof(disk, ProofStanding.NOTHING, why=NEVER_TRIED)
         kept[disk] = known.disks.get(disk) or LastProof(none, EPOCH, None, now)
     return replace(known, disks=kept)
@@ -139,7 +140,7 @@ def list_failed(known: Iterable[LastProof]) -> tuple[LastProof, ...]:
 
 
 def judge_proved(known: Iterable[LastProof], every: timedelta, now: datetime) -> BackupState:
-    """Return the state that people are told of: a proof failed, none was made, or all is well."""
+    """Return the state that people hear about: a proof failed, none was made, or all is well."""
     known = tuple(known)
     if list_failed(known):
         return BackupState.FAILED

@@ -38,7 +38,7 @@ class ProofIntake:
         bucket = self._buckets.get(session.client) or fill(PROOFS, now)
         self._buckets[session.client], wait = take(bucket, PROOFS, now)
         if wait:
-            session.finish(Later(wait, "this client has told of too many proofs"), Exit.LATER)
+            session.finish(Later(wait, "this client has reported too many proofs"), Exit.LATER)
             return True
         self._background.start(self._note(session, site, proof, session.told_disks[proof.dle]))
         return True

@@ -44,7 +44,7 @@ class ClientSession:
     """One session. `is_greeted` says that Hello was answered, `is_watching` that it wants Progress.
 
     `served` is how often its client had been served when it was last told how it stands, and
-    `told_disks` are those that it was told of then.
+    `told_disks` are those that it was shown then.
     `machine` is the lineage of the machine that it is of, `ticket` what that is given with the
     Welcome (core/protocol/tickets.py); a probe (`is_probe`) is given none. `is_relayed`: Amanda
     calls the client through it.
