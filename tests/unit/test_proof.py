@@ -13,7 +13,7 @@ from asyncamanda.core.restore.proof import (
     MOST_BYTES,
     MOST_FILES,
     Absence,
-    DiskProof,
+    ClientProof,
     LiveFile,
     ProofStanding,
     changed_limit,
@@ -147,7 +147,7 @@ def test_one_fault_outweighs_what_is_well() -> None:
     assert conclude_proof("/", "1", [FILE], ["x"], "why").standing is FAILED
     good = conclude_proof("/", "1", [FILE, FILE], [], "why")
     assert (good.standing, good.files, good.size, good.why) == (GOOD, 2, 10, "")
-    assert conclude_proof("/", "1", [], [], "why") == DiskProof("/", NOTHING, "1", why="why")
+    assert conclude_proof("/", "1", [], [], "why") == ClientProof("/", NOTHING, "1", why="why")
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_one_fault_outweighs_what_is_well() -> None:
 )
 def test_the_exit_code(standings: list[ProofStanding], code: Exit) -> None:
     """A failure counts most; if nothing could be compared it is for later."""
-    assert judge_proofs([DiskProof("/", each) for each in standings]) is code
+    assert judge_proofs([ClientProof("/", each) for each in standings]) is code
 
 
 def test_some_faults_are_named_and_the_rest_counted() -> None:
@@ -180,7 +180,7 @@ def last(
 ) -> LastProof:
     """Return a disk's last proof."""
     faults = ("/home/ana/x: other",) if standing is FAILED else ()
-    return LastProof(DiskProof("/home", standing, faults=faults), tried, good, NOON - 9 * DAY)
+    return LastProof(ClientProof("/home", standing, faults=faults), tried, good, NOON - 9 * DAY)
 
 
 @pytest.mark.parametrize(
@@ -217,21 +217,21 @@ def test_the_disk_that_waits_longest_is_first_and_never_means_never() -> None:
 
 def test_what_is_remembered_of_a_proof() -> None:
     """A failure does not make the last good one unknown; what the server heard of is told once."""
-    good = DiskProof("/home", GOOD, "1", 2, 3)
-    failed = DiskProof("/home", FAILED, "2", faults=("x",))
+    good = ClientProof("/home", GOOD, "1", 2, 3)
+    failed = ClientProof("/home", FAILED, "2", faults=("x",))
     first = note_proofs(NO_PROOFS, [good], NOON)
     assert list_untold(first) == (LastProof(good, NOON, NOON, NOON),)
     assert list_untold(note_told(first, ["/home"])) == ()
     then = note_proofs(note_told(first, ["/home"]), [failed], NOON + DAY)
     assert then.disks["/home"] == LastProof(failed, NOON + DAY, NOON, NOON)
     assert [one.proof for one in list_untold(then)] == [failed]
-    none = note_proofs(NO_PROOFS, [DiskProof("/home", NOTHING)], NOON)
+    none = note_proofs(NO_PROOFS, [ClientProof("/home", NOTHING)], NOON)
     assert list_untold(none) == ()
 
 
 def test_a_disk_that_waits_for_its_first_proof_is_remembered_and_one_that_is_gone_is_not() -> None:
     """So that it is noticed if no moment is ever good."""
-    known = keep_disks(note_proofs(NO_PROOFS, [DiskProof("/old", GOOD)], NOON), ["/new"], NOON)
+    known = keep_disks(note_proofs(NO_PROOFS, [ClientProof("/old", GOOD)], NOON), ["/new"], NOON)
     assert {*known.disks} == {"/new"}
     assert keep_disks(known, [], NOON) == known  # as after the memory was lost
     one = known.disks["/new"]

@@ -10,7 +10,7 @@ from asyncamanda.core.agent.due import Disk, Witness
 from asyncamanda.core.agent.summary import Summary, judge_summary
 from asyncamanda.core.amanda.amandates import Rejected
 from asyncamanda.core.model import Attempt, DiskRule, DumpRecord, Outcome, Policy
-from asyncamanda.core.restore.proof import DiskProof, ProofStanding
+from asyncamanda.core.restore.proof import ClientProof, ProofStanding
 from asyncamanda.core.restore.proofs import LastProof
 from asyncamanda.report.json import render_json
 from asyncamanda.report.proof import describe_proved
@@ -397,16 +397,16 @@ def test_what_is_left_out_is_told_as_it_is() -> None:
 
 def test_when_it_was_last_proved_that_files_come_back_is_told() -> None:
     """The disk that waits longest decides; a failure is told first, with its path escaped."""
-    good = LastProof(DiskProof("/home", ProofStanding.GOOD), NOW, NOW - 2 * DAY, NOW - 9 * DAY)
-    newer = replace(good, proof=DiskProof("/srv", ProofStanding.GOOD), good_at=NOW - DAY)
+    good = LastProof(ClientProof("/home", ProofStanding.GOOD), NOW, NOW - 2 * DAY, NOW - 9 * DAY)
+    newer = replace(good, proof=ClientProof("/srv", ProofStanding.GOOD), good_at=NOW - DAY)
     day = (NOW - 2 * DAY).astimezone()
     assert describe_proved([good, newer], NOW) == f"last proved restorable: {day:%A}, 2 days ago"
     fault = "/srv/\x1b[2J: it came back with other contents"
-    failed = replace(newer, proof=DiskProof("/srv", ProofStanding.FAILED, faults=(fault,)))
+    failed = replace(newer, proof=ClientProof("/srv", ProofStanding.FAILED, faults=(fault,)))
     words = describe_proved([good, failed], NOW)
     assert words.startswith("proof of /srv FAILED ")
     assert "/srv/\\x1b[2J: it came back with other contents" in words
-    none = DiskProof("/new", ProofStanding.NOTHING, why="there was no good moment for it yet")
+    none = ClientProof("/new", ProofStanding.NOTHING, why="there was no good moment for it yet")
     waiting = LastProof(none, NOW, None, NOW)
     assert describe_proved([good, waiting], NOW) == (
         "not proved restorable yet: there was no good moment for it yet"

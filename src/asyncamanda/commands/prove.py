@@ -9,7 +9,7 @@ from functools import partial
 
 from asyncamanda.client.restore.proof_start import ProofStart, plan_proof
 from asyncamanda.commands.options import add_common
-from asyncamanda.core.restore.proof import DiskProof, judge_proofs
+from asyncamanda.core.restore.proof import ClientProof, judge_proofs
 from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import Exit, LaterError
 from asyncamanda.report.json import render_json
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     return judge_proofs(proofs)
 
 
-def _name_outcome(proofs: list[DiskProof]) -> str:
+def _name_outcome(proofs: list[ClientProof]) -> str:
     names = {Exit.OK: "proved", Exit.NOT_STORED: "failed"}
     return names.get(judge_proofs(proofs), "nothing") if proofs else "not due"
 
@@ -73,19 +73,19 @@ def _say_nothing(start: ProofStart, *, is_json: bool) -> Exit:
 # loading these takes longer than most starts, in which nothing is due
 
 
-def _prove(arguments: argparse.Namespace, start: ProofStart) -> list[DiskProof]:
+def _prove(arguments: argparse.Namespace, start: ProofStart) -> list[ClientProof]:
     from asyncamanda.client.restore.exchange import Interrupted  # noqa: PLC0415 - as said above
     from asyncamanda.client.restore.gateway import Gateway  # noqa: PLC0415
-    from asyncamanda.client.restore.line import open_own_line  # noqa: PLC0415
     from asyncamanda.client.restore.proving import prove_disks  # noqa: PLC0415
+    from asyncamanda.client.restore.way import open_line  # noqa: PLC0415
     from asyncamanda.system.interrupts import catch_stop  # noqa: PLC0415
 
-    def tell(proof: DiskProof) -> None:
+    def tell(proof: ClientProof) -> None:
         if not arguments.json:
             print_folded(describe_proof(proof))
 
     with catch_stop() as stop:
-        gateway = Gateway(partial(open_own_line, arguments.config, stop), stop, _note)
+        gateway = Gateway(partial(open_line, arguments.config, stop), stop, _note)
         with contextlib.closing(gateway):
             try:
                 return prove_disks(gateway, start.disks, random.SystemRandom(), tell)
@@ -93,7 +93,7 @@ def _prove(arguments: argparse.Namespace, start: ProofStart) -> list[DiskProof]:
                 raise gateway.explain_stop() from None
 
 
-def _conclude(named: str | None, proofs: list[DiskProof], *, with_server: bool) -> None:
+def _conclude(named: str | None, proofs: list[ClientProof], *, with_server: bool) -> None:
     from asyncamanda.client.restore.proof_end import conclude_proofs  # noqa: PLC0415 - as above
 
     for problem in conclude_proofs(named, proofs, with_server=with_server):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from asyncamanda.core.restore.proof import DiskProof, ProofStanding, sum_up_faults
+from asyncamanda.core.restore.proof import ClientProof, ProofStanding, sum_up_faults
 from asyncamanda.core.restore.proofs import LastProof, list_failed, oldest_proof
 from asyncamanda.core.values.printable import printable
 from asyncamanda.core.values.size import format_size
@@ -11,7 +11,7 @@ from asyncamanda.report.json import time_value
 from asyncamanda.report.status import format_ago, format_when
 
 
-def describe_proof(proof: DiskProof) -> str:
+def describe_proof(proof: ClientProof) -> str:
     """Return what a disk's proof came to, in a line."""
     name = printable(proof.disk)
     match proof.standing:
@@ -44,7 +44,7 @@ def describe_proved(known: Sequence[LastProof], now: datetime) -> str:
     return ""
 
 
-def proof_value(proof: DiskProof) -> dict[str, object]:
+def proof_value(proof: ClientProof) -> dict[str, object]:
     """Return a proof for JSON."""
     return {
         "disk": proof.disk,

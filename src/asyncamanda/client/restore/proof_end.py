@@ -22,7 +22,7 @@ from asyncamanda.client.state.proof_record import change_proofs, decode_disk_pro
 from asyncamanda.client.state.summary import leave_summary
 from asyncamanda.core.agent.alerts import Alert, AlertKind, one_line
 from asyncamanda.core.model import BackupState
-from asyncamanda.core.restore.proof import DiskProof, sum_up_faults
+from asyncamanda.core.restore.proof import ClientProof, sum_up_faults
 from asyncamanda.core.restore.proofs import (
     LastProof,
     ProofMemory,
@@ -46,7 +46,7 @@ HINT = (
 
 
 def conclude_proofs(
-    named: str | None, proofs: Sequence[DiskProof], *, with_server: bool
+    named: str | None, proofs: Sequence[ClientProof], *, with_server: bool
 ) -> tuple[str, ...]:
     """Remember `proofs`, and tell whom they concern; return what of that did not work, in words.
 

@@ -21,7 +21,7 @@ from asyncamanda.core.protocol.messages import (
     Welcome,
     encode,
 )
-from asyncamanda.core.restore.proof import DiskProof, ProofStanding, sum_up_faults
+from asyncamanda.core.restore.proof import ClientProof, ProofStanding, sum_up_faults
 from asyncamanda.core.values.printable import clip
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.interrupts import StopRequest, catch_stop
@@ -32,7 +32,7 @@ TOLD_WITHIN = timedelta(seconds=120)
 MOST_RESTARTS = 3
 
 
-def tell_server(plan: Plan, proofs: Sequence[DiskProof]) -> set[str]:
+def tell_server(plan: Plan, proofs: Sequence[ClientProof]) -> set[str]:
     """Tell the server of `proofs`; return the disks of those that it knows now, or never takes.
 
     Raises NotConnected, AsyncamandaError and OSError.
@@ -54,7 +54,7 @@ class ProofTalk:
     """What is said in one session."""
 
     def __init__(
-        self, session: GateSession, hello: Hello, proofs: Sequence[DiskProof], stop: StopRequest
+        self, session: GateSession, hello: Hello, proofs: Sequence[ClientProof], stop: StopRequest
     ) -> None:
         self._session = session
         self._hello = hello
@@ -113,7 +113,7 @@ class ProofTalk:
         self._untold.pop(disk, None)
 
 
-def fit_proof(proof: DiskProof, place: int) -> Proof:
+def fit_proof(proof: ClientProof, place: int) -> Proof:
     """Return a proof as it is reported, in one line of the protocol's."""
     is_good = proof.standing is ProofStanding.GOOD
     longest = LARGEST_FROM_CLIENT

@@ -24,7 +24,7 @@ from asyncamanda.core.restore.answer import (
 from asyncamanda.core.restore.image import Kind
 from asyncamanda.core.restore.proof import (
     Absence,
-    DiskProof,
+    ClientProof,
     LiveFile,
     ProofStanding,
     changed_limit,
@@ -117,7 +117,7 @@ class DiskProver:
         self._excludes: tuple[str, ...] = ()
         self._is_own_exclude = read_own_excludes()
 
-    def prove(self) -> DiskProof:
+    def prove(self) -> ClientProof:
         """Return what came of it. Raises what stream_members() and Gateway.explain_end() raise."""
         folder = folder_of(self._disk)
         if not self._disk.is_listable:
@@ -143,13 +143,13 @@ class DiskProver:
 
     def _nothing(
         self, why: str, standing: ProofStanding = ProofStanding.NOTHING, run: str = ""
-    ) -> DiskProof:
-        return DiskProof(self._disk.disk, standing, run, why=why)
+    ) -> ClientProof:
+        return ClientProof(self._disk.disk, standing, run, why=why)
 
     def _is_excluded(self, path: bytes) -> bool:
         return self._is_own_exclude(path) or compile_patterns(self._excludes)(path)
 
-    def _ask(self, live: LiveDisk, files: tuple[LiveFile, ...]) -> DiskProof:
+    def _ask(self, live: LiveDisk, files: tuple[LiveFile, ...]) -> ClientProof:
         """Ask for these files, and judge what comes."""
         wanted = {file.path: file for file in files}
         heard, found = Heard(), dict[bytes, str | None]()
@@ -169,7 +169,7 @@ class DiskProver:
             return refusal
         return self._conclude(live, wanted, heard, found)
 
-    def _judge_end(self, heard: Heard) -> DiskProof | None:
+    def _judge_end(self, heard: Heard) -> ClientProof | None:
         """Return what follows if the server did not answer to the end; None if it did."""
         end = heard.end
         assert end
@@ -194,7 +194,7 @@ class DiskProver:
         wanted: dict[bytes, LiveFile],
         heard: Heard,
         found: dict[bytes, str | None],
-    ) -> DiskProof:
+    ) -> ClientProof:
         limit, has_more = self._heed_plan(heard.plan)
         same, faults, unreadable = [], [], 0
         for path, file in wanted.items():
@@ -239,8 +239,8 @@ def prove_disks(
     gateway: Gateway,
     confirmed: dict[str, datetime],
     chance: random.Random,
-    tell: Callable[[DiskProof], None],
-) -> list[DiskProof]:
+    tell: Callable[[ClientProof], None],
+) -> list[ClientProof]:
     """Return what the proof of each disk came to; `confirmed` has when each was dumped.
 
     `tell` hears of each as soon as it is known. Raises what Gateway.ask_disks() raises, and what
@@ -260,7 +260,7 @@ def prove_disks(
         if name in answers:
             proof = DiskProver(gateway, answers[name], dumped_at, chance, tick).prove()
         else:
-            proof = DiskProof(name, ProofStanding.NOTHING, why="the server has no dump of it")
+            proof = ClientProof(name, ProofStanding.NOTHING, why="the server has no dump of it")
         tell(proof)
         proofs.append(proof)
     return proofs

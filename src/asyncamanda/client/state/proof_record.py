@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from asyncamanda.core.model import EPOCH, BackupState
-from asyncamanda.core.restore.proof import DiskProof, ProofStanding
+from asyncamanda.core.restore.proof import ClientProof, ProofStanding
 from asyncamanda.core.restore.proofs import NO_PROOFS, LastProof, ProofMemory
 from asyncamanda.core.values.foreign import parse_json
 from asyncamanda.core.values.printable import clip
@@ -93,9 +93,9 @@ def decode_proof(value: dict[str, Any]) -> LastProof:
     )
 
 
-def decode_disk_proof(value: dict[str, Any]) -> DiskProof:
+def decode_disk_proof(value: dict[str, Any]) -> ClientProof:
     """Return what a proof came to. Raises one of UNDECODABLE."""
-    return DiskProof(
+    return ClientProof(
         disk=_text(value["disk"]),
         standing=ProofStanding(value["standing"]),
         run=_text(value["run"]),

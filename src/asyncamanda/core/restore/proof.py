@@ -59,7 +59,7 @@ class ProofStanding(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class DiskProof:
+class ClientProof:
     """What one try to prove a disk came to.
 
     `run` is that of the dump, "" if it did not come to one. `faults` name what failed, and `why`
@@ -153,7 +153,7 @@ def judge_refusal(exit_code: int, reference: str) -> ProofStanding | None:
 
 def conclude_proof(
     disk: str, run: str, same: Sequence[LiveFile], faults: Sequence[str], why: str
-) -> DiskProof:
+) -> ClientProof:
     """Return what a disk's proof came to: the files that are the same, and what is wrong."""
     size = sum(file.size for file in same)
     if faults:
@@ -161,10 +161,10 @@ def conclude_proof(
     else:
         standing = ProofStanding.GOOD if same else ProofStanding.NOTHING
     why = why if standing is ProofStanding.NOTHING else ""
-    return DiskProof(disk, standing, run, len(same), size, tuple(faults), why)
+    return ClientProof(disk, standing, run, len(same), size, tuple(faults), why)
 
 
-def judge_proofs(proofs: Sequence[DiskProof]) -> Exit:
+def judge_proofs(proofs: Sequence[ClientProof]) -> Exit:
     """Return the exit code for all disks together."""
     found = {proof.standing for proof in proofs}
     if ProofStanding.FAILED in found:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from asyncamanda.core.model import EPOCH, BackupState
-from asyncamanda.core.restore.proof import DiskProof, ProofStanding
+from asyncamanda.core.restore.proof import ClientProof, ProofStanding
 
 DEFAULT_EVERY = timedelta(days=7)
 AGAIN_AFTER = timedelta(days=1)  # after a proof that was not good
@@ -22,7 +22,7 @@ class LastProof:
     `since` is from when on it is waited for. `is_told`: the server knows how the last try ended.
     """
 
-    proof: DiskProof
+    proof: ClientProof
     tried_at: datetime
     good_at: datetime | None
     since: datetime
@@ -75,7 +75,7 @@ def is_due(last: LastProof | None, dumped_at: datetime, every: timedelta, now: d
     return now - last.tried_at >= wait or (is_failed and dumped_at > last.tried_at)
 
 
-def note_proofs(known: ProofMemory, proofs: Iterable[DiskProof], now: datetime) -> ProofMemory:
+def note_proofs(known: ProofMemory, proofs: Iterable[ClientProof], now: datetime) -> ProofMemory:
     """Return what is to be remembered after these."""
     disks = dict(known.disks)
     for proof in proofs:
@@ -98,7 +98,7 @@ def keep_disks(known: ProofMemory, disks: Iterable[str], now: datetime) -> Proof
     """
     kept = {}
     for disk in tuple(disks) or known.disks:
-        none = DiskProof(disk, ProofStanding.NOTHING, why=NEVER_TRIED)
+        none = ClientProof(disk, ProofStanding.NOTHING, why=NEVER_TRIED)
         kept[disk] = known.disks.get(disk) or LastProof(none, EPOCH, None, now)
     return replace(known, disks=kept)
 
