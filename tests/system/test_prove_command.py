@@ -342,7 +342,7 @@ def test_a_server_that_was_not_told_is_told_later(laptop: Laptop) -> None:
     laptop.rig.server.write(f"{STAGE}/scenario", "die()\n")
     done = laptop.prove()
     assert done.exit == 0
-    assert "the server was not told" in done.stderr
+    assert "not reported to the server" in done.stderr
     laptop.rig.server.write(f"{STAGE}/scenario", TOLD)
     asked = len(laptop.asked())
     assert laptop.prove("--if-due").exit == 0

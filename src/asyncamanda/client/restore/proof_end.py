@@ -143,10 +143,10 @@ def _tell_server(plan: Plan, known: ProofMemory) -> list[str]:
         told = tell_server(plan, untold)
     except NotConnected as failure:
         _, error = explain_not_connected(failure.fault, plan.target, has_gate=True)
-        return [f"the server was not told: {error.message}"]
+        return [f"not reported to the server: {error.message}"]
     except (AsyncamandaError, OSError) as error:
-        return [f"the server was not told: {error}"]
+        return [f"not reported to the server: {error}"]
     problems = _remember(plan, lambda now_known: note_told(now_known, told)) if told else []
     if len(told) < len(untold):
-        problems.append("not every proof was reported to the server")
+        problems.append("not reported to the server: it did not take every proof")
     return problems
