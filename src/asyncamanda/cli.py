@@ -48,6 +48,7 @@ COMMANDS = {
     "history": "list past attempts and their results",
     "list": "show what can be restored: disks, files at a date, their versions",
     "restore": "get files back from the backup",
+    "prove": "get a few files back, and compare them with those that are here",
     "doctor": "check everything a backup needs and suggest fixes",
     "notify": "send a test notification, or show pending desktop notifications",
     "schedule": "install, remove or show the timer",

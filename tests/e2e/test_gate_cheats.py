@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from tests.e2e.laptop import wait_until
 from tests.e2e.office import DISK, STATE, Office, ends, open_office
 from tests.e2e.thief import GATE, HELLO, SERVER, Talk, Thief, make_hello
 
-from asyncamanda.core.protocol.messages import Bye, Ping, Submit, encode
+from asyncamanda.core.protocol.messages import Bye, Ping, Proof, Submit, encode
 from lab.patience import at_most
 
 SOCKET = f"{STATE}/run/dispatcher.sock"
@@ -360,6 +361,28 @@ def test_other_names_in_a_message_are_nobody(office: Office, thief: Thief) -> No
         assert _waiting(office) == office.connected() == ["thief"]
         assert talk.end(BYE)[0] == 0
         assert _waiting(office) == []
+
+
+def test_proofs_are_ones_own_and_limited(office: Office, thief: Thief) -> None:
+    """Of a disk that the server has told, by its place; what is said of it is text."""
+    proof = Proof(0, "", is_good=False, files=0, size=0, reason="lost\n\x1b[2J everything")
+    talk = thief.greet()
+    talk.say(encode(proof).decode())
+    assert talk.hear("noted")["dle"] == 0
+    assert talk.end(BYE)[0] == 0
+    words = (
+        f"daily: thief could not prove that {DISK} can be restored: lost\\x0a\\x1b[2J everything"
+    )
+    assert words in office.diary
+    assert "victim could not prove" not in office.diary
+    elsewhere = encode(replace(proof, dle=1)).decode()
+    assert thief.greet().refusal(elsewhere, PROTOCOL)["reference"] == "not-understood"
+    talk = thief.greet()
+    talk.say(encode(proof).decode() * 60)
+    assert talk.hear("later")["after"] > 0
+    assert talk.end("")[0] == LATER
+    assert office.diary.count(words) <= 52
+    assert office.diary.count("a full dump of it is forced") == 1
 
 
 # -- limits

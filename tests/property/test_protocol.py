@@ -22,10 +22,12 @@ from asyncamanda.core.protocol.messages import (
     Finished,
     Hello,
     Later,
+    Noted,
     Open,
     Ping,
     Pong,
     Progress,
+    Proof,
     Queued,
     Refused,
     Running,
@@ -84,10 +86,13 @@ welcomes = st.builds(
     last=st.none() | finished,
     ticket=tickets,
     is_direct=st.booleans(),
+    takes_proofs=st.booleans(),
 )
+reasons = texts.map(lambda text: text[:300])  # a line of a client's has its bound
 client_messages: st.SearchStrategy[ClientMessage] = st.one_of(
     st.builds(Hello, protocols, labels, st.booleans(), tickets, labels, st.booleans()),
     st.sampled_from([Submit(), Ping(), Pong(), Bye()]),
+    st.builds(Proof, st.integers(0, 2000), stamps, st.booleans(), counts, sizes, reasons),
     st.builds(Shut, tokens, st.integers(0, 255), texts, st.booleans()),
 )
 server_messages: st.SearchStrategy[ServerMessage] = st.one_of(
@@ -100,6 +105,7 @@ server_messages: st.SearchStrategy[ServerMessage] = st.one_of(
     st.builds(Refused, references, texts, texts, st.integers(0, 255)),
     st.sampled_from([Again(), Ping(), Pong()]),
     st.builds(Open, tokens),
+    st.builds(Noted, st.integers(0, 2000)),
 )
 
 # JSON that is nearly a message, and bytes that are nearly JSON
@@ -176,6 +182,11 @@ def test_no_message_of_a_client_has_room_for_a_name() -> None:
         "status": int,
         "reason": str,  # shown, and nothing else
         "is_refused": bool,
+        "dle": int,  # the place of one that the server has told
+        "run": str,  # digits alone
+        "is_good": bool,
+        "files": int,
+        "size": int,
     }
 
 

@@ -9,9 +9,11 @@ of what was asked for; with `lingers` the program does not end, and with `is_mut
 at the end of a stream that this is done. `late` are files that are missing, as is said behind the
 stream, and `breaks_last` says at how many visits the connection breaks before that. With `moves_on`
 each visit is about another dump, `also` are paths that are there besides, and `listed` are
-records that come before each list. `images` are files that are sent as whole images, by
-level; `huge` lets the first seem larger than any disk, and `done_more` adds to the size that is
-said at the end. Without `images` it answers as one that has not heard of them.
+records that come before each list. `plan` has further keys of each plan, `dumped_at` in seconds
+since 1970, and `fails` is what is said instead of an answer to a request for files. `images` are
+files that are sent as whole images, by level; `huge` lets the first seem larger than any disk, and
+`done_more` adds to the size that is said at the end. Without `images` it answers as one that has
+not heard of them.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from asyncamanda.core.restore.answer import (
     DiskAnswer,
@@ -157,6 +160,10 @@ class ScriptedGate:
         self._say(RestoreDone(0, 0))
 
     def _restore(self, request: FilesRequest) -> int:
+        if "fails" in self._scenario:
+            failed = RestoreFailed(*self._scenario["fails"])  # type: ignore[misc]
+            self._say(failed)
+            return failed.exit
         members = self._members()
         wanted = resolve_links([m for m in members if _is_wanted(m, request.paths)], members)
         paths = {member.path for member in wanted}
@@ -177,7 +184,7 @@ class ScriptedGate:
         plan = RestorePlan(
             run, DUMPED_AT, files, len(wanted) - files, told, (OLDER, RUN), ("a doubt",)
         )
-        self._say(plan)
+        self._say(replace(plan, **self._more_of_plans()))
         if not request.is_dry_run:
             self._give(wanted, request.resume.done if request.resume else 0)
         if "is_mute" not in self._scenario:
@@ -185,6 +192,14 @@ class ScriptedGate:
         while "lingers" in self._scenario:
             time.sleep(60)
         return 0
+
+    def _more_of_plans(self) -> dict[str, Any]:
+        more: dict[str, Any] = dict(self._scenario.get("plan", {}))  # type: ignore[call-overload]
+        if "dumped_at" in more:
+            more["dumped_at"] = datetime.fromtimestamp(more["dumped_at"], UTC)
+        if "excludes" in more:
+            more["excludes"] = tuple(more["excludes"])
+        return more
 
     def _give(self, wanted: list[Member], skip: int) -> None:
         self._arm()

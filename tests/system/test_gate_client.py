@@ -58,13 +58,14 @@ def hear(kind):
         if json.loads(line)["type"] == kind:
             return json.loads(line)
 
-def welcome(dles, standing="idle", last=None, ahead=0, beat=15, ticket=""):
+def welcome(dles, standing="idle", last=None, ahead=0, beat=15, ticket="", **more):
     dles = [dict(disk=disk, state=ago and "held", level=ago and 0,
         confirmed_at=ago and at(ago, ahead), kilobytes=ago and 36000 or 0,
         is_parked=False)
         for disk, ago in dles.items()]
     say("welcome", protocol=1, software="a scenario", client="laptop", amanda_config="daily",
-        now=at(0, ahead), heartbeat=beat, dles=dles, standing=standing, last=last, ticket=ticket)
+        now=at(0, ahead), heartbeat=beat, dles=dles, standing=standing, last=last, ticket=ticket,
+        **more)
 
 def queued(place=1, of=1, estimate=None, reason="collecting"):
     say("queued", place=place, of=of, estimate=estimate, reason=reason)

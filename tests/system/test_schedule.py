@@ -21,7 +21,7 @@ import pytest
 from tests.system.conftest import PYTHON
 
 from asyncamanda.core.model import Outcome
-from asyncamanda.core.schedule import restore_units, systemd
+from asyncamanda.core.schedule import prove_units, restore_units, systemd
 from asyncamanda.core.schedule.schedule import ANACRONTAB, CRON_FILE, DISPATCHER, POLKIT_RULE
 from lab.patience import at_most
 
@@ -33,6 +33,7 @@ CALLS = "/srv/systemctl.calls"
 RECORD = "/var/lib/asyncamanda/schedule.json"
 BY_GATE = 'server = "backup@amanda"\n'  # a client.toml
 RESTORE_UNITS = (restore_units.SERVICE_FILE, restore_units.SOCKET_FILE)
+PROVE_UNITS = (prove_units.SERVICE_FILE, prove_units.TIMER_FILE)
 UNITS = (systemd.SERVICE_FILE, systemd.TIMER_FILE, systemd.NUDGE_FILE)
 # it is asked for what the last `enable` and `disable` made of it
 SYSTEMCTL = f"""\
@@ -172,6 +173,17 @@ def test_systemd_understands_the_units_and_finds_them_well_locked_in(
         argv = ["systemd-analyze", "security", "--offline=true", "--threshold=30", "--no-pager"]
         security = subprocess.run([*argv, service], capture_output=True, text=True, check=False)
         assert security.returncode == 0, security.stdout
+
+
+def test_systemd_understands_the_units_of_proofs(ground: Ground, tmp_path: Path) -> None:
+    """They come with the gate, and are locked in as a backup is."""
+    ground.write(ground.rig.config, BY_GATE)
+    assert ground.schedule("install", "--kind", "systemd", "--yes").exit == 0
+    copies = export(ground, tmp_path, *PROVE_UNITS)
+    verify = subprocess.run(
+        ["systemd-analyze", "verify", *copies], capture_output=True, text=True, check=False
+    )
+    assert (verify.returncode, verify.stdout, verify.stderr) == (0, "", "")
 
 
 def test_systemd_understands_the_units_of_the_way_back(ground: Ground, tmp_path: Path) -> None:

@@ -77,6 +77,7 @@ def test_every_key_is_understood() -> None:
         inhibit_lid = true
         retry_within = "2h"
         spread = "10m"
+        prove_every = "never"
         [ssh]
         connect_timeout = "5s"
         keepalive = "PT1M"
@@ -118,6 +119,7 @@ def test_every_key_is_understood() -> None:
         inhibit_lid=True,
         retry_within=timedelta(hours=2),
         spread=timedelta(minutes=10),
+        prove_every=timedelta.max,
         ssh=SshSettings(timedelta(seconds=5), timedelta(minutes=1)),
         notify=NotifySettings(
             desktop=False,

@@ -56,8 +56,10 @@ from asyncamanda.core.doctor.upkeep import (
     judge_backup,
     judge_broker,
     judge_memory,
+    judge_proof,
     judge_schedule,
 )
+from asyncamanda.core.model import BackupState
 from asyncamanda.core.protocol.messages import DleState, Welcome
 from asyncamanda.core.ssh.way import parse_way
 from asyncamanda.errors import EverydayError, Exit, RefusedError
@@ -679,6 +681,14 @@ def test_memory_and_backup() -> None:
     stale = judge_backup("s", is_due=True, is_stale=True)
     assert (stale.health, stale.exit) == (BAD, Exit.STALE)
     assert well("x", "y").health is OK
+
+
+def test_a_proof() -> None:
+    """A failed one ends doctor as it ends `prove`; none for long is a warning."""
+    assert judge_proof(BackupState.WELL, "").health is OK
+    failed = judge_proof(BackupState.FAILED, "proof of /home FAILED")
+    assert (failed.health, failed.exit) == (BAD, Exit.NOT_STORED)
+    assert judge_proof(BackupState.STALE, "").health is WARNING
 
 
 def test_a_cron_that_does_not_run_is_to_be_started() -> None:

@@ -117,7 +117,10 @@ def test_proofs_say_together_when_it_was_proved_and_what_is_wrong() -> None:
     failed = proof(days=1, is_good=False)
     assert judge_proofs([], []) == DiskProof()
     assert judge_proofs([good, client], [good, client]) == DiskProof(client.proved_at)
-    assert judge_proofs([failed, client], [good, client]) == DiskProof(client.proved_at, "what")
+    proved_at = client.proved_at
+    assert judge_proofs([failed, client], [good, client]) == DiskProof(proved_at, "what", "what")
+    own = replace(client, is_good=False)
+    assert judge_proofs([good, own], [good]) == DiskProof(good.proved_at, "what")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +139,7 @@ def test_a_month_without_a_proof_is_too_long(
     known = DiskProof(None if proved is None else NOW - proved)
     assert is_overdue(known, NOW - since, NOW) is is_late
     assert name_fault(known, NOW - since, NOW) == (TOO_LONG_AGO if is_late else "")
-    assert name_fault(replace(known, fault="gone"), NOW - since, NOW) == "gone"
+    assert name_fault(replace(known, drill_fault="gone"), NOW - since, NOW) == "gone"
 
 
 def test_the_first_dump_of_each_disk_counts() -> None:

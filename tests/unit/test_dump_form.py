@@ -3,6 +3,7 @@
 import pytest
 
 from asyncamanda.core.amanda.dump_form import SEALED, DumpForm, decide_steps, parse_form
+from asyncamanda.core.amanda.excludes import CLIENT_LIST
 from asyncamanda.core.amanda.filters import GZIP, Filters, FiltersRefused, FilterStep
 from asyncamanda.core.amanda.header import HEADER_BYTES, DumpHeader, FileKind, parse_header
 
@@ -160,3 +161,25 @@ def test_which_files_are_dumped_is_told_by_the_planner() -> None:
     every = [extent(line) for line in (exclude, exclude.replace("./a", "./b"), named, "<x/>")]
     every.append(extent('<diskdevice encoding="raw">/mnt/home</diskdevice>'))
     assert len({*every}) == len(every)
+
+
+@pytest.mark.parametrize(
+    ("lines", "is_all"),
+    [
+        (("<level>0</level>",), True),
+        (("<exclude><file>./a</file></exclude>",), True),
+        ((f"<exclude><file>./a</file><list>{CLIENT_LIST}</list></exclude>",), True),
+        (('<diskdevice encoding="raw">/mnt/home</diskdevice>',), True),
+        (("<exclude><list>/etc/amanda/exclude.list</list></exclude>",), False),
+        (("<include><file>./a</file></include>",), False),
+        (("<property><name>EXCLUDE-FILE</name><value>./a</value></property>",), False),
+        ((), False),
+    ],
+)
+def test_whether_all_is_known_that_left_files_out(lines: tuple[str, ...], is_all: bool) -> None:
+    """A list in some file of the client's is not, nor is what only names files to take."""
+    words = "\n".join(("<dle>", "<diskname>/home</diskname>", *lines, "</dle>"))
+    header = DumpHeader(
+        FileKind.WHOLE, "20261128162409", "laptop", "/home", 0, dle=words if lines else ""
+    )
+    assert parse_form(header).has_all_excludes is is_all

@@ -22,10 +22,12 @@ from asyncamanda.core.protocol.messages import (
     Finished,
     Hello,
     Later,
+    Noted,
     Open,
     Ping,
     Pong,
     Progress,
+    Proof,
     Queued,
     Refused,
     Running,
@@ -99,6 +101,11 @@ FROM_CLIENT: list[tuple[ClientMessage, str]] = [
     (Pong(), '{"type":"pong"}'),
     (Bye(), '{"type":"bye"}'),
     (
+        Proof(1, RUN, False, 2, 4096, "/é\udce9"),
+        f'{{"type":"proof","dle":1,"run":"{RUN}","is_good":false,"files":2,"size":4096,'
+        '"reason":"/\\u00e9\\udce9"}',
+    ),
+    (
         Shut(TOKEN, 127, "no amandad\x1b\n"),
         f'{{"type":"shut","token":"{TOKEN}","status":127,"reason":"no amandad\\u001b\\n",'
         '"is_refused":false}',
@@ -120,7 +127,7 @@ FROM_SERVER: list[tuple[ServerMessage, str]] = [
         '"is_parked":true,"restorable_since":"2026-11-24T15:14:55Z","program":"GNUTAR",'
         '"device":"/raid/srv","proved_at":"2026-11-24T15:14:55Z","proof_fault":"gone"}],'
         f'"standing":"idle","last":{{{FINISHED_KEYS}}},"ticket":"8-0b",'
-        '"is_direct":false}',
+        '"is_direct":false,"takes_proofs":false}',
     ),
     (
         Queued(2, 3, 90.5 * SECOND, "runs"),
@@ -147,6 +154,7 @@ FROM_SERVER: list[tuple[ServerMessage, str]] = [
     ),
     (Again(), '{"type":"again"}'),
     (Open(TOKEN), f'{{"type":"open","token":"{TOKEN}"}}'),
+    (Noted(3), '{"type":"noted","dle":3}'),
     (Ping(), '{"type":"ping"}'),
     (Pong(), '{"type":"pong"}'),
 ]
@@ -210,7 +218,7 @@ def test_what_came_later_may_be_missing() -> None:
     """An older server does not say it; any other key is needed."""
     older = FROM_SERVER[0][1]
     for key in (
-        ',"is_direct":false',
+        ',"is_direct":false,"takes_proofs":false',
         ',"restorable_since":null,"program":"","device":"","proved_at":null,"proof_fault":""',
         ',"restorable_since":"2026-11-24T15:14:55Z","program":"GNUTAR","device":"/raid/srv"'
         ',"proved_at":"2026-11-24T15:14:55Z","proof_fault":"gone"',
@@ -252,6 +260,7 @@ HELLO = (
     '{"type":"hello","protocols":[1],"software":"x","is_watching":true,"ticket":"t",'
     '"host_name":"h","is_probe":false}'
 )
+PROOF = '{"type":"proof","dle":0,"run":"","is_good":true,"files":1,"size":1,"reason":""}'
 SHUT = f'{{"type":"shut","token":"{TOKEN}","status":0,"reason":"","is_refused":false}}'
 NO_STATUS = "status: no whole number from 0 to 255"
 NO_TOKENS = [
@@ -326,6 +335,20 @@ NO_TOKENS = [
             "reason: no text of at most 1000 characters",
         ),
         (SHUT.replace(',"reason":""', ""), "reason is missing"),
+        (PROOF.replace('"dle":0', '"dle":-1'), "dle: no whole number from 0 to 2000"),
+        (PROOF.replace('"dle":0', '"dle":2001'), "dle: no whole number from 0 to 2000"),
+        (PROOF.replace('"dle":0', '"dle":"/home"'), "dle: no whole number from 0 to 2000"),
+        (PROOF.replace('"run":""', '"run":"../x"'), "run: no run's timestamp"),
+        (PROOF.replace("true", "1"), "is_good: neither true nor false"),
+        (
+            PROOF.replace('"size":1', '"size":-1'),
+            "size: no whole number from 0 to 1000000000000000",
+        ),
+        (PROOF.replace(',"files":1', ""), "files is missing"),
+        (
+            PROOF.replace('"reason":""', f'"reason":"{"x" * 1001}"'),
+            "reason: no text of at most 1000 characters",
+        ),
         (SHUT.replace("false", "0"), "is_refused: neither true nor false"),
         (SHUT.replace(',"is_refused":false', ""), "is_refused is missing"),
     ],

@@ -53,13 +53,13 @@ ANSWERS: list[tuple[RestoreAnswer, str]] = [
         PLAN,
         f'{{"type":"plan","run":"{RUN}","dumped_at":"2026-11-20T12:00:00Z","files":3,"folders":1,'
         f'"size":4096,"dumps":["{RUN}"],"doubts":["a run failed in between"],"keeps_acls":false,'
-        '"now":null,"device":""}',
+        '"now":null,"device":"","excludes":[],"has_all_excludes":false}',
     ),
     (
         replace(PLAN, files=None, folders=None, size=None, doubts=(), keeps_acls=True),
         f'{{"type":"plan","run":"{RUN}","dumped_at":"2026-11-20T12:00:00Z","files":null,'
         f'"folders":null,"size":null,"dumps":["{RUN}"],"doubts":[],"keeps_acls":true,'
-        '"now":null,"device":""}',
+        '"now":null,"device":"","excludes":[],"has_all_excludes":false}',
     ),
     (
         MissingFile(b"a/\xe9", "its dump failed"),

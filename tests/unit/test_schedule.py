@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from asyncamanda.core.conditions.inhibit import INHIBIT_ACTIONS
-from asyncamanda.core.schedule import restore_units, systemd
+from asyncamanda.core.schedule import prove_units, restore_units, systemd
 from asyncamanda.core.schedule.schedule import (
     ANACRONTAB,
     CRON_FILE,
@@ -193,6 +193,45 @@ def test_who_answers_users_has_the_amanda_users_rights_and_no_more() -> None:
     assert service["StandardOutput"] == ["null"]  # else it would be the socket as well
     assert service["NoNewPrivileges"] == ["yes"]
     assert service["CapabilityBoundingSet"] == service["AmbientCapabilities"] == [""]
+
+
+def test_a_proof_has_a_timer_of_its_own_that_gives_way() -> None:
+    """Between the backup's starts, with a backup's rights and no more, and only by the gate."""
+    by_gate = replace(STARTS, has_gate=True)
+    files = render(ScheduleKind.SYSTEMD, by_gate)
+    service = settings(files[prove_units.SERVICE_FILE])
+    assert service["ExecStart"] == [f"!{PROGRAM} prove --if-due"]
+    assert (service["Nice"], service["IOSchedulingClass"]) == (["19"], ["idle"])
+    assert {*" ".join(service["CapabilityBoundingSet"]).split()} == {*systemd.CAPABILITIES}
+    assert service["SuccessExitStatus"] == ["75"]
+    seen = set()
+    for name in map(str, range(100)):
+        machine = replace(MACHINE, name=name)
+        schedule = render(ScheduleKind.SYSTEMD, by_gate, machine)
+        (calendar,) = settings(schedule[prove_units.TIMER_FILE])["OnCalendar"]
+        found = re.fullmatch(r"\*:(\d\d):(\d\d)", calendar)
+        assert found, calendar
+        first, _ = systemd.pick_offset(name)
+        assert (int(found[1]) - first) % systemd.EVERY == prove_units.BETWEEN
+        assert int(found[1]) < 60
+        seen.add(calendar)
+    assert len(seen) > 80
+    assert prove_units.TIMER in plan_enable(ScheduleKind.SYSTEMD, BARE, has_gate=True)[0]
+    disabled = plan_disable((prove_units.TIMER_FILE,), MACHINE)
+    assert disabled == (("systemctl", "disable", "--now", prove_units.TIMER),)
+    assert not {prove_units.TIMER_FILE, prove_units.SERVICE_FILE} & {*render(ScheduleKind.SYSTEMD)}
+
+
+def test_cron_and_anacron_prove_as_well() -> None:
+    """Once an hour, once a day; where backups go by the gate."""
+    by_gate = replace(STARTS, has_gate=True)
+    cron = render(ScheduleKind.CRON, by_gate)[CRON_FILE]
+    (line,) = [line for line in cron.splitlines() if "prove" in line]
+    assert re.match(rf"\d+ \* \* \* \* root {PROGRAM} prove --if-due; ", line)
+    anacron = render(ScheduleKind.ANACRON, by_gate)[ANACRONTAB]
+    assert f"asyncamanda-prove {PROGRAM} prove --if-due; " in anacron
+    assert "prove" not in render(ScheduleKind.CRON)[CRON_FILE]
+    assert "prove" not in render(ScheduleKind.ANACRON)[ANACRONTAB]
 
 
 def test_removing_never_ends_a_backup_that_runs() -> None:

@@ -15,6 +15,7 @@ EXACT = {
     "core/protocol/bounds.py",
     "core/protocol/mux.py",
     "core/restore/answer.py",
+    "core/restore/proof.py",
     "core/restore/request.py",
     "server/restore/dump_files.py",
     "server/restore/reading.py",

@@ -10,8 +10,10 @@ from asyncamanda.core.agent.due import Disk, Witness
 from asyncamanda.core.agent.summary import Summary, judge_summary
 from asyncamanda.core.amanda.amandates import Rejected
 from asyncamanda.core.model import Attempt, DiskRule, DumpRecord, Outcome, Policy
+from asyncamanda.core.restore.proof import ClientProof, ProofStanding
+from asyncamanda.core.restore.proofs import LastProof
 from asyncamanda.report.json import render_json
-from asyncamanda.report.proofs import describe_proofs
+from asyncamanda.report.proof import describe_proved
 from asyncamanda.report.status import (
     advise,
     describe_disks,
@@ -357,10 +359,11 @@ def test_when_disks_were_proved_restorable_is_told_and_first_what_is_wrong() -> 
     parked = replace(disk("/old", None), is_parked=True, proof_fault="gone")
 
     def say(*disks: Disk) -> list[str]:
-        return describe_proofs(judge_summary(summary(*disks, parked), NOW), NOW, NOW)
+        return describe_proved(judge_summary(summary(*disks, parked), NOW), (), NOW)
 
     assert say(disk("/home", HOUR)) == []
-    proved = f"last proved restorable: {format_time(NOW - timedelta(days=40))}"
+    day = (NOW - timedelta(days=40)).astimezone()
+    proved = f"last proved restorable: {day:%Y-%m-%d}, 40 days ago"
     assert say(home) == [proved]
     assert say(home, srv) == ["NOT PROVED RESTORABLE: /srv: gone\\x1b", f"{proved} (/home)"]
 
@@ -406,3 +409,30 @@ def test_what_is_left_out_is_told_as_it_is() -> None:
     said = describe_excludes(names, is_read=True)
     assert said.startswith(r"left out by client.toml: *.iso, a\x1bb, if the dumptype reads")
     assert describe_excludes(names, is_read=False).startswith("not left out: *.iso")
+
+
+def test_when_it_was_last_proved_that_files_come_back_is_told() -> None:
+    """The disk that waits longest decides; a failure is told first, with its path escaped."""
+    good = LastProof(ClientProof("/home", ProofStanding.GOOD), NOW, NOW - 2 * DAY, NOW - 9 * DAY)
+    newer = replace(good, proof=ClientProof("/srv", ProofStanding.GOOD), good_at=NOW - DAY)
+    day = (NOW - 2 * DAY).astimezone()
+    words = f"last proved restorable: {day:%A}, 2 days ago"
+    server = replace(disk("/home", HOUR), proved_at=NOW - 9 * DAY)
+
+    def say(*known: LastProof) -> list[str]:
+        status = judge_summary(summary(server, disk("/srv", HOUR)), NOW)
+        return describe_proved(status, known, NOW)
+
+    assert say(good, newer) == [words]
+    fault = "/srv/\x1b[2J: it came back with other contents"
+    failed = replace(newer, proof=ClientProof("/srv", ProofStanding.FAILED, faults=(fault,)))
+    bad, still = say(good, failed)
+    assert bad.startswith("proof of /srv FAILED ")
+    assert "/srv/\\x1b[2J: it came back with other contents" in bad
+    assert still == f"{words} (/home)"
+    none = ClientProof("/srv", ProofStanding.NOTHING, why="there was no good moment for it yet")
+    waiting = LastProof(none, NOW, None, NOW)
+    assert say(good, waiting) == [f"{words} (/home)"]
+    server = disk("/home", HOUR)
+    assert say(waiting) == ["not proved restorable yet: there was no good moment for it yet"]
+    assert say() == []

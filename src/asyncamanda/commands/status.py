@@ -17,7 +17,7 @@ from asyncamanda.core.values.interval import format_age
 from asyncamanda.errors import Exit, NotYoursError
 from asyncamanda.report.json import render_json, time_value
 from asyncamanda.report.page import print_folded
-from asyncamanda.report.proofs import describe_proofs
+from asyncamanda.report.proof import describe_proved, last_proof_value
 from asyncamanda.report.status import (
     advise,
     describe_disks,
@@ -119,9 +119,7 @@ def _print_rest(seen: _Seen, status: Status, next_start_at: datetime | None, now
         print_folded(line)
     if left_out := describe_excludes(seen.exclude, is_read=seen.is_exclude_read):
         print_folded(left_out)
-    reach = describe_reach(status, summary.asked_at, now)
-    for line in ([reach] if reach else []) + describe_proofs(status, summary.asked_at, now):
-        print_folded(line)
+    _print_reach(seen, status, now)
     if next_start_at:
         print(f"next start by the timer: {format_when(next_start_at, now)}")
     if summary.witness is Witness.SERVER and summary.asked_at:
@@ -133,6 +131,13 @@ def _print_rest(seen: _Seen, status: Status, next_start_at: datetime | None, now
             print_folded(f"amandates: {oddity}")
 
 
+def _print_reach(seen: _Seen, status: Status, now: datetime) -> None:
+    """Print what can be had back, and when that was last proved."""
+    reach = describe_reach(status, seen.summary.asked_at, now)
+    for line in ([reach] if reach else []) + describe_proved(status, seen.summary.proofs, now):
+        print_folded(line)
+
+
 def _value(
     seen: _Seen, status: Status, next_start_at: datetime | None, now: datetime
 ) -> dict[str, object]:
@@ -140,6 +145,7 @@ def _value(
     holder = seen.holder
     return {
         **status_value(seen.summary, status, rejected, now),
+        "proofs": [last_proof_value(one) for one in seen.summary.proofs],
         "running": holder and {"pid": holder.pid, "since": time_value(holder.since)},
         "next_start_at": time_value(next_start_at),
         "exclude": list(seen.exclude) if seen.assessment else None,

@@ -98,6 +98,7 @@ class ClientConfig:
     retry_within: timedelta = timedelta(hours=1)
     spread: timedelta = timedelta(minutes=5)
     rate: tuple[RateLimit, ...] = ()
+    prove_every: timedelta = timedelta(days=7)
     ssh: SshSettings = SshSettings()
     notify: NotifySettings = NotifySettings()
 

@@ -61,7 +61,7 @@ def _read_load(value: object) -> float:
     return float(value)
 
 
-def _read_relaxing(value: object) -> timedelta:
+def _read_span_or_never(value: object) -> timedelta:
     if value == "never":
         return NEVER
     try:
@@ -93,11 +93,12 @@ MOMENT_KEYS: Keys = {
     "windows": _read_windows,
     "max_load": _read_load,
     "unknown": _read_permission,
-    "relax_after": _read_relaxing,
+    "relax_after": _read_span_or_never,
     "pause": one_of(Pause),
     "inhibit_for": read_span,
     "inhibit_lid": read_flag,
     "retry_within": read_span,
     "spread": read_span,
     "rate": _read_rate,
+    "prove_every": _read_span_or_never,
 }

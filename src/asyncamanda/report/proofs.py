@@ -1,15 +1,12 @@
 """Proofs that disks can be restored, for people and as JSON."""
 
 from collections.abc import Mapping
-from datetime import datetime
 
-from asyncamanda.core.agent.summary import Status
 from asyncamanda.core.dispatch.drills import DiskProof, Dle
 from asyncamanda.core.dispatch.records import ProofRow
 from asyncamanda.core.values.printable import printable
 from asyncamanda.report.json import time_value
-from asyncamanda.report.status import format_when, meant_disks
-from asyncamanda.report.text import format_time, name_disks
+from asyncamanda.report.text import format_time
 
 NOTHING = "there is nothing to prove: no client is enrolled, or none has a disk in the disklist"
 
@@ -56,22 +53,3 @@ def proofs_value(proofs: Mapping[str, DiskProof]) -> list[dict[str, object]]:
         {"disk": disk, "proved_at": time_value(proof.proved_at), "fault": proof.fault or None}
         for disk, proof in sorted(proofs.items())
     ]
-
-
-def describe_proofs(status: Status, asked_at: datetime | None, now: datetime) -> list[str]:
-    """Return when the disks were proved restorable last, as the server said; nothing if never.
-
-    First what is wrong.
-    """
-    disks = meant_disks(status)
-    lines = [
-        f"NOT PROVED RESTORABLE: {printable(disk.name)}: {printable(disk.proof_fault)}"
-        for disk in disks
-        if disk.proof_fault
-    ]
-    well = [disk for disk in disks if disk.proved_at and not disk.proof_fault]
-    dates = [disk.proved_at for disk in well if disk.proved_at]
-    if not dates or asked_at is None:
-        return lines
-    which = "" if len(well) == len(disks) else f" ({name_disks([disk.name for disk in well])})"
-    return [*lines, f"last proved restorable: {format_when(min(dates), now)}{which}"]

@@ -14,9 +14,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-from asyncamanda.core.restore.image import ImageParser, Kind, Member
+from asyncamanda.core.restore.image import Kind, Member
 from asyncamanda.system.attributes import FATAL, Attributes, Dresser
-from asyncamanda.system.incoming import PipeSource, StreamCut
+from asyncamanda.system.incoming import PipeSource
+from asyncamanda.system.tarstream import StreamedMember, read_members
 from asyncamanda.system.tree import Tree
 
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -66,17 +67,8 @@ class Unpacker:
         Raises BadImage if it is no such stream, StreamCut if it ends before its end, and OSError
         for what concerns all that is to come, as a full disk.
         """
-        parser = ImageParser(source.position)
-        while not parser.is_ended:
-            at = source.position
-            piece = memoryview(source.read())
-            if not piece:
-                raise StreamCut
-            for member in parser.feed(at, piece):
-                start = member.data - at
-                within = piece[max(start, 0) : start + member.stored]
-                yield self._take(member, within, source)
-            parser.feed(parser.offset, b"")  # raises at once what is wrong behind the last member
+        for streamed in read_members(source):
+            yield self._take(streamed, source)
 
     def finish(self) -> None:
         """Set what all folders are to be. Raises OSError for what concerns all of them."""
@@ -92,19 +84,19 @@ class Unpacker:
             finally:
                 os.close(descriptor)
 
-    def _take(self, member: Member, within: memoryview, source: PipeSource) -> Unpacked:
-        """Make what `member` is; `within` is what of its contents has been read already."""
-        end = source.position + member.stored - len(within)
+    def _take(self, streamed: StreamedMember, source: PipeSource) -> Unpacked:
+        """Make what a member is, and read it to its end."""
+        member = streamed.member
         path = self.place(member.path, member.kind)
         reason = ""
         if path is not None:
             try:
-                self._make(path, member, within, source)
+                self._make(path, member, streamed.within, source)
             except OSError as error:
                 if error.errno in FATAL:
                     raise
                 reason = error.strerror or str(error)
-        source.skip(end - source.position)
+        streamed.skip_rest()
         return Unpacked(path, member, reason)
 
     def _make(self, path: bytes, member: Member, within: memoryview, source: PipeSource) -> None:

@@ -38,6 +38,7 @@ from asyncamanda.core.protocol.messages import (
     Again,
     Finished,
     Later,
+    Noted,
     Progress,
     Queued,
     Refused,
@@ -89,6 +90,8 @@ class BackupRequest:
                 case Finished():
                     if self._record.started:
                         return self._finish(session, heard, self._record.started)
+                case Noted():
+                    pass  # a start that reports a proof has a session of its own
                 case Closed():
                     return self._close(session, heard)
                 case Later() | Refused() | Garbled() | Stopped():

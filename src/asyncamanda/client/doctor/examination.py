@@ -156,6 +156,7 @@ class ClientExamination:
             "inetd": lambda: upkeep.check_inetd(case),
             "memory": lambda: upkeep.check_memory(case, now),
             "backup": lambda: upkeep.check_backup(case, now),
+            "proof": lambda: upkeep.check_proof(case, now),
         }
         return makers[name]() if name in makers else self._make_further(name)
 

@@ -13,20 +13,32 @@ from asyncamanda.client.start.network_offers import find_network_offers
 from asyncamanda.client.start.probing import look_at, read_lines
 from asyncamanda.client.state.assessment import assess
 from asyncamanda.client.state.memory import FILE_NAME, read_memory
+from asyncamanda.client.state.proof_record import read_proofs
 from asyncamanda.core.agent.due import Due
 from asyncamanda.core.doctor import inetd, starts, upkeep
 from asyncamanda.core.doctor.findings import Check, Health, not_needed
 from asyncamanda.core.doctor.rights import PathKind
+from asyncamanda.core.model import BackupState
 from asyncamanda.core.restore.frames import SOCKET_PATH
-from asyncamanda.core.schedule import restore_units
+from asyncamanda.core.restore.proofs import count_drills, judge_proved
+from asyncamanda.core.schedule import prove_units, restore_units
 from asyncamanda.core.schedule.schedule import DISPATCHER, POLKIT_RULE
 from asyncamanda.core.schedule.systemd import SERVICE_FILE
+from asyncamanda.core.values.printable import printable
+from asyncamanda.report.proof import describe_standing
 from asyncamanda.report.text import explain_differences, sum_up
 from asyncamanda.system.programs import run_program
 
 _TABLES = (Path("/etc/crontab"), Path("/etc/anacrontab"))
 # a start without them is later, or may fall asleep; or it is what check_users() is about
-_DISPENSABLE = {DISPATCHER, POLKIT_RULE, restore_units.SERVICE_FILE, restore_units.SOCKET_FILE}
+_DISPENSABLE = {
+    DISPATCHER,
+    POLKIT_RULE,
+    restore_units.SERVICE_FILE,
+    restore_units.SOCKET_FILE,
+    prove_units.SERVICE_FILE,
+    prove_units.TIMER_FILE,
+}
 _CRON_D = Path("/etc/cron.d")
 _PARTS = tuple(Path(f"/etc/cron.{name}") for name in ("hourly", "daily", "weekly"))
 
@@ -135,6 +147,21 @@ def check_memory(case: Case, now: datetime) -> Check:
     seen = look_at(case.plan.state / FILE_NAME)
     is_unreadable = damage is not None and not seen.may_read
     return upkeep.judge_memory(damage, seen.path, is_unreadable=is_unreadable, user=case.user)
+
+
+def check_proof(case: Case, now: datetime) -> Check:
+    """Return when the backup was last proved restorable."""
+    if case.is_by_command:
+        return not_needed("proof", "backups are made by a command, so no files come back")
+    every = case.plan.prove_every
+    if every is None:
+        return not_needed("proof", "`prove_every` in client.toml is never")
+    memory, _ = read_memory(case.plan.state, now)
+    known = count_drills(read_proofs(case.plan.state).disks.values(), memory.proved)
+    if memory.unproved:
+        told = "; ".join(map(": ".join, memory.unproved.items()))
+        return upkeep.judge_proof(BackupState.FAILED, f"by the server's drills: {printable(told)}")
+    return upkeep.judge_proof(judge_proved(known, every, now), describe_standing(known, now))
 
 
 def check_backup(case: Case, now: datetime) -> Check:

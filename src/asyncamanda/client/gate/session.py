@@ -14,6 +14,7 @@ from asyncamanda.core.protocol.messages import (
     Finished,
     Hello,
     Later,
+    Noted,
     Open,
     Ping,
     Pong,
@@ -64,6 +65,7 @@ Heard = (
     | Running
     | Progress
     | Finished
+    | Noted
     | Refused
     | Again
     | Garbled

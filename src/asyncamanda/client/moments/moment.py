@@ -4,7 +4,7 @@ import random
 import socket
 import time
 from contextlib import ExitStack, suppress
-from datetime import timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from threading import Thread
 from typing import Self
@@ -22,6 +22,7 @@ from asyncamanda.core.agent.remember import note_try
 from asyncamanda.core.agent.retry import plan_retry, spread_offset
 from asyncamanda.core.conditions.judge import (
     ConditionFinding,
+    Conditions,
     Deferred,
     Go,
     Pause,
@@ -51,9 +52,13 @@ WAITED_FOR = {Outcome.UNREACHABLE, Outcome.LATER, Outcome.REFUSED, Outcome.DEFER
 def judge_moment(moments: Moments, assessment: Assessment) -> tuple[Surroundings, Go | Deferred]:
     """Return this machine's surroundings, and whether they are good for a backup."""
     surroundings = look_at_surroundings()
-    return surroundings, decide_moment(
-        surroundings, moments.conditions, assessment.since, assessment.now, _zone()
-    )
+    since, now = assessment.since, assessment.now
+    return surroundings, decide_moment(surroundings, moments.conditions, since, now, _zone())
+
+
+def judge_conditions(conditions: Conditions, now: datetime) -> Go | Deferred:
+    """Return whether `conditions` are met now, none of them relaxed by a backup's age."""
+    return decide_moment(look_at_surroundings(), conditions, now, now, _zone())
 
 
 def survey(moments: Moments, assessment: Assessment) -> tuple[ConditionFinding, ...]:

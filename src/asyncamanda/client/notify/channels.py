@@ -15,7 +15,17 @@ from asyncamanda.core.model import BackupState, Outcome
 from asyncamanda.report.prometheus import Metrics
 from asyncamanda.system.journal import JournalLine, Priority, write_journal
 
-__all__ = ["Metrics", "PingKind", "Sent", "ping", "tell", "tell_change", "write_textfile"]
+__all__ = [
+    "JOURNAL",
+    "Metrics",
+    "PingKind",
+    "Sent",
+    "ping",
+    "tell",
+    "tell_change",
+    "tell_state",
+    "write_textfile",
+]
 
 JOURNAL = "journal"  # which always gets it
 MESSAGE_IDS = {  # for `journalctl MESSAGE_ID=...`; docs/guide.md names them
@@ -53,11 +63,38 @@ def tell_change(  # noqa: PLR0913 - by keyword only
     Returns what each was `told` by now, nothing where that is well, and the results. A channel that
     could not be reached is told by the next start.
     """
+    return _tell_states(
+        settings,
+        told,
+        lambda before: judge_state(outcome, is_stale=is_stale, told=before),
+        word,
+        state_folder,
+    )
+
+
+def tell_state(
+    settings: NotifySettings,
+    told: Mapping[str, BackupState],
+    now_is: BackupState,
+    word: Callable[[AlertKind], Alert],
+    state_folder: Path,
+) -> tuple[dict[str, BackupState], tuple[Sent, ...]]:
+    """Tell each channel what it does not know yet of a state that is known; as tell_change()."""
+    return _tell_states(settings, told, lambda _: now_is, word, state_folder)
+
+
+def _tell_states(
+    settings: NotifySettings,
+    told: Mapping[str, BackupState],
+    judge: Callable[[BackupState], BackupState],
+    word: Callable[[AlertKind], Alert],
+    state_folder: Path,
+) -> tuple[dict[str, BackupState], tuple[Sent, ...]]:
     channels, problems = _list_channels(settings, state_folder)
     now_is, ways = {}, []
     for channel in channels:
         before = told.get(channel.name, BackupState.WELL)
-        now_is[channel.name] = judge_state(outcome, is_stale=is_stale, told=before)
+        now_is[channel.name] = judge(before)
         if kind := decide_alert(before, now_is[channel.name]):
             ways.append(channel.bind(word(kind)))
     sent = send_all(ways)

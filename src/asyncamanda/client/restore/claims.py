@@ -183,7 +183,8 @@ class Judgement:
     def tell_plan(self, files: int | None = None, folders: int | None = None) -> None:
         """Tell the plan, with what may be known of its numbers."""
         if self.plan is not None:
-            self._voice.answer(replace(self.plan, files=files, folders=folders, size=None))
+            plan = replace(self.plan, excludes=(), has_all_excludes=False)  # which may have names
+            self._voice.answer(replace(plan, files=files, folders=folders, size=None))
 
 
 def nothing_matched() -> BadDataError:

@@ -21,6 +21,7 @@ from asyncamanda.config.client import (
     load_client_config,
     refuse_others,
 )
+from asyncamanda.config.moments import NEVER
 from asyncamanda.core.agent.classic import ClassicArguments
 from asyncamanda.core.agent.starting import Patience
 from asyncamanda.core.amanda.excludes import CLIENT_LIST
@@ -64,6 +65,7 @@ class Plan:
     `moments` is None in the classic form, which takes any. `summary` is the file that shows
     everybody on this machine the state of the backup; None for a user's own backups. `exclude` are
     patterns of what is left out, which Amanda reads in `excludes_file`; None where it reads none.
+    `prove_every` is how often each disk is proved restorable; None for never.
     """
 
     target: Target
@@ -81,6 +83,7 @@ class Plan:
     summary: Path | None = None
     exclude: tuple[str, ...] = ()
     excludes_file: Path | None = None
+    prove_every: timedelta | None = None
 
     @property
     def patience(self) -> Patience:
@@ -164,6 +167,7 @@ def plan_configured(named: str | None, *, to_write: bool = False) -> Plan:
         summary=summary_for(path) if state.is_relative_to(quick.SYSTEM_STATE) else None,
         exclude=settings.exclude,
         excludes_file=_excludes_file(state),
+        prove_every=None if settings.prove_every == NEVER else settings.prove_every,
     )
 
 

@@ -16,6 +16,7 @@ from asyncamanda.client.notify import channels
 from asyncamanda.client.notify.channels import Metrics
 from asyncamanda.client.start.settings import Plan
 from asyncamanda.client.state.assessment import Assessment
+from asyncamanda.client.state.proof_record import decode_proof, encode_proof, read_proofs
 from asyncamanda.core.agent.due import Disk, Due, Witness
 from asyncamanda.core.agent.starting import survey_waits
 from asyncamanda.core.agent.summary import Summary, summarize
@@ -55,6 +56,7 @@ def summarize_assessment(plan: Plan, assessment: Assessment) -> Summary:
             assessment.memory, assessment.decision, plan.policy, patience, assessment.now
         ).last_at,
         retry_within=max(patience.retry_within + patience.spread, plan.policy.interval),
+        proofs=tuple(read_proofs(plan.state).disks.values()),
     )
 
 
@@ -118,6 +120,7 @@ def encode_summary(summary: Summary) -> str:
         "not_before": time_value(summary.not_before),
         "retry_at": time_value(summary.retry_at),
         "retry_within": None if within is None else within.total_seconds(),
+        "proofs": [encode_proof(one) for one in summary.proofs],
     }
     return json.dumps(value, indent=1) + "\n"
 
@@ -165,6 +168,7 @@ def decode_summary(raw: bytes) -> Summary:
         not_before=_time_or_none(value["not_before"]),
         retry_at=_time_or_none(value["retry_at"]),
         retry_within=None if value["retry_within"] is None else _span(value["retry_within"]),
+        proofs=tuple(decode_proof(one) for one in value.get("proofs", ())),  # as above
     )
 
 

@@ -26,6 +26,7 @@ from asyncamanda.core.agent.due import (
 from asyncamanda.core.agent.remember import last_run, next_try_at, settles_at
 from asyncamanda.core.agent.retry import retry_at
 from asyncamanda.core.model import Attempt, DiskRule, Memory, Outcome, Policy
+from asyncamanda.core.restore.proofs import LastProof, hide_names
 from asyncamanda.errors import Exit
 
 KEPT_DETAIL = 500  # characters of an attempt's
@@ -52,7 +53,7 @@ class Summary:
     are at least those that decide, oldest first. `since` is when the agent began to remember,
     `asked_at` when the gate's server last said the state of the disks, `not_before` when it said to
     come back. `retry_at` is the next try after an unsuccessful one, which lies `retry_within` at
-    most ahead; None where there are no such waits.
+    most ahead; None where there are no such waits. `proofs` are the last ones of the disks.
     """
 
     written_at: datetime
@@ -65,6 +66,7 @@ class Summary:
     not_before: datetime | None
     retry_at: datetime | None
     retry_within: timedelta | None
+    proofs: tuple[LastProof, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +177,12 @@ def summarize(summary: Summary) -> Summary:
     run = last_run(Memory(summary.since, attempts=attempts))
     deciding = (_last_verdict(attempts), run, *attempts[-1:])
     kept = (each for each in attempts if any(each is one for one in deciding))
-    disks = tuple(map(_leave_out_names, summary.disks))
-    return replace(summary, disks=disks, attempts=tuple(map(_shorten, kept)))
+    return replace(
+        summary,
+        disks=tuple(map(_leave_out_names, summary.disks)),
+        attempts=tuple(map(_shorten, kept)),
+        proofs=tuple(map(hide_names, summary.proofs)),
+    )
 
 
 def _leave_out_names(disk: Disk) -> Disk:

@@ -15,6 +15,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from asyncamanda.core.amanda.excludes import CLIENT_LIST
 from asyncamanda.core.amanda.filters import (
     GZIP,
     Filters,
@@ -39,6 +40,7 @@ _EXTENT = re.compile(
 )
 # a pattern in it, as amxml_format_tag() in amxml.c writes it
 _EXCLUDED = re.compile(r'<file(?: encoding="raw" raw="([^"]*)")?>([^<]*)</file>')
+_LISTED = re.compile(r'<list(?: encoding="raw" raw="([^"]*)")?>([^<]*)</list>')
 _UNFILTERED = "N"
 _TARS = {"tar", "gtar", "gnutar"}
 
@@ -73,6 +75,15 @@ class DumpForm:
         """The patterns of its dumptype for what it was to leave out, as far as they are known."""
         lists = [each for each in self.extent or () if each.startswith("<exclude>")]
         return tuple(_read_name(*found) for each in lists for found in _EXCLUDED.findall(each))
+
+    @property
+    def has_all_excludes(self) -> bool:
+        """Whether nothing else left files out than `excludes`, and the client's own list."""
+        known = ("<exclude>", "<diskdevice")
+        if self.extent is None or not all(each.startswith(known) for each in self.extent):
+            return False
+        lists = (_read_name(*found) for each in self.extent for found in _LISTED.findall(each))
+        return all(each == CLIENT_LIST for each in lists)
 
     @property
     def maker(self) -> str:

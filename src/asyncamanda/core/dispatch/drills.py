@@ -98,19 +98,25 @@ def _order(dle: Dle, proofs: Mapping[Dle, ProofRow]) -> tuple[bool, float, Dle]:
 class DiskProof:
     """What all proofs of a disk say: when it was proved restorable last, None if never.
 
-    `fault` is what the last drill, or the client's last proof, has found to be wrong; "" if both
-    were good.
+    `fault` is what the last drill, or the client's last proof, has found to be wrong, `drill_fault`
+    what the drill alone has, of which a client does not know yet; "" if nothing was.
     """
 
     proved_at: datetime | None = None
     fault: str = ""
+    drill_fault: str = ""
 
 
 def judge_proofs(newest: Iterable[ProofRow], good: Iterable[ProofRow]) -> DiskProof:
     """Return what they say: the `newest` of each kind of proof of a disk, and the newest `good`."""
     proved_at = max((proof.proved_at for proof in good), default=None)
-    faults = [proof.what for proof in newest if not proof.is_good]
-    return DiskProof(proved_at, "; ".join(faults))
+    failed = [proof for proof in newest if not proof.is_good]
+    faults = [proof.what for proof in failed]
+    return DiskProof(
+        proved_at,
+        "; ".join(faults),
+        "; ".join(proof.what for proof in failed if proof.kind in DRILLS),
+    )
 
 
 def find_first_dumps(verdicts: Iterable[DleVerdict]) -> dict[str, datetime]:
@@ -123,8 +129,11 @@ def find_first_dumps(verdicts: Iterable[DleVerdict]) -> dict[str, datetime]:
 
 
 def name_fault(proof: DiskProof, since: datetime, now: datetime) -> str:
-    """Return why a disk counts as not proved restorable, "" if it does not; as in is_overdue()."""
-    return proof.fault or (TOO_LONG_AGO if is_overdue(proof, since, now) else "")
+    """Return why a client is told that a disk is not proved restorable, "" if it is.
+
+    What its own proof has found it knows. `since` is that of is_overdue().
+    """
+    return proof.drill_fault or (TOO_LONG_AGO if is_overdue(proof, since, now) else "")
 
 
 def is_overdue(proof: DiskProof, since: datetime, now: datetime) -> bool:

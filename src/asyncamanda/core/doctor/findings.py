@@ -40,6 +40,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "notify": ("user",),
     "memory": ("state",),
     "backup": ("memory",),
+    "proof": ("memory",),
 }
 
 

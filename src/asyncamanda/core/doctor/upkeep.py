@@ -7,6 +7,7 @@ from datetime import datetime
 
 from asyncamanda.core.doctor.findings import Check, Health, well
 from asyncamanda.core.doctor.rights import quoted
+from asyncamanda.core.model import BackupState
 from asyncamanda.errors import Exit
 
 _STARTS = re.compile(r"(?:^|[\s/])asyncamanda(?:\s+run\b|\s+(?:-i|--interval)\b)")
@@ -74,6 +75,19 @@ def judge_broker(place: str, *, is_listening: bool) -> Check:
     found = f"there is no socket {place}"
     why = "users of this machine cannot get their files back without root"
     return Check("users", Health.WARNING, found, why, f"as root: {_SCHEDULE}")
+
+
+def judge_proof(state: BackupState, found: str) -> Check:
+    """Return whether the backup is proved restorable; `found` says when it was, "" if never."""
+    if state is BackupState.FAILED:
+        why = "what was backed up may not come back as it is here; the server forces a full dump"
+        fix = "asyncamanda run --force; then: asyncamanda prove"
+        return Check("proof", Health.BAD, found, why, fix, exit=Exit.NOT_STORED)
+    if state is BackupState.STALE:
+        why = "nobody knows whether this machine's files would come back"
+        fix = "asyncamanda prove, on mains and a line without limits"
+        return Check("proof", Health.WARNING, found or "none was made for long", why, fix)
+    return well("proof", found or "none was made yet; the timer makes one after a backup")
 
 
 def is_cron_name(name: str) -> bool:

@@ -235,6 +235,7 @@ _BY_KEY: dict[str, Bound] = {  # closer bounds than the type's
     "client": _name(check_client_name),
     "device": _text(LONGEST_DISK),
     "disk": _text(LONGEST_DISK),
+    "dle": _whole(0, MOST_ENTRIES),
     "doubts": _words(LONGEST_REASON),
     "dumps": _like(_RUN, "run"),
     "exit": _whole(0, 255),

@@ -42,7 +42,7 @@ class Hello:
 
     `ticket` is the one of its last Welcome, "" if it has none. `host_name` is what the machine
     calls itself, which is shown where two use one key. `is_probe`: it only asks how it would be
-    received; it gets no ticket, and may not ask for a backup.
+    received, or reports proofs; it gets no ticket, and may not ask for a backup.
     """
 
     protocols: tuple[int, ...]
@@ -75,6 +75,23 @@ class Shut:
     status: int
     reason: str
     is_refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The client had files of a disk given back, and has compared them with those it has.
+
+    `dle` is the disk's place in the last Welcome, from 0, and `run` the dump's timestamp, "" if it
+    did not come to one. `is_good`: so many `files`, of `size` bytes, came back as they are; if not,
+    `reason` says what failed. Only a server whose Welcome `takes_proofs` knows this.
+    """
+
+    dle: int
+    run: str
+    is_good: bool
+    files: int
+    size: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +149,8 @@ class Welcome:
     request: "idle" (there is none), "queued" or "running". `last` is how the client's last run
     ended, None if there was none. `ticket` is what to say at the next Hello; it is written down
     before anything else is said. "": the last one holds. `is_direct`: Amanda connects to the client
-    by itself, so that no data of its dumps comes through this connection.
+    by itself, so that no data of its dumps comes through this connection. `takes_proofs`: the
+    client may send a Proof.
     """
 
     protocol: int
@@ -146,6 +164,14 @@ class Welcome:
     last: Finished | None
     ticket: str = ""
     is_direct: bool = field(default=False, metadata=MAY_LACK)
+    takes_proofs: bool = field(default=False, metadata=MAY_LACK)
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """The Proof of the disk in that place is written down."""
+
+    dle: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,9 +245,20 @@ class BadLine:
     reason: str
 
 
-ClientMessage = Hello | Submit | Ping | Pong | Bye | Shut
+ClientMessage = Hello | Submit | Ping | Pong | Bye | Shut | Proof
 ServerMessage = (
-    Welcome | Queued | Later | Running | Progress | Finished | Refused | Again | Open | Ping | Pong
+    Welcome
+    | Queued
+    | Later
+    | Running
+    | Progress
+    | Finished
+    | Refused
+    | Again
+    | Open
+    | Noted
+    | Ping
+    | Pong
 )
 M = TypeVar("M", ClientMessage, ServerMessage)
 

@@ -89,7 +89,9 @@ class RestorePlan:
 
     `dumps` are the runs of its chain, the full first. `doubts` say what may be wrong with it.
     `keeps_acls`: each of its images was made with access control lists. `now` is the server's
-    clock, and `device` the path on the client that the disk is.
+    clock, and `device` the path on the client that the disk is. `excludes` are patterns of what its
+    dumps were to leave out, and `has_all_excludes`: there is nothing else that did, but for the
+    client's own list.
     """
 
     run: str
@@ -102,6 +104,8 @@ class RestorePlan:
     keeps_acls: bool = False
     now: datetime | None = None
     device: str = ""
+    excludes: tuple[str, ...] = ()
+    has_all_excludes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from asyncamanda.core.conditions.inhibit import INHIBIT_ACTIONS
 from asyncamanda.core.conditions.links import INSIDE_NAMES
-from asyncamanda.core.schedule import restore_units, systemd
+from asyncamanda.core.schedule import prove_units, restore_units, systemd
 from asyncamanda.core.schedule.systemd import MARK, Starts
 
 ANACRONTAB = "/etc/anacrontab"
@@ -77,8 +77,12 @@ def _files(kind: ScheduleKind, starts: Starts, machine: ScheduleTarget) -> Itera
                 broker = restore_units.render_broker(starts)
                 yield ScheduleFile(restore_units.SERVICE_FILE, broker)
                 yield ScheduleFile(restore_units.SOCKET_FILE, restore_units.render_socket())
+                prove = prove_units.render_prove_service(starts)
+                yield ScheduleFile(prove_units.SERVICE_FILE, prove)
+                timer = prove_units.render_prove_timer(machine.name)
+                yield ScheduleFile(prove_units.TIMER_FILE, timer)
         case ScheduleKind.ANACRON:
-            yield ScheduleFile(ANACRONTAB, f"1 10 asyncamanda {_run(starts)}\n", is_block=True)
+            yield ScheduleFile(ANACRONTAB, _render_anacron(starts), is_block=True)
     if kind is ScheduleKind.CRON or (kind is ScheduleKind.ANACRON and machine.has_cron):
         yield ScheduleFile(CRON_FILE, _render_cron(starts, machine.name))
     if machine.has_network_manager:
@@ -97,16 +101,27 @@ def _run(starts: Starts) -> str:
     return f"{run}; {systemd.render_desktop_hook(starts)}"
 
 
+def _render_anacron(starts: Starts) -> str:
+    """Return the lines of anacron's table: each once a day."""
+    run = f"1 10 asyncamanda {_run(starts)}\n"
+    prove = f"1 40 asyncamanda-prove {prove_units.render_prove_command(starts)}\n"
+    return run + prove if starts.has_gate else run
+
+
 def _render_cron(starts: Starts, machine: str) -> str:
     """Return the crontab: four starts an hour, at minutes that differ between machines."""
     first, _ = systemd.pick_offset(machine)
     minutes = ",".join(str(minute) for minute in range(first, 60, systemd.EVERY))
+    prove = ""
+    if starts.has_gate:
+        command = prove_units.render_prove_command(starts)
+        prove = f"{prove_units.pick_minute(machine)} * * * * root {command}\n"
     return f"""\
 # {MARK}
 # root's start becomes the Amanda user by itself.
 SHELL=/bin/sh
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-{minutes} * * * * root {_run(starts)}
+{prove}{minutes} * * * * root {_run(starts)}
 """
 
 
@@ -157,14 +172,14 @@ def plan_enable(
     """Return the commands that switch on what was written."""
     if kind is not ScheduleKind.SYSTEMD:
         return tuple(_plan_start(kind, machine))  # who runs notices by itself
-    sockets = (restore_units.SOCKET,) if has_gate else ()
+    further = (prove_units.TIMER, restore_units.SOCKET) if has_gate else ()
     if not machine.is_booted_by_systemd:  # an image that is being made: links are all it needs
-        return (("systemctl", "enable", systemd.TIMER, systemd.NUDGE, *sockets),)
+        return (("systemctl", "enable", systemd.TIMER, systemd.NUDGE, *further),)
     return (
         ("systemctl", "daemon-reload"),
         ("systemctl", "enable", systemd.NUDGE),
         ("systemctl", "enable", "--now", systemd.TIMER),
-        *(("systemctl", "enable", "--now", socket) for socket in sockets),
+        *(("systemctl", "enable", "--now", unit) for unit in further),
     )
 
 
@@ -192,6 +207,8 @@ def plan_disable(present: tuple[str, ...], machine: ScheduleTarget) -> tuple[tup
         commands.append(("systemctl", "disable", systemd.NUDGE))
     if restore_units.SOCKET_FILE in present:
         commands.append(("systemctl", "disable", *now, restore_units.SOCKET))
+    if prove_units.TIMER_FILE in present:
+        commands.append(("systemctl", "disable", *now, prove_units.TIMER))
     return tuple(commands)
 
 

@@ -73,12 +73,12 @@ def render_desktop_hook(starts: Starts) -> str:
 
 def render_service(starts: Starts) -> str:
     """Return the unit that backs up when a backup is due."""
-    return _render("Back up with Amanda, if a backup is due", "", starts, ("run",), "")
+    return render_unit("Back up with Amanda, if a backup is due", "", starts, ("run",), "")
 
 
 def render_nudge(starts: Starts) -> str:
     """Return the unit that does so when a network comes up, or the machine wakes up."""
-    return _render(
+    return render_unit(
         "Back up with Amanda after a network change",
         "".join(f"After={targets}\n" for targets in _RESUMES) + _UNLIMITED,
         starts,
@@ -139,9 +139,18 @@ SystemCallErrorNumber=EPERM
 """
 
 
-def _render(
-    description: str, ordering: str, starts: Starts, words: tuple[str, ...], install: str
+def render_unit(  # noqa: PLR0913, PLR0917 - what makes a unit
+    description: str,
+    ordering: str,
+    starts: Starts,
+    words: tuple[str, ...],
+    install: str,
+    polite: str = "",
 ) -> str:
+    """Return a service that starts asyncamanda with `words`, and may do what a backup needs.
+
+    `ordering` are lines of its first section, `polite` some of its second, `install` the last one.
+    """
     start = " ".join([*starts.program, *words, *starts.options])
     writable = "\n".join(
         f"ReadWritePaths=-{path}" for path in dict.fromkeys((*_ALWAYS_WRITABLE, *starts.writable))
@@ -166,7 +175,7 @@ SuccessExitStatus=75
 TimeoutStartSec=infinity
 KillMode=mixed
 StateDirectory=asyncamanda/client asyncamanda/public
-
+{polite}
 # All may be read, and little be written. Nothing is hidden: what is would be
 # missing in the backup.
 ProtectSystem=strict

@@ -190,11 +190,11 @@ class Site:
         )
 
     async def _read_proofs(self, host: str) -> dict[str, DiskProof]:
-        """Return what the proofs of the host's disks say, and where none was good for too long."""
+        """Return what a client is told of the proofs of its disks: when, and what drills found."""
         proofs = await self.access.read(lambda ledger: ledger.proofs.of_disks(self.name, host))
         disks = self.disks(host)
         if not self.config.drill.scheduled:
-            return proofs
+            return {disk: replace(one, fault=one.drill_fault) for disk, one in proofs.items()}
         now, first_at = read_clock(), {}
         if any(disk not in proofs or not proofs[disk].proved_at for disk in disks):
             dumps = await self.access.read(lambda ledger: ledger.verdicts.of_host(self.name, host))

@@ -10,6 +10,7 @@ from asyncamanda.core.protocol.messages import (
     ClientMessage,
     Hello,
     Later,
+    Proof,
     Refused,
     Shut,
     Submit,
@@ -20,6 +21,7 @@ from asyncamanda.server.background.tasks import Background
 from asyncamanda.server.dispatch.admission import Admission
 from asyncamanda.server.dispatch.coordinator import Coordinator
 from asyncamanda.server.dispatch.coordinators import Coordinators
+from asyncamanda.server.dispatch.proof_intake import ProofIntake
 from asyncamanda.server.dispatch.reception import Reception
 from asyncamanda.server.gate.session import ClientSession
 from asyncamanda.server.relay.relay import Relay
@@ -44,6 +46,7 @@ class ClientMessages:
         self._reception = reception
         self._relay = relay
         self._background = background
+        self._proofs = ProofIntake(background)
 
     def hear(self, session: ClientSession, message: ClientMessage | BadLine) -> None:
         """Do what a client says."""
@@ -61,8 +64,18 @@ class ClientMessages:
             case _ if not session.is_greeted:
                 if not session.is_resumed:
                     session.refuse(NO_HELLO)
+            case _:
+                self._hear_greeted(session, coordinator, message)
+
+    def _hear_greeted(
+        self, session: ClientSession, coordinator: Coordinator, message: ClientMessage | BadLine
+    ) -> None:
+        match message:
             case Submit():
                 self._submit(session, coordinator)
+            case Proof():
+                if not self._proofs.hear(session, coordinator.site, message):
+                    session.refuse(_not_understood("dle: none that was told"))
             case Bye():
                 self._background.start(self._reception.note_written(session))
                 self._relay.leave(session, is_lost=False)

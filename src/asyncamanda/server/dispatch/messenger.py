@@ -163,6 +163,8 @@ class Messenger:
         entry = self._queue.find(session)
         is_running = entry is not None and entry.run is not None and entry.run.is_alive()
         standing = "idle" if entry is None else "running" if is_running else "queued"
+        dles = await site.dle_states(client, session.machine)
+        session.told_disks = tuple(dle.disk for dle in dles)
         return Welcome(
             protocol=max(PROTOCOLS),
             software=f"asyncamanda {__version__}",
@@ -170,10 +172,11 @@ class Messenger:
             amanda_config=site.name,
             now=read_clock(),
             heartbeat=site.config.heartbeat,
-            dles=await site.dle_states(client, session.machine),
+            dles=dles,
             standing=standing,
             last=await site.last_of(client, session.machine),
             is_direct=not session.is_relayed,
+            takes_proofs=True,
         )
 
     async def show_progress(self, going: Collection[Run]) -> None:

@@ -43,7 +43,8 @@ OnEnd = Callable[["ClientSession", str], None]
 class ClientSession:
     """One session. `is_greeted` says that Hello was answered, `is_watching` that it wants Progress.
 
-    `served` is how often its client had been served when it was last told how it stands.
+    `served` is how often its client had been served when it was last told how it stands, and
+    `told_disks` are those that it was shown then.
     `machine` is the lineage of the machine that it is of, `ticket` what that is given with the
     Welcome (core/protocol/tickets.py); a probe (`is_probe`) is given none. `is_relayed`: Amanda
     calls the client through it.
@@ -74,6 +75,7 @@ class ClientSession:
         self.machine: int | None = None
         self.ticket = ""
         self.served = 0
+        self.told_disks: tuple[str, ...] = ()
         self.session_id: int | None = None
         self._gate = gate
         self._reader, self._writer = descriptors

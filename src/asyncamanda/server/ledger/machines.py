@@ -9,7 +9,6 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from asyncamanda.core.dispatch.records import Protection, ProtectionKind
 from asyncamanda.core.protocol.tickets import (
     Claim,
     Machine,
@@ -23,8 +22,7 @@ from asyncamanda.server.ledger.bad_rows import read_each
 from asyncamanda.server.ledger.database import transaction
 from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.server.ledger.schema import machines, verdicts
-from asyncamanda.server.ledger.verdicts import put_protection
-from asyncamanda.system.clock import format_local_stamp
+from asyncamanda.server.ledger.verdicts import put_forced_full
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +137,4 @@ def _force_all(
     """
     amanda_config, disks = dles
     for disk in disks:
-        stamp = format_local_stamp(at)
-        need = Protection(client, disk, stamp, ProtectionKind.FORCE, 0, dumped_at=at)
-        put_protection(connection, amanda_config, (client, disk), need)
+        put_forced_full(connection, amanda_config, (client, disk), at)

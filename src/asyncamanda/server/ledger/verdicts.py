@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -20,11 +20,16 @@ from sqlalchemy import (
 
 from asyncamanda.core.amanda.witness import Dump
 from asyncamanda.core.dispatch.protect import next_protection
-from asyncamanda.core.dispatch.records import Protection, RunRow, join_verdicts
+from asyncamanda.core.dispatch.records import (
+    Protection,
+    ProtectionKind,
+    RunRow,
+    join_verdicts,
+)
 from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.server.ledger.bad_rows import read_each
 from asyncamanda.server.ledger.schema import protections, requests, runs, verdicts
-from asyncamanda.system.clock import now
+from asyncamanda.system.clock import format_local_stamp, now
 
 Dle = tuple[str, str]  # host, disk
 Row = dict[str, Any]  # column: value
@@ -256,6 +261,13 @@ def put_protection(
     if wanted:
         values = asdict(wanted) | {"amanda_config": amanda_config}
         connection.execute(insert(protections).values(values))
+
+
+def put_forced_full(connection: Connection, amanda_config: str, dle: Dle, at: datetime) -> None:
+    """Write that a DLE needs a full dump, by a run that begins after that."""
+    stamp = format_local_stamp(at)
+    need = Protection(*dle, stamp, ProtectionKind.FORCE, 0, dumped_at=at)
+    put_protection(connection, amanda_config, dle, need)
 
 
 def read_protections(connection: Connection, amanda_config: str) -> list[Protection]:

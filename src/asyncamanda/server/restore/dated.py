@@ -3,8 +3,9 @@
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
-from asyncamanda.core.amanda.excludes import compile_patterns
+from asyncamanda.core.amanda import excludes
 from asyncamanda.core.restore.answer import RestorePlan
 from asyncamanda.core.restore.head import FOLDER, STORED, Entry, Head
 from asyncamanda.core.restore.listing import FolderOwner, list_folders
@@ -18,6 +19,7 @@ from asyncamanda.server.restore.source import Source
 from asyncamanda.system.clock import now
 
 # without names: they may be of files that whoever asks may not know of
+MOST_PATTERNS = 500  # of which a client is told
 EXCLUDED = "what is excluded from its backups is not among it"
 
 
@@ -73,7 +75,7 @@ class ChainFiles:
         found = plan_restore(chain, request.paths)
         doubts: tuple[str, ...] = ()
         if found.missing:
-            is_excluded = compile_patterns(chain.image().files.form.excludes)
+            is_excluded = excludes.compile_patterns(chain.image().files.form.excludes)
             listed, found = found, forgive_excluded(found, request.paths, is_excluded)
             doubts = (EXCLUDED,) if found.missing != listed.missing else ()
         is_trial = request.is_dry_run and not request.has_owners  # whose numbers nobody is told
@@ -86,6 +88,7 @@ class ChainFiles:
             files=sum(map(len, found.members)),
             folders=len(found.folders),  # not those on the way to what is wanted
             size=count_size(chain, found, is_walking=is_trial),
+            **_describe_excludes(chain),
         )
 
     @property
@@ -154,6 +157,15 @@ def describe_chain(source: Source, disk: str, chain: OpenChain) -> RestorePlan:
         now=now(),
         device=(dle.device if dle else "") or disk,
     )
+
+
+def _describe_excludes(chain: OpenChain) -> dict[str, Any]:
+    """Return what a plan says of what the dumps were to leave out."""
+    forms = [image.files.form for image in chain.images]
+    patterns = dict.fromkeys(pattern for form in forms for pattern in form.excludes)
+    told = tuple(each for each in patterns if len(each) <= excludes.LONGEST)[:MOST_PATTERNS]
+    is_all = len(told) == len(patterns) and all(form.has_all_excludes for form in forms)
+    return {"excludes": told, "has_all_excludes": is_all}
 
 
 def find_flag(head: Head, path: bytes) -> bytes | None:

@@ -14,6 +14,8 @@ from asyncamanda.server.amanda.vtapes import VirtualTapes
 from asyncamanda.server.restore.dump_files import WantedDump
 
 DUMP_GONE = "dump-gone"
+OVERWRITTEN = "dump-overwritten"  # as was to be
+_USED_AGAIN = "was used again on"
 
 
 def explain_gone(
@@ -32,8 +34,9 @@ def explain_gone(
         )
     labels = {label: _describe(vtapes, dump, label) for label in find_labels(settings, dump)}
     if labels:
+        is_meant = any(_USED_AGAIN in words for words in labels.values())
         return BadDataError(
-            DUMP_GONE,
+            OVERWRITTEN if is_meant else DUMP_GONE,
             f"{named} is gone: {'; '.join(labels.values())}",
             "choose another time: what was dumped later does not need it, or is gone with it",
         )
@@ -63,7 +66,7 @@ def _describe(vtapes: VirtualTapes, dump: WantedDump, label: str) -> str:
     for slot in vtapes.find_slots(label):
         stamp = _read_stamp(Path(slot) / f"00000.{label}")
         if stamp and stamp not in dump.runs:
-            return f"its volume {label} was used again on {format_stamp(stamp)}"
+            return f"its volume {label} {_USED_AGAIN} {format_stamp(stamp)}"
     if vtapes.find_slots(label):
         return f"its volume {label} does not have it any more"
     return f"its volume {label} has another label by now, or was taken away"

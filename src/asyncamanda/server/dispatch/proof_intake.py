@@ -1,0 +1,94 @@
+"""What clients say of proofs that they made: written down, and after a failure a full is forced.
+
+A client may lie about itself, and about nobody else: what it says is kept beside its own disks, and
+costs at most one full dump of each of them a day.
+"""
+
+from datetime import datetime, timedelta
+
+from asyncamanda.core.dispatch.rate_limit import Allowance, Bucket, fill, take
+from asyncamanda.core.dispatch.records import ProofKind, ProofRow
+from asyncamanda.core.protocol.messages import Later, Noted, Proof
+from asyncamanda.core.values.printable import printable
+from asyncamanda.errors import Exit
+from asyncamanda.server.background.tasks import Background
+from asyncamanda.server.dispatch.amanda_config import Site
+from asyncamanda.server.gate.session import ClientSession
+from asyncamanda.server.ledger.ledger import Ledger
+from asyncamanda.system.clock import now as read_clock
+
+PROOFS = Allowance(timedelta(minutes=5), 50)  # of one client
+FORCED_EVERY = timedelta(days=1)
+LOOKED_BACK = 200  # proofs: more than come in a day within that allowance
+_GOOD = "{files} files came back as they are there"
+
+
+class ProofIntake:
+    """Takes in the proofs of all clients."""
+
+    def __init__(self, background: Background) -> None:
+        self._background = background
+        self._buckets: dict[str, Bucket] = {}
+
+    def hear(self, session: ClientSession, site: Site, proof: Proof) -> bool:
+        """Write a proof down, and say so; return whether it is of a disk that was told."""
+        if proof.dle >= len(session.told_disks):
+            return False
+        now = read_clock()
+        bucket = self._buckets.get(session.client) or fill(PROOFS, now)
+        self._buckets[session.client], wait = take(bucket, PROOFS, now)
+        if wait:
+            session.finish(Later(wait, "this client has reported too many proofs"), Exit.LATER)
+            return True
+        self._background.start(self._note(session, site, proof, session.told_disks[proof.dle]))
+        return True
+
+    async def _note(self, session: ClientSession, site: Site, proof: Proof, disk: str) -> None:
+        row = describe_proof(site.name, session.client, disk, proof, read_clock())
+        is_forced = await site.access.write(lambda ledger: note_proof(ledger, row))
+        if not proof.is_good:
+            then = "; a full dump of it is forced" if is_forced else ""
+            what = f"{session.client} could not prove that {printable(disk)} can be restored"
+            site.log(f"{what}: {printable(row.what)}{then}")
+        session.send(Noted(proof.dle))
+
+
+def describe_proof(
+    amanda_config: str, client: str, disk: str, proof: Proof, now: datetime
+) -> ProofRow:
+    """Return what is written down of a client's proof."""
+    return ProofRow(
+        amanda_config,
+        client,
+        disk,
+        ProofKind.CLIENT,
+        now,
+        proof.run,
+        None,
+        proof.is_good,
+        _GOOD.format(files=proof.files) if proof.is_good else proof.reason,
+        proof.size,
+    )
+
+
+def note_proof(ledger: Ledger, row: ProofRow) -> bool:
+    """Write a client's proof down; return whether a full dump was forced because it failed.
+
+    Raises what the ledger raises.
+    """
+    is_forced = not row.is_good and not _was_forced(ledger, row)
+    if is_forced:
+        ledger.protections.force_full(row.amanda_config, row.host, row.disk, row.proved_at)
+    ledger.proofs.record(row)
+    return is_forced
+
+
+def _was_forced(ledger: Ledger, row: ProofRow) -> bool:
+    """Return whether a failed proof of the same disk has forced a full dump within a day."""
+    return any(
+        before.disk == row.disk
+        and before.kind is row.kind
+        and not before.is_good
+        and row.proved_at - FORCED_EVERY < before.proved_at <= row.proved_at
+        for before in ledger.proofs.list_recent(row.amanda_config, row.host, LOOKED_BACK)
+    )
