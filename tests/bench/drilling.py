@@ -100,6 +100,8 @@ def _compare(folder: Path, images: list[bytes], claims: str) -> None:
     name = "gzip -dc of all" if claims == GZIPPED else "cat of all, piped"
     report("all bytes", whole, costs[peer].seconds, "<= 1.2", name)
     report("... without its start", whole - start, costs[peer].seconds, "", name)
+    used, bare = costs["full"].cpu - costs["nothing"].cpu, costs[peer].cpu
+    print(f"  {'... of CPU':<26}{used / bare:5.2f} x {name:<22}{used:.2f} / {bare:.2f} s")
     report("... beside cat alone", whole - start, costs["cat"].seconds, "", "cat >/dev/null")
     report("a sample", costs["quick"].seconds, costs[peer].seconds, "", name)
     peak = max(costs["full"].mebibytes, costs["quick"].mebibytes) * 1.048576

@@ -279,6 +279,7 @@ def test_clients_are_listed(desk: Desk) -> None:
         "restore": "own",
         "last_seen_at": None,
         "restorable_since": None,
+        "proofs": [],
         "host": None,
         "second_machine": None,
     }

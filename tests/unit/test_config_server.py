@@ -5,6 +5,7 @@ from datetime import time, timedelta
 import pytest
 
 from asyncamanda.config.server import Limits, Restore, ServerConfig, parse_server_config
+from asyncamanda.core.dispatch.drills import DrillPolicy
 from asyncamanda.core.dispatch.flush import FlushKind, FlushPolicy
 from asyncamanda.core.dispatch.watchdog import WatchPolicy
 from asyncamanda.errors import ConfigurationError
@@ -60,6 +61,11 @@ def test_every_key_is_understood() -> None:
         dump_silence = "3h"
         least_kilobytes = 64
         step = "30s"
+        [drill]
+        scheduled = false
+        every = "2d"
+        full_every = "40d"
+        sample = 0
         [restore]
         filters = ["/usr/bin/zstd", "/opt/my zip", "/usr/bin/zstd"]
         keep_heads = "500 MB"
@@ -78,6 +84,7 @@ def test_every_key_is_understood() -> None:
         max_waiting=7,
         come_back=20 * minute,
         start_within=timedelta(seconds=30),
+        drill=DrillPolicy(False, timedelta(days=2), timedelta(days=40), 0),
         flush=FlushPolicy(FlushKind.DAILY, 0.625, time(23, 5), minute, 2 * minute, 3 * minute),
         limits=Limits(1, 2, 3),
         watch=WatchPolicy(timedelta(hours=8), timedelta(hours=3), 64, timedelta(seconds=30)),
@@ -149,6 +156,9 @@ def test_all_mistakes_are_told_at_once() -> None:
         ('flush.at = "03:60"', "flush.at"),
         ("flush.at = 330", "flush.at"),
         ("limits.sessions = 0", "limits.sessions"),
+        ('drill.scheduled = "no"', "drill.scheduled"),
+        ('drill.every = "1s"', "drill.every"),
+        ("drill.sample = -1", "drill.sample"),
         ('restore.filters = "/usr/bin/zstd"', "restore.filters"),
         ('restore.filters = ["zstd"]', "restore.filters"),
         ('restore.filters = ["/usr/bin/zstd", 3]', "restore.filters"),

@@ -74,5 +74,6 @@ def test_the_server_toml_shows_the_defaults() -> None:
     assert len(keys.pop("flush")) == 6
     assert len(keys.pop("limits")) == 3
     assert len(keys.pop("watch")) == 4
+    assert len(keys.pop("drill")) == 4
     assert keys.pop("restore") == {"filters": [], "keep_heads": "2 GB"}
     assert len(keys) == 9

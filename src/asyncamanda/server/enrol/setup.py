@@ -60,6 +60,12 @@ SERVER_TOML = """\
 # silence         = "4h"        # a run of which nothing comes
 # step            = "2m"        # how long each thing that is done about it has to work
 
+[drill]                         # proves that backups can be restored
+# scheduled       = true        # without being asked
+# every           = "7d"        # how often each disk
+# full_every      = "30d"       # how often with all bytes
+# sample          = 20          # files that are read, chosen by chance
+
 [restore]
 # filters    = []     # programs that may decompress or decrypt dumps, as ["/usr/bin/zstd"]
 # keep_heads = "2 GB" # how much may be kept of what is in the dumps
