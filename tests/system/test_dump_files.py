@@ -38,13 +38,15 @@ def read(dumps: Dumps, stamp: str = MONDAY, level: int = 1, *runs: str) -> bytes
     return read_all(dumps.shelves.open(wanted(stamp, level, *runs)))
 
 
-def refuse(dumps: Dumps, stamp: str = MONDAY, level: int = 1, *runs: str) -> str:
+def refuse(
+    dumps: Dumps, stamp: str = MONDAY, level: int = 1, *runs: str, reference: str = "dump-gone"
+) -> str:
     """Return why a dump cannot be had; nothing is left open."""
     before = count_descriptors()
     with pytest.raises(BadDataError) as error:
         dumps.shelves.open(wanted(stamp, level, *runs))
     assert count_descriptors() <= before
-    assert error.value.reference == "dump-gone"
+    assert error.value.reference == reference
     return error.value.message
 
 
@@ -301,7 +303,7 @@ def test_the_volume_that_was_used_again_is_named(dumps: Dumps) -> None:
     log = dumps.files.logdir / f"log.{TUESDAY}.0"
     log.write_text(FLUSHED.format(stamp=TUESDAY, dumped=MONDAY), "utf-8")
     dumps.label("DAILY-008", "20261201010000")
-    message = refuse(dumps, MONDAY, 1, MONDAY, TUESDAY)
+    message = refuse(dumps, MONDAY, 1, MONDAY, TUESDAY, reference="dump-overwritten")
     assert f"the dump of 2026-11-23 01:00:00 of {HOST}:{DISK} (level 1) is gone" in message
     assert "its volume DAILY-008 was used again on 2026-12-01 01:00:00" in message
 
