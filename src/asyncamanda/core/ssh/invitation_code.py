@@ -7,7 +7,7 @@ Small letters are large ones, and I, L and O are read as 1, 1 and 0.
 
 import base64
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 SEED_BYTES = 10
 FINGERPRINT_START = "SHA256:"
@@ -27,7 +27,7 @@ class InvitationCode:
     """What a code says: how the fingerprint of the server's host key begins, and the seed."""
 
     fingerprint: str
-    seed: bytes
+    seed: bytes = field(repr=False)
 
 
 def render_code(fingerprint: str, seed: bytes) -> str:

@@ -83,7 +83,9 @@ def write_invitations(path: Path, invitations: Sequence[Invitation]) -> None:
     kept = plan_kept(invitations, read_clock())
     _write_lines(path, {one.invitation for one in kept})
     place = path.with_name(FILE)
-    write_text(place, read_text(place), render_invitations(kept))
+    before = read_text(place)
+    if kept or before:
+        write_text(place, before, render_invitations(kept))
 
 
 def _write_lines(path: Path, names: Iterable[str]) -> None:
