@@ -31,7 +31,7 @@ KEY = parse_public_key(
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJsQ9nqRkGq0h5wD0u0bIu5Ckz4i2KpQ6s8dS0mZ0fAG x"
 )
 LARCH = Enrolled("larch", "daily", KEY)
-# what administrators have in such a file, and what no line of ours may be made of
+# what administrators have in such a file, and what has to stay as it is
 FOREIGN = (
     '# restrict,command="asyncamanda gate join 0011223344" not ours\n'
     'from="192.0.2.1" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJsQ9nqRkGq0h5wD0u0bIu5Ckz4i2KpQ6s8d'
