@@ -120,7 +120,8 @@ def open_log(file: Path | None) -> None:
 def open_own_log(file: Path, largest: int = LARGEST_LOG) -> None:
     """Write the log to `file` and to the journal, as a process whose stderr is for others.
 
-    Several may write to the file at once; 0 for `largest`: another one starts a new one. What cannot be written there is only in the journal.
+    Several may write to the file at once; 0 for `largest`: another one starts a new one. What
+    cannot be written there is only in the journal.
     """
     kinds: list[logging.Handler] = [Journal()] if SOCKET.exists() else []
     with suppress(OSError):
