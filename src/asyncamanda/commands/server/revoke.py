@@ -11,6 +11,7 @@ from asyncamanda.commands.server.options import (
     unknown_client,
     warn,
 )
+from asyncamanda.commands.server.withdrawing import withdraw_codes
 from asyncamanda.config.server import ServerConfig
 from asyncamanda.errors import AsyncamandaError, BadDataError, Exit
 from asyncamanda.report.json import render_json
@@ -54,10 +55,13 @@ def run(arguments: argparse.Namespace) -> Exit:
 def revoke_client(client: str, config: ServerConfig) -> tuple[tuple[Enrolled, ...], int]:
     """Revoke a client, as the Amanda user; return how it was enrolled, and how many sessions ended.
 
-    Nothing is returned of one that was not enrolled. Raises what registry.revoke() raises.
+    Invitations for it are withdrawn. Nothing is returned of one that was not enrolled. Raises what
+    registry.revoke() raises.
     """
+    path = registry_path(config.user)
     try:
-        revoked = revoke(registry_path(config.user), client)
+        withdraw_codes(path, client)
+        revoked = revoke(path, client)
     finally:
         ended = end_sessions(client)  # whatever else fails
     if revoked:
