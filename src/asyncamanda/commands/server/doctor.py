@@ -70,6 +70,9 @@ class ServerExamination:
         client, entry = self._client, self.own[0]
         is_direct = doctor.is_direct(self.own)
         yield doctor.check_enrolled(self.own)
+        if lost := doctor.check_lost(self.own):
+            yield lost
+            return
         if self._sshd:
             yield check_sshd(self._sshd)
         if (machine := self._read_machine()) and machine.disputed_at:

@@ -26,13 +26,12 @@ from asyncamanda.errors import AsyncamandaError
 from asyncamanda.server.restore.dump_files import DumpFiles, WantedDump
 from asyncamanda.server.restore.gzip_image import is_gzip
 from asyncamanda.server.restore.gzip_members import GzipMembers
-from asyncamanda.server.restore.heads import HeadStore, is_keepable
+from asyncamanda.server.restore.heads import LEAST_FREE, HeadStore, is_keepable
 from asyncamanda.server.restore.held_dumps import open_held
 from asyncamanda.server.restore.members import walk_members
 from asyncamanda.server.restore.streams import FilteredImage, Image, PlainImage
 
 NO_ROOM = "there was no room for it: see keep_heads in server.toml"
-LEAST_FREE = 1 << 30  # bytes, of the file system that the ledger is on as well
 
 Say = Callable[[str], None]
 Bound = Callable[[], AbstractContextManager[None]]
