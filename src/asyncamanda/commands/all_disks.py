@@ -82,12 +82,19 @@ def refuse_all() -> RefusedError:
 def plan_all(arguments: argparse.Namespace, gateway: Gateway, target: Path | None) -> Everything:
     """Return what is to be done; `target` is the folder, None for in place.
 
-    Raises BadDataError if there is no disk at all, and what Gateway.ask_disks() and NewFolder raise.
+    Of each disk that is the newest date that can be restored whole. Raises BadDataError if there is
+    no disk at all, and what Gateway.ask_disks() and NewFolder raise.
     """
     at = parse_date(arguments.at)
     disks = gateway.ask_disks(asks_on=True)
-    lacking = {disk.disk: why for disk in disks if (why := _find_hindrance(disk, at))}
-    parts = [Part(disk.disk, disk.device, _WHOLE, at) for disk in disks if disk.disk not in lacking]
+    parts: list[Part] = []
+    lacking: dict[str, str] = {}
+    for disk in disks:
+        found = _find_run(disk, at)
+        if isinstance(found, At):
+            parts.append(Part(disk.disk, disk.device, _WHOLE, found))
+        else:
+            lacking[disk.disk] = found
     if not parts:
         raise _explain_nothing(lacking)
     parts.sort(key=lambda part: (folder_of(part) or b"", part.disk))  # what is above comes first
@@ -135,15 +142,18 @@ def _say_at(arguments: argparse.Namespace) -> list[str]:
     return ["--at", arguments.at] if arguments.at else []
 
 
-def _find_hindrance(disk: DiskAnswer, at: At) -> str:
-    """Return why the files of a disk cannot come, "" if they can."""
+def _find_run(disk: DiskAnswer, at: At) -> At | str:
+    """Return of which run a disk comes, or why its files cannot come."""
     if not disk.is_listable:
         return disk.reason or "single files cannot be restored"
     if folder_of(disk) is None:
         return "it has no place of its own, since its device is no path"
-    if at.before and disk.first_at and disk.first_at > at.before:
+    if at.run:
+        return at
+    runs = [dump for dump in disk.runs if at.before is None or dump.dumped_at <= at.before]
+    if not runs:
         return "the server has no backup of it that is so old"
-    return ""
+    return At(run=runs[-1].run)
 
 
 def _explain_nothing(lacking: dict[str, str]) -> BadDataError:

@@ -158,7 +158,7 @@ class InPlace:
         self.errand = errand
         self.folder: PrivateFolder | None = None
         self.later: tuple[Part, ...] = ()
-        # as the path that was typed was compared with it, so that no link on the way leads elsewhere
+        # the path that was typed was compared with it, so that no link on the way leads elsewhere
         self.top = folder_of(errand.parts[0]) or b""
         self._again = again
         self._is_one_of_all = is_one_of_all
@@ -204,6 +204,8 @@ class InPlace:
 
     def clear(self) -> None:
         """Remove the hidden folder of one of all, if it is there: all others are done, too."""
+        if not self._is_one_of_all:
+            return
         with contextlib.suppress(AsyncamandaError):
             self._open(resume=True)
             self.abandon()

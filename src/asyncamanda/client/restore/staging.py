@@ -52,7 +52,9 @@ class Staging:
 def open_staging(part: Part, errand: Errand, top_path: Path, *, resume: bool) -> Staging:
     """Make the hidden folder for `part`, or with `resume` open the one that is there.
 
-    It is below `top_path`, which is the disk's folder, or the one that this is to be in. Raises UsageError if there is one of an earlier restore, BadDataError if there is none to go on
+    It is below `top_path`, which is the disk's folder, or the one that this is to be in.
+
+    Raises UsageError if there is one of an earlier restore, BadDataError if there is none to go on
     with, and RefusedError or LaterError if it cannot be.
     """
     with contextlib.ExitStack() as undo:

@@ -13,7 +13,7 @@ from asyncamanda.core.values.size import format_size
 from asyncamanda.errors import NotStoredError
 from asyncamanda.server.amanda.commands import Settings
 from asyncamanda.server.ledger.ledger import Ledger
-from asyncamanda.server.restore.aside import AsideStore, AsidePlace, count_stored
+from asyncamanda.server.restore.aside import AsidePlace, AsideStore, count_stored
 from asyncamanda.server.restore.disks import describe_disks
 from asyncamanda.server.restore.dump_files import DumpFiles, WantedDump
 from asyncamanda.server.restore.kept_volumes import KeptVolumes
