@@ -205,9 +205,10 @@ def plan_rekey(text: str, client: str, key: PublicKey) -> str:
         found = parse_line(line)
         if _holds_key(line, key.key) and not (found and found.client == client):
             raise refuse_known_key(number, found, client)
-    if not own or any(one.key.key == key.key for one in own):
-        return _change_line(text, replace(own[0], key=key)) if own else text
-    return _change_line(text, replace(own[0], key=key, lost_at=None))
+    if not own:
+        return text
+    is_lost = any(one.lost_at and one.key.key == key.key for one in own)
+    return _change_line(text, replace(own[0], key=key, lost_at=own[0].lost_at if is_lost else None))
 
 
 def plan_lost(text: str, client: str, at: datetime) -> str:
