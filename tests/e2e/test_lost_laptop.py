@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,7 +103,15 @@ def kill_on_the_way(client: Client, to: str, *, looks_at: str) -> dict[Path, int
         files = place.rglob("*") if place.exists() else ()
         return {each.relative_to(place): each.stat().st_ino for each in files if each.is_file()}
 
-    wait_until("something comes", lambda: len(come()) > 1)
+    def is_written_down() -> bool:
+        beside = place.parent.glob(".*.asyncamanda-restore")
+        for record in (*beside, *place.rglob(".asyncamanda-restoring-*/record")):
+            said = re.findall(r'"done":\[(\d+),(\d+)', record.read_text("latin-1"))
+            if said and said[-1] > ("0", "0"):
+                return True
+        return False
+
+    wait_until("something has come", is_written_down)
     assert program.poll() is None, program.communicate()
     os.killpg(program.pid, signal.SIGKILL)
     program.communicate()

@@ -10,10 +10,11 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
+from asyncamanda.core.amanda.config import parse_config
 from asyncamanda.core.amanda.curinfo import sanitise_name
 from asyncamanda.core.amanda.tapelist import Volume, parse_tapelist
 from asyncamanda.errors import NotStoredError
-from asyncamanda.server.amanda.commands import Settings
+from asyncamanda.server.amanda.commands import Settings, plan_config
 from asyncamanda.server.background.programs import PATIENCE
 from asyncamanda.server.gate import ipc
 from asyncamanda.system.files import write_whole
@@ -39,7 +40,11 @@ class KeptVolumes:
     def judge(self, labels: Collection[str]) -> str:
         """Return why Amanda cannot do without these volumes, "" if it can."""
         volumes = read_volumes(self._settings)
-        usable = sum(1 for volume in volumes if volume.is_reused and volume.label not in labels)
+        kept = {volume.label for volume in volumes if not volume.is_reused} | {*labels}
+        usable = len({volume.label for volume in volumes} - kept)
+        config = parse_config(run_program(plan_config(self._settings.name), PATIENCE).stdout)
+        if config.value("AUTOLABEL"):  # then a slot that nobody has used is a volume, too
+            usable = max(usable, config.count_slots() - len(kept))
         cycle = self._settings.volumes.count
         if usable >= cycle:
             return ""
