@@ -12,6 +12,8 @@ def main() -> int:
         from asyncamanda.system.environ import shed_environ  # noqa: PLC0415 - at the server only
 
         shed_environ(argv)
+    if argv[:2] == ["gate", "join"]:  # a machine with a code, seldom enough
+        argv = ["server", "join", "--json", *argv[2:]]
     if argv[:1] == ["gate"]:
         from asyncamanda.server.gate import gate  # noqa: PLC0415 - hundreds of these wait: see there
 

@@ -33,7 +33,12 @@ def settle_host_key(
     """Return the server's host key, which is known or was confirmed, and whether it is known."""
     known = hostkey.find_known(place, account)
     user = account.pw_name
-    key, is_known = hostkey.choose_key(offer.keys, known, place, options.fingerprint, user)
+    try:
+        key, is_known = hostkey.choose_key(offer.keys, known, place, options.fingerprint, user)
+    except RefusedError as error:
+        if options.code is None or error.reference != hostkey.WRONG_FINGERPRINT:
+            raise
+        raise _refuse_code(place, offer) from error
     if is_known or options.fingerprint:
         return key, is_known
     shown = hostkey.show_key(key, place)
@@ -50,6 +55,15 @@ def settle_host_key(
     print(f"The server's administrator can display it with\n  {how}", flush=True)
     _confirm(key)
     return key, False
+
+
+def _refuse_code(place: Place, offer: Offer) -> RefusedError:
+    return RefusedError(
+        "code-other-server",
+        f"the code is another server's: {place.host} has the host key {offer.keys[0].fingerprint}",
+        "nothing was sent, and nothing changed. Is the server's name right? If so, the connection "
+        "may be intercepted: ask its administrator",
+    )
 
 
 def _confirm(key: PublicKey) -> None:

@@ -4,7 +4,7 @@ import pwd
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
@@ -86,6 +86,16 @@ def get_enrolled(applicant: Applicant) -> Ready:
     return ready
 
 
+def get_admitted(applicant: Applicant) -> Ready:
+    """Return the gate's answer to a machine that the server has just enrolled.
+
+    Raises LaterError if that takes too long, and what probe() raises.
+    """
+    ready = _wait(replace(applicant, is_gentle=False), lambda found: isinstance(found, Ready))
+    tell(f"done: {_describe(ready)}")
+    return ready
+
+
 def get_renamed(applicant: Applicant, known: str) -> None:
     """Return when the server has this machine, which it knows as `known`, by its name.
 
@@ -147,10 +157,15 @@ def _run_via(applicant: Applicant, doing: str, command: str) -> None:
     )
 
 
+def plan_span(applicant: Applicant) -> timedelta:
+    """Return how long is waited for a server, or its administrator."""
+    usual = WAIT_WATCHED if applicant.is_watched else WAIT_UNWATCHED
+    return applicant.options.wait or usual
+
+
 def _wait(applicant: Applicant, is_enough: Callable[[Ready | NotYet], bool]) -> Ready:
     """Return the gate's answer, once it is enough. Raises LaterError if that takes too long."""
-    usual = WAIT_WATCHED if applicant.is_watched else WAIT_UNWATCHED
-    span = applicant.options.wait or usual
+    span = plan_span(applicant)
     told, found = "", None
     if applicant.is_gentle and not applicant.options.via:
         tell(

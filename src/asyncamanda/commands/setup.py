@@ -17,6 +17,7 @@ from asyncamanda.client.start.network_offers import find_network_offers
 from asyncamanda.commands.asking import is_agreed, is_not_refused, is_terminal
 from asyncamanda.commands.confirming import look, settle_host_key
 from asyncamanda.commands.enrolment import Applicant
+from asyncamanda.commands.joining import join_by_code
 from asyncamanda.commands.printing import again, see_to, tell
 from asyncamanda.commands.settling import settle_enrolment
 from asyncamanda.config.client import SYSTEM_FILE
@@ -61,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--interval", metavar="SPAN", help=f"how often to back up (default: {DEFAULT_INTERVAL})")
     add("--fingerprint", metavar="SHA256:...", help="the server's host key, by its fingerprint")
+    add("--code", metavar="CODE", help="join by a code of `asyncamanda server invite`")
     add("--via", metavar="ADMIN@SERVER", help="enroll there by ssh, as an administrator")
     add(
         "--wait",
@@ -155,7 +157,10 @@ def _run(arguments: argparse.Namespace) -> Exit:
         is_gentle=punishes(offer.banner),
         is_replacing=arguments.replace,
     )
-    ready = settle_enrolment(applicant, path, is_new_key=arguments.new_key, is_asking=is_asking)
+    if options.code:
+        ready = join_by_code(applicant, path, is_new_key=arguments.new_key)
+    else:
+        ready = settle_enrolment(applicant, path, is_new_key=arguments.new_key, is_asking=is_asking)
     recorded = clienttoml.read_present()
     if needs_name(ready.client, recorded.name if recorded else None, socket.gethostname()):
         see_to(clienttoml.plan_name(ready.client))
@@ -176,6 +181,7 @@ def _read_options(arguments: argparse.Namespace) -> SetupOptions:
         fingerprint=arguments.fingerprint,
         via=arguments.via,
         wait=arguments.wait,
+        code=arguments.code,
     )
     return read_options(said, os.path.exists)
 

@@ -18,6 +18,7 @@ from asyncamanda.system.programs import run_program
 
 TYPES = ("ed25519", "ecdsa", "rsa")  # the first that is offered is pinned
 SYSTEM_KNOWN = "/etc/ssh/"
+WRONG_FINGERPRINT = "wrong-fingerprint"
 _REVOKED = "@revoked"
 
 
@@ -89,8 +90,8 @@ def choose_key(
 ) -> tuple[PublicKey, bool]:
     """Return the key that counts, and whether it is known to the Amanda user `user` already.
 
-    Raises RefusedError if another one is known, this one is revoked, or no key has the
-    `fingerprint`.
+    Of the `fingerprint` the beginning is enough. Raises RefusedError if another one is known, this
+    one is revoked, or no key has that.
     """
     if any(key.key == bad.key for key in offered for bad in known.revoked):
         raise RefusedError(
@@ -111,10 +112,10 @@ def choose_key(
     if fingerprint is None:
         return candidates[0], bool(trusted)
     for key in candidates:
-        if key.fingerprint == fingerprint:
+        if key.fingerprint.startswith(fingerprint):
             return key, bool(trusted)
     raise RefusedError(
-        "wrong-fingerprint",
+        WRONG_FINGERPRINT,
         f"{place.host} has another host key than the fingerprint given: "
         f"{candidates[0].fingerprint}",
         "nothing was changed. Compare with what ssh-keygen -lf prints on the server; if they "

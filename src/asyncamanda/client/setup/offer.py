@@ -54,7 +54,7 @@ def look_at_offer(
     """
     names = sorted(ALGORITHMS, key=lambda name: not _has_type(known.keys, name))
     offer = _look(target, place, account, names)
-    if fingerprint is None or any(key.fingerprint == fingerprint for key in offer.keys):
+    if fingerprint is None or any(key.fingerprint.startswith(fingerprint) for key in offer.keys):
         return offer
     keys = list(offer.keys)
     for name in names:

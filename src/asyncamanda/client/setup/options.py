@@ -8,6 +8,7 @@ from typing import TypeVar
 from asyncamanda.core.amanda.excludes import check_pattern
 from asyncamanda.core.protocol.authority import check_amanda_config_name, check_client_name
 from asyncamanda.core.ssh.argv import Target, parse_target
+from asyncamanda.core.ssh.invitation_code import InvitationCode, parse_code
 from asyncamanda.core.values import interval
 from asyncamanda.errors import UsageError
 
@@ -32,6 +33,7 @@ class Said:
     fingerprint: str | None = None
     via: str | None = None
     wait: str | None = None
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class SetupOptions:
     """The options, as values.
 
     `interval` is as it was given, so that client.toml shows it in the user's way; None for the
-    default.
+    default. `fingerprint` may be no more than a beginning, as a `code` has it.
     """
 
     server: Target
@@ -51,6 +53,7 @@ class SetupOptions:
     fingerprint: str | None
     via: Target | None
     wait: timedelta | None
+    code: InvitationCode | None = None
 
 
 def read_options(said: Said, is_there: Callable[[str], bool]) -> SetupOptions:
@@ -69,6 +72,9 @@ def read_options(said: Said, is_there: Callable[[str], bool]) -> SetupOptions:
             mistakes.append(f"{option}: {error}")
             return None
 
+    code = read("--code", said.code, parse_code)
+    if said.code is not None and (said.fingerprint or said.via or said.amanda_config):
+        mistakes.append("--code: it says what --fingerprint, --via and --amanda-config would")
     options = SetupOptions(
         server=read("SERVER", said.server, _read_server) or Target("unknown"),
         name=read("--name", said.name, _checked(check_client_name)) or "",
@@ -78,9 +84,12 @@ def read_options(said: Said, is_there: Callable[[str], bool]) -> SetupOptions:
         disks=tuple(dict.fromkeys(said.disks)),
         exclude=tuple(dict.fromkeys(said.exclude)),
         interval=read("--interval", said.interval, _checked(_read_span)),
-        fingerprint=read("--fingerprint", said.fingerprint, _checked(check_fingerprint)),
+        fingerprint=code.fingerprint
+        if code
+        else read("--fingerprint", said.fingerprint, _checked(check_fingerprint)),
         via=read("--via", said.via, _read_target),
         wait=read("--wait", said.wait, _read_span),
+        code=code,
     )
     mistakes += _wrong_disks(said.disks, is_there)
     for pattern in said.exclude:

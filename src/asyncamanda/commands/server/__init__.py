@@ -3,6 +3,7 @@
 # name: what the list of commands says of it. Only the module that is asked for is loaded.
 SUBCOMMANDS = {
     "setup": "prepare this Amanda server for clients",
+    "invite": "make a code by which a new client enrolls itself",
     "enroll": "enroll a client by its public key",
     "disk": "add, remove or change a client's disks in the disklist",
     "rekey": "replace an enrolled client's key",
@@ -24,6 +25,7 @@ SUBCOMMANDS = {
 
 # the same of those that only other programs call
 HIDDEN = {
+    "join": "let in a machine that has a code",
     "reach": "find how far back each client's backups go",
     "keep": "keep the heads of dumps that are in the holding disk",
 }

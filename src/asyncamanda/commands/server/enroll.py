@@ -1,7 +1,6 @@
 """asyncamanda server enroll: enroll a client by its public key."""
 
 import argparse
-import os
 from collections.abc import Callable, Sequence
 
 from asyncamanda.commands.asking import is_terminal
@@ -14,12 +13,13 @@ from asyncamanda.commands.server.options import (
     open_client_anew,
     warn,
 )
+from asyncamanda.commands.server.preparing import set_up_server
 from asyncamanda.commands.server.recognising import Enrolment, settle
 from asyncamanda.commands.server.rename import check_name_free, rename_disks, say_renamed
 from asyncamanda.config.server import ServerConfig, load_server_config
 from asyncamanda.core.protocol.authority import DIRECT, NO_RESTORE
 from asyncamanda.core.values.size import ALLOWED, parse_size
-from asyncamanda.errors import BadDataError, Exit, RefusedError, UsageError
+from asyncamanda.errors import BadDataError, Exit, UsageError
 from asyncamanda.server.enrol.capacity import check_largest
 from asyncamanda.server.enrol.disklist import (
     DUMPTYPE,
@@ -31,16 +31,10 @@ from asyncamanda.server.enrol.disklist import (
     read_configured,
 )
 from asyncamanda.server.enrol.enrolled import Enrolled, refuse_to_move
-from asyncamanda.server.enrol.packages import (
-    find_missing_packages,
-    is_amanda_there,
-    refuse_without_amanda,
-)
+from asyncamanda.server.enrol.invitations import withdraw
 from asyncamanda.server.enrol.recognition import recognise
 from asyncamanda.server.enrol.registry import change, check_change, read_registry, registry_path
-from asyncamanda.server.enrol.setup import plan_setup
 from asyncamanda.server.enrol.sshd import ask_sshd, describe_hindrances
-from asyncamanda.system.steps import make_step
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -156,7 +150,10 @@ def run(arguments: argparse.Namespace) -> Exit:
         size = _read_size(arguments.largest)
         what = " or ".join(arguments.disk) or f"a disk of {entry.client}"
         check_largest(what, size, entry.amanda_config, config.user)
-    changed = [*(_set_up(arguments, config) if arguments.setup else []), *plan_disks()]
+    changed = [
+        *(set_up_server(config, is_default=not arguments.config) if arguments.setup else []),
+        *plan_disks(),
+    ]
     hindrances = describe_hindrances(ask_sshd(config.user, entry.client))
     load_as_amanda_user(arguments)
     known = [one for one in everybody if one.client == entry.client]
@@ -168,6 +165,8 @@ def run(arguments: argparse.Namespace) -> Exit:
         config, entry.client, is_settling=entry.key.key in keys
     )
     is_changed = change(path, enrolment.plan)
+    if is_changed:
+        withdraw(path, entry.client)  # a code that is not needed any more
     if was is not None:
         end_sessions(was)
     if is_settled or any(_connects_otherwise(one, entry) for one in known):
@@ -259,22 +258,6 @@ def _plan_disks(
         return [f"{file.path} has {entry.client} {disk}" for disk in missing]
 
     return add
-
-
-def _set_up(arguments: argparse.Namespace, config: ServerConfig) -> list[str]:
-    """Make what `server setup --yes` would; return what was changed, in words."""
-    if os.geteuid() != 0:
-        raise RefusedError("not-root", "--setup changes files of root", "run it as root")
-    if not is_amanda_there():
-        raise refuse_without_amanda()
-    if missing := find_missing_packages():
-        warn(f"missing (not installed automatically): apt install {' '.join(missing)}")
-    made = []
-    for step in plan_setup(config, None, is_default=not arguments.config):
-        if not step.is_so():
-            make_step(step)
-            made.append(step.what)
-    return made
 
 
 def _find_disks(entry: Enrolled, user: str) -> tuple[list[str], list[str]]:

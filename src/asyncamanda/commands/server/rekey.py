@@ -7,6 +7,7 @@ from dataclasses import replace
 from asyncamanda.commands.asking import ask
 from asyncamanda.commands.server.clients_known import find_enrolled
 from asyncamanda.commands.server.entry import read_key
+from asyncamanda.commands.server.invite_words import add_terms, read_span, say_invited
 from asyncamanda.commands.server.options import (
     add_client,
     add_common,
@@ -14,10 +15,13 @@ from asyncamanda.commands.server.options import (
     load_as_amanda_user,
     open_client_anew,
 )
+from asyncamanda.config.server import load_server_config
 from asyncamanda.errors import Exit, UsageError
 from asyncamanda.report.json import render_json
 from asyncamanda.report.page import print_folded
+from asyncamanda.server.enrol.address import find_address
 from asyncamanda.server.enrol.enrolled import plan_rekey
+from asyncamanda.server.enrol.invitations import invite_again, withdraw
 from asyncamanda.server.enrol.registry import change, check_change, registry_path
 
 
@@ -30,6 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="its new public key: the line itself, a file, or - for stdin (default: it is asked "
         "for)",
     )
+    parser.add_argument(
+        "--invite",
+        action="store_true",
+        help="make a code instead: the machine that joins with it takes the client's place",
+    )
+    add_terms(parser)
     add_common(parser)
 
 
@@ -37,8 +47,10 @@ def run(arguments: argparse.Namespace) -> Exit:
     """Replace the client's key; its configuration, way and permission to restore stay.
 
     Raises BadDataError if there is no such client, UsageError for an invalid key or without one
-    and a terminal, and what registry.change() and open_client_anew() raise.
+    and a terminal, and what registry.change(), open_client_anew() and invite_again() raise.
     """
+    if arguments.invite:
+        return _invite(arguments)
     config = load_as_amanda_user(arguments)
     known = find_enrolled(arguments.client, config.user)
     entry = replace(known[0], key=read_key(_get_key(arguments.key)))
@@ -50,6 +62,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     change(path, lambda text: plan_rekey(text, entry.client, entry.key))
     if is_other:
         end_sessions(entry.client)
+        withdraw(path, entry.client)  # who has an older code would be this client
     outcome = "replaced" if is_other else "unchanged"
     if arguments.json:
         value = {
@@ -67,6 +80,19 @@ def run(arguments: argparse.Namespace) -> Exit:
         print("  each of its disks starts with a full dump, since it may be another machine")
     else:
         print_folded(f"{entry.client} has this key already")
+    return Exit.OK
+
+
+def _invite(arguments: argparse.Namespace) -> Exit:
+    """Make a code for the client's next machine; its key counts until that has joined."""
+    if arguments.key is not None:
+        raise UsageError("usage", "--key and --invite exclude each other", "choose one of them")
+    _, config = load_server_config(arguments.config)
+    entry = find_enrolled(arguments.client, config.user)[0]
+    span, address = read_span(arguments.expires), find_address(config.user, arguments.server)
+    load_as_amanda_user(arguments)
+    invited = invite_again(registry_path(config.user), entry, address, span)
+    say_invited(invited, is_json=arguments.json)
     return Exit.OK
 
 

@@ -18,6 +18,7 @@ from asyncamanda.report.page import print_folded
 from asyncamanda.report.text import name_disks
 from asyncamanda.server.enrol.disklist import read_configured
 from asyncamanda.server.enrol.enrolled import Enrolled
+from asyncamanda.server.enrol.invitations import withdraw
 from asyncamanda.server.enrol.registry import read_registry, registry_path, revoke
 
 
@@ -54,10 +55,16 @@ def run(arguments: argparse.Namespace) -> Exit:
 def revoke_client(client: str, config: ServerConfig) -> tuple[tuple[Enrolled, ...], int]:
     """Revoke a client, as the Amanda user; return how it was enrolled, and how many sessions ended.
 
-    Nothing is returned of one that was not enrolled. Raises what registry.revoke() raises.
+    Invitations for it are withdrawn. Nothing is returned of one that was not enrolled. Raises what
+    registry.revoke() raises.
     """
+    path = registry_path(config.user)
     try:
-        revoked = revoke(registry_path(config.user), client)
+        withdraw(path, client)  # or who has a code for its next machine would be this client
+    except BadDataError as error:  # then nobody can join
+        warn(error.message)
+    try:
+        revoked = revoke(path, client)
     finally:
         ended = end_sessions(client)  # whatever else fails
     if revoked:

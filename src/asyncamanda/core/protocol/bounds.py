@@ -20,6 +20,7 @@ from asyncamanda.core.protocol.authority import (
     check_client_name,
     decide_verb,
 )
+from asyncamanda.core.ssh.publickey import LONGEST as LONGEST_KEY
 from asyncamanda.core.values.printable import clip, printable
 
 MOST_ENTRIES = 2000  # of a list: the most DLEs that a client has
@@ -245,6 +246,7 @@ _BY_KEY: dict[str, Bound] = {  # closer bounds than the type's
     "hint": _words(LONGEST_MESSAGE),
     "host": _name(check_client_name),
     "host_name": _label(200),
+    "key": _text(LONGEST_KEY),
     "level": _whole(0, 399),  # amandates.py
     "maker": _label(200),
     "message": _words(LONGEST_MESSAGE),

@@ -139,6 +139,32 @@ class DisklistFile:
         )
 
 
+def check_users_own(file: DisklistFile) -> None:
+    """Raise RefusedError unless the Amanda user may replace the disklist, without root.
+
+    As it can where its folder and it are that user's, as Debian's packages and `server setup
+    --new-config` have it.
+    """
+    folder = file.path.parent
+
+    def look() -> str:
+        is_own = file.path.stat().st_uid == os.geteuid()
+        return "own" if is_own and os.access(folder, os.W_OK | os.X_OK) else ""
+
+    try:
+        if ask_as(file.user, look):
+            return
+    except OSError:
+        pass
+    raise RefusedError(
+        "disklist-not-users",
+        f"{file.path} cannot be changed by {file.user}, and a machine that joins by a code needs "
+        "that, since then root is not there",
+        f"as root: chown {file.user} {folder} {file.path}; or enroll with the line that its setup "
+        "prints, without a code",
+    )
+
+
 def is_beside_amanda_conf(path: Path) -> bool:
     """Return whether a file lies in a configuration's own folder, by its name alone.
 

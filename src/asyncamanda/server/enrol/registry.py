@@ -31,7 +31,7 @@ def read_registry(path: Path) -> tuple[Enrolled, ...]:
 
     Raises RefusedError if it cannot be read.
     """
-    return parse_registry(_read_text(path))
+    return parse_registry(read_text(path))
 
 
 def change(path: Path, plan: Callable[[str], str]) -> bool:
@@ -40,17 +40,17 @@ def change(path: Path, plan: Callable[[str], str]) -> bool:
     To be called as the account whose file it is. Raises what `plan` raises, RefusedError if the
     file cannot be written, and LaterError if somebody else is changing it.
     """
-    with _changing(path):
-        before = _read_text(path)
+    with changing(path):
+        before = read_text(path)
         after = plan(before)
         _write_aliases(path, after)
-        _write_text(path, before, after)
+        write_text(path, before, after)
     return before != after
 
 
 def check_change(path: Path, plan: Callable[[str], str]) -> None:
     """Raise what `plan` would raise about the file's text; change nothing."""
-    plan(_read_text(path))
+    plan(read_text(path))
 
 
 def revoke(path: Path, client: str) -> tuple[Enrolled, ...]:
@@ -59,10 +59,10 @@ def revoke(path: Path, client: str) -> tuple[Enrolled, ...]:
     To be called as the account whose file it is. Raises RefusedError if the file cannot be
     written, and LaterError if somebody else is changing it.
     """
-    with _changing(path):
-        before = _read_text(path)
+    with changing(path):
+        before = read_text(path)
         after = plan_revoke(before, client)
-        _write_text(path, before, after)
+        write_text(path, before, after)
         _write_aliases(path, after)
     return tuple(entry for entry in parse_registry(before) if entry.client == client)
 
@@ -119,8 +119,11 @@ class Registry:
 
 
 @contextlib.contextmanager
-def _changing(path: Path) -> Iterator[None]:
-    """Be the only one of us who changes the file: the lock is on its folder, and leaves nothing."""
+def changing(path: Path) -> Iterator[None]:
+    """Be the only one of us who changes the file: the lock is on its folder, and leaves nothing.
+
+    Raises what change() raises for a folder that cannot be used, or that another holds.
+    """
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(hold_folder(path.parent, str(path), LOCK_WITHIN))
@@ -129,7 +132,8 @@ def _changing(path: Path) -> Iterator[None]:
         yield
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Return a file's text, "" if there is none. Raises RefusedError if it cannot be read."""
     try:
         return path.read_bytes().decode("utf-8", "surrogateescape")
     except FileNotFoundError:
@@ -138,7 +142,8 @@ def _read_text(path: Path) -> str:
         raise unusable(path, error) from error
 
 
-def _write_text(path: Path, before: str, after: str) -> None:
+def write_text(path: Path, before: str, after: str) -> None:
+    """Replace a file of this folder, if that changes it. Raises RefusedError if it cannot be."""
     if after == before:
         return
     try:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from asyncamanda.config.server import SERVER_FILE, ServerConfig
 from asyncamanda.core.values.size import format_size
-from asyncamanda.errors import RefusedError
+from asyncamanda.errors import ConfigurationError, RefusedError
 from asyncamanda.server.enrol import ssh_aliases
 from asyncamanda.server.enrol.newconfig import DISKLIST, NewConfig, render_amanda_conf
 from asyncamanda.server.enrol.registry import read_registry, relayed_clients
@@ -25,6 +25,7 @@ from asyncamanda.system.programs import run_or_refuse
 from asyncamanda.system.steps import SetupStep, give, plan_file, plan_folder, plan_link
 
 SHELL = "/bin/sh"
+_NO_SHELLS = frozenset({"nologin", "false"})
 USERMOD_WITHIN = 60.0  # seconds: it waits for a lock on the accounts
 
 SERVER_TOML = """\
@@ -77,7 +78,7 @@ def plan_setup(config: ServerConfig, new: NewConfig | None, *, is_default: bool)
     steps = [
         SetupStep(
             f"the account {account.pw_name} has the shell {SHELL}, which sshd needs",
-            lambda: Path(find_user(config.user).pw_shell).name not in {"nologin", "false"},
+            lambda: Path(find_user(config.user).pw_shell).name not in _NO_SHELLS,
             lambda: _give_shell(account),
         ),
         plan_folder(ssh, account, 0o700),
@@ -96,6 +97,16 @@ def plan_setup(config: ServerConfig, new: NewConfig | None, *, is_default: bool)
         )
     steps.append(plan_link("sshd"))
     return steps + (list(_plan_new_config(new, account)) if new else [])
+
+
+def check_shell(user: str) -> None:
+    """Raise ConfigurationError if sshd lets nobody in as `user`, who has no shell."""
+    if Path(find_user(user).pw_shell).name in _NO_SHELLS:
+        raise ConfigurationError(
+            "not-set-up",
+            f"the account {user} has no shell, and sshd lets no client in",
+            "as root: asyncamanda server setup",
+        )
 
 
 def _plan_aliases(ssh: Path, account: pwd.struct_passwd) -> Iterator[SetupStep]:
