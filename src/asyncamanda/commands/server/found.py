@@ -16,6 +16,7 @@ from asyncamanda.report.text import name_disks
 from asyncamanda.server.amanda.commands import read_settings_now
 from asyncamanda.server.enrol.amanda_configs import find_amanda_configs
 from asyncamanda.server.enrol.enrolled import plan_found
+from asyncamanda.server.enrol.invitations import withdraw
 from asyncamanda.server.enrol.registry import change, read_registry, registry_path
 from asyncamanda.server.restore.setting_aside import Kept, release
 
@@ -37,6 +38,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     everybody = read_registry(path)
     own = [entry for entry in everybody if entry.client == client]
     names = list(dict.fromkeys(entry.amanda_config for entry in own)) or find_amanda_configs()
+    withdraw(path, client)  # or whoever has its code would be this client
     is_back = change(path, lambda text: plan_found(text, client))
     kept = [release(read_settings_now(name), client) for name in names]
     if not own and not any(each.is_any for each in kept):

@@ -1,11 +1,19 @@
 """asyncamanda server lost: a client that was stolen or destroyed, until something replaces it."""
 
 import argparse
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from asyncamanda.commands.server.clients_known import find_enrolled
+from asyncamanda.commands.server.invite_words import (
+    add_terms,
+    invited_value,
+    read_span,
+    say_invited,
+)
 from asyncamanda.commands.server.options import (
     add_client,
     add_common,
@@ -14,79 +22,96 @@ from asyncamanda.commands.server.options import (
     open_ledger_to_read,
     warn,
 )
-from asyncamanda.config.server import ServerConfig
+from asyncamanda.config.server import ServerConfig, load_server_config
 from asyncamanda.core.values.size import format_size
 from asyncamanda.errors import AsyncamandaError, Exit, error_value
 from asyncamanda.report.json import render_json, time_value
 from asyncamanda.report.page import print_folded
 from asyncamanda.report.restore import count_things
 from asyncamanda.report.text import format_time, name_disks
+from asyncamanda.server.enrol.address import find_address
 from asyncamanda.server.enrol.enrolled import plan_lost
+from asyncamanda.server.enrol.invitations import Invited, invite_again
 from asyncamanda.server.enrol.registry import change, registry_path
 from asyncamanda.server.restore.setting_aside import SetAside, set_aside
 from asyncamanda.system.clock import now
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class _Loss:
     """What was done for a lost client: since when it is lost, and what is kept of its backups.
 
-    `fault` is why not all could be kept.
+    `invited` is for its replacement. `faults` are why not all could be done.
     """
 
     client: str
     since: datetime
     ended: int
     kept: Sequence[SetAside]
-    fault: AsyncamandaError | None
+    invited: Invited | None
+    faults: Sequence[AsyncamandaError]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_client(parser)
+    add_terms(parser)
     add_common(parser)
 
 
 def run(arguments: argparse.Namespace) -> Exit:
-    """Refuse the client's key from now on, and keep its newest backup; again it goes on with that.
+    """Refuse the client's key from now on, keep its newest backup, and invite its replacement.
 
-    Raises BadDataError if there is no such client, what registry.change() raises, and what
-    set_aside() raises, after all else is done.
+    Again it goes on with what is not done yet, and makes another invitation. Raises UsageError,
+    BadDataError if there is no such client, what registry.change() raises, and after all else is
+    done the first of what set_aside(), find_address() and invite_again() raise.
     """
-    config = load_as_amanda_user(arguments)
-    client, path = arguments.client, registry_path(config.user)
+    client, span = arguments.client, read_span(arguments.expires)
+    _, config = load_server_config(arguments.config)
     find_enrolled(client, config.user)
+    faults: list[AsyncamandaError] = []
+    address = _do(lambda: find_address(config.user, arguments.server), faults)  # root finds more
+    load_as_amanda_user(arguments)
+    path = registry_path(config.user)
     try:
         change(path, lambda text: plan_lost(text, client, now()))
     finally:
         ended = end_sessions(client)  # whatever else fails
-    loss = _keep(client, ended, config)
+    entries = find_enrolled(client, config.user)
+    since = next(entry.lost_at for entry in entries if entry.lost_at)
+    kept = _do(lambda: _keep(client, config), faults) or []
+    invited = None
+    if address is not None:
+        invited = _do(lambda: invite_again(path, entries[0], address, span), faults)
+    loss = _Loss(client, since, ended, kept, invited, faults)
     if arguments.json:
         print(render_json(_value(loss)))
-        return loss.fault.exit if loss.fault else Exit.OK
+        return faults[0].exit if faults else Exit.OK
     _say(loss)
-    if loss.fault:
-        raise loss.fault
+    if faults:
+        raise faults[0]
     return Exit.OK
 
 
-def _keep(client: str, ended: int, config: ServerConfig) -> _Loss:
-    """Keep the newest backup of a client whose key is refused by now."""
-    entries = find_enrolled(client, config.user)
-    since = next(entry.lost_at for entry in entries if entry.lost_at)
-    kept: list[SetAside] = []
-    fault: AsyncamandaError | None = None
+def _do(act: Callable[[], T], faults: list[AsyncamandaError]) -> T | None:
+    """Return what comes of it, None where that is an error: then all else is done first."""
     try:
-        ledger = open_ledger_to_read(config)
-        if ledger:
-            try:
-                names = dict.fromkeys(entry.amanda_config for entry in entries)
-                kept = [set_aside(config, ledger, name, client) for name in names]
-            finally:
-                ledger.close()
+        return act()
     except AsyncamandaError as error:
-        fault = error
-    return _Loss(client, since, ended, kept, fault)
+        faults.append(error)
+        return None
+
+
+def _keep(client: str, config: ServerConfig) -> list[SetAside]:
+    """Keep the newest backup of a client whose key is refused by now."""
+    ledger = open_ledger_to_read(config)
+    if ledger is None:
+        return []
+    names = dict.fromkeys(entry.amanda_config for entry in find_enrolled(client, config.user))
+    with contextlib.closing(ledger):
+        return [set_aside(config, ledger, name, client) for name in names]
 
 
 def _say(loss: _Loss) -> None:
@@ -101,10 +126,15 @@ def _say(loss: _Loss) -> None:
             print_folded(f"  set aside, so that it outlasts its volumes: {what}")
         if kept.lost_disks:
             warn(f"nothing is left of these disks' backups: {name_disks(kept.lost_disks)}")
-    if not loss.fault and not any(kept.dumps for kept in loss.kept):
+    if not loss.faults and not any(kept.dumps for kept in loss.kept):
         warn(f"there is no backup of {client} to be kept")
-    print(f"to have its files here: asyncamanda server list {client}")
-    print(f"if it turns up again: asyncamanda server found {client}")
+    for fault in loss.faults[1:]:
+        warn(f"{fault.message}; {fault.hint}")
+    print(f"  to have its files here: asyncamanda server list {client}")
+    print(f"  if it turns up again: asyncamanda server found {client}\n")
+    if loss.invited:
+        say_invited(loss.invited, is_json=False)
+        print("  then, there: asyncamanda restore --all --to /")
 
 
 def _value(loss: _Loss) -> dict[str, object]:
@@ -116,5 +146,6 @@ def _value(loss: _Loss) -> dict[str, object]:
         "kept_bytes": sum(kept.size for kept in loss.kept),
         "kept_volumes": [label for kept in loss.kept for label in kept.volumes],
         "lost_disks": [disk for kept in loss.kept for disk in kept.lost_disks],
-        "fault": error_value(loss.fault) if loss.fault else None,
+        "invitation": invited_value(loss.invited) if loss.invited else None,
+        "faults": [error_value(fault) for fault in loss.faults],
     }

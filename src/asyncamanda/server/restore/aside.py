@@ -11,7 +11,7 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,10 +63,12 @@ def list_places(settings: Settings) -> tuple[AsidePlace, ...]:
 
 
 class AsideStore:
-    """What is set aside of one host. One process at a time may change it."""
+    """What is set aside of one host, in `places`. One process at a time may change it."""
 
-    def __init__(self, settings: Settings, host: str) -> None:
-        self.places = list_places(settings)
+    def __init__(
+        self, settings: Settings, host: str, places: Sequence[AsidePlace] | None = None
+    ) -> None:
+        self.places = list_places(settings) if places is None else tuple(places)
         self._below = Path(settings.name, sanitise_name(host))
 
     def open(self, dump: WantedDump) -> Iterator[DumpFiles | Unfit]:
