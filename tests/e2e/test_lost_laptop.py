@@ -112,7 +112,7 @@ def kill_on_the_way(client: Client, to: str, *, looks_at: str) -> dict[Path, int
     def is_written_down() -> bool:
         beside = place.parent.glob(".*.asyncamanda-restore")
         for record in (*beside, *place.rglob(".asyncamanda-restoring-*/record")):
-            said = re.findall(r'"done":\[(\d+),(\d+)', record.read_text("latin-1"))
+            said = re.findall(r'"done": \[(\d+), (\d+)', record.read_text("latin-1"))
             if said and said[-1] > ("0", "0"):
                 return True
         return False

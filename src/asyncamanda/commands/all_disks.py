@@ -127,15 +127,8 @@ def _plan_in_place(arguments: argparse.Namespace, parts: Sequence[Part]) -> list
     again = ["--all", *_say_at(arguments), "--to", "/"]
     if arguments.overwrite:
         again += ["--overwrite", arguments.overwrite]
-    deliveries = []
-    for part in parts:
-        errand = Errand((part,), b"", arguments.overwrite or Overwrite.NEVER.value)
-        try:
-            delivery = InPlace(errand, is_resumed=True, again=again, is_one_of_all=True)
-        except (BadDataError, RefusedError):  # nothing was begun
-            delivery = InPlace(errand, is_resumed=False, again=again, is_one_of_all=True)
-        deliveries.append(delivery)
-    return deliveries
+    overwrite = arguments.overwrite or Overwrite.NEVER.value
+    return [InPlace.one_of_all(Errand((part,), b"", overwrite), again) for part in parts]
 
 
 def _say_at(arguments: argparse.Namespace) -> list[str]:

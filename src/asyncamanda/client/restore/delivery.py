@@ -166,6 +166,14 @@ class InPlace:
         if is_resumed:
             self._open(resume=True)
 
+    @classmethod
+    def one_of_all(cls, errand: Errand, again: Sequence[str]) -> "InPlace":
+        """Return the one that was begun before, or else a new one. Raises HeldError."""
+        try:
+            return cls(errand, is_resumed=True, again=again, is_one_of_all=True)
+        except (BadDataError, RefusedError):  # nothing was begun
+            return cls(errand, is_resumed=False, again=again, is_one_of_all=True)
+
     @property
     def place(self) -> Path:
         return Path(self.errand.parts[0].device)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.values.size import format_size
-from asyncamanda.errors import NotStoredError
+from asyncamanda.errors import BadDataError, NotStoredError
 from asyncamanda.server.amanda.commands import Settings
 from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.server.restore.aside import AsidePlace, AsideStore, count_stored
@@ -83,6 +83,26 @@ class Kept:
 def find_kept(settings: Settings, client: str) -> Kept:
     """Return what is kept for a client."""
     return Kept(AsideStore(settings, client).count_bytes(), KeptVolumes(settings, client).labels)
+
+
+def find_cut_off(
+    config: ServerConfig, ledger: Ledger, amanda_config: str, client: str
+) -> list[str]:
+    """Return the disks whose newest dump could not be restored but for what is set aside.
+
+    Raises what read_source() and Shelves.peek() raise.
+    """
+    source = read_source(ledger, amanda_config, client, config.restore.filters)
+    source.shelves.aside = AsideStore(source.settings, client, ())
+    return [disk for disk in source.dles if source.dumps_of(disk) and _is_cut_off(source, disk)]
+
+
+def _is_cut_off(source: Source, disk: str) -> bool:
+    try:
+        chain = source.choose(disk)
+    except BadDataError:  # its full was never there
+        return True
+    return any(source.shelves.peek(source.wanted(dump)) is None for dump in chain.dumps)
 
 
 def release(settings: Settings, client: str) -> Kept:
