@@ -1,4 +1,4 @@
-"""What `setup --code` does in the place of waiting for an administrator."""
+"""What `setup --code` does instead of waiting for an administrator."""
 
 import random
 import time

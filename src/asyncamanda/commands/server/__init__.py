@@ -25,7 +25,7 @@ SUBCOMMANDS = {
 
 # the same of those that only other programs call
 HIDDEN = {
-    "join": "let in a machine that has a code",
+    "join": "enroll a machine that has a code",
     "reach": "find how far back each client's backups go",
     "keep": "keep the heads of dumps that are in the holding disk",
 }

@@ -16,6 +16,7 @@ from asyncamanda.commands.server.options import (
 from asyncamanda.commands.server.preparing import set_up_server
 from asyncamanda.commands.server.recognising import Enrolment, settle
 from asyncamanda.commands.server.rename import check_name_free, rename_disks, say_renamed
+from asyncamanda.commands.server.withdrawing import withdraw_codes
 from asyncamanda.config.server import ServerConfig, load_server_config
 from asyncamanda.core.protocol.authority import DIRECT, NO_RESTORE
 from asyncamanda.core.values.size import ALLOWED, parse_size
@@ -31,7 +32,6 @@ from asyncamanda.server.enrol.disklist import (
     read_configured,
 )
 from asyncamanda.server.enrol.enrolled import Enrolled, refuse_to_move
-from asyncamanda.server.enrol.invitations import withdraw
 from asyncamanda.server.enrol.recognition import recognise
 from asyncamanda.server.enrol.registry import change, check_change, read_registry, registry_path
 from asyncamanda.server.enrol.sshd import ask_sshd, describe_hindrances
@@ -166,7 +166,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     )
     is_changed = change(path, enrolment.plan)
     if is_changed:
-        withdraw(path, entry.client)  # a code that is not needed any more
+        withdraw_codes(path, entry.client)
     if was is not None:
         end_sessions(was)
     if is_settled or any(_connects_otherwise(one, entry) for one in known):

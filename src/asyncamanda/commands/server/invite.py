@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_terms(parser)
     add("--setup", action="store_true", help="first do what `server setup --yes` does")
-    add("--list", action="store_true", help="list invitations, and what became of them")
+    add("--list", action="store_true", help="list invitations, and who joined by them")
     add("--withdraw", metavar="ID", help="withdraw an invitation, by its name or its client's")
     add_common(parser)
 

@@ -1,4 +1,4 @@
-"""asyncamanda server join: let in a machine that has come by a code; no command for people.
+"""asyncamanda server join: enroll a machine that has come by a code; no command for people.
 
 The forced command of an invitation's one-time key, `asyncamanda gate join ID`, is this. What the
 machine says is a line on stdin, and what it hears a line on stdout (core/protocol/joining.py).
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     understood, LaterError where too many want it at once, and what join() raises.
     """
     config = load_as_amanda_user(arguments)
-    open_own_log(Path(ipc.STATE, "dispatcher.log"))
+    open_own_log(Path(ipc.STATE, "dispatcher.log"), largest=0)
     try:
         if os.environ.get("SSH_ORIGINAL_COMMAND") != JOIN:
             raise RefusedError(
@@ -120,7 +120,7 @@ def _take_turn() -> Iterator[None]:
             if time.monotonic() > give_up_at:
                 raise LaterError(
                     "join-busy",
-                    "the server lets in other machines just now",
+                    "the server is enrolling other machines just now",
                     "run the same command again in a moment",
                 )
             time.sleep(_POLL)

@@ -15,13 +15,14 @@ from asyncamanda.commands.server.options import (
     load_as_amanda_user,
     open_client_anew,
 )
+from asyncamanda.commands.server.withdrawing import withdraw_codes
 from asyncamanda.config.server import load_server_config
 from asyncamanda.errors import Exit, UsageError
 from asyncamanda.report.json import render_json
 from asyncamanda.report.page import print_folded
 from asyncamanda.server.enrol.address import find_address
 from asyncamanda.server.enrol.enrolled import plan_rekey
-from asyncamanda.server.enrol.invitations import invite_again, withdraw
+from asyncamanda.server.enrol.invitations import invite_again
 from asyncamanda.server.enrol.registry import change, check_change, registry_path
 
 
@@ -62,7 +63,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     change(path, lambda text: plan_rekey(text, entry.client, entry.key))
     if is_other:
         end_sessions(entry.client)
-        withdraw(path, entry.client)  # who has an older code would be this client
+        withdraw_codes(path, entry.client)
     outcome = "replaced" if is_other else "unchanged"
     if arguments.json:
         value = {

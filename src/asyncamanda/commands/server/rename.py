@@ -9,6 +9,7 @@ from asyncamanda.commands.server.options import (
     load_as_amanda_user,
     open_client_anew,
 )
+from asyncamanda.commands.server.withdrawing import withdraw_codes
 from asyncamanda.config.server import load_server_config
 from asyncamanda.core.protocol.authority import check_client_name
 from asyncamanda.errors import BadDataError, Exit, UsageError
@@ -18,7 +19,6 @@ from asyncamanda.report.text import name_disks
 from asyncamanda.server.enrol.disklist import Configured, read_configured
 from asyncamanda.server.enrol.disklist_edits import Renaming
 from asyncamanda.server.enrol.enrolled import plan_rename
-from asyncamanda.server.enrol.invitations import withdraw
 from asyncamanda.server.enrol.registry import change, check_change, registry_path
 
 
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     check_name_free(configured, old, new, are_renamed=arguments.disks_renamed)
     disks = rename_disks(configured, old, new)
     load_as_amanda_user(arguments)
-    withdraw(path, old)
+    withdraw_codes(path, old)
     open_client_anew(config, new, is_settling=False)  # of a client that had that name before
     change(path, lambda text: plan_rename(text, old, new))
     end_sessions(old)

@@ -11,6 +11,7 @@ from asyncamanda.commands.server.options import (
     unknown_client,
     warn,
 )
+from asyncamanda.commands.server.withdrawing import withdraw_codes
 from asyncamanda.config.server import ServerConfig
 from asyncamanda.errors import AsyncamandaError, BadDataError, Exit
 from asyncamanda.report.json import render_json
@@ -18,7 +19,6 @@ from asyncamanda.report.page import print_folded
 from asyncamanda.report.text import name_disks
 from asyncamanda.server.enrol.disklist import read_configured
 from asyncamanda.server.enrol.enrolled import Enrolled
-from asyncamanda.server.enrol.invitations import withdraw
 from asyncamanda.server.enrol.registry import read_registry, registry_path, revoke
 
 
@@ -60,10 +60,7 @@ def revoke_client(client: str, config: ServerConfig) -> tuple[tuple[Enrolled, ..
     """
     path = registry_path(config.user)
     try:
-        withdraw(path, client)  # or who has a code for its next machine would be this client
-    except BadDataError as error:  # then nobody can join
-        warn(error.message)
-    try:
+        withdraw_codes(path, client)
         revoked = revoke(path, client)
     finally:
         ended = end_sessions(client)  # whatever else fails

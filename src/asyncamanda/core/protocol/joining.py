@@ -57,7 +57,7 @@ def parse_join_request(line: bytes) -> JoinRequest:
         raise ValueError(f"disks: more than {MOST_DISKS}")
     for disk in request.disks:
         if not disk.startswith("/") or not disk.isprintable() or len(disk) > LONGEST_DISK:
-            raise ValueError("disks: one that is no path, such as /home")
+            raise ValueError("disks: one is not a path, such as /home")
     request.public_key  # noqa: B018 - that it is one
     return request
 

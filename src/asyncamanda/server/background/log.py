@@ -117,14 +117,15 @@ def open_log(file: Path | None) -> None:
     faulthandler.register(signal.SIGUSR1, file=sys.stderr.fileno(), all_threads=True)
 
 
-def open_own_log(file: Path) -> None:
+def open_own_log(file: Path, largest: int = LARGEST_LOG) -> None:
     """Write the log to `file` and to the journal, as a process whose stderr is for others.
 
-    Several may write to the file at once. What cannot be written there is only in the journal.
+    Several may write to the file at once; 0 for `largest`: another one starts a new one. What
+    cannot be written there is only in the journal.
     """
     kinds: list[logging.Handler] = [Journal()] if SOCKET.exists() else []
     with suppress(OSError):
-        kinds.append(Quiet(file, maxBytes=LARGEST_LOG, backupCount=1, encoding="utf-8"))
+        kinds.append(Quiet(file, maxBytes=largest, backupCount=1, encoding="utf-8"))
     close_log()
     for kind in kinds:
         kind.setFormatter(LogLine())

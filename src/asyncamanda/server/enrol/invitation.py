@@ -132,13 +132,13 @@ def is_meant(invitation: Invitation, client: str) -> bool:
 
 
 def note_use(invitation: Invitation, use: Use) -> Invitation:
-    """Return the invitation with this use, in the place of what it had of the same key."""
+    """Return the invitation with this use instead of what it had of the same key."""
     others = tuple(one for one in invitation.uses if one.fingerprint != use.fingerprint)
     return replace(invitation, uses=(*others, use))
 
 
 def drop_use(invitation: Invitation, use: Use) -> Invitation:
-    """Return the invitation without a use that came to nothing."""
+    """Return the invitation without a use that failed."""
     kept = tuple(one for one in invitation.uses if one.fingerprint != use.fingerprint)
     return replace(invitation, uses=kept)
 

@@ -2,7 +2,7 @@
 
 The file lies beside authorized_keys, and the same lock holds for both. It is written first, and
 decides alone: a line without it lets nobody join. What has ended stays for a while, with its line,
-so that who comes with it is told why it is refused, and the administrator is told of that.
+so that who comes with it is told why it is refused, and the log has that.
 
 All but find_address() is to be called as the account whose files these are.
 """

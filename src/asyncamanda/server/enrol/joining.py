@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asyncamanda.core.amanda.curinfo import sanitise_name
+from asyncamanda.core.protocol.bounds import LONGEST_TEXT
 from asyncamanda.core.protocol.joining import Joined, JoinRequest
+from asyncamanda.core.values.printable import clip
 from asyncamanda.errors import AsyncamandaError, LaterError, RefusedError
 from asyncamanda.report.text import name_disks
 from asyncamanda.server.amanda.commands import parse_settings, plan_config
@@ -63,7 +65,7 @@ def join(site: JoinSite, name: str, request: JoinRequest) -> Joined:
     """Enroll a machine that has come by the invitation `name`; return as whom.
 
     For a machine that this invitation has enrolled nothing is changed. Raises RefusedError, which
-    the administrator is told of, where code, name or key are not good for that, BadDataError for an
+    is logged and listed, where code, name or key are not good for that, BadDataError for an
     Amanda configuration that cannot be used, and LaterError if somebody else is changing it.
     """
     try:
@@ -103,7 +105,8 @@ def _join(site: JoinSite, name: str, request: JoinRequest) -> Joined:
     _finish(site, admission)
     configured = read_configured(admission.entry.amanda_config, site.user)
     warnings += describe_dles(configured, client, is_direct=admission.entry.is_direct)
-    return Joined(client, admission.entry.amanda_config, (*told, *warnings))
+    said = tuple(clip(" ".join(words.split()), LONGEST_TEXT) for words in (*told, *warnings))
+    return Joined(client, admission.entry.amanda_config, said)
 
 
 def _decide(site: JoinSite, name: str, request: JoinRequest) -> JoinAdmission:
@@ -158,7 +161,7 @@ def _finish(site: JoinSite, admission: JoinAdmission) -> None:
 def _choose_disks(
     admission: JoinAdmission, request: JoinRequest
 ) -> tuple[tuple[str, ...], list[str]]:
-    """Return the disks that the machine gets, and what is told of those that it does not get."""
+    """Return the disks that the machine gets, and what is said about the others."""
     invitation = admission.invitation
     allowed = invitation.disks
     if not (invitation.is_again or allowed):
