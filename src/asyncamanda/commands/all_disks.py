@@ -19,6 +19,7 @@ from asyncamanda.core.restore.answer import DiskAnswer
 from asyncamanda.core.restore.outcome import RestoreOutcome
 from asyncamanda.core.restore.request import At
 from asyncamanda.core.restore.whereabouts import folder_of
+from asyncamanda.core.values.shellwords import quote_word
 from asyncamanda.errors import BadDataError, RefusedError, UsageError
 
 ROOT = b"/"
@@ -27,14 +28,10 @@ _WHOLE = (b"",)  # the paths of a whole disk
 
 @dataclass(frozen=True, slots=True)
 class Everything:
-    """What `restore --all` does: where each disk goes, and why others do not come, by their paths.
-
-    `is_in_place`: each goes where it was.
-    """
+    """Where each disk goes that comes, and why others do not come, by their paths."""
 
     deliveries: Sequence[Delivery]
-    lacking: tuple[tuple[bytes, str], ...]
-    is_in_place: bool
+    lacking: tuple[tuple[bytes, str], ...] = ()
 
     def sum_up(self, outcome: RestoreOutcome) -> RestoreOutcome:
         """Return the outcome with the disks that did not come; nothing is to be gone on with."""
@@ -101,8 +98,8 @@ def plan_all(arguments: argparse.Namespace, gateway: Gateway, target: Path | Non
     named = tuple((_name(disk), lacking[disk.disk]) for disk in disks if disk.disk in lacking)
     if target is None:
         deliveries: list[Delivery] = [*_plan_in_place(arguments, parts)]
-        return Everything(deliveries, named, is_in_place=True)
-    return Everything([_plan_folder(arguments, parts, target)], named, is_in_place=False)
+        return Everything(deliveries, named)
+    return Everything([_plan_folder(arguments, parts, target)], named)
 
 
 def _plan_folder(arguments: argparse.Namespace, parts: Sequence[Part], target: Path) -> NewFolder:
@@ -110,14 +107,15 @@ def _plan_folder(arguments: argparse.Namespace, parts: Sequence[Part], target: P
     again, words = _say_at(arguments), ("--all",)
     if target.parent.is_dir() and target in find_records(target.parent):
         delivery = NewFolder.resume(target, again, words)
-        if {part.paths for part in delivery.errand.parts} == {_WHOLE}:
+        begun = {part.disk: part.paths for part in delivery.errand.parts}
+        if {*begun.values()} == {_WHOLE} and begun.keys() >= {part.disk for part in parts}:
             return delivery
         delivery.close()
         raise UsageError(
             "other-paths",
-            f"a restore of single files to {target} was cut, and --all is none of it",
-            f"go on with that one: asyncamanda restore --resume --to {target}; or name another "
-            "folder",
+            f"another restore to {target} was cut, and --all is more than that",
+            "go on with that one: asyncamanda restore --resume --to "
+            f"{quote_word(str(target))}; or name another folder",
         )
     return NewFolder(Errand(tuple(parts), ROOT), target, again, words)
 
@@ -128,7 +126,10 @@ def _plan_in_place(arguments: argparse.Namespace, parts: Sequence[Part]) -> list
     if arguments.overwrite:
         again += ["--overwrite", arguments.overwrite]
     overwrite = arguments.overwrite or Overwrite.NEVER.value
-    return [InPlace.one_of_all(Errand((part,), b"", overwrite), again) for part in parts]
+    deliveries = [InPlace.one_of_all(Errand((part,), b"", overwrite), again) for part in parts]
+    for delivery in deliveries:
+        delivery.check_overwrite(arguments.overwrite)
+    return deliveries
 
 
 def _say_at(arguments: argparse.Namespace) -> list[str]:

@@ -137,8 +137,7 @@ def _plan_all_or_some(
 ) -> Everything:
     if arguments.all:
         return plan_all(arguments, gateway, _name_target(arguments))
-    deliveries = _plan(arguments, gateway, find_names)
-    return Everything(deliveries, (), is_in_place=arguments.in_place)
+    return Everything(_plan(arguments, gateway, find_names))
 
 
 def _plan(arguments: argparse.Namespace, gateway: Gateway, find_names: FindNames) -> list[Delivery]:
@@ -169,20 +168,8 @@ def _plan_in_place(arguments: argparse.Namespace, parts: tuple[Part, ...]) -> li
     if missing and all(delivery.folder is None for delivery in deliveries):
         raise missing
     for delivery in deliveries:
-        _check_overwrite(arguments, delivery)
+        delivery.check_overwrite(arguments.overwrite)
     return deliveries
-
-
-def _check_overwrite(arguments: argparse.Namespace, delivery: InPlace) -> None:
-    """Raise UsageError if files are now to be replaced otherwise than when that was begun."""
-    recorded = delivery.errand.overwrite
-    if arguments.overwrite not in {None, recorded}:
-        raise UsageError(
-            "other-overwrite",
-            f"the restore that was cut was begun with --overwrite {recorded}",
-            "go on with that, or without --overwrite; to begin again remove the hidden folder "
-            f"{delivery.hidden}",
-        )
 
 
 def _say_again(arguments: argparse.Namespace) -> list[str]:

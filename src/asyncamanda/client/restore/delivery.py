@@ -174,6 +174,17 @@ class InPlace:
         except (BadDataError, RefusedError):  # nothing was begun
             return cls(errand, is_resumed=False, again=again, is_one_of_all=True)
 
+    def check_overwrite(self, wanted: str | None) -> None:
+        """Raise UsageError if files are now to be replaced otherwise than when this was begun."""
+        recorded = self.errand.overwrite
+        if wanted not in {None, recorded}:
+            raise UsageError(
+                "other-overwrite",
+                f"the restore that was cut was begun with --overwrite {recorded}",
+                "go on with that, or without --overwrite; to begin again remove the hidden folder "
+                f"{self.hidden}",
+            )
+
     @property
     def place(self) -> Path:
         return Path(self.errand.parts[0].device)

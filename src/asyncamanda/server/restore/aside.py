@@ -131,6 +131,15 @@ class AsideStore:
             yield place.folder / self._below
 
 
+def list_hosts(settings: Settings) -> list[str]:
+    """Return of which hosts anything is set aside, as their folders are called."""
+    found: set[str] = set()
+    for place in list_places(settings):
+        with suppress(OSError):
+            found |= {each.name for each in (place.folder / settings.name).iterdir()}
+    return sorted(found)
+
+
 def count_stored(files: DumpFiles) -> int:
     """Return how many bytes the files of a dump have, with their headers."""
     return files.size + HEADER_BYTES * len(files.descriptors)
