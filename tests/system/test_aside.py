@@ -12,7 +12,13 @@ from tests.system.amandafiles import AmandaFiles
 from tests.system.dumps import HOST, Dumps, wanted
 from tests.system.test_dump_files import IMAGE, MONDAY, SUNDAY, read, refuse
 
-from asyncamanda.server.restore.aside import AsidePlace, AsideStore, count_stored
+from asyncamanda.server.restore.aside import (
+    AsidePlace,
+    AsideStore,
+    count_stored,
+    list_aside,
+    list_hosts,
+)
 from asyncamanda.server.restore.dump_files import DumpFiles, WantedDump
 
 FULL, INCREMENT = wanted(SUNDAY, 0), wanted(MONDAY, 1)
@@ -69,6 +75,7 @@ def test_what_is_set_aside_outlasts_volumes_and_holding_disk(dumps: Dumps) -> No
     store = make_store(dumps)
     inodes = [*put(dumps, store, FULL), *put(dumps, store, INCREMENT)]
     assert sorted(path.stat().st_ino for path in list_files(store.places[0])) == sorted(inodes)
+    assert {*list_aside(dumps.files.settings)} == {FULL, INCREMENT}
     lose_volumes(dumps)
     dumps.rows, dumps.asked = [""], 0
     assert read(dumps, SUNDAY, 0) == IMAGE
@@ -79,8 +86,10 @@ def test_what_is_set_aside_outlasts_volumes_and_holding_disk(dumps: Dumps) -> No
     store.keep_only([INCREMENT])
     assert store.count_bytes() == 9000 + 3 * 32768
     assert "is gone" in refuse(dumps, SUNDAY, 0)
+    assert list_hosts(dumps.files.settings) == [HOST]
     store.keep_only([])
     assert store.count_bytes() == 0
+    assert list_hosts(dumps.files.settings) == []
     assert "is gone" in refuse(dumps, MONDAY, 1)
 
 

@@ -140,6 +140,17 @@ def list_hosts(settings: Settings) -> list[str]:
     return sorted(found)
 
 
+def list_aside(settings: Settings) -> Iterator[WantedDump]:
+    """Yield each dump of a configuration that is set aside, by the header of its first file."""
+    for place in list_places(settings):
+        for first in (place.folder / settings.name).glob("*/*/00001"):
+            file = open_dump_file(first)
+            if isinstance(file, DumpFile):
+                close_files([file])
+                header = file.header
+                yield WantedDump(header.host, header.disk, header.timestamp, header.level)
+
+
 def count_stored(files: DumpFiles) -> int:
     """Return how many bytes the files of a dump have, with their headers."""
     return files.size + HEADER_BYTES * len(files.descriptors)

@@ -6,7 +6,7 @@ is in it has to read it, which is slow and no more.
 
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from itertools import chain
 from pathlib import Path
@@ -67,14 +67,15 @@ class Keeper:
         self._say = say
         self._bound = bound
 
-    def remove_old(self, found: str) -> None:
+    def remove_old(self, found: str, aside: Iterable[WantedDump] = ()) -> None:
         """Remove what is not needed any more; `found` is what Amanda has on volumes.
 
-        Raises OSError.
+        Dumps that are set `aside` are there, whatever Amanda says. Raises OSError.
         """
         held = {self._name(dump) for dump in self._held()}
         parts = parse_found(found)
         there = {(part.host, part.disk, part.timestamp, part.level) for part in parts}
+        there |= {(each.host, each.disk, each.timestamp, each.level) for each in aside}
         present = held | {DumpName(self._order.amanda_config, *dump) for dump in there}
         self._store.tidy(held)
         stored = [*self._store.list_stored()]
