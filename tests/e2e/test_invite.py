@@ -20,7 +20,7 @@ from lab import Client, Lab
 KEYS = f"{SSH}/authorized_keys"
 STORE = f"{SSH}/asyncamanda-invitations.json"
 DISKLIST = "/etc/amanda/daily/disklist"
-NAMES = ("larch", "oak", "pine", "elm")
+NAMES = ("larch", "ash", "oak", "pine", "elm", "yew")
 DISK = "/srv/docs"
 COMMAND = re.compile(r"^(asyncamanda setup \S+ --code (\S+))$", re.MULTILINE)
 USAGE, REFUSED, PROTOCOL = 64, 77, 76
@@ -28,7 +28,7 @@ USAGE, REFUSED, PROTOCOL = 64, 77, 76
 
 @pytest.fixture(scope="module")
 def lab(lab_prefix: Path) -> Iterator[Lab]:
-    """Yield a lab whose server is set up and knows nobody, and whose clients know nothing."""
+    """Yield a lab whose server is set up and knows larch alone; the others know nothing."""
     with Lab(prefix=lab_prefix, clients=NAMES) as built:
         built.server.remove(SSH)
         built.server.write("/etc/asyncamanda/server.toml", 'batch_window = "0.5s"\n')
@@ -36,6 +36,11 @@ def lab(lab_prefix: Path) -> Iterator[Lab]:
             client.remove(f"{SSH}/id_ed25519")
             client.remove(f"{SSH}/id_ed25519.pub")
             client.add_tree(DISK)
+        done = serve(built, "invite", "larch", "--setup", "--disk", DISK, "--server", "amanda")
+        found = COMMAND.search(done.stdout)
+        assert found, done.stdout + done.stderr
+        done = set_up(built.client, found[2], "--no-backup")
+        assert done.returncode == 0, done.stdout + done.stderr
         yield built
         assert "Traceback" not in built.server.read(f"{STATE}/dispatcher.log")
 
@@ -95,23 +100,23 @@ def error(done: Run) -> str:
 
 def test_one_line_brings_a_backup(lab: Lab) -> None:
     """No question, no fingerprint, no key to carry; the same line again changes nothing."""
-    larch, server = lab.clients["larch"], lab.server
-    code = invite(lab, "larch", "--setup", "--disk", DISK)
+    ash, server = lab.clients["ash"], lab.server
+    code = invite(lab, "ash", "--disk", DISK)
     assert code not in server.read(KEYS) + server.read(STORE)
-    done = set_up(larch, code.lower().replace("-", " "), "--backup")
+    done = set_up(ash, code.lower().replace("-", " "), "--backup")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert ask_json(larch, "status")["last_backup_at"], done.stdout
-    assert f"larch {DISK} roaming" in server.read(DISKLIST)
-    assert (listed(lab, "larch")["state"], listed(lab, "larch")["left"]) == ("used", 0)
+    assert ask_json(ash, "status")["last_backup_at"], done.stdout
+    assert f"ash {DISK} roaming" in server.read(DISKLIST)
+    assert (listed(lab, "ash")["state"], listed(lab, "ash")["left"]) == ("used", 0)
     before = server.read(KEYS), server.read(STORE), server.read(DISKLIST)
-    again = set_up(larch, code, "--no-backup")
+    again = set_up(ash, code, "--no-backup")
     assert (again.returncode, again.stdout.count("done: ")) == (0, 1), again.stdout + again.stderr
     assert (server.read(KEYS), server.read(STORE), server.read(DISKLIST)) == before
     # another machine comes with it
     other = set_up(lab.clients["oak"], code, "--no-backup")
-    assert (other.returncode, "used already, by larch" in other.stderr) == (REFUSED, True)
+    assert (other.returncode, "used already, by ash" in other.stderr) == (REFUSED, True)
     assert "used already" in server.read(f"{STATE}/dispatcher.log")
-    assert "used already" in listed(lab, "larch")["refused"]
+    assert "used already" in listed(lab, "ash")["refused"]
     assert (server.read(KEYS), server.read(DISKLIST)) == (before[0], before[2])
 
 
@@ -180,19 +185,19 @@ def test_codes_that_are_not_good_are_refused_before_or_after_they_are_sent(lab: 
     server.write("/etc/ssh/ssh_host_ed25519_key.pub", oak.read("/srv/other.pub"))
     foreign = invite(lab, "oak", "--expires", "1h")
     server.write("/etc/ssh/ssh_host_ed25519_key.pub", keys)
-    pine = lab.clients["pine"]
-    done = set_up(pine, foreign)
+    yew = lab.clients["yew"]
+    done = set_up(yew, foreign)
     assert (done.returncode, "another server's" in done.stderr) == (REFUSED, True), done.stderr
-    assert not pine.path(f"{SSH}/id_ed25519").exists()
+    assert not yew.path(f"{SSH}/id_ed25519").exists()
     code = invite(lab, "oak", "--expires", "1h")
     text = re.sub(r'("expires_at": ")[^"]*', r"\g<1>2020-01-01T00:00:00Z", server.read(STORE))
     server.write(STORE, text, owner="backup", mode=0o600)
     done = set_up(oak, code)
     assert (done.returncode, "code expired at 2020" in done.stderr) == (REFUSED, True), done.stderr
-    serve(lab, "invite", "pine")  # what ended long ago goes
+    serve(lab, "invite", "fir")  # what ended long ago goes
     done = set_up(oak, code)
     assert (done.returncode, "does not accept this code" in done.stderr) == (REFUSED, True)
-    serve(lab, "invite", "--withdraw", "pine")
+    serve(lab, "invite", "--withdraw", "fir")
     done = serve(lab, "invite", "LARCH")
     assert (done.returncode, "larch is enrolled already" in done.stderr) == (REFUSED, True)
     for words in (("larch", "--names", "x*"), (), ("--names", "x", "--count", "2"), ("a b",)):

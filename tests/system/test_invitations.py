@@ -126,8 +126,15 @@ def test_lines_of_what_ended_long_ago_go_and_nothing_else(path: Path) -> None:
 
 def test_many_at_once_lose_nothing_and_there_is_a_bound(path: Path) -> None:
     """Each process has its turn; beyond so many open ones there are no more."""
-    with multiprocessing.get_context("fork").Pool(4) as pool:
-        pool.starmap(invite, [(path, wanted(f"pc-{n}"), ADDRESS) for n in range(12)])
+    context = multiprocessing.get_context("fork")
+    programs = [
+        context.Process(target=invite, args=(path, wanted(f"pc-{n}"), ADDRESS)) for n in range(12)
+    ]
+    for program in programs:
+        program.start()
+    for program in programs:
+        program.join(60)
+    assert [program.exitcode for program in programs] == 12 * [0]
     found = read_invitations(path)
     assert sorted(one.names for one in found) == sorted(f"pc-{n}" for n in range(12))
     assert all(f"gate join {one.invitation}" in read(path) for one in found)
