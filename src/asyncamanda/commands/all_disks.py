@@ -141,7 +141,7 @@ def _find_run(disk: DiskAnswer, at: At) -> At | str:
     if not disk.is_listable:
         return disk.reason or "single files cannot be restored"
     if folder_of(disk) is None:
-        return "it has no place of its own, since its device is no path"
+        return "it has no place of its own: its device is not a path"
     if at.run:
         return at
     runs = [dump for dump in disk.runs if at.before is None or dump.dumped_at <= at.before]

@@ -207,7 +207,7 @@ def _resume(arguments: argparse.Namespace, find_names: FindNames) -> Delivery:
 
 
 def _judge(outcome: RestoreOutcome, arguments: argparse.Namespace) -> Exit:
-    """Return the exit code: files that were kept unasked are well only beside others that came."""
+    """Return the exit code. What was kept, without --overwrite, is well only beside other files."""
     is_idle = bool(outcome.kept) and (arguments.all or not outcome.files)
     is_well = outcome.is_whole and not (is_idle and arguments.overwrite is None)
     return Exit.OK if is_well else Exit.NOT_STORED

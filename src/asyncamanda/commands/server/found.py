@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> Exit:
 
 
 def _force_fulls(config: ServerConfig, amanda_config: str, client: str) -> list[str]:
-    """Let the disks begin anew of which the volumes have no whole backup; return them."""
+    """Force a full dump of each disk of which the volumes have no whole backup; return these."""
     ledger = open_ledger_to_read(config)
     if ledger is None:
         return []

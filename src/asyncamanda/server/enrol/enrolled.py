@@ -96,7 +96,7 @@ def _parse_lost(words: list[str]) -> datetime | None:
     stamp = find_lost(words)
     try:
         return datetime.strptime(stamp, _LOST_FORM).replace(tzinfo=UTC) if stamp else None
-    except ValueError:  # somebody has typed it, and the gate refuses the key all the same
+    except ValueError:  # somebody has typed it, and the gate refuses the key anyway
         return datetime.min.replace(tzinfo=UTC)
 
 

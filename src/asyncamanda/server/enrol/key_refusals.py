@@ -1,4 +1,4 @@
-"""Why a key is not let in, or not for that client: the errors of those who change the registry."""
+"""Why a key is refused: the errors of those who change the registry."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def refuse_lost(client: str) -> RefusedError:
-    """Return the error for a key that is to be let in, and is one that was lost."""
+    """Return the error for a key that is to be enrolled, and is one that was lost."""
     return RefusedError(
         "lost",
         f"this is the key of {client} that was lost",
