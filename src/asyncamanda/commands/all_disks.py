@@ -57,6 +57,8 @@ def settle_all(arguments: argparse.Namespace, *, may_be_in_place: bool = True) -
     wrong = ""
     if arguments.paths or arguments.disk is not None:
         wrong = "--all brings all disks: name no PATH and no --disk with it"
+    elif arguments.raw is not None:
+        wrong = "--all and --raw exclude each other"
     elif not arguments.to and not arguments.in_place:
         wrong = "--all needs --to DIR, or --to / to put everything where it was"
     elif is_root and not may_be_in_place:
@@ -107,8 +109,7 @@ def _plan_folder(arguments: argparse.Namespace, parts: Sequence[Part], target: P
     again, words = _say_at(arguments), ("--all",)
     if target.parent.is_dir() and target in find_records(target.parent):
         delivery = NewFolder.resume(target, again, words)
-        begun = {part.disk: part.paths for part in delivery.errand.parts}
-        if {*begun.values()} == {_WHOLE} and begun.keys() >= {part.disk for part in parts}:
+        if _is_of_all(delivery.errand, parts):
             return delivery
         delivery.close()
         raise UsageError(
@@ -118,6 +119,13 @@ def _plan_folder(arguments: argparse.Namespace, parts: Sequence[Part], target: P
             f"{quote_word(str(target))}; or name another folder",
         )
     return NewFolder(Errand(tuple(parts), ROOT), target, again, words)
+
+
+def _is_of_all(errand: Errand, parts: Sequence[Part]) -> bool:
+    """Return whether what was begun is all of these disks, and each at its place."""
+    begun = {part.disk: part.paths for part in errand.parts}
+    is_whole = {*begun.values()} == {_WHOLE} and begun.keys() >= {part.disk for part in parts}
+    return is_whole and errand.base == ROOT
 
 
 def _plan_in_place(arguments: argparse.Namespace, parts: Sequence[Part]) -> list[InPlace]:

@@ -118,9 +118,7 @@ def run_over(
 
 def _check(arguments: argparse.Namespace) -> None:
     wrong = ""
-    if arguments.all:
-        wrong = "--all and --raw exclude each other" if arguments.raw is not None else ""
-    elif not arguments.paths and (arguments.in_place or not arguments.resume):
+    if not (arguments.all or arguments.paths) and (arguments.in_place or not arguments.resume):
         wrong = "name at least one PATH to restore"
     elif arguments.overwrite and not arguments.in_place:
         wrong = "--overwrite is for --in-place: a new folder has no files to overwrite"
