@@ -24,6 +24,17 @@ NAMES = ("larch", "ash", "oak", "pine", "elm", "yew")
 DISK = "/srv/docs"
 COMMAND = re.compile(r"^(asyncamanda setup \S+ --code (\S+))$", re.MULTILINE)
 USAGE, REFUSED, PROTOCOL = 64, 77, 76
+# joins by the invitation ID, as a line says, and is killed just before it changes authorized_keys
+KILLED = f"""
+import os, signal, sys
+from pathlib import Path
+from asyncamanda.core.protocol.joining import parse_join_request
+from asyncamanda.server.enrol.joining import JoinSite, join
+def die(client):
+    os.kill(os.getpid(), signal.SIGKILL)
+site = JoinSite(Path("{KEYS}"), "backup", die, die, die)
+join(site, sys.argv[1], parse_join_request(sys.argv[2].encode()))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -282,6 +293,24 @@ def test_a_join_that_was_killed_is_ended_by_the_same_machine_alone(lab: Lab, sta
     # an hour later it may not go on, should it be revoked meanwhile
     serve(lab, "revoke", name)
     assert error(join(oak, code, request(oak, name))) == "code-used"
+
+
+def test_who_began_first_has_the_code_though_it_was_killed(lab: Lab) -> None:
+    """That a machine uses it is written before anything else is."""
+    oak, server = lab.clients["oak"], lab.server
+    assert join(oak, invite(lab, "killed"), request(oak, "killed")).returncode == 0
+    found = COMMAND.search(serve(lab, "rekey", "killed", "--invite", "--server", "amanda").stdout)
+    assert found
+    keys, mine = server.read(KEYS), request(oak, "killed-again", client="killed")
+    argv = ["/opt/asyncamanda/bin/python", "-c", KILLED, listed(lab, "killed")["invitation"], mine]
+    died = server.run(argv, user="backup", check=False)
+    assert (died.returncode in {-9, 137}, server.read(KEYS)) == (True, keys), died.stderr
+    assert [one["done"] for one in listed(lab, "killed")["joined"]] == [False]
+    other = request(oak, "killed-other", client="killed")
+    assert error(join(oak, found[2], other)) == "code-used"
+    assert join(oak, found[2], mine).returncode == 0
+    assert oak.read("/srv/cheat/of-killed-again.pub").split()[1] in server.read(KEYS)
+    assert oak.read("/srv/cheat/of-killed.pub").split()[1] not in server.read(KEYS)
 
 
 def test_a_full_disk_at_the_server_costs_a_try_and_no_code(lab: Lab) -> None:

@@ -126,19 +126,19 @@ def test_lines_of_what_ended_long_ago_go_and_nothing_else(path: Path) -> None:
 
 def test_many_at_once_lose_nothing_and_there_is_a_bound(path: Path) -> None:
     """Each process has its turn; beyond so many open ones there are no more."""
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn")
     programs = [
-        context.Process(target=invite, args=(path, wanted(f"pc-{n}"), ADDRESS)) for n in range(12)
+        context.Process(target=invite, args=(path, wanted(f"pc-{n}"), ADDRESS)) for n in range(6)
     ]
     for program in programs:
         program.start()
     for program in programs:
         program.join(60)
-    assert [program.exitcode for program in programs] == 12 * [0]
+    assert [program.exitcode for program in programs] == 6 * [0]
     found = read_invitations(path)
-    assert sorted(one.names for one in found) == sorted(f"pc-{n}" for n in range(12))
+    assert sorted(one.names for one in found) == sorted(f"pc-{n}" for n in range(6))
     assert all(f"gate join {one.invitation}" in read(path) for one in found)
-    more = [wanted(f"x-{n}", invitation=f"{n:010x}") for n in range(MOST_INVITATIONS - 12)]
+    more = [wanted(f"x-{n}", invitation=f"{n:010x}") for n in range(MOST_INVITATIONS - 6)]
     change_invitations(path, lambda before: [*before, *more])
     with pytest.raises(RefusedError, match="that nobody has used"):
         invite(path, wanted(), ADDRESS)
