@@ -170,7 +170,8 @@ def test_replacement_becomes_what_the_laptop_was(loss: Loss) -> None:
     assert run.returncode == 0, run.stderr + office.diary
     assert {verdict.level for verdict in office.dumps()[-1].verdicts} == {0}
     assert loss.shown()["kept_bytes"] == said["kept_bytes"]
-    assert loss.find()["released_bytes"] == said["kept_bytes"]
+    found = loss.find()
+    assert (found["released_bytes"], found["full"]) == (said["kept_bytes"], [])
     assert loss.shown()["kept_bytes"] == 0
     assert not [*office.server.path(VTAPES).rglob("asyncamanda-aside/*/*")]
 
@@ -181,19 +182,9 @@ def no_reuse(office: Office) -> set[str]:
     return {line.split()[1] for line in lines if line.split()[2] == "no-reuse"}
 
 
-def test_laptop_that_is_found_is_served_as_before(loss: Loss) -> None:
-    """Its key is refused with a word meanwhile. Where there is no room its volumes are kept."""
-    office, server, laptop = loss.office, loss.office.server, loss.laptop
-    loss.past.flush()
-    server.fill_disk(spare=1_000_000)
-    full = office.ask("server", "lost", "laptop", check=False)
-    assert full.returncode == NOT_STORED, full.stdout + full.stderr
-    words = " ".join(full.stderr.split())
-    assert "is not kept from being overwritten: it has" in words
-    assert "tapecycle is 20" in words
-    assert "its key is refused" in full.stdout
-    assert "WARNING: its newest backup is not kept" in office.ask("server", "clients").stdout
-
+def check_refused(loss: Loss) -> None:
+    """Fail unless the lost laptop's key is good for nothing, and that is said."""
+    office, laptop = loss.office, loss.laptop
     refused = office.backup("laptop", "--force")
     assert refused.returncode == REFUSED, refused.stderr
     assert "reported lost at the server" in " ".join(refused.stderr.split())
@@ -206,6 +197,35 @@ def test_laptop_that_is_found_is_served_as_before(loss: Loss) -> None:
     doctor = office.ask("server", "doctor", "laptop", check=False)
     assert "laptop is lost since" in " ".join(doctor.stdout.split())
 
+
+def begin_again(loss: Loss) -> None:
+    """Let the laptop be found when its volumes were used again: it begins with full dumps."""
+    office, server = loss.office, loss.office.server
+    loss.lose()
+    loss.past.flush()
+    for part in server.path(VTAPES).glob("slot*/*.laptop.*"):
+        part.unlink()  # as when its volume is used again
+    assert loss.shown()["restorable_since"] is not None
+    assert {*loss.find()["full"]} == {*DISKS}
+    run = office.backup("laptop", "--force")
+    assert run.returncode == 0, run.stderr + office.diary
+    assert {verdict.level for verdict in office.dumps()[-1].verdicts} == {0}
+
+
+def test_laptop_that_is_found_is_served_as_before(loss: Loss) -> None:
+    """Its key is refused with a word meanwhile. Where there is no room its volumes are kept."""
+    office, server = loss.office, loss.office.server
+    loss.past.flush()
+    server.fill_disk(spare=1_000_000)
+    full = office.ask("server", "lost", "laptop", check=False)
+    assert full.returncode == NOT_STORED, full.stdout + full.stderr
+    words = " ".join(full.stderr.split())
+    assert "is not kept from being overwritten: it has" in words
+    assert "tapecycle is 20" in words
+    assert "its key is refused" in full.stdout
+    assert "WARNING: its newest backup is not kept" in office.ask("server", "clients").stdout
+
+    check_refused(loss)
     conf = server.read(CONF)
     server.write(CONF, conf.replace("tapecycle 20", "tapecycle 2"), owner="backup")
     kept = loss.lose()
@@ -233,3 +253,5 @@ def test_laptop_that_is_found_is_served_as_before(loss: Loss) -> None:
     run = office.backup("laptop", "--force")
     assert run.returncode == 0, run.stderr + office.diary
     assert 0 not in {verdict.level for verdict in office.dumps()[-1].verdicts}
+
+    begin_again(loss)
