@@ -83,6 +83,8 @@ def test_what_is_set_aside_outlasts_volumes_and_holding_disk(dumps: Dumps) -> No
     assert dumps.asked == 0
     assert store.has(FULL)
     assert not store.has(wanted(SUNDAY, 1))
+    folders = [store.places[0].folder, *store.places[0].folder.glob("**/")]
+    assert {path.stat().st_mode & 0o777 for path in folders} == {0o700}  # others may not look
     store.keep_only([INCREMENT])
     assert store.count_bytes() == 9000 + 3 * 32768
     assert "is gone" in refuse(dumps, SUNDAY, 0)

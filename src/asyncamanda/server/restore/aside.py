@@ -90,7 +90,8 @@ class AsideStore:
         if not is_keepable(dump.timestamp, dump.level):
             raise OSError(errno.EINVAL, "its timestamp is none", dump.timestamp)
         folder = place.folder / self._below
-        folder.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+        for each in (place.folder, folder.parent, folder):
+            each.mkdir(mode=_PRIVATE, exist_ok=True)
         new = folder / f"{_name(dump)}{_UNFINISHED}"
         with suppress(FileNotFoundError):
             shutil.rmtree(new)  # of a kill
