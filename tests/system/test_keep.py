@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.system.amandafiles import AmandaFiles
-from tests.system.dumps import DISK, GZIPPED, HOST, PLAIN, Dumps, gzip, make_image
+from tests.system.dumps import DISK, GZIPPED, HOST, PLAIN, Dumps, gzip, make_image, wanted
 from tests.system.histories import read_dump
 from tests.system.watching import count_descriptors
 
@@ -166,6 +166,8 @@ def test_heads_go_with_their_dumps(office: Office) -> None:
     office.held.clear()
     office.keeper().remove_old("\n".join(on_volumes))
     assert len(office.files()) == 3
+    office.keeper().remove_old("", [wanted(DAYS[day], min(day, 1)) for day in range(3)])
+    assert len(office.files()) == 3  # which are set aside
     office.keeper().remove_old("\n".join(on_volumes[:3]))
     assert len(office.files()) == 2
     office.check(1, 1, images[1])

@@ -7,6 +7,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,8 @@ from asyncamanda.core.protocol.authority import Identity
 from asyncamanda.core.ssh.publickey import PublicKey
 from asyncamanda.errors import LaterError, RefusedError
 from asyncamanda.server.enrol import ssh_aliases
-from asyncamanda.server.enrol.enrolled import Enrolled
-from asyncamanda.server.enrol.registry import Registry, read_registry, revoke
+from asyncamanda.server.enrol.enrolled import Enrolled, plan_found, plan_lost
+from asyncamanda.server.enrol.registry import Registry, change, read_registry, revoke
 
 if TYPE_CHECKING:
     from tests.system.conftest import Rig
@@ -282,10 +283,41 @@ def test_clients_are_listed(desk: Desk) -> None:
         "proofs": [],
         "host": None,
         "second_machine": None,
+        "lost_at": None,
+        "kept_bytes": 0,
+        "kept_volumes": [],
     }
     row, key = [line for line in desk.run("clients").stdout.splitlines() if "phone" in line]
     assert row.split() == ["phone", "daily", "own", "never", "-"]
     assert key.split() == ["phone:", "ssh-ed25519", fingerprint]
+
+
+def test_a_client_that_is_lost_is_told_and_shown_until_it_is_found(desk: Desk) -> None:
+    """Though it has no backup; the same command changes nothing more, but for the invitation."""
+    assert desk.run("lost", "phone").returncode == 65
+    assert desk.enroll("phone", desk.phone).returncode == 0
+    before = desk.text
+    said = desk.run("lost", "phone")
+    assert said.returncode == 0, said.stderr
+    assert "phone is lost since" in said.stdout
+    assert "there is no backup of phone to be kept" in said.stderr
+    assert "asyncamanda setup " in said.stdout
+    first = answer(desk.run("lost", "phone", "--json"))
+    again = answer(desk.run("lost", "phone", "--json"))
+    assert first["lost_at"] == again["lost_at"]
+    assert first["invitation"]["code"] != again["invitation"]["code"]
+    (client,) = answer(desk.run("clients", "--json"))
+    assert client["lost_at"] == first["lost_at"]
+    shown = " ".join(desk.run("clients").stdout.split())
+    assert "phone is lost since" in shown
+    found = answer(desk.run("found", "phone", "--json"))
+    assert (found["outcome"], found["full"]) == ("found", [])
+    assert desk.run("found", "phone").stdout.startswith("phone is not lost")
+    assert before in desk.text  # beside the invitations that nobody can use
+    invitations = answer(desk.run("invite", "--list", "--json"))
+    assert {one["state"] for one in invitations} == {"withdrawn"}
+    assert desk.run("revoke", "phone").returncode == 0
+    assert desk.run("found", "phone").returncode == 65
 
 
 def test_a_client_may_not_restore_until_that_is_allowed_again(desk: Desk) -> None:
@@ -376,6 +408,7 @@ def test_a_full_disk_leaves_the_file_as_it_was(desk: Desk) -> None:
 
 # -- the file alone, without sshd
 
+LOST_AT = datetime(2026, 11, 30, 19, 55, 12, tzinfo=UTC)
 ANA = Enrolled("ana", "daily", PublicKey("ssh-ed25519", "AAAAana", "ana"))
 BEN = Enrolled("ben", "daily", PublicKey("ssh-ed25519", "AAAAben", "ben"))
 
@@ -392,6 +425,10 @@ def test_the_dispatchers_registry_follows_the_file(tmp_path: Path) -> None:
     assert registry.contains(Identity("ana", "daily"))
     assert not registry.contains(Identity("ana", "weekly"))
     assert not registry.contains(Identity("cem", "daily"))
+    assert change(path, lambda text: plan_lost(text, "ana", LOST_AT))
+    assert not registry.contains(Identity("ana", "daily"))
+    assert change(path, lambda text: plan_found(text, "ana"))
+    assert registry.contains(Identity("ana", "daily"))
     assert revoke(path, "ana") == (ANA,)
     assert revoke(path, "ana") == ()
     assert registry.entries() == (BEN,)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -388,6 +389,41 @@ def test_in_place_after_a_kill_at_any_step_it_goes_on(gate: Rehearsed, tmp_path:
     assert kills > 3
     assert describe(tree) == before
     assert not [path for path in tree.iterdir() if "asyncamanda" in path.name]
+
+
+def test_a_disk_of_all_is_known_to_be_done_until_all_are(gate: Rehearsed, tmp_path: Path) -> None:
+    """Its folder is made where it is missing; after a kill at any step the same goes on."""
+    before = describe(tmp_path / "tree")
+    gone = tmp_path / "gone"
+    (tmp_path / "tree").rename(gone)
+    home = tmp_path / "above/tree"
+    gate.scenario["disks"] = {"/srv": str(home)}
+    errand = Errand((gate.part(b""),), b"", "never")
+    kills = 0
+    while True:
+        child = os.fork()
+        if child == 0:
+            die_after(kills * 3)
+            try:
+                gate.restore(InPlace.one_of_all(errand, ["--all"]))
+            except AsyncamandaError:
+                os._exit(3)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if os.waitstatus_to_exitcode(status) == 0:
+            break
+        assert os.waitstatus_to_exitcode(status) == -9
+        kills += 1
+    assert kills > 1
+    assert describe(home) == before
+    assert stat.S_IMODE(home.parent.stat().st_mode) == 0o755
+    visits = gate.visits()
+    again = InPlace.one_of_all(errand, ["--all"])
+    outcome = gate.restore(again)
+    assert (outcome.is_whole, outcome.kept, gate.visits()) == (True, (), visits)
+    again.clear()
+    assert not [*home.parent.rglob("*asyncamanda*")]
+    assert describe(home) == before
 
 
 def die_after(count: int) -> None:

@@ -197,7 +197,13 @@ def refuse_closed(office: Office) -> None:
     office.enroll(replace(LAPTOP, may_restore=False), TABLET)
 
 
-@pytest.mark.parametrize("change", [refuse_unknown, refuse_other_config, refuse_closed])
+def refuse_lost(office: Office) -> None:
+    office.enroll(replace(LAPTOP, lost_at=datetime(2026, 11, 30, tzinfo=UTC)), TABLET)
+
+
+@pytest.mark.parametrize(
+    "change", [refuse_unknown, refuse_other_config, refuse_closed, refuse_lost]
+)
 def test_who_may_not_gets_nothing(office: Office, change: Callable[[Office], None]) -> None:
     """Whatever the command line of its connection's beginning said; an administrator may."""
     change(office)

@@ -18,6 +18,7 @@ from asyncamanda.core.protocol.authority import (
     check_amanda_config_name,
     check_client_name,
     decide_verb,
+    find_lost,
     may_restore,
     parse_identity,
 )
@@ -271,6 +272,28 @@ def test_other_arguments_are_no_identity(argv: list[str]) -> None:
     """One missing, one twice, one more, or one abbreviated."""
     with pytest.raises(ValueError, match="the arguments are not"):
         parse_identity(argv)
+
+
+def test_a_key_that_is_lost_has_a_stamp_behind_all_else() -> None:
+    """Which is read as it stands; anything else there is no argument of the gate's."""
+    argv = ["--client", "laptop", "--amanda-config", "daily"]
+    for flags in ([], ["--direct"], ["--direct", "--no-restore"]):
+        lost = [*argv, *flags, "--lost=20261130T195512Z"]
+        assert parse_identity(lost) == Identity("laptop", "daily")
+        assert find_lost(lost) == "20261130T195512Z"
+        assert find_lost([*argv, *flags]) == ""
+    assert not may_restore([*argv, "--no-restore", "--lost=20261130T195512Z"])
+    for wrong in (
+        ["--lost"],
+        ["--lost="],
+        ["--lost=20261130"],
+        ["--lost=20261130T195512Z\n"],
+        ["--lost=\u0662\u0660261130T195512Z"],
+        ["--lost=20261130T195512Z", "--direct"],
+        ["--lost=20261130T195512Z", "--lost=20261130T195512Z"],
+    ):
+        with pytest.raises(ValueError, match="the arguments are not"):
+            parse_identity([*argv, *wrong])
 
 
 def test_a_client_may_restore_unless_its_line_says_that_it_may_not() -> None:

@@ -1,6 +1,7 @@
 """authorized_keys as the registry: which lines are ours, and what happens to the others."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -11,6 +12,8 @@ from asyncamanda.server.enrol.enrolled import (
     parse_line,
     parse_registry,
     plan_enroll,
+    plan_found,
+    plan_lost,
     plan_rekey,
     plan_rename,
     plan_revoke,
@@ -24,6 +27,7 @@ DIRECT = replace(LAPTOP, is_direct=True)
 CLOSED = replace(LAPTOP, may_restore=False)
 BOTH = replace(DIRECT, may_restore=False)
 TABLET = Enrolled("tablet", "daily", PublicKey("ssh-ed25519", "AAAAtablet", "tablet"))
+NEW_KEY = PublicKey("ssh-ed25519", "AAAAnew", "new key")
 GATE = 'command="asyncamanda gate --client laptop --amanda-config daily"'
 KEY_WORDS = "ssh-ed25519 AAAAlaptop ana@laptop"
 LINE = f"restrict,{GATE} {KEY_WORDS}\n"
@@ -68,6 +72,51 @@ def test_a_client_that_may_not_restore_is_marked() -> None:
         assert entry.restore == "none"
         assert parse_line(line.replace("--no-restore", "--no-restores")) is None
     assert LAPTOP.restore == "own"
+
+
+LOST_AT = datetime(2026, 11, 30, 19, 55, 12, tzinfo=UTC)
+LOST = replace(BOTH, lost_at=LOST_AT)
+
+
+def test_a_lost_client_is_marked_since_when_and_unmarked() -> None:
+    """In each of its lines and no other; what an administrator added stays, and the first time."""
+    line = LINE.replace(' daily"', ' daily --direct --no-restore --lost=20261130T195512Z"')
+    assert render_line(LOST) == line
+    assert parse_line(line) == LOST
+    text = f"# top\nno-pty,{render_line(BOTH)}{render_line(TABLET)}{LINE.replace('AAAA', 'AAAB')}"
+    lost = plan_lost(text, "laptop", LOST_AT)
+    assert [one.lost_at for one in parse_registry(lost)] == [LOST_AT, None, LOST_AT]
+    assert lost.startswith(f"# top\nno-pty,{line}{render_line(TABLET)}")
+    assert plan_lost(lost, "laptop", LOST_AT + timedelta(days=1)) == lost
+    assert plan_found(lost, "laptop") == text
+    assert plan_found(text, "laptop") == text
+    assert plan_lost(text, "nobody", LOST_AT) == text
+    assert plan_rename(lost, "laptop", "larch").count("--client larch") == 2
+
+
+def test_a_stamp_that_is_no_date_is_lost_all_the_same() -> None:
+    """Somebody has typed it; the gate refuses the key as well."""
+    entry = parse_line(LINE.replace(' daily"', ' daily --lost=20269999T999999Z"'))
+    assert entry is not None
+    assert entry.lost_at is not None
+    assert parse_line(LINE.replace(' daily"', ' daily --lost=soon"')) is None
+
+
+def test_a_lost_key_is_let_in_by_nothing_but_found() -> None:
+    """Another key replaces it as any, and is not lost."""
+    lost = render_line(LOST)
+    for entry in (BOTH, LAPTOP, LOST):
+        with pytest.raises(RefusedError) as error:
+            plan_enroll(lost, entry, is_replacing=True)
+        assert error.value.reference == "lost"
+        assert "asyncamanda server found laptop" in error.value.hint
+    new = replace(LOST, key=NEW_KEY)
+    with pytest.raises(RefusedError):
+        plan_enroll(lost, new)
+    replaced = replace(new, lost_at=None)
+    assert plan_enroll(lost, new, is_replacing=True) == render_line(replaced)
+    assert plan_rekey(lost, "laptop", NEW_KEY) == render_line(replaced)
+    assert plan_rekey(lost, "laptop", LOST.key) == lost
 
 
 def test_whether_it_may_restore_changes_without_another_key() -> None:
@@ -284,9 +333,6 @@ def test_revoking_removes_every_line_of_one_client() -> None:
     text = f"{LINE}{render_line(other)}# x\n{LINE.replace('daily', 'weekly')}"
     assert plan_revoke(text, "laptop") == f"{render_line(other)}# x\n"
     assert plan_revoke(text, "nobody") == text
-
-
-NEW_KEY = PublicKey("ssh-ed25519", "AAAAnew", "new key")
 
 
 def test_another_key_leaves_the_options_as_they_are() -> None:

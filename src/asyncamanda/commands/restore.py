@@ -22,6 +22,13 @@ from asyncamanda.client.restore.record_lines import Errand, Part
 from asyncamanda.client.restore.restoring import restore_all
 from asyncamanda.client.restore.seeking import FindNames, Seeker, absolute_names, name_here
 from asyncamanda.client.restore.way import OpenWay, Way, choose_way, open_line
+from asyncamanda.commands.all_disks import (
+    Everything,
+    add_all,
+    plan_all,
+    refuse_all,
+    settle_all,
+)
 from asyncamanda.commands.dates import add_date, parse_date
 from asyncamanda.commands.hints import name_options, naming, settle_paths
 from asyncamanda.commands.images import add_images, run_images
@@ -51,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=[each.value for each in Overwrite],
         help="with --in-place: which files that are there are replaced (default: never)",
     )
+    add_all(parser)
     add_images(parser)
     parser.add_argument("--dry-run", action="store_true", help="only show what would come back")
     parser.add_argument(
@@ -68,6 +76,8 @@ def run(arguments: argparse.Namespace) -> Exit:
     with naming(name_options(config=arguments.config), typed=typed):
         if arguments.raw is not None and choose_way(arguments.config) is Way.BROKER:
             raise only_root()
+        if arguments.all and choose_way(arguments.config) is Way.BROKER:
+            raise refuse_all()
         return run_over(arguments, partial(open_line, arguments.config))
 
 
@@ -79,6 +89,8 @@ def run_over(
     Raises what Restoring.restore() raises, and BadDataError for paths on no disk; for whole images
     what run_images() raises.
     """
+    if arguments.all:
+        settle_all(arguments, may_be_in_place=find_names is absolute_names)
     if arguments.raw is not None:
         return run_images(arguments, open_way)
     _check(arguments)
@@ -87,11 +99,13 @@ def run_over(
         gateway = Gateway(partial(open_way, stop), stop, narrator.tell)
         with contextlib.closing(gateway):
             try:
-                deliveries = _plan(arguments, gateway, find_names)
+                planned = _plan_all_or_some(arguments, gateway, find_names)
             except Interrupted:
                 raise gateway.explain_stop() from None
+            deliveries = planned.deliveries
             outcome = restore_all(gateway, deliveries, narrator, is_dry_run=arguments.dry_run)
-    code = _judge(outcome, is_overwrite_said=arguments.overwrite is not None)
+            outcome = planned.sum_up(outcome)
+    code = _judge(outcome, arguments)
     if arguments.json:
         print(render_event("finished", outcome_value(outcome, int(code))))
         return code
@@ -104,7 +118,7 @@ def run_over(
 
 def _check(arguments: argparse.Namespace) -> None:
     wrong = ""
-    if not arguments.paths and (arguments.in_place or not arguments.resume):
+    if not (arguments.all or arguments.paths) and (arguments.in_place or not arguments.resume):
         wrong = "name at least one PATH to restore"
     elif arguments.overwrite and not arguments.in_place:
         wrong = "--overwrite is for --in-place: a new folder has no files to overwrite"
@@ -114,6 +128,14 @@ def _check(arguments: argparse.Namespace) -> None:
         wrong = "--dry-run and --resume exclude each other"
     if wrong:
         raise UsageError("usage", wrong, "asyncamanda restore --help lists the options")
+
+
+def _plan_all_or_some(
+    arguments: argparse.Namespace, gateway: Gateway, find_names: FindNames
+) -> Everything:
+    if arguments.all:
+        return plan_all(arguments, gateway, _name_target(arguments))
+    return Everything(_plan(arguments, gateway, find_names))
 
 
 def _plan(arguments: argparse.Namespace, gateway: Gateway, find_names: FindNames) -> list[Delivery]:
@@ -144,20 +166,8 @@ def _plan_in_place(arguments: argparse.Namespace, parts: tuple[Part, ...]) -> li
     if missing and all(delivery.folder is None for delivery in deliveries):
         raise missing
     for delivery in deliveries:
-        _check_overwrite(arguments, delivery)
+        delivery.check_overwrite(arguments.overwrite)
     return deliveries
-
-
-def _check_overwrite(arguments: argparse.Namespace, delivery: InPlace) -> None:
-    """Raise UsageError if files are now to be replaced otherwise than when that was begun."""
-    recorded = delivery.errand.overwrite
-    if arguments.overwrite not in {None, recorded}:
-        raise UsageError(
-            "other-overwrite",
-            f"the restore that was cut was begun with --overwrite {recorded}",
-            "go on with that, or without --overwrite; to begin again remove the hidden folder "
-            f"{delivery.hidden}",
-        )
 
 
 def _say_again(arguments: argparse.Namespace) -> list[str]:
@@ -194,9 +204,11 @@ def _resume(arguments: argparse.Namespace, find_names: FindNames) -> Delivery:
     return delivery
 
 
-def _judge(outcome: RestoreOutcome, *, is_overwrite_said: bool) -> Exit:
-    is_idle = bool(outcome.kept) and not outcome.files and not is_overwrite_said
-    return Exit.OK if outcome.is_whole and not is_idle else Exit.NOT_STORED
+def _judge(outcome: RestoreOutcome, arguments: argparse.Namespace) -> Exit:
+    """Return the exit code. What was kept, without --overwrite, is well only beside other files."""
+    is_idle = bool(outcome.kept) and (arguments.all or not outcome.files)
+    is_well = outcome.is_whole and not (is_idle and arguments.overwrite is None)
+    return Exit.OK if is_well else Exit.NOT_STORED
 
 
 def _place(arguments: argparse.Namespace) -> str:

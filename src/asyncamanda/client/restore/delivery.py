@@ -1,5 +1,6 @@
 """Where what comes is put: into a new folder, or back in place; begun when it is known to come."""
 
+import contextlib
 import os
 import socket
 from collections.abc import Callable, Sequence
@@ -18,9 +19,11 @@ from asyncamanda.core.restore.whereabouts import (
     join,
     name_folder,
     plan_layout,
+    relate,
 )
 from asyncamanda.core.values.shellwords import quote_words
-from asyncamanda.errors import UsageError
+from asyncamanda.errors import AsyncamandaError, BadDataError, RefusedError, UsageError
+from asyncamanda.system.files import open_folder
 from asyncamanda.system.untar import Unpacker
 
 TAKEN = "target-exists"
@@ -35,6 +38,10 @@ class Delivery(Protocol):
     @property
     def place(self) -> Path:
         """Where people will find it."""
+
+    @property
+    def top(self) -> bytes:
+        """The folder, by its absolute path, at which the names of what finish() returns begin."""
 
     def begin(self, dumped_at: datetime) -> PrivateFolder:
         """Make the folder, or return it if it is made. Raises UsageError, and what that raises."""
@@ -58,24 +65,36 @@ class Delivery(Protocol):
 class NewFolder:
     """Into the folder `named`, or one that is named by host and date in the present one."""
 
-    def __init__(self, errand: Errand, named: Path | None, again: Sequence[str] = ()) -> None:
-        """`again`: options that whoever goes on with it has to give again."""
+    def __init__(
+        self,
+        errand: Errand,
+        named: Path | None,
+        again: Sequence[str] = (),
+        resume_words: Sequence[str] = ("--resume",),
+    ) -> None:
+        """`again`: options that whoever goes on with it has to give again, after `resume_words`."""
         self.errand = errand
         self.folder: PrivateFolder | None = None
         self._named = named
-        self._again = again
+        self._again = [*resume_words, *again]
 
     @classmethod
-    def resume(cls, path: Path, again: Sequence[str] = ()) -> "NewFolder":
+    def resume(
+        cls, path: Path, again: Sequence[str] = (), resume_words: Sequence[str] = ("--resume",)
+    ) -> "NewFolder":
         """Return the one whose folder is `path`. Raises what resume_folder() raises."""
         folder = resume_folder(path)
-        found = cls(folder.record.errand, path, again)
+        found = cls(folder.record.errand, path, again, resume_words)
         found.folder = folder
         return found
 
     @property
     def place(self) -> Path:
         return self.folder.path if self.folder else self._named or Path()
+
+    @property
+    def top(self) -> bytes:
+        return folder_of(self.errand.parts[0]) or b"/"
 
     def begin(self, dumped_at: datetime) -> PrivateFolder:
         if self.folder is None:
@@ -96,7 +115,7 @@ class NewFolder:
         return Placed()
 
     def resume_command(self) -> str:
-        return quote_words(["--resume", *self._again, "--to", str(self.place)])
+        return quote_words([*self._again, "--to", str(self.place)])
 
     def close(self) -> None:
         if self.folder:
@@ -122,18 +141,49 @@ class NewFolder:
 class InPlace:
     """Back where it was, by way of a hidden folder beside it; of one disk.
 
-    `later` is what is to go back after it, of other disks.
+    `later` is what is to go back after it, of other disks. One that `is_one_of_all` makes the
+    disk's folder where it is missing, and keeps the hidden one until clear(): so who begins again
+    sees that this disk is done.
     """
 
-    def __init__(self, errand: Errand, *, is_resumed: bool, again: Sequence[str] = ()) -> None:
-        """`again` is as in NewFolder."""
+    def __init__(
+        self,
+        errand: Errand,
+        *,
+        is_resumed: bool,
+        again: Sequence[str] = (),
+        is_one_of_all: bool = False,
+    ) -> None:
+        """`again` is as in NewFolder; of one of all it is the whole of resume_command()."""
         self.errand = errand
         self.folder: PrivateFolder | None = None
         self.later: tuple[Part, ...] = ()
+        # the path that was typed was compared with it, so that no link on the way leads elsewhere
+        self.top = folder_of(errand.parts[0]) or b""
         self._again = again
+        self._is_one_of_all = is_one_of_all
         self._staging: Staging | None = None
         if is_resumed:
             self._open(resume=True)
+
+    @classmethod
+    def one_of_all(cls, errand: Errand, again: Sequence[str]) -> "InPlace":
+        """Return the one that was begun before, or else a new one. Raises HeldError."""
+        try:
+            return cls(errand, is_resumed=True, again=again, is_one_of_all=True)
+        except (BadDataError, RefusedError):  # nothing was begun
+            return cls(errand, is_resumed=False, again=again, is_one_of_all=True)
+
+    def check_overwrite(self, wanted: str | None) -> None:
+        """Raise UsageError if files are now to be replaced otherwise than when this was begun."""
+        recorded = self.errand.overwrite
+        if wanted not in {None, recorded}:
+            raise UsageError(
+                "other-overwrite",
+                f"the restore that was cut was begun with --overwrite {recorded}",
+                "go on with that, or without --overwrite; to begin again remove the hidden folder "
+                f"{self.hidden}",
+            )
 
     @property
     def place(self) -> Path:
@@ -149,7 +199,8 @@ class InPlace:
         return self.folder or self._open(resume=False)
 
     def layout(self, part: Part) -> Layout:
-        return Layout(frozenset(part.paths))
+        below = relate(folder_of(part) or b"", self.top) or b""
+        return Layout(frozenset(part.paths), prefix=below)
 
     def finish(self, unpacker: Unpacker, on_tick: Callable[[], None]) -> Placed:
         assert self._staging
@@ -166,10 +217,22 @@ class InPlace:
             placement.finish(unpacker.dresser)
         finally:
             placement.close()
-        staging.remove()
+        if not self._is_one_of_all:
+            staging.remove()
         return placement.placed
 
+    def clear(self) -> None:
+        """Remove the hidden folder of one of all, if it is there: all others are done, too."""
+        if not self._is_one_of_all:
+            return
+        with contextlib.suppress(AsyncamandaError):
+            self._open(resume=True)
+            self.abandon()
+        self.close()
+
     def resume_command(self) -> str:
+        if self._is_one_of_all:
+            return quote_words(self._again)
         part = self.errand.parts[0]
         words = ["--resume", "--in-place", *self._again]
         if part.disk != part.device and not self.later:
@@ -186,10 +249,25 @@ class InPlace:
             self._staging.remove()
 
     def _open(self, *, resume: bool) -> PrivateFolder:
-        self._staging = open_staging(self.errand.parts[0], self.errand, resume=resume)
+        self._staging = self._open_staging(resume=resume)
         self.folder = self._staging.folder
         self.errand = self.folder.record.errand
         return self.folder
+
+    def _open_staging(self, *, resume: bool) -> Staging:
+        part, path = self.errand.parts[0], Path(os.fsdecode(self.top))
+        if not self._is_one_of_all:
+            return open_staging(part, self.errand, path, resume=resume)
+        if resume:  # it may have been begun when the disk's folder was not there yet
+            with contextlib.suppress(BadDataError, RefusedError):
+                return open_staging(part, self.errand, path, resume=True)
+        elif path.is_dir() and not path.is_symlink():
+            return open_staging(part, self.errand, path, resume=False)
+        if not resume:
+            with contextlib.suppress(OSError):  # which is told when it is opened
+                os.close(open_folder(path.parent, make=True))
+        self.top = os.fsencode(path.parent)
+        return open_staging(part, self.errand, path.parent, resume=resume)
 
 
 def find_here() -> Path:

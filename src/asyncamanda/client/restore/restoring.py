@@ -18,7 +18,7 @@ from asyncamanda.client.restore.receiver import NO_SPACE, Receiver, RestoreTelle
 from asyncamanda.client.restore.record_lines import Part
 from asyncamanda.core.restore.outcome import RestoreOutcome
 from asyncamanda.core.restore.request import At
-from asyncamanda.core.restore.whereabouts import folder_of, join
+from asyncamanda.core.restore.whereabouts import join
 from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import AsyncamandaError, BadDataError, LaterError, RefusedError
 from asyncamanda.report.restore import describe_outcome
@@ -110,7 +110,7 @@ class Restoring:
 
     def _sum_up(self, folder: PrivateFolder, unpacker: Unpacker, placed: Placed) -> RestoreOutcome:
         delivery, state = self._delivery, folder.record.state
-        top = folder_of(delivery.errand.parts[0]) or b"/"
+        top = delivery.top
         failed = state.failed | {join(top, path): why for path, why in placed.failed}
         is_new = delivery.errand.overwrite is None
         return RestoreOutcome(

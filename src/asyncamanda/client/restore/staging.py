@@ -49,14 +49,14 @@ class Staging:
             os.rmdir(self._name, dir_fd=self._beside)
 
 
-def open_staging(part: Part, errand: Errand, *, resume: bool) -> Staging:
+def open_staging(part: Part, errand: Errand, top_path: Path, *, resume: bool) -> Staging:
     """Make the hidden folder for `part`, or with `resume` open the one that is there.
+
+    It is below `top_path`, which is the disk's folder, or the one that this is to be in.
 
     Raises UsageError if there is one of an earlier restore, BadDataError if there is none to go on
     with, and RefusedError or LaterError if it cannot be.
     """
-    # as the path that was typed was compared with it, so that no link on the way leads elsewhere
-    top_path = Path(os.fsdecode(folder_of(part) or b""))
     with contextlib.ExitStack() as undo:
         try:
             if not top_path.is_absolute():

@@ -10,6 +10,8 @@ SUBCOMMANDS = {
     "rename": "give an enrolled client another name",
     "revoke": "remove a client's access",
     "retire": "remove a client that is gone: its access, and its lines of the disklist",
+    "lost": "refuse a lost client's key, keep its newest backup, and invite its replacement",
+    "found": "take `server lost` back, or keep nothing for it any more",
     "clients": "list enrolled clients",
     "doctor": "check everything a client's backup needs and suggest fixes",
     "queue": "show waiting clients and current runs",

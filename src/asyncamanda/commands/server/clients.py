@@ -22,12 +22,14 @@ from asyncamanda.report.page import print_folded
 from asyncamanda.report.proofs import proofs_value, tell_proofs
 from asyncamanda.report.table import print_table
 from asyncamanda.report.text import format_time
+from asyncamanda.server.amanda.commands import read_settings_now
 from asyncamanda.server.enrol.enrolled import Enrolled
 from asyncamanda.server.enrol.registry import read_registry, registry_path
 
 if TYPE_CHECKING:
     from asyncamanda.server.ledger.ledger import Ledger
     from asyncamanda.server.restore.reach import Reach
+    from asyncamanda.server.restore.setting_aside import Kept
 
 HEADS = ("client", "amanda config", "restore", "last seen", "restorable since")
 
@@ -58,6 +60,8 @@ def run(arguments: argparse.Namespace) -> Exit:
     )
     from asyncamanda.server.restore.reach import tell_volumes  # noqa: PLC0415 - loads much
 
+    for line in _describe_kept(entries):
+        print_folded(line)
     for name in sorted({entry.amanda_config for entry in entries}):
         if said := tell_volumes(name):
             print_folded(f"{printable(name)}: {said}")
@@ -73,6 +77,29 @@ def run(arguments: argparse.Namespace) -> Exit:
     for entry in entries:
         print_folded(f"  {entry.client}: {entry.key.key_type} {entry.key.fingerprint}")
     return Exit.OK
+
+
+def _describe_kept(entries: Sequence[Enrolled]) -> list[str]:
+    """Return which clients are lost, and what is kept for them, or for those that replaced them."""
+    lines = []
+    for entry, kept in zip(entries, map(_find_kept, entries), strict=True):
+        client = printable(entry.client)
+        if entry.lost_at:
+            what = "" if kept.is_any else "; WARNING: its newest backup is not kept"
+            lines.append(f"{client} is lost since {format_time(entry.lost_at)}{what}")
+        elif kept.is_any:
+            lines.append(f"{client} was lost, and its backup of then is kept until you run:")
+            lines.append(f"  asyncamanda server found {client}")
+    return lines
+
+
+def _find_kept(entry: Enrolled) -> "Kept":
+    from asyncamanda.server.restore.setting_aside import Kept, find_kept  # noqa: PLC0415 - as below
+
+    try:
+        return find_kept(read_settings_now(entry.amanda_config), entry.client)
+    except AsyncamandaError:  # told where its reach is looked for
+        return Kept()
 
 
 def _read_ledger(
@@ -151,7 +178,7 @@ def _value(
     machines: Mapping[str, Machine],
     reach: "Reach | None",
 ) -> dict[str, object]:
-    machine = machines.get(entry.client)
+    machine, kept = machines.get(entry.client), _find_kept(entry)
     second = None
     if machine and machine.disputed_at:
         second = {"host": machine.other_host_name, "at": time_value(machine.disputed_at)}
@@ -166,4 +193,7 @@ def _value(
         "restorable_since": time_value(reach.since if reach else None),
         "host": machine.host_name if machine and machine.ticket else None,
         "second_machine": second,
+        "lost_at": time_value(entry.lost_at),
+        "kept_bytes": kept.size,
+        "kept_volumes": list(kept.volumes),
     }

@@ -3,8 +3,9 @@
 import argparse
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from itertools import chain
 
 from asyncamanda.commands.server.options import (
     add_common,
@@ -33,6 +34,7 @@ from asyncamanda.report.doctor import (
 from asyncamanda.report.json import render_json
 from asyncamanda.report.narrator import write_line
 from asyncamanda.server.enrol import doctor
+from asyncamanda.server.enrol.amanda_configs import find_amanda_configs
 from asyncamanda.server.enrol.capacity import check_capacity
 from asyncamanda.server.enrol.enrolled import Enrolled
 from asyncamanda.server.enrol.own_checks import examine_server
@@ -70,6 +72,9 @@ class ServerExamination:
         client, entry = self._client, self.own[0]
         is_direct = doctor.is_direct(self.own)
         yield doctor.check_enrolled(self.own)
+        if lost := doctor.check_lost(self.own):
+            yield lost
+            return
         if self._sshd:
             yield check_sshd(self._sshd)
         if (machine := self._read_machine()) and machine.disputed_at:
@@ -249,7 +254,8 @@ def _examine_server(config: ServerConfig, arguments: argparse.Namespace) -> Exit
     enrolled = read_registry(registry_path(config.user))
     checks = []
     is_default = not arguments.config
-    for check in examine_server(config, enrolled, ask_sshd(config.user), is_default=is_default):
+    found = examine_server(config, enrolled, ask_sshd(config.user), is_default=is_default)
+    for check in chain(found, _check_lost(config.user, enrolled)):
         checks.append(check)
         if not arguments.json:
             print("\n".join(render_check(check, CLIENT_HEAD)), flush=True)
@@ -261,6 +267,15 @@ def _examine_server(config: ServerConfig, arguments: argparse.Namespace) -> Exit
     else:
         print(f"\n{sum_up_checks(THE_SERVER, checks)}")
     return _conclude(checks)
+
+
+def _check_lost(user: str, enrolled: Sequence[Enrolled]) -> Iterator[Check]:
+    from asyncamanda.server.restore.lost_checks import check_lost  # noqa: PLC0415 - loads much
+
+    for name in find_amanda_configs():
+        own = [entry for entry in enrolled if entry.amanda_config == name]
+        if check := check_lost(name, user, own):
+            yield check
 
 
 def _parse_wait(text: str | None) -> timedelta:

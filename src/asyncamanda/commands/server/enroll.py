@@ -31,7 +31,8 @@ from asyncamanda.server.enrol.disklist import (
     find_missing,
     read_configured,
 )
-from asyncamanda.server.enrol.enrolled import Enrolled, refuse_to_move
+from asyncamanda.server.enrol.enrolled import Enrolled
+from asyncamanda.server.enrol.key_refusals import refuse_to_move
 from asyncamanda.server.enrol.recognition import recognise
 from asyncamanda.server.enrol.registry import change, check_change, read_registry, registry_path
 from asyncamanda.server.enrol.sshd import ask_sshd, describe_hindrances

@@ -9,8 +9,11 @@ from functools import partial
 
 from asyncamanda.commands.server.polite_work import do_alone, read_order
 from asyncamanda.core.restore.keep_order import KeepOrder, parse_order
-from asyncamanda.errors import Exit
+from asyncamanda.errors import AsyncamandaError, Exit
+from asyncamanda.server.amanda.commands import read_settings_now
 from asyncamanda.server.background.log import LOG
+from asyncamanda.server.restore.aside import list_aside
+from asyncamanda.server.restore.dump_files import WantedDump
 from asyncamanda.server.restore.heads import HEADS, HeadStore
 from asyncamanda.server.restore.keep import Keeper, bound_reading
 from asyncamanda.system.programs import run_program
@@ -43,10 +46,16 @@ def _keep(order: KeepOrder) -> None:
     )
     answer = run_program(["amadmin", name, "find"], FIND_WITHIN, encoding="utf-8")
     found = answer.stdout if answer.status == 0 else None
+    aside: list[WantedDump] = []
+    try:
+        aside = [*list_aside(read_settings_now(name))]
+    except AsyncamandaError as error:
+        LOG.warning("%s: %s", name, error.message)
+        found = None
     if found is None:
         LOG.warning("%s: old heads are kept on: %s", name, answer.first_line)
     else:
-        keeper.remove_old(found)
+        keeper.remove_old(found, aside)
     keeper.keep_new()
     if found is not None:
-        keeper.remove_old(found)
+        keeper.remove_old(found, aside)

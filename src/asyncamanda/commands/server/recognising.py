@@ -9,14 +9,8 @@ from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import AsyncamandaError
 from asyncamanda.report.text import format_time
-from asyncamanda.server.enrol.enrolled import (
-    Enrolled,
-    describe_key,
-    plan_enroll,
-    plan_rename,
-    refuse_known_key,
-    refuse_other_key,
-)
+from asyncamanda.server.enrol.enrolled import Enrolled, plan_enroll, plan_rename
+from asyncamanda.server.enrol.key_refusals import describe_key, refuse_known_key, refuse_other_key
 from asyncamanda.server.enrol.recognition import KnownKey, OtherKey, Recognition
 from asyncamanda.system.account import ask_as
 

@@ -3,6 +3,7 @@
 import argparse
 
 from asyncamanda.commands import restore as restore_command
+from asyncamanda.commands.all_disks import add_all
 from asyncamanda.commands.dates import add_date
 from asyncamanda.commands.images import add_images
 from asyncamanda.commands.server.back import add_client, find_names, naming_here, plan_way
@@ -18,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_date(parser)
     parser.add_argument("--to", metavar="DIR", required=True, help="the new folder for it")
+    add_all(parser)
     add_images(parser)
     parser.add_argument("--dry-run", action="store_true", help="only show what would come back")
     parser.add_argument(

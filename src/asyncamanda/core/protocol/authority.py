@@ -16,6 +16,8 @@ TOKEN_DIGITS = 32
 DIRECT = "--direct"  # Amanda reaches this client without its connection
 NO_RESTORE = "--no-restore"  # this client gets no files back
 FLAGS = (DIRECT, NO_RESTORE)  # the registry's own, in the order in which they end the arguments
+LOST = "--lost="  # and since when: whoever has this key is not served
+LOST_SHAPE = "00000000T000000Z"  # what follows that, a time in UTC: each 0 is a digit
 LONGEST_CLIENT = 253  # characters, as a host name's in the DNS (RFC 1035)
 LONGEST_AMANDA_CONFIG = 64
 SHOWN = 60  # characters of a command that was denied
@@ -97,10 +99,12 @@ class Denied(tuple[str, str]):
 def parse_identity(argv: list[str]) -> Identity:
     """Return who `--client CLIENT --amanda-config NAME` is, in either order.
 
-    The FLAGS may follow, each once and in their order.
+    The FLAGS may follow, each once and in their order, and LOST with its stamp as the last.
 
     Raises ValueError if `argv` is anything else, or a name is none.
     """
+    if find_lost(argv):
+        argv = argv[:-1]
     for flag in reversed(FLAGS):
         if argv[-1:] == [flag]:
             argv = argv[:-1]
@@ -116,6 +120,14 @@ def parse_identity(argv: list[str]) -> Identity:
 def may_restore(argv: list[str]) -> bool:
     """Return whether the client that parse_identity() finds in `argv` may get files back."""
     return NO_RESTORE not in argv  # which is nobody's name
+
+
+def find_lost(argv: list[str]) -> str:
+    """Return since when the key that `argv` is for counts as lost, as LOST_SHAPE; "" if not."""
+    last = argv[-1] if argv else ""
+    stamp = last[len(LOST) :] if last.startswith(LOST) else ""
+    shape = "".join("0" if "0" <= c <= "9" else c for c in stamp)
+    return stamp if shape == LOST_SHAPE else ""
 
 
 def check_client_name(name: str) -> None:

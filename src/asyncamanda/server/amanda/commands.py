@@ -16,10 +16,10 @@ from pathlib import Path
 from asyncamanda.core.amanda.config import parse_config, to_kib
 from asyncamanda.core.amanda.volumes import NO_VOLUMES, Volumes
 from asyncamanda.errors import ConfigurationError, LaterError
-from asyncamanda.server.background.programs import run_apart
+from asyncamanda.server.background.programs import PATIENCE, run_apart
 from asyncamanda.system.account import as_own_user
 from asyncamanda.system.processes import Process, began_at, iterate_processes, read_argv
-from asyncamanda.system.programs import Answer, plain_environ
+from asyncamanda.system.programs import Answer, plain_environ, run_program
 
 NO_TAPER, NO_FLUSH = "--no-taper", "--no-flush"
 _ANY_LENGTH = 1_000_000  # volumes, of which a run without a taper uses none
@@ -166,6 +166,11 @@ async def read_settings(amanda_config: str) -> Settings:
     answers = await asyncio.gather(*map(run_apart, told))
     pairs = zip(settings.storages, answers, strict=True)
     return replace(settings, storages=tuple(one for one, said in pairs if said.status == 0))
+
+
+def read_settings_now(amanda_config: str) -> Settings:
+    """Return the same, without an event loop; its storages are not looked at any closer."""
+    return parse_settings(amanda_config, run_program(plan_config(amanda_config), PATIENCE))
 
 
 def plan_config(amanda_config: str, *options: str) -> list[str]:

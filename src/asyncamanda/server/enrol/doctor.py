@@ -15,7 +15,7 @@ from asyncamanda.core.model import DleVerdict
 from asyncamanda.core.protocol.tickets import Machine, describe_dispute
 from asyncamanda.core.ssh.way import parse_way, plan_way
 from asyncamanda.core.values.printable import printable
-from asyncamanda.report.text import name_disks
+from asyncamanda.report.text import format_time, name_disks
 from asyncamanda.server.background.programs import PATIENCE
 from asyncamanda.server.enrol import ssh_aliases
 from asyncamanda.server.enrol.disklist import AUTH
@@ -39,6 +39,22 @@ def check_enrolled(entries: Sequence[Enrolled]) -> Check:
     also = f"; also for {', '.join(others)}, which is not checked" if others else ""
     found = f"for {first.amanda_config}; Amanda reaches it {way}{also}"
     return Check("enrolled", Health.OK, found)
+
+
+def check_lost(entries: Sequence[Enrolled]) -> Check | None:
+    """Return that a client is lost, which ends all other checks; None if it is not."""
+    since = next((entry.lost_at for entry in entries if entry.lost_at), None)
+    if since is None or not all(entry.lost_at for entry in entries):
+        return None
+    client = entries[0].client
+    return Check(
+        "lost",
+        Health.BAD,
+        f"{client} is lost since {format_time(since)}",
+        "its key is refused, and nothing of it is backed up",
+        f"if it is back: asyncamanda server found {client}; if not, an invitation for the machine "
+        f"that replaces it: asyncamanda server lost {client}",
+    )
 
 
 def check_machine(machine: Machine) -> Check:

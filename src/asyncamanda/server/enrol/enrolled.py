@@ -5,18 +5,27 @@ FORMAT", and OpenSSH's auth2-pubkeyfile.c.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from asyncamanda.core.protocol.authority import (
     DIRECT,
+    LOST,
     NO_RESTORE,
     Identity,
+    find_lost,
     may_restore,
     parse_identity,
 )
 from asyncamanda.core.ssh.publickey import PublicKey
-from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import RefusedError
+from asyncamanda.server.enrol.key_refusals import (
+    refuse_known_key,
+    refuse_lost,
+    refuse_other_key,
+    refuse_to_move,
+)
 
 LINE_END = "\n"
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")  # str.splitlines() would cut at many other characters
@@ -24,6 +33,7 @@ _LINE = re.compile(r"[^\n]*\n|[^\n]+")  # str.splitlines() would cut at many oth
 _OPTIONS = re.compile(r'(?:\\"|"(?:\\"|[^"])*+"|[^ \t"])*+')
 _OPTION = re.compile(r'(?P<name>[A-Za-z0-9-]+)(?:="(?P<value>(?:\\"|[^"])*+)")?(?:,|$)')
 _KEY = re.compile(r"(?P<type>[a-z0-9@.-]+)[ \t]+(?P<key>[A-Za-z0-9+/=]+)(?:[ \t]+(?P<comment>.*))?")
+_LOST_FORM = "%Y%m%dT%H%M%SZ"  # LOST_SHAPE, of core/protocol/authority.py
 _SKIPPED = str.maketrans("", "", "\r\v\f")  # b64_pton() reads over them within a key
 
 
@@ -32,7 +42,8 @@ class Enrolled:
     """A client that may connect: for which Amanda configuration, and with which key.
 
     `is_direct`: Amanda reaches it by itself, and not by the relay. `may_restore`: it gets files
-    of its own dumps back when it asks for them.
+    of its own dumps back when it asks for them. `lost_at`: since when the machine that has this key
+    counts as lost, which the gate refuses then; None where it does not.
     """
 
     client: str
@@ -40,6 +51,7 @@ class Enrolled:
     key: PublicKey
     is_direct: bool = False
     may_restore: bool = True
+    lost_at: datetime | None = None
 
     @property
     def identity(self) -> Identity:
@@ -76,7 +88,16 @@ def parse_line(line: str) -> Enrolled | None:
         return None
     public = PublicKey(key["type"], key["key"], key["comment"] or "")
     words = commands[0].split()
-    return Enrolled(*identity, public, DIRECT in words, may_restore(words))
+    return Enrolled(*identity, public, DIRECT in words, may_restore(words), _parse_lost(words))
+
+
+def _parse_lost(words: list[str]) -> datetime | None:
+    """Return since when the key is lost; the beginning of time where that is no date."""
+    stamp = find_lost(words)
+    try:
+        return datetime.strptime(stamp, _LOST_FORM).replace(tzinfo=UTC) if stamp else None
+    except ValueError:  # somebody has typed it, and the gate refuses the key anyway
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def _parse_command(command: str) -> Identity | None:
@@ -107,7 +128,8 @@ def render_line(entry: Enrolled) -> str:
 def _render_command(entry: Enrolled, program: str) -> str:
     command = f"{program} gate --client {entry.client} --amanda-config {entry.amanda_config}"
     command += f" {DIRECT}" if entry.is_direct else ""
-    return command + ("" if entry.may_restore else f" {NO_RESTORE}")
+    command += "" if entry.may_restore else f" {NO_RESTORE}"
+    return command + (f" {LOST}{entry.lost_at:{_LOST_FORM}}" if entry.lost_at else "")
 
 
 def plan_enroll(
@@ -117,12 +139,15 @@ def plan_enroll(
 
     `is_replacing` lets it take the place of the client's other keys, `is_moving` that of its other
     Amanda configuration: one does not imply the other. The options of an administrator stay in its
-    line. Raises RefusedError if the key is anybody else's, or the client is enrolled otherwise, or
-    in another case.
+    line. Raises RefusedError if the key is anybody else's, or lost, or the client is enrolled
+    otherwise, or in another case.
     """
     lines = _LINE.findall(text)
     entries = [parse_line(line) for line in lines]
     own = [found for found in entries if found and found.client == entry.client]
+    if any(one.lost_at and one.key.key == entry.key.key for one in own):
+        raise refuse_lost(entry.client)
+    entry = replace(entry, lost_at=None)  # it was another machine's key that was lost
     for number, (line, found) in enumerate(zip(lines, entries, strict=True), 1):
         if _holds_key(line, entry.key.key) and not (found and found.client == entry.client):
             raise refuse_known_key(number, found, entry.client)
@@ -185,7 +210,29 @@ def plan_rekey(text: str, client: str, key: PublicKey) -> str:
         found = parse_line(line)
         if _holds_key(line, key.key) and not (found and found.client == client):
             raise refuse_known_key(number, found, client)
-    return _change_line(text, replace(own[0], key=key)) if own else text
+    if not own:
+        return text
+    is_lost = any(one.lost_at and one.key.key == key.key for one in own)
+    return _change_line(text, replace(own[0], key=key, lost_at=own[0].lost_at if is_lost else None))
+
+
+def plan_lost(text: str, client: str, at: datetime) -> str:
+    """Return authorized_keys with the keys of `client` as lost since `at`, or since before."""
+    return _change_each(text, client, lambda one: replace(one, lost_at=one.lost_at or at))
+
+
+def plan_found(text: str, client: str) -> str:
+    """Return authorized_keys with no key of `client` as lost."""
+    return _change_each(text, client, lambda one: replace(one, lost_at=None))
+
+
+def _change_each(text: str, client: str, change: Callable[[Enrolled], Enrolled]) -> str:
+    lines = []
+    for line in _LINE.findall(text):
+        found = parse_line(line)
+        is_changed = found and found.client == client and change(found) != found
+        lines.append(_render_again(line, found, change(found)) if found and is_changed else line)
+    return "".join(lines)
 
 
 def plan_rename(text: str, old: str, new: str) -> str:
@@ -231,62 +278,5 @@ def _is_alike(one: Enrolled, other: Enrolled) -> bool:
     return (one.identity, one.key.key) == (other.identity, other.key.key)
 
 
-def _flags(entry: Enrolled) -> tuple[bool, bool]:
-    return entry.is_direct, entry.may_restore
-
-
-def refuse_known_key(
-    number: int, found: Enrolled | None, client: str, *, is_free: bool = True
-) -> RefusedError:
-    """Return the error for a key that is to be `client`'s, and is `found`'s, in this line.
-
-    `is_free`: nobody is called so yet.
-    """
-    whose = f"in line {number} of authorized_keys"
-    hint = "make another one on the client, as root: asyncamanda setup SERVER --new-key"
-    if found:
-        whose = f"{found.client}'s"
-        renamed = (
-            f"if {client} is that machine with another name: asyncamanda server rename "
-            f"{found.client} {client}; "
-        )
-        hint = (
-            f"{renamed if is_free else ''}if it is another machine, with a copy of the key, it "
-            f"needs its own, as root there: asyncamanda setup SERVER --name {client} --new-key"
-        )
-    return RefusedError(
-        "key-in-use", f"this key is {whose} already, and a key identifies one client", hint
-    )
-
-
-def refuse_other_key(found: Enrolled, seen: str = "", command: str = "") -> RefusedError:
-    """Return the error for a client that has another key, `found`'s; `seen`: more about that one.
-
-    `command` replaces the key.
-    """
-    how = command or "the same command with --replace"
-    return RefusedError(
-        "enrolled-already",
-        f"{found.client} is enrolled already, with another key ({describe_key(found)}{seen})",
-        f"if {found.client} has lost that key, for example by a new installation, replace it: "
-        f"{how}; if this is another machine, it needs another name",
-    )
-
-
-def describe_key(found: Enrolled) -> str:
-    """Return a client's key as people compare it: its type, fingerprint and comment."""
-    key = found.key
-    try:
-        words = [f"{printable(key.key_type)} {key.fingerprint}"]
-    except ValueError:  # somebody has changed it, and sshd accepts nobody with it
-        words = [printable(key.key_type)]
-    return ", ".join([*words, *([printable(key.comment)] if key.comment else [])])
-
-
-def refuse_to_move(found: Enrolled) -> RefusedError:
-    """Return the error for a client that is enrolled for another Amanda configuration."""
-    return RefusedError(
-        "enrolled-already",
-        f"{found.client} is enrolled already, for {found.amanda_config}",
-        "for another Amanda configuration: --move, beside --amanda-config; else leave that out",
-    )
+def _flags(entry: Enrolled) -> tuple[bool, bool, datetime | None]:
+    return entry.is_direct, entry.may_restore, entry.lost_at

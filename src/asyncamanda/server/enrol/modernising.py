@@ -41,7 +41,7 @@ def move_to_amgtar(file: DisklistFile, dles: Collection[Dle]) -> list[str]:
     by_hand = f"change it by hand; each entry needs:\n{program}"
     file.check(plan, expect, by_hand=by_hand)
     for dle in dles:
-        if fault := _force_full(file, dle):
+        if fault := force_full(file.amanda_config, file.user, dle.host, dle.disk):
             raise RefusedError(
                 "not-forced",
                 f"{file.path} was not changed, for the next dump of {dle.host} {dle.disk} has to "
@@ -53,14 +53,14 @@ def move_to_amgtar(file: DisklistFile, dles: Collection[Dle]) -> list[str]:
         f"the next dump of {dle.host} {dle.disk} may be an incremental one: {fault}; "
         f"{_say_by_hand(file, dle)}"
         for dle in dles
-        if (fault := _force_full(file, dle))
+        if (fault := force_full(file.amanda_config, file.user, dle.host, dle.disk))
     ]
 
 
-def _force_full(file: DisklistFile, dle: Dle) -> str:
-    """Let the DLE's next dump be a full one; return why that cannot be, or ""."""
-    argv = plan_force(file.amanda_config, ProtectionKind.FORCE.value, dle.host)
-    answer = ask_amanda(file.user, *argv, text=render_lone_dle(dle.host, dle.disk))
+def force_full(amanda_config: str, user: str, host: str, disk: str) -> str:
+    """Let a DLE's next dump be a full one; return why that cannot be, or ""."""
+    argv = plan_force(amanda_config, ProtectionKind.FORCE.value, host)
+    answer = ask_amanda(user, *argv, text=render_lone_dle(host, disk))
     return first_fault(answer) if answer.status != 0 else ""
 
 

@@ -87,7 +87,8 @@ class Registry:
 
     def contains(self, identity: Identity) -> bool:
         """Return whether this client may come in, for this Amanda configuration."""
-        return any(entry.identity == identity for entry in self.entries())
+        own = (entry for entry in self.entries() if entry.identity == identity)
+        return any(entry.lost_at is None for entry in own)
 
     def is_relayed(self, identity: Identity) -> bool:
         """Return whether Amanda reaches this client by the relay."""

@@ -19,6 +19,7 @@ from asyncamanda.core.protocol.authority import (
     Identity,
     Verb,
     decide_verb,
+    find_lost,
     may_restore,
     parse_identity,
 )
@@ -34,6 +35,11 @@ USAGE, LATER, REFUSED = 64, 75, 77  # errors.Exit, whose module takes long to lo
 POLL = 0.05  # seconds
 MOST_ATTEMPTS = 20  # dispatchers that one line may wear out
 LONGEST_REASON = 900  # characters: a client takes 1000
+_LOST = (
+    "this key was reported lost at the server on %s, and is not served",
+    "the server's administrator can take that back: asyncamanda server found %s",
+)
+_LOST_LINE = '{"type":"refused","reference":"lost","message":"%s","hint":"%s","exit":77}\n'
 LATER_LINE = '{"type":"later","after":60,"reason":"%s"}\n'  # json takes long to load, too
 
 
@@ -48,10 +54,9 @@ def main(argv: list[str]) -> int:
     if isinstance(verb, Denied):
         say(f"asyncamanda gate: {verb.message}\nhint: {verb.hint}")
         return REFUSED
-    if verb is Verb.RESTORE:
-        from asyncamanda.server.gate.restore import become_restore  # noqa: PLC0415 - as below
-
-        return become_restore(identity, may_restore=may_restore(argv))
+    stamp = find_lost(argv)
+    if stamp or verb is Verb.RESTORE:
+        return _refuse_lost(identity, verb, stamp) if stamp else _become_restore(identity, argv)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # a dispatcher that it started leaves no zombie
     try:
         return _attach(identity, verb) if isinstance(verb, Attach) else _serve(identity)
@@ -63,6 +68,12 @@ def main(argv: list[str]) -> int:
         if isinstance(verb, Attach):
             return LATER  # amandad is at the other end
         return _put_off(f"the server cannot work: {error.strerror}")
+
+
+def _become_restore(identity: Identity, argv: list[str]) -> int:
+    from asyncamanda.server.gate.restore import become_restore  # noqa: PLC0415 - as below
+
+    return become_restore(identity, may_restore=may_restore(argv))
 
 
 def _attach(identity: Identity, token: Attach) -> int:
@@ -94,6 +105,21 @@ def _serve(identity: Identity) -> int:
         attempt = "again"  # it died, and with it all that it knew of this line
         time.sleep(POLL)
     return _put_off("the dispatcher on the server does not stay")
+
+
+def _refuse_lost(identity: Identity, verb: Verb | Attach, stamp: str) -> int:
+    """Tell whoever has the key of a client that was lost; return the exit code."""
+    day = f"{stamp[:4]}-{stamp[4:6]}-{stamp[6:8]}"
+    message, hint = _LOST[0] % day, _LOST[1] % identity.client
+    if verb is Verb.RESTORE:
+        from asyncamanda.server.gate.restore import refuse  # noqa: PLC0415 - as above
+
+        return refuse(REFUSED, "lost", message, hint)
+    if verb is Verb.TALK:
+        os.write(1, (_LOST_LINE % (message, hint)).encode("ascii"))
+    else:
+        say(f"asyncamanda gate: {message}\nhint: {hint}")
+    return REFUSED
 
 
 def _put_off(reason: str) -> int:

@@ -24,14 +24,14 @@ def become_restore(identity: Identity, *, may_restore: bool) -> int:
     """Become the program that answers the client; return the exit code if that cannot be."""
     if not may_restore:
         hint = f"the server's administrator can allow it: {_allow(identity)}"
-        return _refuse(REFUSED, "no-restore", "the server lets this client restore nothing", hint)
+        return refuse(REFUSED, "no-restore", "the server lets this client restore nothing", hint)
     argv = plan_serve(identity)
     try:
         os.nice(NICENESS)
         os.execvpe(argv[0], argv, clean_environ())  # noqa: S606
     except OSError as error:
         message = f"the server cannot work: {error.strerror}"
-        return _refuse(LATER, "no-process", message, "try again later")
+        return refuse(LATER, "no-process", message, "try again later")
 
 
 def plan_serve(identity: Identity, *more: str) -> list[str]:
@@ -44,7 +44,7 @@ def _allow(identity: Identity) -> str:
     return f"asyncamanda server enroll {identity.client} --restore"
 
 
-def _refuse(code: int, reference: str, message: str, hint: str) -> int:
+def refuse(code: int, reference: str, message: str, hint: str) -> int:
     """Say it as core/restore/answer.py would; return the exit `code`."""
     line = _FAILED % (code, reference, message, hint)
     with suppress(OSError):

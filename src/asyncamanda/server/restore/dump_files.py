@@ -126,6 +126,11 @@ class DumpFiles:
         self.header = files[0].header
         self.form: DumpForm = parse_form(self.header)
 
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """Its open files, in order; each begins with its header."""
+        return tuple(file.descriptor for file in self._files)
+
     def close(self) -> None:
         """Close the files."""
         close_files(self._files)

@@ -19,6 +19,7 @@ from asyncamanda.server.gate import ipc
 from asyncamanda.system.files import open_folder, replace_in_parts, write_whole
 
 HEADS = Path(ipc.STATE, "heads")
+LEAST_FREE = 1 << 30  # bytes, of the file system that the ledger is on as well
 MOST_STEPS = 16  # from one to the one that has all by itself: keeping.py makes two at most
 
 _FILE = re.compile(r"[0-9]{8,14}\.[0-9]{1,3}")

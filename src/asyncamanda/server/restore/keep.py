@@ -6,7 +6,7 @@ is in it has to read it, which is slow and no more.
 
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from itertools import chain
 from pathlib import Path
@@ -26,13 +26,12 @@ from asyncamanda.errors import AsyncamandaError
 from asyncamanda.server.restore.dump_files import DumpFiles, WantedDump
 from asyncamanda.server.restore.gzip_image import is_gzip
 from asyncamanda.server.restore.gzip_members import GzipMembers
-from asyncamanda.server.restore.heads import HeadStore, is_keepable
+from asyncamanda.server.restore.heads import LEAST_FREE, HeadStore, is_keepable
 from asyncamanda.server.restore.held_dumps import open_held
 from asyncamanda.server.restore.members import walk_members
 from asyncamanda.server.restore.streams import FilteredImage, Image, PlainImage
 
 NO_ROOM = "there was no room for it: see keep_heads in server.toml"
-LEAST_FREE = 1 << 30  # bytes, of the file system that the ledger is on as well
 
 Say = Callable[[str], None]
 Bound = Callable[[], AbstractContextManager[None]]
@@ -68,14 +67,15 @@ class Keeper:
         self._say = say
         self._bound = bound
 
-    def remove_old(self, found: str) -> None:
+    def remove_old(self, found: str, aside: Iterable[WantedDump] = ()) -> None:
         """Remove what is not needed any more; `found` is what Amanda has on volumes.
 
-        Raises OSError.
+        Dumps that are set `aside` are there, whatever Amanda says. Raises OSError.
         """
         held = {self._name(dump) for dump in self._held()}
         parts = parse_found(found)
         there = {(part.host, part.disk, part.timestamp, part.level) for part in parts}
+        there |= {(each.host, each.disk, each.timestamp, each.level) for each in aside}
         present = held | {DumpName(self._order.amanda_config, *dump) for dump in there}
         self._store.tidy(held)
         stored = [*self._store.list_stored()]

@@ -75,6 +75,8 @@ class RestoreCaller:
         own = [one for one in self.registry.entries() if one.identity == self.identity]
         if not own:
             return "this client is not enrolled any more"
+        if all(one.lost_at for one in own):
+            return "this client was reported lost at the server"
         if not all(one.may_restore for one in own):
             return "the server lets this client restore nothing"
         return ""

@@ -1,4 +1,4 @@
-"""Where the dumps of a DLE lie: the holding disks first, then the virtual tapes, then others.
+"""Where the dumps of a DLE lie: the holding disks, what is set aside, virtual tapes, then others.
 
 All files of a dump are opened, and each header is compared with what is wanted, before anything is
 read: a name proves nothing. Nothing is reserved, so no run and no flush waits for this, and each
@@ -13,6 +13,7 @@ from asyncamanda.core.amanda.header import FileKind
 from asyncamanda.errors import AsyncamandaError
 from asyncamanda.server.amanda.commands import Settings, check_answer
 from asyncamanda.server.amanda.vtapes import VirtualTapes
+from asyncamanda.server.restore.aside import AsideStore
 from asyncamanda.server.restore.dump_files import (
     MOST_FILES,
     DumpFile,
@@ -84,6 +85,7 @@ class Shelves:
         self._found: list[FoundPart] | None = None
         self._vtapes = catalogue.vtapes if catalogue else VirtualTapes(settings)
         self._drive = Drive(settings.name)
+        self.aside = AsideStore(settings, host)
 
     def open(self, dump: WantedDump) -> OpenDump:
         """Return the dump, open. Raises BadDataError if it is nowhere, with the reason.
@@ -127,6 +129,17 @@ class Shelves:
         """Return the dump as open() does, None if only Amanda could bring it from its volumes."""
         return None if self._is_elsewhere(dump) else self.open(dump)
 
+    def list_volumes(self, dump: WantedDump) -> list[str]:
+        """Return the volumes that have a whole copy of the dump, of one copy; none if none do.
+
+        Raises as peek() does.
+        """
+        for parts in self._list_copies(dump):
+            labels = list(dict.fromkeys(part.label for part in parts))
+            if {part.part for part in parts} >= {*range(1, parts[0].parts + 1)}:
+                return labels
+        return []
+
     def find_volume(self, dump: WantedDump) -> str:
         """Return a volume to which the dump was written, by its runs' logs; "" if to none."""
         return next(find_labels(self.settings, dump), "")
@@ -134,6 +147,7 @@ class Shelves:
     def _open_copies(self, dump: WantedDump) -> Iterator[DumpFiles | Unfit]:
         """Yield the dump, or why it is not there, for each place in which it may be."""
         yield from open_held(self.settings.holding, dump)
+        yield from self.aside.open(dump)
         for parts in self._list_copies(dump):
             yield self._open_taped(dump, parts)
 
