@@ -17,11 +17,14 @@ SUBCOMMANDS = {
     "list": "list what can be restored of a client's backups",
     "restore": "restore files of a client's backups on this server",
     "restores": "list what was restored: when, by whom, which files",
+    "export": "write all that this server knows into one file, for a new server",
+    "import": "make this machine the server that an export is of",
     "dispatch": "run the dispatcher in the foreground",
 }
 
 # the same of those that only other programs call
 HIDDEN = {
     "reach": "find how far back each client's backups go",
+    "daily": "export this server as server.toml says, when runs have ended",
     "keep": "keep the heads of dumps that are in the holding disk",
 }

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import chain
 
 from asyncamanda.commands.server.options import (
     add_common,
@@ -38,6 +39,7 @@ from asyncamanda.server.enrol.enrolled import Enrolled
 from asyncamanda.server.enrol.own_checks import examine_server
 from asyncamanda.server.enrol.registry import read_registry, registry_path
 from asyncamanda.server.enrol.sshd import SshdAnswer, ask_sshd, check_sshd
+from asyncamanda.server.export.check import check_export
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.programs import Answer, run_program
 
@@ -233,7 +235,8 @@ def _examine_server(config: ServerConfig, arguments: argparse.Namespace) -> Exit
     enrolled = read_registry(registry_path(config.user))
     checks = []
     is_default = not arguments.config
-    for check in examine_server(config, enrolled, ask_sshd(config.user), is_default=is_default):
+    own = examine_server(config, enrolled, ask_sshd(config.user), is_default=is_default)
+    for check in chain(own, check_export(config)):
         checks.append(check)
         if not arguments.json:
             print("\n".join(render_check(check, CLIENT_HEAD)), flush=True)

@@ -1,8 +1,12 @@
-"""What is done when runs have ended, by processes that read a great deal: for restores alone."""
+"""What is done when runs have ended, by processes that read a great deal: for restores alone.
+
+And for a new server, should this one be lost.
+"""
 
 from datetime import UTC, datetime
 from pathlib import Path
 
+from asyncamanda.core.export.daily import ExportOrder, render_export_order
 from asyncamanda.core.restore.keep_order import HeldDump, KeepOrder, render_order
 from asyncamanda.core.restore.reach_order import ReachOrder, render_reach_order
 from asyncamanda.server.dispatch.amanda_config import Site
@@ -14,7 +18,10 @@ from asyncamanda.system.clock import now as read_clock
 
 
 class AfterRuns:
-    """Has the heads of one configuration's dumps kept, and looks how far its backups go back."""
+    """Has the heads of one configuration's dumps kept, and looks how far its backups go back.
+
+    And has the server exported, where that is configured.
+    """
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -22,6 +29,7 @@ class AfterRuns:
         self._processes = (
             PoliteProcess(site, "keep", "keeping heads", self._order_heads),
             PoliteProcess(site, "reach", "finding how far backups go back", self._order_reach),
+            PoliteProcess(site, "daily", "exporting this server", self._order_export),
         )
 
     def look(self, ended: int, now: datetime) -> None:
@@ -40,6 +48,16 @@ class AfterRuns:
         allow_list = tuple(config.restore.filters)
         return render_reach_order(
             ReachOrder(self._site.name, config.user, config.ledger, allow_list)
+        )
+
+    async def _order_export(self) -> str | None:
+        """Return where to, None where that is not configured."""
+        config, export = self._site.config, self._site.config.export
+        if not export.folder:
+            return None
+        name, to = self._site.name, export.encrypt_to
+        return render_export_order(
+            ExportOrder(name, config.user, config.ledger, export.folder, export.keep, to)
         )
 
     async def _order_heads(self) -> str | None:
