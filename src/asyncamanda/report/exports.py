@@ -3,13 +3,14 @@
 from asyncamanda.core.export.manifest import ExportHead
 from asyncamanda.core.values.printable import printable
 from asyncamanda.core.values.size import format_size
+from asyncamanda.report.json import time_value
 from asyncamanda.report.text import format_time
 
 
 def head_value(head: ExportHead, files: int) -> dict[str, object]:
     """Return what JSON has of an export."""
     return {
-        "made_at": head.made_at,
+        "made_at": time_value(head.made_at),
         "host": head.host,
         "asyncamanda": head.version,
         "format": head.format,

@@ -115,6 +115,7 @@ class ServerImport:
                 make_step(step)
         with self._undoing():
             self._set_aside(conflicts)
+            os.close(open_folder(MARK.parent, make=True))
             write_whole(MARK, f"{self._export.digest}\n", 0o600)
             self._undo.note(MARK.unlink)
             self._write_files()
