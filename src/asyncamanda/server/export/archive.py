@@ -134,7 +134,7 @@ def read_members(source: IO[bytes]) -> Iterator[ReadMember]:
                     pass
                 reader.take(pad(member.stored))
         is_longer = any(reader.rest())
-    except (BadImage, ValueError, zlib.error) as error:
+    except (BadImage, ValueError) as error:
         raise bad_export(str(error)) from error
     if is_longer:
         raise bad_export("there is more behind its end")
@@ -170,7 +170,10 @@ def bad_export(reason: str) -> AsyncamandaError:
 
 
 class _Unpacked:
-    """The bytes of a gzip file, by and by. `offset` is how many were taken."""
+    """The bytes of a gzip file, by and by. `offset` is how many were taken.
+
+    Each method raises BadDataError where the file is cut off, or is none.
+    """
 
     def __init__(self, source: IO[bytes]) -> None:
         self.offset = 0
@@ -179,7 +182,7 @@ class _Unpacked:
         self._kept = b""
 
     def take(self, size: int) -> bytes:
-        """Return the next `size` bytes. Raises ValueError where there are none."""
+        """Return the next `size` bytes."""
         return b"".join(self.pieces(size))
 
     def pieces(self, size: int) -> Iterator[bytes]:
@@ -199,16 +202,17 @@ class _Unpacked:
         yield self._source.read(1)
 
     def _some(self, size: int) -> bytes:
-        if self._unpacker.eof:
-            raise ValueError("it is cut off")
         while not (piece := self._unpack(size)):
             if self._unpacker.eof:
-                raise ValueError("it is cut off")
+                raise bad_export("it is cut off")
         return piece
 
     def _unpack(self, size: int) -> bytes:
         packed = self._unpacker.unconsumed_tail or self._source.read(PIECE)
-        piece = self._unpacker.decompress(packed, size)
+        try:
+            piece = self._unpacker.decompress(packed, size)
+        except zlib.error as error:
+            raise bad_export(str(error)) from error
         if not packed and not piece and not self._unpacker.eof:
-            raise ValueError("it is cut off")
+            raise bad_export("it is cut off")
         return piece
