@@ -3,13 +3,18 @@
 Amanda's configuration, sshd and the ledger are real ones.
 """
 
+import base64
 import json
+import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.system.exports import CONFIG, EXPORT_HEAD, pack, plan_entries
 
+from asyncamanda.core.export.manifest import render_head
 from asyncamanda.core.ssh.publickey import PublicKey
 from asyncamanda.server.enrol.enrolled import Enrolled, render_line
 from lab import Host, Lab
@@ -18,6 +23,7 @@ PYTHON = "/opt/asyncamanda/bin/python"
 PROGRAM = "/opt/asyncamanda/bin/asyncamanda"
 STATE = "/var/lib/asyncamanda/server"
 SCRIPT = "/srv/crashing_exports.py"
+LOGDIR = "/var/lib/amanda/daily/log"
 FILE = "/srv/out/server.tar.gz"
 KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIAAA"
 LEDGER = f"""
@@ -40,7 +46,7 @@ def server(installed: Path) -> Iterator[Host]:
         lab.server.add_dle("laptop", "/home")
         host.write("/etc/amanda/base.conf", "# included\n", owner="backup")
         host.write("/etc/amanda/daily/tapelist", "", owner="backup")
-        host.write("/var/lib/amanda/daily/log/log.20261130200000.0", "INFO x\n", owner="backup")
+        host.write(f"{LOGDIR}/log.20261130200000.0", "INFO x\n", owner="backup")
         host.write("/var/lib/amanda/daily/index/laptop/_home/x.gz", "x" * 9000, owner="backup")
         host.write("/etc/asyncamanda/server.toml", "max_runs = 2\n")
         host.run([PROGRAM, "server", "setup", "--yes"])
@@ -80,22 +86,25 @@ def test_an_import_goes_through_whenever_it_was_killed_before(server: Host) -> N
     assert walk(server, "import") == {}
 
 
-def test_an_export_without_room_leaves_the_last_one(server: Host) -> None:
-    """Nothing of a new one, nor where it is cut off at any place."""
+@pytest.mark.parametrize("spare", [0, 60_000, 180_000])
+def test_an_export_without_room_leaves_the_last_one(server: Host, spare: int) -> None:
+    """Whether there is none for the ledger's copy or for what is written."""
+    server.run(["sh", "-c", f"head -c 400000 /dev/urandom >{LOGDIR}/log.20261130200001.0"])
     before = server.path(FILE).read_bytes()
-    server.fill_disk(100_000)
+    server.fill_disk(spare)
     try:
-        server.run(["sh", "-c", "head -c 90000 /dev/zero >/srv/zeros || true"])
         done = run(server, "export", FILE)
-        assert (done.returncode, "No space left" in done.stderr) == (77, True), done
+        assert done.returncode == 77, done
+        assert re.search("No space left|disk is full", done.stderr), done
         assert [path.name for path in server.path("/srv/out").iterdir()] == [Path(FILE).name]
         assert server.path(FILE).read_bytes() == before
         assert not server.path(f"{STATE}/.export").exists()
         done = run(server, "import", FILE, "--force")
         assert (done.returncode, "are free" in done.stderr) == (77, True), done
+        assert not [*server.path("/etc/amanda").glob("*.before*")]
     finally:
         server.free_disk()
-        server.remove("/srv/zeros")
+        server.remove(f"{LOGDIR}/log.20261130200001.0")
     assert run(server, "export", FILE, "--host-keys").returncode == 0
     assert run(server, "import", "--look", FILE).returncode == 0
 
@@ -116,7 +125,26 @@ def test_what_is_there_is_refused_or_set_aside(server: Host) -> None:
     asides = [path.name for path in server.path("/etc/amanda").glob("*.before-import-*")]
     assert len(asides) == 2, asides  # daily, base.conf
     assert [*server.path(STATE).glob("ledger.sqlite.before-import-*")]
-    assert server.amanda("amadmin", "daily", "disklist", "laptop").returncode == 0  # type: ignore[attr-defined]
+    server.run(["amadmin", "daily", "disklist", "laptop"], user="backup")
+
+
+def test_places_that_an_export_names_give_it_no_more_rights(server: Host, tmp_path: Path) -> None:
+    """They are written as the Amanda user: one that is root's is refused, and all is undone."""
+    for number, place in enumerate(("/etc/cron.d", "/usr/local/lib/new")):
+        config = replace(CONFIG, places={**CONFIG.places, "log": place})
+        head = render_head(replace(EXPORT_HEAD, configs=(config,)))
+        (tmp_path / "evil").write_bytes(pack(plan_entries(head=head)))
+        server.run(["sh", "-c", "base64 -d >/srv/evil"], stdin=_encode(tmp_path / "evil"))
+        done = run(server, "import", "/srv/evil", "--force")
+        assert done.returncode == 77, done
+        assert not [*server.path("/etc/cron.d").glob("log.*")]
+        assert not server.path("/usr/local/lib/new").exists()
+        assert server.read("/etc/asyncamanda/server.toml") == "max_runs = 2\n", number
+        assert "base.conf" in {path.name for path in server.path("/etc/amanda").iterdir()}
+
+
+def _encode(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode()
 
 
 def test_only_who_may_reads_and_writes(server: Host) -> None:

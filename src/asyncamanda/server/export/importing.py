@@ -120,10 +120,10 @@ class ServerImport:
             self._undo.note(MARK.unlink)
             self._write_files()
             self._write_own()
+        self._force_fulls()
         os.sync()  # before anybody can come in
         self._let_in()
         MARK.unlink()
-        self._force_fulls()
         self._done.missing = find_missing_volumes(self._export.head)
         self._done.has_host_keys = bool(self._host_keys)
         return self._done
@@ -137,12 +137,11 @@ class ServerImport:
 
     def _find_conflicts(self) -> list[Path]:
         with act_as(self._account):
-            found = [*find_conflicts(find_units(self._placed))]
+            found = [self._registry] if read_registry(self._registry) else []
             place = self._ledger_place()
             if place and self._has_ledger() and os.path.lexists(place):
                 found.append(place)
-            if read_registry(self._registry):
-                found.append(self._registry)
+            found += find_conflicts(find_units(self._placed))
         text = self._export.texts.get(SERVER_TOML)
         with suppress(FileNotFoundError):
             if text is not None and SERVER_FILE.read_bytes() not in {text, SHOWN_DEFAULTS.encode()}:
