@@ -18,7 +18,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -55,7 +55,7 @@ class Steps:
         self._count = memoryview(mmap.mmap(-1, 8)).cast("Q")  # shared with what it forks
 
     def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """Be told of an audit event."""
+        """Note an audit event."""
         if event == "open":
             path, _, flags = arguments
             if isinstance(flags, int) and flags & WRITING and isinstance(path, (str, os.PathLike)):
@@ -70,7 +70,8 @@ class Steps:
         os.write(self._told, f"{what}\n".encode())
         self._count[0] += 1
         if self._count[0] == self._fatal:
-            os.kill(self._main, signal.SIGKILL)
+            with suppress(PermissionError):  # of what it does as the Amanda user it hears itself
+                os.kill(self._main, signal.SIGKILL)
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -150,8 +151,8 @@ def walk_import() -> dict[str, list[str]]:
         is_open = keys.exists() and "asyncamanda gate" in keys.read_text()
         if is_open and {*whole} - {*look()}:
             own.append("clients may come in, and not all is there")
-        if how != "killed":
-            own.append(f"first {how}")
+        if how == "well":
+            own.append("it was not killed")
         how, _ = attempt(import_)
         if how == "failed: 1" and is_open and not Path("/etc/asyncamanda/import.begun").exists():
             how = "well"  # it had been through: what is there is in the way

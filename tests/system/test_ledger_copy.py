@@ -10,6 +10,7 @@ import subprocess
 import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,14 @@ def dump(path: Path) -> list[str]:
         return sorted(line for line in connection.iterdump() if "sqlite_sequence" not in line)
 
 
+def _size(path: Path) -> int:
+    return path.stat().st_size + Path(f"{path}-wal").stat().st_size
+
+
+def _has_grown(path: Path, before: int) -> bool:
+    return _size(path) != before
+
+
 def copy(where: str, scratch: Path, to: Path) -> None:
     """Write a ledger's copy into a file."""
     with copy_ledger(where, scratch) as file:
@@ -90,14 +99,8 @@ def test_the_copy_is_of_one_moment_while_others_write(tmp_path: Path) -> None:
                     for table in ("requests", "sessions")
                 ]
             assert counts[0] - counts[1] in {0, 1}
-            size = ledger.stat().st_size + Path(f"{ledger}-wal").stat().st_size
-            until(
-                lambda size=size: (
-                    ledger.stat().st_size + Path(f"{ledger}-wal").stat().st_size != size
-                ),
-                "it is written meanwhile",
-                10,
-            )
+            before = _size(ledger)
+            until(partial(_has_grown, ledger, before), "it is written meanwhile", 10)
     finally:
         writer.kill()
         writer.communicate()

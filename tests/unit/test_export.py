@@ -184,7 +184,7 @@ def test_an_export_is_made_when_runs_have_ended_since_the_last(
 
 
 def test_orders_and_notes_come_back_as_they_were() -> None:
-    """What no process of ours wrote is refused."""
+    """Anything else is refused."""
     order = ExportOrder("daily", "backup", "/x/ledger", "/mnt/x", 7, ("age1x",))
     assert parse_export_order(render_export_order(order)) == order
     last = LastExport(NOW, "", "no room")

@@ -141,6 +141,8 @@ def _read_ledger(value: object) -> str:
 
 
 def _read_folder(value: object) -> str:
+    if value == "":
+        return ""
     folder = read_text(value)
     if not folder.startswith("/") or posixpath.normpath(folder) != folder or folder == "/":
         raise Wrong(value, 'a folder\'s whole path, "/..."')

@@ -62,7 +62,7 @@ def parse_member_name(name: str) -> MemberName:
 def _check_path(path: str) -> str:
     words = path.split("/")
     if len(words) > DEEPEST or any(not _is_plain(word) for word in words):
-        raise ValueError("it is no path within its folder")
+        raise ValueError("it leads out of its folder, or is not written plainly")
     return path
 
 

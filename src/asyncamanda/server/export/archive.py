@@ -21,7 +21,7 @@ from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import AsyncamandaError, BadDataError, LaterError
 
 PIECE = 1 << 18  # bytes
-GZIP = 31  # zlib's word for gzip's form
+GZIP = 31  # zlib's wbits for gzip's form
 LEVEL = 6
 MOST_MEMBERS = 2_000_000
 HINT = "take another copy of it; nothing was changed"

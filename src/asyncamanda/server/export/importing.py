@@ -16,10 +16,9 @@ from pathlib import Path
 from asyncamanda.config.server import SERVER_FILE, ServerConfig, parse_server_config
 from asyncamanda.core.export.members import LEDGER, REGISTRY, SERVER_TOML
 from asyncamanda.errors import LaterError, RefusedError
-from asyncamanda.server.amanda.commands import plan_config
+from asyncamanda.server.amanda.commands import plan_config, plan_force_all, plan_hosts
+from asyncamanda.server.enrol import setup
 from asyncamanda.server.enrol.registry import change, read_registry, registry_path
-from asyncamanda.server.enrol.setup import SERVER_TOML as SHOWN_DEFAULTS
-from asyncamanda.server.enrol.setup import plan_setup
 from asyncamanda.server.export.ledger_import import prepare_ledger, put_file, put_rows
 from asyncamanda.server.export.places import (
     PlacedMember,
@@ -110,7 +109,7 @@ class ServerImport:
         if conflicts and not self._force:
             raise in_the_way(conflicts)
         self._check_room()
-        for step in plan_setup(self._config, None, is_default=False):
+        for step in setup.plan_setup(self._config, None, is_default=False):
             if not step.is_so():
                 make_step(step)
         with self._undoing():
@@ -144,7 +143,10 @@ class ServerImport:
             found += find_conflicts(find_units(self._placed))
         text = self._export.texts.get(SERVER_TOML)
         with suppress(FileNotFoundError):
-            if text is not None and SERVER_FILE.read_bytes() not in {text, SHOWN_DEFAULTS.encode()}:
+            if text is not None and SERVER_FILE.read_bytes() not in {
+                text,
+                setup.SERVER_TOML.encode(),
+            }:
                 found.append(SERVER_FILE)
         return found
 
@@ -184,7 +186,7 @@ class ServerImport:
             raise
 
     def _set_aside(self, conflicts: list[Path]) -> None:
-        """Rename what is in the way; authorized_keys is copied, for it has other people's lines."""
+        """Rename what is in the way; authorized_keys is copied: other people's lines stay in it."""
         for path in conflicts:
             if path == self._registry:
                 with act_as(self._account):
@@ -238,7 +240,7 @@ class ServerImport:
             make_step(plan_folder(folder, self._account, 0o750))
 
     def _write_own(self) -> None:
-        """Put the ledger in its place, then what is root's."""
+        """Put the ledger in its place, then the files of root."""
         if self._has_ledger():
             self._put_ledger()
         elif self._export.head.ledger_format is not None:
@@ -268,7 +270,7 @@ class ServerImport:
         with suppress(FileNotFoundError):
             if (there := path.read_bytes()) == text:
                 return
-            if there != SHOWN_DEFAULTS.encode():
+            if there != setup.SERVER_TOML.encode():
                 self._done.aside.append(set_aside(path, self._end, self._undo))
         write_whole(path, text.decode("utf-8", "surrogateescape"), mode)
         self._undo.note(path.unlink)
@@ -283,13 +285,14 @@ class ServerImport:
     def _force_fulls(self) -> None:
         """Tell Amanda that each disk needs a full dump: it may not know the client's last one."""
         for config in self._export.head.configs:
-            asked = run_program(["amadmin", config.name, "hosts"], account=self._account)
-            hosts = [f"={line}" for line in asked.stdout.split("\n") if line]
-            for host in hosts:
-                argv = ["amadmin", config.name, "force", host]
+            asked = run_program(plan_hosts(config.name), account=self._account)
+            for host in filter(None, asked.stdout.split("\n")):
+                argv = plan_force_all(config.name, host)
                 done = run_program(argv, FORCE_WITHIN, account=self._account)
                 if done.status != 0:
-                    self._done.told.append(f"amadmin {config.name} force: {done.first_line}")
+                    self._done.told.append(
+                        f"no full dump is forced of {config.name} {host}: {done.first_line}"
+                    )
             answer = run_program(plan_config(config.name), account=self._account)
             if answer.status != 0:
                 self._done.told.append(f"Amanda cannot use {config.name}: {answer.first_line}")

@@ -1,8 +1,8 @@
 """The ledger that an export brings: prepared beside its place, and put there whole.
 
-What happened after the export was made is in neither, so each client is open anew: the next machine
-with its key is it, and its next dumps are full ones (server/ledger/machines.py). By the ticket that
-it was given since then it would be taken for a second machine.
+What happened after the export was made is not in it, so each client is opened again: the next
+machine with its key is it, and its next dumps are full ones (server/ledger/machines.py). By the
+ticket that it was given since then it would be taken for a second machine.
 """
 
 from contextlib import suppress
@@ -44,7 +44,7 @@ def put_file(path: Path, place: Path) -> None:
 
 
 def put_rows(path: Path, url: str) -> str:
-    """Copy a prepared ledger to a database server that has none; return what is to be told of it.
+    """Copy a prepared ledger to a database server that has none; return a sentence on that.
 
     Raises LedgerUnavailable, and BadDataError if the server does not take it.
     """
