@@ -72,6 +72,25 @@ def test_what_is_there_is_refused_or_set_aside(server: Host) -> None:
     server.run(["amadmin", "daily", "disklist", "laptop"], user="backup")
 
 
+def test_host_keys_may_come_from_another_export(server: Host) -> None:
+    """The day's has none; what the machine had is kept. An export without any is refused."""
+    place = "/etc/ssh/ssh_host_ed25519_key"
+    key = server.read(place)
+    assert run(server, "export", "/srv/out/daily", "--encrypt-to", f"{place}.pub").returncode == 0
+    server.run(["sh", "-c", f"cp {place} /srv/identity; cp /srv/fresh-key {place}"])
+    words = ("/srv/out/daily", "--identity", "/srv/identity", "--force", "--host-keys-from")
+    done = run(server, "import", *words, "/srv/out/daily")
+    assert (done.returncode, "has no host keys" in done.stderr) == (77, True), done
+    assert server.read(place) != key
+    done = run(server, "import", *words, FILE)
+    assert (done.returncode, "systemctl restart ssh" in done.stdout) == (0, True), done
+    assert server.read(place) == key
+    assert server.path(place).stat().st_mode & 0o777 == 0o600
+    asides = [*server.path("/etc/ssh").glob("ssh_host_ed25519_key.before-import-*")]
+    assert [path.read_text() for path in asides] == [server.read("/srv/fresh-key")]
+    server.remove("/srv/out/daily")
+
+
 def test_places_that_an_export_names_give_it_no_more_rights(server: Host, tmp_path: Path) -> None:
     """They are written as the Amanda user: one that is root's is refused, and all is undone."""
     for number, place in enumerate(("/etc/cron.d", "/usr/local/lib/new")):
@@ -83,6 +102,7 @@ def test_places_that_an_export_names_give_it_no_more_rights(server: Host, tmp_pa
         assert done.returncode == 77, done
         assert not [*server.path("/etc/cron.d").glob("log.*")]
         assert not server.path("/usr/local/lib/new").exists()
+        assert "--client laptop" in server.read("/var/backups/.ssh/authorized_keys")
         assert server.read("/etc/asyncamanda/server.toml") == "max_runs = 2\n", number
         assert "base.conf" in {path.name for path in server.path("/etc/amanda").iterdir()}
 

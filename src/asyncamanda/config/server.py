@@ -144,7 +144,8 @@ def _read_folder(value: object) -> str:
     if value == "":
         return ""
     folder = read_text(value)
-    if not folder.startswith("/") or posixpath.normpath(folder) != folder or folder == "/":
+    is_whole = folder.startswith("/") and not folder.startswith("//") and folder != "/"
+    if not is_whole or posixpath.normpath(folder) != folder:
         raise Wrong(value, 'a folder\'s whole path, "/..."')
     return folder
 

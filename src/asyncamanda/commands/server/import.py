@@ -12,7 +12,8 @@ from asyncamanda.report.exports import describe_export, head_value
 from asyncamanda.report.json import render_json
 from asyncamanda.report.page import print_folded
 from asyncamanda.server.enrol.packages import is_amanda_there, refuse_without_amanda
-from asyncamanda.server.export.importing import ImportedServer, ServerImport
+from asyncamanda.server.export.imported import ImportedServer
+from asyncamanda.server.export.importing import ServerImport
 from asyncamanda.server.export.sources import SSH_FOLDER
 from asyncamanda.server.export.verified import ExportFile, VerifiedExport, verify
 from asyncamanda.system.clock import now

@@ -9,16 +9,16 @@ import os
 import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from asyncamanda.config.server import SERVER_FILE, ServerConfig, parse_server_config
+from asyncamanda.config.server import SERVER_FILE
 from asyncamanda.core.export.members import LEDGER, REGISTRY, SERVER_TOML
 from asyncamanda.errors import LaterError, RefusedError
 from asyncamanda.server.amanda.commands import plan_config, plan_force_all, plan_hosts
 from asyncamanda.server.enrol import setup
 from asyncamanda.server.enrol.registry import change, read_registry, registry_path
+from asyncamanda.server.export.imported import ImportedServer, find_config
 from asyncamanda.server.export.ledger_import import prepare_ledger, put_file, put_rows
 from asyncamanda.server.export.places import (
     PlacedMember,
@@ -45,37 +45,6 @@ ROOTS = ("/etc/amanda", "/var/lib/amanda", "/var/log/amanda", "/srv")  # root ma
 FORCE_WITHIN = 300.0  # seconds
 
 
-@dataclass(slots=True)
-class ImportedServer:
-    """What an import has done. `told` are sentences for the administrator; `aside` has what was
-    there before, `left` the lines of authorized_keys that were not taken.
-    """
-
-    clients: list[str] = field(default_factory=list)
-    aside: list[Path] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)
-    has_host_keys: bool = False
-
-
-def find_config(export: VerifiedExport) -> ServerConfig:
-    """Return the server's configuration by the export.
-
-    Raises ConfigurationError if it is wrong or there is no such account, RefusedError if that is
-    root.
-    """
-    text = export.texts.get(SERVER_TOML)
-    config = ServerConfig()
-    if text is not None:
-        config = parse_server_config(text.decode("utf-8", "replace"), "the export's server.toml")
-    if find_user(config.user).pw_uid == 0:
-        raise RefusedError(
-            "bad-user", "the export's Amanda user is root here", "nothing was changed"
-        )
-    return config
-
-
 class ServerImport:
     """One import. `host_keys` are those that are to be this machine's, by their files' names."""
 
@@ -91,7 +60,7 @@ class ServerImport:
         self._account: pwd.struct_passwd = find_user(self._config.user)
         self._placed = place_members(export)
         self._registry = registry_path(self._config.user)
-        self._undo = Undo()
+        self._undo, self._undo_own = Undo(), Undo()  # with the Amanda user's rights, and root's
         self._done = ImportedServer()
 
     def run(self) -> ImportedServer:
@@ -116,7 +85,7 @@ class ServerImport:
             self._set_aside(conflicts)
             os.close(open_folder(MARK.parent, make=True))
             write_whole(MARK, f"{self._export.digest}\n", 0o600)
-            self._undo.note(MARK.unlink)
+            self._undo_own.note(MARK.unlink)
             self._write_files()
             self._write_own()
         self._force_fulls()
@@ -176,7 +145,9 @@ class ServerImport:
         try:
             yield
         except BaseException as error:
-            self._undo.do()
+            self._undo_own.do()
+            with act_as(self._account):
+                self._undo.do()
             if isinstance(error, OSError):
                 raise RefusedError(
                     "not-imported",
@@ -190,17 +161,25 @@ class ServerImport:
         for path in conflicts:
             if path == self._registry:
                 with act_as(self._account):
-                    aside = path.with_name(path.name + self._end)
-                    write_whole(aside, path.read_text("utf-8", "surrogateescape"), 0o600)
-                    change(path, drop_clients)
+                    aside = self._copy_registry()
             elif not os.path.lexists(path):  # it went with the folder that it is in
                 continue
             elif path == SERVER_FILE:
-                aside = set_aside(path, self._end, self._undo)
+                aside = set_aside(path, self._end, self._undo_own)
             else:
                 with act_as(self._account):
                     aside = set_aside(path, self._end, self._undo)
             self._done.aside.append(aside)
+
+    def _copy_registry(self) -> Path:
+        path = self._registry
+        aside, before = path.with_name(path.name + self._end), path.read_bytes()
+        text = before.decode("utf-8", "surrogateescape")
+        write_whole(aside, text, 0o600)
+        self._undo.note(aside.unlink)
+        self._undo.note(lambda: change(path, lambda _: text))
+        change(path, drop_clients)
+        return aside
 
     def _write_files(self) -> None:
         for unit in find_units(self._placed):
@@ -271,9 +250,9 @@ class ServerImport:
             if (there := path.read_bytes()) == text:
                 return
             if there != setup.SERVER_TOML.encode():
-                self._done.aside.append(set_aside(path, self._end, self._undo))
+                self._done.aside.append(set_aside(path, self._end, self._undo_own))
         write_whole(path, text.decode("utf-8", "surrogateescape"), mode)
-        self._undo.note(path.unlink)
+        self._undo_own.note(path.unlink)
 
     def _let_in(self) -> None:
         text = self._export.texts.get(REGISTRY, b"").decode("utf-8", "surrogateescape")
