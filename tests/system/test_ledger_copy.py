@@ -18,13 +18,13 @@ from sqlalchemy import create_engine
 from tests.system.watching import until
 
 from asyncamanda.core.dispatch.records import RunKind
-from asyncamanda.core.protocol.tickets import Claim
+from asyncamanda.core.protocol.tickets import Claim, MachineFinding
 from asyncamanda.errors import AsyncamandaError, BadDataError
 from asyncamanda.server.export.ledger_copy import copy_ledger, copy_rows, has_rows
 from asyncamanda.server.export.ledger_import import KEPT, prepare_ledger, put_file, put_rows
 from asyncamanda.server.ledger.database import make_engine, read_url
 from asyncamanda.server.ledger.ledger import Ledger
-from asyncamanda.server.ledger.machines import read_machines, receive
+from asyncamanda.server.ledger.machines import receive
 from asyncamanda.server.ledger.schema import METADATA
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -148,8 +148,8 @@ def test_no_ledger_is_none_and_a_damaged_one_is_told(tmp_path: Path) -> None:
     assert not scratch.exists()
 
 
-def test_an_imported_ledger_takes_the_next_machine_of_each_client(tmp_path: Path) -> None:
-    """A ticket that was given after the export would look like a second machine's."""
+def test_a_client_comes_to_an_imported_ledger_with_a_newer_ticket(tmp_path: Path) -> None:
+    """One that it was given after the export: it is no second machine. A damaged one is refused."""
     ledger, place = tmp_path / "ledger.sqlite", tmp_path / "place.sqlite"
     fill(str(ledger))
     prepare_ledger(ledger)
@@ -157,9 +157,13 @@ def test_an_imported_ledger_takes_the_next_machine_of_each_client(tmp_path: Path
     put_file(ledger, place)
     assert [path.name for path in tmp_path.iterdir()] == [place.name]
     opened = Ledger.open(str(place), PATIENCE)
-    machine = read_machines(opened)["laptop"]
+    claim = Claim(f"{int(NOON.timestamp()) + 99}-{'1' * 32}", "laptop")
+    received = receive(
+        *(opened, "laptop", claim, NOON), is_elsewhere=False, random="2" * 32, dles=("daily", ["/"])
+    )
     opened.close()
-    assert (machine.ticket, machine.lineage) == ("", 2)
+    assert received.finding is MachineFinding.UNKNOWN
+    assert received.finding.is_served
     place.write_bytes(b"no database" * 1000)
     with pytest.raises(BadDataError):
         prepare_ledger(place)

@@ -1,8 +1,7 @@
 """The ledger that an export brings: prepared beside its place, and put there whole.
 
-What happened after the export was made is not in it, so each client is opened again: the next
-machine with its key is it, and its next dumps are full ones (server/ledger/machines.py). By the
-ticket that it was given since then it would be taken for a second machine.
+A client has perhaps got another ticket since the export was made: it is known by its number
+(core/protocol/tickets.py), and nothing has to be done for it.
 """
 
 from contextlib import suppress
@@ -14,24 +13,19 @@ from asyncamanda.errors import BadDataError
 from asyncamanda.server.export.ledger_copy import PATIENCE, close_journal, copy_rows, has_rows
 from asyncamanda.server.ledger.database import BESIDE, make_engine, read_url
 from asyncamanda.server.ledger.ledger import Ledger
-from asyncamanda.server.ledger.machines import open_anew, read_machines
 
 KEPT = "the ledger that the database server has is kept: it is newer than the export"
 
 
 def prepare_ledger(path: Path) -> None:
-    """Make of the exported ledger in `path` one that this server goes on with.
+    """See that this server can go on with the exported ledger in `path`.
 
     Raises BadDataError if it is none, and what Ledger.open() raises.
     """
     ledger = Ledger.open(str(path), PATIENCE)
-    try:
-        if ledger.remark:
-            raise BadDataError("bad-export", f"its ledger: {ledger.remark}", "take another copy")
-        for client in read_machines(ledger):
-            open_anew(ledger, client, is_settling=False)
-    finally:
-        ledger.close()
+    ledger.close()
+    if ledger.remark:
+        raise BadDataError("bad-export", f"its ledger: {ledger.remark}", "take another copy")
     close_journal(path)
 
 
