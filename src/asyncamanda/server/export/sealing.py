@@ -3,7 +3,7 @@
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO
 
 from asyncamanda.core.values.printable import printable
@@ -44,6 +44,9 @@ def sealing(recipients: Sequence[str], output: int) -> Iterator[IO[bytes]]:
             process.kill()
             process.wait()
             raise
+        finally:
+            with suppress(OSError):  # what it still holds has nobody to go to
+                process.stdin.close()
         if process.wait() != 0:
             raise _failed(said)
 
@@ -95,9 +98,14 @@ def _words(said: IO[bytes]) -> str:
 
 
 def _failed(said: IO[bytes]) -> AsyncamandaError:
+    words = _words(said)
+    if "no space left" in words:
+        return RefusedError(
+            "export-not-written", f"the export cannot be written: {words}", "make room, and again"
+        )
     return ConfigurationError(
         "not-encrypted",
-        f"the export cannot be encrypted: {_words(said)}",
+        f"the export cannot be encrypted: {words}",
         "is it a recipient of age's (age1...), an ssh public key, or the path of a file of these?",
     )
 
