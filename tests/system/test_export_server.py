@@ -4,6 +4,7 @@ Amanda's configuration, sshd and the ledger are real ones.
 """
 
 import base64
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -13,7 +14,9 @@ from pathlib import Path
 import pytest
 from tests.system.exported import FILE, LOGDIR, PROGRAM, PYTHON, STATE, open_exported
 from tests.system.exports import CONFIG, EXPORT_HEAD, pack, plan_entries
+from tests.system.watching import until
 
+from asyncamanda.core.export.daily import ExportOrder, render_export_order
 from asyncamanda.core.export.manifest import render_head
 from lab import Host
 
@@ -89,6 +92,39 @@ def test_host_keys_may_come_from_another_export(server: Host) -> None:
     asides = [*server.path("/etc/ssh").glob("ssh_host_ed25519_key.before-import-*")]
     assert [path.read_text() for path in asides] == [server.read("/srv/fresh-key")]
     server.remove("/srv/out/daily")
+
+
+def test_a_days_export_that_fails_is_shown_by_doctor(server: Host) -> None:
+    """With why, until one is made; a second process that waits for the same ends at once."""
+    toml, folder, note = "/etc/asyncamanda/server.toml", "/srv/nowhere", f"{STATE}/last-export.json"
+    before = server.read(toml)
+    order = ExportOrder("daily", "backup", f"{STATE}/ledger.sqlite", folder, 3, ())
+    argv, text = [PROGRAM, "server", "daily"], render_export_order(order)
+    server.run(argv, user="backup", stdin=text)
+    assert "cannot be written" in server.read(f"{STATE}/export.log")
+    server.write(toml, f'{before}[export]\nfolder = "{folder}"\n')
+    done = run(server, "doctor")
+    shown = " ".join(done.stdout.split())
+    assert done.returncode == 78
+    assert re.search(rf"export +failed .* ago: {folder}/asyncamanda-amanda-\d+.tar.gz", shown), (
+        shown
+    )
+    server.make_directory(folder, owner="backup")
+    waiting = server.start(argv, user="backup", stdin=subprocess.PIPE)
+    assert waiting.stdin
+    waiting.stdin.write(text)
+    waiting.stdin.close()
+    lock = server.path(f"{STATE}/daily.lock")
+    until(lambda: bool(lock.read_text()), "one waits for the hour to be over", 20)
+    server.run(argv, user="backup", stdin=text)
+    assert waiting.poll() is None
+    waiting.kill()
+    waiting.wait()
+    server.remove(note)
+    server.run(argv, user="backup", stdin=text)
+    assert "asyncamanda-amanda-" in json.loads(server.read(note))["path"]
+    assert f"old: {folder}/" in " ".join(run(server, "doctor").stdout.split())
+    server.write(toml, before)
 
 
 def test_places_that_an_export_names_give_it_no_more_rights(server: Host, tmp_path: Path) -> None:

@@ -77,7 +77,14 @@ def test_what_was_cut_or_changed_is_told(tmp_path: Path, key: Key) -> None:
     whole = seal(tmp_path / "export", pack(plan_entries(files)), key.recipient).read_bytes()
     flipped = bytearray(whole)
     flipped[200_000] ^= 1
-    for bad in (whole[:250_000], whole[:-1], whole[:70_000], bytes(flipped), whole + b"x"):
+    for bad in (
+        whole[:250_000],
+        whole[:-1],
+        whole[:70_000],
+        whole[:50],
+        bytes(flipped),
+        whole + b"x",
+    ):
         (tmp_path / "bad").write_bytes(bad)
         with pytest.raises(AsyncamandaError) as error:
             verify(ExportFile(tmp_path / "bad", [key.identity]))

@@ -33,7 +33,9 @@ def new_file(path: Path) -> Iterator[int]:
             os.fsync(descriptor)
             if not has_name:
                 # with a folder's descriptor, so that the link's target is linked and not the link
-                os.link(f"/proc/self/fd/{descriptor}", fresh, dst_dir_fd=folder)
+                os.link(
+                    f"/proc/self/fd/{descriptor}", fresh, dst_dir_fd=folder, follow_symlinks=True
+                )
             os.replace(fresh, path.name, src_dir_fd=folder, dst_dir_fd=folder)
         except BaseException:
             _remove(folder, fresh)
