@@ -4,7 +4,7 @@ from datetime import time, timedelta
 
 import pytest
 
-from asyncamanda.config.server import Limits, Restore, ServerConfig, parse_server_config
+from asyncamanda.config.server import Exports, Limits, Restore, ServerConfig, parse_server_config
 from asyncamanda.core.dispatch.drills import DrillPolicy
 from asyncamanda.core.dispatch.flush import FlushKind, FlushPolicy
 from asyncamanda.core.dispatch.watchdog import WatchPolicy
@@ -69,6 +69,10 @@ def test_every_key_is_understood() -> None:
         [restore]
         filters = ["/usr/bin/zstd", "/opt/my zip", "/usr/bin/zstd"]
         keep_heads = "500 MB"
+        [export]
+        folder = "/mnt/elsewhere"
+        keep = 3
+        encrypt_to = ["age1xyz", "ssh-ed25519 AAAA me", "/etc/recipients"]
         """,
         "server.toml",
     )
@@ -89,6 +93,7 @@ def test_every_key_is_understood() -> None:
         limits=Limits(1, 2, 3),
         watch=WatchPolicy(timedelta(hours=8), timedelta(hours=3), 64, timedelta(seconds=30)),
         restore=Restore(("/usr/bin/zstd", "/opt/my zip"), 500_000_000),
+        export=Exports("/mnt/elsewhere", 3, ("age1xyz", "ssh-ed25519 AAAA me", "/etc/recipients")),
     )
 
 
@@ -170,6 +175,13 @@ def test_all_mistakes_are_told_at_once() -> None:
         ('restore.filters = ["/usr/bin/z\\u0007"]', "restore.filters"),
         ('restore.keep_heads = "2"', "restore.keep_heads"),
         ("restore.keep_heads = 2000000000", "restore.keep_heads"),
+        ('export.folder = "elsewhere"', "export.folder"),
+        ('export.folder = "/"', "export.folder"),
+        ('export.folder = "/x/../y"', "export.folder"),
+        ("export.keep = 0", "export.keep"),
+        ('export.encrypt_to = "age1xyz"', "export.encrypt_to"),
+        ('export.encrypt_to = ["AGE-SECRET-KEY-1XYZ"]', "export.encrypt_to"),
+        ('export.encrypt_to = ["-o/etc/x"]', "export.encrypt_to"),
     ],
 )
 def test_a_value_that_is_not_allowed_is_told_with_its_key(line: str, key: str) -> None:

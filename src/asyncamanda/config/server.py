@@ -53,6 +53,19 @@ class Restore:
 
 
 @dataclass(frozen=True, slots=True)
+class Exports:
+    """The `[export]` table: `folder` is where the server is exported to each day, "" for nowhere.
+
+    The exports of the last `keep` days stay. `encrypt_to` are age's recipients, or the paths of
+    files of them.
+    """
+
+    folder: str = ""
+    keep: int = 7
+    encrypt_to: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ServerConfig:
     """The server's configuration.
 
@@ -76,6 +89,7 @@ class ServerConfig:
     watch: WatchPolicy = field(default_factory=WatchPolicy)
     restore: Restore = field(default_factory=Restore)
     drill: DrillPolicy = field(default_factory=DrillPolicy)
+    export: Exports = field(default_factory=Exports)
 
 
 def load_server_config(named: str | None) -> tuple[Path | None, ServerConfig]:
@@ -112,12 +126,14 @@ def parse_server_config(text: str, name: str) -> ServerConfig:
     watch = WatchPolicy(**values.pop("watch", {}))
     restore = Restore(**values.pop("restore", {}))
     drill = DrillPolicy(**values.pop("drill", {}))
+    export = Exports(**values.pop("export", {}))
     return ServerConfig(
         flush=FlushPolicy(**flush),
         limits=limits,
         watch=watch,
         restore=restore,
         drill=drill,
+        export=export,
         **values,
     )
 
@@ -127,6 +143,26 @@ def _read_ledger(value: object) -> str:
     if not place.startswith(("/", "postgresql")):
         raise Wrong(value, 'a file\'s whole path, "/...", or "postgresql://user@host/database"')
     return place
+
+
+def _read_folder(value: object) -> str:
+    if value == "":
+        return ""
+    folder = read_text(value)
+    is_whole = folder.startswith("/") and not folder.startswith("//") and folder != "/"
+    if not is_whole or posixpath.normpath(folder) != folder:
+        raise Wrong(value, 'a folder\'s whole path, "/..."')
+    return folder
+
+
+def _read_recipients(value: object) -> tuple[str, ...]:
+    """Return recipients of age's. A secret key in their place is not repeated."""
+    allowed = 'a list of age\'s recipients, ["age1..."], or of paths of files of them'
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise Wrong(object(), allowed)
+    if not all(item.startswith(("age1", "ssh-", "/")) and item.isprintable() for item in value):
+        raise Wrong(object(), allowed)
+    return tuple(value)
 
 
 def _read_programs(value: object) -> tuple[str, ...]:
@@ -178,4 +214,9 @@ _SERVER_KEYS: Keys = {
         "sample": number_between(0, 1000),
     },
     "restore": {"filters": _read_programs, "keep_heads": read_size},
+    "export": {
+        "folder": _read_folder,
+        "keep": number_between(1, 1000),
+        "encrypt_to": _read_recipients,
+    },
 }

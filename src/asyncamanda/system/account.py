@@ -7,7 +7,7 @@ import pwd
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NoReturn
 
 from asyncamanda.core.values.shellwords import as_user
@@ -61,6 +61,28 @@ def keep_only(*kept: int) -> None:
         if number > 2 and number not in {nothing, *kept}:
             os.dup2(nothing, number, inheritable=False)
     os.close(nothing)
+
+
+@contextlib.contextmanager
+def act_as(account: pwd.struct_passwd) -> Iterator[None]:
+    """Let this process, if it is root's, do what it does in the block with `account`'s rights.
+
+    For files: a link that the account has made leads to what is the account's. Programs that are
+    started meanwhile are root's again as soon as they like.
+    """
+    if os.geteuid() != 0:
+        yield
+        return
+    groups = os.getgroups()
+    os.setgroups(os.getgrouplist(account.pw_name, account.pw_gid))
+    os.setegid(account.pw_gid)
+    os.seteuid(account.pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)
 
 
 def do_as(user: str, doing: Callable[[], None]) -> None:

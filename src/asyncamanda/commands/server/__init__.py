@@ -21,6 +21,8 @@ SUBCOMMANDS = {
     "restore": "restore files of a client's backups on this server",
     "drill": "prove that a client's backups can be restored",
     "restores": "list what was restored: when, by whom, which files",
+    "export": "write all that this server knows into one file, for a new server",
+    "import": "make this machine the server that an export is of",
     "dispatch": "run the dispatcher in the foreground",
 }
 
@@ -29,5 +31,6 @@ HIDDEN = {
     "drills": "make the drills that are due",
     "join": "enroll a machine that has a code",
     "reach": "find how far back each client's backups go",
+    "daily": "export this server as server.toml says, when runs have ended",
     "keep": "keep the heads of dumps that are in the holding disk",
 }

@@ -40,6 +40,7 @@ from asyncamanda.server.enrol.enrolled import Enrolled
 from asyncamanda.server.enrol.own_checks import examine_server
 from asyncamanda.server.enrol.registry import read_registry, registry_path
 from asyncamanda.server.enrol.sshd import SshdAnswer, ask_sshd, check_sshd
+from asyncamanda.server.export.check import check_export
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.programs import Answer, run_program
 
@@ -255,7 +256,7 @@ def _examine_server(config: ServerConfig, arguments: argparse.Namespace) -> Exit
     checks = []
     is_default = not arguments.config
     found = examine_server(config, enrolled, ask_sshd(config.user), is_default=is_default)
-    for check in chain(found, _check_lost(config.user, enrolled)):
+    for check in chain(found, _check_lost(config.user, enrolled), check_export(config)):
         checks.append(check)
         if not arguments.json:
             print("\n".join(render_check(check, CLIENT_HEAD)), flush=True)

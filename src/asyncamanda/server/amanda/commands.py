@@ -127,6 +127,16 @@ def plan_force(amanda_config: str, kind: str, host: str) -> list[str]:
     return ["amadmin", amanda_config, "-odiskfile=/dev/stdin", kind, f"={host}"]
 
 
+def plan_hosts(amanda_config: str) -> list[str]:
+    """Return the argv that prints the hosts of the disklist, one a line."""
+    return ["amadmin", amanda_config, "hosts"]
+
+
+def plan_force_all(amanda_config: str, host: str) -> list[str]:
+    """Return the argv that forces a full of each disk of a host."""
+    return ["amadmin", amanda_config, "force", f"={host}"]
+
+
 def launch_paused(argv: Sequence[str], output: Path) -> "subprocess.Popen[bytes]":
     """Start `argv` in a session of its own, waiting for release(); its words go to `output`.
 

@@ -1,8 +1,12 @@
-"""What is done when runs have ended, by processes that read a great deal: for restores alone."""
+"""What is done when runs have ended, by processes that read a great deal: for restores alone.
+
+And for a new server, should this one be lost.
+"""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from asyncamanda.core.export.daily import ExportOrder, render_export_order
 from asyncamanda.core.restore.drill_order import DrillOrder, render_drill_order
 from asyncamanda.core.restore.keep_order import HeldDump, KeepOrder, render_order
 from asyncamanda.core.restore.reach_order import ReachOrder, render_reach_order
@@ -15,7 +19,10 @@ from asyncamanda.system.clock import now as read_clock
 
 
 class AfterRuns:
-    """Has heads of one configuration's dumps kept, its disks drilled, and how far they go back."""
+    """Has heads of one configuration's dumps kept, its disks drilled, and how far they go back.
+
+    And has the server exported, where that is configured.
+    """
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -24,6 +31,7 @@ class AfterRuns:
             PoliteProcess(site, "keep", "keeping heads", self._order_heads),
             PoliteProcess(site, "reach", "finding how far backups go back", self._order_reach),
             PoliteProcess(site, "drills", "proving backups restorable", self._order_drills),
+            PoliteProcess(site, "daily", "exporting this server", self._order_export),
         )
 
     def look(self, ended: int, now: datetime) -> None:
@@ -60,6 +68,16 @@ class AfterRuns:
                 policy.full_every.total_seconds(),
                 policy.sample,
             )
+        )
+
+    async def _order_export(self) -> str | None:
+        """Return where to, None where that is not configured."""
+        config, export = self._site.config, self._site.config.export
+        if not export.folder:
+            return None
+        name, to = self._site.name, export.encrypt_to
+        return render_export_order(
+            ExportOrder(name, config.user, config.ledger, export.folder, export.keep, to)
         )
 
     async def _order_heads(self) -> str | None:

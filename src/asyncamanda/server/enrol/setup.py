@@ -70,6 +70,11 @@ SERVER_TOML = """\
 [restore]
 # filters    = []     # programs that may decompress or decrypt dumps, as ["/usr/bin/zstd"]
 # keep_heads = "2 GB" # how much may be kept of what is in the dumps
+
+[export]
+# folder     = ""     # where this server is exported to each day, as "/mnt/elsewhere"
+# keep       = 7      # days whose exports stay
+# encrypt_to = []     # recipients of age's, as ["age1..."]
 """
 
 
@@ -101,6 +106,8 @@ def plan_setup(config: ServerConfig, new: NewConfig | None, *, is_default: bool)
                 lambda: _write_new(SERVER_FILE, SERVER_TOML),
             )
         )
+    if config.export.folder:
+        steps.append(plan_folder(Path(config.export.folder), account, 0o700))
     steps.append(plan_link("sshd"))
     return steps + (list(_plan_new_config(new, account)) if new else [])
 
