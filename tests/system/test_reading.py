@@ -17,10 +17,10 @@ from asyncamanda.core.amanda.disklist import Dle
 from asyncamanda.core.amanda.filters import Filters
 from asyncamanda.core.dispatch.records import RunEnd, RunKind
 from asyncamanda.core.model import DleVerdict, DumpState
+from asyncamanda.core.restore.recorded import RecordedDump
 from asyncamanda.core.restore.request import FilesRequest
 from asyncamanda.errors import AsyncamandaError, BadDataError, RefusedError
 from asyncamanda.server.ledger.ledger import Ledger
-from asyncamanda.server.ledger.recorded_dumps import RecordedDump
 from asyncamanda.server.restore.dated import ChainFiles
 from asyncamanda.server.restore.disks import DiskDumps, describe_disks
 from asyncamanda.server.restore.images import ChainImages

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+from asyncamanda.client.restore.openers import is_sealing
 from asyncamanda.client.schedule import install
 from asyncamanda.client.schedule.machine import choose_kind
 from asyncamanda.client.setup import clienttoml, hostkey, inetd, keys
@@ -18,6 +19,7 @@ from asyncamanda.commands.asking import is_agreed, is_not_refused, is_terminal
 from asyncamanda.commands.confirming import look, settle_host_key
 from asyncamanda.commands.enrolment import Applicant
 from asyncamanda.commands.printing import again, see_to, tell
+from asyncamanda.commands.sealed.making import add_sealing, check_sealing, settle_sealing
 from asyncamanda.commands.settling import settle_enrolment
 from asyncamanda.config.client import SYSTEM_FILE
 from asyncamanda.core.doctor.inetd import NEEDLESS, PORT
@@ -83,6 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="make a new key if the server knows this one from another machine (when this one is "
         "a copy)",
     )
+    add_sealing(parser)
     add("--no-schedule", action="store_true", help="install no timer")
     add(
         "--backup",
@@ -127,6 +130,7 @@ def _run(arguments: argparse.Namespace) -> Exit:
     if not arguments.no_schedule:
         _check_schedule()
     is_asking = is_terminal() and not arguments.yes
+    check_sealing(arguments, is_asking=is_asking)
     place = hostkey.find_place(options.server, account)
     offer = look(options, place, account)
     host_key, is_known = settle_host_key(options, place, account, offer, is_asking=is_asking)
@@ -154,11 +158,14 @@ def _run(arguments: argparse.Namespace) -> Exit:
         is_key_new=is_key_new,
         is_gentle=punishes(offer.banner),
         is_replacing=arguments.replace,
+        is_encrypting=arguments.encrypt or is_sealing(),
     )
     ready = settle_enrolment(applicant, path, is_new_key=arguments.new_key, is_asking=is_asking)
     recorded = clienttoml.read_present()
     if needs_name(ready.client, recorded.name if recorded else None, socket.gethostname()):
         see_to(clienttoml.plan_name(ready.client))
+    if arguments.encrypt:  # before anything starts a backup
+        settle_sealing(arguments, ready.client, is_asking=is_asking)
     if not arguments.no_schedule:
         _schedule(is_asking=is_asking, may_start=arguments.yes)
     _see_to_inetd(is_asking=is_asking)

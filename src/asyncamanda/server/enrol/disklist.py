@@ -12,6 +12,8 @@ from asyncamanda.core.amanda.disklist import (
     parse_dles,
     render_name,
 )
+from asyncamanda.core.amanda.sealing import DUMPTYPE as ENCRYPTED
+from asyncamanda.core.amanda.sealing import PROGRAM, render_definitions
 from asyncamanda.core.values.shellwords import as_user
 from asyncamanda.errors import BadDataError, UsageError
 from asyncamanda.report.text import name_disks
@@ -130,6 +132,31 @@ def check_dumptype(configured: Configured, dumptype: str) -> None:
         found,
         f'--dumptype takes one with auth "ssh": {known}' if known else 'none has auth "ssh"',
     )
+
+
+def check_encryption(configured: Configured, dles: Sequence[Dle], *, is_wanted: bool) -> list[str]:
+    """Return a warning for each of a client's DLEs whose dumps it would not encrypt, as it wants.
+
+    Raises BadDataError, with the lines that are missing, where nothing defines the encryption.
+    """
+    if not is_wanted:
+        return []
+    name = configured.disklist.amanda_config
+    if ENCRYPTED not in configured.dumptypes:
+        base = "" if BASES[0] in configured.dumptypes else f"; {BASES[0]} is your own base there"
+        raise BadDataError(
+            "no-encryption",
+            f"the Amanda configuration {name} has no dumptype {ENCRYPTED}, and the client encrypts "
+            "its dumps",
+            f"add this to {configured.disklist.path.with_name('amanda.conf')}, and enroll again"
+            f"{base}:\n{render_definitions()}",
+        )
+    return [
+        f"{dle.disk} is dumped in plain, which the client will refuse: give it the dumptype "
+        f"{ENCRYPTED} in {configured.disklist.path}; its next dump should be a full one"
+        for dle in dles
+        if dle.filters is None or dle.filters.encrypt_program != PROGRAM
+    ]
 
 
 def find_missing(

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -22,13 +21,13 @@ from asyncamanda.core.amanda.witness import Dump
 from asyncamanda.core.dispatch.protect import next_protection
 from asyncamanda.core.dispatch.records import Protection, RunRow, join_verdicts
 from asyncamanda.core.model import DleVerdict, DumpState
+from asyncamanda.core.restore.recorded import FUTURE_AFTER
 from asyncamanda.server.ledger.bad_rows import read_each
 from asyncamanda.server.ledger.schema import protections, requests, runs, verdicts
 from asyncamanda.system.clock import now
 
 Dle = tuple[str, str]  # host, disk
 Row = dict[str, Any]  # column: value
-FUTURE_AFTER = timedelta(hours=1)  # by which a clock that is right may be set back
 MOST_AT_A_TIME = 500
 
 IS_CONFIRMED = verdicts.c.state.in_([state for state in DumpState if state.is_confirmed])

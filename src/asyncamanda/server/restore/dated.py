@@ -1,9 +1,11 @@
 """What was there in a disk at a date, and files of it, out of a chain of dumps that are open."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
+from typing import Protocol
 
+from asyncamanda.core.amanda.disklist import Dle
 from asyncamanda.core.amanda.excludes import compile_patterns
 from asyncamanda.core.restore.answer import RestorePlan
 from asyncamanda.core.restore.head import FOLDER, STORED, Entry, Head
@@ -14,17 +16,23 @@ from asyncamanda.server.restore.archive import Written
 from asyncamanda.server.restore.owners import read_owners
 from asyncamanda.server.restore.reading import OpenChain, count_size, plan_restore, write_restore
 from asyncamanda.server.restore.sinks import Sink
-from asyncamanda.server.restore.source import Source
 from asyncamanda.system.clock import now
 
 # without names: they may be of files that whoever asks may not know of
 EXCLUDED = "what is excluded from its backups is not among it"
 
 
+class DiskDevices(Protocol):
+    """What knows which path on the client each disk is, by its DLE."""
+
+    @property
+    def dles(self) -> Mapping[str, Dle]: ...
+
+
 class ChainList:
     """What was there in a disk at the date of a chain of dumps."""
 
-    def __init__(self, source: Source, disk: str, chain: OpenChain) -> None:
+    def __init__(self, source: DiskDevices, disk: str, chain: OpenChain) -> None:
         self._chain = chain
         self._head: Head | None = None
         self.plan = describe_chain(source, disk, chain)
@@ -66,7 +74,7 @@ class ChainList:
 class ChainFiles:
     """Files of a disk, as they were at the date of a chain of dumps."""
 
-    def __init__(self, source: Source, request: FilesRequest, chain: OpenChain) -> None:
+    def __init__(self, source: DiskDevices, request: FilesRequest, chain: OpenChain) -> None:
         self._request = request
         self._chain = chain
         self._written = Written()
@@ -136,7 +144,7 @@ class ChainFiles:
         return read_owners(self._chain)
 
 
-def describe_chain(source: Source, disk: str, chain: OpenChain) -> RestorePlan:
+def describe_chain(source: DiskDevices, disk: str, chain: OpenChain) -> RestorePlan:
     """Return what is said of a chain before anything is read of it."""
     chosen = chain.chosen
     verdict = chosen.newest.verdict
