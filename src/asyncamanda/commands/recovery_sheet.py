@@ -4,7 +4,8 @@ import argparse
 import os
 import socket
 
-from asyncamanda.client.setup import clienttoml, sealing
+from asyncamanda.client.setup import clienttoml
+from asyncamanda.client.start import sealing
 from asyncamanda.commands.asking import check_can_ask
 from asyncamanda.commands.printing import see_to
 from asyncamanda.commands.sealed.making import add_sheet, check_sheet_file, hand_over, make_sheet

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from dataclasses import replace
 
-from asyncamanda.client.restore.openers import is_sealing
 from asyncamanda.client.schedule import install
 from asyncamanda.client.schedule.machine import choose_kind
 from asyncamanda.client.setup import clienttoml, hostkey, inetd, keys
@@ -15,6 +14,7 @@ from asyncamanda.client.setup.naming import needs_name
 from asyncamanda.client.setup.options import DEFAULT_INTERVAL, Said, SetupOptions, read_options
 from asyncamanda.client.setup.probe import ask_standing
 from asyncamanda.client.start.network_offers import find_network_offers
+from asyncamanda.client.start.sealing import is_sealing
 from asyncamanda.commands.asking import is_agreed, is_not_refused, is_terminal
 from asyncamanda.commands.confirming import look, settle_host_key
 from asyncamanda.commands.enrolment import Applicant

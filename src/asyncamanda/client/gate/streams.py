@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from asyncamanda.core.amanda.sealing import RECIPIENT
+from asyncamanda.client.start.sealing import is_sealing
 from asyncamanda.core.protocol.authority import ATTACH
 from asyncamanda.core.protocol.messages import Shut
 from asyncamanda.errors import LaterError, NotStoredError
@@ -63,7 +63,7 @@ class Streams:
         self._throttle = throttle
         self._connection = connection
         self._amandad = amandad
-        self._guard = GUARD if os.path.lexists(RECIPIENT) else ()
+        self._guard = GUARD if is_sealing() else ()
         self._joined: dict[str, _Joined] = {}
         self._left: list[Process] = []  # what amandads that have ended had started
 

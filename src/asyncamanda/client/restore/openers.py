@@ -18,7 +18,6 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from asyncamanda.client.restore.holder import BEGIN, BESIDE, LISTENING
-from asyncamanda.core.amanda.sealing import RECIPIENT
 from asyncamanda.errors import Exit
 from asyncamanda.system.account import keep_only
 from asyncamanda.system.endings import end
@@ -27,11 +26,6 @@ from asyncamanda.system.interrupts import StopRequest, catch_stop
 RECONNECT_FOR = 120.0  # seconds
 HOST = "the server"
 _DIES_WITH_US = ("setpriv", "--pdeathsig", "TERM", "--")
-
-
-def is_sealing() -> bool:
-    """Return whether this machine encrypts its dumps."""
-    return os.path.lexists(RECIPIENT)
 
 
 def hold_openers(control: socket.socket, named: str | None, signals: Iterable[int]) -> NoReturn:

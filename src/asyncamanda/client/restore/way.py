@@ -9,7 +9,8 @@ from enum import Enum
 
 from asyncamanda.client.restore.line import Line, OwnLine, open_own_line
 from asyncamanda.client.restore.local_line import open_broker
-from asyncamanda.client.restore.openers import hold_openers, is_sealing
+from asyncamanda.client.restore.openers import hold_openers
+from asyncamanda.client.start.sealing import is_sealing
 from asyncamanda.config.client import candidate_files, is_own, load_client_config
 from asyncamanda.errors import NotYoursError
 from asyncamanda.system.interrupts import StopRequest

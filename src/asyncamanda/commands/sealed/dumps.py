@@ -131,7 +131,7 @@ class RemoteDump:
     def _short(self) -> BadDataError:
         return BadDataError(
             "image-short",
-            f"{self._at} bytes of the dump {self.header.timestamp} have come, not {self.size}",
+            f"the dump {self.header.timestamp} came to its end before all of it had come",
             "an earlier dump may be whole",
         )
 

@@ -42,7 +42,7 @@ class SealedHoldings:
     def disks(self) -> Iterable[DiskAnswer]:
         """Return each disk, with the dates that can be restored: here all that is sealed can be."""
         if self._known is None:
-            self._known = [_open_up(disk) for disk in self._drawer.gateway.ask_disks()]
+            self._known = [_open_up(disk) for disk in self._drawer.gateway.ask_disks(asks_on=True)]
         return self._known
 
     @contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 from asyncamanda.client.restore.gateway import Gateway
 from asyncamanda.client.restore.images import ask_images
 from asyncamanda.client.restore.line import open_own_line
-from asyncamanda.client.setup import sealing
+from asyncamanda.client.start import sealing
 from asyncamanda.commands.asking import ask
 from asyncamanda.commands.printing import see_to, tell
 from asyncamanda.commands.sealed.dumps import Drawer, RemoteDump, open_image

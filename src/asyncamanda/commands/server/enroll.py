@@ -17,7 +17,7 @@ from asyncamanda.commands.server.options import (
 from asyncamanda.commands.server.recognising import Enrolment, settle
 from asyncamanda.commands.server.rename import check_name_free, rename_disks, say_renamed
 from asyncamanda.config.server import ServerConfig, load_server_config
-from asyncamanda.core.amanda.sealing import DUMPTYPE as ENCRYPTED
+from asyncamanda.core.amanda.sealing import SEALED_DUMPTYPE
 from asyncamanda.core.protocol.authority import DIRECT, NO_RESTORE
 from asyncamanda.core.values.size import ALLOWED, parse_size
 from asyncamanda.errors import BadDataError, Exit, RefusedError, UsageError
@@ -77,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--encrypt",
         action="store_true",
-        help=f"the client encrypts its dumps: the default is the dumptype {ENCRYPTED}",
+        help=f"the client encrypts its dumps: the default is the dumptype {SEALED_DUMPTYPE}",
     )
     parser.add_argument(
         "--largest",
@@ -152,7 +152,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     """
     check_disks(arguments.disk)
     if arguments.dumptype is None:
-        arguments.dumptype = ENCRYPTED if arguments.encrypt else DUMPTYPE
+        arguments.dumptype = SEALED_DUMPTYPE if arguments.encrypt else DUMPTYPE
     _, config = load_server_config(arguments.config)
     path = registry_path(config.user)
     everybody = read_registry(path)

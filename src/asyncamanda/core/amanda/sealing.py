@@ -14,7 +14,7 @@ AGE, AGE_KEYGEN = "/usr/bin/age", "/usr/bin/age-keygen"
 IDENTITY = "/etc/asyncamanda/identity"  # root's alone: it opens the dumps
 RECIPIENT = "/etc/asyncamanda/recipient"  # everybody may read it: it only closes them
 CONFIRMED = "/etc/asyncamanda/recovery-sheet-confirmed"
-DUMPTYPE = "roaming-encrypted"
+SEALED_DUMPTYPE = "roaming-encrypted"
 # what tar complains of has names in it, and goes to the server as it is: amgtar drops such lines
 IGNORED = r": \./"
 KNOWN_STEPS = {(), (GZIP,), (PROGRAM,), (PROGRAM, GZIP)}
@@ -41,7 +41,7 @@ define application roaming-tar-encrypted {
 """
 
 DUMPTYPE_LINES = f"""\
-define dumptype {DUMPTYPE} {{
+define dumptype {SEALED_DUMPTYPE} {{
     roaming-base
     comment "a roaming machine whose dumps only it can read"
     comprate 1, 1

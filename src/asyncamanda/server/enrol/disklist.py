@@ -12,8 +12,7 @@ from asyncamanda.core.amanda.disklist import (
     parse_dles,
     render_name,
 )
-from asyncamanda.core.amanda.sealing import DUMPTYPE as ENCRYPTED
-from asyncamanda.core.amanda.sealing import PROGRAM, render_definitions
+from asyncamanda.core.amanda.sealing import PROGRAM, SEALED_DUMPTYPE, render_definitions
 from asyncamanda.core.values.shellwords import as_user
 from asyncamanda.errors import BadDataError, UsageError
 from asyncamanda.report.text import name_disks
@@ -142,18 +141,18 @@ def check_encryption(configured: Configured, dles: Sequence[Dle], *, is_wanted: 
     if not is_wanted:
         return []
     name = configured.disklist.amanda_config
-    if ENCRYPTED not in configured.dumptypes:
+    if SEALED_DUMPTYPE not in configured.dumptypes:
         base = "" if BASES[0] in configured.dumptypes else f"; {BASES[0]} is your own base there"
         raise BadDataError(
             "no-encryption",
-            f"the Amanda configuration {name} has no dumptype {ENCRYPTED}, and the client encrypts "
-            "its dumps",
+            f"the client encrypts its dumps, and the Amanda configuration {name} has no dumptype "
+            f"{SEALED_DUMPTYPE}",
             f"add this to {configured.disklist.path.with_name('amanda.conf')}, and enroll again"
             f"{base}:\n{render_definitions()}",
         )
     return [
         f"{dle.disk} is dumped in plain, which the client will refuse: give it the dumptype "
-        f"{ENCRYPTED} in {configured.disklist.path}; its next dump should be a full one"
+        f"{SEALED_DUMPTYPE} in {configured.disklist.path}; its next dump should be a full one"
         for dle in dles
         if dle.filters is None or dle.filters.encrypt_program != PROGRAM
     ]

@@ -24,6 +24,11 @@ LARGEST = 10_000  # bytes of any of the files
 MODES = {IDENTITY: 0o600, RECIPIENT: 0o644, PROGRAM: 0o755, CONFIRMED: 0o600}
 
 
+def is_sealing() -> bool:
+    """Return whether this machine encrypts its dumps."""
+    return os.path.lexists(RECIPIENT)
+
+
 def check_age() -> None:
     """Raise ConfigurationError if age is not installed."""
     missing = [program for program in (AGE, AGE_KEYGEN) if not os.access(program, os.X_OK)]
