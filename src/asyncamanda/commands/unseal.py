@@ -17,6 +17,7 @@ from asyncamanda.client.restore.exchange import Interrupted
 from asyncamanda.client.restore.gateway import Gateway
 from asyncamanda.client.restore.line import open_own_line
 from asyncamanda.commands.sealed.dumps import Drawer
+from asyncamanda.commands.sealed.heads import BeginningStore
 from asyncamanda.commands.sealed.holdings import SealedHoldings
 from asyncamanda.core.amanda.sealing import IDENTITY
 from asyncamanda.core.restore.answer import RestoreFailed
@@ -71,7 +72,7 @@ def _answer(config: str | None, streams: AnswerStreams) -> Exit:
     with catch_stop() as stop:
         gateway = Gateway(partial(open_own_line, config, stop), stop, _ignore)
         with contextlib.closing(gateway):
-            holdings = SealedHoldings(Drawer(gateway, _ignore), Path(IDENTITY))
+            holdings = SealedHoldings(Drawer(gateway, _ignore), Path(IDENTITY), BeginningStore())
             answer_request(request, holdings, streams, _NoRecord())
     return Exit.OK
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from asyncamanda.client.restore.exchange import Exchange
 from asyncamanda.client.restore.gateway import Gateway, Reconnection
+from asyncamanda.commands.sealed.heads import LARGEST
 from asyncamanda.core.amanda.dump_form import AMGTAR, APPLICATION, DumpForm, parse_form
 from asyncamanda.core.amanda.filters import GZIP, UNDO
 from asyncamanda.core.amanda.header import DumpHeader, FileKind
@@ -137,11 +138,29 @@ class RemoteDump:
 
 
 class SealedImage(FilteredImage):
-    """An image that is decrypted, and then unpacked, as it is read."""
+    """An image that is decrypted, and then unpacked, as it is read.
 
-    def __init__(self, files: RemoteDump, identity: Path) -> None:
+    What it `begins` with need not be, where that is known.
+    """
+
+    def __init__(self, files: RemoteDump, identity: Path, begins: bytes = b"") -> None:
         super().__init__(files, files.form.steps)
         self._identity = identity
+        self.begins = begins
+        self._is_noting = not begins
+
+    def stop_noting(self) -> bool:
+        """Note no more of what it begins with; return whether something was noted until now."""
+        is_new, self._is_noting = self._is_noting, False
+        return is_new and bool(self.begins)
+
+    def _read(self, offset: int, count: int) -> bytes:
+        if offset < len(self.begins):
+            return self.begins[offset : offset + count]
+        piece = super()._read(offset, count)
+        if self._is_noting and offset == len(self.begins) <= LARGEST:
+            self.begins += piece
+        return piece
 
     def _commands(self) -> Sequence[Command]:
         decrypt = (AGE, "--decrypt", "--identity", str(self._identity))
@@ -159,8 +178,8 @@ class SealedImage(FilteredImage):
         )
 
 
-def open_image(files: RemoteDump, identity: Path, *, is_raw: bool) -> Image:
-    """Return the image in a dump, opened if it is sealed.
+def open_image(files: RemoteDump, identity: Path, begins: bytes = b"", *, is_raw: bool) -> Image:
+    """Return the image in a dump, opened if it is sealed; `begins`: what it begins with, if known.
 
     Raises RefusedError if something else has encrypted it than asyncamanda, and BadDataError where
     files of it are wanted (not `is_raw`) and it is no image of tar's.
@@ -183,7 +202,7 @@ def open_image(files: RemoteDump, identity: Path, *, is_raw: bool) -> Image:
             f"{programs[0] or '?'}, and not by asyncamanda",
             "what it was encrypted with decrypts it; docs/restore.md says how",
         )
-    return SealedImage(files, identity)
+    return SealedImage(files, identity, begins)
 
 
 def _make_header(disk: str, image: ImageOfDisk) -> DumpHeader:

@@ -4,17 +4,19 @@ The members of a plan are the same for dumps that are sealed, and for those that
 is the server's word, its images come as they lie there, and are opened, listed and merged here.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from asyncamanda.client.restore.images import ask_images
-from asyncamanda.commands.sealed.dumps import HERE, Drawer, RemoteDump, open_image
+from asyncamanda.commands.sealed.dumps import HERE, Drawer, RemoteDump, SealedImage, open_image
+from asyncamanda.commands.sealed.heads import BeginningStore
 from asyncamanda.core.amanda.disklist import Dle
 from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.core.restore.answer import DiskAnswer, DumpOfDisk, FileVersion, ImageOfDisk
+from asyncamanda.core.restore.head import Head
 from asyncamanda.core.restore.recorded import RecordedDump
 from asyncamanda.core.restore.request import At, FilesRequest, ListRequest, RawRequest
 from asyncamanda.errors import BadDataError
@@ -26,12 +28,28 @@ from asyncamanda.server.restore.streams import Image
 from asyncamanda.server.restore.versions import describe_version, look_through
 
 
+@dataclass(slots=True)
+class SealedChain(OpenChain):
+    """A chain of which some images are sealed; `keep` has, for each, what keeps its beginning."""
+
+    keep: tuple[Callable[[bytes], None], ...] = ()
+
+    def read_head(self, number: int = -1) -> Head:
+        """Return the list of all that was there at one of the dumps, and keep where it stood."""
+        head = OpenChain.read_head(self, number)
+        image = self.image(number)
+        if isinstance(image, SealedImage) and image.stop_noting():
+            self.keep[number](image.begins)
+        return head
+
+
 class SealedHoldings:
     """The dumps of this client, read over a line, and opened with the key in `identity`."""
 
-    def __init__(self, drawer: Drawer, identity: Path) -> None:
+    def __init__(self, drawer: Drawer, identity: Path, store: BeginningStore) -> None:
         self._drawer = drawer
         self._identity = identity
+        self._store = store
         self._known: list[DiskAnswer] | None = None
 
     @property
@@ -91,12 +109,15 @@ class SealedHoldings:
         openers = tuple(
             partial(self._open_image, disk, run, image, is_raw=is_raw) for image in plan.images
         )
-        with closing(OpenChain(ChosenDumps(dumps, plan.doubts), openers)) as chain:
+        chosen = ChosenDumps(dumps, plan.doubts)
+        keep = tuple(partial(self._store.keep, disk, image) for image in plan.images)
+        with closing(SealedChain(chosen, openers, keep=keep)) as chain:
             yield chain
 
     def _open_image(self, disk: str, run: str, image: ImageOfDisk, *, is_raw: bool) -> Image:
         files = RemoteDump(self._drawer, disk, run, image)
-        return open_image(files, self._identity, is_raw=is_raw)
+        begins = b"" if is_raw else self._store.find(disk, image)
+        return open_image(files, self._identity, begins, is_raw=is_raw)
 
 
 def _open_up(disk: DiskAnswer) -> DiskAnswer:

@@ -155,7 +155,7 @@ def _find_key(arguments: argparse.Namespace, *, is_asking: bool) -> str:
     with catch_stop() as stop:
         gateway = Gateway(partial(open_own_line, None, stop), stop, tell)
         with contextlib.closing(gateway):
-            disks = [disk for disk in gateway.ask_disks() if disk.is_sealed and disk.has_images]
+            disks = _list_sealed(gateway)
             if arguments.recovery_key:
                 key = _read_key(Path(arguments.recovery_key))
             elif not disks:
@@ -174,6 +174,17 @@ def _find_key(arguments: argparse.Namespace, *, is_asking: bool) -> str:
             for disk in disks:
                 _try_key(gateway, disk, key)
     return key
+
+
+def _list_sealed(gateway: Gateway) -> list[DiskAnswer]:
+    """Return the disks of which the server has dumps that are sealed, as far as it tells."""
+    try:
+        return [disk for disk in gateway.ask_disks() if disk.is_sealed and disk.has_images]
+    except RefusedError as error:
+        if error.reference != "no-restore":
+            raise
+        tell(f"note: {error.message}; so it is not known whether it has encrypted dumps of it")
+        return []
 
 
 def _read_key(path: Path) -> str:
