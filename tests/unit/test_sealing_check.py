@@ -30,7 +30,7 @@ PUBLIC = "age1" + "q" * 58
     ],
 )
 def test_each_fault_is_said(change: dict[str, bool], health: Health, words: str) -> None:
-    """With what mends it."""
+    """With what fixes it."""
     check = judge_sealing(replace(GOOD, **change))  # type: ignore[arg-type]  # one is a str
     assert check.health is health
     assert words in check.found

@@ -25,7 +25,7 @@ from asyncamanda.server.restore.streams import FilteredImage, Image, PlainImage,
 from asyncamanda.system.clock import now as read_clock
 
 PIECE = 1 << 18  # bytes
-NEAR = 1 << 26  # bytes that are rather read and thrown away than asked for anew
+NEAR = 1 << 26  # bytes that are rather read and thrown away than asked for again
 HERE = "this machine"
 _WRONG_KEY = "no identity matched"  # age 1.1.1 and 1.2.1
 
@@ -99,7 +99,7 @@ class RemoteDump:
                 return
 
     def _read(self) -> bytes:
-        """Return what comes next, b"" at the end; a connection that breaks is made anew."""
+        """Return what comes next, b"" at the end; a connection that breaks is made again."""
         if self.size and self._at >= self.size:
             return b""
         reconnection = Reconnection(self._drawer.gateway, self._drawer.tell)

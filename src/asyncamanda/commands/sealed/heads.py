@@ -1,7 +1,7 @@
 """The beginnings of images that were opened once: lists, kept on the machine that they are of.
 
 A list costs the server the sending of an image's beginning, and this machine the opening of it, so
-each is kept, gzipped, in a folder of root's. What is kept and damaged is read anew.
+each is kept, gzipped, in a folder of root's. What is kept and damaged is read again.
 """
 
 import gzip

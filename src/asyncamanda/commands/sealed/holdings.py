@@ -1,7 +1,7 @@
 """What a client has on the server, as serving.py asks for it, where only the client can read it.
 
 The members of a plan are the same for dumps that are sealed, and for those that are not: the chain
-is the server's word, its images come as they lie there, and are opened, listed and merged here.
+is as the server says, its images come as they lie there, and are opened, listed and merged here.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping

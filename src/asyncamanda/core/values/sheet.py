@@ -34,7 +34,7 @@ class Sheet:
 
 
 def render_sheet(sheet: Sheet) -> str:
-    """Return the sheet's text, two groups a line. Raises ValueError for what is no key."""
+    """Return the sheet's text, two groups a line. Raises ValueError if the key is not one."""
     groups = split_key(sheet.key)
     lines = [
         "    " + "    ".join(f"{one:<12}" for one in groups[at : at + 2]).rstrip()
