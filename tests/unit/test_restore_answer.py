@@ -49,7 +49,7 @@ ANSWERS: list[tuple[RestoreAnswer, str]] = [
         ImagesPlan((ImageOfDisk(RUN, NOON, 0, "/sbin/dump", size=7),), ("a doubt",)),
         f'{{"type":"images","images":[{{"run":"{RUN}","dumped_at":"2026-11-20T12:00:00Z",'
         '"level":0,"maker":"/sbin/dump","is_tar":false,"size":7,"claims":"",'
-        '"dle":"","unpacked_size":null}],"doubts":["a doubt"]}',
+        '"dle":"","unpacked_size":null}],"doubts":["a doubt"],"device":""}',
     ),
     (
         PLAN,

@@ -20,7 +20,7 @@ from asyncamanda.core.restore.head import Head
 from asyncamanda.core.restore.recorded import RecordedDump
 from asyncamanda.core.restore.request import At, FilesRequest, ListRequest, RawRequest
 from asyncamanda.errors import BadDataError
-from asyncamanda.server.restore.dated import ChainFiles, ChainList
+from asyncamanda.server.restore.dated import ChainFiles, ChainList, name_device
 from asyncamanda.server.restore.images import ChainImages
 from asyncamanda.server.restore.reading import OpenChain
 from asyncamanda.server.restore.source import ChosenDumps
@@ -51,16 +51,17 @@ class SealedHoldings:
         self._identity = identity
         self._store = store
         self._known: list[DiskAnswer] | None = None
+        self._dles: dict[str, Dle] = {}
 
     @property
     def dles(self) -> Mapping[str, Dle]:
-        """Each disk, with the path that it is."""
-        return {disk.disk: Dle(HERE, disk.disk, disk.device) for disk in self.disks()}
+        """Each disk that was opened, with the path that it is."""
+        return self._dles
 
     def disks(self) -> Iterable[DiskAnswer]:
         """Return each disk, with the dates that can be restored: here all that is sealed can be."""
         if self._known is None:
-            self._known = [_open_up(disk) for disk in self._drawer.gateway.ask_disks(asks_on=True)]
+            self._known = [_open_up(disk) for disk in self._drawer.gateway.ask_disks()]
         return self._known
 
     @contextmanager
@@ -99,11 +100,12 @@ class SealedHoldings:
     def open_images(self, request: RawRequest) -> Iterator[ChainImages]:
         """Yield the images of a chain, whatever program made them."""
         with self._open(request.disk, request.at, is_raw=True) as chain:
-            yield ChainImages(chain)
+            yield ChainImages(chain, name_device(self, request.disk))
 
     @contextmanager
     def _open(self, disk: str, at: At, *, is_raw: bool = False) -> Iterator[OpenChain]:
-        plan = ask_images(self._drawer.gateway, disk, at)
+        plan = ask_images(self._drawer.gateway, disk, at, asks_on=True)
+        self._dles[disk] = Dle(HERE, disk, plan.device)
         run = plan.images[-1].run
         dumps = tuple(_record(disk, image) for image in plan.images)
         openers = tuple(

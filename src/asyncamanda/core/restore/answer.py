@@ -82,11 +82,12 @@ class ImageOfDisk:
 class ImagesPlan:
     """The images of which a disk can be made as it was: the full first, each built on by the next.
 
-    `doubts` say what may be wrong with them.
+    `doubts` say what may be wrong with them. `device` is the path on the client that the disk is.
     """
 
     images: tuple[ImageOfDisk, ...]
     doubts: tuple[str, ...] = ()
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,7 +149,6 @@ def describe_chain(source: DiskDevices, disk: str, chain: OpenChain) -> RestoreP
     chosen = chain.chosen
     verdict = chosen.newest.verdict
     assert verdict.dumped_at is not None
-    dle = source.dles.get(disk)
     return RestorePlan(
         run=verdict.timestamp,
         dumped_at=verdict.dumped_at,
@@ -160,8 +159,14 @@ def describe_chain(source: DiskDevices, disk: str, chain: OpenChain) -> RestoreP
         doubts=chain.doubts,
         keeps_acls=chain.keeps_acls,
         now=now(),
-        device=(dle.device if dle else "") or disk,
+        device=name_device(source, disk),
     )
+
+
+def name_device(source: DiskDevices, disk: str) -> str:
+    """Return the path on the client that a disk is, as far as it is known."""
+    dle = source.dles.get(disk)
+    return (dle.device if dle else "") or disk
 
 
 def find_flag(head: Head, path: bytes) -> bytes | None:

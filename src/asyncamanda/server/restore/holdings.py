@@ -12,7 +12,7 @@ from asyncamanda.core.restore.answer import DiskAnswer, DumpOfDisk, FileVersion
 from asyncamanda.core.restore.recorded import RecordedDump
 from asyncamanda.core.restore.request import FilesRequest, ListRequest, RawRequest
 from asyncamanda.server.ledger.ledger import Ledger
-from asyncamanda.server.restore.dated import ChainFiles, ChainList
+from asyncamanda.server.restore.dated import ChainFiles, ChainList, name_device
 from asyncamanda.server.restore.disks import DiskDumps, describe_disks
 from asyncamanda.server.restore.images import ChainImages
 from asyncamanda.server.restore.reading import open_chain
@@ -67,7 +67,7 @@ class ClientHoldings:
         """Yield the images of a chain, whatever program made them."""
         at = request.at
         with open_chain(self.source, request.disk, at.before, at.run, is_raw=True) as chain:
-            yield ChainImages(chain)
+            yield ChainImages(chain, name_device(self.source, request.disk))
 
 
 def _describe_disk(found: DiskDumps) -> DiskAnswer:

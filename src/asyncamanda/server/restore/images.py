@@ -13,10 +13,10 @@ from asyncamanda.server.restore.streams import Image, PlainImage
 class ChainImages:
     """The images of which a disk can be made as it was at the date of a chain."""
 
-    def __init__(self, chain: OpenChain) -> None:
+    def __init__(self, chain: OpenChain, device: str) -> None:
         dumps = chain.chosen.dumps
         described = tuple(map(_describe, dumps, chain.images))
-        self.plan = ImagesPlan(described, chain.chosen.doubts)
+        self.plan = ImagesPlan(described, chain.chosen.doubts, device)
         self._chain = chain
         self._sink: Sink | None = None
 
