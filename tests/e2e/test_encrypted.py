@@ -224,5 +224,5 @@ def test_a_wrong_key_opens_nothing_and_a_replacement_needs_the_right_one(office:
         terminal.type(groups[int(terminal.screen.match[1]) - 1])
     assert terminal.end() == 0, terminal.said
     assert client.read(IDENTITY) == key
-    assert restore(client, f"{DISK}/renamed", "--at", run).returncode == 0
-    back_up(office)
+    assert restore(client, f"{DISK}/open", "--at", run).returncode == 0
+    assert (client.path("/srv/back/open")).read_bytes() == b"for all to read"
