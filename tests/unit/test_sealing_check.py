@@ -4,11 +4,19 @@ from dataclasses import replace
 
 import pytest
 
-from asyncamanda.core.amanda.sealing import parse_recipient, render_definitions
+from asyncamanda.core.amanda.disklist import Dle
+from asyncamanda.core.amanda.filters import Filters
+from asyncamanda.core.amanda.sealing import (
+    PROGRAM,
+    SEALED_DUMPTYPE,
+    parse_recipient,
+    render_definitions,
+)
 from asyncamanda.core.doctor.findings import Health
 from asyncamanda.core.doctor.sealing import SealingSeen, judge_sealing
 from asyncamanda.core.schedule.restore_units import render_broker
 from asyncamanda.core.schedule.systemd import Starts
+from asyncamanda.server.enrol.disklist import DUMPTYPE, choose_dumptype
 
 GOOD = SealingSeen(is_sealing=True)
 PUBLIC = "age1" + "q" * 58
@@ -67,3 +75,11 @@ def test_the_broker_is_roots_only_where_dumps_are_encrypted() -> None:
     assert "CapabilityBoundingSet=\n" in plain
     assert "User=root" in sealed
     assert "CapabilityBoundingSet=CAP_SETUID CAP_SETGID\n" in sealed
+
+
+def test_a_new_disk_is_encrypted_as_the_others_are() -> None:
+    """Else its dump would be refused."""
+    plain = Dle("laptop", "/home", filters=Filters())
+    sealed = Dle("laptop", "/srv", filters=Filters("none", "", "client", PROGRAM, "-d"))
+    assert choose_dumptype([]) == choose_dumptype([plain]) == DUMPTYPE
+    assert choose_dumptype([plain, sealed]) == SEALED_DUMPTYPE

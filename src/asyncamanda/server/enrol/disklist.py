@@ -158,6 +158,12 @@ def check_encryption(configured: Configured, dles: Sequence[Dle], *, is_wanted: 
     ]
 
 
+def choose_dumptype(dles: Iterable[Dle]) -> str:
+    """Return the dumptype for a new disk of a client with these: one that encrypts, or not."""
+    is_sealed = any(dle.filters and dle.filters.encrypt_program == PROGRAM for dle in dles)
+    return SEALED_DUMPTYPE if is_sealed else DUMPTYPE
+
+
 def find_missing(
     dles: Sequence[Dle], disks: Iterable[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
