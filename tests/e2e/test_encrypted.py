@@ -163,6 +163,7 @@ def test_a_user_gets_what_it_could_read_and_never_the_key(office: Office) -> Non
     finally:
         broker.kill()
         broker.communicate()
+    assert "only this machine's key opens its dumps" in ask(client, "doctor", "-v").stdout
     assert client.run(["cat", IDENTITY], user="ana", check=False).returncode != 0
     assert client.run(["cat", IDENTITY], user="backup", check=False).returncode != 0
 
