@@ -19,6 +19,7 @@ from asyncamanda.core.amanda.header import DumpHeader, FileKind
 from asyncamanda.core.amanda.sealing import AGE, PROGRAM
 from asyncamanda.core.restore.answer import ImageOfDisk, RestoreAnswer
 from asyncamanda.core.restore.request import At, RawRequest
+from asyncamanda.core.values.shellwords import quote_word
 from asyncamanda.errors import AsyncamandaError, BadDataError, RefusedError
 from asyncamanda.server.restore.pipeline import Command
 from asyncamanda.server.restore.streams import FilteredImage, Image, PlainImage, cannot_unpack
@@ -181,6 +182,8 @@ class SealedImage(FilteredImage):
 def open_image(files: RemoteDump, identity: Path, begins: bytes = b"", *, is_raw: bool) -> Image:
     """Return the image in a dump, opened if it is sealed; `begins`: what it begins with, if known.
 
+    With `is_raw` what something else has encrypted is left as it lies there.
+
     Raises RefusedError if something else has encrypted it than asyncamanda, and BadDataError where
     files of it are wanted (not `is_raw`) and it is no image of tar's.
     """
@@ -190,17 +193,20 @@ def open_image(files: RemoteDump, identity: Path, begins: bytes = b"", *, is_raw
             "no-tar-image",
             f"{form.maker} has made the dump {files.header.timestamp} of {files.header.disk}, of "
             "which only the whole image can be had",
-            "as root: asyncamanda restore --raw DISK",
+            f"as root: asyncamanda restore --raw {quote_word(files.header.disk)}",
         )
     if not form.is_sealed:
         return PlainImage(files)
     programs = [step.program for step in form.steps]
-    if programs not in ([PROGRAM], [PROGRAM, GZIP]):
+    is_ours = programs in ([PROGRAM], [PROGRAM, GZIP])
+    if is_raw and not is_ours:
+        return PlainImage(files)
+    if not is_ours:
         raise RefusedError(
             "other-encryption",
             f"the dump {files.header.timestamp} of {files.header.disk} was encrypted by "
             f"{programs[0] or '?'}, and not by asyncamanda",
-            "what it was encrypted with decrypts it; docs/restore.md says how",
+            f"asyncamanda restore --raw {quote_word(files.header.disk)} gets it as it lies there",
         )
     return SealedImage(files, identity, begins)
 
