@@ -3,11 +3,15 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.system.watching import until
 
+from asyncamanda.commands.sealed.heads import BeginningStore
 from asyncamanda.core.amanda.packets import NAK, REQ, end, packet
+from asyncamanda.core.restore.answer import ImageOfDisk
 
 SOURCE = Path(__file__).parents[2] / "src"
 _WITHOUT = "import sys; sys.modules['sqlalchemy'] = None; import asyncamanda.commands.unseal"
@@ -44,3 +48,33 @@ def test_the_guard_does_not_outlive_its_amandad(tmp_path: Path) -> None:
     with subprocess.Popen(argv, stdin=subprocess.PIPE, env=ENVIRON) as guard:
         until(lambda: guard.poll() is not None, "the guard ends")
         assert guard.returncode == 0
+
+
+def test_a_beginning_is_kept_for_root_alone_and_never_believed_when_damaged(tmp_path: Path) -> None:
+    """Of that very image; what is cut or changed is as if it were not there."""
+    store = BeginningStore(tmp_path / "opened")
+    at = datetime(2026, 11, 20, tzinfo=UTC)
+    image = ImageOfDisk("20261120120000", at, 0, "amgtar", is_tar=True, size=100)
+    assert store.find("/home", image) == b""
+    store.keep("/home", image, b"a list" * 1000)
+    assert store.find("/home", image) == b"a list" * 1000
+    assert store.find("/srv", image) == b""
+    assert store.find("/home", replace(image, size=101)) == b""
+    [file] = (tmp_path / "opened").iterdir()
+    assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    packed = file.read_bytes()
+    for damaged in (packed[:-9], packed[:5], b"", packed[:-6] + b"x" + packed[-5:]):
+        file.write_bytes(damaged)
+        assert store.find("/home", image) == b""
+    os.utime(file, (0, 0))
+    store.keep("/srv", image, b"another")
+    assert not file.exists()
+
+
+def test_nothing_is_kept_where_that_cannot_be(tmp_path: Path) -> None:
+    """Nor is a list lost for it."""
+    (tmp_path / "opened").write_text("a file")
+    store = BeginningStore(tmp_path / "opened")
+    image = ImageOfDisk("20261120120000", datetime(2026, 11, 20, tzinfo=UTC), 0, "amgtar")
+    store.keep("/home", image, b"a list")
+    assert store.find("/home", image) == b""
