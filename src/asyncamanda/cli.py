@@ -49,13 +49,17 @@ COMMANDS = {
     "list": "show what can be restored: disks, files at a date, their versions",
     "restore": "get files back from the backup",
     "prove": "get a few files back, and compare them with those that are here",
+    "recovery-sheet": "print what opens encrypted dumps, to be kept on paper",
     "doctor": "check everything a backup needs and suggest fixes",
     "notify": "send a test notification, or show pending desktop notifications",
     "schedule": "install, remove or show the timer",
     "server": "enroll clients and administer the server",
 }
 # what systemd starts, and nobody types
-UNLISTED = {"broker": "answer a user of this machine who wants files back"}
+UNLISTED = {
+    "broker": "answer a user of this machine who wants files back",
+    "unseal": "answer from dumps that this machine has encrypted",
+}
 _UNKNOWN = re.compile(r"argument COMMAND: invalid choice: '(?P<word>[^']*)'")
 _OF_SERVER = "SQLAlchemy"  # of pyproject.toml's extra `server`
 
@@ -174,7 +178,7 @@ def _refuse_servers(argv: list[str]) -> None:
 
 def load_command(name: str) -> ModuleType:
     """Return the module of the command `name`, "server.enroll" for one within another."""
-    return import_module(f"asyncamanda.commands.{name}")
+    return import_module(f"asyncamanda.commands.{name.replace('-', '_')}")
 
 
 def make_parser(argv: list[str]) -> argparse.ArgumentParser:

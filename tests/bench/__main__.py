@@ -15,6 +15,7 @@ from tests.bench.gate import bench_storm, bench_waiting
 from tests.bench.giving_back import bench_commands
 from tests.bench.relay import bench_relay, bench_relay_storm
 from tests.bench.restore import bench_gigabyte, bench_lists
+from tests.bench.sealing import bench_sealing
 
 from lab import Lab
 
@@ -41,6 +42,7 @@ BENCHES: dict[str, Callable[[Path], None]] = {
     "restore-lists": bench_lists,
     "restore-gigabyte": bench_gigabyte,
     "restore-commands": bench_commands,
+    "sealing": on_a_laptop(bench_sealing),
 }
 
 

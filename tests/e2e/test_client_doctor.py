@@ -142,7 +142,8 @@ def test_client_that_is_well_is_told_so(office: Office) -> None:
             if line[0] != " "
         }
         not_ok = {name for name, word in verdicts.items() if word != "ok"}
-        assert not_ok == {"password", "notify", "users"}  # the last one for want of a systemd
+        # users: for want of a systemd
+        assert not_ok == {"encryption", "password", "notify", "users"}
     assert "as laptop, for daily; protocol 1" in run.stdout
 
 

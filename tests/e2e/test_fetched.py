@@ -14,7 +14,7 @@ READ = """
 import json, resource, sys
 from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.server.amanda.commands import parse_settings, plan_config
-from asyncamanda.server.ledger.recorded_dumps import RecordedDump
+from asyncamanda.core.restore.recorded import RecordedDump
 from asyncamanda.server.restore.serve import LEAST_MEMORY
 from asyncamanda.server.restore.reading import open_chain, plan_restore, write_restore
 from asyncamanda.server.restore.sinks import Sink

@@ -368,14 +368,14 @@ def test_proofs_are_ones_own_and_limited(office: Office, thief: Thief) -> None:
     proof = Proof(0, "", is_good=False, files=0, size=0, reason="lost\n\x1b[2J everything")
     talk = thief.greet()
     talk.say(encode(proof).decode())
-    assert talk.hear("noted")["dle"] == 0
+    assert talk.hear("noted")["disk_number"] == 0
     assert talk.end(BYE)[0] == 0
     words = (
         f"daily: thief could not prove that {DISK} can be restored: lost\\x0a\\x1b[2J everything"
     )
     assert words in office.diary
     assert "victim could not prove" not in office.diary
-    elsewhere = encode(replace(proof, dle=1)).decode()
+    elsewhere = encode(replace(proof, disk_number=1)).decode()
     assert thief.greet().refusal(elsewhere, PROTOCOL)["reference"] == "not-understood"
     talk = thief.greet()
     talk.say(encode(proof).decode() * 60)

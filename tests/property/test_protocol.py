@@ -182,7 +182,7 @@ def test_no_message_of_a_client_has_room_for_a_name() -> None:
         "status": int,
         "reason": str,  # shown, and nothing else
         "is_refused": bool,
-        "dle": int,  # the place of one that the server has told
+        "disk_number": int,  # the place of one that the server has told
         "run": str,  # digits alone
         "is_good": bool,
         "files": int,

@@ -44,7 +44,7 @@ exit 77
 """
 TOLD = """\
 hear("hello"); welcome({"/srv/data": 5}, takes_proofs=True)
-say("noted", dle=hear("proof")["dle"]); hear("bye")
+say("noted", disk_number=hear("proof")["disk_number"]); hear("bye")
 """
 OLDER_SERVER = 'hear("hello"); welcome({"/srv/data": 5}); hear("bye")\n'
 FILES = {"one": b"one\n", "sub/two": b"2" * 300_000, "sub/deep/three": b"3"}

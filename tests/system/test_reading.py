@@ -17,10 +17,10 @@ from asyncamanda.core.amanda.disklist import Dle
 from asyncamanda.core.amanda.filters import Filters
 from asyncamanda.core.dispatch.records import RunEnd, RunKind
 from asyncamanda.core.model import DleVerdict, DumpState
+from asyncamanda.core.restore.recorded import RecordedDump
 from asyncamanda.core.restore.request import FilesRequest
 from asyncamanda.errors import AsyncamandaError, BadDataError, RefusedError
 from asyncamanda.server.ledger.ledger import Ledger
-from asyncamanda.server.ledger.recorded_dumps import RecordedDump
 from asyncamanda.server.restore.dated import ChainFiles
 from asyncamanda.server.restore.disks import DiskDumps, describe_disks
 from asyncamanda.server.restore.images import ChainImages
@@ -349,7 +349,7 @@ def test_what_the_client_encrypted_is_refused(office: Office) -> None:
     office.filters = Filters("none", "", "client", "/usr/sbin/amcrypt", "-d")
     office.dump(SUNDAY, 0, claims=claims)
     error = refuse(office)
-    assert (error.reference, "only the client" in error.message) == ("filter-refused", True)
+    assert (error.reference, "only the client" in error.message) == ("sealed", True)
 
 
 def test_a_whole_image_can_be_had_whatever_made_it(office: Office, tmp_path: Path) -> None:
@@ -375,7 +375,7 @@ def write_image(office: Office, level: int, skip: int = 0, run: str = "") -> byt
         open_chain(office.source(), DISK, run=run, is_raw=True) as chain,
         path.open("wb") as file,
     ):
-        images = ChainImages(chain)
+        images = ChainImages(chain, "")
         size = images.write(level, skip, file.fileno(), lambda _: None)
     sent = path.read_bytes()
     assert images.counts == (1, len(sent))
@@ -393,7 +393,7 @@ def test_the_images_of_a_chain_are_told_with_their_sizes(office: Office) -> None
     for level, stamp in enumerate(DAYS[:3]):
         office.note(stamp, level, DumpState.STORED if level == 0 else DumpState.HELD)
     with open_chain(office.source(), DISK, is_raw=True) as chain:
-        told = ChainImages(chain).plan
+        told = ChainImages(chain, "").plan
     assert [(one.run, one.level, one.maker, one.is_tar, one.size) for one in told.images] == [
         (SUNDAY, 0, "/sbin/dump", False, 20_000),
         (MONDAY, 1, "/sbin/dump", False, 70_000),
@@ -492,8 +492,9 @@ def test_a_disk_says_why_its_files_cannot_be_had(office: Office) -> None:
     assert only(office).fault == "? makes its dumps: only the whole image can be had"
     assert only(office).has_images
     office.dump(MONDAY, 0, claims="comp N program /bin/tar crypt enc client_encrypt /e")
-    assert "only the client can decrypt it" in only(office).fault
-    assert not only(office).has_images
+    assert "only the client's key opens it" in only(office).fault
+    assert only(office).has_images
+    assert only(office).is_sealed
 
 
 def test_a_disk_that_was_never_dumped_is_there(office: Office) -> None:

@@ -107,3 +107,11 @@ def test_programs_get_the_same() -> None:
     assert "exit" not in value
     end = images_value(replace(BOTH, is_dry_run=True), 0)
     assert (end["outcome"], end["exit"], end["target"]) == ("dry run", 0, "/root/x")
+
+
+def test_what_is_encrypted_is_not_said_to_be_tars() -> None:
+    """The server gives it as it lies there."""
+    sealed = replace(NEXT, maker="amgtar", is_tar=True, claims="crypt enc client_encrypt /x")
+    words, commands = describe_reading(replace(ONE, images=(("", sealed),)))
+    assert "the client has encrypted it" in words
+    assert commands == []

@@ -102,7 +102,7 @@ FROM_CLIENT: list[tuple[ClientMessage, str]] = [
     (Bye(), '{"type":"bye"}'),
     (
         Proof(1, RUN, False, 2, 4096, "/é\udce9"),
-        f'{{"type":"proof","dle":1,"run":"{RUN}","is_good":false,"files":2,"size":4096,'
+        f'{{"type":"proof","disk_number":1,"run":"{RUN}","is_good":false,"files":2,"size":4096,'
         '"reason":"/\\u00e9\\udce9"}',
     ),
     (
@@ -154,7 +154,7 @@ FROM_SERVER: list[tuple[ServerMessage, str]] = [
     ),
     (Again(), '{"type":"again"}'),
     (Open(TOKEN), f'{{"type":"open","token":"{TOKEN}"}}'),
-    (Noted(3), '{"type":"noted","dle":3}'),
+    (Noted(3), '{"type":"noted","disk_number":3}'),
     (Ping(), '{"type":"ping"}'),
     (Pong(), '{"type":"pong"}'),
 ]
@@ -260,7 +260,8 @@ HELLO = (
     '{"type":"hello","protocols":[1],"software":"x","is_watching":true,"ticket":"t",'
     '"host_name":"h","is_probe":false}'
 )
-PROOF = '{"type":"proof","dle":0,"run":"","is_good":true,"files":1,"size":1,"reason":""}'
+NO_DISK = "disk_number: no whole number from 0 to 2000"
+PROOF = '{"type":"proof","disk_number":0,"run":"","is_good":true,"files":1,"size":1,"reason":""}'
 SHUT = f'{{"type":"shut","token":"{TOKEN}","status":0,"reason":"","is_refused":false}}'
 NO_STATUS = "status: no whole number from 0 to 255"
 NO_TOKENS = [
@@ -335,9 +336,18 @@ NO_TOKENS = [
             "reason: no text of at most 1000 characters",
         ),
         (SHUT.replace(',"reason":""', ""), "reason is missing"),
-        (PROOF.replace('"dle":0', '"dle":-1'), "dle: no whole number from 0 to 2000"),
-        (PROOF.replace('"dle":0', '"dle":2001'), "dle: no whole number from 0 to 2000"),
-        (PROOF.replace('"dle":0', '"dle":"/home"'), "dle: no whole number from 0 to 2000"),
+        (
+            PROOF.replace('"disk_number":0', '"disk_number":-1'),
+            NO_DISK,
+        ),
+        (
+            PROOF.replace('"disk_number":0', '"disk_number":2001'),
+            NO_DISK,
+        ),
+        (
+            PROOF.replace('"disk_number":0', '"disk_number":"/home"'),
+            NO_DISK,
+        ),
         (PROOF.replace('"run":""', '"run":"../x"'), "run: no run's timestamp"),
         (PROOF.replace("true", "1"), "is_good: neither true nor false"),
         (

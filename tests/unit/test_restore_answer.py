@@ -36,18 +36,20 @@ ANSWERS: list[tuple[RestoreAnswer, str]] = [
         '{"type":"disk","disk":"home","device":"/home","first_at":"2026-11-20T12:00:00Z",'
         f'"last_at":"2026-11-20T12:00:00Z","runs":[{{"run":"{RUN}",'
         '"dumped_at":"2026-11-20T12:00:00Z","level":0}],"is_listable":true,"reason":"",'
-        '"gone_at":null,"gone_with":"","has_images":false}',
+        '"gone_at":null,"gone_with":"","has_images":false,"is_sealed":false}',
     ),
     (
         DiskAnswer("/\udce9", "/\udce9", None, None, (), False, "dumped by DUMP", NOON, "vol-3"),
         '{"type":"disk","disk":"/\\udce9","device":"/\\udce9","first_at":null,"last_at":null,'
         '"runs":[],"is_listable":false,"reason":"dumped by DUMP",'
-        '"gone_at":"2026-11-20T12:00:00Z","gone_with":"vol-3","has_images":false}',
+        '"gone_at":"2026-11-20T12:00:00Z","gone_with":"vol-3","has_images":false,'
+        '"is_sealed":false}',
     ),
     (
         ImagesPlan((ImageOfDisk(RUN, NOON, 0, "/sbin/dump", size=7),), ("a doubt",)),
         f'{{"type":"images","images":[{{"run":"{RUN}","dumped_at":"2026-11-20T12:00:00Z",'
-        '"level":0,"maker":"/sbin/dump","is_tar":false,"size":7}],"doubts":["a doubt"]}',
+        '"level":0,"maker":"/sbin/dump","is_tar":false,"size":7,"claims":"",'
+        '"dle":"","unpacked_size":null}],"doubts":["a doubt"],"device":""}',
     ),
     (
         PLAN,

@@ -33,6 +33,7 @@ class Applicant:
     `pinned` is the server's host key, and under which name it is known. `is_key_new`: nobody can
     know the key yet. `is_gentle`: the server punishes an address for failed logins.
     `is_replacing`: what the server has as the key of this client may be replaced by this one.
+    `is_encrypting`: only this machine is to read its dumps.
     """
 
     options: SetupOptions
@@ -44,6 +45,7 @@ class Applicant:
     is_key_new: bool = False
     is_gentle: bool = True
     is_replacing: bool = False
+    is_encrypting: bool = False
 
 
 def get_enrolled(applicant: Applicant) -> Ready:
@@ -70,6 +72,7 @@ def get_enrolled(applicant: Applicant) -> Ready:
         amanda_config=options.amanda_config,
         largest=describe_largest(options.disks),
         is_replacing=applicant.is_replacing,
+        is_encrypting=applicant.is_encrypting,
     )
     if options.via:
         _run_via(applicant, "Enrolling", render_enroll(enrolling, is_root=is_root_at(options.via)))

@@ -43,7 +43,9 @@ def _join_patiently(applicant: Applicant) -> Joined:
     options, key = applicant.options, applicant.key
     assert options.code
     line = f"{key.key_type} {key.key} {key.comment}".strip()
-    request = JoinRequest(options.name, line, applicant.is_named, options.disks)
+    request = JoinRequest(
+        options.name, line, applicant.is_named, options.disks, applicant.is_encrypting
+    )
     span = plan_span(applicant)
     give_up_at, told = read_clock() + span, ""
     while True:

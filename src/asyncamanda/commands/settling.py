@@ -8,6 +8,7 @@ from asyncamanda.client.setup.naming import NameWish, OtherNameError, read_wish
 from asyncamanda.client.setup.probe import Ready
 from asyncamanda.commands.asking import ask, is_agreed
 from asyncamanda.commands.enrolment import Applicant, get_enrolled, get_renamed
+from asyncamanda.commands.joining import join_by_code
 from asyncamanda.commands.printing import see_to, tell
 from asyncamanda.core.protocol.tickets import SECOND_MACHINE
 from asyncamanda.errors import AsyncamandaError
@@ -19,9 +20,11 @@ def settle_enrolment(
 ) -> Ready:
     """Get enrolled; with another name or a new key, if the server knows the key from elsewhere.
 
-    Nothing of that is done without an answer: `is_new_key` is one. `path`: where the key is. Raises
-    what get_enrolled() raises.
+    Nothing of that is done without an answer: `is_new_key` is one. `path`: where the key is. With a
+    code the machine joins by that. Raises what get_enrolled() and join_by_code() raise.
     """
+    if applicant.options.code:
+        return join_by_code(applicant, path, is_new_key=is_new_key)
     try:
         return get_enrolled(applicant)
     except OtherNameError as error:

@@ -14,11 +14,12 @@ from asyncamanda.client.setup.naming import needs_name
 from asyncamanda.client.setup.options import DEFAULT_INTERVAL, Said, SetupOptions, read_options
 from asyncamanda.client.setup.probe import ask_standing
 from asyncamanda.client.start.network_offers import find_network_offers
+from asyncamanda.client.start.sealing import is_sealing
 from asyncamanda.commands.asking import is_agreed, is_not_refused, is_terminal
 from asyncamanda.commands.confirming import look, settle_host_key
 from asyncamanda.commands.enrolment import Applicant
-from asyncamanda.commands.joining import join_by_code
 from asyncamanda.commands.printing import again, see_to, tell
+from asyncamanda.commands.sealed.making import add_sealing, check_sealing, settle_sealing
 from asyncamanda.commands.settling import settle_enrolment
 from asyncamanda.config.client import SYSTEM_FILE
 from asyncamanda.core.doctor.inetd import NEEDLESS, PORT
@@ -85,6 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="make a new key if the server knows this one from another machine (when this one is "
         "a copy)",
     )
+    add_sealing(parser)
     add("--no-schedule", action="store_true", help="install no timer")
     add(
         "--backup",
@@ -129,6 +131,7 @@ def _run(arguments: argparse.Namespace) -> Exit:
     if not arguments.no_schedule:
         _check_schedule()
     is_asking = is_terminal() and not arguments.yes
+    check_sealing(arguments, is_asking=is_asking)
     place = hostkey.find_place(options.server, account)
     offer = look(options, place, account)
     host_key, is_known = settle_host_key(options, place, account, offer, is_asking=is_asking)
@@ -156,14 +159,14 @@ def _run(arguments: argparse.Namespace) -> Exit:
         is_key_new=is_key_new,
         is_gentle=punishes(offer.banner),
         is_replacing=arguments.replace,
+        is_encrypting=arguments.encrypt or is_sealing(),
     )
-    if options.code:
-        ready = join_by_code(applicant, path, is_new_key=arguments.new_key)
-    else:
-        ready = settle_enrolment(applicant, path, is_new_key=arguments.new_key, is_asking=is_asking)
+    ready = settle_enrolment(applicant, path, is_new_key=arguments.new_key, is_asking=is_asking)
     recorded = clienttoml.read_present()
     if needs_name(ready.client, recorded.name if recorded else None, socket.gethostname()):
         see_to(clienttoml.plan_name(ready.client))
+    if arguments.encrypt:  # before anything starts a backup
+        settle_sealing(arguments, ready.client, is_asking=is_asking)
     if not arguments.no_schedule:
         _schedule(is_asking=is_asking, may_start=arguments.yes)
     _see_to_inetd(is_asking=is_asking)

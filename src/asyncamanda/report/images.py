@@ -73,6 +73,11 @@ def describe_reading(outcome: ImagesOutcome) -> tuple[str, list[str]]:
     if not reader:
         words = f"the documentation of {printable(image.maker)} says what reads "
         return words + ("it" if len(outcome.images) == 1 else "them; level 0 comes first"), []
+    if any(image.claims for _, image in outcome.images):
+        return (
+            "the client has encrypted it: its root gets it readable by the same command there",
+            [],
+        )
     paths = [f"{outcome.target}/{name}".rstrip("/") or "-" for name, _ in outcome.images]
     *steps, last = [reader.format(quote_word(path)) for path in paths]
     words = "to unpack, in an empty folder (more: docs/restore-by-hand.md):"

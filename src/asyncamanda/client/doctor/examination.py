@@ -7,6 +7,7 @@ from pathlib import Path
 
 from asyncamanda.client.doctor import amanda, files, keys, server, upkeep
 from asyncamanda.client.doctor.case import Case, Places
+from asyncamanda.client.doctor.sealing import check_sealing
 from asyncamanda.client.start.settings import plan_configured
 from asyncamanda.config.client import ClientConfig, candidate_files, load_client_config
 from asyncamanda.core.doctor.findings import NEEDS, Check, Health, find_cause, skip, well
@@ -54,6 +55,7 @@ class ClientExamination:
     def _make(self, name: str) -> Check:
         makers: dict[str, Callable[[], Check]] = {
             "configuration": self._check_configuration,
+            "encryption": self._check_sealing,
             "user": self._check_user,
             "amanda-conf": self._check_conf,
             "ssh": self._check_ssh,
@@ -83,6 +85,10 @@ class ClientExamination:
             return Check("configuration", Health.BAD, error.message, why, hint)
         path, settings = self._found
         return well("configuration", f"{path}, for {settings.server}")
+
+    def _check_sealing(self) -> Check:
+        assert self._found
+        return check_sealing(self._found[1].user)
 
     def _check_user(self) -> Check:
         assert self._found

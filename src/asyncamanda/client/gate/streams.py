@@ -7,12 +7,14 @@ pipe.
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from asyncamanda.client.start.sealing import is_sealing
 from asyncamanda.core.protocol.authority import ATTACH
 from asyncamanda.core.protocol.messages import Shut
 from asyncamanda.errors import LaterError, NotStoredError
@@ -34,6 +36,8 @@ ENVIRON = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
     "LANG": "C",
 }
+# where dumps are encrypted here: only requests reach amandad that let it encrypt them
+GUARD = (sys.executable, "-I", "-m", "asyncamanda.system.guarded")
 MOST = 16  # at a time; the server asks for fewer
 PATIENCE = 5.0  # seconds for an amandad whose input has ended
 LONGEST_REASON = 200  # characters: each may take twelve bytes of a line, which has 4096
@@ -59,6 +63,7 @@ class Streams:
         self._throttle = throttle
         self._connection = connection
         self._amandad = amandad
+        self._guard = GUARD if is_sealing() else ()
         self._joined: dict[str, _Joined] = {}
         self._left: list[Process] = []  # what amandads that have ended had started
 
@@ -73,7 +78,7 @@ class Streams:
         if amandad is None:
             places = " or ".join(map(str, candidates))
             return Shut(token, NOT_FOUND, f"there is no {places} here: is amanda-client installed?")
-        argv = [str(amandad), "-auth=ssh", "amdump"]
+        argv = [*self._guard, str(amandad), "-auth=ssh", "amdump"]
         try:
             stream = self._connection.join(argv, ENVIRON, ATTACH + token, self._throttle)
         except OSError as error:

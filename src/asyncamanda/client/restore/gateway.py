@@ -94,12 +94,17 @@ class Gateway:
 
         exchange = self.ask(DisksRequest(), take)
         with contextlib.closing(exchange):
-            if asks_on and self._line:
-                self._line.prepare()
+            if asks_on:
+                self.prepare()
             end = exchange.conclude()
         if end.done is None or end.failed:
             raise self.explain_end(end)
         return disks
+
+    def prepare(self) -> None:
+        """Let the server make ready for another request, if there is a line."""
+        if self._line:
+            self._line.prepare()
 
     def note(self, answer: RestoreAnswer) -> None:
         """Show a place in the queue; all else is passed over."""

@@ -44,9 +44,10 @@ def find_disk(gateway: Gateway, named: str) -> DiskAnswer:
     )
 
 
-def ask_images(gateway: Gateway, disk: str, at: At) -> ImagesPlan:
+def ask_images(gateway: Gateway, disk: str, at: At, *, asks_on: bool = False) -> ImagesPlan:
     """Return the images of which the disk is made at a date.
 
+    `asks_on`: another request will follow, for which the server makes ready meanwhile.
     Raises RefusedError if the server is older than images, and what Gateway.ask() raises.
     """
     plans: list[ImagesPlan] = []
@@ -57,6 +58,8 @@ def ask_images(gateway: Gateway, disk: str, at: At) -> ImagesPlan:
         gateway.note(answer)
 
     with contextlib.closing(gateway.ask(RawRequest(disk, at), take)) as exchange:
+        if asks_on:
+            gateway.prepare()
         end = exchange.conclude()
     if end.failed or not end.done or not plans:
         raise _explain(gateway, end)

@@ -10,10 +10,10 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from functools import partial
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from asyncamanda.client.restore.holder import BEGIN, BESIDE, GOODBYE, hold_connection
 from asyncamanda.client.restore.transfer import Question, SessionEnd, SpareSession, Transfer
@@ -23,6 +23,7 @@ from asyncamanda.system.endings import KILLED_WITHIN, reap
 from asyncamanda.system.interrupts import STOPPING, StopRequest
 
 LARGEST_NOTE = 1 << 16  # bytes
+Hold = Callable[[socket.socket, str | None, Iterable[int]], NoReturn]
 TICK = 0.5  # seconds
 
 
@@ -128,11 +129,14 @@ class OwnLine:
 
 
 @contextlib.contextmanager
-def open_own_line(named: str | None, stop: StopRequest) -> Iterator[OwnLine]:
+def open_own_line(
+    named: str | None, stop: StopRequest, hold: Hold = hold_connection
+) -> Iterator[OwnLine]:
     """Connect as the configuration says, and yield the line, closed with the block.
 
-    `named` is the configuration file, None for the usual one. Raises what plan_configured() raises,
-    and the error of each way in which a connection fails; LaterError if a signal says `stop`.
+    `named` is the configuration file, None for the usual one; `hold` is what the child does that
+    holds the other end. Raises what plan_configured() raises, and the error of each way in which a
+    connection fails; LaterError if a signal says `stop`.
     """
     control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     control.setblocking(False)
@@ -141,7 +145,7 @@ def open_own_line(named: str | None, stop: StopRequest) -> Iterator[OwnLine]:
         child = os.fork()
         if child == 0:
             control.close()
-            hold_connection(theirs, named, blocked)
+            hold(theirs, named, blocked)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         theirs.close()

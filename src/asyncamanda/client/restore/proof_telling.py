@@ -86,8 +86,8 @@ class ProofTalk:
             case Welcome():
                 self._welcomed(heard)
                 return bool(self._places)
-            case Noted(dle):
-                if disk := self._places.pop(dle, ""):
+            case Noted(place):
+                if disk := self._places.pop(place, ""):
                     self._note(disk)
                 return bool(self._places)
             case Again() if self._restarts < MOST_RESTARTS:

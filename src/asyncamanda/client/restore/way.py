@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from enum import Enum
 
-from asyncamanda.client.restore.line import Line, open_own_line
+from asyncamanda.client.restore.line import Line, OwnLine, open_own_line
 from asyncamanda.client.restore.local_line import open_broker
+from asyncamanda.client.restore.openers import hold_openers
+from asyncamanda.client.start.sealing import is_sealing
 from asyncamanda.config.client import candidate_files, is_own, load_client_config
 from asyncamanda.errors import NotYoursError
 from asyncamanda.system.interrupts import StopRequest
@@ -49,5 +51,16 @@ def open_line(named: str | None, stop: StopRequest) -> Iterator[Line]:
     Raises what open_own_line() and open_broker() raise.
     """
     is_own_way = choose_way(named) is Way.OWN
-    with open_own_line(named, stop) if is_own_way else open_broker() as line:
+    with open_gate(named, stop) if is_own_way else open_broker() as line:
         yield line
+
+
+def open_gate(named: str | None, stop: StopRequest) -> AbstractContextManager[OwnLine]:
+    """Return a line to what answers for the gate: to the gate, or to what opens sealed dumps.
+
+    The latter is root's, on a machine that encrypts its dumps: it has the key, answers what the
+    gate would that could read them, and is asked alike. Raises what open_own_line() raises.
+    """
+    if is_sealing() and os.geteuid() == 0:
+        return open_own_line(named, stop, hold_openers)
+    return open_own_line(named, stop)

@@ -17,6 +17,7 @@ from asyncamanda.client.schedule.record import (
     read_place,
     read_record,
 )
+from asyncamanda.client.start.sealing import is_sealing
 from asyncamanda.client.start.settings import find_handoff
 from asyncamanda.config.client import SYSTEM_FILE, ClientConfig
 from asyncamanda.core.amanda.client_conf import ARGV, parse_client_conf
@@ -128,6 +129,7 @@ def _plan_starts(program: tuple[str, ...], settings: ClientConfig, config: Path)
         for path in (*writable, *(MAIL_PLACES if settings.notify.mail else ()))
     ]
     starts = Starts(
+        is_sealing=is_sealing(),
         program=program,
         user=account.pw_name,
         options=() if config == SYSTEM_FILE else ("--config", str(config)),

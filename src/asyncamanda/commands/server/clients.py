@@ -55,9 +55,18 @@ def run(arguments: argparse.Namespace) -> Exit:
     if not entries:
         print("no client is enrolled; see `asyncamanda server enroll --help`")
         return Exit.OK
-    print_table(
-        HEADS, [describe_row(entry, last_seen, reaches.get(entry.identity)) for entry in entries]
-    )
+    rows = [describe_row(entry, last_seen, reaches.get(entry.identity)) for entry in entries]
+    print_table(HEADS, rows)
+    _print_rest(entries, machines, proofs)
+    return Exit.OK
+
+
+def _print_rest(
+    entries: Sequence[Enrolled],
+    machines: Mapping[str, Machine],
+    proofs: Mapping[Identity, Mapping[str, DiskProof]],
+) -> None:
+    """Print what is below the table: what is kept, what was proved, who is disputed, and keys."""
     from asyncamanda.server.restore.reach import tell_volumes  # noqa: PLC0415 - loads much
 
     for line in _describe_kept(entries):
@@ -76,7 +85,6 @@ def run(arguments: argparse.Namespace) -> Exit:
     print("\nkeys:")
     for entry in entries:
         print_folded(f"  {entry.client}: {entry.key.key_type} {entry.key.fingerprint}")
-    return Exit.OK
 
 
 def _describe_kept(entries: Sequence[Enrolled]) -> list[str]:

@@ -18,6 +18,7 @@ from asyncamanda.commands.server.recognising import Enrolment, settle
 from asyncamanda.commands.server.rename import check_name_free, rename_disks, say_renamed
 from asyncamanda.commands.server.withdrawing import withdraw_codes
 from asyncamanda.config.server import ServerConfig, load_server_config
+from asyncamanda.core.amanda.sealing import SEALED_DUMPTYPE
 from asyncamanda.core.protocol.authority import DIRECT, NO_RESTORE
 from asyncamanda.core.values.size import ALLOWED, parse_size
 from asyncamanda.errors import BadDataError, Exit, UsageError
@@ -26,6 +27,7 @@ from asyncamanda.server.enrol.disklist import (
     DUMPTYPE,
     Addition,
     check_dumptype,
+    check_encryption,
     check_new_disks,
     describe_dles,
     find_missing,
@@ -65,8 +67,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dumptype",
         metavar="NAME",
-        default=DUMPTYPE,
-        help="dumptype for disks added by --disk (default: %(default)s)",
+        help=f"dumptype for disks added by --disk (default: {DUMPTYPE})",
+    )
+    parser.add_argument(
+        "--encrypt",
+        action="store_true",
+        help=f"the client encrypts its dumps: the default is the dumptype {SEALED_DUMPTYPE}",
     )
     parser.add_argument(
         "--largest",
@@ -140,6 +146,8 @@ def run(arguments: argparse.Namespace) -> Exit:
     open_client_anew() raise, and BadDataError for a dumptype that there is not.
     """
     check_disks(arguments.disk)
+    if arguments.dumptype is None:
+        arguments.dumptype = SEALED_DUMPTYPE if arguments.encrypt else DUMPTYPE
     _, config = load_server_config(arguments.config)
     path = registry_path(config.user)
     everybody = read_registry(path)
@@ -235,12 +243,12 @@ def _plan_disks(
     there is not, or Amanda would refuse the disklist.
     """
     entry, was = enrolment.entry, enrolment.was
-    if not arguments.disk and was is None:
+    if not arguments.disk and was is None and not arguments.encrypt:
         return list
     configured = read_configured(entry.amanda_config, config.user)
     dles = configured.of_host(was or entry.client) or configured.of_host(entry.client)
     missing, told = find_missing(dles, arguments.disk)
-    for words in told:
+    for words in (*told, *check_encryption(configured, dles, is_wanted=arguments.encrypt)):
         warn(words)
     if missing:
         check_new_disks(missing)

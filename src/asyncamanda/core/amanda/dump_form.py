@@ -27,7 +27,7 @@ from asyncamanda.core.amanda.header import DumpHeader
 
 APPLICATION = "APPLICATION"  # the program of a dump that an application of Amanda's made
 AMGTAR = "amgtar"
-SEALED = "the client has encrypted it, and only the client can decrypt it"
+SEALED = "sealed: only the client's key opens it"
 # a property of amgtar's, as xml_property() in diskfile.c writes it
 _ACLS = re.compile(
     r"<name>acls</name>\s*(?:<priority>yes</priority>\s*)?<value>yes</value>", re.IGNORECASE

@@ -79,7 +79,7 @@ class Conversation:
 
     def refuse(self, reason: str) -> bytes:
         """Return refusals for all that is open, which then is open no longer."""
-        refusals = [_refusal(handle, reason) for handle in self._open]
+        refusals = [refusal(handle, reason) for handle in self._open]
         self._open = {}
         return b"".join(refusals)
 
@@ -104,7 +104,7 @@ class Conversation:
             return packet
         if len(packet) == _HEADER:
             del self._open[handle]
-            return _refusal(handle, "the client's amandad ended the request without an answer")
+            return refusal(handle, "the client's amandad ended the request without an answer")
         if packet[_HEADER] in {REP, NAK}:
             has_streams = self._open.pop(handle)
             body = packet[_HEADER + 1 :]
@@ -157,7 +157,7 @@ def end(handle: int, size: int = 0) -> bytes:
     return size.to_bytes(4, "big") + handle.to_bytes(4, "big")
 
 
-def _refusal(handle: int, reason: str) -> bytes:
+def refusal(handle: int, reason: str) -> bytes:
     """Return the NAK that ends a request; Amanda's log has `asyncamanda: REASON` then.
 
     Amanda reads the first line, after `ERROR ` (planner.c, dumper.c and amcheck.c).

@@ -13,6 +13,7 @@ SEVERITY = (Exit.CONFIGURATION, Exit.REFUSED, Exit.PROTOCOL, Exit.STALE, Exit.LA
 # the client's checks in their order, and for each those without which it would mislead
 NEEDS: dict[str, tuple[str, ...]] = {
     "configuration": (),
+    "encryption": ("configuration",),
     "user": ("configuration",),
     "state": ("user",),
     "amanda-client": ("user",),

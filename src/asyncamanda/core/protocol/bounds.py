@@ -31,6 +31,7 @@ LONGEST_DISK = 4096  # the longest path (PATH_MAX)
 LONGEST_PATH = 65_536  # bytes of a name within a disk; a tar image has longer ones than a system
 LONGEST_GLOB = 4096  # bytes
 LONGEST_WAY = 4096  # characters of a folder's mode, owner, group and ACL
+LONGEST_HEADER = 32_768  # bytes of a dump's header (header.py)
 LONGEST_SPAN = timedelta(days=3650)
 LONGEST_HEARTBEAT = timedelta(hours=1)
 LATEST = datetime(9999, 1, 1, tzinfo=UTC)  # room for any zone, and for clocks that differ
@@ -233,10 +234,12 @@ _BY_TYPE: dict[object, Bound] = {
 }
 _BY_KEY: dict[str, Bound] = {  # closer bounds than the type's
     "amanda_config": _name(check_amanda_config_name),
+    "claims": _text(LONGEST_HEADER),
     "client": _name(check_client_name),
     "device": _text(LONGEST_DISK),
     "disk": _text(LONGEST_DISK),
-    "dle": _whole(0, MOST_ENTRIES),
+    "disk_number": _whole(0, MOST_ENTRIES),
+    "dle": _text(LONGEST_HEADER),
     "doubts": _words(LONGEST_REASON),
     "dumps": _like(_RUN, "run"),
     "exit": _whole(0, 255),

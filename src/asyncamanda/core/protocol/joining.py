@@ -22,13 +22,14 @@ class JoinRequest:
     """A machine that wants to join: as `client`, with `key`, a public key's line.
 
     `is_named`: somebody chose the name; else it is the host's, and the invitation's own counts.
-    `disks` are those that it wants backed up.
+    `disks` are those that it wants backed up. `is_encrypting`: only it is to read its dumps.
     """
 
     client: str
     key: str
     is_named: bool = False
     disks: tuple[str, ...] = ()
+    is_encrypting: bool = False
 
     @property
     def public_key(self) -> PublicKey:

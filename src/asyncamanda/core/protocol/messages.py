@@ -81,12 +81,12 @@ class Shut:
 class Proof:
     """The client had files of a disk given back, and has compared them with those it has.
 
-    `dle` is the disk's place in the last Welcome, from 0, and `run` the dump's timestamp, "" if it
-    did not come to one. `is_good`: so many `files`, of `size` bytes, came back as they are; if not,
-    `reason` says what failed. Only a server whose Welcome `takes_proofs` knows this.
+    `disk_number` is the disk's place in the last Welcome, from 0, `run` the dump's timestamp, "" if
+    it did not come to one. `is_good`: so many `files`, of `size` bytes, came back as they are; if
+    not, `reason` says what failed. Only a server whose Welcome `takes_proofs` knows this.
     """
 
-    dle: int
+    disk_number: int
     run: str
     is_good: bool
     files: int
@@ -171,7 +171,7 @@ class Welcome:
 class Noted:
     """The Proof of the disk in that place is written down."""
 
-    dle: int
+    disk_number: int
 
 
 @dataclass(frozen=True, slots=True)

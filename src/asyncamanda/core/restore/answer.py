@@ -41,7 +41,7 @@ class DiskAnswer:
     and the newest date that can be restored whole, None where there is none. `is_listable`: single
     files of it can be had; if not, `reason` says why. `gone_at` is the newest dump that has been
     overwritten, and `gone_with` the volume that was used again. `has_images`: whole images of it
-    can be had.
+    can be had. `is_sealed`: the client has encrypted some of its dumps.
     """
 
     disk: str
@@ -54,6 +54,7 @@ class DiskAnswer:
     gone_at: datetime | None = None
     gone_with: str = ""
     has_images: bool = False
+    is_sealed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,9 @@ class ImageOfDisk:
     """The image in a dump: of which run, when that began, and its level.
 
     `maker` is the program that has written it, in a word; `is_tar`: that is GNU tar. `size` is in
-    bytes as it is sent, None where not known.
+    bytes as it is sent, None where not known. What the client has encrypted is sent as it lies:
+    `claims` says what undoes that, as in the dump's header, whose `dle` is here, too, and
+    `unpacked_size` is how many bytes it makes.
     """
 
     run: str
@@ -70,17 +73,21 @@ class ImageOfDisk:
     maker: str
     is_tar: bool = False
     size: int | None = None
+    claims: str = ""
+    dle: str = ""
+    unpacked_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ImagesPlan:
     """The images of which a disk can be made as it was: the full first, each built on by the next.
 
-    `doubts` say what may be wrong with them.
+    `doubts` say what may be wrong with them. `device` is the path on the client that the disk is.
     """
 
     images: tuple[ImageOfDisk, ...]
     doubts: tuple[str, ...] = ()
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)

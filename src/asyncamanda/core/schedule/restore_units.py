@@ -42,6 +42,10 @@ WantedBy=sockets.target
 def render_broker(starts: Starts) -> str:
     """Return the service that answers one user."""
     start = " ".join([*starts.program, "broker", *starts.options])
+    # what has the key of encrypted dumps is root's; the process itself becomes the Amanda user's
+    user = "root" if starts.is_sealing else starts.user
+    rights = "CAP_SETUID CAP_SETGID" if starts.is_sealing else ""
+    refused = "@resources" if starts.is_sealing else "@privileged @resources"
     return f"""\
 # {MARK}
 # Use `systemctl edit` for local changes.
@@ -50,7 +54,7 @@ Description=Give files back to a user of this machine
 CollectMode=inactive-or-failed
 
 [Service]
-User={starts.user}
+User={user}
 ExecStart={start}
 StandardInput=socket
 StandardOutput=null
@@ -66,7 +70,7 @@ TasksMax=32
 MemoryMax=1G
 
 NoNewPrivileges=yes
-CapabilityBoundingSet=
+CapabilityBoundingSet={rights}
 AmbientCapabilities=
 UMask=0077
 ProtectSystem=strict
@@ -88,6 +92,6 @@ RestrictRealtime=yes
 RestrictSUIDSGID=yes
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
-SystemCallFilter=~@privileged @resources
+SystemCallFilter=~{refused}
 SystemCallErrorNumber=EPERM
 """

@@ -55,6 +55,7 @@ class Starts:
     `program` begins with an absolute path, `options` follow the command's name, `desktop` is the
     file that is there while something waits for a desktop, `writable` where a run writes besides
     Amanda's own places. `has_gate`: backups go by the server's gate, so that files can come back.
+    `is_sealing`: dumps are encrypted here, so that only root can open them.
     """
 
     program: tuple[str, ...]
@@ -63,6 +64,7 @@ class Starts:
     desktop: str
     writable: tuple[str, ...] = ()
     has_gate: bool = False
+    is_sealing: bool = False
 
 
 def render_desktop_hook(starts: Starts) -> str:

@@ -10,7 +10,8 @@ class Enrolling:
 
     Without an `amanda_config` the server takes the only one that it has. `largest` is about how
     much the largest of the disks holds, "" where that is not known. `is_replacing`: the key takes
-    the place of another one, which the machine has lost.
+    the place of another one, which the machine has lost. `is_encrypting`: only it is to read what
+    its dumps hold.
     """
 
     client: str
@@ -19,6 +20,7 @@ class Enrolling:
     amanda_config: str | None = None
     largest: str = ""
     is_replacing: bool = False
+    is_encrypting: bool = False
 
 
 def render_enroll(enrolling: Enrolling, *, is_root: bool = False) -> str:
@@ -32,6 +34,8 @@ def render_enroll(enrolling: Enrolling, *, is_root: bool = False) -> str:
         argv += ["--largest", enrolling.largest]
     if enrolling.is_replacing:
         argv.append("--replace")
+    if enrolling.is_encrypting:
+        argv.append("--encrypt")
     return shlex.join([*argv, "--setup", "--key", enrolling.key])
 
 

@@ -10,11 +10,11 @@ from asyncamanda.core.export.daily import ExportOrder, render_export_order
 from asyncamanda.core.restore.drill_order import DrillOrder, render_drill_order
 from asyncamanda.core.restore.keep_order import HeldDump, KeepOrder, render_order
 from asyncamanda.core.restore.reach_order import ReachOrder, render_reach_order
+from asyncamanda.core.restore.recorded import RecordedDump
 from asyncamanda.server.dispatch.amanda_config import Site
 from asyncamanda.server.dispatch.polite import EVERY, PoliteProcess
 from asyncamanda.server.gate.ipc import STATE
 from asyncamanda.server.ledger.reach_file import ReachFile, ReachFound
-from asyncamanda.server.ledger.recorded_dumps import RecordedDump
 from asyncamanda.system.clock import now as read_clock
 
 

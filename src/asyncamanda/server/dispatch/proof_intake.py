@@ -32,7 +32,7 @@ class ProofIntake:
 
     def hear(self, session: ClientSession, site: Site, proof: Proof) -> bool:
         """Write a proof down, and say so; return whether it is of a disk that was told."""
-        if proof.dle >= len(session.told_disks):
+        if proof.disk_number >= len(session.told_disks):
             return False
         now = read_clock()
         bucket = self._buckets.get(session.client) or fill(PROOFS, now)
@@ -40,7 +40,8 @@ class ProofIntake:
         if wait:
             session.finish(Later(wait, "this client has reported too many proofs"), Exit.LATER)
             return True
-        self._background.start(self._note(session, site, proof, session.told_disks[proof.dle]))
+        disk = session.told_disks[proof.disk_number]
+        self._background.start(self._note(session, site, proof, disk))
         return True
 
     async def _note(self, session: ClientSession, site: Site, proof: Proof, disk: str) -> None:
@@ -50,7 +51,7 @@ class ProofIntake:
             then = "; a full dump of it is forced" if is_forced else ""
             what = f"{session.client} could not prove that {printable(disk)} can be restored"
             site.log(f"{what}: {printable(row.what)}{then}")
-        session.send(Noted(proof.dle))
+        session.send(Noted(proof.disk_number))
 
 
 def describe_proof(

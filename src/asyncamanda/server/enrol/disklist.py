@@ -12,6 +12,7 @@ from asyncamanda.core.amanda.disklist import (
     parse_dles,
     render_name,
 )
+from asyncamanda.core.amanda.sealing import PROGRAM, SEALED_DUMPTYPE, render_definitions
 from asyncamanda.core.values.shellwords import as_user
 from asyncamanda.errors import BadDataError, UsageError
 from asyncamanda.report.text import name_disks
@@ -130,6 +131,37 @@ def check_dumptype(configured: Configured, dumptype: str) -> None:
         found,
         f'--dumptype takes one with auth "ssh": {known}' if known else 'none has auth "ssh"',
     )
+
+
+def check_encryption(configured: Configured, dles: Sequence[Dle], *, is_wanted: bool) -> list[str]:
+    """Return a warning for each of a client's DLEs whose dumps it would not encrypt, as it wants.
+
+    Raises BadDataError, with the lines that are missing, where nothing defines the encryption.
+    """
+    if not is_wanted:
+        return []
+    name = configured.disklist.amanda_config
+    if SEALED_DUMPTYPE not in configured.dumptypes:
+        base = "" if BASES[0] in configured.dumptypes else f"; {BASES[0]} is your own base there"
+        raise BadDataError(
+            "no-encryption",
+            f"the client encrypts its dumps, and the Amanda configuration {name} has no dumptype "
+            f"{SEALED_DUMPTYPE}",
+            f"add this to {configured.disklist.path.with_name('amanda.conf')}, and enroll again"
+            f"{base}:\n{render_definitions()}",
+        )
+    return [
+        f"{dle.disk} is dumped in plain, which the client will refuse: give it the dumptype "
+        f"{SEALED_DUMPTYPE} in {configured.disklist.path}; its next dump should be a full one"
+        for dle in dles
+        if dle.filters is None or dle.filters.encrypt_program != PROGRAM
+    ]
+
+
+def choose_dumptype(dles: Iterable[Dle]) -> str:
+    """Return the dumptype for a new disk of a client with these: one that encrypts, or not."""
+    is_sealed = any(dle.filters and dle.filters.encrypt_program == PROGRAM for dle in dles)
+    return SEALED_DUMPTYPE if is_sealed else DUMPTYPE
 
 
 def find_missing(

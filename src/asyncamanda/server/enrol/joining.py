@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asyncamanda.core.amanda.curinfo import sanitise_name
+from asyncamanda.core.amanda.disklist import Dle
+from asyncamanda.core.amanda.sealing import SEALED_DUMPTYPE
 from asyncamanda.core.protocol.bounds import LONGEST_TEXT
 from asyncamanda.core.protocol.joining import Joined, JoinRequest
 from asyncamanda.core.values.printable import clip
@@ -21,11 +23,12 @@ from asyncamanda.server.amanda.hiding import is_there
 from asyncamanda.server.background.log import LOG
 from asyncamanda.server.enrol.admitting import JoinAdmission, decide_admission, name_taken
 from asyncamanda.server.enrol.disklist import (
-    DUMPTYPE,
     Addition,
     Configured,
     check_dumptype,
+    check_encryption,
     check_new_disks,
+    choose_dumptype,
     describe_dles,
     find_missing,
     read_configured,
@@ -82,7 +85,8 @@ def _join(site: JoinSite, name: str, request: JoinRequest) -> Joined:
     dles = configured.of_host(admission.entry.client)
     missing, told = find_missing(dles, wanted)
     check_new_disks(missing)
-    dumptype = admission.invitation.dumptype or DUMPTYPE
+    dumptype = _choose_dumptype(admission, request, dles)
+    check_encryption(configured, (), is_wanted=request.is_encrypting)
     if missing:
         check_dumptype(configured, dumptype)
     is_begun = admission.is_known or admission.is_resumed
@@ -104,9 +108,17 @@ def _join(site: JoinSite, name: str, request: JoinRequest) -> Joined:
             raise
     _finish(site, admission)
     configured = read_configured(admission.entry.amanda_config, site.user)
+    dles = configured.of_host(client)
+    warnings += check_encryption(configured, dles, is_wanted=request.is_encrypting)
     warnings += describe_dles(configured, client, is_direct=admission.entry.is_direct)
     said = tuple(clip(" ".join(words.split()), LONGEST_TEXT) for words in (*told, *warnings))
     return Joined(client, admission.entry.amanda_config, said)
+
+
+def _choose_dumptype(admission: JoinAdmission, request: JoinRequest, dles: Sequence[Dle]) -> str:
+    """Return the dumptype for new disks: the invitation's, or what the machine's others have."""
+    usual = SEALED_DUMPTYPE if request.is_encrypting else choose_dumptype(dles)
+    return admission.invitation.dumptype or usual
 
 
 def _decide(site: JoinSite, name: str, request: JoinRequest) -> JoinAdmission:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asyncamanda.core.amanda.excludes import CLIENT_LIST, USUAL
+from asyncamanda.core.amanda.sealing import render_definitions
 from asyncamanda.core.amanda.volumes import Volumes
 
 AMANDA_FOLDER = Path("/etc/amanda")
@@ -95,6 +96,7 @@ define dumptype roaming-gnutar {{
     comprate 1, 1
     program "GNUTAR"
 }}
+# What `asyncamanda setup --encrypt` on a client asks for: only the client's key opens the dumps.
 """
 
 DISKLIST = """\
@@ -145,7 +147,7 @@ def render_amanda_conf(wanted: NewConfig) -> str:
     """Return the amanda.conf: a fifth of the room holds dumps, the rest is the volumes'."""
     held = wanted.held
     length = find_volumes(wanted).length // _MEGABYTE
-    return _AMANDA_CONF.format(
+    text = _AMANDA_CONF.format(
         name=wanted.name,
         user=wanted.user,
         kept=STATE_FOLDER / wanted.name,
@@ -159,3 +161,4 @@ def render_amanda_conf(wanted: NewConfig) -> str:
         excludes=" ".join(f'"{pattern}"' for pattern in USUAL),
         client_list=CLIENT_LIST,
     )
+    return text + render_definitions()

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from asyncamanda.core.restore.recorded import RecordedDump
 from asyncamanda.core.restore.retention import find_since
 from asyncamanda.core.values.foreign import parse_json
 from asyncamanda.report.json import time_value
 from asyncamanda.server.gate.ipc import STATE
-from asyncamanda.server.ledger.recorded_dumps import RecordedDump
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.files import write_whole
 

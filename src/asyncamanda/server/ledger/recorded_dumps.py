@@ -1,29 +1,15 @@
 """What the ledger has of a host's dumps, for those who want files of them."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, select
 
 from asyncamanda.core.amanda.filters import Filters
 from asyncamanda.core.model import DleVerdict
+from asyncamanda.core.restore.recorded import RecordedDump
 from asyncamanda.server.ledger.bad_rows import read_each
 from asyncamanda.server.ledger.schema import runs, verdicts
 from asyncamanda.server.ledger.verdicts import VERDICT
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedDump:
-    """A dump, or an attempt at one. `filters` are as in dump_filters.py, None where not known.
-
-    `machine` is the lineage (core/protocol/tickets.py) whose session carried it, None where none
-    did. `runs` are the timestamps of those that have made it and brought it to a volume.
-    """
-
-    verdict: DleVerdict
-    filters: Filters | None = None
-    machine: int | None = None
-    runs: tuple[str, ...] = ()
 
 
 def read_dumps(

@@ -7,9 +7,10 @@ from sqlalchemy import or_, select
 from asyncamanda.core.amanda.filters import Filters
 from asyncamanda.core.amanda.witness import Dump
 from asyncamanda.core.model import DleVerdict, DumpState
+from asyncamanda.core.restore.recorded import RecordedDump
 from asyncamanda.server.ledger.bad_rows import read_each
 from asyncamanda.server.ledger.dump_filters import put_filters, read_filters
-from asyncamanda.server.ledger.recorded_dumps import RecordedDump, read_dumps
+from asyncamanda.server.ledger.recorded_dumps import read_dumps
 from asyncamanda.server.ledger.rows import get_run
 from asyncamanda.server.ledger.schema import verdicts
 from asyncamanda.server.ledger.transactions import Transactions

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -27,13 +27,13 @@ from asyncamanda.core.dispatch.records import (
     join_verdicts,
 )
 from asyncamanda.core.model import DleVerdict, DumpState
+from asyncamanda.core.restore.recorded import FUTURE_AFTER
 from asyncamanda.server.ledger.bad_rows import read_each
 from asyncamanda.server.ledger.schema import protections, requests, runs, verdicts
 from asyncamanda.system.clock import format_local_stamp, now
 
 Dle = tuple[str, str]  # host, disk
 Row = dict[str, Any]  # column: value
-FUTURE_AFTER = timedelta(hours=1)  # by which a clock that is right may be set back
 MOST_AT_A_TIME = 500
 
 IS_CONFIRMED = verdicts.c.state.in_([state for state in DumpState if state.is_confirmed])

@@ -1,11 +1,12 @@
 """What was there in a disk at a date, and files of it, out of a chain of dumps that are open."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 from asyncamanda.core.amanda import excludes
+from asyncamanda.core.amanda.disklist import Dle
 from asyncamanda.core.restore.answer import RestorePlan
 from asyncamanda.core.restore.head import FOLDER, STORED, Entry, Head
 from asyncamanda.core.restore.listing import FolderOwner, list_folders
@@ -15,7 +16,6 @@ from asyncamanda.server.restore.archive import Written
 from asyncamanda.server.restore.owners import read_owners
 from asyncamanda.server.restore.reading import OpenChain, count_size, plan_restore, write_restore
 from asyncamanda.server.restore.sinks import Sink
-from asyncamanda.server.restore.source import Source
 from asyncamanda.system.clock import now
 
 # without names: they may be of files that whoever asks may not know of
@@ -23,10 +23,17 @@ MOST_PATTERNS = 500  # of which a client is told
 EXCLUDED = "what is excluded from its backups is not among it"
 
 
+class DiskDevices(Protocol):
+    """What knows which path on the client each disk is, by its DLE."""
+
+    @property
+    def dles(self) -> Mapping[str, Dle]: ...
+
+
 class ChainList:
     """What was there in a disk at the date of a chain of dumps."""
 
-    def __init__(self, source: Source, disk: str, chain: OpenChain) -> None:
+    def __init__(self, source: DiskDevices, disk: str, chain: OpenChain) -> None:
         self._chain = chain
         self._head: Head | None = None
         self.plan = describe_chain(source, disk, chain)
@@ -68,7 +75,7 @@ class ChainList:
 class ChainFiles:
     """Files of a disk, as they were at the date of a chain of dumps."""
 
-    def __init__(self, source: Source, request: FilesRequest, chain: OpenChain) -> None:
+    def __init__(self, source: DiskDevices, request: FilesRequest, chain: OpenChain) -> None:
         self._request = request
         self._chain = chain
         self._written = Written()
@@ -139,12 +146,11 @@ class ChainFiles:
         return read_owners(self._chain)
 
 
-def describe_chain(source: Source, disk: str, chain: OpenChain) -> RestorePlan:
+def describe_chain(source: DiskDevices, disk: str, chain: OpenChain) -> RestorePlan:
     """Return what is said of a chain before anything is read of it."""
     chosen = chain.chosen
     verdict = chosen.newest.verdict
     assert verdict.dumped_at is not None
-    dle = source.dles.get(disk)
     return RestorePlan(
         run=verdict.timestamp,
         dumped_at=verdict.dumped_at,
@@ -155,7 +161,7 @@ def describe_chain(source: Source, disk: str, chain: OpenChain) -> RestorePlan:
         doubts=chain.doubts,
         keeps_acls=chain.keeps_acls,
         now=now(),
-        device=(dle.device if dle else "") or disk,
+        device=name_device(source, disk),
     )
 
 
@@ -166,6 +172,12 @@ def _describe_excludes(chain: OpenChain) -> dict[str, Any]:
     told = tuple(each for each in patterns if len(each) <= excludes.LONGEST)[:MOST_PATTERNS]
     is_all = len(told) == len(patterns) and all(form.has_all_excludes for form in forms)
     return {"excludes": told, "has_all_excludes": is_all}
+
+
+def name_device(source: DiskDevices, disk: str) -> str:
+    """Return the path on the client that a disk is, as far as it is known."""
+    dle = source.dles.get(disk)
+    return (dle.device if dle else "") or disk
 
 
 def find_flag(head: Head, path: bytes) -> bytes | None:

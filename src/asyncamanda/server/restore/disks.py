@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from asyncamanda.core.amanda.dump_form import DumpForm
+from asyncamanda.core.amanda.dump_form import SEALED, DumpForm
 from asyncamanda.core.amanda.filters import FiltersRefused
+from asyncamanda.core.restore.recorded import RecordedDump
 from asyncamanda.errors import BadDataError
-from asyncamanda.server.ledger.recorded_dumps import RecordedDump
 from asyncamanda.server.restore.reading import find_refusal
 from asyncamanda.server.restore.source import Source
 
@@ -16,7 +16,8 @@ class DiskDumps:
     """A disk, and the dumps whose dates can be restored whole, by when their runs began.
 
     `device` is the path that is dumped. `fault` says why single files of it cannot be had, "" if
-    they can; `has_images`: whole images can. `gone_at` is the newest date that could be restored
+    they can; `has_images`: whole images can; `is_sealed`: the client has encrypted some of its
+    dumps. `gone_at` is the newest date that could be restored
     once and cannot be any more, and `gone_with` the volume whose dump is not there, "" if that is
     not known.
     """
@@ -28,6 +29,7 @@ class DiskDumps:
     gone_at: datetime | None = None
     gone_with: str = ""
     has_images: bool = False
+    is_sealed: bool = False
 
 
 def describe_disks(source: Source) -> list[DiskDumps]:
@@ -67,6 +69,7 @@ def _describe(source: Source, disk: str) -> DiskDumps:
         gone_at=gone[0].verdict.dumped_at if gone else None,
         gone_with=source.shelves.find_volume(source.wanted(gone[1])) if gone else "",
         has_images=has_images,
+        is_sealed=any(form.is_sealed for form in forms.values() if form),
     )
 
 
@@ -76,6 +79,8 @@ def _find_fault(
     """Return why single files of a dump cannot be had, and whether its whole image can."""
     form = forms[dump.verdict.timestamp]
     assert form
+    if form.is_sealed:
+        return SEALED, True
     refused = find_refusal(source, disk, dump, form)
     if isinstance(refused, FiltersRefused):
         return f"{refused.step.program or 'its filter'}: {refused.reason}", False

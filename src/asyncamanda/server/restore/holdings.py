@@ -3,25 +3,21 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from itertools import islice
 
 from asyncamanda.config.server import ServerConfig
-from asyncamanda.core.model import EPOCH
 from asyncamanda.core.protocol.authority import Identity
 from asyncamanda.core.protocol.bounds import MOST_ENTRIES
 from asyncamanda.core.restore.answer import DiskAnswer, DumpOfDisk, FileVersion
-from asyncamanda.core.restore.listing import describe_owner
-from asyncamanda.core.restore.member import Member
+from asyncamanda.core.restore.recorded import RecordedDump
 from asyncamanda.core.restore.request import FilesRequest, ListRequest, RawRequest
 from asyncamanda.server.ledger.ledger import Ledger
-from asyncamanda.server.ledger.recorded_dumps import RecordedDump
-from asyncamanda.server.restore.dated import ChainFiles, ChainList
+from asyncamanda.server.restore.dated import ChainFiles, ChainList, name_device
 from asyncamanda.server.restore.disks import DiskDumps, describe_disks
 from asyncamanda.server.restore.images import ChainImages
 from asyncamanda.server.restore.reading import open_chain
 from asyncamanda.server.restore.source import Source, read_source
-from asyncamanda.server.restore.versions import Version, list_versions
+from asyncamanda.server.restore.versions import describe_version, list_versions
 
 
 @contextmanager
@@ -55,7 +51,7 @@ class ClientHoldings:
         """Yield each dump that has the path, the newest first."""
         found = list_versions(self.source, request.disk, request.path, has_ways=request.has_owners)
         newest_first = reversed(list(found))
-        return [_describe_version(version, request.path) for version in newest_first]
+        return [describe_version(version, request.path) for version in newest_first]
 
     @contextmanager
     def open_files(self, request: FilesRequest) -> Iterator[ChainFiles]:
@@ -71,7 +67,7 @@ class ClientHoldings:
         """Yield the images of a chain, whatever program made them."""
         at = request.at
         with open_chain(self.source, request.disk, at.before, at.run, is_raw=True) as chain:
-            yield ChainImages(chain)
+            yield ChainImages(chain, name_device(self.source, request.disk))
 
 
 def _describe_disk(found: DiskDumps) -> DiskAnswer:
@@ -88,6 +84,7 @@ def _describe_disk(found: DiskDumps) -> DiskAnswer:
         gone_at=found.gone_at,
         gone_with=found.gone_with,
         has_images=found.has_images,
+        is_sealed=found.is_sealed,
     )
 
 
@@ -96,26 +93,3 @@ def _describe_dump(dump: RecordedDump) -> DumpOfDisk:
     assert verdict.dumped_at is not None
     assert verdict.level is not None
     return DumpOfDisk(verdict.timestamp, verdict.dumped_at, verdict.level)
-
-
-def _describe_version(version: Version, path: bytes) -> FileVersion:
-    verdict, member = version.dump.verdict, version.member
-    assert verdict.dumped_at is not None
-    return FileVersion(
-        path,
-        verdict.timestamp,
-        verdict.dumped_at,
-        version.flag.decode("ascii"),
-        size=member.size if member else None,
-        modified_at=_modified_at(member) if member else None,
-        is_changed=version.is_changed,
-        ways=tuple(map(describe_owner, version.ways)),
-    )
-
-
-def _modified_at(member: Member) -> datetime | None:
-    """Return when a file was changed last; None where its clock was far off."""
-    try:
-        return EPOCH + timedelta(microseconds=member.mtime_ns // 1000)
-    except OverflowError:
-        return None

@@ -3,20 +3,20 @@
 from collections.abc import Callable
 
 from asyncamanda.core.restore.answer import ImageOfDisk, ImagesPlan
+from asyncamanda.core.restore.recorded import RecordedDump
 from asyncamanda.errors import BadDataError
-from asyncamanda.server.ledger.recorded_dumps import RecordedDump
 from asyncamanda.server.restore.reading import OpenChain, find_image_size, write_raw
 from asyncamanda.server.restore.sinks import Sink
-from asyncamanda.server.restore.streams import Image
+from asyncamanda.server.restore.streams import Image, PlainImage
 
 
 class ChainImages:
     """The images of which a disk can be made as it was at the date of a chain."""
 
-    def __init__(self, chain: OpenChain) -> None:
+    def __init__(self, chain: OpenChain, device: str) -> None:
         dumps = chain.chosen.dumps
         described = tuple(map(_describe, dumps, chain.images))
-        self.plan = ImagesPlan(described, chain.chosen.doubts)
+        self.plan = ImagesPlan(described, chain.chosen.doubts, device)
         self._chain = chain
         self._sink: Sink | None = None
 
@@ -54,7 +54,8 @@ class ChainImages:
 
 
 def _describe(dump: RecordedDump, image: Image) -> ImageOfDisk:
-    verdict, form = dump.verdict, image.files.form
+    verdict, form, header = dump.verdict, image.files.form, image.files.header
+    is_sealed = form.is_sealed and isinstance(image, PlainImage)
     assert verdict.dumped_at is not None
     assert verdict.level is not None
     return ImageOfDisk(
@@ -64,4 +65,7 @@ def _describe(dump: RecordedDump, image: Image) -> ImageOfDisk:
         form.maker,
         form.is_tar,
         find_image_size(image),
+        claims=header.claims if is_sealed else "",
+        dle=header.dle,
+        unpacked_size=header.unpacked_size if is_sealed else None,
     )

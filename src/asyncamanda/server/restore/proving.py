@@ -19,7 +19,7 @@ from asyncamanda.core.restore.names_proof import NamesProof, describe_lost, prov
 from asyncamanda.core.restore.search import Located
 from asyncamanda.core.values.size import format_size
 from asyncamanda.errors import AsyncamandaError, BadDataError, ConfigurationError, RefusedError
-from asyncamanda.server.ledger.recorded_dumps import RecordedDump
+from asyncamanda.core.restore.recorded import RecordedDump
 from asyncamanda.server.restore.dump_files import DumpFiles
 from asyncamanda.server.restore.gone import DUMP_GONE
 from asyncamanda.server.restore.reading import (

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
-from asyncamanda.core.amanda.dump_form import DumpForm, decide_steps
+from asyncamanda.core.amanda.dump_form import SEALED, DumpForm, decide_steps
 from asyncamanda.core.amanda.filters import FiltersRefused, FilterStep
 from asyncamanda.core.restore.chain import find_changed_extents
 from asyncamanda.core.restore.head import Head
 from asyncamanda.core.restore.image import BadImage
 from asyncamanda.core.restore.kept import KeptHead
+from asyncamanda.core.restore.recorded import RecordedDump
 from asyncamanda.core.restore.selection import Selection, select
 from asyncamanda.core.values.shellwords import quote_word
 from asyncamanda.errors import BadDataError, RefusedError
-from asyncamanda.server.ledger.recorded_dumps import RecordedDump
 from asyncamanda.server.restore.archive import ArchiveWriter, Hear, Written
 from asyncamanda.server.restore.dump_files import OpenDump
 from asyncamanda.server.restore.gzip_image import GzipImage, is_gzip
@@ -154,6 +154,15 @@ def judge_form(
     Raises RefusedError if one of them may not run here, and BadDataError if files cannot be had
     of the dump one by one; with `is_raw` nobody wants that.
     """
+    if files.form.is_sealed:
+        if is_raw:
+            return ()
+        raise RefusedError(
+            "sealed",
+            f"the dump {dump.verdict.timestamp} of {source.host}:{disk} is {SEALED}",
+            "restore on the client, as its root; the image as it lies here: "
+            f"asyncamanda restore --raw {quote_word(disk)}",
+        )
     fault = find_refusal(source, disk, dump, files.form)
     if isinstance(fault, FiltersRefused):
         raise RefusedError(
@@ -246,7 +255,10 @@ def write_restore(  # noqa: PLR0913 - what it is made of, by keyword
 
 
 def find_image_size(image: Image) -> int | None:
-    """Return how many bytes write_raw() writes in all: as the dump was confirmed, or None."""
+    """Return how many bytes write_raw() writes in all: as the dump was confirmed, or None.
+
+    What the client has encrypted is written as it lies.
+    """
     if isinstance(image, PlainImage):
         return image.files.size or None  # what Amanda brings from a tape may not say it
     return image.files.header.unpacked_size

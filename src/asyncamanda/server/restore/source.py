@@ -10,11 +10,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from asyncamanda.core.amanda.disklist import Dle, parse_disklist
 from asyncamanda.core.model import DumpState
 from asyncamanda.core.restore.chain import Candidate, Failure, NoChain, choose_chain
 from asyncamanda.core.restore.kept import KeptHead
+from asyncamanda.core.restore.recorded import FUTURE_AFTER, RecordedDump
 from asyncamanda.errors import BadDataError
 from asyncamanda.server.amanda.commands import (
     Settings,
@@ -22,14 +24,14 @@ from asyncamanda.server.amanda.commands import (
     parse_settings,
     plan_config,
 )
-from asyncamanda.server.ledger.ledger import Ledger
-from asyncamanda.server.ledger.recorded_dumps import RecordedDump
-from asyncamanda.server.ledger.verdicts import FUTURE_AFTER
 from asyncamanda.server.restore.dump_files import WantedDump
 from asyncamanda.server.restore.heads import HeadStore
 from asyncamanda.server.restore.shelves import Catalogue, Shelves
 from asyncamanda.system.clock import now
 from asyncamanda.system.programs import run_program
+
+if TYPE_CHECKING:  # what reads dumps is for clients as well, which have no ledger
+    from asyncamanda.server.ledger.ledger import Ledger
 
 _ASKED_WITHIN = 120.0  # seconds, for what Amanda answers at once when all is well
 
@@ -173,7 +175,7 @@ class Stock:
 
     def find_source(
         self,
-        ledger: Ledger,
+        ledger: "Ledger",
         host: str,
         allow_list: Collection[str],
         catalogue: Catalogue | None = None,
@@ -212,7 +214,7 @@ def read_stock(amanda_config: str) -> Stock:
 
 
 def read_source(
-    ledger: Ledger, amanda_config: str, host: str, allow_list: Collection[str]
+    ledger: "Ledger", amanda_config: str, host: str, allow_list: Collection[str]
 ) -> Source:
     """Return the dumps of a host as they are known now.
 

@@ -7,12 +7,11 @@ read on, so whoever wants an earlier byte begins again.
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from functools import partial
 
 from asyncamanda.core.amanda.filters import FilterStep
-from asyncamanda.errors import BadDataError
+from asyncamanda.errors import AsyncamandaError, BadDataError
 from asyncamanda.server.restore.dump_files import OpenDump
-from asyncamanda.server.restore.pipeline import PATIENCE, Pipeline
+from asyncamanda.server.restore.pipeline import PATIENCE, Command, Pipeline
 from asyncamanda.server.restore.sinks import Sink
 
 _PIECE = 1 << 18
@@ -135,15 +134,18 @@ class FilteredImage(Image):
         """Return the pipeline, whose next byte is that one (or it is at its end)."""
         if self._pipeline is None or offset < self._offset:
             self.stop()
-            commands = [(step.program, *filter(None, [step.option])) for step in self._steps]
-            self._pipeline = Pipeline(
-                self.files, commands, partial(cannot_unpack, self.files), self._patience
-            )
+            self._pipeline = Pipeline(self.files, self._commands(), self._explain, self._patience)
             self._offset = 0
             self.starts += 1
         if offset > self._offset:
             self._pass_over(self._pipeline, offset)
         return self._pipeline
+
+    def _commands(self) -> Sequence[Command]:
+        return [(step.program, *filter(None, [step.option])) for step in self._steps]
+
+    def _explain(self, how: str) -> AsyncamandaError:
+        return cannot_unpack(self.files, how)
 
     def _pass_over(self, pipeline: Pipeline, offset: int) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)

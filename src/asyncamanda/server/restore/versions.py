@@ -1,14 +1,18 @@
 """One file's versions: in which dumps it is, and which of them differ."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
+from asyncamanda.core.model import EPOCH
+from asyncamanda.core.restore.answer import FileVersion
 from asyncamanda.core.restore.head import FOLDER, Head
 from asyncamanda.core.restore.image import BadImage, Member
-from asyncamanda.core.restore.listing import FolderOwner, list_folders
+from asyncamanda.core.restore.listing import FolderOwner, describe_owner, list_folders
+from asyncamanda.core.restore.recorded import RecordedDump
 from asyncamanda.core.restore.search import Located, locate
 from asyncamanda.errors import BadDataError
-from asyncamanda.server.ledger.recorded_dumps import RecordedDump
 from asyncamanda.server.restore.kept_members import find_absent, find_kept
 from asyncamanda.server.restore.members import find_members
 from asyncamanda.server.restore.owners import read_owners
@@ -62,11 +66,29 @@ def list_versions(
     dumps = source.dumps_of(disk)
     if not dumps:
         source.choose(disk)  # which says so
+
+    def open_at(dump: RecordedDump) -> AbstractContextManager[OpenChain]:
+        return open_chain(source, disk, run=dump.verdict.timestamp, is_list=True)
+
+    yield from look_through(dumps, open_at, path, has_ways=has_ways)
+
+
+def look_through(
+    dumps: Iterable[RecordedDump],
+    open_at: Callable[[RecordedDump], AbstractContextManager[OpenChain]],
+    path: bytes,
+    *,
+    has_ways: bool,
+) -> Iterator[Version]:
+    """Yield the versions of a path in `dumps`, the oldest first, whose chains `open_at` yields.
+
+    One for which that raises BadDataError is passed over.
+    """
     known = _Known()
     before: _Found | None = None
     for dump in dumps:
         try:
-            with open_chain(source, disk, run=dump.verdict.timestamp, is_list=True) as chain:
+            with open_at(dump) as chain:
                 found = _look(chain, known, path)
                 ways = find_ways(chain, path) if found and has_ways else ()
         except BadDataError:
@@ -132,3 +154,27 @@ def _is_alike(found: _Found, before: _Found) -> bool:
         other.mtime_ns,
         other.link,
     )
+
+
+def describe_version(version: Version, path: bytes) -> FileVersion:
+    """Return what is said of a version of the path."""
+    verdict, member = version.dump.verdict, version.member
+    assert verdict.dumped_at is not None
+    return FileVersion(
+        path,
+        verdict.timestamp,
+        verdict.dumped_at,
+        version.flag.decode("ascii"),
+        size=member.size if member else None,
+        modified_at=_modified_at(member) if member else None,
+        is_changed=version.is_changed,
+        ways=tuple(map(describe_owner, version.ways)),
+    )
+
+
+def _modified_at(member: Member) -> datetime | None:
+    """Return when a file was changed last; None where its clock was far off."""
+    try:
+        return EPOCH + timedelta(microseconds=member.mtime_ns // 1000)
+    except OverflowError:
+        return None

@@ -10,6 +10,7 @@ from asyncamanda.server.enrol.disklist import (
     Addition,
     check_dumptype,
     check_new_disks,
+    choose_dumptype,
     describe_kept,
     find_missing,
 )
@@ -18,7 +19,11 @@ from asyncamanda.server.enrol.disklist import (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_disk_arguments(parser)
-    parser.add_argument("--dumptype", metavar="NAME", help=f"its dumptype (default: {DUMPTYPE})")
+    parser.add_argument(
+        "--dumptype",
+        metavar="NAME",
+        help=f"its dumptype (default: {DUMPTYPE}, or what encrypts its other disks)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> Exit:
@@ -35,7 +40,8 @@ def run(arguments: argparse.Namespace) -> Exit:
     for words in told:
         warn(words)
     if missing:
-        dumptype = arguments.dumptype or DUMPTYPE
+        dles = disks.configured.of_host(disks.entry.client)
+        dumptype = arguments.dumptype or choose_dumptype(dles)
         check_new_disks(missing)
         check_dumptype(disks.configured, dumptype)
         Addition(disks.entry.client, missing, dumptype).make(disks.configured.disklist)
