@@ -16,10 +16,10 @@ from asyncamanda.core.amanda.excludes import compile_patterns
 from asyncamanda.core.amanda.filters import FiltersRefused, FilterStep
 from asyncamanda.core.restore.head import Head
 from asyncamanda.core.restore.names_proof import NamesProof, describe_lost, prove_names
+from asyncamanda.core.restore.recorded import RecordedDump
 from asyncamanda.core.restore.search import Located
 from asyncamanda.core.values.size import format_size
 from asyncamanda.errors import AsyncamandaError, BadDataError, ConfigurationError, RefusedError
-from asyncamanda.core.restore.recorded import RecordedDump
 from asyncamanda.server.restore.dump_files import DumpFiles
 from asyncamanda.server.restore.gone import DUMP_GONE
 from asyncamanda.server.restore.reading import (
