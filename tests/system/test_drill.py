@@ -25,6 +25,7 @@ from asyncamanda.server.restore.drills import Drills, GiveWay
 from asyncamanda.server.restore.proving import SEALED, Drill, Finding, prove_disk
 from asyncamanda.server.restore.source import Source
 from asyncamanda.server.restore.turns import RESTORES, take_turn
+from asyncamanda.system.clock import format_local_stamp
 
 SEALED_CLAIMS = "comp N program /bin/tar crypt enc client_encrypt /usr/sbin/amcrypt"
 PARTS = 20_000  # bytes
@@ -462,6 +463,37 @@ def test_a_proof_is_recorded_and_a_failure_forces_a_full(worked: Drilled) -> Non
     (_, again), *_ = drills(worked).drill([((HOST, DISK), False)])
     assert again
     assert again.kind is ProofKind.FULL_DRILL
+
+
+def test_a_bad_full_that_is_flushed_is_still_to_be_made_anew(office: Drilled) -> None:
+    """Its verdict comes once more, and only a run that begins after the drill counts."""
+    (path,) = office.dump(SUNDAY, 0, image=make_image(office.tree, office._snapshot, 0))
+    image = path.read_bytes()
+    os.truncate(path, len(image) - 512)
+    (_, failed), *_ = drills(office).drill([((HOST, DISK), False)])
+    assert failed
+    (need,) = office.ledger.protections.list_pending("daily")
+    office.note(SUNDAY, 0, DumpState.STORED, by=WEDNESDAY)
+    assert office.ledger.protections.list_pending("daily") == [need]
+    later = failed.proved_at + timedelta(minutes=10)
+    office.note(format_local_stamp(later), 0, DumpState.HELD)
+    assert office.ledger.protections.list_pending("daily") == []
+
+
+def test_a_disk_that_takes_too_long_keeps_no_other_from_its_turn(worked: Drilled) -> None:
+    """It is passed over, and nothing is proved of it either way."""
+    heard = []
+    slow = Drills(
+        worked.ledger,
+        "daily",
+        lambda _: worked.source(),
+        20,
+        hear=lambda dle, error: heard.append((dle, error.reference)),
+        longest=-1.0,
+    )
+    assert [*slow.drill([((HOST, DISK), True), ((HOST, DISK), False)])] == []
+    assert heard == [((HOST, DISK), "drill-too-long")] * 2
+    assert worked.ledger.proofs.list_recent("daily", None, 9) == []
 
 
 def test_a_drill_waits_while_a_restore_goes_on(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def _drill(  # noqa: PLR0913 - half of it says which disks
     try:
         FOLDER.mkdir(mode=0o700, exist_ok=True)
         with hold_lock(FOLDER / f"{name}.lock", now()):
-            drills = Drills(ledger, name, read_source, config.drill.sample, hear)
+            drills = Drills(ledger, name, read_source, config.drill.sample, hear=hear)
             yield from drills.drill((dle, is_full) for dle in dles)
     except Held as error:
         raise LaterError(

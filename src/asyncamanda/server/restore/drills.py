@@ -29,40 +29,51 @@ from asyncamanda.system.clock import now
 FOLDER = Path(ipc.STATE, "drills")  # of locks, and of when was looked for drills that are due
 _LOOK_EVERY = 1.0  # seconds
 _WAIT_AT_MOST = 3600.0  # seconds in all, of one drill
+LONGEST = 6 * 3600.0  # seconds that one disk may take, so that the others have their turn
 
 
 class GiveWay:
     """Lets restores go first: a call waits as long as one goes on, but not forever."""
 
-    def __init__(self, folder: Path | None = None) -> None:
-        """`folder` is that of the restores' turns."""
+    def __init__(self, folder: Path | None = None, longest: float = LONGEST) -> None:
+        """`folder` is that of the restores' turns; a drill ends after `longest` seconds."""
+        self._ends_at = time.monotonic() + longest
         self._folder = folder or Path(ipc.STATE, TURNS)
         self._looked_at = 0.0
         self._left = _WAIT_AT_MOST
 
     def __call__(self) -> None:
-        """Look, now and then, and wait if need be."""
+        """Look, now and then, and wait if need be. Raises LaterError if it takes too long."""
         if time.monotonic() - self._looked_at < _LOOK_EVERY:
             return
         while self._left > 0 and is_any_served(self._folder, RESTORES):
             time.sleep(_LOOK_EVERY)
             self._left -= _LOOK_EVERY
         self._looked_at = time.monotonic()
+        if self._looked_at > self._ends_at:
+            raise LaterError(
+                "drill-too-long",
+                "its drill takes too long, and is ended",
+                "asyncamanda server drill, when the server is less busy",
+            )
 
 
 class Drills:
     """Drills of one configuration's disks; `read_source` tells what there is of a host."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - half of it by keyword only
         self,
         ledger: Ledger,
         amanda_config: str,
         read_source: Callable[[str], Source],
         sample: int,
+        *,
         hear: Callable[[Dle, AsyncamandaError], None] = lambda _dle, _error: None,
+        longest: float = LONGEST,
     ) -> None:
         """`hear` is given a disk that cannot be drilled now, and why."""
         self._hear = hear
+        self._longest = longest
         self._ledger = ledger
         self._name = amanda_config
         self._read_source = read_source
@@ -102,7 +113,7 @@ class Drills:
     def _drill_one(self, dle: Dle, *, is_full: bool) -> ProofRow | None:
         host, disk = dle
         bad = self._ledger.proofs.bad_dates(self._name, host, disk)
-        drill = Drill(is_full, self._sample, pause=GiveWay(), bad_dates=bad)
+        drill = Drill(is_full, self._sample, pause=GiveWay(longest=self._longest), bad_dates=bad)
         finding = prove_disk(lambda: self._read_source(host), disk, drill)
         if finding is None:
             LOG.info("%s: %s:%s: nothing of it is promised", self._name, host, printable(disk))

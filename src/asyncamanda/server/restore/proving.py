@@ -28,7 +28,7 @@ from asyncamanda.server.restore.reading import (
     make_image,
     read_whole_head,
 )
-from asyncamanda.server.restore.samples import read_sample
+from asyncamanda.server.restore.samples import PausedImage, read_sample
 from asyncamanda.server.restore.source import Source
 from asyncamanda.server.restore.streams import FilteredImage, Image
 from asyncamanda.server.restore.sums import find_wrong_sum, sum_dump
@@ -225,9 +225,8 @@ class _Proving:
         heads: list[Head] = []
         for image in images:
             stack.callback(_stop, image)
-            heads.append(read_whole_head(image))
+            heads.append(read_whole_head(PausedImage(image, self._drill.pause)))
             self._size += heads[-1].end
-            self._drill.pause()
         form = opened[-1].form
         extent = form.extent
         found = prove_names(
@@ -275,9 +274,8 @@ class _Proving:
             sample = tuple(
                 each for each in sample if not isinstance(images[each.image], FilteredImage)
             )
-        count, size = read_sample(
-            images, heads, sample, self._drill.pause, is_whole=not self._drill.is_full
-        )
+        paused = [PausedImage(image, self._drill.pause) for image in images]
+        count, size = read_sample(paused, heads, sample, is_whole=not self._drill.is_full)
         self._size += size
         if sample:
             self._say(f"{count} files read")

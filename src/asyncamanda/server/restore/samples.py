@@ -13,11 +13,26 @@ _FEW = 3  # files that may be missing: sockets, and what was deleted meanwhile
 _PIECE = 1 << 18
 
 
+class PausedImage(Image):
+    """An image that is read with pauses, whatever is in it and however long that goes on."""
+
+    def __init__(self, image: Image, pause: Callable[[], None]) -> None:
+        super().__init__(image.files)
+        self._image = image
+        self._pause = pause
+
+    def _read(self, offset: int, count: int) -> bytes:
+        self._pause()
+        return self._image.read_at(offset, count)
+
+    def _move(self, sink: int, offset: int, count: int) -> int:
+        raise NotImplementedError  # it is only read
+
+
 def read_sample(
     images: Sequence[Image],
     heads: Sequence[Head],
     sample: Sequence[Located],
-    pause: Callable[[], None],
     *,
     is_whole: bool,
 ) -> tuple[int, int]:
@@ -35,8 +50,7 @@ def read_sample(
         image = images[number]
         try:
             for member in find_members(image, heads[number].end, paths, folders=False):
-                pause()
-                size += _read_member(image, member, pause) if is_whole else 0
+                size += _read_member(image, member) if is_whole else 0
                 left.discard(member.path)
         except BadImage as error:
             raise _broken(image, error) from error
@@ -47,10 +61,9 @@ def read_sample(
     return count - len(absent), size
 
 
-def _read_member(image: Image, member: Member, pause: Callable[[], None]) -> int:
+def _read_member(image: Image, member: Member) -> int:
     at, end = member.data, member.data + member.stored
     while at < end:
-        pause()
         piece = image.read_at(at, min(_PIECE, end - at))
         if not piece:
             raise BadImage(at, "it ends in the middle of a file")

@@ -84,8 +84,11 @@ def sum_dump(
     unpacked = Sum()
     pipeline = Pipeline(feed, commands, lambda how: cannot_unpack(files, how))
     try:
+        most = files.header.unpacked_size
         while piece := pipeline.read(WINDOW):
             unpacked.add(piece)
+            if most is not None and unpacked.size > most:  # it might never end
+                break
     finally:
         pipeline.close()
     while feed.fill():  # what gzip has not taken, behind the image
