@@ -190,7 +190,7 @@ class Site:
         )
 
     async def _read_proofs(self, host: str) -> dict[str, DiskProof]:
-        """Return what a client gets to know of the proofs of its disks: when, and what drills found."""
+        """Return what a client gets to know of its disks' proofs: when, and what drills found."""
         proofs = await self.access.read(lambda ledger: ledger.proofs.of_disks(self.name, host))
         disks = self.disks(host)
         if not self.config.drill.scheduled:
