@@ -57,9 +57,9 @@ def prove(office: Office, *words: str) -> Run:
 
 
 def proofs(office: Office) -> list[Any]:
-    """Return the proofs in the ledger, oldest first: host, disk, kind, whether it was good ..."""
+    """Return the client's proofs in the ledger, oldest first: host, disk, kind, was it good ..."""
     found = office.server.run(["python3", "-c", _PROOFS, f"{STATE}/ledger.sqlite"], user="backup")
-    return list(json.loads(found.stdout))
+    return [row for row in json.loads(found.stdout) if row[2] == "client"]
 
 
 def flip(laptop: Client, server_path: Path, disk: str) -> str:
