@@ -13,7 +13,8 @@ from tests.e2e.office import DISK, HOLDING, STATE, ends, open_office
 from tests.e2e.thief import read_ticket
 
 from asyncamanda.core.model import DumpState
-from asyncamanda.core.protocol.messages import PROTOCOLS, Hello, Submit, encode
+from asyncamanda.core.protocol.messages import PROTOCOLS, Hello, Submit
+from asyncamanda.core.protocol.wire import encode
 from lab.patience import at_most, stretched
 
 TOML = "/etc/asyncamanda/client.toml"

@@ -16,7 +16,8 @@ from tests.e2e.laptop import wait_until
 from tests.e2e.office import DISK, STATE, Office, ends, open_office
 from tests.e2e.thief import GATE, HELLO, SERVER, Talk, Thief, make_hello
 
-from asyncamanda.core.protocol.messages import Bye, Ping, Proof, Submit, encode
+from asyncamanda.core.protocol.messages import Bye, Ping, Proof, Submit
+from asyncamanda.core.protocol.wire import encode
 from lab.patience import at_most
 
 SOCKET = f"{STATE}/run/dispatcher.sock"

@@ -9,7 +9,8 @@ from tests.e2e.laptop import wait_until
 from tests.e2e.office import STATE, Office, open_office
 from tests.e2e.thief import MASTER, SERVER, Talk, Thief
 
-from asyncamanda.core.protocol.messages import Shut, encode
+from asyncamanda.core.protocol.messages import Shut
+from asyncamanda.core.protocol.wire import encode
 
 REFUSED = 77
 ATTACH = "asyncamanda gate attach "

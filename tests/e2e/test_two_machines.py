@@ -16,7 +16,8 @@ from tests.e2e.office import DISK, STATE, Office, ends, open_office
 from tests.e2e.thief import MEMORY, Talk, Thief, make_hello, read_ticket
 
 from asyncamanda.core.model import DumpState
-from asyncamanda.core.protocol.messages import Bye, Hello, Submit, encode
+from asyncamanda.core.protocol.messages import Bye, Hello, Submit
+from asyncamanda.core.protocol.wire import encode
 from lab import Client
 
 PROTOCOL, REFUSED, LATER = 76, 77, 75

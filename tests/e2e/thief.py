@@ -11,7 +11,8 @@ from weakref import WeakKeyDictionary
 from tests.e2e.laptop import Run, wait_until
 from tests.e2e.office import ends
 
-from asyncamanda.core.protocol.messages import Hello, encode
+from asyncamanda.core.protocol.messages import Hello
+from asyncamanda.core.protocol.wire import encode
 from lab import Client
 from lab.patience import at_most
 

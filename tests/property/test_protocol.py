@@ -35,11 +35,9 @@ from asyncamanda.core.protocol.messages import (
     Shut,
     Submit,
     Welcome,
-    client_decoder,
-    encode,
-    server_decoder,
 )
 from asyncamanda.core.protocol.versions import choose_protocol, refuse_protocol
+from asyncamanda.core.protocol.wire import client_decoder, encode, server_decoder
 
 counts = st.integers(0, 10**9)
 places = st.integers(1, 10**9)

@@ -51,9 +51,8 @@ from asyncamanda.core.protocol.messages import (
     Running,
     ServerMessage,
     Welcome,
-    encode,
-    server_decoder,
 )
+from asyncamanda.core.protocol.wire import encode, server_decoder
 from asyncamanda.report.json import (
     attempt_value,
     decision_value,

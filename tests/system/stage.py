@@ -59,9 +59,8 @@ from asyncamanda.core.protocol.messages import (
     ServerMessage,
     Submit,
     Welcome,
-    encode,
-    server_decoder,
 )
+from asyncamanda.core.protocol.wire import encode, server_decoder
 from asyncamanda.server.gate import gate, start_dispatcher
 from asyncamanda.server.gate.ipc import STATE
 from asyncamanda.system.clock import now as read_clock

@@ -26,7 +26,8 @@ from tests.system.watching import count_descriptors
 from asyncamanda.client.gate import streams as streams_module
 from asyncamanda.client.gate.streams import MOST, Streams, ending
 from asyncamanda.core.protocol import mux
-from asyncamanda.core.protocol.messages import LARGEST_FROM_CLIENT, Shut, encode
+from asyncamanda.core.protocol.messages import LARGEST_FROM_CLIENT, Shut
+from asyncamanda.core.protocol.wire import encode
 from asyncamanda.errors import LaterError, NotStoredError
 from asyncamanda.system import stream as stream_module
 from asyncamanda.system.processes import describe_process

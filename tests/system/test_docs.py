@@ -14,14 +14,8 @@ from asyncamanda.commands import server
 from asyncamanda.commands.server import disk
 from asyncamanda.config.client import ClientConfig, NotifySettings, SshSettings
 from asyncamanda.core.agent.by_command import names_one_client
-from asyncamanda.core.protocol.messages import (
-    BadLine,
-    ClientMessage,
-    MessageDecoder,
-    ServerMessage,
-    client_decoder,
-    server_decoder,
-)
+from asyncamanda.core.protocol.messages import BadLine, ClientMessage, ServerMessage
+from asyncamanda.core.protocol.wire import MessageDecoder, client_decoder, server_decoder
 from asyncamanda.core.restore.answer import AnswerDecoder, OtherLine, encode_answer
 from asyncamanda.core.restore.request import encode_request, parse_request
 from asyncamanda.server.enrol.setup import SERVER_TOML

@@ -27,13 +27,8 @@ from asyncamanda.core.agent.by_gate import (
 )
 from asyncamanda.core.amanda.disklist import Dle
 from asyncamanda.core.model import Memory, Policy
-from asyncamanda.core.protocol.messages import (
-    BadLine,
-    Finished,
-    Welcome,
-    encode,
-    server_decoder,
-)
+from asyncamanda.core.protocol.messages import BadLine, Finished, Welcome
+from asyncamanda.core.protocol.wire import encode, server_decoder
 from asyncamanda.server.dispatch.amanda_config import _state_of
 from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.server.ledger.log_import import take_in_all

@@ -16,9 +16,8 @@ from asyncamanda.core.protocol.messages import (
     Refused,
     ServerMessage,
     Welcome,
-    encode,
-    server_decoder,
 )
+from asyncamanda.core.protocol.wire import encode, server_decoder
 
 NOW = datetime(2026, 11, 24, 15, 15, 4, tzinfo=UTC)
 RUN = "20261124151504"

@@ -23,13 +23,8 @@ from asyncamanda.core.model import (
     Started,
 )
 from asyncamanda.core.protocol.bounds import MOST_ENTRIES
-from asyncamanda.core.protocol.messages import (
-    LARGEST_FROM_SERVER,
-    DleState,
-    Welcome,
-    encode,
-    server_decoder,
-)
+from asyncamanda.core.protocol.messages import LARGEST_FROM_SERVER, DleState, Welcome
+from asyncamanda.core.protocol.wire import encode, server_decoder
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
 DUMP = DumpRecord('/\udce9\n"', 3, NOW, 36_000)

@@ -35,11 +35,9 @@ from asyncamanda.core.protocol.messages import (
     Shut,
     Submit,
     Welcome,
-    client_decoder,
-    encode,
-    server_decoder,
 )
 from asyncamanda.core.protocol.versions import choose_protocol, refuse_protocol
+from asyncamanda.core.protocol.wire import client_decoder, encode, server_decoder
 
 NOW = datetime(2026, 11, 24, 15, 15, 4, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

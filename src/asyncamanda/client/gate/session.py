@@ -23,9 +23,8 @@ from asyncamanda.core.protocol.messages import (
     Refused,
     Running,
     Welcome,
-    encode,
-    server_decoder,
 )
+from asyncamanda.core.protocol.wire import encode, server_decoder
 from asyncamanda.core.values.interval import format_age
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.interrupts import StopRequest

@@ -19,8 +19,8 @@ from asyncamanda.core.protocol.messages import (
     Noted,
     Proof,
     Welcome,
-    encode,
 )
+from asyncamanda.core.protocol.wire import encode
 from asyncamanda.core.restore.proof import ClientProof, ProofStanding, sum_up_faults
 from asyncamanda.core.values.printable import clip
 from asyncamanda.system.clock import now as read_clock

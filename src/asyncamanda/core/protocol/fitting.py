@@ -18,8 +18,8 @@ from asyncamanda.core.protocol.messages import (
     Refused,
     ServerMessage,
     Welcome,
-    encode,
 )
+from asyncamanda.core.protocol.wire import encode
 from asyncamanda.core.values.printable import clip
 from asyncamanda.errors import Exit
 

@@ -24,8 +24,8 @@ from asyncamanda.core.protocol.messages import (
     Pong,
     Refused,
     ServerMessage,
-    client_decoder,
 )
+from asyncamanda.core.protocol.wire import client_decoder
 from asyncamanda.errors import AsyncamandaError, ConfigurationError, Exit
 from asyncamanda.server.background.tasks import write_log
 from asyncamanda.server.gate.ipc import pack
