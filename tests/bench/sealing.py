@@ -8,7 +8,7 @@ from tests.bench.agent import measure, report
 from asyncamanda.core.amanda.sealing import IDENTITY, PROGRAM, RECIPIENT, SCRIPT
 from lab import Lab
 
-SIZE = 256_000_000  # bytes: half of it does not get smaller
+SIZE = 128_000_000  # bytes: half of it does not get smaller
 ROUNDS = 5
 IMAGE = "/srv/image"
 SEALED = "/srv/image.age"
