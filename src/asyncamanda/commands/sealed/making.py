@@ -80,18 +80,19 @@ def check_sealing(arguments: argparse.Namespace, *, is_asking: bool) -> None:
 def settle_sealing(arguments: argparse.Namespace, client: str, *, is_asking: bool) -> None:
     """Let this machine encrypt its dumps, and somebody have what opens them.
 
-    A key that does not open what the server has already is refused before it is put in place.
-    Raises RefusedError for such, LaterError where the sheet is not confirmed, and what asking the
-    server raises.
+    A key that does not open what the server has already is refused before it is put in place. Who
+    has given the recovery key has the sheet. Raises RefusedError for such, LaterError where the
+    sheet is not confirmed, and what asking the server raises.
     """
-    key = sealing.read_key()
+    key, is_recovered = sealing.read_key(), False
     if key is None:
-        key = _find_key(arguments, is_asking=is_asking)
+        key, is_recovered = _find_key(arguments, is_asking=is_asking)
     for step in sealing.plan_sealing(key):
         see_to(step)
     if sealing.is_confirmed() and not arguments.recovery_sheet:
         return
-    hand_over(make_sheet(client, arguments.server, key), arguments.recovery_sheet)
+    if arguments.recovery_sheet or not is_recovered:
+        hand_over(make_sheet(client, arguments.server, key), arguments.recovery_sheet)
     see_to(sealing.plan_confirmed(key))
 
 
@@ -150,8 +151,8 @@ def _write(path: Path, text: str) -> None:
         ) from error
 
 
-def _find_key(arguments: argparse.Namespace, *, is_asking: bool) -> str:
-    """Return the key of the machine that this one replaces, if it does, else a new one."""
+def _find_key(arguments: argparse.Namespace, *, is_asking: bool) -> tuple[str, bool]:
+    """Return the key of the machine that this one replaces, and True, else a new one, and False."""
     with catch_stop() as stop:
         gateway = Gateway(partial(open_own_line, None, stop), stop, tell)
         with contextlib.closing(gateway):
@@ -159,7 +160,7 @@ def _find_key(arguments: argparse.Namespace, *, is_asking: bool) -> str:
             if arguments.recovery_key:
                 key = _read_key(Path(arguments.recovery_key))
             elif not disks:
-                return sealing.make_key()
+                return sealing.make_key(), False
             elif not is_asking:
                 raise UsageError(
                     "recovery-key-needed",
@@ -173,7 +174,7 @@ def _find_key(arguments: argparse.Namespace, *, is_asking: bool) -> str:
             sealing.find_recipient(key)
             for disk in disks:
                 _try_key(gateway, disk, key)
-    return key
+    return key, True
 
 
 def _list_sealed(gateway: Gateway) -> list[DiskAnswer]:
