@@ -69,10 +69,26 @@ def test_what_is_there_is_refused_or_set_aside(server: Host) -> None:
     done = run(server, "import", FILE, "--force")
     assert done.returncode == 0, done
     assert sorted(server.read(registry).splitlines()) == sorted(before.splitlines())
-    asides = [path.name for path in server.path("/etc/amanda").glob("*.before-import-*")]
+    asides = [path.name for path in server.path("/etc/amanda").glob("*~before-import-*")]
     assert len(asides) == 2, asides  # daily, base.conf
-    assert [*server.path(STATE).glob("ledger.sqlite.before-import-*")]
+    said = json.loads(run(server, "export", "/srv/out/again", "--json").stdout)
+    assert said["configs"] == ["daily"], "what was set aside is no configuration"
+    server.remove("/srv/out/again")
+    assert [*server.path(STATE).glob("ledger.sqlite~before-import-*")]
     server.run(["amadmin", "daily", "disklist", "laptop"], user="backup")
+
+
+def test_which_volumes_are_kept_for_lost_clients_goes_along(server: Host) -> None:
+    """Else nobody would know which ones Amanda is to use again once that is over."""
+    kept = f"{STATE}/kept-volumes/daily/laptop"
+    server.write(kept, "daily-001\n", owner="backup", mode=0o600)
+    export = "/srv/out/kept.tar.gz"
+    assert run(server, "export", export).returncode == 0
+    server.remove(f"{STATE}/kept-volumes")
+    assert run(server, "import", export, "--force").returncode == 0
+    assert server.read(kept) == "daily-001\n"
+    assert server.path(kept).stat().st_uid == server.account("backup").uid
+    server.remove(export)
 
 
 def test_host_keys_may_come_from_another_export(server: Host) -> None:
@@ -89,7 +105,7 @@ def test_host_keys_may_come_from_another_export(server: Host) -> None:
     assert (done.returncode, "systemctl restart ssh" in done.stdout) == (0, True), done
     assert server.read(place) == key
     assert server.path(place).stat().st_mode & 0o777 == 0o600
-    asides = [*server.path("/etc/ssh").glob("ssh_host_ed25519_key.before-import-*")]
+    asides = [*server.path("/etc/ssh").glob("ssh_host_ed25519_key~before-import-*")]
     assert [path.read_text() for path in asides] == [server.read("/srv/fresh-key")]
     server.remove("/srv/out/daily")
 

@@ -18,7 +18,10 @@ SERVER_TOML, REGISTRY, LEDGER = "server.toml", "authorized_keys", "ledger.sqlite
 HOST_KEYS, COMMON = "hostkeys", "common"
 AMANDA = "amanda"
 CONF, LOGS, INFO, INDEX, HEADS, TAPELIST = "conf", "log", "curinfo", "index", "heads", "tapelist"
-PARTS = (CONF, LOGS, INFO, INDEX, HEADS, TAPELIST)
+KEPT = "kept-volumes"  # which Amanda is not to use again, for whom
+PARTS = (CONF, LOGS, INFO, INDEX, HEADS, TAPELIST, KEPT)
+OWN_PARTS = frozenset({HEADS, KEPT})  # which lie in folders of ours, and not in Amanda's
+BEFORE_IMPORT = "~before-import-"  # in a name: what an import has set aside, and no configuration
 DEEPEST = 16  # folders in one another
 LONGEST = 255  # bytes of a file's name
 

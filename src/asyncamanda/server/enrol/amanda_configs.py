@@ -1,7 +1,9 @@
 """The Amanda configurations of this server, by name."""
 
 import difflib
+from contextlib import suppress
 
+from asyncamanda.core.protocol.authority import check_amanda_config_name
 from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import BadDataError, RefusedError, UsageError
 from asyncamanda.server.enrol.newconfig import AMANDA_FOLDER
@@ -10,8 +12,16 @@ WRITE_ONE = "asyncamanda server setup --new-config NAME --vtapes DIR --size SIZE
 
 
 def find_amanda_configs() -> list[str]:
-    """Return the names of all that there are."""
-    return sorted(path.parent.name for path in AMANDA_FOLDER.glob("*/amanda.conf"))
+    """Return the names of all that there are, but for those that no client could be given."""
+    names = (path.parent.name for path in AMANDA_FOLDER.glob("*/amanda.conf"))
+    return sorted(filter(_may_be_named, names))
+
+
+def _may_be_named(name: str) -> bool:
+    with suppress(ValueError):
+        check_amanda_config_name(name)
+        return True
+    return False
 
 
 def choose_amanda_config(name: str | None, option: str) -> str:

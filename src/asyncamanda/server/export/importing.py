@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from asyncamanda.config.server import SERVER_FILE
-from asyncamanda.core.export.members import LEDGER, REGISTRY, SERVER_TOML
+from asyncamanda.core.export.members import BEFORE_IMPORT, LEDGER, REGISTRY, SERVER_TOML
 from asyncamanda.errors import LaterError, RefusedError
 from asyncamanda.server.amanda.commands import plan_config, plan_force_all, plan_hosts
 from asyncamanda.server.enrol import setup
@@ -55,7 +55,7 @@ class ServerImport:
         self._export = export
         self._host_keys = host_keys
         self._force = force
-        self._end = f".before-import-{now:%Y%m%dT%H%M%SZ}"
+        self._end = f"{BEFORE_IMPORT}{now:%Y%m%dT%H%M%SZ}"
         self._config = find_config(export)
         self._account: pwd.struct_passwd = find_user(self._config.user)
         self._placed = place_members(export)

@@ -10,7 +10,7 @@ from asyncamanda.core.export.manifest import ExportedConfig, ExportHead
 from asyncamanda.core.export.members import (
     COMMON,
     CONF,
-    HEADS,
+    OWN_PARTS,
     TAPELIST,
     MemberName,
     parse_member_name,
@@ -18,7 +18,7 @@ from asyncamanda.core.export.members import (
 from asyncamanda.core.values.size import format_size
 from asyncamanda.errors import BadDataError, RefusedError
 from asyncamanda.server.enrol.newconfig import AMANDA_FOLDER
-from asyncamanda.server.export.sources import HEADS_FOLDER
+from asyncamanda.server.export.sources import OWN_FOLDERS
 from asyncamanda.server.export.verified import VerifiedExport
 
 SPARE = 50_000_000  # bytes that are to be free beyond what is written
@@ -56,7 +56,9 @@ def _place(member: MemberName, configs: dict[str, ExportedConfig]) -> PlacedMemb
     if not member.amanda_config:
         return None
     config = configs.get(member.amanda_config)
-    if config is None or (member.group not in {CONF, HEADS} and member.group not in config.places):
+    if config is None or (
+        member.group not in {CONF, *OWN_PARTS} and member.group not in config.places
+    ):
         raise RefusedError(
             "bad-export",
             f"the export has files of {member.amanda_config}, and does not say where they belong",
@@ -67,8 +69,8 @@ def _place(member: MemberName, configs: dict[str, ExportedConfig]) -> PlacedMemb
         return PlacedMember(path, path)
     if member.group == CONF:
         unit = AMANDA_FOLDER / config.name
-    elif member.group == HEADS:
-        unit = HEADS_FOLDER / config.name
+    elif member.group in OWN_PARTS:
+        unit = OWN_FOLDERS[member.group] / config.name
     else:
         unit = Path(config.places[member.group])
     return PlacedMember(unit / member.path, unit)

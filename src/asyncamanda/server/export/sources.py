@@ -17,6 +17,7 @@ from asyncamanda.core.amanda.config import parse_config
 from asyncamanda.core.export.manifest import ExportedConfig, ExportHead, render_head
 from asyncamanda.core.export.members import (
     AMANDA,
+    BEFORE_IMPORT,
     COMMON,
     CONF,
     HEAD,
@@ -24,8 +25,10 @@ from asyncamanda.core.export.members import (
     HOST_KEYS,
     INDEX,
     INFO,
+    KEPT,
     LEDGER,
     LOGS,
+    OWN_PARTS,
     REGISTRY,
     SERVER_TOML,
     TAPELIST,
@@ -44,7 +47,7 @@ from asyncamanda.system.account import find_user
 from asyncamanda.system.programs import run_program
 
 SSH_FOLDER = Path("/etc/ssh")
-HEADS_FOLDER = Path(STATE, "heads")
+OWN_FOLDERS = {part: Path(STATE, part) for part in OWN_PARTS}  # each has one of a configuration
 SCRATCH = Path(STATE, ".export")
 
 
@@ -153,7 +156,7 @@ def _add_common(writer: ExportWriter) -> None:
     own = {*find_amanda_configs()}
     for path in sorted(AMANDA_FOLDER.iterdir()) if AMANDA_FOLDER.is_dir() else []:
         name = path.name
-        if name in own:
+        if name in own or BEFORE_IMPORT in name:
             continue
         if path.is_dir() and not path.is_symlink():
             _add_folder(writer, f"{COMMON}/{name}", path)
@@ -171,9 +174,10 @@ def _add_config(writer: ExportWriter, places: AmandaPlaces, *, with_heads: bool)
         if not path.is_symlink():
             _add_file(writer, f"{head}/{LOGS}/{path.name}", path)
     _add_folder(writer, f"{head}/{INFO}", settings.infofile)
+    _add_folder(writer, f"{head}/{KEPT}", OWN_FOLDERS[KEPT] / settings.name)
     if with_heads:
         _add_folder(writer, f"{head}/{INDEX}", places.indexdir)
-        _add_folder(writer, f"{head}/{HEADS}", HEADS_FOLDER / settings.name)
+        _add_folder(writer, f"{head}/{HEADS}", OWN_FOLDERS[HEADS] / settings.name)
 
 
 def _add_folder(writer: ExportWriter, name: str, folder: Path) -> None:
