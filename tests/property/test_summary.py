@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.property.strategies import NOW, any_moments, attempts, dumps, policies, texts
 
-from asyncamanda.client.state.summary import LATEST, decode_summary, encode_summary
+from asyncamanda.client.state.stored import LATEST
+from asyncamanda.client.state.summary import decode_summary, encode_summary
 from asyncamanda.core.agent.due import Disk, Witness
 from asyncamanda.core.agent.summary import Summary, judge_summary, summarize
 from asyncamanda.core.amanda.amandates import Rejected

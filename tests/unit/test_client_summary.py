@@ -9,10 +9,10 @@ import pytest
 
 from asyncamanda.client.start.settings import Moments, Plan
 from asyncamanda.client.state.assessment import Assessment
+from asyncamanda.client.state.stored import LATEST
 from asyncamanda.client.state.summary import (
     FORMAT,
     LARGEST,
-    LATEST,
     decode_summary,
     encode_summary,
     summarize_assessment,

@@ -6,11 +6,11 @@ counts as none: then every disk is proved again.
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from asyncamanda.core.model import EPOCH, BackupState
+from asyncamanda.client.state.stored import read_text, read_time
+from asyncamanda.core.model import BackupState
 from asyncamanda.core.restore.proof import ClientProof, ProofStanding
 from asyncamanda.core.restore.proofs import NO_PROOFS, LastProof, ProofMemory
 from asyncamanda.core.values.foreign import parse_json
@@ -24,7 +24,6 @@ LARGEST = 4 << 20  # bytes
 MOST_FAULTS = 20  # of a disk
 LONGEST_FAULT = 1000  # characters; a name may be as long as it likes
 
-LATEST = datetime(9000, 1, 1, tzinfo=UTC)  # with room for whoever adds a span to it
 MOST = 10**15  # of anything that is counted
 
 UNDECODABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
@@ -86,9 +85,9 @@ def decode_proof(value: dict[str, Any]) -> LastProof:
     good_at = value["good_at"]
     return LastProof(
         proof,
-        tried_at=_time(value["tried_at"]),
-        good_at=None if good_at is None else _time(good_at),
-        since=_time(value["since"]),
+        tried_at=read_time(value["tried_at"]),
+        good_at=None if good_at is None else read_time(good_at),
+        since=read_time(value["since"]),
         is_told=value["is_told"] is True,
     )
 
@@ -96,33 +95,19 @@ def decode_proof(value: dict[str, Any]) -> LastProof:
 def decode_disk_proof(value: dict[str, Any]) -> ClientProof:
     """Return what a proof came to. Raises one of UNDECODABLE."""
     return ClientProof(
-        disk=_text(value["disk"]),
+        disk=read_text(value["disk"]),
         standing=ProofStanding(value["standing"]),
-        run=_text(value["run"]),
+        run=read_text(value["run"]),
         files=_whole(value["files"]),
         size=_whole(value["size"]),
-        faults=tuple(clip(_text(each), LONGEST_FAULT) for each in value["faults"][:MOST_FAULTS]),
-        why=_text(value["why"]),
+        faults=tuple(
+            clip(read_text(each), LONGEST_FAULT) for each in value["faults"][:MOST_FAULTS]
+        ),
+        why=read_text(value["why"]),
     )
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError("no text")
-    return value
 
 
 def _whole(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MOST:
         raise ValueError("no number that was counted")
     return value
-
-
-def _time(value: object) -> datetime:
-    moment = datetime.fromisoformat(_text(value))
-    if moment.tzinfo is None:
-        raise ValueError("a time has no time zone")
-    moment = moment.astimezone(UTC)
-    if not EPOCH <= moment <= LATEST:
-        raise ValueError("a time is out of bounds")
-    return moment

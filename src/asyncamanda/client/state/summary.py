@@ -8,7 +8,7 @@ the new one. A reader trusts only its shape: every value has its bounds.
 import json
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,11 @@ from asyncamanda.client.notify.channels import Metrics
 from asyncamanda.client.start.settings import Plan
 from asyncamanda.client.state.assessment import Assessment
 from asyncamanda.client.state.proof_record import decode_proof, encode_proof, read_proofs
+from asyncamanda.client.state.stored import LATEST, read_text, read_time
 from asyncamanda.core.agent.due import Disk, Due, Witness
 from asyncamanda.core.agent.starting import survey_waits
 from asyncamanda.core.agent.summary import Summary, summarize
-from asyncamanda.core.model import EPOCH, Attempt, DiskRule, DumpRecord, Outcome, Policy
+from asyncamanda.core.model import Attempt, DiskRule, DumpRecord, Outcome, Policy
 from asyncamanda.core.values.foreign import parse_json
 from asyncamanda.errors import BadDataError
 from asyncamanda.report.json import attempt_value, dump_value, time_value
@@ -28,7 +29,6 @@ from asyncamanda.system.files import read_regular, write_whole
 
 FORMAT = 1
 LARGEST = 8 << 20  # bytes; thousands of disks with the longest names
-LATEST = datetime(9000, 1, 1, tzinfo=UTC)  # with room for whoever adds a span to it
 LONGEST = timedelta(days=100 * 365)
 HIGHEST_LEVEL = 399  # amandates.py
 MOST = 10**15  # of anything that is counted
@@ -151,13 +151,13 @@ def decode_summary(raw: bytes) -> Summary:
     if value["format"] != FORMAT:
         raise ValueError(f"its format is not {FORMAT}")
     return Summary(
-        written_at=_time(value["written_at"]),
-        since=_time(value["since"]),
+        written_at=read_time(value["written_at"]),
+        since=read_time(value["since"]),
         witness=Witness(value["witness"]),
         policy=Policy(
             interval=_span(value["interval"]),
             watch=DiskRule(value["watch"]),
-            disks=tuple(_text(name) for name in value["waited_for"]),
+            disks=tuple(read_text(name) for name in value["waited_for"]),
             forget_after=_span(value["forget_after"]),
             stale_after=_span(value["stale_after"]),
             settle=_span(value["settle"]),
@@ -174,7 +174,7 @@ def decode_summary(raw: bytes) -> Summary:
 
 def _decode_disk(value: dict[str, Any]) -> Disk:
     return Disk(
-        _text(value["disk"]),
+        read_text(value["disk"]),
         _dump_or_none(value["last"]),
         _dump_or_none(value["in_future"]),
         _dump_or_none(value["distrusted"]),
@@ -182,7 +182,7 @@ def _decode_disk(value: dict[str, Any]) -> Disk:
         # an older version's summary has none of these
         _time_or_none(value.get("restorable_since")),
         _time_or_none(value.get("proved_at")),
-        _text(value.get("proof_fault", "")),
+        read_text(value.get("proof_fault", "")),
     )
 
 
@@ -192,9 +192,9 @@ def _dump_or_none(value: dict[str, Any] | None) -> DumpRecord | None:
 
 def _decode_dump(value: dict[str, Any]) -> DumpRecord:
     return DumpRecord(
-        _text(value["disk"]),
+        read_text(value["disk"]),
         _whole(value["level"], HIGHEST_LEVEL),
-        _time(value["started_at"]),
+        read_time(value["started_at"]),
         _whole(value["kilobytes"] or 0, MOST),
     )
 
@@ -202,21 +202,15 @@ def _decode_dump(value: dict[str, Any]) -> DumpRecord:
 def _decode_attempt(value: dict[str, Any]) -> Attempt:
     status = value["exit_status"]
     return Attempt(
-        started_at=_time(value["started_at"]),
-        ended_at=_time(value["ended_at"]),
+        started_at=read_time(value["started_at"]),
+        ended_at=read_time(value["ended_at"]),
         outcome=Outcome(value["outcome"]),
-        detail=_text(value["detail"]),
+        detail=read_text(value["detail"]),
         exit_status=None if status is None else _whole(status, MOST, least=-MOST),
         dumps=tuple(_decode_dump(dump) for dump in value["dumps"]),
         times=_whole(value["times"], MOST),
-        run=_text(value["run"] or ""),
+        run=read_text(value["run"] or ""),
     )
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError("no text")
-    return value
 
 
 def _whole(value: object, most: int, least: int = 0) -> int:
@@ -236,18 +230,8 @@ def _span(value: object) -> timedelta:
     return span
 
 
-def _time(value: object) -> datetime:
-    moment = datetime.fromisoformat(_text(value))
-    if moment.tzinfo is None:
-        raise ValueError("a time has no time zone")
-    moment = moment.astimezone(UTC)
-    if not EPOCH <= moment <= LATEST:
-        raise ValueError("a time is out of bounds")
-    return moment
-
-
 def _time_or_none(value: object) -> datetime | None:
-    return None if value is None else _time(value)
+    return None if value is None else read_time(value)
 
 
 def show_standing(plan: Plan, assessment: Assessment) -> None:
