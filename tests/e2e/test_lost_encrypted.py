@@ -38,12 +38,12 @@ def office(lab_prefix: Path) -> Iterator[Office]:
 
 
 def join(office: Office, client: Client, invitation: str, *words: str) -> Run:
-    """Let a machine that knows nothing of the server join by its line, and some words more."""
+    """Let a machine that knows nothing of the server join by its line, which says to encrypt."""
     client.remove("/var/backups/.ssh")
     client.remove("/etc/asyncamanda/client.toml")
     program, *typed = shlex.split(invitation)
-    assert program == "asyncamanda"
-    argv = [*typed, "--encrypt", *words, "--no-schedule", "--no-backup"]
+    assert (program, typed[-1]) == ("asyncamanda", "--encrypt")
+    argv = [*typed, *words, "--no-schedule", "--no-backup"]
     done = client.run([ASYNCAMANDA, *argv], check=False)
     assert done.returncode == 0, done.stdout + done.stderr + office.diary
     office.configure_agent(client)  # which tests turn down

@@ -4,7 +4,7 @@ import argparse
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from asyncamanda.commands.server.clients_known import find_enrolled
@@ -29,8 +29,9 @@ from asyncamanda.report.json import render_json, time_value
 from asyncamanda.report.page import print_folded
 from asyncamanda.report.restore import count_things
 from asyncamanda.report.text import format_time, name_disks
-from asyncamanda.server.enrol.address import find_address
-from asyncamanda.server.enrol.enrolled import plan_lost
+from asyncamanda.server.enrol.address import Address, find_address
+from asyncamanda.server.enrol.disklist import does_encrypt
+from asyncamanda.server.enrol.enrolled import Enrolled, plan_lost
 from asyncamanda.server.enrol.invitations import Invited, invite_again
 from asyncamanda.server.enrol.registry import change, registry_path
 from asyncamanda.server.restore.setting_aside import SetAside, set_aside
@@ -84,7 +85,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     kept = _do(lambda: _keep(client, config), faults) or []
     invited = None
     if address is not None:
-        invited = _do(lambda: invite_again(path, entries[0], address, span), faults)
+        invited = _do(lambda: _invite(entries[0], config, address, span), faults)
     loss = _Loss(client, since, ended, kept, invited, faults)
     if arguments.json:
         print(render_json(_value(loss)))
@@ -93,6 +94,12 @@ def run(arguments: argparse.Namespace) -> Exit:
     if faults:
         raise faults[0]
     return Exit.OK
+
+
+def _invite(entry: Enrolled, config: ServerConfig, address: Address, span: timedelta) -> Invited:
+    is_encrypting = does_encrypt(entry.amanda_config, entry.client, config.user)
+    path = registry_path(config.user)
+    return invite_again(path, entry, address, span, is_encrypting=is_encrypting)
 
 
 def _do(act: Callable[[], T], faults: list[AsyncamandaError]) -> T | None:

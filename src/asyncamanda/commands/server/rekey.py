@@ -21,6 +21,7 @@ from asyncamanda.errors import Exit, UsageError
 from asyncamanda.report.json import render_json
 from asyncamanda.report.page import print_folded
 from asyncamanda.server.enrol.address import find_address
+from asyncamanda.server.enrol.disklist import does_encrypt
 from asyncamanda.server.enrol.enrolled import plan_rekey
 from asyncamanda.server.enrol.invitations import invite_again
 from asyncamanda.server.enrol.registry import change, check_change, registry_path
@@ -92,7 +93,13 @@ def _invite(arguments: argparse.Namespace) -> Exit:
     entry = find_enrolled(arguments.client, config.user)[0]
     span, address = read_span(arguments.expires), find_address(config.user, arguments.server)
     load_as_amanda_user(arguments)
-    invited = invite_again(registry_path(config.user), entry, address, span)
+    invited = invite_again(
+        registry_path(config.user),
+        entry,
+        address,
+        span,
+        is_encrypting=does_encrypt(entry.amanda_config, entry.client, config.user),
+    )
     say_invited(invited, is_json=arguments.json)
     return Exit.OK
 

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from asyncamanda.core.amanda.config import AmandaConfig, parse_config
@@ -14,7 +15,7 @@ from asyncamanda.core.amanda.disklist import (
 )
 from asyncamanda.core.amanda.sealing import PROGRAM, SEALED_DUMPTYPE, render_definitions
 from asyncamanda.core.values.shellwords import as_user
-from asyncamanda.errors import BadDataError, UsageError
+from asyncamanda.errors import AsyncamandaError, BadDataError, UsageError
 from asyncamanda.report.text import name_disks
 from asyncamanda.server.amanda.commands import first_fault
 from asyncamanda.server.enrol.disklist_file import DisklistFile, Names, ask_amanda
@@ -162,6 +163,14 @@ def choose_dumptype(dles: Iterable[Dle]) -> str:
     """Return the dumptype for a new disk of a client with these: one that encrypts, or not."""
     is_sealed = any(dle.filters and dle.filters.encrypt_program == PROGRAM for dle in dles)
     return SEALED_DUMPTYPE if is_sealed else DUMPTYPE
+
+
+def does_encrypt(amanda_config: str, client: str, user: str) -> bool:
+    """Return whether a client encrypts its dumps; not where that cannot be told."""
+    with suppress(AsyncamandaError):
+        dles = read_configured(amanda_config, user).of_host(client)
+        return choose_dumptype(dles) == SEALED_DUMPTYPE
+    return False
 
 
 def find_missing(

@@ -145,12 +145,18 @@ def invite(path: Path, invitation: Invitation, address: Address) -> Invited:
 
 
 def invite_again(
-    path: Path, entry: Enrolled, address: Address, expires_after: timedelta = DEFAULT_SPAN
+    path: Path,
+    entry: Enrolled,
+    address: Address,
+    expires_after: timedelta = DEFAULT_SPAN,
+    *,
+    is_encrypting: bool = False,
 ) -> Invited:
     """Return an invitation for the machine that takes the place of `entry`, with a new key.
 
-    It gets that one's name, disks, Amanda configuration, way and permission to restore, whether
-    `entry` is still enrolled when it joins or was revoked meanwhile. Raises what invite() raises.
+    `is_encrypting`: that one has encrypted its dumps. It gets that one's name, disks, Amanda
+    configuration, way and permission to restore, whether `entry` is still enrolled when it joins or
+    was revoked meanwhile. Raises what invite() raises.
     """
     now = read_clock()
     wanted = Invitation(
@@ -163,7 +169,9 @@ def invite_again(
         is_direct=entry.is_direct,
         may_restore=entry.may_restore,
     )
-    return invite(path, wanted, address)
+    invited = invite(path, wanted, address)
+    more = " --encrypt" if is_encrypting else ""
+    return replace(invited, command=invited.command + more)
 
 
 def withdraw(path: Path, name: str) -> tuple[Invitation, ...]:
