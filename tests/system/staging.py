@@ -35,6 +35,8 @@ idle_exit = "0.3s"
 requests_per_hour = 100000
 [flush]
 policy = "off"
+[drill]
+scheduled = false
 """
 KEYS = {"laptop": "AAAAC3NzaC1lZDI1NTE5AAAAIAAA", "tower": "AAAAC3NzaC1lZDI1NTE5AAAAIAAB"}
 
