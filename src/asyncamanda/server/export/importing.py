@@ -14,12 +14,19 @@ from pathlib import Path
 
 from asyncamanda.config.server import SERVER_FILE
 from asyncamanda.core.export.members import LEDGER, REGISTRY, SERVER_TOML
+from asyncamanda.core.values.printable import printable
+from asyncamanda.core.values.shellwords import quote_word
 from asyncamanda.errors import LaterError, RefusedError
 from asyncamanda.server.amanda.commands import plan_config, plan_force_all, plan_hosts
 from asyncamanda.server.enrol import setup
 from asyncamanda.server.enrol.registry import change, read_registry, registry_path
 from asyncamanda.server.export.imported import ImportedServer, find_config
-from asyncamanda.server.export.ledger_import import prepare_ledger, put_file, put_rows
+from asyncamanda.server.export.ledger_import import (
+    prepare_ledger,
+    put_file,
+    put_rows,
+    set_ledger_aside,
+)
 from asyncamanda.server.export.places import (
     PlacedMember,
     check_room,
@@ -168,7 +175,8 @@ class ServerImport:
                 aside = set_aside(path, self._end, self._undo_own)
             else:
                 with act_as(self._account):
-                    aside = set_aside(path, self._end, self._undo)
+                    set_it = set_ledger_aside if path == self._ledger_place() else set_aside
+                    aside = set_it(path, self._end, self._undo)
             self._done.aside.append(aside)
 
     def _copy_registry(self) -> Path:
@@ -211,10 +219,11 @@ class ServerImport:
                 make_folder(folder, self._undo)
         except PermissionError as error:
             if not any(folder.is_relative_to(root) for root in ROOTS):
+                user = self._account.pw_name
                 raise RefusedError(
                     "no-folder",
-                    f"{folder} is not there, and {self._account.pw_name} may not make it",
-                    f"as root: install -d -o {self._account.pw_name} {folder}",
+                    f"{printable(str(folder))} is not there, and {user} may not make it",
+                    f"as root: install -d -o {user} {quote_word(str(folder))}",
                 ) from error
             make_step(plan_folder(folder, self._account, 0o750))
 
