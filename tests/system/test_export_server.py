@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.system.exported import FILE, LOGDIR, PROGRAM, PYTHON, STATE, open_exported
-from tests.system.exports import CONFIG, EXPORT_HEAD, pack, plan_entries
+from tests.system.exports import CONFIG, EXPORT_HEAD, FILES, pack, plan_entries
 from tests.system.watching import until
 
 from asyncamanda.core.export.daily import ExportOrder, render_export_order
@@ -141,6 +141,27 @@ def test_places_that_an_export_names_give_it_no_more_rights(server: Host, tmp_pa
         assert "--client laptop" in server.read("/var/backups/.ssh/authorized_keys")
         assert server.read("/etc/asyncamanda/server.toml") == "max_runs = 2\n", number
         assert "base.conf" in {path.name for path in server.path("/etc/amanda").iterdir()}
+
+
+def test_neither_the_account_nor_who_comes_in_is_a_foreign_exports_to_say(
+    server: Host, tmp_path: Path
+) -> None:
+    """Another user's files are not the Amanda user's, and a key's line is no log."""
+    key = "amanda/daily/tapelist/authorized_keys"
+    place = "/proc/self/root/var/backups/.ssh/authorized_keys"
+    config = replace(CONFIG, places={**CONFIG.places, "tapelist": place})
+    head = render_head(replace(EXPORT_HEAD, configs=(config,)))
+    before = server.read("/var/backups/.ssh/authorized_keys")
+    for files, words in (
+        ({"server.toml": b'user = "games"\n'}, "user is games"),
+        ({key: b"ssh-ed25519 AAAA x\n"}, "/var/backups/.ssh"),
+    ):
+        (tmp_path / "evil").write_bytes(pack(plan_entries({**FILES, **files}, head)))
+        server.run(["sh", "-c", "base64 -d >/srv/evil"], stdin=_encode(tmp_path / "evil"))
+        done = run(server, "import", "/srv/evil", "--force")
+        assert (done.returncode, words in done.stderr) == (77, True), done
+        assert server.read("/var/backups/.ssh/authorized_keys") == before
+        assert server.read("/etc/asyncamanda/server.toml") == "max_runs = 2\n"
 
 
 def _encode(path: Path) -> str:

@@ -108,11 +108,16 @@ def test_a_code_by_which_somebody_has_only_begun_to_join_can_be_withdrawn(path: 
     """Or who was revoked meanwhile would be enrolled a moment later; one who is in is in."""
     for is_done in (False, True):
         invite(path, wanted(), ADDRESS)
-        use = Use("oak", KEY.fingerprint, datetime.now(UTC), is_done=is_done)
-        change_invitations(path, lambda all_, use=use: [*all_[:-1], note_use(all_[-1], use)])
+        use_last(path, Use("oak", KEY.fingerprint, datetime.now(UTC), is_done=is_done))
         assert bool(withdraw(path, "oak")) is not is_done
         expected = "used" if is_done else "withdrawn"
         assert read_invitations(path)[-1].state(datetime.now(UTC)) == expected
+
+
+def use_last(path: Path, use: Use) -> None:
+    """Let somebody use the invitation that was made last."""
+    *others, one = read_invitations(path)
+    change_invitations(path, lambda _: [*others, note_use(one, use)])
 
 
 def test_lines_of_what_ended_long_ago_go_and_nothing_else(path: Path) -> None:

@@ -1,11 +1,17 @@
 """What an import makes: the configuration that the new server has, and what was done."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from asyncamanda.config.server import ServerConfig, parse_server_config
+from asyncamanda.config.server import (
+    SERVER_FILE,
+    ServerConfig,
+    load_server_config,
+    parse_server_config,
+)
 from asyncamanda.core.export.members import SERVER_TOML
-from asyncamanda.errors import RefusedError
+from asyncamanda.errors import ConfigurationError, RefusedError
 from asyncamanda.server.export.verified import VerifiedExport
 from asyncamanda.system.account import find_user
 
@@ -27,8 +33,8 @@ class ImportedServer:
 def find_config(export: VerifiedExport) -> ServerConfig:
     """Return the server's configuration by the export.
 
-    Raises ConfigurationError if it is wrong or there is no such account, RefusedError if that is
-    root.
+    Raises ConfigurationError if it is wrong or there is no such account. Raises RefusedError for an
+    account that this machine's own server.toml does not name: what it has would be the export's.
     """
     text = export.texts.get(SERVER_TOML)
     config = ServerConfig()
@@ -37,5 +43,15 @@ def find_config(export: VerifiedExport) -> ServerConfig:
     if find_user(config.user).pw_uid == 0:
         raise RefusedError(
             "bad-user", "the export's Amanda user is root here", "nothing was changed"
+        )
+    own = ServerConfig()
+    with suppress(ConfigurationError):
+        _, own = load_server_config(None)
+    if config.user not in {own.user, ServerConfig().user}:
+        raise RefusedError(
+            "bad-user",
+            f"the export's Amanda user is {config.user}, and this machine's is {own.user}",
+            f"nothing was changed. If Amanda is to be that user's here, put it into {SERVER_FILE} "
+            "first, and import with --force",
         )
     return config

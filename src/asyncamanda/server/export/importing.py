@@ -29,6 +29,7 @@ from asyncamanda.server.export.ledger_import import (
 )
 from asyncamanda.server.export.places import (
     PlacedMember,
+    check_places,
     check_room,
     find_conflicts,
     find_missing_volumes,
@@ -58,7 +59,9 @@ class ServerImport:
     def __init__(
         self, export: VerifiedExport, host_keys: dict[str, bytes], now: datetime, *, force: bool
     ) -> None:
-        """`force`: what is there already is set aside. Raises what find_config() raises."""
+        """`force`: what is there already is set aside. Raises what find_config(),
+        place_members() and check_places() raise.
+        """
         self._export = export
         self._host_keys = host_keys
         self._force = force
@@ -67,6 +70,7 @@ class ServerImport:
         self._account: pwd.struct_passwd = find_user(self._config.user)
         self._placed = place_members(export)
         self._registry = registry_path(self._config.user)
+        check_places(self._placed.values(), (self._registry.parent, Path(ipc.STATE)))
         self._undo, self._undo_own = Undo(), Undo()  # with the Amanda user's rights, and root's
         self._done = ImportedServer()
 
