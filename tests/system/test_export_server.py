@@ -129,7 +129,7 @@ def test_a_days_export_that_fails_is_shown_by_doctor(server: Host) -> None:
 
 def test_places_that_an_export_names_give_it_no_more_rights(server: Host, tmp_path: Path) -> None:
     """They are written as the Amanda user: one that is root's is refused, and all is undone."""
-    for number, place in enumerate(("/etc/cron.d", "/usr/local/lib/new")):
+    for number, place in enumerate(("/etc/cron.d", "/usr/local/lib/new", "/root/x/y")):
         config = replace(CONFIG, places={**CONFIG.places, "log": place})
         head = render_head(replace(EXPORT_HEAD, configs=(config,)))
         (tmp_path / "evil").write_bytes(pack(plan_entries(head=head)))

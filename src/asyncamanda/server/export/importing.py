@@ -120,7 +120,14 @@ class ServerImport:
             place = self._ledger_place()
             if place and self._has_ledger() and os.path.lexists(place):
                 found.append(place)
-            found += find_conflicts(find_units(self._placed))
+            try:
+                found += find_conflicts(find_units(self._placed))
+            except PermissionError as error:
+                raise RefusedError(
+                    "no-folder",
+                    f"{printable(str(error.filename))} is not {self._account.pw_name}'s to look at",
+                    "nothing was changed. A folder of Amanda's is to be its user's",
+                ) from error
         text = self._export.texts.get(SERVER_TOML)
         with suppress(FileNotFoundError):
             if text is not None and SERVER_FILE.read_bytes() not in {
