@@ -75,6 +75,21 @@ def test_what_is_there_is_refused_or_set_aside(server: Host) -> None:
     server.run(["amadmin", "daily", "disklist", "laptop"], user="backup")
 
 
+def test_an_import_that_had_let_clients_in_writes_nothing_again(server: Host) -> None:
+    """A kill came before its mark was gone; what clients have done since is not to be lost."""
+    assert run(server, "import", FILE, "--force").returncode == 0
+    script = (
+        "from pathlib import Path; from asyncamanda.server.export.verified import *; "
+        f"print(verify(ExportFile(Path('{FILE}'))).digest)"
+    )
+    server.write("/etc/asyncamanda/import.begun", server.run([PYTHON, "-c", script]).stdout)
+    ledger = server.path(f"{STATE}/ledger.sqlite").stat().st_ino
+    done = run(server, "import", FILE)
+    assert (done.returncode, "1 clients may come in" in done.stdout) == (0, True), done
+    assert server.path(f"{STATE}/ledger.sqlite").stat().st_ino == ledger
+    assert not server.path("/etc/asyncamanda/import.begun").exists()
+
+
 def test_host_keys_may_come_from_another_export(server: Host) -> None:
     """The day's has none; what the machine had is kept. An export without any is refused."""
     place = "/etc/ssh/ssh_host_ed25519_key"

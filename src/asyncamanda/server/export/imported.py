@@ -1,5 +1,7 @@
 """What an import makes: the configuration that the new server has, and what was done."""
 
+import pwd
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,10 +12,15 @@ from asyncamanda.config.server import (
     load_server_config,
     parse_server_config,
 )
+from asyncamanda.core.export.manifest import ExportedConfig
 from asyncamanda.core.export.members import SERVER_TOML
 from asyncamanda.errors import ConfigurationError, RefusedError
+from asyncamanda.server.amanda.commands import plan_config, plan_force_all, plan_hosts
 from asyncamanda.server.export.verified import VerifiedExport
 from asyncamanda.system.account import find_user
+from asyncamanda.system.programs import run_program
+
+FORCE_WITHIN = 300.0  # seconds
 
 
 @dataclass(slots=True)
@@ -55,3 +62,22 @@ def find_config(export: VerifiedExport) -> ServerConfig:
             "first, and import with --force",
         )
     return config
+
+
+def force_fulls(configs: Iterable[ExportedConfig], account: pwd.struct_passwd) -> list[str]:
+    """Tell Amanda that each disk needs a full dump: it may not know the client's last one.
+
+    Returns what could not be done, in words.
+    """
+    told = []
+    for config in configs:
+        asked = run_program(plan_hosts(config.name), account=account)
+        for host in filter(None, asked.stdout.split("\n")):
+            argv = plan_force_all(config.name, host)
+            done = run_program(argv, FORCE_WITHIN, account=account)
+            if done.status != 0:
+                told.append(f"no full dump is forced of {config.name} {host}: {done.first_line}")
+        answer = run_program(plan_config(config.name), account=account)
+        if answer.status != 0:
+            told.append(f"Amanda cannot use {config.name}: {answer.first_line}")
+    return told

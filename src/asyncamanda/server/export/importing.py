@@ -17,10 +17,9 @@ from asyncamanda.core.export.members import LEDGER, REGISTRY, SERVER_TOML
 from asyncamanda.core.values.printable import printable
 from asyncamanda.core.values.shellwords import quote_word
 from asyncamanda.errors import LaterError, RefusedError
-from asyncamanda.server.amanda.commands import plan_config, plan_force_all, plan_hosts
 from asyncamanda.server.enrol import setup
 from asyncamanda.server.enrol.registry import change, read_registry, registry_path
-from asyncamanda.server.export.imported import ImportedServer, find_config
+from asyncamanda.server.export.imported import ImportedServer, find_config, force_fulls
 from asyncamanda.server.export.ledger_import import (
     prepare_ledger,
     put_file,
@@ -45,12 +44,10 @@ from asyncamanda.server.gate import ipc
 from asyncamanda.server.ledger.schema import FORMAT as LEDGER_FORMAT
 from asyncamanda.system.account import act_as, find_user
 from asyncamanda.system.files import open_folder, write_whole
-from asyncamanda.system.programs import run_program
 from asyncamanda.system.steps import make_step, plan_folder
 
 MARK = SERVER_FILE.with_name("import.begun")
 ROOTS = ("/etc/amanda", "/var/lib/amanda", "/var/log/amanda", "/srv")  # root makes folders below
-FORCE_WITHIN = 300.0  # seconds
 
 
 class ServerImport:
@@ -85,6 +82,8 @@ class ServerImport:
                 "server-runs", "a dispatcher runs here: this is a server already", "stop it first"
             )
         is_begun = self._is_begun()
+        if is_begun and self._is_let_in():  # and clients may have been backed up since
+            return self._finish()
         conflicts = [] if is_begun else self._find_conflicts()
         if conflicts and not self._force:
             raise in_the_way(conflicts)
@@ -99,8 +98,12 @@ class ServerImport:
             self._undo_own.note(MARK.unlink)
             self._write_files()
             self._write_own()
-        self._force_fulls()
+        self._done.told += force_fulls(self._export.head.configs, self._account)
         os.sync()  # before anybody can come in
+        return self._finish()
+
+    def _finish(self) -> ImportedServer:
+        """Let clients in, which is the last of all."""
         self._let_in()
         MARK.unlink()
         self._done.missing = find_missing_volumes(self._export.head)
@@ -113,6 +116,10 @@ class ServerImport:
         with suppress(OSError):
             return MARK.read_text("ascii", "replace").strip() == self._export.digest
         return False
+
+    def _is_let_in(self) -> bool:
+        with act_as(self._account):
+            return bool(read_registry(self._registry))
 
     def _find_conflicts(self) -> list[Path]:
         with act_as(self._account):
@@ -280,18 +287,3 @@ class ServerImport:
         with act_as(self._account):
             change(self._registry, lambda before: plan_lines(before, taken))
             self._done.clients = [entry.client for entry in read_registry(self._registry)]
-
-    def _force_fulls(self) -> None:
-        """Tell Amanda that each disk needs a full dump: it may not know the client's last one."""
-        for config in self._export.head.configs:
-            asked = run_program(plan_hosts(config.name), account=self._account)
-            for host in filter(None, asked.stdout.split("\n")):
-                argv = plan_force_all(config.name, host)
-                done = run_program(argv, FORCE_WITHIN, account=self._account)
-                if done.status != 0:
-                    self._done.told.append(
-                        f"no full dump is forced of {config.name} {host}: {done.first_line}"
-                    )
-            answer = run_program(plan_config(config.name), account=self._account)
-            if answer.status != 0:
-                self._done.told.append(f"Amanda cannot use {config.name}: {answer.first_line}")
