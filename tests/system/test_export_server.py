@@ -79,7 +79,8 @@ def test_an_import_that_had_let_clients_in_writes_nothing_again(server: Host) ->
     """A kill came before its mark was gone; what clients have done since is not to be lost."""
     assert run(server, "import", FILE, "--force").returncode == 0
     script = (
-        "from pathlib import Path; from asyncamanda.server.export.verified import *; "
+        "from pathlib import Path; "
+        "from asyncamanda.server.export.verified import ExportFile, verify; "
         f"print(verify(ExportFile(Path('{FILE}'))).digest)"
     )
     server.write("/etc/asyncamanda/import.begun", server.run([PYTHON, "-c", script]).stdout)
