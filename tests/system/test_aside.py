@@ -96,7 +96,7 @@ def test_what_is_set_aside_outlasts_volumes_and_holding_disk(dumps: Dumps) -> No
 
 
 def test_a_ledger_that_knows_less_lets_nothing_go(dumps: Dumps) -> None:
-    """One that was made anew, or is of an older export: what is newer, or of other disks, stays."""
+    """One that was made again, or is of an older export: what is newer, or of others, stays."""
     store = make_store(dumps)
     put(dumps, store, FULL)
     put(dumps, store, INCREMENT)
