@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.system.amandafiles import AmandaFiles
 from tests.system.dumps import HOST, Dumps, wanted
-from tests.system.test_dump_files import IMAGE, MONDAY, SUNDAY, read, refuse
+from tests.system.test_dump_files import IMAGE, MONDAY, SUNDAY, TUESDAY, read, refuse
 
 from asyncamanda.server.restore.aside import (
     AsidePlace,
@@ -93,6 +93,23 @@ def test_what_is_set_aside_outlasts_volumes_and_holding_disk(dumps: Dumps) -> No
     assert store.count_bytes() == 0
     assert list_hosts(dumps.files.settings) == []
     assert "is gone" in refuse(dumps, MONDAY, 1)
+
+
+def test_a_ledger_that_knows_less_lets_nothing_go(dumps: Dumps) -> None:
+    """One that was made again, or is of an older export: what is newer, or of others, stays."""
+    store = make_store(dumps)
+    put(dumps, store, FULL)
+    put(dumps, store, INCREMENT)
+    store.supersede([])
+    store.supersede([WantedDump(HOST, "/srv", TUESDAY, 0)])
+    store.supersede([FULL])
+    assert store.has(FULL)
+    assert store.has(INCREMENT)
+    (folder,) = {path.parent for path in list_files(store.places[0]) if MONDAY in str(path)}
+    folder.with_name(f"{folder.name}.tmp").mkdir()
+    store.supersede([INCREMENT])
+    assert {path.parent for path in list_files(store.places[0])} == {folder}
+    assert [*folder.parent.iterdir()] == [folder]
 
 
 def test_another_file_system_gets_copies(dumps: Dumps, elsewhere: AsidePlace) -> None:

@@ -22,6 +22,7 @@ from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.errors import ConfigurationError
 from asyncamanda.server.ledger.proofs import LastProofs
 from asyncamanda.server.restore.drills import Drills, GiveWay
+from asyncamanda.server.restore.dump_files import DumpFiles
 from asyncamanda.server.restore.proving import SEALED, Drill, Finding, prove_disk
 from asyncamanda.server.restore.source import Source
 from asyncamanda.server.restore.turns import RESTORES, take_turn
@@ -197,6 +198,26 @@ def test_damage_is_found_and_asks_for_a_full(worked: Drilled, damage: str) -> No
     assert says in finding.what
     assert f"{HOST}:{DISK}" in finding.what
     assert finding.needs_full
+
+
+def test_what_is_set_aside_is_drilled_though_no_volume_has_it(office: Drilled) -> None:
+    """It is all that a lost laptop has; one that is damaged is found, and not passed over."""
+    (office.tree / "file").write_text("x")
+    office.dump(SUNDAY, 0, taped=True)
+    source = office.source()
+    (dump,) = source.dumps_of(DISK)
+    store = source.shelves.aside
+    files = source.shelves.open(source.wanted(dump))
+    assert isinstance(files, DumpFiles)
+    store.store(source.wanted(dump), files, store.places[0])
+    files.close()
+    for slot in office.dumps.files.vtapes.glob("slot*"):
+        shutil.rmtree(slot)
+    office.dumps.rows = [""]
+    assert is_forgiven(office.drill(is_full=True))
+    (path, *_) = store.places[0].folder.rglob("00001")
+    os.truncate(path, 100)
+    assert not office.drill().is_good
 
 
 def test_a_middle_level_that_the_ledger_does_not_know_is_missed(office: Drilled) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.system.exported import FILE, LOGDIR, PROGRAM, PYTHON, STATE, open_exported
-from tests.system.exports import CONFIG, EXPORT_HEAD, pack, plan_entries
+from tests.system.exports import CONFIG, EXPORT_HEAD, FILES, pack, plan_entries
 from tests.system.watching import until
 
 from asyncamanda.core.export.daily import ExportOrder, render_export_order
@@ -91,6 +91,22 @@ def test_which_volumes_are_kept_for_lost_clients_goes_along(server: Host) -> Non
     server.remove(export)
 
 
+def test_an_import_that_had_let_clients_in_writes_nothing_again(server: Host) -> None:
+    """A kill came before its mark was gone; what clients have done since is not to be lost."""
+    assert run(server, "import", FILE, "--force").returncode == 0
+    script = (
+        "from pathlib import Path; "
+        "from asyncamanda.server.export.verified import ExportFile, verify; "
+        f"print(verify(ExportFile(Path('{FILE}'))).digest)"
+    )
+    server.write("/etc/asyncamanda/import.begun", server.run([PYTHON, "-c", script]).stdout)
+    ledger = server.path(f"{STATE}/ledger.sqlite").stat().st_ino
+    done = run(server, "import", FILE)
+    assert (done.returncode, "1 clients may come in" in done.stdout) == (0, True), done
+    assert server.path(f"{STATE}/ledger.sqlite").stat().st_ino == ledger
+    assert not server.path("/etc/asyncamanda/import.begun").exists()
+
+
 def test_host_keys_may_come_from_another_export(server: Host) -> None:
     """The day's has none; what the machine had is kept. An export without any is refused."""
     place = "/etc/ssh/ssh_host_ed25519_key"
@@ -145,7 +161,7 @@ def test_a_days_export_that_fails_is_shown_by_doctor(server: Host) -> None:
 
 def test_places_that_an_export_names_give_it_no_more_rights(server: Host, tmp_path: Path) -> None:
     """They are written as the Amanda user: one that is root's is refused, and all is undone."""
-    for number, place in enumerate(("/etc/cron.d", "/usr/local/lib/new")):
+    for number, place in enumerate(("/etc/cron.d", "/usr/local/lib/new", "/root/x/y")):
         config = replace(CONFIG, places={**CONFIG.places, "log": place})
         head = render_head(replace(EXPORT_HEAD, configs=(config,)))
         (tmp_path / "evil").write_bytes(pack(plan_entries(head=head)))
@@ -157,6 +173,27 @@ def test_places_that_an_export_names_give_it_no_more_rights(server: Host, tmp_pa
         assert "--client laptop" in server.read("/var/backups/.ssh/authorized_keys")
         assert server.read("/etc/asyncamanda/server.toml") == "max_runs = 2\n", number
         assert "base.conf" in {path.name for path in server.path("/etc/amanda").iterdir()}
+
+
+def test_neither_the_account_nor_who_comes_in_is_a_foreign_exports_to_say(
+    server: Host, tmp_path: Path
+) -> None:
+    """Another user's files are not the Amanda user's, and a key's line is no log."""
+    key = "amanda/daily/tapelist/authorized_keys"
+    place = "/proc/self/root/var/backups/.ssh/authorized_keys"
+    config = replace(CONFIG, places={**CONFIG.places, "tapelist": place})
+    head = render_head(replace(EXPORT_HEAD, configs=(config,)))
+    before = server.read("/var/backups/.ssh/authorized_keys")
+    for files, words in (
+        ({"server.toml": b'user = "games"\n'}, "user is games"),
+        ({key: b"ssh-ed25519 AAAA x\n"}, "/var/backups/.ssh"),
+    ):
+        (tmp_path / "evil").write_bytes(pack(plan_entries({**FILES, **files}, head)))
+        server.run(["sh", "-c", "base64 -d >/srv/evil"], stdin=_encode(tmp_path / "evil"))
+        done = run(server, "import", "/srv/evil", "--force")
+        assert (done.returncode, words in done.stderr) == (77, True), done
+        assert server.read("/var/backups/.ssh/authorized_keys") == before
+        assert server.read("/etc/asyncamanda/server.toml") == "max_runs = 2\n"
 
 
 def _encode(path: Path) -> str:

@@ -15,7 +15,7 @@ from asyncamanda.core.ssh.publickey import parse_public_key
 from asyncamanda.errors import BadDataError, RefusedError
 from asyncamanda.server.enrol.address import Address
 from asyncamanda.server.enrol.enrolled import Enrolled, parse_registry, plan_enroll, render_line
-from asyncamanda.server.enrol.invitation import MOST_INVITATIONS, Invitation
+from asyncamanda.server.enrol.invitation import MOST_INVITATIONS, Invitation, Use, note_use
 from asyncamanda.server.enrol.invitations import (
     FILE,
     change_invitations,
@@ -102,6 +102,22 @@ def test_a_name_has_one_open_code_and_an_enrolled_one_none_but_for_its_next_mach
     assert [one.names for one in withdraw(path, "larch")] == ["larch"]
     assert withdraw(path, "larch") == ()
     assert read(path).startswith(render_line(LARCH))
+
+
+def test_a_code_by_which_somebody_has_only_begun_to_join_can_be_withdrawn(path: Path) -> None:
+    """Or who was revoked meanwhile would be enrolled a moment later; one who is in is in."""
+    for is_done in (False, True):
+        invite(path, wanted(), ADDRESS)
+        use_last(path, Use("oak", KEY.fingerprint, datetime.now(UTC), is_done=is_done))
+        assert bool(withdraw(path, "oak")) is not is_done
+        expected = "used" if is_done else "withdrawn"
+        assert read_invitations(path)[-1].state(datetime.now(UTC)) == expected
+
+
+def use_last(path: Path, use: Use) -> None:
+    """Let somebody use the invitation that was made last."""
+    *others, one = read_invitations(path)
+    change_invitations(path, lambda _: [*others, note_use(one, use)])
 
 
 def test_lines_of_what_ended_long_ago_go_and_nothing_else(path: Path) -> None:

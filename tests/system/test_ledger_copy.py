@@ -5,6 +5,7 @@ $ASYNCAMANDA_TEST_DATABASE, which is emptied.
 """
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -21,7 +22,14 @@ from asyncamanda.core.dispatch.records import RunKind
 from asyncamanda.core.protocol.tickets import Claim, MachineFinding
 from asyncamanda.errors import AsyncamandaError, BadDataError
 from asyncamanda.server.export.ledger_copy import copy_ledger, copy_rows, has_rows
-from asyncamanda.server.export.ledger_import import KEPT, prepare_ledger, put_file, put_rows
+from asyncamanda.server.export.ledger_import import (
+    KEPT,
+    prepare_ledger,
+    put_file,
+    put_rows,
+    set_ledger_aside,
+)
+from asyncamanda.server.export.staging import Undo
 from asyncamanda.server.ledger.database import make_engine, read_url
 from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.server.ledger.machines import receive
@@ -167,3 +175,23 @@ def test_a_client_comes_to_an_imported_ledger_with_a_newer_ticket(tmp_path: Path
     place.write_bytes(b"no database" * 1000)
     with pytest.raises(BadDataError):
         prepare_ledger(place)
+
+
+def test_a_ledger_that_is_set_aside_has_what_a_kill_left_beside_it(tmp_path: Path) -> None:
+    """And if the import fails, it is again what it was."""
+    place, undo = tmp_path / "ledger.sqlite", Undo()
+    script = WRITE.replace('print("begins", flush=True)', "").replace("while True:", "if True:")
+    killed = f"{script}\nimport os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
+    subprocess.run([sys.executable, "-c", killed, place], check=False)
+    assert place.with_name("ledger.sqlite-wal").stat().st_size
+    aside = set_ledger_aside(place, ".before", undo)
+    assert [path for path in tmp_path.iterdir() if ".before" not in path.name] == []
+    copy = shutil.copytree(tmp_path, tmp_path / "copy")
+    assert _count_requests(copy / aside.name) == 1
+    undo.do()
+    assert _count_requests(place) == 1
+
+
+def _count_requests(place: Path) -> int:
+    with closing(sqlite3.connect(place)) as connection:
+        return int(connection.execute("SELECT count(*) FROM requests").fetchone()[0])

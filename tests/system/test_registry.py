@@ -306,6 +306,8 @@ def test_a_client_that_is_lost_is_told_and_shown_until_it_is_found(desk: Desk) -
     again = answer(desk.run("lost", "phone", "--json"))
     assert first["lost_at"] == again["lost_at"]
     assert first["invitation"]["code"] != again["invitation"]["code"]
+    renamed = desk.run("rename", "phone", "phone-2")
+    assert (renamed.returncode, "phone is lost" in renamed.stderr) == (77, True)
     (client,) = answer(desk.run("clients", "--json"))
     assert client["lost_at"] == first["lost_at"]
     shown = " ".join(desk.run("clients").stdout.split())

@@ -12,7 +12,7 @@ from asyncamanda.commands.server.options import (
 from asyncamanda.commands.server.withdrawing import withdraw_codes
 from asyncamanda.config.server import load_server_config
 from asyncamanda.core.protocol.authority import check_client_name
-from asyncamanda.errors import BadDataError, Exit, UsageError
+from asyncamanda.errors import BadDataError, Exit, RefusedError, UsageError
 from asyncamanda.report.json import render_json
 from asyncamanda.report.page import print_folded
 from asyncamanda.report.text import name_disks
@@ -42,7 +42,8 @@ def run(arguments: argparse.Namespace) -> Exit:
     Where only the first was done, --disks-renamed completes it.
 
     Raises UsageError for an invalid name, BadDataError for a client that is not enrolled, or a
-    name that the disklist has, and what DisklistFile.change() and registry.change() raise.
+    name that the disklist has, RefusedError for a client that is lost, and what
+    DisklistFile.change() and registry.change() raise.
     """
     old, new = arguments.client, arguments.name
     try:
@@ -51,6 +52,8 @@ def run(arguments: argparse.Namespace) -> Exit:
         raise UsageError("bad-name", f"NEW: {error}", "such as: larch") from error
     _, config = load_server_config(arguments.config)
     entry = find_enrolled(old, config.user)[0]
+    if entry.lost_at:
+        raise _refuse_lost(old)
     path = registry_path(config.user)
     check_change(path, lambda text: plan_rename(text, old, new))
     configured = read_configured(entry.amanda_config, config.user)
@@ -67,6 +70,14 @@ def run(arguments: argparse.Namespace) -> Exit:
         return Exit.OK
     say_renamed(old, new, entry.amanda_config, disks)
     return Exit.OK
+
+
+def _refuse_lost(old: str) -> RefusedError:
+    return RefusedError(
+        "lost",
+        f"{old} is lost, and what is kept for its replacement is kept under that name",
+        f"rename the replacement, once it is there; or first: asyncamanda server found {old}",
+    )
 
 
 def say_renamed(old: str, new: str, amanda_config: str, disks: list[str]) -> None:

@@ -74,6 +74,11 @@ class Invitation:
             return "used"
         return "open" if now < self.expires_at else "expired"
 
+    def admits(self, now: datetime) -> bool:
+        """Return whether a machine may join by it: a new one, or one that has begun to."""
+        is_begun = self.withdrawn_at is None and not all(use.is_done for use in self.uses)
+        return is_begun or self.state(now) == "open"
+
     def ended_at(self, now: datetime) -> datetime | None:
         """Return when it ceased to be of use to anybody; None while it is open."""
         match self.state(now):

@@ -175,9 +175,10 @@ def invite_again(
 
 
 def withdraw(path: Path, name: str) -> tuple[Invitation, ...]:
-    """Withdraw the open invitations that are called `name`, or are for that client alone.
+    """Withdraw the invitations that are called `name`, or are for that client alone.
 
-    Returns them. Raises what change_invitations() raises.
+    Those are meant that are open, or by which a machine has only begun to join. Returns them.
+    Raises what change_invitations() raises.
     """
     found: list[Invitation] = []
 
@@ -186,7 +187,7 @@ def withdraw(path: Path, name: str) -> tuple[Invitation, ...]:
         found.extend(
             one
             for one in before
-            if one.state(now) == "open"
+            if one.admits(now)
             and (one.invitation == name or (not one.is_pattern and one.names == name))
         )
         return [_withdraw(one, now) if one in found else one for one in before]
@@ -196,7 +197,7 @@ def withdraw(path: Path, name: str) -> tuple[Invitation, ...]:
 
 
 def _withdraw(one: Invitation, now: datetime) -> Invitation:
-    return replace(one, withdrawn_at=now) if one.state(now) == "open" else one
+    return replace(one, withdrawn_at=now) if one.admits(now) else one
 
 
 def _check_new(name: str, entries: Iterable[Enrolled]) -> None:

@@ -14,14 +14,21 @@ from pathlib import Path
 
 from asyncamanda.config.server import SERVER_FILE
 from asyncamanda.core.export.members import BEFORE_IMPORT, LEDGER, REGISTRY, SERVER_TOML
+from asyncamanda.core.values.printable import printable
+from asyncamanda.core.values.shellwords import quote_word
 from asyncamanda.errors import LaterError, RefusedError
-from asyncamanda.server.amanda.commands import plan_config, plan_force_all, plan_hosts
 from asyncamanda.server.enrol import setup
 from asyncamanda.server.enrol.registry import change, read_registry, registry_path
-from asyncamanda.server.export.imported import ImportedServer, find_config
-from asyncamanda.server.export.ledger_import import prepare_ledger, put_file, put_rows
+from asyncamanda.server.export.imported import ImportedServer, find_config, force_fulls
+from asyncamanda.server.export.ledger_import import (
+    prepare_ledger,
+    put_file,
+    put_rows,
+    set_ledger_aside,
+)
 from asyncamanda.server.export.places import (
     PlacedMember,
+    check_places,
     check_room,
     find_conflicts,
     find_missing_volumes,
@@ -37,12 +44,10 @@ from asyncamanda.server.gate import ipc
 from asyncamanda.server.ledger.schema import FORMAT as LEDGER_FORMAT
 from asyncamanda.system.account import act_as, find_user
 from asyncamanda.system.files import open_folder, write_whole
-from asyncamanda.system.programs import run_program
 from asyncamanda.system.steps import make_step, plan_folder
 
 MARK = SERVER_FILE.with_name("import.begun")
 ROOTS = ("/etc/amanda", "/var/lib/amanda", "/var/log/amanda", "/srv")  # root makes folders below
-FORCE_WITHIN = 300.0  # seconds
 
 
 class ServerImport:
@@ -51,7 +56,9 @@ class ServerImport:
     def __init__(
         self, export: VerifiedExport, host_keys: dict[str, bytes], now: datetime, *, force: bool
     ) -> None:
-        """`force`: what is there already is set aside. Raises what find_config() raises."""
+        """`force`: what is there already is set aside. Raises what find_config(),
+        place_members() and check_places() raise.
+        """
         self._export = export
         self._host_keys = host_keys
         self._force = force
@@ -60,6 +67,7 @@ class ServerImport:
         self._account: pwd.struct_passwd = find_user(self._config.user)
         self._placed = place_members(export)
         self._registry = registry_path(self._config.user)
+        check_places(self._placed.values(), (self._registry.parent, Path(ipc.STATE)))
         self._undo, self._undo_own = Undo(), Undo()  # with the Amanda user's rights, and root's
         self._done = ImportedServer()
 
@@ -74,6 +82,8 @@ class ServerImport:
                 "server-runs", "a dispatcher runs here: this is a server already", "stop it first"
             )
         is_begun = self._is_begun()
+        if is_begun and self._is_let_in():  # and clients may have been backed up since
+            return self._finish()
         conflicts = [] if is_begun else self._find_conflicts()
         if conflicts and not self._force:
             raise in_the_way(conflicts)
@@ -88,8 +98,12 @@ class ServerImport:
             self._undo_own.note(MARK.unlink)
             self._write_files()
             self._write_own()
-        self._force_fulls()
+        self._done.told += force_fulls(self._export.head.configs, self._account)
         os.sync()  # before anybody can come in
+        return self._finish()
+
+    def _finish(self) -> ImportedServer:
+        """Let clients in, which is the last of all."""
         self._let_in()
         MARK.unlink()
         self._done.missing = find_missing_volumes(self._export.head)
@@ -103,13 +117,24 @@ class ServerImport:
             return MARK.read_text("ascii", "replace").strip() == self._export.digest
         return False
 
+    def _is_let_in(self) -> bool:
+        with act_as(self._account):
+            return bool(read_registry(self._registry))
+
     def _find_conflicts(self) -> list[Path]:
         with act_as(self._account):
             found = [self._registry] if read_registry(self._registry) else []
             place = self._ledger_place()
             if place and self._has_ledger() and os.path.lexists(place):
                 found.append(place)
-            found += find_conflicts(find_units(self._placed))
+            try:
+                found += find_conflicts(find_units(self._placed))
+            except PermissionError as error:
+                raise RefusedError(
+                    "no-folder",
+                    f"{printable(str(error.filename))} is not {self._account.pw_name}'s to look at",
+                    "nothing was changed. A folder of Amanda's is to be its user's",
+                ) from error
         text = self._export.texts.get(SERVER_TOML)
         with suppress(FileNotFoundError):
             if text is not None and SERVER_FILE.read_bytes() not in {
@@ -168,7 +193,8 @@ class ServerImport:
                 aside = set_aside(path, self._end, self._undo_own)
             else:
                 with act_as(self._account):
-                    aside = set_aside(path, self._end, self._undo)
+                    set_it = set_ledger_aside if path == self._ledger_place() else set_aside
+                    aside = set_it(path, self._end, self._undo)
             self._done.aside.append(aside)
 
     def _copy_registry(self) -> Path:
@@ -211,10 +237,11 @@ class ServerImport:
                 make_folder(folder, self._undo)
         except PermissionError as error:
             if not any(folder.is_relative_to(root) for root in ROOTS):
+                user = self._account.pw_name
                 raise RefusedError(
                     "no-folder",
-                    f"{folder} is not there, and {self._account.pw_name} may not make it",
-                    f"as root: install -d -o {self._account.pw_name} {folder}",
+                    f"{printable(str(folder))} is not there, and {user} may not make it",
+                    f"as root: install -d -o {user} {quote_word(str(folder))}",
                 ) from error
             make_step(plan_folder(folder, self._account, 0o750))
 
@@ -260,18 +287,3 @@ class ServerImport:
         with act_as(self._account):
             change(self._registry, lambda before: plan_lines(before, taken))
             self._done.clients = [entry.client for entry in read_registry(self._registry)]
-
-    def _force_fulls(self) -> None:
-        """Tell Amanda that each disk needs a full dump: it may not know the client's last one."""
-        for config in self._export.head.configs:
-            asked = run_program(plan_hosts(config.name), account=self._account)
-            for host in filter(None, asked.stdout.split("\n")):
-                argv = plan_force_all(config.name, host)
-                done = run_program(argv, FORCE_WITHIN, account=self._account)
-                if done.status != 0:
-                    self._done.told.append(
-                        f"no full dump is forced of {config.name} {host}: {done.first_line}"
-                    )
-            answer = run_program(plan_config(config.name), account=self._account)
-            if answer.status != 0:
-                self._done.told.append(f"Amanda cannot use {config.name}: {answer.first_line}")

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,6 +74,23 @@ def _place(member: MemberName, configs: dict[str, ExportedConfig]) -> PlacedMemb
     else:
         unit = Path(config.places[member.group])
     return PlacedMember(unit / member.path, unit)
+
+
+def check_places(placed: Iterable[PlacedMember], own: Sequence[Path]) -> None:
+    """Raise RefusedError if a member would be in a folder of asyncamanda's `own`.
+
+    Who may come in is not decided there by files that an export has, whatever it calls them.
+    """
+    for each in placed:
+        if each.unit.is_relative_to(HEADS_FOLDER):
+            continue
+        real = Path(os.path.realpath(each.path))
+        if folder := next((one for one in own if real.is_relative_to(one.resolve())), None):
+            raise RefusedError(
+                "bad-export",
+                f"the export says that files of Amanda's are in {folder}, where none are",
+                "take another one; nothing was changed",
+            )
 
 
 def find_units(placed: dict[str, PlacedMember]) -> list[Path]:

@@ -108,6 +108,10 @@ class AsideStore:
             shutil.rmtree(new, ignore_errors=True)
             raise
 
+    def knows(self, dump: WantedDump) -> bool:
+        """Return whether the dump was set aside: it should be there whole then."""
+        return any((folder / _name(dump)).exists() for folder in self._folders())
+
     def keep_only(self, dumps: Collection[WantedDump]) -> None:
         """Remove all that is set aside but these. Raises OSError."""
         names = {_name(dump) for dump in dumps}
@@ -118,6 +122,24 @@ class AsideStore:
                         shutil.rmtree(folder / name)
                 if not names:
                     folder.rmdir()
+
+    def supersede(self, dumps: Collection[WantedDump]) -> None:
+        """Remove what these make needless: older dumps of the same disks, halves after a kill.
+
+        What is newer stays, and so does what is of other disks: a ledger that has lost its memory,
+        or came out of an older export, knows of neither. Raises OSError.
+        """
+        names = {_name(dump) for dump in dumps}
+        newest: dict[str, str] = {}
+        for stamp, _, disk in (name.split(".") for name in names):
+            newest[disk] = max(stamp, newest.get(disk, ""))
+        for folder in self._folders():
+            with suppress(FileNotFoundError):
+                for name in os.listdir(folder):  # noqa: PTH208 - names alone
+                    stamp, disk = name.partition(".")[0], name.rpartition(".")[2]
+                    is_older = name not in names and stamp < newest.get(disk, "")
+                    if is_older or name.endswith(_UNFINISHED):
+                        shutil.rmtree(folder / name)
 
     def count_bytes(self) -> int:
         """Return how much is set aside, in bytes; 0 where nothing is."""

@@ -30,7 +30,10 @@ def check_lost(amanda_config: str, user: str, enrolled: Sequence[Enrolled]) -> C
     strays = [host for host in list_hosts(settings) if host not in known]
     if bare:
         why = "its volumes will be used again, and then nothing of it can be restored"
-        fix = f"as root: asyncamanda server lost {bare[0]}"
+        fix = (
+            f"as root: asyncamanda server lost {bare[0]}; if it never had a backup: asyncamanda "
+            f"server retire {bare[0]}"
+        )
         found = f"{amanda_config}: nothing is kept of {name_disks(bare)}, which is lost"
         return Check("lost", Health.WARNING, found, why, fix)
     if strays:

@@ -62,7 +62,7 @@ def set_aside(config: ServerConfig, ledger: Ledger, amanda_config: str, client: 
             return SetAside(len(wanted), 0, tuple(labels), lost_disks)
         for dump, files in lacking:
             _store(store, dump, files, place)
-    store.keep_only(wanted)
+    store.supersede(wanted)
     kept.release()  # of a time when there was no room
     return SetAside(len(wanted), store.count_bytes(), (), lost_disks)
 

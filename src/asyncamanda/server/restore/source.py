@@ -94,14 +94,15 @@ class Source:
     def list_promised(self, disk: str) -> list[RecordedDump]:
         """Return the dumps of a disk that should be there, by when their runs began.
 
-        Those in the holding disk should, and those on volumes that were not used again. Raises
-        LaterError or ConfigurationError if Amanda cannot be asked.
+        Those in the holding disk should, those that are set aside, and those on volumes that were
+        not used again. Raises LaterError or ConfigurationError if Amanda cannot be asked.
         """
-        return [
-            dump
-            for dump in self.dumps_of(disk)
-            if dump.verdict.state is DumpState.HELD or self.shelves.has_volumes(self.wanted(dump))
-        ]
+        return [dump for dump in self.dumps_of(disk) if self._is_promised(dump)]
+
+    def _is_promised(self, dump: RecordedDump) -> bool:
+        wanted = self.wanted(dump)
+        is_kept = dump.verdict.state is DumpState.HELD or self.shelves.aside.knows(wanted)
+        return is_kept or self.shelves.has_volumes(wanted)
 
     def choose(self, disk: str, before: datetime | None = None, run: str = "") -> ChosenDumps:
         """Return the chain of the newest dump at or before a time, or of that of a run.
