@@ -22,6 +22,8 @@ from asyncamanda.core.doctor.findings import Health
 from asyncamanda.core.doctor.proofs import judge_restorable
 from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.core.restore.drill_order import DrillOrder, parse_drill_order, render_drill_order
+from asyncamanda.report.proofs import tell_proofs
+from asyncamanda.report.text import format_time
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -177,3 +179,16 @@ def test_an_order_is_read_as_it_was_written() -> None:
     for text in ("", "[]", "{}", '{"amanda_config": 1}'):
         with pytest.raises(ValueError, match=r"."):
             parse_drill_order(text)
+
+
+def test_clients_that_are_well_share_a_line_and_each_that_is_not_has_one() -> None:
+    """The one that waits longest is named; a client that was never drilled is not told of."""
+    old, new = DiskProof(NOW - 9 * DAY), DiskProof(NOW)
+    bad = DiskProof(NOW, "lost: a\x1b")
+    assert tell_proofs({"new": {}, "odd": {"/": DiskProof()}}) == []
+    when = format_time(NOW - 9 * DAY)
+    assert tell_proofs({"a": {"/": new, "/srv": old}}) == [f"proved restorable: a, on {when}"]
+    assert tell_proofs({"a": {"/": new}, "b": {"/": old}, "c": {"/": new, "/srv": bad}}) == [
+        "c: NOT PROVED RESTORABLE: /srv: lost: a\\x1b",
+        f"proved restorable: 2 clients, longest ago b, on {when}",
+    ]

@@ -37,14 +37,26 @@ def proof_value(amanda_config: str, dle: Dle, proof: ProofRow | None) -> dict[st
     }
 
 
-def tell_proofs(client: str, proofs: Mapping[str, DiskProof]) -> str:
-    """Return in a line what the proofs of a client's disks say."""
-    faults = [f"{disk}: {proof.fault}" for disk, proof in proofs.items() if proof.fault]
-    if faults:
-        return f"{client}: NOT PROVED RESTORABLE: {printable('; '.join(faults))}"
-    dates = [proof.proved_at for proof in proofs.values() if proof.proved_at]
-    disks = "1 disk" if len(proofs) == 1 else f"{len(proofs)} disks"
-    return f"{client}: {disks} proved restorable, last on {format_time(min(dates))}"
+def tell_proofs(clients: Mapping[str, Mapping[str, DiskProof]]) -> list[str]:
+    """Return what the proofs of these clients' disks say: a line for each in which one failed.
+
+    And one for all in which none did.
+    """
+    lines = []
+    for client, proofs in clients.items():
+        if faults := [f"{disk}: {proof.fault}" for disk, proof in proofs.items() if proof.fault]:
+            lines.append(f"{client}: NOT PROVED RESTORABLE: {printable('; '.join(faults))}")
+    dates = {
+        client: min(proof.proved_at for proof in proofs.values() if proof.proved_at)
+        for client, proofs in clients.items()
+        if any(proof.proved_at for proof in proofs.values())
+        and not any(proof.fault for proof in proofs.values())
+    }
+    if dates:
+        first = min(dates, key=lambda client: dates[client])
+        which = f"{len(dates)} clients, longest ago {first}" if len(dates) > 1 else first
+        lines.append(f"proved restorable: {which}, on {format_time(dates[first])}")
+    return lines
 
 
 def proofs_value(proofs: Mapping[str, DiskProof]) -> list[dict[str, object]]:

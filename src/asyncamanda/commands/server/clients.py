@@ -74,9 +74,8 @@ def _print_rest(
     for name in sorted({entry.amanda_config for entry in entries}):
         if said := tell_volumes(name):
             print_folded(f"{printable(name)}: {said}")
-    for entry in entries:
-        if known := proofs.get(entry.identity):
-            print_folded(tell_proofs(entry.client, known))
+    for line in tell_proofs({entry.client: proofs.get(entry.identity, {}) for entry in entries}):
+        print_folded(line)
     disputed = [machines[entry.client] for entry in entries if entry.client in machines]
     for machine in disputed:
         if machine.disputed_at:

@@ -82,7 +82,7 @@ def check_places(placed: Iterable[PlacedMember], own: Sequence[Path]) -> None:
     Who may come in is not decided there by files that an export has, whatever it calls them.
     """
     for each in placed:
-        if each.unit.is_relative_to(HEADS_FOLDER):
+        if any(map(each.unit.is_relative_to, OWN_FOLDERS.values())):
             continue
         real = Path(os.path.realpath(each.path))
         if folder := next((one for one in own if real.is_relative_to(one.resolve())), None):
