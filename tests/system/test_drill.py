@@ -289,19 +289,41 @@ def test_what_the_dumptype_excludes_is_no_loss(office: Drilled) -> None:
     assert is_forgiven(office.drill())
 
 
-def test_a_subtree_that_is_missing_from_an_image_is_named(office: Drilled) -> None:
-    """Its folder is listed, and is not there; the sums are those of the image as it is."""
-    (office.tree / "kept").mkdir()
-    (office.tree / "lost" / "deep").mkdir(parents=True)
-    (office.tree / "lost" / "deep" / "file").write_text("x")
+def test_subtrees_that_are_missing_from_an_image_are_named(office: Drilled) -> None:
+    """Their folders are listed, and are not there; the sums are those of the image as it is."""
+    lost = [f"lost{number}" for number in range(4)]
+    for name in ("kept", *(f"{each}/deep" for each in lost)):
+        (office.tree / name).mkdir(parents=True)
     image = make_image(office.tree, office._snapshot, 0)
     cut = office.tmp_path / "cut.tar"
     cut.write_bytes(image)
-    subprocess.run(["tar", "--delete", f"--file={cut}", "./lost/"], check=True)
+    argv = ["tar", "--delete", f"--file={cut}", *(f"./{name}/" for name in lost)]
+    subprocess.run(argv, check=True)
     office.dump(SUNDAY, 0, image=cut.read_bytes())
     finding = office.drill()
     assert (finding.is_good, finding.needs_full) == (False, True)
-    assert "./lost (tar has left out the folder" in finding.what
+    assert "./lost0 (tar has left out the folder" in finding.what
+
+
+def test_a_folder_that_was_deleted_while_tar_was_at_work_is_no_loss(office: Drilled) -> None:
+    """tar lists it with its parent, and cannot look into it any more: a full makes sure."""
+
+    def dump_without(stamp: str, level: int, name: str) -> None:
+        (office.tree / name).mkdir()
+        cut = office.tmp_path / "cut.tar"
+        cut.write_bytes(make_image(office.tree, office._snapshot, level))
+        subprocess.run(["tar", "--delete", f"--file={cut}", f"./{name}/"], check=True)
+        office.dump(stamp, level, image=cut.read_bytes())
+
+    (office.tree / "kept").mkdir()
+    (office.tree / "kept" / "file").write_text("x")
+    dump_without(SUNDAY, 0, "unreadable")
+    assert is_forgiven(office.drill())
+    (office.tree / "unreadable" / "file").write_text("x")
+    dump_without(MONDAY, 1, "building")
+    finding = office.drill()
+    assert (finding.is_good, finding.needs_full) == (True, True)
+    assert "./building" in finding.what
 
 
 def test_files_that_are_missing_from_an_image_are_named(office: Drilled) -> None:
