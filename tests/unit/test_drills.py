@@ -16,6 +16,7 @@ from asyncamanda.core.dispatch.drills import (
     must_be_full,
     name_fault,
     plan_drills,
+    waits_since,
 )
 from asyncamanda.core.dispatch.records import ProofKind, ProofRow
 from asyncamanda.core.doctor.findings import Health
@@ -140,6 +141,24 @@ def test_a_month_without_a_proof_is_too_long(
     assert is_overdue(known, NOW - since, NOW) is is_late
     assert name_fault(known, NOW - since, NOW) == (TOO_LONG_AGO if is_late else "")
     assert name_fault(replace(known, drill_fault="gone"), NOW - since, NOW) == "gone"
+
+
+def test_a_server_that_has_just_begun_with_drills_alarms_nobody() -> None:
+    """As after an update: each disk has its turn first, of whatever age its backups are."""
+    years = NOW - 900 * DAY
+    for began_at, is_late in ((None, False), (NOW - DAY, False), (NOW - 32 * DAY, True)):
+        since = waits_since(DiskProof(), years, began_at, NOW)
+        assert is_overdue(DiskProof(), since, NOW) is is_late
+    proved = DiskProof(NOW - 40 * DAY)
+    assert is_overdue(proved, waits_since(proved, None, years, NOW), NOW)
+
+
+def test_who_has_drills_made_rarely_hears_of_one_that_is_late_and_of_no_other() -> None:
+    """Each disk once in two months is what was asked for."""
+    rare = DrillPolicy(every=60 * DAY)
+    known = DiskProof(NOW - 59 * DAY)
+    assert not name_fault(known, NOW - 900 * DAY, NOW, rare.alarm_after)
+    assert name_fault(known, NOW - 900 * DAY, NOW, WEEKLY.alarm_after) == TOO_LONG_AGO
 
 
 def test_the_first_dump_of_each_disk_counts() -> None:

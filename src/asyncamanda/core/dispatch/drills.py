@@ -33,6 +33,11 @@ class DrillPolicy:
     full_every: timedelta = timedelta(days=30)
     sample: int = 20
 
+    @property
+    def alarm_after(self) -> timedelta:
+        """How long no proof of a disk may be good."""
+        return max(ALARM_AFTER, 3 * self.every)
+
 
 @dataclass(frozen=True, slots=True)
 class DueDrills:
@@ -128,14 +133,29 @@ def find_first_dumps(verdicts: Iterable[DleVerdict]) -> dict[str, datetime]:
     return first_at
 
 
-def name_fault(proof: DiskProof, since: datetime, now: datetime) -> str:
+def waits_since(
+    proof: DiskProof, first_at: datetime | None, began_at: datetime | None, now: datetime
+) -> datetime:
+    """Return since when a proof of a disk is waited for: see is_overdue().
+
+    `first_at` is when the first dump was made, and `began_at` when drills were first made here: a
+    server that has just begun with them has not failed to.
+    """
+    return max(proof.proved_at or first_at or now, began_at or now)
+
+
+def name_fault(
+    proof: DiskProof, since: datetime, now: datetime, after: timedelta = ALARM_AFTER
+) -> str:
     """Return why a client is told that a disk is not proved restorable, "" if it is.
 
-    What its own proof has found it knows. `since` is that of is_overdue().
+    What its own proof has found it knows. `since` and `after` are those of is_overdue().
     """
-    return proof.drill_fault or (TOO_LONG_AGO if is_overdue(proof, since, now) else "")
+    return proof.drill_fault or (TOO_LONG_AGO if is_overdue(proof, since, now, after) else "")
 
 
-def is_overdue(proof: DiskProof, since: datetime, now: datetime) -> bool:
-    """Return whether no proof was good for too long; `since` is when the first dump was made."""
-    return now - max(proof.proved_at or since, since) > ALARM_AFTER
+def is_overdue(
+    proof: DiskProof, since: datetime, now: datetime, after: timedelta = ALARM_AFTER
+) -> bool:
+    """Return whether no proof was good for so long; `since` is when the first dump was made."""
+    return now - max(proof.proved_at or since, since) > after

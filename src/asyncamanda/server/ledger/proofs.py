@@ -83,6 +83,14 @@ class Proofs:
             for disk, lasts in of_disk.items()
         }
 
+    def drills_begun_at(self, amanda_config: str) -> datetime | None:
+        """Return when the oldest drill was made that is known, None if none was."""
+        where = (proofs.c.amanda_config == amanda_config, proofs.c.kind.in_(DRILLS))
+        with self._transactions.reading() as connection:
+            if not has_proofs(connection):
+                return None
+            return connection.execute(select(func.min(proofs.c.proved_at)).where(*where)).scalar()
+
     def bad_dates(self, amanda_config: str, host: str, disk: str) -> set[str]:
         """Return the timestamps of those dumps of a disk whose last proof failed."""
         where = [
