@@ -17,6 +17,7 @@ from tests.system.watching import count_descriptors
 from asyncamanda.core.amanda.filters import Filters
 from asyncamanda.core.amanda.header import HEADER_BYTES
 from asyncamanda.core.dispatch.drills import DRILLS
+from asyncamanda.core.dispatch.drills import DueDrills
 from asyncamanda.core.dispatch.records import ProofKind, ProtectionKind
 from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.errors import ConfigurationError
@@ -516,6 +517,33 @@ def test_a_disk_that_takes_too_long_keeps_no_other_from_its_turn(worked: Drilled
     assert [*slow.drill([((HOST, DISK), True), ((HOST, DISK), False)])] == []
     assert heard == [((HOST, DISK), "drill-too-long")] * 2
     assert worked.ledger.proofs.list_recent("daily", None, 9) == []
+
+
+def test_a_disk_that_is_too_large_for_all_bytes_has_a_lesser_drill(
+    worked: Drilled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And keeps no other from one of all bytes."""
+    made = drills(worked)
+    monkeypatch.setattr("asyncamanda.server.restore.proving.sum_dump", _take_too_long)
+    due = DueDrills((((HOST, DISK), True),), 1, 1)
+    assert made.drill_due(due) == 1
+    (proof,) = worked.ledger.proofs.list_recent("daily", None, 9)
+    assert (proof.kind, proof.is_good) == (ProofKind.DRILL, True)
+
+
+def _take_too_long(*_: object) -> None:
+    GiveWay(longest=-1.0)()
+
+
+def test_only_so_many_are_drilled_with_all_bytes_and_who_has_nothing_is_none(
+    worked: Drilled,
+) -> None:
+    """Of those that are due for it."""
+    nothing = (HOST, "/nothing")
+    due = DueDrills(((nothing, True), ((HOST, DISK), True), ((HOST, DISK), True)), 2, 1)
+    assert drills(worked).drill_due(due) == 2
+    kinds = [proof.kind for proof in worked.ledger.proofs.list_recent("daily", None, 9)]
+    assert kinds == [ProofKind.DRILL, ProofKind.FULL_DRILL]
 
 
 def test_a_drill_waits_while_a_restore_goes_on(tmp_path: Path) -> None:
