@@ -16,8 +16,7 @@ from tests.system.watching import count_descriptors
 
 from asyncamanda.core.amanda.filters import Filters
 from asyncamanda.core.amanda.header import HEADER_BYTES
-from asyncamanda.core.dispatch.drills import DRILLS
-from asyncamanda.core.dispatch.drills import DueDrills
+from asyncamanda.core.dispatch.drills import DRILLS, DueDrills
 from asyncamanda.core.dispatch.records import ProofKind, ProtectionKind
 from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.errors import ConfigurationError
