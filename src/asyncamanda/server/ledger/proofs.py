@@ -107,6 +107,20 @@ class Proofs:
             found = read_each(connection, query, ProofRow, "proofs")
         return {proof.timestamp for proof in found}
 
+    def has_failed(self, like: ProofRow, since: datetime) -> bool:
+        """Return whether a proof of the disk and kind of `like` failed after `since`, and by it."""
+        query = select(func.count()).where(
+            proofs.c.amanda_config == like.amanda_config,
+            proofs.c.host == like.host,
+            proofs.c.disk == like.disk,
+            proofs.c.kind == like.kind,
+            proofs.c.is_good.is_(False),
+            proofs.c.proved_at > since,
+            proofs.c.proved_at <= like.proved_at,
+        )
+        with self._transactions.reading() as connection:
+            return has_proofs(connection) and bool(connection.execute(query).scalar())
+
     def list_recent(self, amanda_config: str, host: str | None, count: int) -> list[ProofRow]:
         """Return the last `count` proofs, of one host or of all, the newest first."""
         query = select(proofs).where(proofs.c.amanda_config == amanda_config)
