@@ -1,5 +1,6 @@
 """A drill of real dumps: it fails for what would be missed in a restore, and for nothing else."""
 
+import errno
 import os
 import random
 import shutil
@@ -22,6 +23,7 @@ from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.errors import ConfigurationError
 from asyncamanda.server.ledger.proofs import LastProofs
 from asyncamanda.server.restore.drills import Drills, GiveWay
+from asyncamanda.server.restore.pipeline import Pipeline
 from asyncamanda.server.restore.proving import SEALED, Drill, Finding, prove_disk
 from asyncamanda.server.restore.source import Source
 from asyncamanda.server.restore.turns import RESTORES, take_turn
@@ -532,6 +534,24 @@ def test_a_disk_that_is_too_large_for_all_bytes_has_a_lesser_drill(
 
 def _take_too_long(*_: object) -> None:
     GiveWay(longest=-1.0)()
+
+
+def test_a_disk_for_which_the_server_lacks_something_keeps_no_other_away(
+    worked: Drilled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As processes, or room for what is open."""
+    heard = []
+    made = drills(worked)
+    made._hear = lambda _, error: heard.append(error.reference)
+
+    def lack(*_: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Pipeline, "_start", lack)
+        assert [*made.drill([((HOST, DISK), True), ((HOST, DISK), False)])] == []
+    assert heard == ["not-drilled"] * 2
+    assert len([*made.drill([((HOST, DISK), True)])]) == 1
 
 
 def test_only_so_many_are_drilled_with_all_bytes_and_who_has_nothing_is_none(

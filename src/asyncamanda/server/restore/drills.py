@@ -97,6 +97,8 @@ class Drills:
                 self._pass_over(dle, error)
             except MemoryError:
                 self._pass_over(dle, _lacks_memory())
+            except OSError as error:  # as where no program can be started
+                self._pass_over(dle, _lacks_means(error))
 
     def drill_due(self, due: DueDrills) -> int:
         """Drill disks that are due, as many as are to be now; return how many were."""
@@ -149,6 +151,12 @@ def _lacks_memory() -> LaterError:
         "no-memory",
         "there is not enough memory for the lists of what is in its dumps",
         "try again when the server is less busy",
+    )
+
+
+def _lacks_means(error: OSError) -> LaterError:
+    return LaterError(
+        "not-drilled", f"the server lacks what it takes: {error.strerror}", "try again later"
     )
 
 
