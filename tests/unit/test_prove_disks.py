@@ -9,8 +9,9 @@ import pytest
 
 from asyncamanda.client.restore import proving
 from asyncamanda.client.restore.gateway import Gateway
-from asyncamanda.core.restore.answer import DiskAnswer
-from asyncamanda.core.restore.proof import ClientProof, ProofStanding
+from asyncamanda.core.model import EPOCH
+from asyncamanda.core.restore.answer import DiskAnswer, RestorePlan
+from asyncamanda.core.restore.proof import ClientProof, ProofStanding, changed_limit
 from asyncamanda.errors import AsyncamandaError, LaterError
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -59,3 +60,14 @@ def test_what_was_proved_before_the_server_went_away_is_told(
     """And the disk at which that was is to be tried again."""
     away = LaterError("connection-lost", "it is away", "try again")
     assert [proof.disk for proof in prove(monkeypatch, away)] == ["/new"]
+
+
+def test_a_server_with_an_impossible_clock_proves_nothing() -> None:
+    """And ends nothing."""
+    disk = cast("DiskAnswer", _Disk("/home"))
+    prover = proving.DiskProver(cast("Gateway", Answering()), disk, NOON, random.Random(1))  # noqa: S311 - no secret
+    late = datetime(9998, 1, 1, tzinfo=UTC)
+    for dumped_at, now in ((EPOCH, late), (late, EPOCH), (EPOCH, EPOCH)):
+        plan = RestorePlan("1", dumped_at, 1, 1, 1, (), now=now)
+        limit, _ = prover._heed_plan(plan)
+        assert limit <= changed_limit(NOON)

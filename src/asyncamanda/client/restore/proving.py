@@ -14,6 +14,7 @@ from asyncamanda.client.restore.listing import NOTHING_MATCHED
 from asyncamanda.client.restore.own_excludes import read_own_excludes
 from asyncamanda.client.restore.sampling import LiveDisk
 from asyncamanda.core.amanda.excludes import compile_patterns
+from asyncamanda.core.model import EPOCH
 from asyncamanda.core.restore.answer import (
     DiskAnswer,
     MissingFile,
@@ -229,7 +230,10 @@ class DiskProver:
             return changed_limit(self._dumped_at), True
         self._excludes = tuple(dict.fromkeys((*self._excludes, *plan.excludes)))
         ahead = (plan.now or read_clock()) - read_clock()  # the server's clock
-        dumped_at = min(self._dumped_at, plan.dumped_at - ahead)
+        try:
+            dumped_at = min(self._dumped_at, max(plan.dumped_at - ahead, EPOCH))
+        except OverflowError:  # by a clock like that no file is unchanged for certain
+            dumped_at = EPOCH
         return changed_limit(dumped_at), not plan.has_all_excludes
 
     def _name(self, path: bytes) -> str:
