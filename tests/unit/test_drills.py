@@ -133,6 +133,20 @@ def test_proofs_say_together_when_it_was_proved_and_what_is_wrong() -> None:
     assert judge_proofs([good, own], [good]) == DiskProof(good.proved_at, "what")
 
 
+def test_what_a_client_does_not_say_again_is_no_fault_for_ever() -> None:
+    """As one that makes no proofs any more: what the drills say holds. What they find stays."""
+    good = proof()
+    for kind, days, is_fault in (
+        (ProofKind.CLIENT, 30, True),
+        (ProofKind.CLIENT, 32, False),
+        (ProofKind.DRILL, 32, True),
+    ):
+        old = proof(days=days, kind=kind, is_good=False)
+        assert bool(judge_proofs([good, old], [good]).fault) is is_fault
+    old = proof(days=32, kind=ProofKind.CLIENT, is_good=False)
+    assert judge_proofs([old], []).fault  # and nobody has proved it since
+
+
 @pytest.mark.parametrize(
     ("proved", "since", "is_late"),
     [

@@ -125,9 +125,21 @@ class DiskProof:
 
 
 def judge_proofs(newest: Iterable[ProofRow], good: Iterable[ProofRow]) -> DiskProof:
-    """Return what they say: the `newest` of each kind of proof of a disk, and the newest `good`."""
+    """Return what they say: the `newest` of each kind of proof of a disk, and the newest `good`.
+
+    A client that fails tries again each day. What it has not said again for so long is no news.
+    """
     proved_at = max((proof.proved_at for proof in good), default=None)
-    failed = [proof for proof in newest if not proof.is_good]
+    failed = [
+        proof
+        for proof in newest
+        if not proof.is_good
+        and not (
+            proof.kind is ProofKind.CLIENT
+            and proved_at
+            and proved_at - proof.proved_at > ALARM_AFTER
+        )
+    ]
     faults = [proof.what for proof in failed]
     return DiskProof(
         proved_at,
