@@ -281,6 +281,25 @@ def test_what_the_client_excludes_is_no_loss(office: Drilled, name: str) -> None
     assert is_forgiven(office.drill())
 
 
+@pytest.mark.parametrize("is_own", [False, True])
+def test_a_folder_that_is_excluded_since_the_full_is_no_loss(
+    office: Drilled, *, is_own: bool
+) -> None:
+    """Of the dumptype's patterns that is certain; of the client's own a full makes it sure."""
+    (office.tree / "cache").mkdir()
+    (office.tree / "cache" / "file").write_text("x")
+    office.dump(SUNDAY, 0)
+    office.excludes = "\n  <exclude>\n    <file>./cache</file>\n  </exclude>"
+    if is_own:
+        office.excludes = LISTED
+    (office.tree / "file").write_text("y")
+    office.dump(MONDAY, 1, "--exclude=./cache")
+    finding = office.drill()
+    assert (finding.is_good, finding.needs_full) == (True, is_own), finding.what
+    office.dump(TUESDAY, 0, "--exclude=./cache")
+    assert is_forgiven(office.drill())
+
+
 def test_what_the_dumptype_excludes_is_no_loss(office: Drilled) -> None:
     """It is listed, and in no dump."""
     office.excludes = "\n  <exclude>\n    <file>*.iso</file>\n  </exclude>"

@@ -125,11 +125,9 @@ class _Proof:
             self._take(place)
         elif place.reason == LEFT_OUT:
             self._learned.add(path)
-        elif place.reason not in MAY_BE_EXCLUDED or not self._has_own_list:
-            if place.reason not in MAY_BE_EXCLUDED or not self._is_excluded(path):
-                self._lost.add(path, place.reason)
         elif not self._is_excluded(path):
-            self._unsure.add(path, place.reason)
+            may_be_meant = self._has_own_list and place.reason in MAY_BE_EXCLUDED
+            (self._unsure if may_be_meant else self._lost).add(path, place.reason)
 
     def _take(self, place: Located) -> None:
         """Let each place be in the sample by the same chance."""
