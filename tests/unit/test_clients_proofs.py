@@ -10,7 +10,7 @@ NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
 
 def test_a_disk_that_nobody_backs_up_any_more_alarms_nobody() -> None:
-    """What its last proof found wrong stays so for ever."""
+    """What its last proof found wrong stays so."""
     proofs = {"/home": DiskProof(NOON), "/old": DiskProof(NOON, "gone", "gone")}
     assert keep_meant(proofs, Reach(NOON, {"/home": NOON}, {})) == {"/home": DiskProof(NOON)}
     assert keep_meant(proofs, None) == proofs  # not known which are meant

@@ -229,7 +229,7 @@ def test_what_is_remembered_of_a_proof() -> None:
     then = note_proofs(note_told(first, ["/home"]), [failed], NOON + DAY)
     assert then.disks["/home"] == LastProof(failed, NOON + DAY, NOON, NOON)
     assert [one.proof for one in list_untold(then)] == [failed]
-    # what came to nothing has not made it good, and nobody is told that it is
+    # what proved nothing has not made it good, and nobody is told that it is
     still = note_proofs(note_told(then, ["/home"]), [ClientProof("/home", NOTHING)], NOON + WEEK)
     assert still.disks["/home"] == LastProof(failed, NOON + WEEK, NOON, NOON, is_told=True)
     assert judge_proved(still.disks.values(), WEEK, NOON + WEEK) is BackupState.FAILED

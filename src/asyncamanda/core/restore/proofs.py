@@ -78,7 +78,7 @@ def is_due(last: LastProof | None, dumped_at: datetime, every: timedelta, now: d
 def note_proofs(known: ProofMemory, proofs: Iterable[ClientProof], now: datetime) -> ProofMemory:
     """Return what is to be remembered after these.
 
-    One that came to nothing does not make good what the one before has found.
+    One that proved nothing does not make good what the one before has found.
     """
     disks = dict(known.disks)
     for proof in proofs:
