@@ -1,6 +1,7 @@
 """asyncamanda setup: from nothing to a confirmed backup, one command on each side."""
 
 import json
+import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path

@@ -108,8 +108,8 @@ def test_all_that_is_dumped_is_proved_and_what_is_damaged_is_told_and_dumped_ane
         assert f"NOT PROVED RESTORABLE: {DOCS}: the dump 20" in say(office)
         everybody = client.run([ASYNCAMANDA, "status"], user="nobody", check=False).stdout
         assert "is not as it was written" not in everybody
-        code, found = drill(office)  # now as thoroughly as what has found it
-        assert (code, found[DOCS]["kind"], found[DOCS]["level"]) == (0, "full drill", 0)
+        code, found = drill(office)  # unless the scheduled one was faster: of all bytes again
+        assert (code, found[DOCS]["level"]) == (0, 0)
         assert proofs(office)[DOCS]["fault"] is None
 
 

@@ -12,6 +12,7 @@ from tests.e2e.dumps import force_next_level
 from tests.e2e.fresh import Terminal
 from tests.e2e.laptop import ASYNCAMANDA, Run, wait_until
 from tests.e2e.office import CONF, DISK, HOLDING, Office, open_office
+from tests.e2e.test_by_hand import read_page
 from tests.e2e.test_encrypted import BASE
 from tests.e2e.test_lost_server import EXPORT, lose, restart_sshd
 from tests.e2e.trees import read_tree
@@ -66,6 +67,19 @@ def check_back(client: Client, tree: Mapping[str, object]) -> None:
     assert read_tree(client.path(BACK + DISK)) == tree
 
 
+def check_by_hand(office: Office, client: Client, tree: Mapping[str, object]) -> None:
+    """Fail unless the page's command opens the full, with nothing but age and what the sheet has."""
+    words = ("--raw", DISK, "--level", "0", "--to", "/srv/0.raw")
+    office.ask("server", "restore", "laptop", *words)
+    groups = re.findall(r"\b\d+-([0-9A-Z]+)-[0-9A-Z]\b", client.read(SHEET))
+    client.write("/srv/key", f"AGE-SECRET-KEY-1{''.join(groups)}\n")
+    client.path("/srv/0.raw").write_bytes(office.server.path("/srv/0.raw").read_bytes())
+    (command,) = read_page()["Encrypted by `setup --encrypt`"].commands
+    client.run(["sh", "-euc", f"cd /srv\n{command.replace('KEYFILE', 'key')}"])
+    names = client.run(["tar", "--list", "--file", "/srv/0.tar"]).stdout.split()
+    assert {f"./{name}" for name in tree if name != "."} <= {name.rstrip("/") for name in names}
+
+
 def confirm(client: Client) -> None:
     """Have the sheet shown again, and type what it asks for; a wrong group is asked for again."""
     groups = re.findall(r"\b\d+-[0-9A-Z]+-[0-9A-Z]\b", client.read(SHEET))
@@ -86,6 +100,7 @@ def test_laptop_and_server_are_lost_and_the_sheet_opens_what_was_encrypted(offic
     laptop, spare, server = office.client("laptop"), office.client("spare"), office.server
     invited = json.loads(office.ask("server", "rekey", "laptop", "--invite", "--json").stdout)
     join(office, laptop, invited["command"], "--recovery-sheet", SHEET)
+    full = read_tree(laptop.path(DISK))
     assert back_up(office, laptop) == [0]
     proved = laptop.run([ASYNCAMANDA, "prove"], check=False)
     assert proved.returncode == 0, proved.stdout + proved.stderr
@@ -105,6 +120,7 @@ def test_laptop_and_server_are_lost_and_the_sheet_opens_what_was_encrypted(offic
     spare.write(SHEET, laptop.read(SHEET))
     join(office, spare, said["invitation"]["command"], "--recovery-key", SHEET)
     check_back(spare, tree)
+    check_by_hand(office, spare, full)
 
     office.wait_idle()
     office.ask("server", "export", EXPORT, "--host-keys")

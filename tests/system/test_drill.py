@@ -1,5 +1,6 @@
 """A drill of real dumps: it fails for what would be missed in a restore, and for nothing else."""
 
+import errno
 import os
 import random
 import shutil
@@ -16,13 +17,14 @@ from tests.system.watching import count_descriptors
 
 from asyncamanda.core.amanda.filters import Filters
 from asyncamanda.core.amanda.header import HEADER_BYTES
-from asyncamanda.core.dispatch.drills import DRILLS
+from asyncamanda.core.dispatch.drills import DRILLS, DueDrills
 from asyncamanda.core.dispatch.records import ProofKind, ProtectionKind
 from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.errors import ConfigurationError
 from asyncamanda.server.ledger.proofs import LastProofs
 from asyncamanda.server.restore.drills import Drills, GiveWay
 from asyncamanda.server.restore.dump_files import DumpFiles
+from asyncamanda.server.restore.pipeline import Pipeline
 from asyncamanda.server.restore.proving import SEALED, Drill, Finding, prove_disk
 from asyncamanda.server.restore.source import Source
 from asyncamanda.server.restore.turns import RESTORES, take_turn
@@ -300,6 +302,25 @@ def test_what_the_client_excludes_is_no_loss(office: Drilled, name: str) -> None
     assert is_forgiven(office.drill())
 
 
+@pytest.mark.parametrize("is_own", [False, True])
+def test_a_folder_that_is_excluded_since_the_full_is_no_loss(
+    office: Drilled, *, is_own: bool
+) -> None:
+    """Of the dumptype's patterns that is certain; of the client's own a full makes it sure."""
+    (office.tree / "cache").mkdir()
+    (office.tree / "cache" / "file").write_text("x")
+    office.dump(SUNDAY, 0)
+    office.excludes = "\n  <exclude>\n    <file>./cache</file>\n  </exclude>"
+    if is_own:
+        office.excludes = LISTED
+    (office.tree / "file").write_text("y")
+    office.dump(MONDAY, 1, "--exclude=./cache")
+    finding = office.drill()
+    assert (finding.is_good, finding.needs_full) == (True, is_own), finding.what
+    office.dump(TUESDAY, 0, "--exclude=./cache")
+    assert is_forgiven(office.drill())
+
+
 def test_what_the_dumptype_excludes_is_no_loss(office: Drilled) -> None:
     """It is listed, and in no dump."""
     office.excludes = "\n  <exclude>\n    <file>*.iso</file>\n  </exclude>"
@@ -310,19 +331,41 @@ def test_what_the_dumptype_excludes_is_no_loss(office: Drilled) -> None:
     assert is_forgiven(office.drill())
 
 
-def test_a_subtree_that_is_missing_from_an_image_is_named(office: Drilled) -> None:
-    """Its folder is listed, and is not there; the sums are those of the image as it is."""
-    (office.tree / "kept").mkdir()
-    (office.tree / "lost" / "deep").mkdir(parents=True)
-    (office.tree / "lost" / "deep" / "file").write_text("x")
+def test_subtrees_that_are_missing_from_an_image_are_named(office: Drilled) -> None:
+    """Their folders are listed, and are not there; the sums are those of the image as it is."""
+    lost = [f"lost{number}" for number in range(4)]
+    for name in ("kept", *(f"{each}/deep" for each in lost)):
+        (office.tree / name).mkdir(parents=True)
     image = make_image(office.tree, office._snapshot, 0)
     cut = office.tmp_path / "cut.tar"
     cut.write_bytes(image)
-    subprocess.run(["tar", "--delete", f"--file={cut}", "./lost/"], check=True)
+    argv = ["tar", "--delete", f"--file={cut}", *(f"./{name}/" for name in lost)]
+    subprocess.run(argv, check=True)
     office.dump(SUNDAY, 0, image=cut.read_bytes())
     finding = office.drill()
     assert (finding.is_good, finding.needs_full) == (False, True)
-    assert "./lost (tar has left out the folder" in finding.what
+    assert "./lost0 (tar has left out the folder" in finding.what
+
+
+def test_a_folder_that_was_deleted_while_tar_was_at_work_is_no_loss(office: Drilled) -> None:
+    """tar lists it with its parent, and cannot look into it any more: a full makes sure."""
+
+    def dump_without(stamp: str, level: int, name: str) -> None:
+        (office.tree / name).mkdir()
+        cut = office.tmp_path / "cut.tar"
+        cut.write_bytes(make_image(office.tree, office._snapshot, level))
+        subprocess.run(["tar", "--delete", f"--file={cut}", f"./{name}/"], check=True)
+        office.dump(stamp, level, image=cut.read_bytes())
+
+    (office.tree / "kept").mkdir()
+    (office.tree / "kept" / "file").write_text("x")
+    dump_without(SUNDAY, 0, "unreadable")
+    assert is_forgiven(office.drill())
+    (office.tree / "unreadable" / "file").write_text("x")
+    dump_without(MONDAY, 1, "building")
+    finding = office.drill()
+    assert (finding.is_good, finding.needs_full) == (True, True)
+    assert "./building" in finding.what
 
 
 def test_files_that_are_missing_from_an_image_are_named(office: Drilled) -> None:
@@ -515,6 +558,51 @@ def test_a_disk_that_takes_too_long_keeps_no_other_from_its_turn(worked: Drilled
     assert [*slow.drill([((HOST, DISK), True), ((HOST, DISK), False)])] == []
     assert heard == [((HOST, DISK), "drill-too-long")] * 2
     assert worked.ledger.proofs.list_recent("daily", None, 9) == []
+
+
+def test_a_disk_that_is_too_large_for_all_bytes_has_a_lesser_drill(
+    worked: Drilled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And keeps no other from one of all bytes."""
+    made = drills(worked)
+    monkeypatch.setattr("asyncamanda.server.restore.proving.sum_dump", _take_too_long)
+    due = DueDrills((((HOST, DISK), True),), 1, 1)
+    assert made.drill_due(due) == 1
+    (proof,) = worked.ledger.proofs.list_recent("daily", None, 9)
+    assert (proof.kind, proof.is_good) == (ProofKind.DRILL, True)
+
+
+def _take_too_long(*_: object) -> None:
+    GiveWay(longest=-1.0)()
+
+
+def test_a_disk_for_which_the_server_lacks_something_keeps_no_other_away(
+    worked: Drilled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As processes, or room for what is open."""
+    heard = []
+    made = drills(worked)
+    made._hear = lambda _, error: heard.append(error.reference)
+
+    def lack(*_: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Pipeline, "_start", lack)
+        assert [*made.drill([((HOST, DISK), True), ((HOST, DISK), False)])] == []
+    assert heard == ["not-drilled"] * 2
+    assert len([*made.drill([((HOST, DISK), True)])]) == 1
+
+
+def test_only_so_many_are_drilled_with_all_bytes_and_who_has_nothing_is_none(
+    worked: Drilled,
+) -> None:
+    """Of those that are due for it."""
+    nothing = (HOST, "/nothing")
+    due = DueDrills(((nothing, True), ((HOST, DISK), True), ((HOST, DISK), True)), 2, 1)
+    assert drills(worked).drill_due(due) == 2
+    kinds = [proof.kind for proof in worked.ledger.proofs.list_recent("daily", None, 9)]
+    assert kinds == [ProofKind.DRILL, ProofKind.FULL_DRILL]
 
 
 def test_a_drill_waits_while_a_restore_goes_on(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The files of a dump are found and opened, and taken for nothing but what their headers say."""
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -269,6 +270,25 @@ def test_files_that_become_shorter_while_they_are_read_are_an_error(dumps: Dumps
     assert files.read_at(0, 100) == IMAGE[:10]
     with pytest.raises(BadDataError, match="has become shorter"):
         files.read_at(10, 100)
+    files.close()
+
+
+def test_a_disk_that_cannot_be_read_is_told_from_a_reader_that_is_away(
+    dumps: Dumps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel copies from one to the other, and has the same error for both."""
+    dumps.hold(MONDAY, 1, IMAGE)
+    files = dumps.shelves.open(wanted(MONDAY, 1))
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "sendfile", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        files.send(1, 0, 100)
+    monkeypatch.setattr(os, "pread", fail)
+    with pytest.raises(BadDataError, match="cannot be read: Input/output error"):
+        files.send(1, 0, 100)
     files.close()
 
 

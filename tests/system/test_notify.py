@@ -355,6 +355,27 @@ def test_a_channel_that_could_not_be_told_is_told_by_the_next_start(
     assert told == {}
 
 
+def test_a_failure_is_told_after_that_nothing_is_known(sendmail: Path, tmp_path: Path) -> None:
+    """That no proof was made for long is less than that one has failed."""
+    settings = NotifySettings(desktop=False, mail="me")
+    told: dict[str, BackupState] = {}
+    mails = []
+    for state in (
+        BackupState.STALE,
+        BackupState.STALE,
+        BackupState.FAILED,
+        BackupState.FAILED,
+        BackupState.WELL,
+    ):
+        told, _ = channels.tell_state(
+            settings, told, state, lambda kind: word_alert(kind, "laptop", NOW), tmp_path
+        )
+        mails.append((sendmail / "mail").exists())
+        (sendmail / "mail").unlink(missing_ok=True)
+    assert mails == [True, False, True, False, True]
+    assert told == {}
+
+
 # -- the text file
 
 

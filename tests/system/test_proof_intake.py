@@ -10,7 +10,12 @@ from tests.system.test_restores_recorded import DATABASES, MINUTE, NOON, PATIENC
 
 from asyncamanda.core.dispatch.records import ProofKind, ProtectionKind
 from asyncamanda.core.protocol.messages import Proof
-from asyncamanda.server.dispatch.proof_intake import describe_proof, note_proof
+from asyncamanda.server.dispatch.proof_intake import (
+    FORCED_EVERY,
+    PROOFS,
+    describe_proof,
+    note_proof,
+)
 from asyncamanda.server.ledger.ledger import Ledger
 
 STAMP = "20261120120000"
@@ -64,6 +69,15 @@ def test_a_failed_one_forces_a_full_of_that_disk_once_a_day(ledger: Ledger) -> N
     assert note(ledger, FAILED, 30 * MINUTE, "/srv") is True
     assert note(ledger, FAILED, DAY + 28 * MINUTE) is False  # the last one was within a day
     assert note(ledger, FAILED, 3 * DAY) is True
+
+
+def test_many_proofs_hide_no_full_that_was_forced_today(ledger: Ledger) -> None:
+    """As many as a client may report in a day."""
+    assert note(ledger, FAILED) is True
+    per_day = PROOFS.burst + int(FORCED_EVERY / PROOFS.per)
+    for number in range(per_day - 2):
+        note(ledger, GOOD, timedelta(minutes=number))
+    assert note(ledger, FAILED, timedelta(hours=23)) is False
 
 
 def test_a_drill_that_failed_is_another_matter(ledger: Ledger) -> None:

@@ -78,6 +78,17 @@ def test_dates_are_bad_as_long_as_their_last_proof_failed(ledger: Ledger) -> Non
     assert ledger.proofs.bad_dates("daily", "laptop", "/\udce9") == set()
 
 
+def test_it_is_known_since_when_drills_are_made(ledger: Ledger) -> None:
+    """By the server, in that configuration; what clients prove is none."""
+    assert ledger.proofs.drills_begun_at("daily") is None
+    ledger.proofs.record(proof(kind=CLIENT, after=-MINUTE))
+    assert ledger.proofs.drills_begun_at("daily") is None
+    for minutes in (3, 2):
+        ledger.proofs.record(proof(after=minutes * MINUTE))
+    assert ledger.proofs.drills_begun_at("daily") == NOON + 2 * MINUTE
+    assert ledger.proofs.drills_begun_at("weekly") is None
+
+
 def test_old_proofs_are_forgotten_but_for_the_last_of_each(ledger: Ledger) -> None:
     """Of each disk, kind and verdict: a disk that has not been there for long is judged by it."""
     for minute in range(3):

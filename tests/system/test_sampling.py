@@ -2,6 +2,7 @@
 
 import os
 import random
+import subprocess
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -73,6 +74,19 @@ def test_a_folder_that_may_have_been_renamed_is_known(top: Path) -> None:
     assert unsettled() == set()
     (top / "a").rename(top / "moved")
     assert unsettled() == {b"moved/b/file"}
+
+
+def test_what_is_mounted_from_elsewhere_is_left_out(top: Path) -> None:
+    """Though it is of the same file system, and its files and folders are old: no dump has them."""
+    mounts = [(top.parent / "beside", top / "none"), (top.parent / "beside/secret", top / "file")]
+    for source, place in mounts:
+        subprocess.run(["mount", "--bind", source, place], check=True)
+    try:
+        assert sample(top) == {"empty", "a/b/file"}
+        assert sample(top / "none") == {"secret"}
+    finally:
+        for _, place in mounts:
+            subprocess.run(["umount", place], check=True)
 
 
 def test_a_folder_that_becomes_a_link_leads_nowhere(top: Path) -> None:

@@ -157,6 +157,8 @@ def test_what_the_server_says_replaces_what_was_remembered() -> None:
         "/old": DumpRecord("/old", 1, NOW - 90 * DAY),
     }
     assert heed_welcome(after, welcome(dle("/old", HOUR)), NOW).parked == ()
+    bad = replace(PARKED, proof_fault="gone"), replace(home, proof_fault="gone too")
+    assert heed_welcome(before, welcome(*bad), NOW).unproved == {home.disk: "gone too"}
     assert after.asked_at == NOW
     assert after.not_before is None
     assert after.since == before.since

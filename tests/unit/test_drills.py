@@ -16,6 +16,7 @@ from asyncamanda.core.dispatch.drills import (
     must_be_full,
     name_fault,
     plan_drills,
+    waits_since,
 )
 from asyncamanda.core.dispatch.records import ProofKind, ProofRow
 from asyncamanda.core.doctor.findings import Health
@@ -46,29 +47,38 @@ def test_drills_are_spread_over_the_week() -> None:
     """Two of fourteen disks each day, the first of them with all bytes."""
     due = plan_drills(FLEET, {}, {}, WEEKLY, NOW)
     assert [dle for dle, _ in due.order] == FLEET
-    assert [is_full for _, is_full in due.order[:3]] == [True, False, False]
-    assert due.most == 2
+    assert (due.most, due.most_whole) == (2, 1)
 
 
-def test_each_disk_has_its_turn_once_a_week_and_with_all_bytes_once_a_month() -> None:
-    """Day after day; the one that was proved longest ago is first."""
+@pytest.mark.parametrize("is_nightly", [False, True])
+def test_each_disk_has_its_turn_once_a_week_and_with_all_bytes_once_a_month(
+    *, is_nightly: bool
+) -> None:
+    """Though one has nothing to prove, and runs end a few minutes earlier or later each night."""
     drills: dict[tuple[str, str], ProofRow] = {}
     fulls: dict[tuple[str, str], ProofRow] = {}
     counts = []
-    for day in range(60):
-        now = NOW + day * DAY
+    nothing, *fleet = FLEET
+    for day in range(90):
+        now = NOW + day * DAY + timedelta(minutes=(0, -9, 7, 3)[day % 4] if is_nightly else 0)
         due = plan_drills(FLEET, drills, fulls, WEEKLY, now)
-        counts.append(min(due.most, len(due.order)))
-        for dle, is_full in due.order[: due.most]:
-            drills[dle] = replace(proof(dle[1]), proved_at=now)
-            if is_full:
+        count = wholes = 0
+        for dle, is_whole in due.order:
+            if dle == nothing or count == due.most:
+                continue
+            count += 1
+            proved_at = now + count * timedelta(minutes=20)
+            drills[dle] = replace(proof(dle[1]), proved_at=proved_at)
+            if is_whole and wholes < due.most_whole:
+                wholes += 1
                 fulls[dle] = drills[dle]
-        if day >= 7:
-            assert min(each.proved_at for each in drills.values()) >= now - 7 * DAY
+        counts.append(count)
+        if day >= 8:
+            assert min(each.proved_at for each in drills.values()) >= now - 8 * DAY
+        if day >= 32:
+            assert min(each.proved_at for each in fulls.values()) >= now - 32 * DAY
     assert max(counts) <= 3
-    assert sum(counts) <= 60 * 3
-    assert len(fulls) == len(FLEET)
-    assert min(each.proved_at for each in fulls.values()) >= now - 31 * DAY
+    assert {*fulls} == {*fleet}
 
 
 def test_what_was_drilled_today_counts() -> None:
@@ -125,6 +135,20 @@ def test_proofs_say_together_when_it_was_proved_and_what_is_wrong() -> None:
     assert judge_proofs([good, own], [good]) == DiskProof(good.proved_at, "what")
 
 
+def test_what_a_client_does_not_say_again_is_no_fault_for_ever() -> None:
+    """As one that makes no proofs any more: what the drills say holds. What they find stays."""
+    good = proof()
+    for kind, days, is_fault in (
+        (ProofKind.CLIENT, 30, True),
+        (ProofKind.CLIENT, 32, False),
+        (ProofKind.DRILL, 32, True),
+    ):
+        old = proof(days=days, kind=kind, is_good=False)
+        assert bool(judge_proofs([good, old], [good]).fault) is is_fault
+    old = proof(days=32, kind=ProofKind.CLIENT, is_good=False)
+    assert judge_proofs([old], []).fault  # and nobody has proved it since
+
+
 @pytest.mark.parametrize(
     ("proved", "since", "is_late"),
     [
@@ -142,6 +166,24 @@ def test_a_month_without_a_proof_is_too_long(
     assert is_overdue(known, NOW - since, NOW) is is_late
     assert name_fault(known, NOW - since, NOW) == (TOO_LONG_AGO if is_late else "")
     assert name_fault(replace(known, drill_fault="gone"), NOW - since, NOW) == "gone"
+
+
+def test_a_server_that_has_just_begun_with_drills_alarms_nobody() -> None:
+    """As after an update: each disk has its turn first, of whatever age its backups are."""
+    years = NOW - 900 * DAY
+    for began_at, is_late in ((None, False), (NOW - DAY, False), (NOW - 32 * DAY, True)):
+        since = waits_since(DiskProof(), years, began_at, NOW)
+        assert is_overdue(DiskProof(), since, NOW) is is_late
+    proved = DiskProof(NOW - 40 * DAY)
+    assert is_overdue(proved, waits_since(proved, None, years, NOW), NOW)
+
+
+def test_who_has_drills_made_rarely_hears_of_one_that_is_late_and_of_no_other() -> None:
+    """Each disk once in two months is what was asked for."""
+    rare = DrillPolicy(every=60 * DAY)
+    known = DiskProof(NOW - 59 * DAY)
+    assert not name_fault(known, NOW - 900 * DAY, NOW, rare.alarm_after)
+    assert name_fault(known, NOW - 900 * DAY, NOW, WEEKLY.alarm_after) == TOO_LONG_AGO
 
 
 def test_the_first_dump_of_each_disk_counts() -> None:

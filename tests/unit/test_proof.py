@@ -141,6 +141,9 @@ def test_what_the_server_refuses_proves_something_only_if_the_dumps_are_at_fault
     assert judge_refusal(Exit.DATA, "no-tar-image") is IMPOSSIBLE
     assert judge_refusal(Exit.LATER, "ledger-locked") is None
     assert judge_refusal(Exit.REFUSED, "no-restore") is None
+    # nor does a disk that the server may not unpack keep others from their turn
+    assert judge_refusal(Exit.REFUSED, "filter-refused") is NOTHING
+    assert judge_refusal(Exit.CONFIGURATION, "filter-missing") is NOTHING
 
 
 def test_one_fault_outweighs_what_is_well() -> None:
@@ -226,6 +229,10 @@ def test_what_is_remembered_of_a_proof() -> None:
     then = note_proofs(note_told(first, ["/home"]), [failed], NOON + DAY)
     assert then.disks["/home"] == LastProof(failed, NOON + DAY, NOON, NOON)
     assert [one.proof for one in list_untold(then)] == [failed]
+    # what proved nothing has not made it good, and nobody is told that it is
+    still = note_proofs(note_told(then, ["/home"]), [ClientProof("/home", NOTHING)], NOON + WEEK)
+    assert still.disks["/home"] == LastProof(failed, NOON + WEEK, NOON, NOON, is_told=True)
+    assert judge_proved(still.disks.values(), WEEK, NOON + WEEK) is BackupState.FAILED
     none = note_proofs(NO_PROOFS, [ClientProof("/home", NOTHING)], NOON)
     assert list_untold(none) == ()
 

@@ -11,7 +11,7 @@ from asyncamanda.client.restore.proof_start import ProofStart, plan_proof
 from asyncamanda.commands.options import add_common
 from asyncamanda.core.restore.proof import ClientProof, judge_proofs
 from asyncamanda.core.values.printable import printable
-from asyncamanda.errors import Exit, LaterError
+from asyncamanda.errors import AsyncamandaError, Exit, LaterError
 from asyncamanda.report.json import render_json
 from asyncamanda.report.page import print_folded
 from asyncamanda.report.proof import describe_proof, proof_value
@@ -47,7 +47,14 @@ def run(arguments: argparse.Namespace) -> Exit:
         )
     if arguments.if_due:
         os.nice(NICENESS)
-    proofs = _prove(arguments, start) if start.disks else []
+    proofs: list[ClientProof] = []
+    try:
+        if start.disks:
+            _prove(arguments, start, proofs)
+    except AsyncamandaError:
+        if proofs:  # of other disks
+            _conclude(arguments.config, proofs, with_server=False)
+        raise
     _conclude(arguments.config, proofs, with_server=True)
     if arguments.json:
         disks = [*map(proof_value, proofs)]
@@ -73,7 +80,7 @@ def _say_nothing(start: ProofStart, *, is_json: bool) -> Exit:
 # loading these takes longer than most starts, in which nothing is due
 
 
-def _prove(arguments: argparse.Namespace, start: ProofStart) -> list[ClientProof]:
+def _prove(arguments: argparse.Namespace, start: ProofStart, proofs: list[ClientProof]) -> None:
     from asyncamanda.client.restore.exchange import Interrupted  # noqa: PLC0415 - as said above
     from asyncamanda.client.restore.gateway import Gateway  # noqa: PLC0415
     from asyncamanda.client.restore.proving import prove_disks  # noqa: PLC0415
@@ -81,6 +88,7 @@ def _prove(arguments: argparse.Namespace, start: ProofStart) -> list[ClientProof
     from asyncamanda.system.interrupts import catch_stop  # noqa: PLC0415
 
     def tell(proof: ClientProof) -> None:
+        proofs.append(proof)
         if not arguments.json:
             print_folded(describe_proof(proof))
 
@@ -88,7 +96,7 @@ def _prove(arguments: argparse.Namespace, start: ProofStart) -> list[ClientProof
         gateway = Gateway(partial(open_line, arguments.config, stop), stop, _note)
         with contextlib.closing(gateway):
             try:
-                return prove_disks(gateway, start.disks, random.SystemRandom(), tell)
+                prove_disks(gateway, start.disks, random.SystemRandom(), tell)
             except Interrupted:
                 raise gateway.explain_stop() from None
 

@@ -79,7 +79,12 @@ def tell_state(
     word: Callable[[AlertKind], Alert],
     state_folder: Path,
 ) -> tuple[dict[str, BackupState], tuple[Sent, ...]]:
-    """Tell each channel what it does not know yet of a state that is known; as tell_change()."""
+    """Tell each channel what it does not know yet of a state that is known; as tell_change().
+
+    A failure is told also where it was told that nothing is known for long.
+    """
+    if now_is is BackupState.FAILED:
+        told = {name: state for name, state in told.items() if state is BackupState.FAILED}
     return _tell_states(settings, told, lambda _: now_is, word, state_folder)
 
 

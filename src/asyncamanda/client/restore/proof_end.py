@@ -128,7 +128,9 @@ def word_proof_alert(
     name = socket.gethostname()
     shown = one_line(name)
     if state is BackupState.WELL:
-        return Alert(AlertKind.PROVED, name, now, f"the backup of {shown} is proved restorable")
+        # no more than that: what a drill has found wrong may still be so
+        summary = f"what {shown} has backed up comes back as it is"
+        return Alert(AlertKind.PROVED, name, now, summary)
     if state is BackupState.FAILED:
         detail = "\n".join(f"{one.proof.disk}: {sum_up_faults(one.proof.faults)}" for one in failed)
         summary = f"what {shown} has backed up did not come back as it is"

@@ -14,6 +14,7 @@ from asyncamanda.client.restore.listing import NOTHING_MATCHED
 from asyncamanda.client.restore.own_excludes import read_own_excludes
 from asyncamanda.client.restore.sampling import LiveDisk
 from asyncamanda.core.amanda.excludes import compile_patterns
+from asyncamanda.core.model import EPOCH
 from asyncamanda.core.restore.answer import (
     DiskAnswer,
     MissingFile,
@@ -43,6 +44,7 @@ from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.incoming import StreamCut
 from asyncamanda.system.tarstream import StreamedMember, read_members
 
+TOO_LONG = "proof-too-long"
 LONGEST = timedelta(minutes=45)  # of one start: the timer's next one is an hour later
 ROUNDS = 3  # of asking, where it turns out that what was asked for is excluded
 
@@ -228,7 +230,10 @@ class DiskProver:
             return changed_limit(self._dumped_at), True
         self._excludes = tuple(dict.fromkeys((*self._excludes, *plan.excludes)))
         ahead = (plan.now or read_clock()) - read_clock()  # the server's clock
-        dumped_at = min(self._dumped_at, plan.dumped_at - ahead)
+        try:
+            dumped_at = min(self._dumped_at, max(plan.dumped_at - ahead, EPOCH))
+        except OverflowError:  # by a clock like that no file is unchanged for certain
+            dumped_at = EPOCH
         return changed_limit(dumped_at), not plan.has_all_excludes
 
     def _name(self, path: bytes) -> str:
@@ -240,27 +245,31 @@ def prove_disks(
     confirmed: dict[str, datetime],
     chance: random.Random,
     tell: Callable[[ClientProof], None],
-) -> list[ClientProof]:
-    """Return what the proof of each disk came to; `confirmed` has when each was dumped.
+) -> None:
+    """Prove the disks; `confirmed` has when each was dumped.
 
-    `tell` hears of each as soon as it is known. Raises what Gateway.ask_disks() raises, and what
-    DiskProver.prove() raises.
+    `tell` is told what the proof of each came to, as soon as that is known. Where one takes too
+    long, nothing is proved of it, and what comes after it is left to the next start. Raises what
+    Gateway.ask_disks() and DiskProver.prove() raise.
     """
     answers = {answer.disk: answer for answer in gateway.ask_disks(asks_on=True)}
-    proofs = []
     began_at = read_clock()
 
     def tick() -> None:
         if not timedelta() <= read_clock() - began_at < LONGEST:
             raise LaterError(
-                "proof-too-long", f"the proof took longer than {format_age(LONGEST)}", "try again"
+                TOO_LONG, f"the proof took longer than {format_age(LONGEST)}", "try again"
             )
 
     for name, dumped_at in confirmed.items():
-        if name in answers:
+        if name not in answers:
+            tell(ClientProof(name, ProofStanding.NOTHING, why="the server has no dump of it"))
+            continue
+        try:
             proof = DiskProver(gateway, answers[name], dumped_at, chance, tick).prove()
-        else:
-            proof = ClientProof(name, ProofStanding.NOTHING, why="the server has no dump of it")
+        except LaterError as error:
+            if error.reference != TOO_LONG:
+                raise
+            tell(ClientProof(name, ProofStanding.NOTHING, why=error.message))
+            return
         tell(proof)
-        proofs.append(proof)
-    return proofs

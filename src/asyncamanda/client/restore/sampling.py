@@ -1,7 +1,8 @@
 """Random files of a disk as it is here now, for a proof: found without reading the whole disk.
 
 Each is found on a walk from the disk's folder down, by a random entry at each step. No link is
-followed, no other file system entered, and no file opened that is not a regular one.
+followed, no other file system entered, and no file opened that is not a regular one. What is
+mounted from elsewhere in the same file system is left out as well: it may be so since the dump.
 """
 
 import errno
@@ -33,6 +34,7 @@ class LiveDisk:
         self._tree = Tree(self._top)
         self._limit = limit
         self._file_system = os.fstat(self._top).st_dev
+        self._mount = _find_mount(self._top)
 
     def close(self) -> None:
         """Close it."""
@@ -74,9 +76,9 @@ class LiveDisk:
         for _ in range(DEEPEST):
             name = self._pick(path, chance)
             path = path + b"/" + name if path else name
-            folder, name = self._tree.parent(path)
-            seen = os.stat(name, dir_fd=folder, follow_symlinks=False)
-            if seen.st_dev != self._file_system or is_excluded(path):
+            seen, mount = self._see(path)
+            is_here = (seen.st_dev, mount) == (self._file_system, self._mount)
+            if not is_here or is_excluded(path):
                 return None
             if not stat.S_ISDIR(seen.st_mode):
                 file = self._describe(path, seen, is_settled=is_settled)
@@ -85,6 +87,15 @@ class LiveDisk:
             is_settled &= min(above.st_mtime_ns, seen.st_ctime_ns) < self._limit
             above = seen
         return None
+
+    def _see(self, path: bytes) -> tuple[os.stat_result, str]:
+        """Return what is at `path`, no link followed, and of which mount it is. Raises OSError."""
+        folder, name = self._tree.parent(path)
+        descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            return os.fstat(descriptor), _find_mount(descriptor)
+        finally:
+            os.close(descriptor)
 
     def _is_fit(self, file: LiveFile) -> bool:
         return file.size <= LARGEST_FILE and is_unchanged(file, self._limit)
@@ -117,3 +128,12 @@ class LiveDisk:
             seen.st_ino,
             is_settled,
         )
+
+
+def _find_mount(descriptor: int) -> str:
+    """Return the mount that something open is reached by: the kernel's number, "" if unknown."""
+    with suppress(OSError), open(f"/proc/self/fdinfo/{descriptor}", encoding="ascii") as known:  # noqa: PTH123 - often, and no path
+        for line in known:
+            if line.startswith("mnt_id:"):
+                return line
+    return ""

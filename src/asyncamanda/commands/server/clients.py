@@ -133,12 +133,23 @@ def _read_ledger(
     try:
         reaches = _find_reaches(config, ledger, entries)
         proofs = {
-            entry.identity: ledger.proofs.of_disks(entry.amanda_config, entry.client)
+            entry.identity: keep_meant(
+                ledger.proofs.of_disks(entry.amanda_config, entry.client),
+                reaches.get(entry.identity),
+            )
             for entry in entries
         }
         return ledger.sessions.last_seen(), read_machines(ledger), reaches, proofs
     finally:
         ledger.close()
+
+
+def keep_meant(proofs: Mapping[str, DiskProof], reach: "Reach | None") -> Mapping[str, DiskProof]:
+    """Return the proofs of those disks that are backed up; of all where that is not known.
+
+    What was wrong with one that nobody backs up any more stays so.
+    """
+    return {disk: one for disk, one in proofs.items() if reach is None or disk in reach.disks}
 
 
 def _find_reaches(

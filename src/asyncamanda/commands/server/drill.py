@@ -1,6 +1,7 @@
 """asyncamanda server drill: prove that clients' backups can be restored."""
 
 import argparse
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -126,7 +127,10 @@ def _drill(  # noqa: PLR0913 - half of it says which disks
     try:
         FOLDER.mkdir(mode=0o700, exist_ok=True)
         with hold_lock(FOLDER / f"{name}.lock", now()):
-            drills = Drills(ledger, name, read_source, config.drill.sample, hear=hear)
+            # who asks for it by hand waits as long as it takes, and may end it
+            drills = Drills(
+                ledger, name, read_source, config.drill.sample, hear=hear, longest=math.inf
+            )
             yield from drills.drill((dle, is_full) for dle in dles)
     except Held as error:
         raise LaterError(

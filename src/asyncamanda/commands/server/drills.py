@@ -4,6 +4,7 @@ Whose disks, and how often, is on stdin (core/restore/drill_order.py).
 """
 
 import argparse
+import os
 from datetime import timedelta
 from functools import partial
 
@@ -38,7 +39,7 @@ def run(arguments: argparse.Namespace) -> Exit:  # noqa: ARG001 - each command h
 
 
 def _drill(order: DrillOrder) -> None:
-    name = order.amanda_config
+    name, began_at = order.amanda_config, now()
     policy = DrillPolicy(
         every=timedelta(seconds=order.every), full_every=timedelta(seconds=order.full_every)
     )
@@ -58,14 +59,16 @@ def _drill(order: DrillOrder) -> None:
             {dle: last.newest for dle, last in ledger.proofs.of_dles(name, kinds=kinds).items()}
             for kinds in (DRILLS, (ProofKind.FULL_DRILL,))
         )
-        due = plan_drills(dles, drills, wholes, policy, now())
+        due = plan_drills(dles, drills, wholes, policy, began_at)
 
         def read_source(host: str) -> Source:
             return stock.find_source(ledger, host, order.allow_list)
 
         count = Drills(ledger, name, read_source, order.sample).drill_due(due)
         if count or (dles and not (due.order and due.most)):  # else soon there is something to do
-            (FOLDER / f"{name}.looked").touch(mode=0o600)
+            looked, at = FOLDER / f"{name}.looked", began_at.timestamp()
+            looked.touch(mode=0o600)
+            os.utime(looked, (at, at))  # however long it took
     finally:
         ledger.close()
 

@@ -109,9 +109,11 @@ class ServerExamination:
             return None
         try:
             proofs = ledger.proofs.of_disks(entry.amanda_config, entry.client)
+            began_at = ledger.proofs.drills_begun_at(entry.amanda_config)
         finally:
             ledger.close()
-        return doctor.check_proofs(entry, self._read_verdicts(entry), proofs, read_clock())
+        verdicts, after = self._read_verdicts(entry), self._config.drill.alarm_after
+        return doctor.check_proofs(entry, verdicts, proofs, read_clock(), began_at, after)
 
     def _read_machine(self) -> Machine | None:
         """Return which machine the client is according to the ledger, None if that is not known."""

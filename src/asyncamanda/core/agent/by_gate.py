@@ -98,7 +98,11 @@ def heed_welcome(memory: Memory, welcome: Welcome, now: datetime) -> Memory:
             for dle in welcome.dles
             if dle.proved_at and dle.proved_at <= now + FUTURE_AFTER
         },
-        unproved={dle.disk: dle.proof_fault for dle in welcome.dles if dle.proof_fault},
+        unproved={
+            dle.disk: dle.proof_fault
+            for dle in welcome.dles
+            if dle.proof_fault and not dle.is_parked  # which nothing makes good
+        },
         asked_at=now,
         not_before=None,
         ticket=welcome.ticket or memory.ticket,

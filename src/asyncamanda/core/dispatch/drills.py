@@ -16,6 +16,7 @@ Dle = tuple[str, str]  # host, disk
 
 DRILLS = (ProofKind.DRILL, ProofKind.FULL_DRILL)
 DAY = timedelta(days=1)
+_SLACK = timedelta(hours=4)
 ALARM_AFTER = timedelta(days=31)  # without a good proof
 TOO_LONG_AGO = "no proof that it can be restored was good for a month"
 
@@ -33,13 +34,23 @@ class DrillPolicy:
     full_every: timedelta = timedelta(days=30)
     sample: int = 20
 
+    @property
+    def alarm_after(self) -> timedelta:
+        """How long no proof of a disk may be good."""
+        return max(ALARM_AFTER, 3 * self.every)
+
 
 @dataclass(frozen=True, slots=True)
 class DueDrills:
-    """Who is due, and whether for all bytes, in this order; `most` are to be drilled now."""
+    """Who is due, and whether for all bytes, in this order; `most` are to be drilled now.
+
+    `most_whole` of them with all bytes. What cannot be drilled, or has nothing to prove, is none of
+    these, so that it keeps no other from its turn.
+    """
 
     order: tuple[tuple[Dle, bool], ...]
     most: int
+    most_whole: int
 
 
 def plan_drills(
@@ -54,19 +65,20 @@ def plan_drills(
     `drills` are their newest drills of either kind, `fulls` the newest of all bytes.
     """
     known = [*dict.fromkeys(dles)]
-    whole_due = [dle for dle in known if _is_due(fulls.get(dle), policy.full_every, now)]
-    whole_due.sort(key=lambda dle: _order(dle, fulls))
-    count = _portion(len(known), policy.full_every) - _count_today(fulls.values(), now)
-    whole = whole_due[: max(count, 0)]
-    due = [dle for dle in known if _is_due(drills.get(dle), policy.every, now)]
+    every = min(policy.every, policy.full_every)
+    due = [dle for dle in known if _is_due(drills.get(dle), every, now)]
     due.sort(key=lambda dle: _order(dle, drills))
-    extra = [dle for dle in whole if dle not in due]
     failed = [dle for dle in due if dle in drills and not drills[dle].is_good]
-    most = _portion(len(known), policy.every) - _count_today(drills.values(), now)
-    order = dict.fromkeys((*whole, *failed, *due))
+    # at its next turn it would be too late
+    whole_every = max(policy.full_every - every, every)
+    whole = {dle for dle in due if _is_due(fulls.get(dle), whole_every, now)}
     return DueDrills(
-        tuple((dle, dle in whole or must_be_full(drills.get(dle))) for dle in order),
-        max(most + len(extra), len(failed), 0),
+        tuple(
+            (dle, dle in whole or must_be_full(drills.get(dle)))
+            for dle in dict.fromkeys((*failed, *due))
+        ),
+        max(_portion(len(known), every) - _count_today(drills.values(), now), len(failed), 0),
+        max(_portion(len(known), policy.full_every) - _count_today(fulls.values(), now), 0),
     )
 
 
@@ -78,7 +90,12 @@ def must_be_full(last: ProofRow | None) -> bool:
 def _is_due(last: ProofRow | None, every: timedelta, now: datetime) -> bool:
     if last is None or last.proved_at > now:  # by a clock that was ahead
         return True
-    return now - last.proved_at >= (every if last.is_good else min(DAY, every))
+    return now - last.proved_at >= nearly(every if last.is_good else min(DAY, every))
+
+
+def nearly(span: timedelta) -> timedelta:
+    """Return a little less: runs, after which is looked who is due, do not end by the clock."""
+    return span - min(_SLACK, span / 6)
 
 
 def _portion(count: int, every: timedelta) -> int:
@@ -86,7 +103,7 @@ def _portion(count: int, every: timedelta) -> int:
 
 
 def _count_today(proofs: Iterable[ProofRow], now: datetime) -> int:
-    return sum(1 for proof in proofs if timedelta() <= now - proof.proved_at < DAY)
+    return sum(1 for proof in proofs if timedelta() <= now - proof.proved_at < nearly(DAY))
 
 
 def _order(dle: Dle, proofs: Mapping[Dle, ProofRow]) -> tuple[bool, float, Dle]:
@@ -108,9 +125,21 @@ class DiskProof:
 
 
 def judge_proofs(newest: Iterable[ProofRow], good: Iterable[ProofRow]) -> DiskProof:
-    """Return what they say: the `newest` of each kind of proof of a disk, and the newest `good`."""
+    """Return what they say: the `newest` of each kind of proof of a disk, and the newest `good`.
+
+    A client that fails tries again each day. What it has not said again for so long is no news.
+    """
     proved_at = max((proof.proved_at for proof in good), default=None)
-    failed = [proof for proof in newest if not proof.is_good]
+    failed = [
+        proof
+        for proof in newest
+        if not proof.is_good
+        and not (
+            proof.kind is ProofKind.CLIENT
+            and proved_at
+            and proved_at - proof.proved_at > ALARM_AFTER
+        )
+    ]
     faults = [proof.what for proof in failed]
     return DiskProof(
         proved_at,
@@ -128,14 +157,29 @@ def find_first_dumps(verdicts: Iterable[DleVerdict]) -> dict[str, datetime]:
     return first_at
 
 
-def name_fault(proof: DiskProof, since: datetime, now: datetime) -> str:
+def waits_since(
+    proof: DiskProof, first_at: datetime | None, began_at: datetime | None, now: datetime
+) -> datetime:
+    """Return since when a proof of a disk is waited for: see is_overdue().
+
+    `first_at` is when the first dump was made, and `began_at` when drills were first made here: a
+    server that has just begun with them has not failed to.
+    """
+    return max(proof.proved_at or first_at or now, began_at or now)
+
+
+def name_fault(
+    proof: DiskProof, since: datetime, now: datetime, after: timedelta = ALARM_AFTER
+) -> str:
     """Return why a client is told that a disk is not proved restorable, "" if it is.
 
-    What its own proof has found it knows. `since` is that of is_overdue().
+    What its own proof has found it knows. `since` and `after` are those of is_overdue().
     """
-    return proof.drill_fault or (TOO_LONG_AGO if is_overdue(proof, since, now) else "")
+    return proof.drill_fault or (TOO_LONG_AGO if is_overdue(proof, since, now, after) else "")
 
 
-def is_overdue(proof: DiskProof, since: datetime, now: datetime) -> bool:
-    """Return whether no proof was good for too long; `since` is when the first dump was made."""
-    return now - max(proof.proved_at or since, since) > ALARM_AFTER
+def is_overdue(
+    proof: DiskProof, since: datetime, now: datetime, after: timedelta = ALARM_AFTER
+) -> bool:
+    """Return whether no proof was good for so long; `since` is when the first dump was made."""
+    return now - max(proof.proved_at or since, since) > after

@@ -1,9 +1,9 @@
 """How the server's doctor judges whether a client's disks are proved restorable."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from asyncamanda.core.dispatch.drills import DiskProof, is_overdue
+from asyncamanda.core.dispatch.drills import ALARM_AFTER, DiskProof, is_overdue
 from asyncamanda.core.doctor.findings import Check, Health, well
 from asyncamanda.core.values.shellwords import quote_word
 
@@ -16,10 +16,12 @@ def judge_restorable(
     proofs: Mapping[str, DiskProof],
     first_at: Mapping[str, datetime],
     now: datetime,
+    after: timedelta = ALARM_AFTER,
 ) -> Check | None:
     """Return whether the disks were proved restorable; None for a client without a backup.
 
-    `first_at` is when the first dump of each disk was made.
+    `first_at` is when the first dump of each disk was made, or later when drills began, and
+    `after` so long no proof may be good.
     """
     if not first_at:
         return None
@@ -29,7 +31,7 @@ def judge_restorable(
     if failed:
         fix = f"the next backup is a full one where that helps; after it: {fix}"
         return Check(PROOF, Health.BAD, "; ".join(failed), _WHY, fix)
-    late = [disk for disk, proof in known.items() if is_overdue(proof, first_at[disk], now)]
+    late = [disk for disk, proof in known.items() if is_overdue(proof, first_at[disk], now, after)]
     if late:
         found = f"not proved restorable for a month: {', '.join(late)}"
         return Check(PROOF, Health.WARNING, found, _WHY, fix)

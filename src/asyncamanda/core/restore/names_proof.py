@@ -5,6 +5,10 @@ it has wrongly left out their folder (head.py). Which names are excluded the ser
 part: a client's own list of patterns is on the client. So a name that is found nowhere is lost for
 certain only where there is no such list; where there is one it is forgiven if it is like those that
 the full has left out, and in doubt else.
+
+A folder that is listed, and not in the image, was mostly deleted while tar was at work, or nobody
+may look into it: tar lists all folders first. Where most are missing it is a loss. Else a full
+makes sure, if it is not so in the full already.
 """
 
 import random
@@ -18,6 +22,7 @@ NOT_LISTED = "tar has left out the folder, with all that is in it"
 MOST_NAMED = 20
 _MOST_UNSURE = 2000  # names that are kept until all of the full's are known
 _MOST_LEARNED = 10_000
+_FEW = 3  # folders that may be missing from a full: deleted meanwhile
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,7 @@ class _Proof:
         sample: int,
     ) -> None:
         self._newest = heads[-1]
+        self._full = heads[0]
         self._search = Search(heads)
         self._is_excluded = is_excluded
         self._has_own_list = has_own_list
@@ -77,16 +83,20 @@ class _Proof:
         self._located = self._names = self._older = 0
         self._lost = _Losses(MOST_NAMED)
         self._unsure = _Losses(_MOST_UNSURE)
+        self._gone = _Losses(_MOST_UNSURE)
         self._learned = _LeftOut()
 
     def prove(self) -> NamesProof:
+        folders = 0
         for path, flag in _walk(self._newest):
             self._names += 1
             if flag == FOLDER:
+                folders += 1
                 if path not in self._newest and not self._is_excluded(path):
-                    self._lost.add(path, NOT_LISTED)
+                    self._gone.add(path, NOT_LISTED)
             else:
                 self._look_for(path, flag)
+        self._judge_gone(folders)
         likely = self._unsure
         unsure = _Losses(MOST_NAMED, likely.count - len(likely.first))
         for path, reason in likely.first:
@@ -96,6 +106,18 @@ class _Proof:
             self._names, self._older, self._lost.end(), unsure.end(), tuple(self._sample)
         )
 
+    def _judge_gone(self, folders: int) -> None:
+        """Decide what is to be thought of folders that are listed, and not in the image."""
+        count = self._gone.count
+        if count > max(_FEW, folders // 2):
+            self._lost.add_all(self._gone)
+        elif self._newest is not self._full:
+            for path, reason in self._gone.first:
+                if path in self._full or self._full.flag(path) != FOLDER:
+                    self._unsure.add(path, reason)
+        elif count > _FEW:
+            self._unsure.add_all(self._gone)
+
     def _look_for(self, path: bytes, flag: bytes) -> None:
         place = self._search.locate_listed(path, flag)
         if isinstance(place, Located):
@@ -103,11 +125,9 @@ class _Proof:
             self._take(place)
         elif place.reason == LEFT_OUT:
             self._learned.add(path)
-        elif place.reason not in MAY_BE_EXCLUDED or not self._has_own_list:
-            if place.reason not in MAY_BE_EXCLUDED or not self._is_excluded(path):
-                self._lost.add(path, place.reason)
         elif not self._is_excluded(path):
-            self._unsure.add(path, place.reason)
+            may_be_meant = self._has_own_list and place.reason in MAY_BE_EXCLUDED
+            (self._unsure if may_be_meant else self._lost).add(path, place.reason)
 
     def _take(self, place: Located) -> None:
         """Let each place be in the sample by the same chance."""
@@ -128,6 +148,11 @@ class _Losses:
         self.count += 1
         if len(self.first) < self._most:
             self.first.append((path, reason))
+
+    def add_all(self, others: "_Losses") -> None:
+        for path, reason in others.first:
+            self.add(path, reason)
+        self.count += others.count - len(others.first)
 
     def end(self) -> Lost:
         return Lost(self.count, tuple(self.first))

@@ -28,6 +28,8 @@ _NO_FAULT = frozenset(
     {"dump-overwritten", "nothing-dumped", "nothing-then", "no-chain", "chain-changed"}
 )
 _IMPOSSIBLE = frozenset({"no-tar-image"})
+# what the server's configuration keeps from this disk alone
+_NOT_UNPACKED = frozenset({"filter-refused", "filter-missing", "sealed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,8 @@ def judge_refusal(exit_code: int, reference: str) -> ProofStanding | None:
     """Return what it proves that the server ended with an error; None if nothing at all."""
     if reference in _IMPOSSIBLE:
         return ProofStanding.IMPOSSIBLE
+    if reference in _NOT_UNPACKED:
+        return ProofStanding.NOTHING
     if exit_code != Exit.DATA:
         return None
     return ProofStanding.NOTHING if reference in _NO_FAULT else ProofStanding.FAILED

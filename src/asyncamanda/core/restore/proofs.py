@@ -76,10 +76,16 @@ def is_due(last: LastProof | None, dumped_at: datetime, every: timedelta, now: d
 
 
 def note_proofs(known: ProofMemory, proofs: Iterable[ClientProof], now: datetime) -> ProofMemory:
-    """Return what is to be remembered after these."""
+    """Return what is to be remembered after these.
+
+    One that proved nothing does not make good what the one before has found.
+    """
     disks = dict(known.disks)
     for proof in proofs:
         before = disks.get(proof.disk)
+        if before and proof.standing is ProofStanding.NOTHING and list_failed([before]):
+            disks[proof.disk] = replace(before, tried_at=now)
+            continue
         is_good = proof.standing is ProofStanding.GOOD
         disks[proof.disk] = LastProof(
             proof,

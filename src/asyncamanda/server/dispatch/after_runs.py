@@ -6,6 +6,7 @@ And for a new server, should this one be lost.
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from asyncamanda.core.dispatch.drills import nearly
 from asyncamanda.core.export.daily import ExportOrder, render_export_order
 from asyncamanda.core.restore.drill_order import DrillOrder, render_drill_order
 from asyncamanda.core.restore.keep_order import HeldDump, KeepOrder, render_order
@@ -123,7 +124,7 @@ def is_look_due(looked: Path, every: timedelta, now: datetime) -> bool:
         looked_at = datetime.fromtimestamp(looked.stat().st_mtime, UTC)
     except OSError:
         return True
-    return not looked_at <= now < looked_at + min(EVERY, every)
+    return not looked_at <= now < looked_at + nearly(min(EVERY, every))
 
 
 def is_reach_old(found: ReachFound | None, tapelist: Path, now: datetime) -> bool:

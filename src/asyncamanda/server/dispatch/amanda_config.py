@@ -12,7 +12,7 @@ from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.amanda.disklist import Dle, join_disklist, parse_disklist, parse_dles
 from asyncamanda.core.amanda.filters import Filters
 from asyncamanda.core.dispatch.batch import find_wait
-from asyncamanda.core.dispatch.drills import DiskProof, find_first_dumps, name_fault
+from asyncamanda.core.dispatch.drills import DiskProof, find_first_dumps, name_fault, waits_since
 from asyncamanda.core.dispatch.protect import disown_baseless
 from asyncamanda.core.model import DleVerdict
 from asyncamanda.core.protocol.bounds import LONGEST_DISK, LONGEST_REASON
@@ -195,15 +195,16 @@ class Site:
         disks = self.disks(host)
         if not self.config.drill.scheduled:
             return {disk: replace(one, fault=one.drill_fault) for disk, one in proofs.items()}
-        now, first_at = read_clock(), {}
+        now, first_at, after = read_clock(), {}, self.config.drill.alarm_after
+        began_at = await self.access.read(lambda ledger: ledger.proofs.drills_begun_at(self.name))
         if any(disk not in proofs or not proofs[disk].proved_at for disk in disks):
             dumps = await self.access.read(lambda ledger: ledger.verdicts.of_host(self.name, host))
             first_at = find_first_dumps(dump.verdict for dump in dumps)
         found = {}
         for disk in disks:
             proof = proofs.get(disk, DiskProof())
-            since = proof.proved_at or first_at.get(disk, now)
-            found[disk] = replace(proof, fault=name_fault(proof, since, now))
+            since = waits_since(proof, first_at.get(disk), began_at, now)
+            found[disk] = replace(proof, fault=name_fault(proof, since, now, after))
         return proofs | found
 
     async def _tell_since(self, host: str, disks: Collection[str]) -> dict[str, datetime]:

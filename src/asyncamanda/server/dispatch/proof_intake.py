@@ -19,7 +19,6 @@ from asyncamanda.system.clock import now as read_clock
 
 PROOFS = Allowance(timedelta(minutes=5), 50)  # of one client
 FORCED_EVERY = timedelta(days=1)
-LOOKED_BACK = 200  # proofs: more than come in a day within that allowance
 _GOOD = "{files} files came back as they are there"
 
 
@@ -77,19 +76,9 @@ def note_proof(ledger: Ledger, row: ProofRow) -> bool:
 
     Raises what the ledger raises.
     """
-    is_forced = not row.is_good and not _was_forced(ledger, row)
+    since = row.proved_at - FORCED_EVERY
+    is_forced = not row.is_good and not ledger.proofs.has_failed(row, since)
     if is_forced:
         ledger.protections.force_full(row.amanda_config, row.host, row.disk, row.proved_at)
     ledger.proofs.record(row)
     return is_forced
-
-
-def _was_forced(ledger: Ledger, row: ProofRow) -> bool:
-    """Return whether a failed proof of the same disk has forced a full dump within a day."""
-    return any(
-        before.disk == row.disk
-        and before.kind is row.kind
-        and not before.is_good
-        and row.proved_at - FORCED_EVERY < before.proved_at <= row.proved_at
-        for before in ledger.proofs.list_recent(row.amanda_config, row.host, LOOKED_BACK)
-    )

@@ -171,16 +171,23 @@ def check_levels(entry: Enrolled, verdicts: Iterable[DleVerdict]) -> Check | Non
     return judge_levels(verdicts, _list_dles(entry))
 
 
-def check_proofs(
+def check_proofs(  # noqa: PLR0913, PLR0917 - what it is judged by
     entry: Enrolled,
     verdicts: Iterable[DleVerdict],
     proofs: Mapping[str, DiskProof],
     now: datetime,
+    began_at: datetime | None,
+    after: timedelta,
 ) -> Check | None:
-    """Return whether the client's disks are proved restorable; None where none has a dump."""
+    """Return whether the client's disks are proved restorable; None where none has a dump.
+
+    `began_at` is when drills were first made here, and `after` so long no proof may be good.
+    """
     meant = {dle.disk for dle in _list_dles(entry) if not dle.is_parked}
     first_at = find_first_dumps(each for each in verdicts if each.disk in meant)
-    return judge_restorable(entry.client, proofs, first_at, now)
+    if began_at:
+        first_at = {disk: max(at, began_at) for disk, at in first_at.items()}
+    return judge_restorable(entry.client, proofs, first_at, now, after)
 
 
 def _list_dles(entry: Enrolled) -> list[Dle]:

@@ -83,6 +83,14 @@ class Proofs:
             for disk, lasts in of_disk.items()
         }
 
+    def drills_begun_at(self, amanda_config: str) -> datetime | None:
+        """Return when the oldest drill was made that is known, None if none was."""
+        where = (proofs.c.amanda_config == amanda_config, proofs.c.kind.in_(DRILLS))
+        with self._transactions.reading() as connection:
+            if not has_proofs(connection):
+                return None
+            return connection.execute(select(func.min(proofs.c.proved_at)).where(*where)).scalar()
+
     def bad_dates(self, amanda_config: str, host: str, disk: str) -> set[str]:
         """Return the timestamps of those dumps of a disk whose last proof failed."""
         where = [
@@ -98,6 +106,20 @@ class Proofs:
             query = select(proofs).where(proofs.c.id.in_(last), proofs.c.is_good.is_(False))
             found = read_each(connection, query, ProofRow, "proofs")
         return {proof.timestamp for proof in found}
+
+    def has_failed(self, like: ProofRow, since: datetime) -> bool:
+        """Return whether a proof of the disk and kind of `like` failed after `since`, and by it."""
+        query = select(func.count()).where(
+            proofs.c.amanda_config == like.amanda_config,
+            proofs.c.host == like.host,
+            proofs.c.disk == like.disk,
+            proofs.c.kind == like.kind,
+            proofs.c.is_good.is_(False),
+            proofs.c.proved_at > since,
+            proofs.c.proved_at <= like.proved_at,
+        )
+        with self._transactions.reading() as connection:
+            return has_proofs(connection) and bool(connection.execute(query).scalar())
 
     def list_recent(self, amanda_config: str, host: str | None, count: int) -> list[ProofRow]:
         """Return the last `count` proofs, of one host or of all, the newest first."""

@@ -29,6 +29,7 @@ from asyncamanda.system.clock import now
 FOLDER = Path(ipc.STATE, "drills")  # of locks, and of when was looked for drills that are due
 _LOOK_EVERY = 1.0  # seconds
 _WAIT_AT_MOST = 3600.0  # seconds in all, of one drill
+TOO_LONG = "drill-too-long"
 LONGEST = 6 * 3600.0  # seconds that one disk may take, so that the others have their turn
 
 
@@ -52,7 +53,7 @@ class GiveWay:
         self._looked_at = time.monotonic()
         if self._looked_at > self._ends_at:
             raise LaterError(
-                "drill-too-long",
+                TOO_LONG,
                 "its drill takes too long, and is ended",
                 "asyncamanda server drill, when the server is less busy",
             )
@@ -87,21 +88,29 @@ class Drills:
         """
         known = self._ledger.proofs.of_dles(self._name, kinds=DRILLS)
         for dle, is_full in dles:
-            last = known[dle].newest if dle in known else None
+            must_be = must_be_full(known[dle].newest if dle in known else None)
             try:
-                yield dle, self._drill_one(dle, is_full=is_full or must_be_full(last))
+                yield dle, self._drill_fully(dle, must_be=must_be, is_full=is_full or must_be)
             except (LedgerUnavailable, LedgerBusy):
                 raise
             except AsyncamandaError as error:
                 self._pass_over(dle, error)
             except MemoryError:
                 self._pass_over(dle, _lacks_memory())
+            except OSError as error:  # as where no program can be started
+                self._pass_over(dle, _lacks_means(error))
 
     def drill_due(self, due: DueDrills) -> int:
         """Drill disks that are due, as many as are to be now; return how many were."""
-        count = 0
-        for _, proof in self.drill(due.order):
+        count = wholes = 0
+
+        def choose() -> Iterator[tuple[Dle, bool]]:
+            for dle, is_whole in due.order:
+                yield dle, is_whole and wholes < due.most_whole
+
+        for _, proof in self.drill(choose()):
             count += proof is not None
+            wholes += proof is not None and proof.kind is ProofKind.FULL_DRILL
             if count >= due.most:
                 break
         return count
@@ -109,6 +118,16 @@ class Drills:
     def _pass_over(self, dle: Dle, error: AsyncamandaError) -> None:
         LOG.warning("%s: %s: not drilled: %s", self._name, printable(":".join(dle)), error.message)
         self._hear(dle, error)
+
+    def _drill_fully(self, dle: Dle, *, must_be: bool, is_full: bool) -> ProofRow | None:
+        """Drill a disk; where all bytes take too long, and need not be read, a lesser one does."""
+        try:
+            return self._drill_one(dle, is_full=is_full)
+        except LaterError as error:
+            if must_be or not is_full or error.reference != TOO_LONG:
+                raise
+            LOG.info("%s: %s: not of all bytes: %s", self._name, printable(":".join(dle)), error)
+        return self._drill_one(dle, is_full=False)
 
     def _drill_one(self, dle: Dle, *, is_full: bool) -> ProofRow | None:
         host, disk = dle
@@ -132,6 +151,12 @@ def _lacks_memory() -> LaterError:
         "no-memory",
         "there is not enough memory for the lists of what is in its dumps",
         "try again when the server is less busy",
+    )
+
+
+def _lacks_means(error: OSError) -> LaterError:
+    return LaterError(
+        "not-drilled", f"the server lacks what it takes: {error.strerror}", "try again later"
     )
 
 

@@ -3,6 +3,7 @@
 What is open is read to its end, whatever a flush or a run does with its name meanwhile.
 """
 
+import errno
 import os
 import stat
 from bisect import bisect_right
@@ -177,7 +178,12 @@ class DumpFiles:
         if offset >= self.size:
             return 0
         file, place, left = self._find(offset)
-        moved = os.sendfile(sink, file.descriptor, place, min(count, left, _MOST_AT_ONCE))
+        try:
+            moved = os.sendfile(sink, file.descriptor, place, min(count, left, _MOST_AT_ONCE))
+        except OSError as error:
+            if error.errno == errno.EIO:
+                self.read_at(offset, 1)  # raises if it is the dump's disk that has the fault
+            raise
         if not moved:
             raise self._unreadable("one of its files has become shorter")
         return moved

@@ -255,8 +255,8 @@ class _Proving:
         if found.unsure.count:
             self._is_unsure = True
             self._say(
-                f"{describe_lost(found.unsure)}; the client's own list may exclude that, and a "
-                "full dump is forced to be sure"
+                f"{describe_lost(found.unsure)}; the client's own list may exclude that, or it was "
+                "deleted meanwhile, and a full dump is forced to be sure"
             )
 
     def _read_sample(
