@@ -129,7 +129,7 @@ def test_what_encrypts_passes(text: str) -> None:
         (DUMP.replace(">:__./<", "><"), "IGNORE"),
         (DUMP.replace(">:__./<", "> <"), "IGNORE"),
         (DUMP.replace(f">{PROGRAM}<", f">\n{PROGRAM}<"), "does not encrypt"),
-        (DUMP.replace("config=daily", "config=../../tmp/daily"), "configuration"),
+        (DUMP.replace("config=daily", "config=../../tmp/daily"), "not understood"),
         (DUMP + "x", "not understood"),
         (DUMP + DLE, "not understood"),
         (DUMP + DUMP, "not understood"),

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from asyncamanda.core.amanda.sealing import DECRYPT_OPTION, IGNORED, PROGRAM
 
 AMGTAR = "amgtar"
-_SERVICE = re.compile(r"SERVICE ([a-z]+)\nOPTIONS ([ -~]*)\n", re.ASCII)
-_ELSEWHERE = re.compile(r"config=[^;]*/")
+# a configuration is one of those of the client, and not at a path
+_SERVICE = re.compile(r"SERVICE ([a-z]+)\nOPTIONS (?![^\n]*config=[^;\n]*/)([ -~]*)\n", re.ASCII)
 _DUMPING = {"selfcheck", "sendsize", "sendbackup"}
 _TOKEN = re.compile(
     r'\s*<(?P<end>/?)(?P<tag>[a-z][a-z-]*)(?: encoding="raw" raw="(?P<raw>[A-Za-z0-9+/=]*)")?'
@@ -64,8 +64,6 @@ def find_objection(body: bytes) -> str:
     head = _SERVICE.match(text)
     if head is None:
         return "it is not understood"
-    if _ELSEWHERE.search(head[2]):
-        return "its configuration is named by a path"
     service, rest = head[1], text[head.end() :]
     if service == "noop":
         return "" if not rest.strip() else "it is not understood"
