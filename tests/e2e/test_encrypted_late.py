@@ -56,5 +56,9 @@ def test_all_dates_come_back_and_who_asks_hears_which_dumps_the_server_can_read(
         assert listed.returncode == 0, listed.stderr
         again = client.run([ASYNCAMANDA, "setup", *WORDS[:3], *WORDS[4:]], check=False)
         assert again.returncode == 0, again.stdout + again.stderr
-        doctor = office.ask("server", "doctor", "laptop", check=False)
-        assert "refuses" not in doctor.stdout, doctor.stdout
+        doctor = server.start([ASYNCAMANDA, "server", "doctor", "laptop", "--wait", "1m"])
+        assert doctor.stderr
+        assert "waiting up to 1m for laptop" in doctor.stderr.readline()
+        office.backup("laptop", "--force")
+        told, _ = doctor.communicate(timeout=120)
+        assert "ok   amcheck" in told, told

@@ -74,7 +74,7 @@ def test_the_broker_is_roots_only_where_dumps_are_encrypted() -> None:
     assert "User=backup" in plain
     assert "CapabilityBoundingSet=\n" in plain
     assert "CapabilityBoundingSet=CAP_SETUID CAP_SETGID\n" in sealed
-    # systemd hands StateDirectory=, all that is in it included, to User=: the agent's memory is there
+    # systemd hands StateDirectory=, with all that is in it, to User=: it is the agent's memory
     assert "User=backup" in sealed
     assert "ExecStart=!/usr/bin/asyncamanda broker\n" in sealed
     assert "ExecStart=/usr/bin/asyncamanda broker\n" in plain
