@@ -177,6 +177,7 @@ def test_a_server_that_asks_for_plain_dumps_gets_none(office: Office) -> None:
         'property "CHECK-DEVICE" "NO"\n    property "XATTRS"': (
             'property "COMMAND-OPTIONS" "--to-command=cat"\n    property "XATTRS"'
         ),
+        "index no  ": 'include list "/etc/passwd"\n    index no  ',
     }
     before = len(list(Path(server.path(HOLDING)).glob("*/laptop.*")))
     for line, instead in evil.items():

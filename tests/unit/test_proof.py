@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from asyncamanda.client.restore.proof_telling import fit_proof
 from asyncamanda.core.model import BackupState
 from asyncamanda.core.restore.image import Kind, Member
 from asyncamanda.core.restore.proof import (
@@ -281,3 +282,14 @@ def test_everybody_may_know_that_a_proof_failed_and_not_the_names() -> None:
     """They are other users' files."""
     assert hide_names(last()) == last()
     assert hide_names(last(FAILED)).proof.faults == (WITHOUT_NAMES,)
+
+
+def test_a_server_that_sees_no_names_is_told_none() -> None:
+    """Of a client that encrypts its dumps it hears that a proof failed, and not of which file."""
+    run = "20261130120000"
+    proof = ClientProof("/home", ProofStanding.FAILED, run, faults=("/home/ana/secret: is gone",))
+    assert "secret" in fit_proof(proof, 0, hides_names=False).reason
+    hidden = fit_proof(proof, 0, hides_names=True)
+    assert "secret" not in hidden.reason
+    assert hidden.reason
+    assert not hidden.is_good

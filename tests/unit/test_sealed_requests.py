@@ -44,6 +44,12 @@ DLE = f"""\
 </dle>
 """
 DUMP = f"SERVICE sendbackup\n{OPTIONS}{DLE}"
+INCLUDING = DUMP.replace(
+    "  <datapath>", "  <include>\n    <file>./a</file>\n  </include>\n  <datapath>"
+)
+SCRIPT = "<script><plugin>script-email</plugin></script>"
+MORE = "<property><name>acls</name><priority><a/></priority><value>NO</value></property>"
+RAW_NAME = 'encoding="raw" raw="bm9ybWFs"'  # "normal"
 
 
 def objection(text: str) -> str:
@@ -57,6 +63,9 @@ def objection(text: str) -> str:
         "SERVICE noop\nOPTIONS features=ff;\n",
         DUMP,
         DUMP.replace("  <compress>FAST</compress>\n", ""),
+        INCLUDING,
+        DUMP.replace("<disk>/srv/docs", '<disk encoding="raw" raw="L3NydiAv">/srv_/'),
+        DUMP.replace("<level>0", "<level>0<server>YES</server>"),
         DUMP.replace("sendbackup", "selfcheck").replace("  <level>0</level>\n", ""),
         DUMP.replace("sendbackup", "sendsize") + DLE.replace("docs", "home"),
     ],
@@ -108,6 +117,19 @@ def test_what_encrypts_passes(text: str) -> None:
         (DUMP.replace("</dle>", ""), "not understood"),
         (DUMP.replace("<disk>", "<disk a='b'>"), "not understood"),
         (DUMP.replace("docs", "do\0cs"), "not understood"),
+        # a file's lines that are no names to include are told to the server, one by one
+        (INCLUDING.replace("<file>./a</file>", "<list>/dev/sda</list>"), "include"),
+        # Amanda takes these anywhere, and forgets the properties that came before
+        (DUMP.replace("<optional>YES<", f"<optional>{SCRIPT}YES<"), "exclude"),
+        (DUMP.replace("/srv/docs<", f"/srv/docs{SCRIPT}<"), "disk"),
+        (DUMP.replace("<level>0", f"<level>{SCRIPT}0"), "level"),
+        (DUMP.replace("    <property>", f"{MORE}    <property>", 1), "property"),
+        # what it is called is what is encoded, and what has no text is not there
+        (DUMP.replace("<name>ignore", f"<name {RAW_NAME}>ignore"), "not allowed"),
+        (DUMP.replace(">:__./<", "><"), "IGNORE"),
+        (DUMP.replace(">:__./<", "> <"), "IGNORE"),
+        (DUMP.replace(f">{PROGRAM}<", f">\n{PROGRAM}<"), "does not encrypt"),
+        (DUMP.replace("config=daily", "config=../../tmp/daily"), "not understood"),
         (DUMP + "x", "not understood"),
         (DUMP + DLE, "not understood"),
         (DUMP + DUMP, "not understood"),

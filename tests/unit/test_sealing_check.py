@@ -73,8 +73,11 @@ def test_the_broker_is_roots_only_where_dumps_are_encrypted() -> None:
     plain, sealed = render_broker(starts), render_broker(replace(starts, is_sealing=True))
     assert "User=backup" in plain
     assert "CapabilityBoundingSet=\n" in plain
-    assert "User=root" in sealed
     assert "CapabilityBoundingSet=CAP_SETUID CAP_SETGID\n" in sealed
+    # systemd hands StateDirectory=, with all that is in it, to User=: it is the agent's memory
+    assert "User=backup" in sealed
+    assert "ExecStart=!/usr/bin/asyncamanda broker\n" in sealed
+    assert "ExecStart=/usr/bin/asyncamanda broker\n" in plain
 
 
 def test_a_new_disk_is_encrypted_as_the_others_are() -> None:

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from asyncamanda.client.gate.handshake import make_hello
 from asyncamanda.client.gate.session import Closed, GateSession, Heard
 from asyncamanda.client.gate.streams import Streams
+from asyncamanda.client.start.sealing import is_sealing
 from asyncamanda.client.start.settings import Plan, find_password
 from asyncamanda.client.state.memory import read_memory
 from asyncamanda.core.protocol.authority import ALLOWED
@@ -22,6 +23,7 @@ from asyncamanda.core.protocol.messages import (
 )
 from asyncamanda.core.protocol.wire import encode
 from asyncamanda.core.restore.proof import ClientProof, ProofStanding, sum_up_faults
+from asyncamanda.core.restore.proofs import WITHOUT_NAMES
 from asyncamanda.core.values.printable import clip
 from asyncamanda.system.clock import now as read_clock
 from asyncamanda.system.interrupts import StopRequest, catch_stop
@@ -106,19 +108,23 @@ class ProofTalk:
         for disk in {*self._untold} - {*self._places.values()}:
             self._note(disk)
         for place, disk in self._places.items():
-            self._session.say(fit_proof(self._untold[disk], place))
+            self._session.say(fit_proof(self._untold[disk], place, hides_names=is_sealing()))
 
     def _note(self, disk: str) -> None:
         self._told.add(disk)
         self._untold.pop(disk, None)
 
 
-def fit_proof(proof: ClientProof, place: int) -> Proof:
-    """Return a proof as it is reported, in one line of the protocol's."""
+def fit_proof(proof: ClientProof, place: int, *, hides_names: bool) -> Proof:
+    """Return a proof as it is reported, in one line of the protocol's.
+
+    `hides_names`: the server does not see what files are called, nor does it here.
+    """
+    faults = (WITHOUT_NAMES,) if hides_names and proof.faults else proof.faults
     is_good = proof.standing is ProofStanding.GOOD
     longest = LARGEST_FROM_CLIENT
     while True:
-        reason = clip(sum_up_faults(proof.faults), longest)
+        reason = clip(sum_up_faults(faults), longest)
         message = Proof(place, proof.run, is_good, proof.files, proof.size, reason)
         if len(encode(message)) <= LARGEST_FROM_CLIENT:
             return message

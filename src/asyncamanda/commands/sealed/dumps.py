@@ -211,6 +211,15 @@ def open_image(files: RemoteDump, identity: Path, begins: bytes = b"", *, is_raw
     return SealedImage(files, identity, begins)
 
 
+def find_doubts(disk: str, images: Sequence[ImageOfDisk]) -> tuple[str, ...]:
+    """Return which images nobody has encrypted, in words: a server can make such ones itself."""
+    return tuple(
+        f"the dump {image.run} is not encrypted: the server can read it, and could have changed it"
+        for image in images
+        if not _make_form(_make_header(disk, image), image).is_sealed
+    )
+
+
 def _make_header(disk: str, image: ImageOfDisk) -> DumpHeader:
     return DumpHeader(
         FileKind.WHOLE,

@@ -11,7 +11,14 @@ from functools import partial
 from pathlib import Path
 
 from asyncamanda.client.restore.images import ask_images
-from asyncamanda.commands.sealed.dumps import HERE, Drawer, RemoteDump, SealedImage, open_image
+from asyncamanda.commands.sealed.dumps import (
+    HERE,
+    Drawer,
+    RemoteDump,
+    SealedImage,
+    find_doubts,
+    open_image,
+)
 from asyncamanda.commands.sealed.heads import BeginningStore
 from asyncamanda.core.amanda.disklist import Dle
 from asyncamanda.core.model import DleVerdict, DumpState
@@ -111,7 +118,7 @@ class SealedHoldings:
         openers = tuple(
             partial(self._open_image, disk, run, image, is_raw=is_raw) for image in plan.images
         )
-        chosen = ChosenDumps(dumps, plan.doubts)
+        chosen = ChosenDumps(dumps, (*plan.doubts, *find_doubts(disk, plan.images)))
         keep = tuple(partial(self._store.keep, disk, image) for image in plan.images)
         with closing(SealedChain(chosen, openers, keep=keep)) as chain:
             yield chain

@@ -142,9 +142,13 @@ def _write(path: Path, text: str) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         with os.fdopen(os.open(path, flags, 0o600), "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+            try:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            except BaseException:
+                path.unlink()
+                raise
     except OSError as error:
         raise RefusedError(
             "cannot-write", f"{path} cannot be written: {error.strerror}", "name another file"
@@ -158,7 +162,7 @@ def _find_key(arguments: argparse.Namespace, *, is_asking: bool) -> tuple[str, b
         with contextlib.closing(gateway):
             disks = _list_sealed(gateway)
             if arguments.recovery_key:
-                key = _read_key(Path(arguments.recovery_key))
+                key = read_sheet(Path(arguments.recovery_key))
             elif not disks:
                 return sealing.make_key(), False
             elif not is_asking:
@@ -188,12 +192,16 @@ def _list_sealed(gateway: Gateway) -> list[DiskAnswer]:
         return []
 
 
-def _read_key(path: Path) -> str:
+def read_sheet(path: Path) -> str:
+    """Return the key in a file, "-" for standard input: of a sheet, its groups, or age's own text.
+
+    Raises UsageError if it cannot be read, and BadDataError if it has no key.
+    """
     try:
         text = sys.stdin.read(LARGEST) if str(path) == "-" else _read_text(path)
-        words = text.split()
-        groups = [word for word in words if word[:1].isdigit() and word.count("-") == 2]
-        return join_key(" ".join(groups) if groups else text)
+        # lines with nothing but groups: among other words a machine's name may look like one
+        lines = [line for line in text.splitlines() if line and all(map(_is_group, line.split()))]
+        return join_key(" ".join(lines) if "".join(lines).strip() else text)
     except OSError as error:
         words_of = f"{path} cannot be read: {error.strerror}"
         raise UsageError("no-recovery-key", words_of, "name the file with the key") from error
@@ -201,6 +209,10 @@ def _read_key(path: Path) -> str:
         raise BadDataError(
             "bad-recovery-key", f"{path}: {error}", "compare it with the recovery sheet"
         ) from None
+
+
+def _is_group(word: str) -> bool:
+    return word[:1].isdigit() and word.count("-") == 2
 
 
 def _read_text(path: Path) -> str:

@@ -14,13 +14,26 @@ from dataclasses import dataclass, field
 from asyncamanda.core.amanda.sealing import DECRYPT_OPTION, IGNORED, PROGRAM
 
 AMGTAR = "amgtar"
-_SERVICE = re.compile(r"SERVICE ([a-z]+)\nOPTIONS ([ -~]*)\n", re.ASCII)
+# a configuration is one of those of the client, and not at a path
+_SERVICE = re.compile(r"SERVICE ([a-z]+)\nOPTIONS (?![^\n]*config=[^;\n]*/)([ -~]*)\n", re.ASCII)
 _DUMPING = {"selfcheck", "sendsize", "sendbackup"}
 _TOKEN = re.compile(
-    r'\s*(?:<(?P<end>/?)(?P<tag>[a-z][a-z-]*)(?: encoding="raw" raw="(?P<raw>[A-Za-z0-9+/=]*)")?'
-    r"(?P<empty>/?)>|(?P<text>[^<>]+))"
+    r'\s*<(?P<end>/?)(?P<tag>[a-z][a-z-]*)(?: encoding="raw" raw="(?P<raw>[A-Za-z0-9+/=]*)")?'
+    r"(?P<empty>/?)>|(?P<text>[^<>]+)"
 )
-_PLAIN = {"disk", "diskdevice", "auth", "record", "spindle", "estimate", "exclude", "include"}
+# what may be within; Amanda itself takes a script anywhere. A list that is included is not allowed:
+# a line of it that is no name to include is told to the server, whatever file it is of
+_PLAIN = {
+    "disk": {"raw"},
+    "diskdevice": {"raw"},
+    "auth": set[str](),
+    "record": set[str](),
+    "spindle": set[str](),
+    "estimate": set[str](),
+    "level": {"server"},
+    "exclude": {"file", "list", "optional"},
+    "include": {"file", "optional"},
+}
 _FIXED = {
     "program": {"APPLICATION"},
     "compress": {"FAST", "BEST"},
@@ -77,7 +90,7 @@ def _parse(text: str) -> list[_Element]:
             raise ValueError("it is not understood")
         at = token.end()
         if token["text"] is not None:
-            way[-1].text += token["text"].strip()
+            way[-1].text += token["text"] if token["text"].strip() else ""
         elif token["end"]:
             if len(way) == 1 or way.pop().tag != token["tag"] or token["raw"] or token["empty"]:
                 raise ValueError("it is not understood")
@@ -109,8 +122,8 @@ def _judge(dle: _Element) -> str:
 
 
 def _judge_part(part: _Element) -> str:
-    if part.tag in _PLAIN or part.tag == "level":
-        return ""
+    if part.tag in _PLAIN:
+        return "" if _is_plain(part) else f"it has more in {part.tag} than is allowed there"
     if allowed := _FIXED.get(part.tag):
         is_fit = part.text in allowed and not part.children
         return "" if is_fit else f"it wants {part.tag} {part.text[:20]}: that is not encrypted here"
@@ -121,6 +134,12 @@ def _judge_part(part: _Element) -> str:
     if part.tag == "backup-program":
         return _judge_program(part)
     return f"it has {part.tag}, which is not allowed where dumps are encrypted"
+
+
+def _is_plain(part: _Element) -> bool:
+    """Return whether nothing is within but what is known, and that is but texts."""
+    below = {one.tag for child in part.children for one in child.children}
+    return below <= {"raw"} and _PLAIN[part.tag].issuperset(one.tag for one in part.children)
 
 
 def _judge_program(part: _Element) -> str:
@@ -139,13 +158,14 @@ def _judge_program(part: _Element) -> str:
 
 def _judge_property(one: _Element) -> tuple[str, str]:
     """Return the name of a property of amgtar's, and why it may not be so, or ""."""
-    tags = [child.tag for child in one.children if child.tag != "priority"]
+    parts = [child for child in one.children if child.tag != "priority" or child.children]
+    tags = [child.tag for child in parts]
     if one.tag != "property" or tags != ["name", "value"]:
         return "", f"it has {one.tag}, which is not allowed where dumps are encrypted"
-    name, value = (child for child in one.children if child.tag != "priority")
-    if name.text == "ignore":
-        raws = [child.text for child in value.children]
-        is_ours = raws == [base64.b64encode(IGNORED.encode()).decode()]
+    name, value = parts
+    if name.text == "ignore" and not name.children:
+        wanted = [("raw", base64.b64encode(IGNORED.encode()).decode())]
+        is_ours = value.texts() == wanted and value.text  # Amanda passes over what has no text
         return "ignore", "" if is_ours else "amgtar's property IGNORE is another one"
     if name.children or name.text not in _SWITCHES:
         return name.text, f"amgtar's property {name.text[:40]} is not allowed there"

@@ -14,6 +14,7 @@ from asyncamanda.core.schedule.systemd import FOLDER, MARK, Starts
 SOCKET, SERVICE = "asyncamanda-restore.socket", "asyncamanda-restore@.service"
 SOCKET_FILE, SERVICE_FILE = f"{FOLDER}/{SOCKET}", f"{FOLDER}/{SERVICE}"
 AT_ONCE = 16
+_STATE = "/var/lib/asyncamanda"  # root keeps lists of encrypted dumps there
 
 
 def render_socket() -> str:
@@ -42,8 +43,10 @@ WantedBy=sockets.target
 def render_broker(starts: Starts) -> str:
     """Return the service that answers one user."""
     start = " ".join([*starts.program, "broker", *starts.options])
-    # what has the key of encrypted dumps is root's; the process itself becomes the Amanda user's
-    user = "root" if starts.is_sealing else starts.user
+    # what has the key of encrypted dumps is root's; the process itself becomes the Amanda user's.
+    # For systemd it always is: StateDirectory= becomes that user's, all that is in it included
+    as_root = "!" if starts.is_sealing else ""
+    kept = f"ReadWritePaths=-{_STATE}\n" if starts.is_sealing else ""
     rights = "CAP_SETUID CAP_SETGID" if starts.is_sealing else ""
     refused = "@resources" if starts.is_sealing else "@privileged @resources"
     return f"""\
@@ -54,8 +57,8 @@ Description=Give files back to a user of this machine
 CollectMode=inactive-or-failed
 
 [Service]
-User={user}
-ExecStart={start}
+User={starts.user}
+ExecStart={as_root}{start}
 StandardInput=socket
 StandardOutput=null
 StandardError=journal
@@ -74,7 +77,7 @@ CapabilityBoundingSet={rights}
 AmbientCapabilities=
 UMask=0077
 ProtectSystem=strict
-# homes are looked at, to tell who could have come to them, and not read
+{kept}# homes are looked at, to tell who could have come to them, and not read
 ProtectHome=read-only
 PrivateTmp=yes
 PrivateDevices=yes
