@@ -161,7 +161,8 @@ define dumptype on-the-server {
 TALK = """
 import json, selectors, subprocess, sys
 from asyncamanda.core.protocol.messages import (
-    Finished, Hello, Later, Ping, Pong, Queued, Refused, Submit, Welcome, encode, server_decoder)
+    Finished, Hello, Later, Ping, Pong, Queued, Refused, Submit, Welcome)
+from asyncamanda.core.protocol.wire import encode, server_decoder
 keys, argv, *names = json.loads(sys.stdin.readline())
 selector = selectors.DefaultSelector()
 reasons, told, greeted, is_said = {}, {name: [] for name in names}, set(), False
