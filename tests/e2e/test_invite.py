@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.fresh import PROGRAM, SSH
+from tests.e2e.fresh import PROGRAM, SSH, Terminal
 from tests.e2e.laptop import ASYNCAMANDA, Run, ask_json, wait_until
 from tests.e2e.office import STATE
 
@@ -334,10 +334,15 @@ def test_a_machine_takes_the_place_of_one_that_lost_its_key(lab: Lab) -> None:
     found = COMMAND.search(done.stdout)
     assert found, done.stdout + done.stderr
     assert larch.run([ASYNCAMANDA, "run", "--force"], check=False, timeout=90).returncode == 0
-    done = set_up(elm, found[2], "--disk", DISK, "--backup")
-    assert done.returncode == 0, done.stdout + done.stderr
+    setup = Terminal(elm, "setup", "amanda", "--code", found[2], "--no-schedule")
+    setup.expect("asyncamanda restore --all --to /")
+    setup.expect("Back up now anyway? [y/N]")
+    setup.type("y")
+    assert setup.end() == 0, setup.said
+    done = elm.run([ASYNCAMANDA, "restore", "--all", "--to", "/"], check=False)
+    assert (done.returncode, "--at latest" in done.stderr) == (USAGE, True), done.stderr
     assert 'name = "larch"' in re.sub(" +", " ", elm.read("/etc/asyncamanda/client.toml"))
-    assert ask_json(elm, "status")["last_backup_at"], done.stdout
+    assert ask_json(elm, "status")["last_backup_at"], setup.said
     keys = server.read(KEYS)
     assert elm.backup_key.split()[1] in keys
     assert larch.backup_key.split()[1] not in keys

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -125,6 +127,24 @@ def test_in_place_what_is_there_is_kept_unless_it_is_said_otherwise(office: Offi
     assert (data / "one").read_text() != "changed"
     assert describe(data).keys() == before.keys()
     assert hidden(office) == []
+
+
+def test_a_machine_that_was_backed_up_before_all_came_back_to_it_chooses(office: Office) -> None:
+    """Since its newest backup does not have what was on the one that it replaces."""
+    office.play(disks=DATA)
+    key = office.path("/var/backups/.ssh/id_ed25519")
+    made = datetime.fromisoformat("2026-11-19 12:00+00:00")
+    os.utime(key, (made.timestamp(), made.timestamp()))
+    done = office.run("restore", "--all", "--to", "/", "--overwrite", "always")
+    assert done.exit == Exit.USAGE
+    rest = " --to / --overwrite always"
+    for when in (f"'{made.astimezone():%Y-%m-%d %H:%M}'", "latest"):
+        assert f"asyncamanda restore --all --at {when}{rest}" in " ".join(done.stderr.split())
+    then = f"{made.astimezone():%Y-%m-%d %H:%M}"
+    assert office.run("restore", "--all", "--to", TO, "--at", then).exit == Exit.OK
+    assert asked(office)[-1] == "/srv/data 20261119020000"
+    assert office.run("restore", "--all", "--to", f"{TO}-2", "--at", "latest").exit == Exit.OK
+    assert asked(office)[-1] == f"/srv/data {RUN}"
 
 
 def test_a_client_without_any_files_is_told(office: Office) -> None:

@@ -190,3 +190,10 @@ def test_a_value_that_is_not_allowed_is_told_with_its_key(line: str, key: str) -
     assert head == "server.toml has 1 mistake"
     assert told.startswith(f"  {key}: found ")
     assert "; allowed: " in told
+
+
+def test_a_section_that_is_there_twice_is_named_so() -> None:
+    """As where a page's lines were added to the file that setup has written."""
+    with pytest.raises(ConfigurationError, match="is not TOML: ") as error:
+        parse_server_config('[export]\n\n[export]\nfolder = "/mnt/x"\n', "server.toml")
+    assert "may begin once only" in error.value.hint

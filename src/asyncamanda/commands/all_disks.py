@@ -7,6 +7,7 @@ import argparse
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from asyncamanda.client.restore.delivery import Delivery, InPlace, NewFolder
@@ -21,6 +22,7 @@ from asyncamanda.core.restore.request import At
 from asyncamanda.core.restore.whereabouts import folder_of
 from asyncamanda.core.values.shellwords import quote_word
 from asyncamanda.errors import BadDataError, RefusedError, UsageError
+from asyncamanda.report.text import format_time
 
 ROOT = b"/"
 _WHOLE = (b"",)  # the paths of a whole disk
@@ -78,14 +80,19 @@ def refuse_all() -> RefusedError:
     )
 
 
-def plan_all(arguments: argparse.Namespace, gateway: Gateway, target: Path | None) -> Everything:
+def plan_all(
+    arguments: argparse.Namespace, gateway: Gateway, target: Path | None, keyed_at: datetime | None
+) -> Everything:
     """Return what is to be done; `target` is the folder, None for in place.
 
-    Of each disk that is the newest date that can be restored whole. Raises BadDataError if there is
-    no disk at all, and what Gateway.ask_disks() and NewFolder raise.
+    Of each disk that is the newest date that can be restored whole. `keyed_at` is when this machine
+    got its key, if that is known. Raises BadDataError if there is no disk at all, UsageError where
+    a date has to be chosen, and what Gateway.ask_disks() and NewFolder raise.
     """
     at = parse_date(arguments.at)
     disks = gateway.ask_disks(asks_on=True)
+    if arguments.at is None and keyed_at:
+        _check_whose(arguments, disks, keyed_at)
     parts: list[Part] = []
     lacking: dict[str, str] = {}
     for disk in disks:
@@ -102,6 +109,31 @@ def plan_all(arguments: argparse.Namespace, gateway: Gateway, target: Path | Non
         deliveries: list[Delivery] = [*_plan_in_place(arguments, parts)]
         return Everything(deliveries, named)
     return Everything([_plan_folder(arguments, parts, target)], named)
+
+
+def _check_whose(
+    arguments: argparse.Namespace, disks: Sequence[DiskAnswer], keyed_at: datetime
+) -> None:
+    """Raise UsageError if the newest backup of a disk may have less than that of a lost machine.
+
+    That is where a machine that replaces another was backed up before all had come back to it.
+    """
+    for disk in disks:
+        times = [dump.dumped_at for dump in disk.runs]
+        if not times or not min(times) < keyed_at < times[-1]:
+            continue
+        then = format_time(keyed_at)
+        words = ["--to", "/" if arguments.in_place else arguments.to]
+        if arguments.overwrite:
+            words += ["--overwrite", arguments.overwrite]
+        rest = " ".join(map(quote_word, words))
+        raise UsageError(
+            "which-machine",
+            f"there are backups of before {then}, when this machine got its key, and of since "
+            "then: if it replaces another machine, only the former have what was on that one",
+            f"as it was before: asyncamanda restore --all --at {quote_word(then)} {rest}\n"
+            f"as it was last: asyncamanda restore --all --at latest {rest}",
+        )
 
 
 def _plan_folder(arguments: argparse.Namespace, parts: Sequence[Part], target: Path) -> NewFolder:

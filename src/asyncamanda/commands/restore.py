@@ -22,6 +22,7 @@ from asyncamanda.client.restore.record_lines import Errand, Part
 from asyncamanda.client.restore.restoring import restore_all
 from asyncamanda.client.restore.seeking import FindNames, Seeker, absolute_names, name_here
 from asyncamanda.client.restore.way import OpenWay, Way, choose_way, open_line
+from asyncamanda.client.setup.keys import read_key_time
 from asyncamanda.commands.all_disks import (
     Everything,
     add_all,
@@ -134,7 +135,9 @@ def _plan_all_or_some(
     arguments: argparse.Namespace, gateway: Gateway, find_names: FindNames
 ) -> Everything:
     if arguments.all:
-        return plan_all(arguments, gateway, _name_target(arguments))
+        is_here = find_names is absolute_names
+        keyed_at = read_key_time(arguments.config) if is_here else None
+        return plan_all(arguments, gateway, _name_target(arguments), keyed_at)
     return Everything(_plan(arguments, gateway, find_names))
 
 

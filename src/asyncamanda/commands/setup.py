@@ -3,8 +3,6 @@
 import argparse
 import os
 import socket
-import subprocess
-import sys
 from dataclasses import replace
 
 from asyncamanda.client.schedule import install
@@ -12,12 +10,12 @@ from asyncamanda.client.schedule.machine import choose_kind
 from asyncamanda.client.setup import clienttoml, hostkey, inetd, keys
 from asyncamanda.client.setup.naming import needs_name
 from asyncamanda.client.setup.options import DEFAULT_INTERVAL, Said, SetupOptions, read_options
-from asyncamanda.client.setup.probe import ask_standing
 from asyncamanda.client.start.network_offers import find_network_offers
 from asyncamanda.client.start.sealing import is_sealing
-from asyncamanda.commands.asking import is_agreed, is_not_refused, is_terminal
+from asyncamanda.commands.asking import is_agreed, is_terminal
 from asyncamanda.commands.confirming import look, settle_host_key
 from asyncamanda.commands.enrolment import Applicant
+from asyncamanda.commands.first_backup import back_up_first
 from asyncamanda.commands.printing import again, see_to, tell
 from asyncamanda.commands.sealed.making import add_sealing, check_sealing, settle_sealing
 from asyncamanda.commands.settling import settle_enrolment
@@ -170,7 +168,7 @@ def _run(arguments: argparse.Namespace) -> Exit:
     if not arguments.no_schedule:
         _schedule(is_asking=is_asking, may_start=arguments.yes)
     _see_to_inetd(is_asking=is_asking)
-    return _back_up_first(arguments, account.pw_name, is_asking=is_asking)
+    return back_up_first(arguments, account.pw_name, is_asking=is_asking)
 
 
 def _read_options(arguments: argparse.Namespace) -> SetupOptions:
@@ -253,39 +251,3 @@ def _see_to_inetd(*, is_asking: bool) -> None:
             tell(f"done: {names} offers amandad no longer")
     else:
         tell(f"To switch it off, as root: {how}")
-
-
-def _follow(argv: list[str], environ: dict[str, str]) -> int:
-    """Run a program to its end, which it reaches by itself after a Ctrl-C; return its status."""
-    process = subprocess.Popen(argv, env=environ)
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            continue
-
-
-def _back_up_first(arguments: argparse.Namespace, user: str, *, is_asking: bool) -> Exit:
-    """Make the first backup, if that is wanted; return how it ended."""
-    # --backup wants one, due or not; where nobody is asked the server's report decides
-    is_forced = arguments.backup is True
-    if arguments.backup is None and is_asking:
-        is_forced = _wants_backup(user)
-    code = Exit.OK
-    if is_forced or (arguments.backup is None and not is_asking and arguments.yes):
-        environ = {k: v for k, v in os.environ.items() if k != "ASYNCAMANDA_CONFIG"}
-        # -P: this program is the one that is installed, whatever lies in the folder
-        argv = [sys.executable, "-P", "-m", "asyncamanda", "run", "-v"]
-        status = _follow([*argv, *(["--force"] if is_forced else [])], environ)
-        code = next((known for known in Exit if known == status), Exit.INTERNAL)
-    tell("`asyncamanda status` shows the state of the backup, `asyncamanda run` makes one.")
-    return code
-
-
-def _wants_backup(user: str) -> bool:
-    """Print the state of the backup as the server reports it, and ask whether to back up."""
-    is_due, reason = ask_standing(user)
-    tell(reason)
-    if is_due:
-        return is_not_refused("Back up now?")
-    return is_agreed("Back up now anyway?", "--backup backs up without a question")

@@ -63,11 +63,10 @@ def parse_toml(text: str, name: str) -> dict[str, object]:
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # of a number or a nesting beyond all bounds
-        raise ConfigurationError(
-            "config-not-toml",
-            f"{name} is not TOML: {error}",
-            'put text in quotes: key = "value"',
-        ) from error
+        hint = 'put text in quotes: key = "value"'
+        if "twice" in str(error) or "overwrite" in str(error):  # in tomllib's words
+            hint = "a section may begin once only: put its lines below the one that is there"
+        raise ConfigurationError("config-not-toml", f"{name} is not TOML: {error}", hint) from error
 
 
 def read_table(

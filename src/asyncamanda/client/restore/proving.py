@@ -133,7 +133,7 @@ class DiskProver:
         except OSError as error:
             return self._nothing(f"{printable(os.fsdecode(folder))}: {error.strerror}")
         with closing(live):
-            proof = self._nothing("no file is there that has not changed since its dump")
+            proof = self._nothing("each file here has changed since ten minutes before its dump")
             for _ in range(ROUNDS):
                 files = choose_files(live.sample(self._is_excluded, self._chance))
                 if not files:

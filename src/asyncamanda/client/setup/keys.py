@@ -6,12 +6,13 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from asyncamanda.client.gate.streams import AMANDADS
 from asyncamanda.client.setup.hostkey import Place, pin_key, render_known
-from asyncamanda.config.client import ClientConfig
+from asyncamanda.config.client import ClientConfig, candidate_files, load_client_config
 from asyncamanda.core.ssh.argv import Target
 from asyncamanda.core.ssh.publickey import PublicKey, parse_public_key
 from asyncamanda.errors import BadDataError, ConfigurationError
@@ -63,6 +64,18 @@ def find_key_path(present: ClientConfig | None, account: pwd.struct_passwd) -> P
         parts = present.key.parts
         return home.joinpath(*parts[1:]) if parts[0] == "~" else present.key
     return home / ".ssh" / "id_ed25519"
+
+
+def read_key_time(named: str | None) -> datetime | None:
+    """Return since when the key is there of the configuration that `named` leads to.
+
+    None where that cannot be told: there is no such file, or this user may not see it.
+    """
+    with suppress(OSError, KeyError, ConfigurationError):
+        _, settings = load_client_config(candidate_files(dict(os.environ), named))
+        path = find_key_path(settings, pwd.getpwnam(settings.user))
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    return None
 
 
 def plan_key(path: Path, account: pwd.struct_passwd) -> list[SetupStep]:

@@ -75,17 +75,30 @@ def probe(user: str) -> Ready | NotYet:
     raise parse_error(answer)
 
 
-def ask_standing(user: str) -> tuple[bool, str]:
-    """Return whether a backup is due by what is remembered, and why, in a sentence."""
-    is_due, reason = parse_json(ask_as(user, _assess_as_user))
-    return bool(is_due), str(reason)
+@dataclass(frozen=True, slots=True)
+class FirstStanding:
+    """Whether a backup is due, and why, in a sentence.
+
+    `is_first`: none that counts was ever made by this machine.
+    """
+
+    is_due: bool
+    reason: str
+    is_first: bool
+
+
+def ask_standing(user: str) -> FirstStanding:
+    """Return what is remembered of the backup."""
+    is_due, reason, is_first = parse_json(ask_as(user, _assess_as_user))
+    return FirstStanding(bool(is_due), str(reason), bool(is_first))
 
 
 def _assess_as_user() -> str:
     plan = plan_configured(str(SYSTEM_FILE))
     assessment = assess(plan, read_clock())
     reason = explain_decision(assessment.decision, plan.policy, assessment.now, assessment.witness)
-    return json.dumps([isinstance(assessment.decision, Due), reason])
+    decision = assessment.decision
+    return json.dumps([isinstance(decision, Due), reason, decision.last_at is None])
 
 
 def wait_for(  # noqa: PLR0913, PLR0917 - all of the outside world

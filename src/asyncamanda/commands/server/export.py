@@ -8,11 +8,13 @@ from pathlib import Path
 from asyncamanda.commands.server.options import add_common, warn
 from asyncamanda.config.server import SERVER_FILE, load_server_config
 from asyncamanda.core.export.manifest import ExportHead
+from asyncamanda.core.values.shellwords import quote_word
 from asyncamanda.core.values.size import format_size
 from asyncamanda.errors import Exit, RefusedError, UsageError
 from asyncamanda.report.exports import head_value
 from asyncamanda.report.json import render_json
 from asyncamanda.report.page import print_folded
+from asyncamanda.report.restore import count_things
 from asyncamanda.server.export.exporting import MadeExport, export, export_to
 from asyncamanda.server.export.output import unwritable
 from asyncamanda.server.export.sources import ServerSources, find_places, read_host_keys
@@ -92,6 +94,8 @@ def _tell(arguments: argparse.Namespace, file: Path, made: MadeExport) -> None:
         return
     print_folded(
         f"{file}: {format_size(size)}, with {made.files} files: "
-        f"{len(head.clients)} clients, {', '.join(c.name for c in head.configs) or 'no Amanda'}"
+        f"{count_things(len(head.clients), 'client')}, "
+        f"{', '.join(c.name for c in head.configs) or 'no Amanda'}"
     )
-    print_folded("on a new server, with the volumes in their place: asyncamanda server import FILE")
+    print("on a new server, with the volumes in their place:")
+    print(f"  asyncamanda server import {quote_word(file.name)}")

@@ -11,6 +11,7 @@ from asyncamanda.errors import Exit, RefusedError, UsageError
 from asyncamanda.report.exports import describe_export, head_value
 from asyncamanda.report.json import render_json
 from asyncamanda.report.page import print_folded
+from asyncamanda.report.restore import count_things
 from asyncamanda.server.enrol.packages import is_amanda_there, refuse_without_amanda
 from asyncamanda.server.export.imported import ImportedServer
 from asyncamanda.server.export.importing import ServerImport
@@ -110,7 +111,7 @@ def _tell(export: VerifiedExport, done: ImportedServer) -> None:
     """Say what was done, and what is left to do."""
     print_folded(
         f"this machine is the server that {printable(export.head.host)} was: "
-        f"{len(done.clients)} clients may come in"
+        f"{count_things(len(done.clients), 'client')} may come in"
     )
     for path in done.aside:
         print_folded(f"set aside: {path}")
@@ -118,8 +119,9 @@ def _tell(export: VerifiedExport, done: ImportedServer) -> None:
         print_folded(words)
     if done.left:
         print_folded(
-            f"{len(done.left)} lines of authorized_keys were left out, for they are none of a "
-            "client's, or say more than asyncamanda writes"
+            f"{count_things(len(done.left), 'line')} of authorized_keys left out: invitations "
+            "(make new ones for who has not joined yet), and what is no client's or says more "
+            "than asyncamanda writes"
         )
     for place in done.missing:
         print_folded(f"not there: {printable(place)}: put the volumes there before the first run")

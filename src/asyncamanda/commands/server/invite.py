@@ -14,6 +14,7 @@ from asyncamanda.commands.server.invite_words import (
 from asyncamanda.commands.server.options import add_common, load_as_amanda_user, warn
 from asyncamanda.commands.server.preparing import set_up_server
 from asyncamanda.config.server import ServerConfig, load_server_config
+from asyncamanda.core.amanda.sealing import SEALED_DUMPTYPE
 from asyncamanda.core.protocol.authority import check_amanda_config_name, check_client_name
 from asyncamanda.errors import BadDataError, Exit, UsageError
 from asyncamanda.report.json import render_json
@@ -52,8 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--dumptype",
         metavar="NAME",
-        default=DUMPTYPE,
-        help="dumptype for its disks (default: %(default)s)",
+        help=f"dumptype for its disks (default: {DUMPTYPE}, or of a machine that encrypts "
+        f"{SEALED_DUMPTYPE})",
     )
     add(
         "--amanda-config",
@@ -139,7 +140,7 @@ def _read_wanted(arguments: argparse.Namespace) -> Invitation:
         expires_at=now + read_span(arguments.expires),
         count=count,
         disks=_plain(arguments.disk),
-        dumptype=arguments.dumptype,
+        dumptype=arguments.dumptype or "",
     )
 
 
@@ -185,5 +186,5 @@ def _check_disks(wanted: Invitation, config: ServerConfig) -> None:
     for words in told:
         warn(words)
     if missing:
-        check_dumptype(configured, wanted.dumptype)
+        check_dumptype(configured, wanted.dumptype or DUMPTYPE)
         check_users_own(configured.disklist)

@@ -87,7 +87,8 @@ def say_invited(invited: Invited, *, is_json: bool) -> None:
         print(render_json(invited_value(invited)))
         return
     who = f"{one.count} new clients named {one.names}" if one.is_pattern else one.names
-    tell(f"On {'each machine' if one.count > 1 else 'the machine'}, as root:")
+    whom = "the machine that replaces it" if one.is_again else "the machine"
+    tell(f"On {'each machine' if one.count > 1 else whom}, as root:")
     print(f"\n{invited.command}\n", flush=True)
     how = "the code can be used" if one.is_pattern else "the code can be used once,"
     print_folded(f"  {how} until {format_time(one.expires_at)}, for {who}; it is shown only here")

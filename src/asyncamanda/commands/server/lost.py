@@ -137,11 +137,11 @@ def _say(loss: _Loss) -> None:
         warn(f"there is no backup of {client} to be kept")
     for fault in loss.faults[1:]:
         warn(f"{fault.message}; {fault.hint}")
-    print(f"  to have its files here: asyncamanda server list {client}")
+    print(f"  its files can be seen here: asyncamanda server list {client}")
     print(f"  if it turns up again: asyncamanda server found {client}\n")
     if loss.invited:
         say_invited(loss.invited, is_json=False)
-        print("  then, there: asyncamanda restore --all --to /")
+        print("  then, there, before its first backup: asyncamanda restore --all --to /")
 
 
 def _value(loss: _Loss) -> dict[str, object]:

@@ -28,7 +28,6 @@ from asyncamanda.server.enrol.sshd import ask_sshd, describe_hindrances
 from asyncamanda.system.steps import SetupStep, make_step
 
 _UNASKED = "--yes makes these changes without asking, --dry-run only shows them"
-_CLIENTS_PROGRAM = "/opt/asyncamanda/bin/asyncamanda"  # its setup links it into PATH
 _PLAIN_PATH = re.compile(r"/[A-Za-z0-9_./-]+")  # amanda.conf takes it as it is
 
 
@@ -175,10 +174,11 @@ def _say_what_next(path: Path | None, configs: list[str], new: NewConfig | None)
     if not configs:
         print("There is no Amanda configuration yet; this writes one:")
         print("  asyncamanda server setup --new-config NAME --vtapes DIR --size SIZE")
-    print("Next, on each client, install asyncamanda (README.md says how), and as root:")
-    print(f"  {_CLIENTS_PROGRAM} setup {os.uname().nodename} --disk /home")
+    print("Next, here, for each client:")
+    print("  asyncamanda server invite CLIENT --disk /home")
     print_folded(
-        "It prints the command that enrolls it here, with its key; there is no other step."
+        "It prints the line to run there, as root, once asyncamanda is installed (README.md says "
+        "how). There is no other step."
     )
     if len(configs) > 1:
         print_folded(f"Add --amanda-config NAME to that command: {', '.join(configs)}.")

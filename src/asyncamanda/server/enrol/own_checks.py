@@ -7,6 +7,7 @@ from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.amanda.server_check import interpret_server_check
 from asyncamanda.core.doctor.findings import Check, Health
 from asyncamanda.errors import AsyncamandaError
+from asyncamanda.report.restore import count_things
 from asyncamanda.report.text import name_disks
 from asyncamanda.server.enrol.amanda_configs import find_amanda_configs
 from asyncamanda.server.enrol.capacity import check_capacity_for_all
@@ -123,4 +124,6 @@ def _check_disks(name: str, configured: Configured, own: Sequence[Enrolled]) -> 
     if configured.warnings:
         found = "; ".join(configured.warnings)
         return Check("amanda-config", Health.WARNING, found, "Amanda goes on with this")
-    return Check("amanda-config", Health.OK, f"{name}: {len(configured.dles)} disks")
+    return Check(
+        "amanda-config", Health.OK, f"{name}: {count_things(len(configured.dles), 'disk')}"
+    )

@@ -212,7 +212,7 @@ class _Unpacked:
         try:
             piece = self._unpacker.decompress(packed, size)
         except zlib.error as error:
-            raise bad_export(str(error)) from error
+            raise bad_export("its bytes are not those of gzip") from error
         if not packed and not piece and not self._unpacker.eof:
             raise bad_export("it is cut off")
         return piece
