@@ -68,7 +68,7 @@ def check_back(client: Client, tree: Mapping[str, object]) -> None:
 
 
 def check_by_hand(office: Office, client: Client, tree: Mapping[str, object]) -> None:
-    """Fail unless the page's command opens the full, with nothing but age and what the sheet has."""
+    """Fail unless the page's command opens the full, with nothing but age and the sheet."""
     words = ("--raw", DISK, "--level", "0", "--to", "/srv/0.raw")
     office.ask("server", "restore", "laptop", *words)
     groups = re.findall(r"\b\d+-([0-9A-Z]+)-[0-9A-Z]\b", client.read(SHEET))
