@@ -67,7 +67,7 @@ def test_commands_without_json_are_named_and_all_others_have_their_shape() -> No
     commands |= {f"server disk {name}": f"server.disk.{name}" for name in disk.SUBCOMMANDS}
     without = {name for name, module in commands.items() if not takes_json(module)}
     sentence = page.partition("but for these: ")[2].partition(".")[0]
-    assert {*re.findall(r"`([a-z ]+)`", sentence)} == without
+    assert {*re.findall(r"`([a-z -]+)`", sentence)} == without
     shapes = re.findall(r"^\*\*([a-z ]+)\*\*|`(history|run)`", page, re.MULTILINE)
     shown = {one or other for one, other in shapes}
     shown |= {name.partition(" ")[0] for name in shown} - {"server"}  # schedule show
