@@ -12,7 +12,7 @@ from tests.e2e.dumps import force_next_level
 from tests.e2e.fresh import Terminal
 from tests.e2e.laptop import ASYNCAMANDA, Run, wait_until
 from tests.e2e.office import CONF, DISK, HOLDING, Office, open_office
-from tests.e2e.test_by_hand import read_page
+from tests.e2e.test_by_hand import OURS, read_page
 from tests.e2e.test_encrypted import BASE
 from tests.e2e.test_lost_server import EXPORT, lose, restart_sshd
 from tests.e2e.trees import read_tree
@@ -74,7 +74,7 @@ def check_by_hand(office: Office, client: Client, tree: Mapping[str, object]) ->
     groups = re.findall(r"\b\d+-([0-9A-Z]+)-[0-9A-Z]\b", client.read(SHEET))
     client.write("/srv/key", f"AGE-SECRET-KEY-1{''.join(groups)}\n")
     client.path("/srv/0.raw").write_bytes(office.server.path("/srv/0.raw").read_bytes())
-    (command,) = read_page()["Encrypted by `setup --encrypt`"].commands
+    (command,) = read_page()[OURS].commands
     client.run(["sh", "-euc", f"cd /srv\n{command.replace('KEYFILE', 'key')}"])
     names = client.run(["tar", "--list", "--file", "/srv/0.tar"]).stdout.split()
     assert {f"./{name}" for name in tree if name != "."} <= {name.rstrip("/") for name in names}

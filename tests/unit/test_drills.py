@@ -224,7 +224,7 @@ def test_an_order_is_read_as_it_was_written() -> None:
 
 
 def test_clients_that_are_well_share_a_line_and_each_that_is_not_has_one() -> None:
-    """The one that waits longest is named; a client that was never drilled is not told of."""
+    """The one that waits longest is named; a client that was never drilled is left out."""
     old, new = DiskProof(NOW - 9 * DAY), DiskProof(NOW)
     bad = DiskProof(NOW, "lost: a\x1b")
     assert tell_proofs({"new": {}, "odd": {"/": DiskProof()}}) == []
