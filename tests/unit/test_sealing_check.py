@@ -14,6 +14,7 @@ from asyncamanda.core.amanda.sealing import (
 )
 from asyncamanda.core.doctor.findings import Health
 from asyncamanda.core.doctor.sealing import SealingSeen, judge_sealing
+from asyncamanda.core.schedule.prove_units import render_prove_service
 from asyncamanda.core.schedule.restore_units import render_broker
 from asyncamanda.core.schedule.systemd import Starts
 from asyncamanda.server.enrol.disklist import DUMPTYPE, choose_dumptype
@@ -78,6 +79,14 @@ def test_the_broker_is_roots_only_where_dumps_are_encrypted() -> None:
     assert "User=backup" in sealed
     assert "ExecStart=!/usr/bin/asyncamanda broker\n" in sealed
     assert "ExecStart=/usr/bin/asyncamanda broker\n" in plain
+
+
+def test_a_proof_keeps_what_was_opened_where_dumps_are_encrypted() -> None:
+    """Else every proof would have the beginning of each dump sent again."""
+    starts = Starts(("/usr/bin/asyncamanda",), "backup", (), "/run/x")
+    line = "ReadWritePaths=-/var/lib/asyncamanda\n"
+    assert line in render_prove_service(replace(starts, is_sealing=True))
+    assert line not in render_prove_service(starts)
 
 
 def test_a_new_disk_is_encrypted_as_the_others_are() -> None:

@@ -5,7 +5,9 @@ here, as root, and needs of a backup's rights no more.
 """
 
 import shlex
+from dataclasses import replace
 
+from asyncamanda.core.schedule.restore_units import STATE
 from asyncamanda.core.schedule.systemd import (
     FOLDER,
     MARK,
@@ -44,6 +46,8 @@ def render_prove_command(starts: Starts) -> str:
 
 def render_prove_service(starts: Starts) -> str:
     """Return the unit that proves what is due."""
+    if starts.is_sealing:  # the lists of what was opened are kept there
+        starts = replace(starts, writable=(*starts.writable, STATE))
     description = "Prove that files come back from Amanda's dumps, if that is due"
     return render_unit(description, "", starts, _WORDS, "", _POLITE)
 

@@ -14,7 +14,7 @@ from asyncamanda.core.schedule.systemd import FOLDER, MARK, Starts
 SOCKET, SERVICE = "asyncamanda-restore.socket", "asyncamanda-restore@.service"
 SOCKET_FILE, SERVICE_FILE = f"{FOLDER}/{SOCKET}", f"{FOLDER}/{SERVICE}"
 AT_ONCE = 16
-_STATE = "/var/lib/asyncamanda"  # root keeps lists of encrypted dumps there
+STATE = "/var/lib/asyncamanda"  # root keeps lists of encrypted dumps there
 
 
 def render_socket() -> str:
@@ -46,7 +46,7 @@ def render_broker(starts: Starts) -> str:
     # what has the key of encrypted dumps is root's; the process itself becomes the Amanda user's.
     # For systemd it always is: StateDirectory= becomes that user's, all that is in it included
     as_root = "!" if starts.is_sealing else ""
-    kept = f"ReadWritePaths=-{_STATE}\n" if starts.is_sealing else ""
+    kept = f"ReadWritePaths=-{STATE}\n" if starts.is_sealing else ""
     rights = "CAP_SETUID CAP_SETGID" if starts.is_sealing else ""
     refused = "@resources" if starts.is_sealing else "@privileged @resources"
     return f"""\
