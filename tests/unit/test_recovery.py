@@ -93,6 +93,8 @@ def test_a_sheet_has_all_that_is_needed() -> None:
     setup = "asyncamanda setup backup@amanda --encrypt"
     text = render_sheet(Sheet("laptop", "backup@amanda", KEY, setup))
     assert all(word in text for word in (*split_key(KEY), "laptop", "backup@amanda", setup))
+    assert "server lost laptop" in text
+    assert "restore --all --to /" in text
     assert all(len(line) < 80 for line in text.splitlines())
     assert KEY not in text
     with pytest.raises(ValueError, match="no recovery key"):

@@ -12,14 +12,14 @@ nobody can. Keep this sheet away from the machine, and not on the server.
 
 {groups}
 
-On a replacement machine, as root, with asyncamanda and age installed:
+On a replacement machine, as root, with asyncamanda and age installed: the
+line that `asyncamanda server lost {client}` prints on the server, or
 
     {setup}
 
 It asks for the groups. Then:
 
-    asyncamanda list
-    asyncamanda restore PATH
+    asyncamanda restore --all --to /
 """
 
 
