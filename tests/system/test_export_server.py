@@ -102,7 +102,7 @@ def test_an_import_that_had_let_clients_in_writes_nothing_again(server: Host) ->
     server.write("/etc/asyncamanda/import.begun", server.run([PYTHON, "-c", script]).stdout)
     ledger = server.path(f"{STATE}/ledger.sqlite").stat().st_ino
     done = run(server, "import", FILE)
-    assert (done.returncode, "1 clients may come in" in done.stdout) == (0, True), done
+    assert (done.returncode, "1 client may come in" in done.stdout) == (0, True), done
     assert server.path(f"{STATE}/ledger.sqlite").stat().st_ino == ledger
     assert not server.path("/etc/asyncamanda/import.begun").exists()
 

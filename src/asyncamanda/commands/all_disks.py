@@ -119,7 +119,7 @@ def _check_whose(
     That is where a machine that replaces another was backed up before all had come back to it.
     """
     for disk in disks:
-        times = [dump.dumped_at for dump in disk.runs]
+        times = [dump.dumped_at for dump in disk.runs] if disk.is_listable else []
         if not times or not min(times) < keyed_at < times[-1]:
             continue
         then = format_time(keyed_at)
