@@ -123,7 +123,7 @@ def ready(fresh: Lab) -> Lab:
     """Yield the server after setup."""
     done = set_up(fresh, "--yes", *NEW)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "/opt/asyncamanda/bin/asyncamanda setup amanda --disk /home" in done.stdout
+    assert "asyncamanda server invite CLIENT --disk /home" in done.stdout
     return fresh
 
 
@@ -287,14 +287,14 @@ def test_without_amanda_it_offers_to_install_it(lab_prefix: Path) -> None:
         assert "installed: amanda-server" in done.stdout
 
 
-def test_it_ends_with_what_the_client_is_to_run(lab_prefix: Path) -> None:
-    """One command there; a name of a configuration where there are several."""
+def test_it_ends_with_how_a_client_comes_to_it(lab_prefix: Path) -> None:
+    """One command here; a name of a configuration where there are several."""
     with Lab(prefix=lab_prefix) as lab:
         lab.server.run(["rm", "-r", "/etc/amanda/daily"])
         none = set_up(lab, "--yes").stdout
         assert "asyncamanda server setup --new-config NAME --vtapes DIR --size SIZE" in none
         one = set_up(lab, "--yes", *NEW).stdout
-        assert "asyncamanda setup amanda --disk /home" in one
+        assert "asyncamanda server invite CLIENT --disk /home" in one
         assert "--amanda-config" not in one + none
         lab.server.run(["cp", "-r", "/etc/amanda/mobile", "/etc/amanda/other"])
         assert "--amanda-config NAME to that command: mobile, other" in set_up(lab, "--yes").stdout
