@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -44,9 +45,11 @@ def run(arguments: argparse.Namespace) -> Exit:
     config = load_as_amanda_user(arguments)
     entries = sorted(read_registry(registry_path(config.user)), key=lambda entry: entry.identity)
     last_seen, machines, reaches, proofs = _read_ledger(config, entries)
+    kept = _find_kept(entries)
     if arguments.json:
         values = [
             _value(entry, last_seen, machines, reaches.get(entry.identity))
+            | _kept_value(kept.get(entry.identity))
             | {"proofs": proofs_value(proofs.get(entry.identity, {}))}
             for entry in entries
         ]
@@ -57,19 +60,20 @@ def run(arguments: argparse.Namespace) -> Exit:
         return Exit.OK
     rows = [describe_row(entry, last_seen, reaches.get(entry.identity)) for entry in entries]
     print_table(HEADS, rows)
-    _print_rest(entries, machines, proofs)
+    _print_rest(entries, machines, kept, proofs)
     return Exit.OK
 
 
 def _print_rest(
     entries: Sequence[Enrolled],
     machines: Mapping[str, Machine],
+    kept: Mapping[Identity, "Kept"],
     proofs: Mapping[Identity, Mapping[str, DiskProof]],
 ) -> None:
     """Print what is below the table: what is kept, what was proved, who is disputed, and keys."""
     from asyncamanda.server.restore.reach import tell_volumes  # noqa: PLC0415 - loads much
 
-    for line in _describe_kept(entries):
+    for line in _describe_kept(entries, kept):
         print_folded(line)
     for name in sorted({entry.amanda_config for entry in entries}):
         if said := tell_volumes(name):
@@ -86,27 +90,44 @@ def _print_rest(
         print_folded(f"  {entry.client}: {entry.key.key_type} {entry.key.fingerprint}")
 
 
-def _describe_kept(entries: Sequence[Enrolled]) -> list[str]:
+def _describe_kept(entries: Sequence[Enrolled], kept: Mapping[Identity, "Kept"]) -> list[str]:
     """Return which clients are lost, and what is kept for them, or for those that replaced them."""
     lines = []
-    for entry, kept in zip(entries, map(_find_kept, entries), strict=True):
+    for entry in entries:
         client = printable(entry.client)
+        of_client = kept.get(entry.identity)
+        is_kept = of_client is not None and of_client.is_any
         if entry.lost_at:
-            what = "" if kept.is_any else "; WARNING: its newest backup is not kept"
+            what = "" if is_kept else "; WARNING: its newest backup is not kept"
             lines.append(f"{client} is lost since {format_time(entry.lost_at)}{what}")
-        elif kept.is_any:
+        elif is_kept:
             lines.append(f"{client} was lost, and its backup of then is kept until you run:")
             lines.append(f"  asyncamanda server found {client}")
     return lines
 
 
-def _find_kept(entry: Enrolled) -> "Kept":
-    from asyncamanda.server.restore.setting_aside import Kept, find_kept  # noqa: PLC0415 - as below
+def _find_kept(entries: Sequence[Enrolled]) -> "Mapping[Identity, Kept]":
+    """Return what is kept for each client; Amanda is asked once for each configuration.
 
-    try:
-        return find_kept(read_settings_now(entry.amanda_config), entry.client)
-    except AsyncamandaError:  # told where its reach is looked for
-        return Kept()
+    One that cannot be used is left out: it is told where its clients' reach is looked for.
+    """
+    from asyncamanda.server.restore.setting_aside import find_kept  # noqa: PLC0415 - as below
+
+    found = {}
+    for name in {entry.amanda_config for entry in entries}:
+        with suppress(AsyncamandaError):
+            settings = read_settings_now(name)
+            for entry in entries:
+                if entry.amanda_config == name:
+                    found[entry.identity] = find_kept(settings, entry.client)
+    return found
+
+
+def _kept_value(kept: "Kept | None") -> dict[str, object]:
+    return {
+        "kept_bytes": kept.size if kept else 0,
+        "kept_volumes": list(kept.volumes) if kept else [],
+    }
 
 
 def _read_ledger(
@@ -196,7 +217,7 @@ def _value(
     machines: Mapping[str, Machine],
     reach: "Reach | None",
 ) -> dict[str, object]:
-    machine, kept = machines.get(entry.client), _find_kept(entry)
+    machine = machines.get(entry.client)
     second = None
     if machine and machine.disputed_at:
         second = {"host": machine.other_host_name, "at": time_value(machine.disputed_at)}
@@ -212,6 +233,4 @@ def _value(
         "host": machine.host_name if machine and machine.ticket else None,
         "second_machine": second,
         "lost_at": time_value(entry.lost_at),
-        "kept_bytes": kept.size,
-        "kept_volumes": list(kept.volumes),
     }

@@ -93,13 +93,14 @@ class ServerExamination:
             yield doctor.check_answer(client, self.answer, self._config.user)
 
     def _dump_checks(self, entry: Enrolled) -> Iterator[Check]:
-        if levels := doctor.check_levels(entry, self._read_verdicts(entry)):
+        verdicts = self._read_verdicts(entry)
+        if levels := doctor.check_levels(entry, verdicts):
             yield levels
         yield check_capacity(entry)
-        if proof := self._check_proofs(entry):
+        if proof := self._check_proofs(entry, verdicts):
             yield proof
 
-    def _check_proofs(self, entry: Enrolled) -> Check | None:
+    def _check_proofs(self, entry: Enrolled, verdicts: list[DleVerdict]) -> Check | None:
         """Return whether the client's disks are proved restorable, as far as the ledger is read."""
         try:
             ledger = open_ledger_to_read(self._config)
@@ -112,7 +113,7 @@ class ServerExamination:
             began_at = ledger.proofs.drills_begun_at(entry.amanda_config)
         finally:
             ledger.close()
-        verdicts, after = self._read_verdicts(entry), self._config.drill.alarm_after
+        after = self._config.drill.alarm_after
         return doctor.check_proofs(entry, verdicts, proofs, read_clock(), began_at, after)
 
     def _read_machine(self) -> Machine | None:
