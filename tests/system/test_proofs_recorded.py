@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from tests.system.test_restores_recorded import DATABASES, FILE, MINUTE, NOON, PATIENCE, place_of
 
+from asyncamanda.core.dispatch.drills import DiskProof
 from asyncamanda.core.dispatch.records import ProofKind, ProofRow
 from asyncamanda.server.ledger.database import transaction
 from asyncamanda.server.ledger.ledger import Ledger
@@ -64,6 +65,18 @@ def test_the_newest_proof_and_the_newest_good_one_of_each_disk_are_told(ledger: 
     assert of_kind == {("laptop", "/home"): LastProofs(good, good)}
     assert ledger.proofs.of_dles("daily", kinds=[CLIENT]) == {}
     assert ledger.proofs.list_recent("daily", "laptop", 9) == [failed, good]
+
+
+def test_what_all_proofs_say_is_told_by_host_and_disk(ledger: Ledger) -> None:
+    """The drills' and the client's own of each disk together; of one host, or of all at once."""
+    ledger.proofs.record(proof(disk="/home"))
+    ledger.proofs.record(proof(disk="/home", kind=CLIENT, after=2 * MINUTE, is_good=False))
+    ledger.proofs.record(proof("tower", "/srv", is_good=False))
+    found = ledger.proofs.of_hosts("daily")
+    laptop = {"/home": DiskProof(NOON + MINUTE, "a/\udcff")}
+    assert found == {"laptop": laptop, "tower": {"/srv": DiskProof(None, "a/\udcff", "a/\udcff")}}
+    assert ledger.proofs.of_disks("daily", "laptop") == laptop
+    assert ledger.proofs.of_disks("daily", "nobody") == {}
 
 
 def test_dates_are_bad_as_long_as_their_last_proof_failed(ledger: Ledger) -> None:

@@ -153,10 +153,11 @@ def _read_ledger(
 
     try:
         reaches = _find_reaches(config, ledger, entries)
+        names = {entry.amanda_config for entry in entries}
+        of_hosts = {name: ledger.proofs.of_hosts(name) for name in names}
         proofs = {
             entry.identity: keep_meant(
-                ledger.proofs.of_disks(entry.amanda_config, entry.client),
-                reaches.get(entry.identity),
+                of_hosts[entry.amanda_config].get(entry.client, {}), reaches.get(entry.identity)
             )
             for entry in entries
         }

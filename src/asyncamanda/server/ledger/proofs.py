@@ -65,23 +65,26 @@ class Proofs:
             good = _find_newest(connection, [*where, proofs.c.is_good])
         return {dle: LastProofs(proof, good.get(dle)) for dle, proof in newest.items()}
 
+    def of_hosts(
+        self, amanda_config: str, host: str | None = None
+    ) -> dict[str, dict[str, DiskProof]]:
+        """Return what the proofs of disks say, by host and disk; of one host or of all.
+
+        That is both the drills' and the client's own.
+        """
+        lasts: dict[Dle, list[LastProofs]] = {}
+        for kinds in (DRILLS, (ProofKind.CLIENT,)):
+            for dle, last in self.of_dles(amanda_config, host, kinds).items():
+                lasts.setdefault(dle, []).append(last)
+        found: dict[str, dict[str, DiskProof]] = {}
+        for (name, disk), own in lasts.items():
+            good = [each.newest_good for each in own if each.newest_good]
+            found.setdefault(name, {})[disk] = judge_proofs([each.newest for each in own], good)
+        return found
+
     def of_disks(self, amanda_config: str, host: str) -> dict[str, DiskProof]:
-        """Return what the proofs of a host's disks say: the drills', and the client's own."""
-        found = [
-            self.of_dles(amanda_config, host, kinds) for kinds in (DRILLS, (ProofKind.CLIENT,))
-        ]
-        disks = dict.fromkeys(disk for proofs in found for _, disk in proofs)
-        of_disk = {
-            disk: [proofs[host, disk] for proofs in found if (host, disk) in proofs]
-            for disk in disks
-        }
-        return {
-            disk: judge_proofs(
-                [each.newest for each in lasts],
-                [each.newest_good for each in lasts if each.newest_good],
-            )
-            for disk, lasts in of_disk.items()
-        }
+        """Return the same of one host, by disk."""
+        return self.of_hosts(amanda_config, host).get(host, {})
 
     def drills_begun_at(self, amanda_config: str) -> datetime | None:
         """Return when the oldest drill was made that is known, None if none was."""
