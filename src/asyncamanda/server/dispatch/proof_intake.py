@@ -15,6 +15,7 @@ from asyncamanda.server.background.tasks import Background
 from asyncamanda.server.dispatch.amanda_config import Site
 from asyncamanda.server.gate.session import ClientSession
 from asyncamanda.server.ledger.ledger import Ledger
+from asyncamanda.server.ledger.verdicts import plan_forced_full
 from asyncamanda.system.clock import now as read_clock
 
 PROOFS = Allowance(timedelta(minutes=5), 50)  # of one client
@@ -78,7 +79,6 @@ def note_proof(ledger: Ledger, row: ProofRow) -> bool:
     """
     since = row.proved_at - FORCED_EVERY
     is_forced = not row.is_good and not ledger.proofs.has_failed(row, since)
-    if is_forced:
-        ledger.protections.force_full(row.amanda_config, row.host, row.disk, row.proved_at)
-    ledger.proofs.record(row)
+    dle = row.host, row.disk
+    ledger.proofs.record(row, plan_forced_full(dle, row.proved_at) if is_forced else None)
     return is_forced

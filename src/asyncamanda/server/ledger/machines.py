@@ -22,7 +22,7 @@ from asyncamanda.server.ledger.bad_rows import read_each
 from asyncamanda.server.ledger.database import transaction
 from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.server.ledger.schema import machines, verdicts
-from asyncamanda.server.ledger.verdicts import put_forced_full
+from asyncamanda.server.ledger.verdicts import plan_forced_full, put_protection
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,4 +137,5 @@ def _force_all(
     """
     amanda_config, disks = dles
     for disk in disks:
-        put_forced_full(connection, amanda_config, (client, disk), at)
+        dle = client, disk
+        put_protection(connection, amanda_config, dle, plan_forced_full(dle, at))

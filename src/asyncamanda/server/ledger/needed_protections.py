@@ -7,7 +7,7 @@ from sqlalchemy import update
 from asyncamanda.core.dispatch.records import Protection
 from asyncamanda.server.ledger.schema import protections
 from asyncamanda.server.ledger.transactions import Transactions
-from asyncamanda.server.ledger.verdicts import put_forced_full, read_protections
+from asyncamanda.server.ledger.verdicts import read_protections
 
 
 class NeededProtections:
@@ -21,11 +21,6 @@ class NeededProtections:
         with self._transactions.reading() as connection:
             needs = read_protections(connection, amanda_config)
         return [need for need in needs if need.made_at is None]
-
-    def force_full(self, amanda_config: str, host: str, disk: str, at: datetime) -> None:
-        """Note that a disk needs a full dump; a run that began before now makes that not good."""
-        with self._transactions.writing() as connection:
-            put_forced_full(connection, amanda_config, (host, disk), at)
 
     def note_made(self, amanda_config: str, made: Protection, at: datetime) -> bool:
         """Write down that Amanda was told. Returns False if something else is needed by now."""

@@ -263,11 +263,9 @@ def put_protection(
         connection.execute(insert(protections).values(values))
 
 
-def put_forced_full(connection: Connection, amanda_config: str, dle: Dle, at: datetime) -> None:
-    """Write that a DLE needs a full dump, by a run that begins after that."""
-    stamp = format_local_stamp(at)
-    need = Protection(*dle, stamp, ProtectionKind.FORCE, 0, dumped_at=at)
-    put_protection(connection, amanda_config, dle, need)
+def plan_forced_full(dle: Dle, at: datetime) -> Protection:
+    """Return that a DLE needs a full dump, by a run that begins after that."""
+    return Protection(*dle, format_local_stamp(at), ProtectionKind.FORCE, 0, dumped_at=at)
 
 
 def read_protections(connection: Connection, amanda_config: str) -> list[Protection]:
