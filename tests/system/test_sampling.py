@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.system.watching import until
 
 from asyncamanda.client.restore.sampling import LiveDisk
 from asyncamanda.core.restore.proof import LARGEST_FILE
@@ -45,6 +46,19 @@ def top(tmp_path: Path) -> Path:
     return top
 
 
+def pass_limit(top: Path) -> int:
+    """Return a time that what changes from now on is stamped after: files have a coarse clock."""
+    limit, probe = time.time_ns(), top.with_name("probe")
+
+    def is_past() -> bool:
+        probe.write_text("")
+        probe.chmod(0o600)
+        return probe.stat().st_ctime_ns > limit
+
+    until(is_past, "the clock for files goes on")
+    return limit
+
+
 def test_regular_files_are_found_and_nothing_else(top: Path) -> None:
     """No link is followed, no pipe waited for; what has two names may be stored by the other."""
     assert sample(top) == {"file", "empty", "a/b/file"}
@@ -53,8 +67,7 @@ def test_regular_files_are_found_and_nothing_else(top: Path) -> None:
 def test_what_is_excluded_or_has_changed_is_left_out(top: Path) -> None:
     """With all that is below an excluded folder."""
     assert sample(top, is_excluded=lambda path: path == b"a") == {"file", "empty"}
-    limit = time.time_ns()
-    time.sleep(0.05)  # the kernel's clock for files is a coarse one
+    limit = pass_limit(top)
     (top / "file").chmod(0o600)
     os.utime(top / "file", ns=(5, 5))  # what is written last is an older time
     assert sample(top, limit) == {"empty", "a/b/file"}
@@ -62,8 +75,7 @@ def test_what_is_excluded_or_has_changed_is_left_out(top: Path) -> None:
 
 def test_a_folder_that_may_have_been_renamed_is_known(top: Path) -> None:
     """It, and the folder that it is in, have changed; either alone shows that it was not."""
-    limit = time.time_ns()
-    time.sleep(0.05)
+    limit = pass_limit(top)
     (top / "a/new").touch()
 
     def unsettled() -> set[bytes]:
