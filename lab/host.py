@@ -164,11 +164,18 @@ class Host(HostFiles):
     def fill_disk(self, spare: int = 0) -> None:
         """Let every further write end with ENOSPC, for everybody; but for `spare` bytes.
 
-        The disk is shrunk to what it holds, which is quick and needs no memory.
+        The disk is shrunk to what it holds, which is quick and needs no memory. tmpfs refuses
+        that if others have written in between, and then it is tried again, for half a minute.
+        Raises LabCommandError if it is refused for so long.
         """
+        limit = Limit(30)
+        while not self._shrink_disk(spare, check=limit.is_over()):
+            pass
+
+    def _shrink_disk(self, spare: int, *, check: bool) -> bool:
         used = os.statvfs(self.path(_DISK))
         size = (used.f_blocks - used.f_bfree) * used.f_frsize + spare
-        self.run(["mount", "-o", f"remount,size={size}", _DISK])
+        return self.run(["mount", "-o", f"remount,size={size}", _DISK], check=check).returncode == 0
 
     def free_disk(self) -> None:
         """Undo fill_disk."""

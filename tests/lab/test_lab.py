@@ -664,6 +664,19 @@ class TestDisk:
             client.free_disk()
             client.run(write, user=user)
 
+    def test_a_disk_that_somebody_writes_to_is_filled_too(self, bare_lab: Lab) -> None:
+        """Whatever comes between looking how much it holds and shrinking it to that."""
+        client = bare_lab.client
+        client.make_directory("/srv/own")
+        script = "for _ in $(seq 400); do head -c 8192 /dev/zero || exit 9; done >/srv/own/grows"
+        writer = client.start(["sh", "-c", script])
+        wait_until(client.path("/srv/own/grows").exists)
+        client.fill_disk()
+        writer.wait(60)
+        full = client.run(["sh", "-c", "head -c 8192 /dev/zero >>/srv/own/grows"], check=False)
+        assert "No space left on device" in full.stderr
+        client.free_disk()
+
 
 class TestClock:
     """The wall clock of our programs can be wrong, and nobody else's."""
