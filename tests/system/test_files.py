@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from asyncamanda.errors import RefusedError
-from asyncamanda.system.files import write_whole
+from asyncamanda.system.files import find_free, write_whole
 from asyncamanda.system.steps import make_step, plan_file, plan_folder
 
 OWNER = pwd.getpwnam("backup")
@@ -87,3 +87,14 @@ def test_root_s_own_links_are_followed(theirs: Path, tmp_path: Path) -> None:
     make_step(plan_folder(tmp_path / "link" / "a" / "b", OWNER, 0o700))
     assert (theirs / "config").read_text() == "new"
     assert (theirs / "a" / "b").stat().st_uid == OWNER.pw_uid
+
+
+def test_a_free_name_is_one_that_nothing_has(tmp_path: Path) -> None:
+    """Neither a file, nor a folder, nor a link that leads nowhere."""
+    place = tmp_path / "kept"
+    assert find_free(place) == place
+    place.write_text("first")
+    assert find_free(place).name == "kept-2"
+    find_free(place).mkdir()
+    find_free(place).symlink_to("nowhere")
+    assert find_free(place).name == "kept-4"

@@ -27,10 +27,9 @@ from asyncamanda.server.export.ledger_import import (
     prepare_ledger,
     put_file,
     put_rows,
-    set_ledger_aside,
 )
-from asyncamanda.server.export.staging import Undo
-from asyncamanda.server.ledger.database import make_engine, read_url
+from asyncamanda.server.export.staging import Undo, set_aside
+from asyncamanda.server.ledger.database import BESIDE, make_engine, read_url
 from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.server.ledger.machines import receive
 from asyncamanda.server.ledger.schema import METADATA
@@ -184,7 +183,7 @@ def test_a_ledger_that_is_set_aside_has_what_a_kill_left_beside_it(tmp_path: Pat
     killed = f"{script}\nimport os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
     subprocess.run([sys.executable, "-c", killed, place], check=False)
     assert place.with_name("ledger.sqlite-wal").stat().st_size
-    aside = set_ledger_aside(place, ".before", undo)
+    aside = set_aside(place, ".before", undo, BESIDE)
     assert [path for path in tmp_path.iterdir() if ".before" not in path.name] == []
     copy = shutil.copytree(tmp_path, tmp_path / "copy")
     assert _count_requests(copy / aside.name) == 1

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain, count
 from pathlib import Path
 from typing import TextIO
 
@@ -127,6 +128,12 @@ def read_regular(path: Path, at_most: int) -> bytes:
         raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     with os.fdopen(descriptor, "rb") as file:
         return file.read(at_most)
+
+
+def find_free(path: Path) -> Path:
+    """Return the first of `path`, `path-2`, `path-3` ... that is not there, not even as a link."""
+    names = chain([path], (path.with_name(f"{path.name}-{number}") for number in count(2)))
+    return next(name for name in names if not os.path.lexists(name))
 
 
 def sync_folder(folder: Path) -> None:

@@ -20,12 +20,7 @@ from asyncamanda.errors import LaterError, RefusedError
 from asyncamanda.server.enrol import setup
 from asyncamanda.server.enrol.registry import change, read_registry, registry_path
 from asyncamanda.server.export.imported import ImportedServer, find_config, force_fulls
-from asyncamanda.server.export.ledger_import import (
-    prepare_ledger,
-    put_file,
-    put_rows,
-    set_ledger_aside,
-)
+from asyncamanda.server.export.ledger_import import prepare_ledger, put_file, put_rows
 from asyncamanda.server.export.places import (
     PlacedMember,
     check_places,
@@ -41,9 +36,10 @@ from asyncamanda.server.export.sources import SSH_FOLDER
 from asyncamanda.server.export.staging import Undo, make_folder, set_aside, write_file
 from asyncamanda.server.export.verified import VerifiedExport, reading
 from asyncamanda.server.gate import ipc
+from asyncamanda.server.ledger.database import BESIDE
 from asyncamanda.server.ledger.schema import FORMAT as LEDGER_FORMAT
 from asyncamanda.system.account import act_as, find_user
-from asyncamanda.system.files import open_folder, write_whole
+from asyncamanda.system.files import find_free, open_folder, write_whole
 from asyncamanda.system.steps import make_step, plan_folder
 
 MARK = SERVER_FILE.with_name("import.begun")
@@ -192,14 +188,14 @@ class ServerImport:
             elif path == SERVER_FILE:
                 aside = set_aside(path, self._end, self._undo_own)
             else:
+                beside = BESIDE if path == self._ledger_place() else ()
                 with act_as(self._account):
-                    set_it = set_ledger_aside if path == self._ledger_place() else set_aside
-                    aside = set_it(path, self._end, self._undo)
+                    aside = set_aside(path, self._end, self._undo, beside)
             self._done.aside.append(aside)
 
     def _copy_registry(self) -> Path:
         path = self._registry
-        aside, before = path.with_name(path.name + self._end), path.read_bytes()
+        aside, before = find_free(path.with_name(path.name + self._end)), path.read_bytes()
         text = before.decode("utf-8", "surrogateescape")
         write_whole(aside, text, 0o600)
         self._undo.note(aside.unlink)

@@ -5,14 +5,12 @@ A client has perhaps got another ticket since the export was made: it is known b
 """
 
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
 from asyncamanda.errors import BadDataError
 from asyncamanda.server.export.ledger_copy import PATIENCE, close_journal, copy_rows, has_rows
-from asyncamanda.server.export.staging import Undo, set_aside
 from asyncamanda.server.ledger.database import BESIDE, make_engine, read_url
 from asyncamanda.server.ledger.ledger import Ledger
 
@@ -29,16 +27,6 @@ def prepare_ledger(path: Path) -> None:
     if ledger.remark:
         raise BadDataError("bad-export", f"its ledger: {ledger.remark}", "take another copy")
     close_journal(path)
-
-
-def set_ledger_aside(place: Path, end: str, undo: Undo) -> Path:
-    """Set a ledger aside as set_aside() does, with what SQLite has kept beside it after a kill."""
-    for more in BESIDE:
-        there, kept = (place.with_name(f"{place.name}{word}{more}") for word in ("", end))
-        with suppress(FileNotFoundError):
-            there.rename(kept)
-            undo.note(partial(kept.rename, there))
-    return set_aside(place, end, undo)
 
 
 def put_file(path: Path, place: Path) -> None:

@@ -7,6 +7,7 @@ does that for all of them, before anybody can come in.
 import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import IO
@@ -14,6 +15,7 @@ from typing import IO
 from asyncamanda.core.export.manifest import ExportedMember
 from asyncamanda.errors import RefusedError
 from asyncamanda.server.export.archive import bad_export
+from asyncamanda.system.files import find_free
 
 FRESH = ".asyncamanda-import"  # one name in a folder, so that a kill leaves one file at most
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -78,19 +80,27 @@ def make_folder(path: Path, undo: Undo) -> None:
             undo.note(folder.rmdir)
 
 
-def set_aside(path: Path, end: str, undo: Undo) -> Path:
-    """Give what is at `path` another name, beside it; return that.
+def set_aside(path: Path, end: str, undo: Undo, beside: Iterable[str] = ()) -> Path:
+    """Give what is at `path` another name, beside it, with that end; return it.
 
-    Raises RefusedError if that cannot be.
+    `beside`: ends of names of files that go with it, where they are. What was set aside earlier
+    stays. Raises RefusedError if that cannot be.
     """
-    aside = path.with_name(f"{path.name}{end}")
+    aside = find_free(path.with_name(path.name + end))
     try:
-        path.rename(aside)
+        for more in beside:
+            with suppress(FileNotFoundError):
+                _rename(path.with_name(path.name + more), aside.with_name(aside.name + more), undo)
+        _rename(path, aside, undo)
     except OSError as error:
         raise RefusedError(
             "not-set-aside",
             f"{path} is there already, and cannot be renamed: {error.strerror}",
             "move it away by hand, and import again",
         ) from error
-    undo.note(lambda: aside.rename(path))
     return aside
+
+
+def _rename(path: Path, aside: Path, undo: Undo) -> None:
+    path.rename(aside)
+    undo.note(partial(aside.rename, path))

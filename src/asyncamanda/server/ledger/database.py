@@ -29,7 +29,7 @@ from asyncamanda.server.ledger.schema import (
     complete_for_postgresql,
     ledger,
 )
-from asyncamanda.system.files import sync_folder
+from asyncamanda.system.files import find_free, sync_folder
 
 IS_WRITING = "is_writing"  # the execution option by which a transaction says so
 WRITERS_LOCK = 20_140_624  # PostgreSQL's advisory lock that whoever writes here holds
@@ -266,7 +266,7 @@ def set_aside(path: Path, at: datetime) -> Path:
 
     Returns its new name. Raises LedgerUnavailable if that cannot be.
     """
-    aside = path.with_name(f"{path.name}.damaged-{at:%Y%m%dT%H%M%SZ}")
+    aside = find_free(path.with_name(f"{path.name}.damaged-{at:%Y%m%dT%H%M%SZ}"))
     try:
         for end in BESIDE:
             with contextlib.suppress(FileNotFoundError):
