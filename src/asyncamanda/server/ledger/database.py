@@ -23,6 +23,7 @@ from sqlalchemy.pool import NullPool
 
 from asyncamanda.errors import LaterError
 from asyncamanda.server.background.deadline import bind, deadline
+from asyncamanda.server.ledger import fleet_tables  # noqa: F401 - METADATA is to know them
 from asyncamanda.server.ledger.schema import (
     FORMAT,
     METADATA,
