@@ -1,6 +1,7 @@
 """The server's end of a session in which files come back: polite, and gone with the session."""
 
 import json
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -87,7 +88,7 @@ def test_nothing_is_left_of_a_session_that_ends(
     program = begin(office)
     (server,) = {*office.pids(SERVE)}
     nice = office.server.run(["ps", "-o", "ni=", "-p", str(server)]).stdout
-    assert int(nice) == 10
+    assert int(nice) == min(os.nice(0) + 10, 19)  # the tests themselves may be nice
     end(office, program)
     wait_until("it has ended", lambda: not office.pids(SERVE))
     wait_until("nothing is unpacked any more", lambda: not office.pids(UNPACK))
