@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from asyncamanda.config.client_values import read_exclude, read_target
 from asyncamanda.config.moments import MOMENT_KEYS, NEVER
 from asyncamanda.config.reader import (
     Keys,
-    Wrong,
     one_of,
     parse_toml,
     read_file,
@@ -25,13 +25,12 @@ from asyncamanda.config.reader import (
     refuse_mistakes,
     texts_like,
 )
-from asyncamanda.core.amanda import excludes
 from asyncamanda.core.conditions.judge import Conditions, Pause
 from asyncamanda.core.conditions.rate import RateLimit
 from asyncamanda.core.conditions.windows import Window
 from asyncamanda.core.model import DiskRule, Policy
 from asyncamanda.core.ssh import argv
-from asyncamanda.core.ssh.argv import SshOptions, Target, parse_target
+from asyncamanda.core.ssh.argv import SshOptions, Target
 from asyncamanda.errors import ConfigurationError, NotYoursError
 
 SYSTEM_FILE = Path("/etc/asyncamanda/client.toml")
@@ -80,6 +79,7 @@ class ClientConfig:
     exclude: tuple[str, ...] = ()
     forget_after: timedelta | None = None
     stale_after: timedelta | None = None
+    stale_after_use: timedelta | None = None
     settle: timedelta = timedelta(hours=1)
     reconnect_for: timedelta = timedelta(minutes=2)
     amandad: Path | None = None
@@ -113,6 +113,8 @@ class ClientConfig:
             or max(timedelta(days=30), LEAST_INTERVALS * self.interval),
             stale_after=self.stale_after or default_stale_after(self.interval),
             settle=self.settle,
+            stale_after_use=self.stale_after_use,
+            is_by_use=self.stale_after is None and self.stale_after_use is not None,
         )
 
     @property
@@ -249,28 +251,8 @@ def _contradictions(config: ClientConfig) -> Iterator[tuple[set[str], str]]:
             yield {"ssh"}, f"ssh.{name}: {words}"
 
 
-def _read_target(value: object) -> Target:
-    if not isinstance(value, str):
-        raise Wrong(value, argv.ALLOWED)
-    try:
-        return parse_target(value)
-    except ValueError as error:
-        raise Wrong(value, f"{argv.ALLOWED} ({error})") from error
-
-
-def _read_exclude(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        raise Wrong(value, excludes.ALLOWED)
-    for text in value:
-        try:
-            excludes.check_pattern(text)
-        except ValueError as error:
-            raise Wrong(text, f"{excludes.ALLOWED} ({error})") from error
-    return tuple(dict.fromkeys(value))
-
-
 _CLIENT_KEYS: Keys = {
-    "server": _read_target,
+    "server": read_target,
     "command": read_text,
     "name": read_name,
     "interval": read_span,
@@ -279,9 +261,10 @@ _CLIENT_KEYS: Keys = {
     "amandates": read_path,
     "watch": one_of(DiskRule),
     "disks": texts_like("a list of disks as the disklist names them", '["/home", "/etc"]'),
-    "exclude": _read_exclude,
+    "exclude": read_exclude,
     "forget_after": read_span,
     "stale_after": read_span,
+    "stale_after_use": read_span,
     "settle": read_span,
     "reconnect_for": read_span,
     "amandad": read_path,
