@@ -16,7 +16,7 @@ from asyncamanda.core.fleet.wording import WEEKDAYS
 LOOKED, HELD = 4, 3  # weeks
 NEAR_MINUTES = 90  # how far an arrival may be from the usual time of day
 ROUNDED_MINUTES = 15
-BREAK = timedelta(hours=4)  # a client that was away for less has not come anew
+BREAK = timedelta(hours=4)  # a client that was away for less never left
 FORGOTTEN_AFTER = timedelta(weeks=5)  # away for longer, nobody knows whether it will do as before
 DAYS = 7
 _DAY = timedelta(days=1)

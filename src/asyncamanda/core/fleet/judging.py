@@ -25,7 +25,7 @@ ALARM_FREE = frozenset({ClientState.LOST, ClientState.RETIRED})
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class ClientCase:
     """A client, and what its disks amount to.
 
     `worst` is the disk that decides, None where none counts. `backed_up_at` is when the oldest of
@@ -74,7 +74,7 @@ def judge_client(facts: ClientFacts, policy: FleetPolicy, now: datetime) -> Clie
     )
 
 
-def make_case(facts: ClientFacts, policy: FleetPolicy, now: datetime) -> Case:
+def make_case(facts: ClientFacts, policy: FleetPolicy, now: datetime) -> ClientCase:
     """Return the client with what its disks amount to."""
     report = facts.report
     interval = (report and report.interval) or policy.interval
@@ -84,17 +84,17 @@ def make_case(facts: ClientFacts, policy: FleetPolicy, now: datetime) -> Case:
     dates = [each.disk.confirmed.dumped_at if each.disk.confirmed else None for each in meant]
     known = [date for date in dates if date]
     backed_up_at = min(known) if known and len(known) == len(dates) else None
-    return Case(facts, policy, now, disks, worst, backed_up_at)
+    return ClientCase(facts, policy, now, disks, worst, backed_up_at)
 
 
 # -- which state
 
 
-def _is_parked(case: Case) -> bool:
+def _is_parked(case: ClientCase) -> bool:
     return bool(case.disks) and case.worst is None
 
 
-def _is_deferred(case: Case) -> bool:
+def _is_deferred(case: ClientCase) -> bool:
     report = case.facts.report
     if _is_parked(case):
         return True
@@ -103,11 +103,11 @@ def _is_deferred(case: Case) -> bool:
     return case.backed_up_at is None or case.backed_up_at <= report.deferred_at
 
 
-def _has_request(case: Case, state: RequestState) -> bool:
+def _has_request(case: ClientCase, state: RequestState) -> bool:
     return case.facts.request is not None and case.facts.request.state is state
 
 
-PRECEDENCE: Sequence[tuple[ClientState, Callable[[Case], bool]]] = (
+PRECEDENCE: Sequence[tuple[ClientState, Callable[[ClientCase], bool]]] = (
     (ClientState.RETIRED, lambda case: case.facts.retired_at is not None),
     (ClientState.LOST, lambda case: case.facts.lost_at is not None),
     (ClientState.FAILING, lambda case: case.has(DiskState.FAILING)),
@@ -125,7 +125,7 @@ PRECEDENCE: Sequence[tuple[ClientState, Callable[[Case], bool]]] = (
 # -- whether somebody has to do something
 
 
-def find_exposure(case: Case) -> str:
+def find_exposure(case: ClientCase) -> str:
     """Return in a few words why a client is exposed, "" if it is not.
 
     By use, where it has a limit by use; by days since its backup, up to when it was seen last.
@@ -145,7 +145,7 @@ def find_exposure(case: Case) -> str:
     return f"no backup for {format_age(age)}; {format_interval(stale_after)} allowed"
 
 
-def _seen_until(case: Case) -> datetime:
+def _seen_until(case: ClientCase) -> datetime:
     """Return until when it counts that there was no backup: as long as there could be one."""
     facts = case.facts
     if facts.is_connected or facts.report is None:
@@ -153,7 +153,7 @@ def _seen_until(case: Case) -> datetime:
     return max(facts.report.at, facts.last_seen or facts.report.at)
 
 
-def _find_alarm(case: Case, state: ClientState, exposed: str) -> str:
+def _find_alarm(case: ClientCase, state: ClientState, exposed: str) -> str:
     """Return why somebody has to do something, in a few words; "" if nobody has."""
     if state is ClientState.FAILING and case.worst:
         return f"failing{say_because(case.worst.reason)}"
@@ -170,30 +170,30 @@ def _find_alarm(case: Case, state: ClientState, exposed: str) -> str:
 Said = tuple[datetime | None, str]  # since when, and the sentence
 
 
-def _say_retired(case: Case) -> Said:
+def _say_retired(case: ClientCase) -> Said:
     since = case.facts.retired_at
     return since, f"retired{_since(case, since)}; its dumps stay until their volumes are reused"
 
 
-def _say_lost(case: Case) -> Said:
+def _say_lost(case: ClientCase) -> Said:
     since = case.facts.lost_at
     return since, f"lost{_since(case, since)}: its key is refused, its newest backup is kept"
 
 
-def _say_failing(case: Case) -> Said:
+def _say_failing(case: ClientCase) -> Said:
     assert case.worst
     since = case.worst.since
     because = say_because(case.worst.reason) or " for a reason that nobody said"
     return since, f"{case.worst.disk.disk} is failing{_since(case, since)}{because}"
 
 
-def _say_cut(case: Case) -> Said:
+def _say_cut(case: ClientCase) -> Said:
     assert case.worst
     name, since = case.worst.disk.disk, case.worst.since
     return since, f"the last dump of {name} was broken off{_since(case, since)}{_going(case)}"
 
 
-def _say_never(case: Case) -> Said:
+def _say_never(case: ClientCase) -> Said:
     since = case.never_since
     if not case.disks:
         return since, "no backup: Amanda's disklist has no disk of this client"
@@ -203,19 +203,19 @@ def _say_never(case: Case) -> Said:
     return since, f"no backup{which} yet; {say_presence(case.facts, case.now)}{_going(case)}"
 
 
-def _say_protected(case: Case) -> Said:
+def _say_protected(case: ClientCase) -> Said:
     assert case.backed_up_at
     age = format_age(case.now - case.backed_up_at)
     return case.backed_up_at, f"protected: its last backup began {age} ago{_going(case)}"
 
 
-def _say_running(case: Case) -> Said:
+def _say_running(case: ClientCase) -> Said:
     assert case.facts.request
     since = case.facts.request.submitted_at
     return since, f"due and here: its backup is running, asked for {say_moment(since, case.now)}"
 
 
-def _say_queued(case: Case) -> Said:
+def _say_queued(case: ClientCase) -> Said:
     request = case.facts.request
     if request is None or not request.state.is_open:
         return _due_since(case), "due and here: it is connected, and has not asked for a backup yet"
@@ -224,7 +224,7 @@ def _say_queued(case: Case) -> Said:
     return since, f"due and here: it waits{place}, since {say_moment(since, case.now)}"
 
 
-def _say_deferred(case: Case) -> Said:
+def _say_deferred(case: ClientCase) -> Said:
     if _is_parked(case):
         return None, "deferred because the server's configuration leaves all its disks out"
     report = case.facts.report
@@ -233,13 +233,13 @@ def _say_deferred(case: Case) -> Said:
     return report.deferred_at, f"deferred{_since(case, report.deferred_at)}{because}"
 
 
-def _say_unknown(case: Case) -> Said:
+def _say_unknown(case: ClientCase) -> Said:
     due = _due_since(case)
     words = "its agent is too old to say whether a backup is due"
     return due, f"{words}; {say_presence(case.facts, case.now)}"
 
 
-def _say_away(case: Case) -> Said:
+def _say_away(case: ClientCase) -> Said:
     seen = case.facts.last_seen
     if seen is None:
         return _due_since(case), "due, and away: it was never connected"
@@ -248,22 +248,22 @@ def _say_away(case: Case) -> Said:
     return seen, f"due, and away since {say_moment(seen, case.now)}{usual}"
 
 
-def _since(case: Case, since: datetime | None) -> str:
+def _since(case: ClientCase, since: datetime | None) -> str:
     return f" since {say_moment(since, case.now)}" if since and since > EPOCH else ""
 
 
-def _due_since(case: Case) -> datetime | None:
+def _due_since(case: ClientCase) -> datetime | None:
     return case.worst.since if case.worst else None
 
 
-def _going(case: Case) -> str:
+def _going(case: ClientCase) -> str:
     """Return that its next backup is under way, "" if it is not."""
     if _has_request(case, RequestState.RUNNING):
         return "; a run is in progress"
     return "; it waits for a run" if _has_request(case, RequestState.QUEUED) else ""
 
 
-_SENTENCES: dict[ClientState, Callable[[Case], Said]] = {
+_SENTENCES: dict[ClientState, Callable[[ClientCase], Said]] = {
     ClientState.RETIRED: _say_retired,
     ClientState.LOST: _say_lost,
     ClientState.FAILING: _say_failing,

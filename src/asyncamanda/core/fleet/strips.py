@@ -75,3 +75,17 @@ def list_days(first: date, last: date) -> list[date]:
     """Return the days from `first` to `last`, at most MARKED_DAYS: the last ones."""
     count = max(min((last - first).days, MARKED_DAYS - 1), 0)
     return [last - ago * _DAY for ago in range(count, -1, -1)]
+
+
+def find_known_since(strip: Strip) -> date | None:
+    """Return the first day of a strip on which its client was known; None if none is."""
+    for place, mark in enumerate(strip.marks):
+        if mark is not DayMark.UNKNOWN:
+            return strip.until - (MARKED_DAYS - 1 - place) * _DAY
+    return None
+
+
+def show_days(strip: Strip | None, today: date, *, is_here: bool) -> tuple[DayMark, ...]:
+    """Return the marks up to `today`; `is_here`: it is connected, whatever was written down."""
+    shown = extend(strip or Strip(today), today)
+    return (put_mark(shown, today, DayMark.HERE) if is_here else shown).marks
