@@ -13,6 +13,7 @@ SUBCOMMANDS = {
     "lost": "refuse a lost client's key, keep its newest backup, and invite its replacement",
     "found": "take `server lost` back, or keep nothing for it any more",
     "clients": "list enrolled clients",
+    "fleet": "show which clients are protected, which are not, and why",
     "doctor": "check everything a client's backup needs and suggest fixes",
     "queue": "show waiting clients and current runs",
     "runs": "list runs, and the result of each DLE",
@@ -32,5 +33,6 @@ HIDDEN = {
     "join": "enroll a machine that has a code",
     "reach": "find how far back each client's backups go",
     "daily": "export this server as server.toml says, when runs have ended",
+    "refresh": "update what shows the fleet",
     "keep": "keep the heads of dumps that are in the holding disk",
 }
