@@ -66,6 +66,13 @@ class Exports:
 
 
 @dataclass(frozen=True, slots=True)
+class PagePlace:
+    """The `[page]` table: `folder` is where the fleet's page is kept fresh, "" for nowhere."""
+
+    folder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ServerConfig:
     """The server's configuration.
 
@@ -90,6 +97,7 @@ class ServerConfig:
     restore: Restore = field(default_factory=Restore)
     drill: DrillPolicy = field(default_factory=DrillPolicy)
     export: Exports = field(default_factory=Exports)
+    page: PagePlace = field(default_factory=PagePlace)
 
 
 def load_server_config(named: str | None) -> tuple[Path | None, ServerConfig]:
@@ -127,6 +135,7 @@ def parse_server_config(text: str, name: str) -> ServerConfig:
     restore = Restore(**values.pop("restore", {}))
     drill = DrillPolicy(**values.pop("drill", {}))
     export = Exports(**values.pop("export", {}))
+    page = PagePlace(**values.pop("page", {}))
     return ServerConfig(
         flush=FlushPolicy(**flush),
         limits=limits,
@@ -134,6 +143,7 @@ def parse_server_config(text: str, name: str) -> ServerConfig:
         restore=restore,
         drill=drill,
         export=export,
+        page=page,
         **values,
     )
 
@@ -219,4 +229,5 @@ _SERVER_KEYS: Keys = {
         "keep": number_between(1, 1000),
         "encrypt_to": _read_recipients,
     },
+    "page": {"folder": _read_folder},
 }

@@ -1,0 +1,1 @@
+"""The fleet as the server knows it: gathered, kept, and shown."""
