@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 from tests.fleets import make_fleet
 
 from asyncamanda.core.fleet.standing import FleetView
@@ -55,6 +55,10 @@ def visit(browser: Browser) -> Iterator[Opener]:
     """
     contexts, faults = [], []
 
+    def refuse(dialog: Dialog) -> None:
+        faults.append(dialog.message)
+        dialog.dismiss()
+
     def open_page(path: Path, *, width: int = 1600, scheme: str = "light", js: bool = True) -> Page:
         context = browser.new_context(
             viewport={"width": width, "height": 900},
@@ -66,7 +70,7 @@ def visit(browser: Browser) -> Iterator[Opener]:
         page.on("request", lambda request: asked.append(request.url))
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda message: faults.append(message.text))
-        page.on("dialog", lambda dialog: (faults.append(dialog.message), dialog.dismiss()))
+        page.on("dialog", refuse)
         asked: list[str] = []
         page.goto(path.as_uri())
         foreign = [url for url in asked if url != path.as_uri() and not url.startswith("data:")]

@@ -175,7 +175,7 @@ def test_no_word_of_a_client_runs_and_all_are_shown(
 
 
 def test_the_policy_would_stop_what_was_not_escaped(write: Writer, browser: Browser) -> None:
-    """The second wall: markup that got into the page all the same neither runs nor loads."""
+    """The second wall: markup that got into the page anyway neither runs nor loads."""
     path = write(make_fleet(1)) / "index.html"
     bad = "<script>window.hit = 1</script><img src='http://192.0.2.1/x.png'><p style='color:red'>"
     path.write_text(path.read_text("utf-8").replace("</main>", f"{bad}</main>"))
