@@ -26,8 +26,9 @@ HOSTILE = (
 
 def names(page: Page) -> list[str]:
     """Return the clients in the rows that can be seen, in their order."""
-    shown = page.locator("#list tbody tr:not([hidden]) th a")
-    return [text.strip() for text in shown.all_inner_texts()]
+    rows = "[...document.querySelectorAll('#list tbody tr')].filter((row) => !row.hidden)"
+    shown: list[str] = page.evaluate(f"{rows}.map((row) => row.querySelector('th a').textContent)")
+    return shown
 
 
 def press(page: Page, column: str) -> str | None:
@@ -51,7 +52,7 @@ def test_a_column_sorts_and_pressed_again_the_other_way(
     cells = "[...document.querySelectorAll('#list tbody td.n')]"
     used = page.evaluate(f"{cells}.map((cell) => Number(cell.dataset.s))")
     assert used == sorted(used, reverse=True)
-    assert used[0] == 29 * 3600
+    assert used[0] == 29
     assert press(page, "Last backup") == "descending"
     assert page.locator("#list tbody td.u").first.inner_text() == "none"
     assert press(page, "Last backup") == "ascending"

@@ -186,9 +186,10 @@ def test_a_kill_in_the_middle_leaves_whole_pages_and_the_next_write_removes_the_
         writer.wait()
     assert not (folder / "index.html").exists()
     assert all(digest_of(path) for path in below.glob("[!.]*.html"))
+    write_page(folder, make_fleet(8))
     for left in (folder / ".index.html.new", below / ".laptop0007@daily.html.new"):
         left.write_text("<!doctype html><!-- asynca")
-    write_page(folder, make_fleet(8))
+    assert write_page(folder, make_fleet(8)).written == 0
     assert pages(folder) == [f"laptop000{n}@daily.html" for n in range(8)]
     assert not list(folder.rglob(".*.new"))
 
@@ -196,17 +197,18 @@ def test_a_kill_in_the_middle_leaves_whole_pages_and_the_next_write_removes_the_
 def test_who_reads_meanwhile_has_a_whole_page(folder: Path) -> None:
     """The old one or the new one."""
     write_page(folder, make_fleet(2))
+    both = (folder / "index.html", folder / "client/laptop0001@daily.html")
     seen: list[str] = []
     is_over = threading.Event()
 
     def read() -> None:
         while not is_over.is_set():
-            seen.append(digest_of(folder / "index.html"))
+            seen.extend(map(digest_of, both))
 
     reader = threading.Thread(target=read)
     reader.start()
     try:
-        for count in range(8):
+        for count in range(20):
             write_page(folder, make_fleet(2), host=f"server{count}")
     finally:
         is_over.set()

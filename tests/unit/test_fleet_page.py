@@ -247,6 +247,23 @@ def test_equal_fleets_are_equal_pages_whenever_they_are_made() -> None:
     assert not set(digests(fleet)[1:]) & set(digests(replace(fleet, at=NOON + DAY)))
 
 
+def test_an_age_in_a_sentence_changes_a_page_by_the_hour() -> None:
+    """Else each page would be written again each minute."""
+
+    def digests(age: str) -> list[str]:
+        fleet = make_fleet(1)
+        standing = replace(
+            fleet.clients[0].standing,
+            sentence=f"protected: its last backup began {age} ago",
+            evidence=(f"last connected 09:00 ({age} ago)",),
+        )
+        renderer = Renderer(replace(fleet, clients=(replace(fleet.clients[0], standing=standing),)))
+        return [page.digest for page in (renderer.make_index(), *renderer.make_clients())]
+
+    assert digests("3h 5m") == digests("3h 50m")
+    assert not set(digests("3h 5m")) & set(digests("4h 5m"))
+
+
 def test_a_page_says_when_it_was_made_with_its_zone() -> None:
     """Exactly, for programs as well."""
     html = index_of(replace(make_fleet(1), at=datetime(2026, 7, 1, 9, 5, 7, tzinfo=UTC)))

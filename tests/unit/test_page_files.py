@@ -67,6 +67,7 @@ def test_a_page_is_known_by_its_beginning_its_length_and_its_end() -> None:
     assert is_ours(page[:HEAD_BYTES])
     assert read(page[:-1]) == ""
     assert read(page[:300]) == ""
+    assert read(page[:300] + page[400:]) == ""
     assert read(page + b" ") == ""
     assert read(page[:-90] + b"\0" * 90) == ""
     assert is_ours(page[:300])

@@ -7,7 +7,13 @@ import pytest
 from asyncamanda.core.fleet.facts import DayMark, Exposure, FleetDay
 from asyncamanda.report.html.curves import HEIGHT, WIDTH, draw_exposure, draw_share, round_share
 from asyncamanda.report.html.strips import draw_strip, lay_calendar, spell_days
-from asyncamanda.report.html.words import show_exposure, show_name, show_span
+from asyncamanda.report.html.words import (
+    show_exposure,
+    show_name,
+    show_span,
+    show_use,
+    without_ages,
+)
 
 HOUR = timedelta(hours=1)
 FIRST = date(2026, 11, 1)
@@ -95,8 +101,8 @@ def test_what_is_less_than_all_is_not_called_all(share: float, shown: str) -> No
     ("exposure", "shown"),
     [
         (Exposure(None), "unknown"),
-        (Exposure(timedelta(seconds=5)), "under 1m"),
-        (Exposure(timedelta(minutes=59, seconds=1)), "59m 1s"),
+        (Exposure(timedelta(minutes=59, seconds=1)), "under 1h"),
+        (Exposure(timedelta(minutes=59), is_least=True), "at least some minutes"),
         (Exposure(timedelta(hours=3, minutes=50)), "3h"),
         (Exposure(timedelta(hours=30)), "1d 6h"),
         (Exposure(timedelta(hours=3), is_least=True), "at least 3h"),
@@ -110,7 +116,22 @@ def test_an_exposure_is_told_by_the_hour(exposure: Exposure, shown: str) -> None
 
 def test_a_span_that_is_not_known_is_not_zero() -> None:
     """As everywhere."""
-    assert show_span(None) == "unknown"
+    assert show_use(None) == "unknown"
+    assert show_span(timedelta(minutes=30)) == "30m"
+
+
+@pytest.mark.parametrize(
+    ("text", "rough"),
+    [
+        ("began 3h 5m ago", "began 3h ago"),
+        ("(2d 3h ago), 12m 5s, 40s", "(2d ago), m, m"),
+        ("12h 59s; 7d allowed", "12h; 7d allowed"),
+        ("M1 7.5h3M5 7.5h1", "M1 7.5h3M5 7.5h1"),
+    ],
+)
+def test_ages_count_by_their_largest_unit(text: str, rough: str) -> None:
+    """Where it is asked whether a page is another one."""
+    assert without_ages(text) == rough
 
 
 def test_all_of_a_name_can_be_seen_and_written() -> None:

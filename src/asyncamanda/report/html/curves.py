@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from itertools import groupby
 
 from asyncamanda.core.fleet.facts import FleetDay
-from asyncamanda.report.html.words import show_span
+from asyncamanda.report.html.words import show_use
 
 WIDTH, HEIGHT = 320, 110  # of the lines; labels are around them
 HOUR = timedelta(hours=1)
@@ -81,10 +81,10 @@ def draw_exposure(days: Sequence[FleetDay]) -> Curve | None:
         PlotLine("most", "95 % of the clients", _draw(most, days, lambda hours: hours / top)),
         PlotLine("half", "half of the clients", _draw(half, days, lambda hours: hours / top)),
     )
-    marks = ((_y(0), "0"), (_y(0.5), show_span(top / 2 * HOUR)), (_y(1), show_span(top * HOUR)))
+    marks = ((_y(0), "0"), (_y(0.5), show_use(top / 2 * HOUR)), (_y(1), show_use(top * HOUR)))
     words = (
-        f"half of all clients have at most {show_span(days[-1].half_exposed)} of use without a "
-        f"backup, 95 % at most {show_span(days[-1].most_exposed)}"
+        f"half of all clients have at most {show_use(days[-1].half_exposed)} of use without a "
+        f"backup, 95 % at most {show_use(days[-1].most_exposed)}"
     )
     return Curve("Exposure", lines, marks, *_ends(days), words)
 

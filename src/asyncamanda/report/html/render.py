@@ -23,7 +23,7 @@ from asyncamanda.report.html import curves, strips
 from asyncamanda.report.html.client_page import ClientPage, tell_client
 from asyncamanda.report.html.files import CLIENTS, INDEX, page_name, seal
 from asyncamanda.report.html.rows import ORDER, ClientRow, tell_fleet
-from asyncamanda.report.html.words import show_name, show_span, show_time
+from asyncamanda.report.html.words import show_name, show_time, show_use, without_ages
 
 _NAMES = ("fleet.html", "client.html", "macros.html", "base.css", "fleet.css", "client.css")
 _SCRIPT = "fleet.js"
@@ -53,7 +53,7 @@ class Renderer:
         self._templates = Environment(
             loader=DictLoader(self._texts), autoescape=True, undefined=StrictUndefined
         )
-        self._templates.filters["span"] = show_span
+        self._templates.filters["use"] = show_use
         local = view.at.astimezone()
         self._today = local.date()
         self._page = tell_fleet(view)
@@ -82,7 +82,7 @@ class Renderer:
             script=Markup(script),  # noqa: S704 - ours
             made=_ASIDE,
         )
-        digest = sha256(html.encode("utf-8", "backslashreplace")).hexdigest()
+        digest = _digest_of(html)
         return PageFile(INDEX, digest, functools.partial(self._finish, html, digest))
 
     def make_clients(self) -> Iterator[PageFile]:
@@ -94,7 +94,7 @@ class Renderer:
             name = page_name(client.facts.amanda_config, client.facts.client)
             its = runs[client.facts.amanda_config, client.facts.client]
             page = tell_client(client, rows[f"{CLIENTS}/{name}"], its, self._today)
-            digest = sha256(f"{told}{page!r}".encode("utf-8", "backslashreplace")).hexdigest()
+            digest = _digest_of(f"{told}{page!r}")
             yield PageFile(name, digest, functools.partial(self._render_client, page, digest))
 
     def _render_client(self, page: ClientPage, digest: str) -> bytes:
@@ -113,6 +113,10 @@ class Renderer:
 
     def _finish(self, html: str, digest: str) -> bytes:
         return seal(digest, html.replace(_ASIDE, _show_made(self._view.at), 1))
+
+
+def _digest_of(text: str) -> str:
+    return sha256(without_ages(text).encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def _icon_of(row: ClientRow) -> str:

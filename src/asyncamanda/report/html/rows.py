@@ -16,6 +16,7 @@ from asyncamanda.report.html.curves import Curve, draw_exposure, draw_share
 from asyncamanda.report.html.files import page_path
 from asyncamanda.report.html.strips import Strip, draw_strip, spell_days
 from asyncamanda.report.html.words import (
+    HOUR,
     ShownTime,
     count,
     show_exposure,
@@ -36,7 +37,7 @@ ORDER = {state: place for place, state in enumerate(ClientState)}
 class ClientRow:
     """A client in the list. `seen` is None while it is connected, or never was.
 
-    `used` is its exposure in seconds, -1 where that is not known: a browser sorts by it.
+    `used` is its exposure in hours, -1 where that is not known: a browser sorts by it.
     """
 
     name: str
@@ -138,16 +139,21 @@ def tell_fleet(view: FleetView) -> FleetPage:
     )
 
 
-def _urgency(view: ClientView) -> tuple[bool, bool, int, float, str]:
-    standing, used = view.standing, view.facts.exposure.used
-    longest = -used.total_seconds() if used is not None else 0.0
+def _urgency(view: ClientView) -> tuple[bool, bool, int, int, str]:
+    standing = view.standing
     return (
         not standing.alarm,
         not standing.is_exposed,
         ORDER[standing.state],
-        longest,
+        -_hours_used(view),
         view.facts.client,
     )
+
+
+def _hours_used(view: ClientView) -> int:
+    """Return the exposure in whole hours, -1 where it is not known."""
+    used = view.facts.exposure.used
+    return -1 if used is None else used // HOUR
 
 
 def _headline(view: FleetView, alarms: int) -> tuple[str, str]:
@@ -180,7 +186,6 @@ def _tell_row(view: ClientView) -> ClientRow:
     facts, standing = view.facts, view.standing
     dumps = [disk.confirmed.dumped_at for disk in facts.disks if disk.confirmed]
     newest = max((at for at in dumps if at), default=None)
-    used = facts.exposure.used
     return ClientRow(
         show_name(facts.client),
         show_name(facts.amanda_config),
@@ -191,7 +196,7 @@ def _tell_row(view: ClientView) -> ClientRow:
         show_text(standing.sentence),
         show_time(standing.since),
         show_exposure(facts.exposure),
-        int(used.total_seconds()) if used is not None else -1,
+        _hours_used(view),
         show_time(newest),
         facts.is_connected,
         None if facts.is_connected else show_time(facts.last_seen),

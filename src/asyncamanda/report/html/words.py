@@ -1,5 +1,6 @@
 """Times, spans and names as the fleet's page shows them."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,6 +10,8 @@ from asyncamanda.core.values.printable import clip, printable
 
 LONGEST_NAME, LONGEST_TEXT = 200, 500  # characters
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
+_LARGE = re.compile(r"\b([0-9]+d) [0-9]+[hms]\b|\b([0-9]+h) [0-9]+[ms]\b")
+_SMALL = re.compile(r"\b[0-9]+m(?: [0-9]+s)?\b|\b[0-9]+s\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +35,34 @@ def show_time(moment: datetime | None) -> ShownTime | None:
     )
 
 
-def show_span(span: timedelta | None) -> str:
-    """Return a span to the hour from one hour on, so that a page is not another one each minute."""
+def show_span(span: timedelta) -> str:
+    """Return how long something took."""
+    return format_age(span) if span >= MINUTE else "under 1m"
+
+
+def show_use(span: timedelta | None) -> str:
+    """Return a span of use, which grows, to the hour: so a page is not another one each minute."""
     if span is None:
         return "unknown"
-    if span >= HOUR:
-        span = timedelta(hours=span // HOUR)
-    return format_age(span) if span >= MINUTE else "under 1m"
+    return format_age(timedelta(hours=span // HOUR)) if span >= HOUR else "under 1h"
 
 
 def show_exposure(exposure: Exposure) -> str:
     """Return for how long a machine was used without a backup, in words."""
-    if exposure.used is None or (exposure.is_least and exposure.used < MINUTE):
-        return "unknown"
-    return ("at least " if exposure.is_least else "") + show_span(exposure.used)
+    used = exposure.used
+    if used is None or not exposure.is_least:
+        return show_use(used)
+    if used < HOUR:
+        return "at least some minutes" if used >= MINUTE else "unknown"
+    return f"at least {show_use(used)}"
+
+
+def without_ages(text: str) -> str:
+    """Return `text` with each span of time as roughly as it matters: "3h", "2d", or "m".
+
+    What differs in nothing else is the same: an age in a sentence grows by itself.
+    """
+    return _SMALL.sub("m", _LARGE.sub(r"\1\2", text))
 
 
 def show_name(name: str) -> str:
