@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -348,3 +349,43 @@ def test_five_thousand_clients_are_less_than_two_megabytes() -> None:
     page = Renderer(make_fleet(5000)).make_index().make()
     assert page.count(b'<tr role="row" data-state') == 5000
     assert len(gzip.compress(page, 6)) < 2_000_000
+
+
+RENDER = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from asyncamanda.server.fleet import page_folder
+assert page_folder.__file__.startswith(sys.argv[1])
+assert "jinja2" not in sys.modules
+from asyncamanda.report.html.render import Renderer
+from tests.fleets import make_fleet
+renderer = Renderer(make_fleet(1))
+print(len(renderer.make_index().make()), len(next(renderer.make_clients()).make()))
+"""
+
+
+def test_the_page_is_made_from_an_archive_as_well(tmp_path: Path) -> None:
+    """Templates are read as the package's own; Jinja2 is loaded by who makes a page, and only then.
+
+    It takes longer to load than most commands to run.
+    """
+    archive = shutil.make_archive(str(tmp_path / "all"), "zip", ROOT / "src")
+    done = subprocess.run(
+        program(RENDER, archive),
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    index = Renderer(make_fleet(1)).make_index().make()
+    assert int(done.stdout.split()[0]) == len(index)
+
+
+def test_what_is_installed_has_the_templates() -> None:
+    """All of them: pip takes no other files than pyproject.toml names."""
+    source = ROOT / "src/asyncamanda/report/html/templates"
+    sites = list(Path(os.environ["ASYNCAMANDA_INSTALLED"]).glob("lib/python3*/site-packages"))
+    assert len(sites) == 1
+    installed = sites[0] / "asyncamanda/report/html/templates"
+    assert {path.name for path in installed.iterdir()} == {path.name for path in source.iterdir()}
