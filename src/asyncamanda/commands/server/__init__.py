@@ -17,6 +17,7 @@ SUBCOMMANDS = {
     "queue": "show waiting clients and current runs",
     "runs": "list runs, and the result of each DLE",
     "flush": "flush the holding disk",
+    "page": "write the page of all clients, for a browser",
     "list": "list what can be restored of a client's backups",
     "restore": "restore files of a client's backups on this server",
     "drill": "prove that a client's backups can be restored",
@@ -32,5 +33,6 @@ HIDDEN = {
     "join": "enroll a machine that has a code",
     "reach": "find how far back each client's backups go",
     "daily": "export this server as server.toml says, when runs have ended",
+    "refresh": "update what shows the fleet",
     "keep": "keep the heads of dumps that are in the holding disk",
 }

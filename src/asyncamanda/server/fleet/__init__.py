@@ -1,1 +1,1 @@
-"""The fleet as the server knows it: gathered, kept, and shown."""
+"""The fleet as the server sees it: gathered once, and handed to all that show or tell it."""
