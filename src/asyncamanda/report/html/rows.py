@@ -14,7 +14,7 @@ from asyncamanda.core.fleet.standing import ClientState, ClientView, FleetView
 from asyncamanda.core.values.size import format_size
 from asyncamanda.report.html.curves import Curve, draw_exposure, draw_share
 from asyncamanda.report.html.files import page_path
-from asyncamanda.report.html.strips import Strip, draw_strip, spell_days
+from asyncamanda.report.html.strips import StripPicture, draw_strip, spell_days
 from asyncamanda.report.html.words import (
     HOUR,
     ShownTime,
@@ -53,7 +53,7 @@ class ClientRow:
     backed_up: ShownTime | None
     is_connected: bool
     seen: ShownTime | None
-    strip: Strip
+    strip: StripPicture
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ LEGEND = tuple(style for _, style in DRAWN)
 
 
 @dataclass(frozen=True, slots=True)
-class Strip:
+class StripPicture:
     """The days of a client as a picture: its paths as (class, path), and what it shows in words."""
 
     width: int
@@ -65,7 +65,7 @@ def spell_days(days: Sequence[DayMark]) -> str:
 
 
 @lru_cache(maxsize=4096)
-def draw_strip(days: str) -> Strip:
+def draw_strip(days: str) -> StripPicture:
     """Return the strip of `days`, a letter each, the last of which is today.
 
     Each run of equal days is one line, which the style sheet cuts into days.
@@ -77,7 +77,7 @@ def draw_strip(days: str) -> Strip:
         pieces.setdefault(letter, []).append(f"M{x} {_middle(letter)}h{length}")
         x += length
     paths = tuple((each.css, "".join(pieces[mark])) for mark, each in DRAWN if mark in pieces)
-    return Strip(len(days), paths, describe_days(days))
+    return StripPicture(len(days), paths, describe_days(days))
 
 
 def _middle(letter: str) -> str:
