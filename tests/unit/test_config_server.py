@@ -4,7 +4,14 @@ from datetime import time, timedelta
 
 import pytest
 
-from asyncamanda.config.server import Exports, Limits, Restore, ServerConfig, parse_server_config
+from asyncamanda.config.server import (
+    Exports,
+    Limits,
+    PagePlace,
+    Restore,
+    ServerConfig,
+    parse_server_config,
+)
 from asyncamanda.core.dispatch.drills import DrillPolicy
 from asyncamanda.core.dispatch.flush import FlushKind, FlushPolicy
 from asyncamanda.core.dispatch.watchdog import WatchPolicy
@@ -73,6 +80,8 @@ def test_every_key_is_understood() -> None:
         folder = "/mnt/elsewhere"
         keep = 3
         encrypt_to = ["age1xyz", "ssh-ed25519 AAAA me", "/etc/recipients"]
+        [page]
+        folder = "/var/www/html/asyncamanda"
         """,
         "server.toml",
     )
@@ -94,6 +103,7 @@ def test_every_key_is_understood() -> None:
         watch=WatchPolicy(timedelta(hours=8), timedelta(hours=3), 64, timedelta(seconds=30)),
         restore=Restore(("/usr/bin/zstd", "/opt/my zip"), 500_000_000),
         export=Exports("/mnt/elsewhere", 3, ("age1xyz", "ssh-ed25519 AAAA me", "/etc/recipients")),
+        page=PagePlace("/var/www/html/asyncamanda"),
     )
 
 
@@ -179,6 +189,7 @@ def test_all_mistakes_are_told_at_once() -> None:
         ('export.folder = "/"', "export.folder"),
         ('export.folder = "/x/../y"', "export.folder"),
         ("export.keep = 0", "export.keep"),
+        ('page.folder = "html"', "page.folder"),
         ('export.encrypt_to = "age1xyz"', "export.encrypt_to"),
         ('export.encrypt_to = ["AGE-SECRET-KEY-1XYZ"]', "export.encrypt_to"),
         ('export.encrypt_to = ["-o/etc/x"]', "export.encrypt_to"),

@@ -67,6 +67,13 @@ class Exports:
 
 
 @dataclass(frozen=True, slots=True)
+class PagePlace:
+    """The `[page]` table: `folder` is where the fleet's page is kept fresh, "" for nowhere."""
+
+    folder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ServerConfig:
     """The server's configuration.
 
@@ -92,6 +99,7 @@ class ServerConfig:
     restore: Restore = field(default_factory=Restore)
     drill: DrillPolicy = field(default_factory=DrillPolicy)
     export: Exports = field(default_factory=Exports)
+    page: PagePlace = field(default_factory=PagePlace)
     fleet: FleetPolicy = field(default_factory=FleetPolicy)
     file: str = ""
 
@@ -101,7 +109,7 @@ class ServerConfig:
 
         Each step of server/fleet/refreshing.py that has to be up to date is to be named here.
         """
-        return False
+        return bool(self.page.folder)
 
 
 def load_server_config(named: str | None) -> tuple[Path | None, ServerConfig]:
@@ -140,6 +148,7 @@ def parse_server_config(text: str, name: str) -> ServerConfig:
     restore = Restore(**values.pop("restore", {}))
     drill = DrillPolicy(**values.pop("drill", {}))
     export = Exports(**values.pop("export", {}))
+    page = PagePlace(**values.pop("page", {}))
     fleet = FleetPolicy(**values.pop("fleet", {}))
     return ServerConfig(
         flush=FlushPolicy(**flush),
@@ -148,6 +157,7 @@ def parse_server_config(text: str, name: str) -> ServerConfig:
         restore=restore,
         drill=drill,
         export=export,
+        page=page,
         fleet=fleet,
         **values,
     )
@@ -234,6 +244,7 @@ _SERVER_KEYS: Keys = {
         "keep": number_between(1, 1000),
         "encrypt_to": _read_recipients,
     },
+    "page": {"folder": _read_folder},
     "fleet": {
         "interval": span_between("1m", "365d"),
         "stale_after": span_between("1m", "3650d"),

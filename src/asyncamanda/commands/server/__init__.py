@@ -18,6 +18,7 @@ SUBCOMMANDS = {
     "queue": "show waiting clients and current runs",
     "runs": "list runs, and the result of each DLE",
     "flush": "flush the holding disk",
+    "page": "write the page of all clients, for a browser",
     "list": "list what can be restored of a client's backups",
     "restore": "restore files of a client's backups on this server",
     "drill": "prove that a client's backups can be restored",

@@ -75,6 +75,9 @@ SERVER_TOML = """\
 # folder     = ""     # where this server is exported to each day, as "/mnt/elsewhere"
 # keep       = 7      # days whose exports stay
 # encrypt_to = []     # recipients of age's, as ["age1..."]
+
+[page]                # of all clients, for a browser
+# folder     = ""     # where it is kept fresh, as "/var/www/html/asyncamanda"
 """
 
 

@@ -1,0 +1,1 @@
+"""The fleet as pages for a browser: values, pictures, templates."""
