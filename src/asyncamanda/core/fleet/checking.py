@@ -148,7 +148,8 @@ def _tell_fleet(status: PluginStatus, count: int, bad: Sequence[str], faults: Se
 
 def name_some(names: Sequence[str], width: int) -> str:
     """Return as many of `names` as have room within `width`, and how many more there are."""
-    for count in range(len(names), 0, -1):
+    most = max(min(len(names), width), 0)  # a name has a character at least
+    for count in range(most, 0, -1):
         rest = len(names) - count
         text = ", ".join(names[:count]) + (f" +{rest}" if rest else "")
         if len(text) <= width:
