@@ -238,6 +238,7 @@ def test_what_could_not_be_looked_at_is_unknown_unless_something_is_wrong() -> N
     failing = (in_state(ClientState.FAILING, alarm="3 runs failed"),)
     shown = show(check_fleet(replace(fleet, clients=failing), CheckLimits()))
     assert (shown.status, shown.lines[-1]) == ("CRITICAL", fault)
+    assert show(check_fleet(fleet, CheckLimits(limit("1h")))).status == "WARNING"
     shown = show(check_fleet(FleetView(NOON, ()), CheckLimits()))
     assert (shown.status, shown.text) == ("UNKNOWN", "no client is enrolled")
 

@@ -49,7 +49,7 @@ def check_client(views: Sequence[ClientView], limits: CheckLimits, now: datetime
 
 def _check_one(view: ClientView, limits: CheckLimits, now: datetime) -> PluginAnswer:
     facts, standing = view.facts, view.standing
-    reasons = judge_client(view, limits, now)
+    reasons = find_reasons(view, limits, now)
     spans = _measure(facts, now)
     text = f"{facts.client}: {'; '.join(each.words for each in reasons) or standing.sentence}"
     return PluginAnswer(
@@ -64,7 +64,7 @@ def _check_one(view: ClientView, limits: CheckLimits, now: datetime) -> PluginAn
     )
 
 
-def judge_client(view: ClientView, limits: CheckLimits, now: datetime) -> tuple[AlertReason, ...]:
+def find_reasons(view: ClientView, limits: CheckLimits, now: datetime) -> tuple[AlertReason, ...]:
     """Return all that is wrong with a client, worst first; nothing of one that is gone."""
     facts, standing = view.facts, view.standing
     if standing.state in GONE:
@@ -109,7 +109,7 @@ def _age_of_oldest(times: Sequence[datetime | None], now: datetime) -> timedelta
 def check_fleet(view: FleetView, limits: CheckLimits) -> PluginAnswer:
     """Return what is said of all clients: how many need somebody, and which."""
     present = [client for client in view.clients if client.standing.state not in GONE]
-    judged = [(client.facts.client, judge_client(client, limits, view.at)) for client in present]
+    judged = [(client.facts.client, find_reasons(client, limits, view.at)) for client in present]
     bad = [
         (name, reasons)
         for name, reasons in judged
