@@ -15,7 +15,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./-]+")
 
 def render_plugin_answer(answer: PluginAnswer) -> str:
     """Return all that the plugin prints, without the last line's end."""
-    whole = _tame(f"{PREFIX} {answer.status.name}: {answer.text}")
+    whole = f"{PREFIX} {answer.status.name}: {_tame(answer.text) or 'no reason is given'}"
     first = clip(whole, LONGEST)
     values = " ".join(_render_value(value) for value in answer.values)
     lines = [f"{first} | {values}" if values else first]
