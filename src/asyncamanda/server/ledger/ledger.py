@@ -19,10 +19,12 @@ from asyncamanda.server.ledger.database import (
     LedgerDamaged,
     LedgerUnavailable,
 )
+from asyncamanda.server.ledger.fleet_rows import FleetRows
 from asyncamanda.server.ledger.imported_logs import ImportedLogs
 from asyncamanda.server.ledger.needed_protections import NeededProtections
 from asyncamanda.server.ledger.proofs import Proofs, forget_proofs
 from asyncamanda.server.ledger.recorded_verdicts import RecordedVerdicts
+from asyncamanda.server.ledger.reports import Reports
 from asyncamanda.server.ledger.requests import Requests
 from asyncamanda.server.ledger.restores import Restores, forget_restores
 from asyncamanda.server.ledger.runs import Runs
@@ -31,6 +33,7 @@ from asyncamanda.server.ledger.schema import (
     sessions,
 )
 from asyncamanda.server.ledger.sessions import Sessions
+from asyncamanda.server.ledger.strips import Strips
 from asyncamanda.server.ledger.transactions import Transactions
 from asyncamanda.system.clock import now
 
@@ -61,6 +64,9 @@ class Ledger:
         self.logs = ImportedLogs(self._transactions)
         self.restores = Restores(self._transactions)
         self.proofs = Proofs(self._transactions)
+        self.reports = Reports(self._transactions)
+        self.strips = Strips(self._transactions)
+        self.fleet = FleetRows(self._transactions)
 
     @classmethod
     def open(cls, url_or_path: str, patience: timedelta, *, is_owner: bool = True) -> "Ledger":
