@@ -4,7 +4,14 @@ from datetime import time, timedelta
 
 import pytest
 
-from asyncamanda.config.server import Exports, Limits, Restore, ServerConfig, parse_server_config
+from asyncamanda.config.server import (
+    Exports,
+    Limits,
+    MetricsFile,
+    Restore,
+    ServerConfig,
+    parse_server_config,
+)
 from asyncamanda.core.dispatch.drills import DrillPolicy
 from asyncamanda.core.dispatch.flush import FlushKind, FlushPolicy
 from asyncamanda.core.dispatch.watchdog import WatchPolicy
@@ -73,6 +80,8 @@ def test_every_key_is_understood() -> None:
         folder = "/mnt/elsewhere"
         keep = 3
         encrypt_to = ["age1xyz", "ssh-ed25519 AAAA me", "/etc/recipients"]
+        [metrics]
+        textfile = "/var/lib/node exporter/asyncamanda.prom"
         """,
         "server.toml",
     )
@@ -94,6 +103,7 @@ def test_every_key_is_understood() -> None:
         watch=WatchPolicy(timedelta(hours=8), timedelta(hours=3), 64, timedelta(seconds=30)),
         restore=Restore(("/usr/bin/zstd", "/opt/my zip"), 500_000_000),
         export=Exports("/mnt/elsewhere", 3, ("age1xyz", "ssh-ed25519 AAAA me", "/etc/recipients")),
+        metrics=MetricsFile("/var/lib/node exporter/asyncamanda.prom"),
     )
 
 
@@ -197,3 +207,12 @@ def test_a_section_that_is_there_twice_is_named_so() -> None:
     with pytest.raises(ConfigurationError, match="is not TOML: ") as error:
         parse_server_config('[export]\n\n[export]\nfolder = "/mnt/x"\n', "server.toml")
     assert "may begin once only" in error.value.hint
+
+
+def test_a_text_file_is_one_that_the_exporter_reads() -> None:
+    """By its whole path, and only *.prom; "" is none."""
+    assert parse_server_config('[metrics]\ntextfile = ""\n', "x").metrics.textfile == ""
+    for path in ("asyncamanda.prom", "/var/a.txt", "/var/../a.prom", "//a.prom", "~/a.prom"):
+        assert (
+            "whole path that ends with .prom" in mistakes_in(f'[metrics]\ntextfile = "{path}"\n')[1]
+        ), path

@@ -15,6 +15,8 @@ SUBCOMMANDS = {
     "clients": "list enrolled clients",
     "doctor": "check everything a client's backup needs and suggest fixes",
     "queue": "show waiting clients and current runs",
+    "check": "check all clients, or one, as a plugin of Nagios or Icinga",
+    "metrics": "print metrics of all clients for Prometheus",
     "runs": "list runs, and the result of each DLE",
     "flush": "flush the holding disk",
     "list": "list what can be restored of a client's backups",

@@ -75,6 +75,9 @@ SERVER_TOML = """\
 # folder     = ""     # where this server is exported to each day, as "/mnt/elsewhere"
 # keep       = 7      # days whose exports stay
 # encrypt_to = []     # recipients of age's, as ["age1..."]
+
+[metrics]
+# textfile   = ""     # for Prometheus, as "/var/lib/prometheus/node-exporter/asyncamanda.prom"
 """
 
 

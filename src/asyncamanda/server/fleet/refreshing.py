@@ -17,6 +17,7 @@ from asyncamanda.errors import AsyncamandaError
 from asyncamanda.server.background.log import LOG
 from asyncamanda.server.dispatch.refreshes import LOCK
 from asyncamanda.server.fleet.gathering import gather_fleet
+from asyncamanda.server.fleet.metrics_file import keep_metrics
 from asyncamanda.server.gate.ipc import STATE
 from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.system.locks import hold_lock
@@ -47,7 +48,14 @@ def keep_fleet_day(_config: ServerConfig, ledger: Ledger, view: FleetView) -> No
         ledger.strips.note(unknown, view.at, DayMark.AWAY)
 
 
-STEPS: Sequence[RefreshStep] = (RefreshStep("keeping the fleet's day", keep_fleet_day),)
+STEPS: Sequence[RefreshStep] = (
+    RefreshStep("keeping the fleet's day", keep_fleet_day),
+    RefreshStep(
+        "writing the metrics",
+        lambda config, _, view: keep_metrics(config, view),
+        lambda config: bool(config.metrics.textfile),
+    ),
+)
 
 
 def refresh(
