@@ -7,14 +7,19 @@ import pwd
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from tests.exposition import parse_exposition
+from tests.fleets import make_fleet
 from tests.plugins import Output, read_output
 
+from asyncamanda.config.server import MetricsFile, ServerConfig
+from asyncamanda.server.fleet import refreshing
+from asyncamanda.server.fleet.refreshing import STEPS
 from asyncamanda.server.ledger.ledger import Ledger
 
 # the commands, with a fleet of 13 clients instead of what the ledger has
@@ -149,3 +154,20 @@ def test_a_help_and_a_version_end_with_3(server: Server) -> None:
     for words, start in ((["--help"], "usage: "), (["-V"], "check_asyncamanda ")):
         done = server.run("check", *words)
         assert (done.returncode, done.stdout[: len(start)]) == (3, start)
+
+
+def test_the_dispatchers_look_at_the_fleet_writes_the_file(server: Server) -> None:
+    """Within half a minute of each change, if server.toml names it; and says why it could not."""
+    (step,) = (step for step in STEPS if step.what == "writing the metrics")
+    assert not step.is_wanted(ServerConfig())
+    config = ServerConfig(metrics=MetricsFile(str(server.textfile)))
+    assert step.is_wanted(config)
+    assert config.keeps_fleet_fresh
+    ledger = Ledger.open(f"{server.folder}/ledger.sqlite", timedelta(seconds=5))
+    with closing(ledger):
+        assert refreshing._do(step, config, ledger, make_fleet(5)) == ""
+        assert parse_exposition(server.textfile.read_text())
+        nowhere = ServerConfig(metrics=MetricsFile(f"{server.folder}/none/a.prom"))
+        fault = refreshing._do(step, nowhere, ledger, make_fleet(5))
+    assert fault.startswith("writing the metrics failed: ")
+    assert fault.endswith("/none cannot be written: No such file or directory")
