@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 from tests.exposition import parse_exposition
-from tests.fleets import make_fleet
+from tests.fleets import HOUR, NOON, make_fleet
 from tests.plugins import Output, read_output
 
 from asyncamanda.config.server import MetricsFile, ServerConfig
+from asyncamanda.core.dispatch.records import RunEnd, RunKind
 from asyncamanda.server.fleet import refreshing
 from asyncamanda.server.fleet.refreshing import STEPS
 from asyncamanda.server.ledger.ledger import Ledger
@@ -171,3 +172,17 @@ def test_the_dispatchers_look_at_the_fleet_writes_the_file(server: Server) -> No
         fault = refreshing._do(step, nowhere, ledger, make_fleet(5))
     assert fault.startswith("writing the metrics failed: ")
     assert fault.endswith("/none cannot be written: No such file or directory")
+
+
+def test_totals_never_fall(server: Server) -> None:
+    """A run that is known by its log alone may go on, or be known already: it counts later."""
+    ledger = Ledger.open(f"{server.folder}/ledger.sqlite", timedelta(seconds=5))
+    with closing(ledger):
+        own = ledger.runs.begin(RunKind.BATCH, "daily", ("laptop",), (), NOON - 3 * HOUR)
+        other = ledger.runs.begin(RunKind.OTHER, "daily", ("tower",), (), NOON - 3 * HOUR)
+        ledger.runs.end(other.id, NOON - HOUR, RunEnd(None, is_clean=False))
+        assert ledger.fleet.runs_total(NOON) == {"clean": 0, "failed": 0}
+        ledger.runs.end(own.id, NOON - HOUR, RunEnd(0, is_clean=True))
+        ledger.runs.end(other.id, NOON, RunEnd(None, is_clean=True))  # its log has grown
+        assert ledger.fleet.runs_total(NOON) == {"clean": 1, "failed": 0}
+        assert ledger.fleet.runs_total(NOON + 25 * HOUR) == {"clean": 2, "failed": 0}

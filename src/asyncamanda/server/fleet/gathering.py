@@ -55,7 +55,7 @@ def gather_fleet(config: ServerConfig, ledger: Ledger | None, now: datetime) -> 
         tuple(sorted(clients, key=lambda each: (each.facts.client, each.facts.amanda_config))),
         tuple(describe_config(name, sources, going) for name in names),
         tuple(ledger.runs.list_recent(limit=RUNS)) if ledger else (),
-        ledger.fleet.runs_total() if ledger else {},
+        ledger.fleet.runs_total(now) if ledger else {},
         ledger.fleet.days() if ledger else (),
         (*faults, *(list(ledger.bad_rows) if ledger else ())),
     )
