@@ -13,6 +13,7 @@ SUBCOMMANDS = {
     "lost": "refuse a lost client's key, keep its newest backup, and invite its replacement",
     "found": "take `server lost` back, or keep nothing for it any more",
     "clients": "list enrolled clients",
+    "fleet": "show which clients are protected, which are not, and why",
     "doctor": "check everything a client's backup needs and suggest fixes",
     "queue": "show waiting clients and current runs",
     "check": "check all clients, or one, as a plugin of Nagios or Icinga",
