@@ -14,19 +14,35 @@ from tests.brevity import sendable, shorten
 IS_CI = bool(os.environ.get("ASYNCAMANDA_CI"))
 
 # node id: the reason why it may be skipped there
-ALLOWED_SKIPS: dict[str, str] = dict.fromkeys(
-    (
-        "tests/e2e/test_mixed.py::"
-        f"test_backups_of_another_debian_are_whole_and_losses_stay_ones_own[{who} other]"
-        for who in ("client", "server", "all")
-    ),
-    "it needs a root of another Debian, which nobody has to have",
-) | dict.fromkeys(
-    (
-        "tests/e2e/test_renumbered.py::test_another_device_number_makes_no_full_of_a_level_1",
-        "tests/e2e/test_renumbered.py::test_a_dle_by_gnutar_is_modernised_when_asked",
-    ),
-    "it needs btrfs, which not every kernel has",
+ALLOWED_SKIPS: dict[str, str] = (
+    dict.fromkeys(
+        (
+            "tests/e2e/test_mixed.py::"
+            f"test_backups_of_another_debian_are_whole_and_losses_stay_ones_own[{who} other]"
+            for who in ("client", "server", "all")
+        ),
+        "it needs a root of another Debian, which nobody has to have",
+    )
+    | dict.fromkeys(
+        (
+            "tests/e2e/test_renumbered.py::test_another_device_number_makes_no_full_of_a_level_1",
+            "tests/e2e/test_renumbered.py::test_a_dle_by_gnutar_is_modernised_when_asked",
+        ),
+        "it needs btrfs, which not every kernel has",
+    )
+    | dict.fromkeys(
+        (
+            f"tests/system/test_contrib.py::{name}"
+            for name in (
+                "test_prometheus_finds_nothing_wrong_with_the_metrics[server]",
+                "test_prometheus_finds_nothing_wrong_with_the_metrics[client]",
+                "test_names_of_any_kind_break_no_metric",
+                "test_the_rules_alert_when_they_should",
+                "test_the_dashboards_queries_are_understood",
+            )
+        ),
+        "it needs promtool, for which only `./test all` installs Debian's prometheus",
+    )
 )
 
 

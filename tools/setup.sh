@@ -129,11 +129,11 @@ EOF
 
 make_installed() {
   local stamp source
-  stamp=$({ cat pyproject.toml constraints.txt README.md; find src bin docs -type f -not -name '*.pyc' -print0 | sort -z | xargs -0 sha256sum; } | sha256sum)
+  stamp=$({ cat pyproject.toml constraints.txt README.md; find src bin contrib docs -type f -not -name '*.pyc' -print0 | sort -z | xargs -0 sha256sum; } | sha256sum)
   is_fresh build/installed "$stamp" && return
   source=$(mktemp -d /var/tmp/asyncamanda-source.XXXXXX)
   on_exit "rm -rf $source"
-  cp -r src bin docs pyproject.toml README.md CHANGELOG.md LICENSE "$source"
+  cp -r src bin contrib docs pyproject.toml README.md CHANGELOG.md LICENSE "$source"
   rm -rf "$source"/src/*.egg-info build/installed
   mkdir -p build/installed
   if [ ! -d /opt/asyncamanda ]; then

@@ -1,5 +1,6 @@
 """The entry point: end at once when nothing is due, otherwise run the command line."""
 
+import os
 import sys
 
 from asyncamanda import quick
@@ -27,6 +28,21 @@ def main() -> int:
     from asyncamanda import cli  # noqa: PLC0415 - a start that finds nothing due ends above
 
     return cli.main(argv)
+
+
+def check() -> int:
+    """Return the exit code of check_asyncamanda, a plugin for Nagios and the like.
+
+    It checks all clients, or with `-H` one, where this machine is their server; else this machine
+    itself. `--server` or `--client`, as the first argument, says which.
+    """
+    words = sys.argv[1:]
+    is_server = any(word.startswith(("-H", "--hostname")) for word in words)
+    is_server = is_server or os.path.isdir(f"{quick.SYSTEM_STATE}/server")  # noqa: PTH112 - as quick
+    if words[:1] in (["--server"], ["--client"]):
+        is_server = words.pop(0) == "--server"
+    sys.argv[1:] = [*(["server", "check"] if is_server else ["check", "--nagios"]), *words]
+    return main()
 
 
 if __name__ == "__main__":

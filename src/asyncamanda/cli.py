@@ -8,6 +8,7 @@ import re
 import sys
 import traceback
 from collections.abc import Collection
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from io import TextIOWrapper
@@ -36,7 +37,7 @@ class Command(Protocol):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
 
-    def run(self, arguments: argparse.Namespace) -> Exit: ...
+    def run(self, arguments: argparse.Namespace) -> int: ...
 
 
 # name: what the list of commands says of it. Only the module that is asked for is loaded.
@@ -115,6 +116,10 @@ def _prepare_streams() -> None:
 
 
 def _run(argv: list[str]) -> int:
+    if _is_plugin(argv):
+        from asyncamanda.commands.plugin import run_plugin  # noqa: PLC0415 - as load_command() does
+
+        return run_plugin(partial(_dispatch, argv))
     try:
         return _dispatch(argv)
     except AsyncamandaError as error:
@@ -130,7 +135,12 @@ def _run(argv: list[str]) -> int:
         return Exit.INTERNAL
 
 
-def _dispatch(argv: list[str]) -> Exit:
+def _is_plugin(argv: list[str]) -> bool:
+    """Return whether a monitoring system asks, which has its own exit codes."""
+    return argv[:2] == ["server", "check"] or (argv[:1] == ["check"] and "--nagios" in argv)
+
+
+def _dispatch(argv: list[str]) -> int:
     if not argv:
         make_parser(argv).print_help()
         return Exit.USAGE

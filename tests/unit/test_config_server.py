@@ -7,6 +7,7 @@ import pytest
 from asyncamanda.config.server import (
     Exports,
     Limits,
+    MetricsFile,
     PagePlace,
     Restore,
     ServerConfig,
@@ -82,6 +83,8 @@ def test_every_key_is_understood() -> None:
         encrypt_to = ["age1xyz", "ssh-ed25519 AAAA me", "/etc/recipients"]
         [page]
         folder = "/var/www/html/asyncamanda"
+        [metrics]
+        textfile = "/var/lib/node exporter/asyncamanda.prom"
         """,
         "server.toml",
     )
@@ -104,6 +107,7 @@ def test_every_key_is_understood() -> None:
         restore=Restore(("/usr/bin/zstd", "/opt/my zip"), 500_000_000),
         export=Exports("/mnt/elsewhere", 3, ("age1xyz", "ssh-ed25519 AAAA me", "/etc/recipients")),
         page=PagePlace("/var/www/html/asyncamanda"),
+        metrics=MetricsFile("/var/lib/node exporter/asyncamanda.prom"),
     )
 
 
@@ -208,3 +212,12 @@ def test_a_section_that_is_there_twice_is_named_so() -> None:
     with pytest.raises(ConfigurationError, match="is not TOML: ") as error:
         parse_server_config('[export]\n\n[export]\nfolder = "/mnt/x"\n', "server.toml")
     assert "may begin once only" in error.value.hint
+
+
+def test_a_text_file_is_one_that_the_exporter_reads() -> None:
+    """By its whole path, and only *.prom; "" is none."""
+    assert parse_server_config('[metrics]\ntextfile = ""\n', "x").metrics.textfile == ""
+    for path in ("asyncamanda.prom", "/var/a.txt", "/var/../a.prom", "//a.prom", "~/a.prom"):
+        assert (
+            "whole path that ends with .prom" in mistakes_in(f'[metrics]\ntextfile = "{path}"\n')[1]
+        ), path

@@ -78,4 +78,5 @@ def test_the_server_toml_shows_the_defaults() -> None:
     assert keys.pop("restore") == {"filters": [], "keep_heads": "2 GB"}
     assert keys.pop("export") == {"folder": "", "keep": 7, "encrypt_to": []}
     assert keys.pop("page") == {"folder": ""}
+    assert keys.pop("metrics") == {"textfile": ""}
     assert len(keys) == 9

@@ -1,53 +1,26 @@
 """The text file, read as strictly as Prometheus reads it."""
 
-import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.exposition import parse_exposition
 
+from asyncamanda import __version__
 from asyncamanda.core.model import Outcome
 from asyncamanda.core.values.printable import printable_lines
 from asyncamanda.report.prometheus import Metrics, render_prometheus
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
-# prometheus.io/docs/instrumenting/exposition_formats: lines end with \n only
-HEAD = re.compile(r"# (HELP|TYPE) ([a-zA-Z_:][a-zA-Z0-9_:]*) ([^\n]+)")
-SAMPLE = re.compile(
-    r"([a-zA-Z_:][a-zA-Z0-9_:]*)"
-    r'(?:\{([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\\\|\\"|\\n)*)"\})? '
-    r"([-+]?[0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?)"
-)
-ESCAPES = {"\\\\": "\\", '\\"': '"', "\\n": "\n"}
-
 Samples = dict[tuple[str, str | None], float]
 
 
 def parse(text: str) -> Samples:
-    """Return each sample by metric and label; refuse what Prometheus would."""
-    assert text.endswith("\n")
-    text.encode("utf-8")
-    samples: Samples = {}
-    metric = ""
-    heads: list[str] = []
-    for line in text.removesuffix("\n").split("\n"):
-        if head := HEAD.fullmatch(line):
-            if head[1] == "HELP":
-                assert head[2] not in {name for name, _ in samples}, "a metric in two pieces"
-                metric, heads = head[2], []
-            assert head[2] == metric
-            heads.append(head[1])
-            assert head[1] == "HELP" or head[3] == "gauge"
-            continue
-        sample = SAMPLE.fullmatch(line)
-        assert sample, line
-        assert (sample[1], heads) == (metric, ["HELP", "TYPE"])
-        value = sample[3]
-        if value is not None:
-            value = re.sub(r'\\[\\"n]', lambda found: ESCAPES[found[0]], value)
-        assert (metric, value) not in samples, "a sample twice"
-        samples[metric, value] = float(sample[4])
-    return samples
+    """Return each sample by its metric and the value of its label."""
+    found = parse_exposition(text)
+    return {
+        (name, labels[0][1] if labels else None): value for (name, labels), value in found.items()
+    }
 
 
 def test_how_the_backup_stands_is_in_it() -> None:
@@ -59,29 +32,30 @@ def test_how_the_backup_stands_is_in_it() -> None:
         is_overdue=True,
         attempted_at=NOW - timedelta(minutes=5),
         outcome=Outcome.BACKED_UP,
+        success_at=NOW - timedelta(days=9),
     )
     now = NOW.timestamp()
     assert parse(render_prometheus(standing)) == {
         ("asyncamanda_last_confirmed_timestamp_seconds", "/home"): now - 3600,
         ("asyncamanda_last_confirmed_timestamp_seconds", "/srv"): now - 9 * 86400,
+        ("asyncamanda_last_success_timestamp_seconds", None): now - 9 * 86400,
         ("asyncamanda_stale", None): 1,
         ("asyncamanda_overdue", None): 1,
         ("asyncamanda_deferred", None): 0,
         ("asyncamanda_last_attempt_timestamp_seconds", None): now - 300,
         ("asyncamanda_last_attempt_outcome", "backed up"): 1,
         ("asyncamanda_last_look_timestamp_seconds", None): now,
+        ("asyncamanda_info", __version__): 1,
     }
 
 
 def test_what_is_not_known_is_left_out() -> None:
     """A metric without a sample would have a head without a body."""
     text = render_prometheus(Metrics(NOW, {}))
-    assert "confirmed" not in text
-    assert "attempt" not in text
     names = {name for name, _ in parse(text)}
     assert names == {
         f"asyncamanda_{name}"
-        for name in ("stale", "overdue", "deferred", "last_look_timestamp_seconds")
+        for name in ("stale", "overdue", "deferred", "last_look_timestamp_seconds", "info")
     }
 
 

@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     where there is a summary.
     """
     now = read_clock()
-    seen = _look(arguments.config, now)
+    seen = look(arguments.config, now)
     status = judge_summary(seen.summary, now)
     next_start_at = look_at_schedule().next_at
     if arguments.json:
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     return status.exit
 
 
-def _look(config: str | None, now: datetime) -> _Seen:
+def look(config: str | None, now: datetime) -> _Seen:
     """Return what this user may know."""
     try:
         plan = plan_configured(config, look_back=look_back)

@@ -74,6 +74,13 @@ class PagePlace:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsFile:
+    """The `[metrics]` table: `textfile` is the file for Prometheus' node exporter, "" for none."""
+
+    textfile: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ServerConfig:
     """The server's configuration.
 
@@ -101,6 +108,7 @@ class ServerConfig:
     export: Exports = field(default_factory=Exports)
     page: PagePlace = field(default_factory=PagePlace)
     fleet: FleetPolicy = field(default_factory=FleetPolicy)
+    metrics: MetricsFile = field(default_factory=MetricsFile)
     file: str = ""
 
     @property
@@ -110,6 +118,7 @@ class ServerConfig:
         Each step of server/fleet/refreshing.py that has to be up to date is to be named here.
         """
         return bool(self.page.folder)
+        return bool(self.metrics.textfile)
 
 
 def load_server_config(named: str | None) -> tuple[Path | None, ServerConfig]:
@@ -150,6 +159,7 @@ def parse_server_config(text: str, name: str) -> ServerConfig:
     export = Exports(**values.pop("export", {}))
     page = PagePlace(**values.pop("page", {}))
     fleet = FleetPolicy(**values.pop("fleet", {}))
+    metrics = MetricsFile(**values.pop("metrics", {}))
     return ServerConfig(
         flush=FlushPolicy(**flush),
         limits=limits,
@@ -159,6 +169,7 @@ def parse_server_config(text: str, name: str) -> ServerConfig:
         export=export,
         page=page,
         fleet=fleet,
+        metrics=metrics,
         **values,
     )
 
@@ -178,6 +189,16 @@ def _read_folder(value: object) -> str:
     if not is_whole or posixpath.normpath(folder) != folder:
         raise Wrong(value, 'a folder\'s whole path, "/..."')
     return folder
+
+
+def _read_textfile(value: object) -> str:
+    if value == "":
+        return ""
+    path = read_text(value)
+    is_whole = path.startswith("/") and not path.startswith("//")
+    if not is_whole or not path.endswith(".prom") or posixpath.normpath(path) != path:
+        raise Wrong(value, 'a file\'s whole path that ends with .prom, "/.../asyncamanda.prom"')
+    return path
 
 
 def _read_recipients(value: object) -> tuple[str, ...]:
@@ -250,4 +271,5 @@ _SERVER_KEYS: Keys = {
         "stale_after": span_between("1m", "3650d"),
         "never_after": span_between("1m", "3650d"),
     },
+    "metrics": {"textfile": _read_textfile},
 }

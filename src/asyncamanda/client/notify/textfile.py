@@ -4,17 +4,11 @@ from pathlib import Path
 
 from asyncamanda.client.notify.sent import Sent
 from asyncamanda.report.prometheus import Metrics, render_prometheus
-from asyncamanda.system.files import write_whole
+from asyncamanda.system.textfile import write_textfile
 
 
 def write_standing(path: Path, standing: Metrics, _limit: float) -> Sent:
     """Replace the file, and return the result."""
-    path = path.expanduser()
-    if path.suffix != ".prom":
-        return Sent("textfile", "the exporter reads only *.prom files: rename it", is_mistake=True)
-    try:
-        write_whole(path, render_prometheus(standing))
-    except OSError as error:
-        problem = f"{path.parent} cannot be written: {error.strerror}"
+    if problem := write_textfile(path.expanduser(), render_prometheus(standing)):
         return Sent("textfile", problem, is_mistake=True)
     return Sent("textfile")

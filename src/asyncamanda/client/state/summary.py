@@ -270,4 +270,5 @@ def _standing(assessment: Assessment) -> Metrics:
         is_deferred=is_due and last is not None and last.outcome is Outcome.DEFERRED,
         attempted_at=last.ended_at if last else None,
         outcome=last.outcome if last else None,
+        success_at=assessment.decision.last_at,
     )

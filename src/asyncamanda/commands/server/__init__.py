@@ -16,6 +16,8 @@ SUBCOMMANDS = {
     "fleet": "show which clients are protected, which are not, and why",
     "doctor": "check everything a client's backup needs and suggest fixes",
     "queue": "show waiting clients and current runs",
+    "check": "check all clients, or one, as a plugin of Nagios or Icinga",
+    "metrics": "print metrics of all clients for Prometheus",
     "runs": "list runs, and the result of each DLE",
     "flush": "flush the holding disk",
     "page": "write the page of all clients, for a browser",

@@ -78,6 +78,9 @@ SERVER_TOML = """\
 
 [page]                # of all clients, for a browser
 # folder     = ""     # where it is kept fresh, as "/var/www/html/asyncamanda"
+
+[metrics]
+# textfile   = ""     # for Prometheus, as "/var/lib/prometheus/node-exporter/asyncamanda.prom"
 """
 
 

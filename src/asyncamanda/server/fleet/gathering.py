@@ -81,7 +81,7 @@ def assemble_fleet(
         tuple(sorted(clients, key=lambda each: (each.facts.client, each.facts.amanda_config))),
         tuple(describe_config(name, sources, going) for name in look.amanda),
         tuple(ledger.runs.list_recent(limit=RUNS)) if ledger else (),
-        ledger.fleet.runs_total() if ledger else {},
+        ledger.fleet.runs_total(now) if ledger else {},
         ledger.fleet.days() if ledger else (),
         (*look.faults, *bad_rows),
     )

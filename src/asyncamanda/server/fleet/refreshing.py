@@ -17,6 +17,7 @@ from asyncamanda.errors import AsyncamandaError
 from asyncamanda.server.background.log import LOG
 from asyncamanda.server.dispatch.refreshes import LOCK
 from asyncamanda.server.fleet.gathering import gather_fleet
+from asyncamanda.server.fleet.metrics_file import keep_metrics
 from asyncamanda.server.fleet.page_folder import keep_page
 from asyncamanda.server.gate.ipc import STATE
 from asyncamanda.server.ledger.ledger import Ledger
@@ -54,6 +55,11 @@ STEPS: Sequence[RefreshStep] = (
         "writing the page",
         lambda config, _ledger, view: keep_page(config, view),
         lambda config: bool(config.page.folder),
+    ),
+    RefreshStep(
+        "writing the metrics",
+        lambda config, _, view: keep_metrics(config, view),
+        lambda config: bool(config.metrics.textfile),
     ),
 )
 

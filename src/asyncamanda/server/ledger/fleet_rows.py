@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, inspect, select
+from sqlalchemy import Connection, delete, func, insert, inspect, or_, select
 
-from asyncamanda.core.dispatch.records import RequestRow
+from asyncamanda.core.dispatch.records import RequestRow, RunKind
 from asyncamanda.core.fleet.facts import MARKED_DAYS, FleetDay, SessionFacts
 from asyncamanda.core.model import DleVerdict
 from asyncamanda.core.restore.recorded import FUTURE_AFTER
@@ -31,6 +31,7 @@ from asyncamanda.server.ledger.transactions import Transactions
 Dle = tuple[str, str]  # host, disk
 SESSIONS = 5  # of each client, for its page
 MOST_AT_A_TIME = 500
+SETTLED_AFTER = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +91,16 @@ class FleetRows:
         with self._transactions.reading() as connection:
             return dict(read_each(connection, first_seen_query(), _make_first, "sessions"))
 
-    def runs_total(self) -> dict[str, int]:
-        """Return how many runs ended how: "clean" and "failed"."""
+    def runs_total(self, now: datetime) -> dict[str, int]:
+        """Return how many runs ended how: "clean" and "failed". Neither falls as time goes on.
+
+        A run of somebody else's is known by its log alone: it may go on, or turn out to be one of
+        the dispatcher's. So it counts a day after its last line.
+        """
+        is_settled = or_(runs.c.kind != RunKind.OTHER, runs.c.ended_at < now - SETTLED_AFTER)
         query = (
             select(runs.c.is_clean, func.count())
-            .where(runs.c.ended_at.is_not(None))
+            .where(runs.c.ended_at.is_not(None), is_settled)
             .group_by(runs.c.is_clean)
         )
         with self._transactions.reading() as connection:
