@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.system.desktops import notify_table
 
-from asyncamanda.client.notify import channels, mail
+from asyncamanda.client.notify import channels
 from asyncamanda.client.notify.channels import Metrics, PingKind, Sent
 from asyncamanda.config.client import NotifySettings
 from asyncamanda.core.agent.alerts import AlertKind, word_alert
 from asyncamanda.core.model import BackupState, Outcome
+from asyncamanda.notify import mail
 from lab.patience import at_most
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from asyncamanda.client.notify import textfile, urls
-from asyncamanda.client.notify.sent import LIMIT, Channel, PingKind, Sender, Sent, send_all
 from asyncamanda.config.client import NotifySettings
 from asyncamanda.core.agent.alerts import Alert, AlertKind, decide_alert, judge_state, one_line
 from asyncamanda.core.model import BackupState, Outcome
+from asyncamanda.notify import textfile, urls
+from asyncamanda.notify.sent import LIMIT, Channel, PingKind, Sender, Sent, send_all
 from asyncamanda.report.prometheus import Metrics
 from asyncamanda.system.journal import JournalLine, Priority, write_journal
 
@@ -116,7 +116,7 @@ def _list_channels(
     settings: NotifySettings, state_folder: Path
 ) -> tuple[list[Channel], tuple[Sent, ...]]:
     """Return every channel that is configured, and what is wrong with those that cannot be used."""
-    channels, problems = urls.list_channels(settings)
+    channels, problems = urls.list_channels(settings.urls, settings.urls_file)
     if settings.mail:
         channels.insert(0, Channel("mail", partial(_mail, settings.mail)))
     if settings.desktop:
@@ -159,7 +159,7 @@ def write_textfile(settings: NotifySettings, standing: Metrics) -> Sent | None:
 
 
 def _mail(to: str, alert: Alert, limit: float) -> Sent:
-    from asyncamanda.client.notify.mail import send_mail  # noqa: PLC0415 - as said above
+    from asyncamanda.notify.mail import send_mail  # noqa: PLC0415 - as said above
 
     return send_mail(to, alert, limit)
 
@@ -171,6 +171,6 @@ def _show(state_folder: Path, alert: Alert, limit: float) -> Sent:
 
 
 def _ping(url: str, kind: PingKind, text: str, limit: float) -> Sent:
-    from asyncamanda.client.notify.pings import send_ping  # noqa: PLC0415 - as said above
+    from asyncamanda.notify.pings import send_ping  # noqa: PLC0415 - as said above
 
     return send_ping(url, kind, text, limit)

@@ -13,9 +13,9 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from pathlib import Path
 
-from asyncamanda.client.notify.sent import Sent
 from asyncamanda.core.agent.alerts import Alert, one_line, render_body, render_subject
 from asyncamanda.core.values.printable import clip, printable
+from asyncamanda.notify.sent import Sent
 from asyncamanda.system.endings import KILLED_WITHIN, is_ended
 
 USUAL_PLACE = Path("/usr/sbin/sendmail")  # which is in no user's PATH, nor in cron's
