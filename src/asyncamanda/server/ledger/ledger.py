@@ -1,7 +1,7 @@
 """What the server remembers: requests, runs, a verdict per dump, and who was there.
 
 The dispatcher is the one that writes, but for restores and proofs, which who serves or makes them
-writes down; others may read meanwhile. Each method is one
+writes down, and for what people were told; others may read meanwhile. Each method is one
 transaction: after a crash at any moment all of it is there, or nothing. Each one raises
 LedgerBusy if the ledger is locked for longer than `patience`, and LedgerUnavailable if it
 cannot be read or written (LedgerDamaged: opening it again fixes that, as far as possible).
@@ -31,6 +31,7 @@ from asyncamanda.server.ledger.schema import (
     sessions,
 )
 from asyncamanda.server.ledger.sessions import Sessions
+from asyncamanda.server.ledger.told import ToldStates
 from asyncamanda.server.ledger.transactions import Transactions
 from asyncamanda.system.clock import now
 
@@ -61,6 +62,7 @@ class Ledger:
         self.logs = ImportedLogs(self._transactions)
         self.restores = Restores(self._transactions)
         self.proofs = Proofs(self._transactions)
+        self.told = ToldStates(self._transactions)
 
     @classmethod
     def open(cls, url_or_path: str, patience: timedelta, *, is_owner: bool = True) -> "Ledger":

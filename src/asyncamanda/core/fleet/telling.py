@@ -1,0 +1,90 @@
+"""The words in which changes of clients are told."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+
+from asyncamanda.core.agent.alerts import Alert, AlertKind
+from asyncamanda.core.fleet.changes import EXPOSED, ClientChange
+from asyncamanda.core.fleet.standing import ClientView, FleetView
+from asyncamanda.core.values.interval import format_age
+from asyncamanda.core.values.printable import clip, printable
+
+LISTED = 40  # clients that a message names
+LONGEST_REASON = 160
+SILENT = timedelta(hours=1)  # nobody connected for this long: perhaps nobody can
+ALL = "on the server, as root: asyncamanda server clients"
+
+
+def word_change(change: ClientChange, fleet: FleetView, server: str) -> Alert:
+    """Return what is told of one client; `server` is the name of the machine that tells it."""
+    facts, standing = change.view.facts, change.view.standing
+    if not change.is_alarm:
+        return Alert(
+            AlertKind.RECOVERED,
+            server,
+            fleet.at,
+            f"{facts.client} is backed up again",
+            sentence_of(change.view),
+        )
+    evidence = "\n".join(line for line in standing.evidence if line)
+    return Alert(
+        AlertKind.STALE if change.told.state == EXPOSED else AlertKind.FAILED,
+        server,
+        fleet.at,
+        f"{facts.client}: {name_reason(change.view)}",
+        f"{sentence_of(change.view)}\n{evidence}".rstrip("\n"),
+        f"on the server, as root: asyncamanda server doctor {facts.client}",
+    )
+
+
+def word_folded(changes: Sequence[ClientChange], fleet: FleetView, server: str) -> Alert:
+    """Return what is told of several clients in one message, the alarms first."""
+    alarms = [each for each in changes if each.is_alarm]
+    ended = [each for each in changes if not each.is_alarm]
+    parts = []
+    if alarms:
+        kinds = Counter(each.told.state for each in alarms)
+        which = ", ".join(f"{count} {state}" for state, count in kinds.most_common())
+        needs = "client needs" if len(alarms) == 1 else "clients need"
+        parts.append(f"{len(alarms)} {needs} attention ({which})")
+    if ended:
+        are = "client is" if len(ended) == 1 else "clients are"
+        parts.append(f"{len(ended)} {are} backed up again")
+    lines = [f"{each.view.facts.client}: {name_reason(each.view)}" for each in alarms]
+    lines += [f"{each.view.facts.client}: backed up again" for each in ended]
+    if len(lines) > LISTED:
+        lines = [*lines[:LISTED], f"and {len(lines) - LISTED} more"]
+    if silence := explain_silence(fleet):
+        lines = [silence, *lines]
+    kind = AlertKind.RECOVERED
+    if alarms:
+        is_only_exposed = all(each.told.state == EXPOSED for each in alarms)
+        kind = AlertKind.STALE if is_only_exposed else AlertKind.FAILED
+    hint = ALL if alarms else ""
+    return Alert(kind, server, fleet.at, "; ".join(parts), "\n".join(lines), hint)
+
+
+def explain_silence(fleet: FleetView) -> str:
+    """Return a sentence if no client at all is connected for long, "" otherwise."""
+    seen = [view.facts.last_seen for view in fleet.clients if view.facts.last_seen]
+    if any(view.facts.is_connected for view in fleet.clients) or not seen:
+        return ""
+    span = fleet.at - max(seen)
+    if span < SILENT:
+        return ""
+    return (
+        f"No client at all is connected, the last one was {format_age(span)} ago: "
+        "if that is unusual, check this server's network first."
+    )
+
+
+def name_reason(view: ClientView) -> str:
+    """Return in a few words why somebody has to do something."""
+    standing = view.standing
+    return clip(printable(standing.alarm or f"exposed: {standing.sentence}"), LONGEST_REASON)
+
+
+def sentence_of(view: ClientView) -> str:
+    """Return the client's state, as a line that a terminal may show."""
+    return printable(view.standing.sentence)
