@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from asyncamanda.config.notify import SERVER_NOTIFY_KEYS, DigestEvery, Notices
 from asyncamanda.config.reader import (
     Keys,
     Wrong,
@@ -90,6 +91,7 @@ class ServerConfig:
     restore: Restore = field(default_factory=Restore)
     drill: DrillPolicy = field(default_factory=DrillPolicy)
     export: Exports = field(default_factory=Exports)
+    notify: Notices = field(default_factory=Notices)
 
 
 def load_server_config(named: str | None) -> tuple[Path | None, ServerConfig]:
@@ -118,6 +120,9 @@ def parse_server_config(text: str, name: str) -> ServerConfig:
     """
     mistakes: list[str] = []
     values = read_table(parse_toml(text, name), _SERVER_KEYS, mistakes)
+    notify = Notices(**values.pop("notify", {}))
+    if notify.digest is not DigestEvery.NEVER and not notify.digest_mail:
+        mistakes.append("notify.digest: found no address for it; allowed: beside digest_to or mail")
     refuse_mistakes(name, mistakes, "docs/server.md has every key with its default")
     flush = values.pop("flush", {})
     if "policy" in flush:
@@ -134,6 +139,7 @@ def parse_server_config(text: str, name: str) -> ServerConfig:
         restore=restore,
         drill=drill,
         export=export,
+        notify=notify,
         **values,
     )
 
@@ -219,4 +225,5 @@ _SERVER_KEYS: Keys = {
         "keep": number_between(1, 1000),
         "encrypt_to": _read_recipients,
     },
+    "notify": SERVER_NOTIFY_KEYS,
 }

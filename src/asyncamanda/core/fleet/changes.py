@@ -71,7 +71,7 @@ class Telling:
 
 
 def plan_telling(fleet: FleetView, told: Mapping[str, ToldState]) -> Telling:
-    """Return what a channel that was `told` this, by client, is told of `fleet` now."""
+    """Return what a channel that was `told` this, by client, is to hear about `fleet` now."""
     members = choose_views(fleet.clients)
     changes = find_changes(members.values(), told, fleet.at)
     ages = [fleet.at - each.at for each in told.values()]
@@ -110,7 +110,7 @@ def choose_views(views: Iterable[ClientView]) -> dict[str, ClientView]:
 def find_changes(
     views: Iterable[ClientView], told: Mapping[str, ToldState], now: datetime
 ) -> tuple[ClientChange, ...]:
-    """Return what is to be told of `views` to who was `told` this, by client; alarms first."""
+    """Return what is to be told about `views` to who was `told` this, by client; alarms first."""
     found = []
     for view in views:
         before = told.get(view.facts.client)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from asyncamanda.core.agent.alerts import Alert, AlertKind
-from asyncamanda.core.fleet.changes import EXPOSED, ClientChange
-from asyncamanda.core.fleet.standing import ClientView, FleetView
+from asyncamanda.core.fleet.changes import EXPOSED, WELL, ClientChange, choose_views, name_alarm
+from asyncamanda.core.fleet.standing import ClientState, ClientView, FleetView
 from asyncamanda.core.values.interval import format_age
 from asyncamanda.core.values.printable import clip, printable
 
@@ -17,7 +17,7 @@ ALL = "on the server, as root: asyncamanda server clients"
 
 
 def word_change(change: ClientChange, fleet: FleetView, server: str) -> Alert:
-    """Return what is told of one client; `server` is the name of the machine that tells it."""
+    """Return the message about one client; `server` is the name of the machine that tells it."""
     facts, standing = change.view.facts, change.view.standing
     if not change.is_alarm:
         return Alert(
@@ -39,7 +39,7 @@ def word_change(change: ClientChange, fleet: FleetView, server: str) -> Alert:
 
 
 def word_folded(changes: Sequence[ClientChange], fleet: FleetView, server: str) -> Alert:
-    """Return what is told of several clients in one message, the alarms first."""
+    """Return the message about several clients, the alarms first."""
     alarms = [each for each in changes if each.is_alarm]
     ended = [each for each in changes if not each.is_alarm]
     parts = []
@@ -88,3 +88,12 @@ def name_reason(view: ClientView) -> str:
 def sentence_of(view: ClientView) -> str:
     """Return the client's state, as a line that a terminal may show."""
     return printable(view.standing.sentence)
+
+
+def summarise_fleet(fleet: FleetView) -> str:
+    """Return how the fleet is, in a line; what could not be looked at in lines of their own."""
+    members = choose_views(fleet.clients).values()
+    protected = sum(view.standing.state is ClientState.PROTECTED for view in members)
+    alarms = sum(name_alarm(view) != WELL for view in members)
+    line = f"{protected} of {len(members)} clients are protected, {alarms} need attention"
+    return "\n".join([line, *fleet.faults])

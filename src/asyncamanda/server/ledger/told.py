@@ -11,7 +11,7 @@ from asyncamanda.server.ledger.bad_rows import read_each
 from asyncamanda.server.ledger.fleet_tables import told
 from asyncamanda.server.ledger.transactions import Transactions
 
-DIGEST = ""  # in the place of a channel and of a client: no channel and no client is called so
+DIGEST = ""  # as a channel and as a client: none is called so
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class ToldStates:
         self._transactions = transactions
 
     def of_channel(self, channel: str) -> dict[str, ToldState]:
-        """Return what the channel was told last of each client."""
+        """Return what the channel was told last about each client."""
         query = select(told.c.client, told.c.state, told.c.at, told.c.times)
         query = query.where(told.c.channel == channel)
         with self._transactions.reading() as connection:
@@ -39,7 +39,7 @@ class ToldStates:
         return {row.client: ToldState(row.state, row.at, row.times) for row in rows}
 
     def record(self, channel: str, states: Mapping[str, ToldState]) -> None:
-        """Write down what the channel was told of these clients."""
+        """Write down what the channel was told about these clients."""
         with self._transactions.writing() as connection:
             told.create(connection, checkfirst=True)
             _delete(connection, channel, states)
@@ -57,13 +57,13 @@ class ToldStates:
                 connection.execute(insert(told), rows)
 
     def forget(self, channel: str, clients: Collection[str]) -> None:
-        """Forget what the channel was told of these clients."""
+        """Forget what the channel was told about these clients."""
         if clients:
             with self._transactions.writing() as connection:
                 _delete(connection, channel, clients)
 
     def forget_others(self, channels: Iterable[str]) -> None:
-        """Forget all channels but these: who comes back is told anew what stands then."""
+        """Forget all channels but these: who comes back is told again what stands then."""
         kept = (*channels, DIGEST)
         with self._transactions.reading() as connection:
             if not _has_told(connection):
@@ -77,12 +77,12 @@ class ToldStates:
             connection.execute(delete(told).where(told.c.channel.not_in(kept)))
 
     def digest_at(self) -> datetime | None:
-        """Return until when the last digest told of the fleet, None if there was none."""
+        """Return when the last digest was made, None if there was none."""
         last = self.of_channel(DIGEST).get(DIGEST)
         return last.at if last else None
 
     def record_digest(self, at: datetime) -> None:
-        """Write down that a digest told of the fleet until `at`."""
+        """Write down that a digest was made at `at`."""
         self.record(DIGEST, {DIGEST: ToldState("digest", at)})
 
 
