@@ -19,6 +19,7 @@ _TYPES = {
     AlertKind.RECOVERED: "success",
     AlertKind.UNPROVED: "failure",
     AlertKind.PROVED: "success",
+    AlertKind.MONTHLY: "info",
     AlertKind.TEST: "info",
 }
 

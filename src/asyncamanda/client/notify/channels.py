@@ -24,10 +24,13 @@ __all__ = [
     "tell",
     "tell_change",
     "tell_state",
+    "tell_user",
     "write_textfile",
 ]
 
 JOURNAL = "journal"  # which always gets it
+DESKTOP, MAIL = "desktop", "mail"
+_PERSONAL = frozenset({DESKTOP, MAIL})
 MESSAGE_IDS = {  # for `journalctl MESSAGE_ID=...`; docs/guide.md names them
     AlertKind.FAILED: "1a01a4aa39464e87bfa4457cec53e605",
     AlertKind.STALE: "1bf22bc5818d45dd892a300d1ab34644",
@@ -47,6 +50,12 @@ def tell(
     """
     channels, problems = _list_channels(settings, state_folder)
     return (*send_all([channel.bind(alert) for channel in channels], limit), *problems)
+
+
+def tell_user(settings: NotifySettings, alert: Alert, state_folder: Path) -> tuple[Sent, ...]:
+    """Send `alert` to who uses this machine, by desktop and mail; return the results."""
+    channels, _ = _list_channels(settings, state_folder)
+    return send_all([each.bind(alert) for each in channels if each.name in _PERSONAL])
 
 
 def tell_change(  # noqa: PLR0913 - by keyword only
@@ -118,9 +127,9 @@ def _list_channels(
     """Return every channel that is configured, and what is wrong with those that cannot be used."""
     channels, problems = urls.list_channels(settings.urls, settings.urls_file)
     if settings.mail:
-        channels.insert(0, Channel("mail", partial(_mail, settings.mail)))
+        channels.insert(0, Channel(MAIL, partial(_mail, settings.mail)))
     if settings.desktop:
-        channels.insert(0, Channel("desktop", partial(_show, state_folder)))
+        channels.insert(0, Channel(DESKTOP, partial(_show, state_folder)))
     channels.insert(0, Channel(JOURNAL, _write_alert))
     return channels, tuple(problems)
 

@@ -18,6 +18,7 @@ _ICONS = {
     AlertKind.RECOVERED: "drive-harddisk",
     AlertKind.UNPROVED: "dialog-warning",
     AlertKind.PROVED: "drive-harddisk",
+    AlertKind.MONTHLY: "drive-harddisk",
     AlertKind.TEST: "drive-harddisk",
 }
 
