@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 
 from asyncamanda.core.fleet.changes import name_alarm
 from asyncamanda.core.fleet.digest import Digest
@@ -32,10 +32,10 @@ def render_digest(digest: Digest) -> str:
 
 
 def digest_value(digest: Digest) -> dict[str, object]:
-    """Return the digest for JSON; times are in UTC's notation, `text` is for people."""
+    """Return the digest for JSON; times are in UTC, `text` is for people."""
     return {
-        "since": time_value(digest.since),
-        "at": time_value(digest.at),
+        "since": time_value(digest.since.astimezone(UTC)),
+        "at": time_value(digest.at.astimezone(UTC)),
         "clients": digest.clients,
         "states": {state.value: digest.states[state] for state in ClientState},
         "protected_before": digest.protected_before,
