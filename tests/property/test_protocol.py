@@ -1,7 +1,7 @@
 """The talk between agent and gate: all that is said is understood, and no bytes do harm."""
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import timedelta
 from itertools import pairwise
 from typing import get_args
@@ -30,6 +30,7 @@ from asyncamanda.core.protocol.messages import (
     Proof,
     Queued,
     Refused,
+    Report,
     Running,
     ServerMessage,
     Shut,
@@ -85,6 +86,20 @@ welcomes = st.builds(
     ticket=tickets,
     is_direct=st.booleans(),
     takes_proofs=st.booleans(),
+    takes_reports=st.booleans(),
+)
+uses = st.lists(st.none() | st.integers(0, 90_000), max_size=90).map(tuple)
+client_reports = st.builds(
+    Report,
+    some_spans,
+    some_spans,
+    st.none() | some_spans,
+    st.none() | some_spans,
+    labels.filter(str.isprintable),
+    st.none() | some_spans,
+    counts,
+    st.dates().map(str),
+    uses,
 )
 reasons = texts.map(lambda text: text[:300])  # a line of a client's has its bound
 client_messages: st.SearchStrategy[ClientMessage] = st.one_of(
@@ -92,6 +107,7 @@ client_messages: st.SearchStrategy[ClientMessage] = st.one_of(
     st.sampled_from([Submit(), Ping(), Pong(), Bye()]),
     st.builds(Proof, st.integers(0, 2000), stamps, st.booleans(), counts, sizes, reasons),
     st.builds(Shut, tokens, st.integers(0, 255), texts, st.booleans()),
+    client_reports,
 )
 server_messages: st.SearchStrategy[ServerMessage] = st.one_of(
     welcomes,
@@ -185,7 +201,24 @@ def test_no_message_of_a_client_has_room_for_a_name() -> None:
         "is_good": bool,
         "files": int,
         "size": int,
+        "interval": timedelta,
+        "stale_after": timedelta,
+        "stale_after_use": timedelta | None,
+        "deferred_for": timedelta | None,
+        "deferred_reason": str,  # shown, and nothing else
+        "used": timedelta | None,
+        "gaps": int,
+        "day": str,  # digits alone
+        "use_days": tuple[int | None, ...],
     }
+
+
+@given(client_reports)
+def test_a_report_of_90_days_fits_into_a_line(report: Report) -> None:
+    """Whatever the reason is written in."""
+    long = replace(report, deferred_reason="\U0001f50b" * 300, use_days=(90_000,) * 90)
+    assert len(encode(long)) <= LARGEST_FROM_CLIENT
+    assert len(client_decoder().feed(encode(long))) == 1
 
 
 @given(streams, st.lists(st.integers(0, 20_000), max_size=8))

@@ -83,6 +83,7 @@ def test_every_line_of_a_restore_is_described(name: str, kind: Any) -> None:
         ),
         (bound("glob", bytes), "at most 4096 bytes", ["*", "/"], ["x" * 4097, "\0"]),
         (bound("dumps"), "text, 8 to 14 digits", ["20261120"], ["", "x"]),
+        (bound("day"), "text, a day such as 2026-12-01", ["2026-12-01"], ["", "2026-12-1"]),
         (bound("flag"), "one of Y, N, D", ["Y"], ["R", ""]),
         (
             bound("now", datetime),

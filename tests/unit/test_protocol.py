@@ -30,6 +30,7 @@ from asyncamanda.core.protocol.messages import (
     Proof,
     Queued,
     Refused,
+    Report,
     Running,
     ServerMessage,
     Shut,
@@ -41,6 +42,8 @@ from asyncamanda.core.protocol.wire import client_decoder, encode, server_decode
 
 NOW = datetime(2026, 11, 24, 15, 15, 4, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
+DAY = "2026-11-24"
 RUN = "20261124151504"
 TOKEN = "0123456789abcdef" * 2
 FINISHED = Finished(
@@ -104,6 +107,12 @@ FROM_CLIENT: list[tuple[ClientMessage, str]] = [
         '"reason":"/\\u00e9\\udce9"}',
     ),
     (
+        Report(24 * HOUR, 168 * HOUR, None, 2 * HOUR, "on battery", 36 * HOUR, 1, DAY, (60, None)),
+        '{"type":"report","interval":86400,"stale_after":604800,"stale_after_use":null,'
+        '"deferred_for":7200,"deferred_reason":"on battery","used":129600,"gaps":1,'
+        f'"day":"{DAY}","use_days":[60,null]}}',
+    ),
+    (
         Shut(TOKEN, 127, "no amandad\x1b\n"),
         f'{{"type":"shut","token":"{TOKEN}","status":127,"reason":"no amandad\\u001b\\n",'
         '"is_refused":false}',
@@ -125,7 +134,7 @@ FROM_SERVER: list[tuple[ServerMessage, str]] = [
         '"is_parked":true,"restorable_since":"2026-11-24T15:14:55Z","program":"GNUTAR",'
         '"device":"/raid/srv","proved_at":"2026-11-24T15:14:55Z","proof_fault":"gone"}],'
         f'"standing":"idle","last":{{{FINISHED_KEYS}}},"ticket":"8-0b",'
-        '"is_direct":false,"takes_proofs":false}',
+        '"is_direct":false,"takes_proofs":false,"takes_reports":false}',
     ),
     (
         Queued(2, 3, 90.5 * SECOND, "runs"),
@@ -216,7 +225,7 @@ def test_what_came_later_may_be_missing() -> None:
     """An older server does not say it; any other key is needed."""
     older = FROM_SERVER[0][1]
     for key in (
-        ',"is_direct":false,"takes_proofs":false',
+        ',"is_direct":false,"takes_proofs":false,"takes_reports":false',
         ',"restorable_since":null,"program":"","device":"","proved_at":null,"proof_fault":""',
         ',"restorable_since":"2026-11-24T15:14:55Z","program":"GNUTAR","device":"/raid/srv"'
         ',"proved_at":"2026-11-24T15:14:55Z","proof_fault":"gone"',

@@ -41,6 +41,7 @@ _SAID = {
     "no reference": "word of at most 60 characters a-z 0-9 -, the first one a letter",
     "no run's timestamp": "text, 8 to 14 digits or none",
     "no dump's timestamp": "text, 8 to 14 digits or none",
+    "no day": "text, a day such as 2026-12-01",
     "no run": "text, 8 to 14 digits",
     f"no name of at most {bounds.LONGEST_PATH} bytes": (
         f"path within the disk of at most {bounds.LONGEST_PATH} bytes: no part of it is empty, "

@@ -14,6 +14,7 @@ from asyncamanda.client.start.settings import Plan, plan_configured
 from asyncamanda.client.state import skip_note
 from asyncamanda.client.state.assessment import Assessment, assess
 from asyncamanda.client.state.summary import show_standing
+from asyncamanda.client.state.use import look_back
 from asyncamanda.commands.options import add_common
 from asyncamanda.core.agent.due import NotDue
 from asyncamanda.core.agent.starting import Urge
@@ -93,7 +94,7 @@ def run(arguments: argparse.Namespace) -> Exit:
         verbose=arguments.verbose,
         note_place=arguments.note_place,
     )
-    plan = plan_configured(arguments.config, to_write=not options.dry_run)
+    plan = plan_configured(arguments.config, to_write=not options.dry_run, look_back=look_back)
     return run_plan(plan, options)
 
 

@@ -8,6 +8,7 @@ from asyncamanda.client.schedule.install import look_at_schedule
 from asyncamanda.client.start.settings import find_summary, may_remember, plan_configured
 from asyncamanda.client.state.assessment import Assessment, assess, find_holder
 from asyncamanda.client.state.summary import read_summary, summarize_assessment
+from asyncamanda.client.state.use import look_back, refresh_use
 from asyncamanda.commands.options import add_common
 from asyncamanda.commands.show import print_oddities
 from asyncamanda.core.agent.due import Witness
@@ -15,6 +16,7 @@ from asyncamanda.core.agent.summary import Status, Summary, judge_summary
 from asyncamanda.core.amanda.amandates import Rejected
 from asyncamanda.core.values.interval import format_age
 from asyncamanda.errors import Exit, NotYoursError
+from asyncamanda.report.exposure import describe_exposure
 from asyncamanda.report.json import render_json, time_value
 from asyncamanda.report.page import print_folded
 from asyncamanda.report.proof import describe_proved, last_proof_value
@@ -72,7 +74,7 @@ def run(arguments: argparse.Namespace) -> Exit:
 def _look(config: str | None, now: datetime) -> _Seen:
     """Return what this user may know."""
     try:
-        plan = plan_configured(config)
+        plan = plan_configured(config, look_back=look_back)
         assessment = assess(plan, now, with_hints=True)
         own = summarize_assessment(plan, assessment)
         is_read = plan.excludes_file is not None
@@ -88,7 +90,7 @@ def _look(config: str | None, now: datetime) -> _Seen:
                 f"{error.message}; and the agent has not published its state yet",
                 "once the agent has run, every user may ask; now, as root: asyncamanda status",
             ) from error
-        return _Seen(summary)
+        return _Seen(replace(summary, use=summary.use and refresh_use(summary.use)))
 
 
 def _print_worst(seen: _Seen, status: Status, now: datetime) -> None:
@@ -113,6 +115,7 @@ def _print_rest(seen: _Seen, status: Status, next_start_at: datetime | None, now
     summary, last = seen.summary, status.last
     for line in describe_disks(status, summary.policy, now):
         print_folded(line)
+    print_folded(describe_exposure(summary, status))
     if last and last is not status.failure:  # which was told first
         print_folded(f"last try {format_when(last.ended_at, now)}: {describe_attempt(last)}")
     for line in describe_waits(status, now):

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from asyncamanda.config.client_values import read_exclude, read_target
 from asyncamanda.config.moments import MOMENT_KEYS, NEVER
 from asyncamanda.config.notify import RECIPIENT_KEYS, read_ping_of_client
 from asyncamanda.config.reader import (
     Keys,
-    Wrong,
     one_of,
     parse_toml,
     read_file,
@@ -24,13 +24,12 @@ from asyncamanda.config.reader import (
     refuse_mistakes,
     texts_like,
 )
-from asyncamanda.core.amanda import excludes
 from asyncamanda.core.conditions.judge import Conditions, Pause
 from asyncamanda.core.conditions.rate import RateLimit
 from asyncamanda.core.conditions.windows import Window
 from asyncamanda.core.model import DiskRule, Policy
 from asyncamanda.core.ssh import argv
-from asyncamanda.core.ssh.argv import SshOptions, Target, parse_target
+from asyncamanda.core.ssh.argv import SshOptions, Target
 from asyncamanda.errors import ConfigurationError, NotYoursError
 
 SYSTEM_FILE = Path("/etc/asyncamanda/client.toml")
@@ -81,6 +80,7 @@ class ClientConfig:
     exclude: tuple[str, ...] = ()
     forget_after: timedelta | None = None
     stale_after: timedelta | None = None
+    stale_after_use: timedelta | None = None
     settle: timedelta = timedelta(hours=1)
     reconnect_for: timedelta = timedelta(minutes=2)
     amandad: Path | None = None
@@ -114,6 +114,8 @@ class ClientConfig:
             or max(timedelta(days=30), LEAST_INTERVALS * self.interval),
             stale_after=self.stale_after or default_stale_after(self.interval),
             settle=self.settle,
+            stale_after_use=self.stale_after_use,
+            is_by_use=self.stale_after is None and self.stale_after_use is not None,
         )
 
     @property
@@ -250,28 +252,8 @@ def _contradictions(config: ClientConfig) -> Iterator[tuple[set[str], str]]:
             yield {"ssh"}, f"ssh.{name}: {words}"
 
 
-def _read_target(value: object) -> Target:
-    if not isinstance(value, str):
-        raise Wrong(value, argv.ALLOWED)
-    try:
-        return parse_target(value)
-    except ValueError as error:
-        raise Wrong(value, f"{argv.ALLOWED} ({error})") from error
-
-
-def _read_exclude(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        raise Wrong(value, excludes.ALLOWED)
-    for text in value:
-        try:
-            excludes.check_pattern(text)
-        except ValueError as error:
-            raise Wrong(text, f"{excludes.ALLOWED} ({error})") from error
-    return tuple(dict.fromkeys(value))
-
-
 _CLIENT_KEYS: Keys = {
-    "server": _read_target,
+    "server": read_target,
     "command": read_text,
     "name": read_name,
     "interval": read_span,
@@ -280,9 +262,10 @@ _CLIENT_KEYS: Keys = {
     "amandates": read_path,
     "watch": one_of(DiskRule),
     "disks": texts_like("a list of disks as the disklist names them", '["/home", "/etc"]'),
-    "exclude": _read_exclude,
+    "exclude": read_exclude,
     "forget_after": read_span,
     "stale_after": read_span,
+    "stale_after_use": read_span,
     "settle": read_span,
     "reconnect_for": read_span,
     "amandad": read_path,

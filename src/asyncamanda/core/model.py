@@ -50,6 +50,8 @@ class Policy:
     """How fresh a backup has to be, and for what.
 
     `disks` names the disks to watch; where it is empty, those in amandates are watched.
+    `stale_after_use` is for how many hours of use there may be no backup, None for no such limit;
+    `is_by_use`: where the use is known, that holds instead of `stale_after`.
     """
 
     interval: timedelta
@@ -58,6 +60,8 @@ class Policy:
     forget_after: timedelta = timedelta(days=30)
     stale_after: timedelta = timedelta(days=7)
     settle: timedelta = timedelta(hours=1)
+    stale_after_use: timedelta | None = None
+    is_by_use: bool = False
 
 
 class Outcome(Enum):

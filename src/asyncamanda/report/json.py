@@ -7,6 +7,7 @@ from typing import assert_never
 from asyncamanda.core.agent.due import Decision, DiskVerdict, NotDue
 from asyncamanda.core.amanda.amandates import Rejected
 from asyncamanda.core.conditions.judge import ConditionFinding, Deferred
+from asyncamanda.core.exposure.values import Exposure
 from asyncamanda.core.model import Attempt, DumpRecord
 from asyncamanda.core.protocol.messages import Progress, Queued, Running
 
@@ -76,6 +77,15 @@ def _disk_value(verdict: DiskVerdict) -> dict[str, object]:
         "restorable_since": time_value(disk.restorable_since),
         "proved_at": time_value(disk.proved_at),
         "proof_fault": disk.proof_fault or None,
+    }
+
+
+def exposure_value(exposure: Exposure) -> dict[str, object]:
+    """Return for how many seconds a machine was used since its last backup began."""
+    return {
+        "used_seconds": None if exposure.used is None else round(exposure.used.total_seconds()),
+        "is_least": exposure.is_least,
+        "as_of": time_value(exposure.as_of),
     }
 
 

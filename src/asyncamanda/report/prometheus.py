@@ -6,7 +6,7 @@ of it is wrong.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from asyncamanda.core.model import Outcome
 from asyncamanda.core.values.printable import printable_lines
@@ -17,6 +17,7 @@ class Metrics:
     """The state of the backup at `looked_at`.
 
     `confirmed` has each disk's last confirmed dump; the last attempt is None where there was none.
+    `exposure` is for how long the machine was used since the last backup, None where not known.
     """
 
     looked_at: datetime
@@ -26,6 +27,7 @@ class Metrics:
     is_deferred: bool = False
     attempted_at: datetime | None = None
     outcome: Outcome | None = None
+    exposure: timedelta | None = None
 
 
 _Sample = tuple[str, float]  # labels, as they are written, and the value
@@ -57,6 +59,11 @@ def _metrics(standing: Metrics) -> Iterator[tuple[str, str, list[_Sample]]]:
         "last_attempt_outcome",
         "How the last attempt ended.",
         [(_label("outcome", outcome.value), 1.0)] if outcome else [],
+    )
+    yield (
+        "exposure_seconds",
+        "Seconds of use since the last confirmed backup began.",
+        [] if standing.exposure is None else _one(standing.exposure.total_seconds()),
     )
     yield (
         "last_look_timestamp_seconds",

@@ -17,7 +17,8 @@ from asyncamanda.core.restore.retention import find_reach
 from asyncamanda.core.values.interval import format_interval, format_rough
 from asyncamanda.core.values.printable import printable
 from asyncamanda.core.values.size import format_size
-from asyncamanda.report.json import attempt_value, decision_value, time_value
+from asyncamanda.report.exposure import describe_overuse
+from asyncamanda.report.json import attempt_value, decision_value, exposure_value, time_value
 from asyncamanda.report.text import (
     NAMED,
     describe_attempt,
@@ -119,8 +120,12 @@ def _tell_stale(summary: Summary, status: Status, now: datetime) -> str:
         names = name_disks(
             [v.disk.name for v in decision.disks if _is_behind(v, now - policy.stale_after)]
         )
-    names = names or "any disk, for all are parked,"
-    return f"no backup of {names} for {format_rough(now - decision.last_at)}"
+    is_old = now - decision.last_at > policy.stale_after
+    names = names or (
+        "any disk, for all are parked," if is_old else name_disks(_overdue(status)) or "any disk"
+    )
+    by_use = describe_overuse(policy, status.exposure)
+    return f"no backup of {names} for {format_rough(now - decision.last_at)}{by_use}"
 
 
 def _is_behind(verdict: DiskVerdict, limit: datetime) -> bool:
@@ -284,6 +289,7 @@ def status_value(
         "exit": int(status.exit),
         **decision_value(status.decision, rejected, reason),
         "stale": status.state is State.STALE,
+        "exposure": exposure_value(status.exposure),
         "settles_at": time_value(status.settles_at),
         "asked_at": time_value(summary.asked_at),
         "restorable_since": time_value(find_reach(since, since)),

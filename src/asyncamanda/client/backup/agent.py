@@ -16,6 +16,7 @@ from asyncamanda.client.state.accounts import note_accounts
 from asyncamanda.client.state.assessment import LOCK_NAME, Assessment, assess
 from asyncamanda.client.state.context import StartContext
 from asyncamanda.client.state.memory import set_aside, write_memory
+from asyncamanda.client.state.use import keep_use
 from asyncamanda.core.agent.due import NotDue, force_due
 from asyncamanda.core.agent.hanging import explain_state, is_excuse
 from asyncamanda.core.agent.remember import last_run, note_end
@@ -66,6 +67,7 @@ def back_up(plan: Plan, narrator: StartNarrator, urge: Urge) -> Attempt | NotDue
             )
         if plan.command is None:
             note_accounts(plan.state, assessment.now)
+        keep_use(plan, assessment.use)
         if assessment.differences:
             narrator.tell(explain_differences(assessment.differences))
         start = StartContext(plan, assessment, narrator, stop)

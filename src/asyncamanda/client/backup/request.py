@@ -15,6 +15,7 @@ from asyncamanda.client.gate.gatefaults import (
     explain_turned,
 )
 from asyncamanda.client.gate.handshake import make_hello
+from asyncamanda.client.gate.reporting import Reporter
 from asyncamanda.client.gate.session import Closed, Garbled, GateSession
 from asyncamanda.client.moments.moment import Guard
 from asyncamanda.client.state.attempts import AttemptRecord
@@ -30,7 +31,7 @@ from asyncamanda.core.agent.by_gate import (
 )
 from asyncamanda.core.agent.due import Decision, NotDue, force_due
 from asyncamanda.core.agent.finished import conclude, judge_finished
-from asyncamanda.core.conditions.judge import Deferred
+from asyncamanda.core.conditions.judge import Deferred, explain_deferred
 from asyncamanda.core.conditions.rate import NO_EFFECT
 from asyncamanda.core.model import Attempt, Outcome, Started
 from asyncamanda.core.protocol.messages import (
@@ -67,6 +68,7 @@ class BackupRequest:
         self._is_forced = force
         self._wanted = start.assessment.decision.wanted
         self._record = AttemptRecord(start.plan.state, start.assessment.memory, start.narrator)
+        self._reporter = Reporter(start.plan.policy, start.assessment.use)
         self._is_running = False
         self._is_skew_told = False
         self._welcomed_at: datetime | None = None  # in the present session
@@ -150,6 +152,7 @@ class BackupRequest:
             self._record.write()
             return None
         session.welcome(welcome.heartbeat)
+        self._reporter.hear(session, welcome)
         self._welcomed_at = self._welcomed_at or now
         self._is_running = welcome.standing == "running"
         if started := self._record.started:
@@ -245,6 +248,8 @@ class BackupRequest:
     def stop_here(self, session: GateSession | None, signal_name: str) -> NoReturn:
         """Leave; a request that only waits is withdrawn, if there is a `session` to say so in."""
         standing, in_doubt = self.standing, Outcome.INTERRUPTED
+        if self._turned and session and not session.is_greeting:
+            self._reporter.put_off(session, explain_deferred(self._turned))
         if standing is RequestStanding.WAITING and session and not session.is_greeting:
             session.leave()
             in_doubt = Outcome.STOPPED

@@ -19,9 +19,11 @@ from asyncamanda.client.start.settings import Plan
 from asyncamanda.client.state.assessment import Assessment
 from asyncamanda.client.state.context import StartContext
 from asyncamanda.client.state.summary import show_standing
+from asyncamanda.client.state.use import refresh_use
 from asyncamanda.core.agent.alerts import HINT, Alert, AlertKind, word_alert
-from asyncamanda.core.agent.due import Decision, is_stale
+from asyncamanda.core.agent.due import Decision, is_stale, stale_since
 from asyncamanda.core.agent.hanging import tells_at
+from asyncamanda.core.exposure.record import expose
 from asyncamanda.core.model import BackupState
 from asyncamanda.core.values.foreign import parse_json
 from asyncamanda.report.text import format_time
@@ -50,12 +52,15 @@ class Vigil:
             return
         self._looked_at = now
         decision, since = decide(), assessment.memory.since
-        stale_at = (decision.last_at or since) + policy.stale_after
-        if now < tells_at(stale_at, assessment.now) or not is_stale(decision, since, policy, now):
+        use = refresh_use(assessment.use) if assessment.use else None
+        exposure = expose(use, decision.last_at)
+        if not is_stale(decision, since, policy, now, exposure):
+            return
+        if now < tells_at(stale_since(decision, since, policy, now, exposure), assessment.now):
             return
         words = f"the start of {format_time(assessment.now)} (pid {os.getpid()}) still waits"
         self._start.narrator.tell(f"warning: the backup is stale, and {words}")
-        stale = replace(assessment, now=now, decision=decision, is_stale=True)
+        stale = replace(assessment, now=now, decision=decision, is_stale=True, use=use)
         self._telling = Thread(target=tell_stale, args=(self._start.plan, stale, words))
         self._telling.daemon = True  # the server is not kept waiting
         self._telling.start()

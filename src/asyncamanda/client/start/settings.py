@@ -4,6 +4,7 @@ import os
 import pwd
 import stat
 from binascii import crc32
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -29,6 +30,7 @@ from asyncamanda.core.agent.starting import Patience
 from asyncamanda.core.amanda.excludes import CLIENT_LIST
 from asyncamanda.core.conditions.judge import Conditions, Pause
 from asyncamanda.core.conditions.rate import RateLimit
+from asyncamanda.core.exposure.record import Sighting
 from asyncamanda.core.model import DiskRule, Policy
 from asyncamanda.core.ssh import argv
 from asyncamanda.core.ssh.argv import SshOptions, Target
@@ -67,7 +69,8 @@ class Plan:
     `moments` is None in the classic form, which takes any. `summary` is the file that shows
     everybody on this machine the state of the backup; None for a user's own backups. `exclude` are
     patterns of what is left out, which Amanda reads in `excludes_file`; None where it reads none.
-    `prove_every` is how often each disk is proved restorable; None for never.
+    `prove_every` is how often each disk is proved restorable; None for never. `sighted` is what
+    the journal has of the time since the use was counted last; None: not all, or nobody looked.
     """
 
     target: Target
@@ -86,6 +89,7 @@ class Plan:
     exclude: tuple[str, ...] = ()
     excludes_file: Path | None = None
     prove_every: timedelta | None = None
+    sighted: tuple[Sighting, ...] | None = None
 
     @property
     def patience(self) -> Patience:
@@ -128,9 +132,15 @@ def plan_classic(arguments: ClassicArguments) -> Plan:
     )
 
 
-def plan_configured(named: str | None, *, to_write: bool = False) -> Plan:
+def plan_configured(
+    named: str | None,
+    *,
+    to_write: bool = False,
+    look_back: Callable[[Path], tuple[Sighting, ...] | None] = lambda _: None,
+) -> Plan:
     """Return the plan of the configuration file, and become the Amanda user if root started this.
 
+    `look_back` is asked before that what the journal says, for what is in the memory's folder.
     With `to_write` root makes the folder of the agent's memory for that user; otherwise nothing
     is changed. Raises ConfigurationError for every mistake in the file, and if there is none.
     Raises NotYoursError if this user may not read the file or the agent's memory, or (`to_write`)
@@ -139,6 +149,7 @@ def plan_configured(named: str | None, *, to_write: bool = False) -> Plan:
     candidates = candidate_files(dict(os.environ), named)
     path, settings = load_client_config(candidates)
     state = state_for(path)
+    sighted = look_back(state)
     if os.geteuid() == 0:
         if to_write:
             make_for_user(state, settings.user)
@@ -170,6 +181,7 @@ def plan_configured(named: str | None, *, to_write: bool = False) -> Plan:
         exclude=settings.exclude,
         excludes_file=_excludes_file(state),
         prove_every=None if settings.prove_every == NEVER else settings.prove_every,
+        sighted=sighted,
     )
 
 

@@ -8,6 +8,7 @@ from asyncamanda import quick
 from asyncamanda.client.start.settings import Plan
 from asyncamanda.client.state.memory import FILE_NAME, read_memory
 from asyncamanda.client.state.peer import find_peer
+from asyncamanda.client.state.use import count_now
 from asyncamanda.core.agent.by_gate import contact_at, decide_by_gate, find_witness
 from asyncamanda.core.agent.due import (
     Decision,
@@ -21,6 +22,8 @@ from asyncamanda.core.agent.peer import own
 from asyncamanda.core.agent.remember import doubt_running, note_unseen_end
 from asyncamanda.core.agent.starting import Waits, survey_waits
 from asyncamanda.core.amanda.amandates import Rejected, iterate_rows
+from asyncamanda.core.exposure.record import UseRecord, expose
+from asyncamanda.core.exposure.values import Exposure
 from asyncamanda.core.model import Memory
 from asyncamanda.errors import AsyncamandaError
 from asyncamanda.system.files import open_shared
@@ -38,7 +41,8 @@ class Assessment:
     `damage` says what is wrong with the memory (None: nothing); `waits` what keeps a backup that is
     due from being made; `contact_at` when the gate's server is to be greeted though nothing is due;
     `differences` what makes this another server or client than was remembered, in words; and
-    `glimpses` the state of the files that the decision rests on.
+    `glimpses` the state of the files that the decision rests on. `use` is for how long the machine
+    was used, None where that is not counted.
     """
 
     now: datetime
@@ -53,11 +57,17 @@ class Assessment:
     contact_at: datetime | None
     differences: tuple[str, ...]
     glimpses: list[str]
+    use: UseRecord | None = None
 
     @property
     def since(self) -> datetime:
         """From when on there is no backup: the last one's time, else the first start's."""
         return self.decision.last_at or self.memory.since
+
+    @property
+    def exposure(self) -> Exposure:
+        """For how long the machine was used since the last backup began."""
+        return expose(self.use, self.decision.last_at)
 
     @property
     def is_contact_due(self) -> bool:
@@ -117,6 +127,8 @@ def assess(
     else:
         disks, rejected = _read_hints(plan, now) if with_hints else ((), Rejected())
         decision = decide_by_gate(memory, plan.policy, disks, now)
+    use = count_now(plan, _list_dumps(decision))
+    exposure = expose(use, decision.last_at)
     return Assessment(
         now=now,
         memory=memory,
@@ -125,12 +137,17 @@ def assess(
         rejected=rejected,
         decision=decision,
         witness=Witness.AMANDATES if is_by_command else find_witness(memory),
-        is_stale=is_stale(decision, memory.since, plan.policy, now),
+        is_stale=is_stale(decision, memory.since, plan.policy, now, exposure),
         waits=survey_waits(memory, decision, plan.policy, plan.patience, now),
         contact_at=None if is_by_command else contact_at(memory, now),
         differences=differences,
         glimpses=[*glimpses, *seen],
+        use=use,
     )
+
+
+def _list_dumps(decision: Decision) -> list[datetime]:
+    return [verdict.disk.last.started_at for verdict in decision.disks if verdict.disk.last]
 
 
 def read_disks(

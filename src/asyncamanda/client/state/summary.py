@@ -18,6 +18,7 @@ from asyncamanda.client.start.settings import Plan
 from asyncamanda.client.state.assessment import Assessment
 from asyncamanda.client.state.proof_record import decode_proof, encode_proof, read_proofs
 from asyncamanda.client.state.stored import LATEST, read_text, read_time
+from asyncamanda.client.state.use import decode_use, encode_use, keep_use
 from asyncamanda.core.agent.due import Disk, Due, Witness
 from asyncamanda.core.agent.starting import survey_waits
 from asyncamanda.core.agent.summary import Summary, summarize
@@ -57,6 +58,7 @@ def summarize_assessment(plan: Plan, assessment: Assessment) -> Summary:
         ).last_at,
         retry_within=max(patience.retry_within + patience.spread, plan.policy.interval),
         proofs=tuple(read_proofs(plan.state).disks.values()),
+        use=assessment.use,
     )
 
 
@@ -114,6 +116,9 @@ def encode_summary(summary: Summary) -> str:
         "forget_after": policy.forget_after.total_seconds(),
         "stale_after": policy.stale_after.total_seconds(),
         "settle": policy.settle.total_seconds(),
+        "stale_after_use": policy.stale_after_use and policy.stale_after_use.total_seconds(),
+        "is_by_use": policy.is_by_use,
+        "use": summary.use and encode_use(summary.use),
         "disks": [_encode_disk(disk) for disk in summary.disks],
         "attempts": [attempt_value(attempt) for attempt in summary.attempts],
         "asked_at": time_value(summary.asked_at),
@@ -161,14 +166,17 @@ def decode_summary(raw: bytes) -> Summary:
             forget_after=_span(value["forget_after"]),
             stale_after=_span(value["stale_after"]),
             settle=_span(value["settle"]),
+            stale_after_use=_span_or_none(value.get("stale_after_use")),  # as below
+            is_by_use=value.get("is_by_use") is True,
         ),
         disks=tuple(_decode_disk(disk) for disk in value["disks"]),
         attempts=tuple(_decode_attempt(attempt) for attempt in value["attempts"]),
         asked_at=_time_or_none(value["asked_at"]),
         not_before=_time_or_none(value["not_before"]),
         retry_at=_time_or_none(value["retry_at"]),
-        retry_within=None if value["retry_within"] is None else _span(value["retry_within"]),
+        retry_within=_span_or_none(value["retry_within"]),
         proofs=tuple(decode_proof(one) for one in value.get("proofs", ())),  # as above
+        use=decode_use(value["use"]) if value.get("use") else None,
     )
 
 
@@ -230,12 +238,20 @@ def _span(value: object) -> timedelta:
     return span
 
 
+def _span_or_none(value: object) -> timedelta | None:
+    return None if value is None else _span(value)
+
+
 def _time_or_none(value: object) -> datetime | None:
     return None if value is None else read_time(value)
 
 
 def show_standing(plan: Plan, assessment: Assessment) -> None:
-    """Write down the state of the backup: for everybody here, and for Prometheus if wanted."""
+    """Write down the state of the backup: for everybody here, and for Prometheus if wanted.
+
+    And for how long the machine was used until then.
+    """
+    keep_use(plan, assessment.use)
     leave_summary(plan, assessment)
     channels.write_textfile(plan.notify, _standing(assessment))
 
@@ -248,6 +264,7 @@ def _standing(assessment: Assessment) -> Metrics:
     return Metrics(
         looked_at=assessment.now,
         confirmed=disks,
+        exposure=None if assessment.exposure.is_least else assessment.exposure.used,
         is_stale=assessment.is_stale,
         is_overdue=is_due,
         is_deferred=is_due and last is not None and last.outcome is Outcome.DEFERRED,

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 
 from asyncamanda.core.amanda.amandates import Row
+from asyncamanda.core.exposure.values import NOT_KNOWN, Exposure
 from asyncamanda.core.model import EPOCH, DiskRule, DumpRecord, Policy, Span
 
 TOLERANCE = 0.03  # of the interval: keeps a daily backup from drifting to every second day
@@ -250,6 +251,31 @@ def made_good_at(decision: Decision) -> datetime | None:
     return min(lasts.get(name, EPOCH) for name in decision.wanted)
 
 
-def is_stale(decision: Decision, since: datetime, policy: Policy, now: datetime) -> bool:
-    """Return whether the last backup, or else `since`, is older than the policy allows."""
-    return now - (decision.last_at or since) > policy.stale_after
+def is_stale(
+    decision: Decision,
+    since: datetime,
+    policy: Policy,
+    now: datetime,
+    exposure: Exposure = NOT_KNOWN,
+) -> bool:
+    """Return whether the last backup, or else `since`, is older than the policy allows.
+
+    By use it is so once a backup is due, and the machine was used for longer than allowed.
+    """
+    is_old = now - (decision.last_at or since) > policy.stale_after
+    if policy.stale_after_use is None or exposure.used is None:
+        return is_old
+    if isinstance(decision, Due) and exposure.used > policy.stale_after_use:
+        return True
+    return is_old and not (policy.is_by_use and not exposure.is_least)
+
+
+def stale_since(
+    decision: Decision, since: datetime, policy: Policy, now: datetime, exposure: Exposure
+) -> datetime:
+    """Return since when a stale backup is so: as far as its use says, not later than that."""
+    by_days = (decision.last_at or since) + policy.stale_after
+    if policy.stale_after_use is None or exposure.used is None:
+        return by_days
+    by_use = now - (exposure.used - policy.stale_after_use)
+    return by_use if policy.is_by_use and not exposure.is_least else min(by_days, by_use)

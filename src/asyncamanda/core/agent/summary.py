@@ -25,6 +25,8 @@ from asyncamanda.core.agent.due import (
 )
 from asyncamanda.core.agent.remember import last_run, next_try_at, settles_at
 from asyncamanda.core.agent.retry import retry_at
+from asyncamanda.core.exposure.record import UseRecord, expose
+from asyncamanda.core.exposure.values import NOT_KNOWN, Exposure
 from asyncamanda.core.model import Attempt, DiskRule, Memory, Outcome, Policy
 from asyncamanda.core.restore.proofs import LastProof, hide_names
 from asyncamanda.errors import Exit
@@ -53,7 +55,8 @@ class Summary:
     are at least those that decide, oldest first. `since` is when the agent began to remember,
     `asked_at` when the gate's server last said the state of the disks, `not_before` when it said to
     come back. `retry_at` is the next try after an unsuccessful one, which lies `retry_within` at
-    most ahead; None where there are no such waits. `proofs` are the last ones of the disks.
+    most ahead; None where there are no such waits. `proofs` are the last ones of the disks. `use`
+    is for how long the machine was used, None where that is not known.
     """
 
     written_at: datetime
@@ -67,6 +70,7 @@ class Summary:
     retry_at: datetime | None
     retry_within: timedelta | None
     proofs: tuple[LastProof, ...] = ()
+    use: UseRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,7 @@ class Status:
     next_try_at: datetime | None
     come_back_at: datetime | None
     retry_at: datetime | None
+    exposure: Exposure = NOT_KNOWN
 
     @property
     def exit(self) -> Exit:
@@ -118,6 +123,7 @@ def judge_summary(summary: Summary, now: datetime) -> Status:
         next_try_at=next_try_at(memory, decision.wanted, tried_every, now),
         come_back_at=None if is_by_command else come_back_at(memory, now),
         retry_at=None if within is None else retry_at(summary.retry_at, now, within),
+        exposure=expose(summary.use, decision.last_at),
     )
 
 
@@ -129,7 +135,8 @@ def _find_state(
     A disk without a backup is a failure once a run was made for it that was unsuccessful. One that
     is new since the last run that went well has merely not had its turn.
     """
-    if is_stale(decision, summary.since, summary.policy, now):
+    exposure = expose(summary.use, decision.last_at)
+    if is_stale(decision, summary.since, summary.policy, now, exposure):
         return State.STALE
     if failure:
         return State.FAILING
@@ -182,6 +189,7 @@ def summarize(summary: Summary) -> Summary:
         disks=tuple(map(_leave_out_names, summary.disks)),
         attempts=tuple(map(_shorten, kept)),
         proofs=tuple(map(hide_names, summary.proofs)),
+        use=summary.use and replace(summary.use, days={}, marks=()),
     )
 
 

@@ -10,9 +10,12 @@ from enum import Enum
 
 from asyncamanda.core.dispatch.drills import DiskProof
 from asyncamanda.core.dispatch.records import RequestRow, RunRow
+from asyncamanda.core.exposure.values import KEPT_DAYS, NOT_KNOWN, Exposure
 from asyncamanda.core.model import DleVerdict
 
-MARKED_DAYS = 90  # days of history that are kept of each client
+__all__ = ["Exposure"]  # which comes from there, for whoever needs the facts
+
+MARKED_DAYS = KEPT_DAYS  # days of history that are kept of each client
 
 
 class DayMark(Enum):
@@ -24,19 +27,6 @@ class DayMark(Enum):
     HERE = "h"  # it was connected, and nothing was due
     AWAY = "a"  # it was not connected
     UNKNOWN = "-"  # it was not known yet
-
-
-@dataclass(frozen=True, slots=True)
-class Exposure:
-    """For how long a machine was used since its last confirmed backup began.
-
-    `used` is None where that is not known. `is_least`: it was used at least for so long, and
-    nobody knows for how much longer. `as_of` is until when it was counted.
-    """
-
-    used: timedelta | None
-    is_least: bool = False
-    as_of: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +96,7 @@ class ClientFacts:
     place: str = ""
     disks: tuple[DiskFacts, ...] = ()
     report: ClientReport | None = None
-    exposure: Exposure = Exposure(None)
+    exposure: Exposure = NOT_KNOWN
     sessions: tuple[SessionFacts, ...] = ()
     days: tuple[DayMark, ...] = (DayMark.UNKNOWN,) * MARKED_DAYS
 

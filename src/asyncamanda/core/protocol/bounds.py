@@ -27,6 +27,7 @@ MOST_ENTRIES = 2000  # of a list: the most DLEs that a client has
 LONGEST_TEXT = 1000  # characters, where nothing else is said
 LONGEST_REASON = 1000
 LONGEST_MESSAGE = 2000
+LONGEST_DAY = 90_000  # seconds: in autumn a day has 25 hours
 LONGEST_DISK = 4096  # the longest path (PATH_MAX)
 LONGEST_PATH = 65_536  # bytes of a name within a disk; a tar image has longer ones than a system
 LONGEST_GLOB = 4096  # bytes
@@ -41,6 +42,7 @@ PHASES = ("estimating", "waiting", "dumping", "writing", "done", "failed")  # am
 FLAGS = ("Y", "N", "D")  # of an entry of a folder: in this dump, in an older one, a folder
 
 _KEBAB = re.compile(r"[a-z][a-z0-9-]{0,59}")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _RUN = re.compile(r"[0-9]{8,14}")
 _STAMP = re.compile(r"(?:[0-9]{8,14})?")  # in ASCII; older logs have no time of day
 
@@ -236,6 +238,8 @@ _BY_KEY: dict[str, Bound] = {  # closer bounds than the type's
     "amanda_config": _name(check_amanda_config_name),
     "claims": _text(LONGEST_HEADER),
     "client": _name(check_client_name),
+    "day": _like(_DAY, "day"),
+    "deferred_reason": _label(200),
     "device": _text(LONGEST_DISK),
     "disk": _text(LONGEST_DISK),
     "disk_number": _whole(0, MOST_ENTRIES),
@@ -268,6 +272,7 @@ _BY_KEY: dict[str, Bound] = {  # closer bounds than the type's
     "status": _whole(0, 255),
     "timestamp": _like(_STAMP, "dump's timestamp"),
     "ticket": _exact_label(100),
+    "use_days": _whole(0, LONGEST_DAY),
     "token": Bound(_read_token, _read_token),
     "ways": _text(LONGEST_WAY),
 }
@@ -277,6 +282,7 @@ _ENTRIES = {
     "near": 20,
     "paths": 20_000,
     "protocols": 100,
+    "use_days": 90,
     "ways": 4096,
 }
 

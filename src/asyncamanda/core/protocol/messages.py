@@ -88,6 +88,29 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """The client's settings, whether it has put a due backup off, and how much it is used.
+
+    `stale_after_use` is null where it has no limit by use. `deferred_for` is how long a due backup
+    has been put off, null if none is, and `deferred_reason` says why. `used` is for how long the
+    machine was awake since the client began to count, null if it does not count; `gaps` is how
+    often it could not count for a while. `use_days` has the seconds of each day, the newest first,
+    which is `day` by the client's calendar; null for each that is not known. Only a server whose
+    Welcome `takes_reports` knows this.
+    """
+
+    interval: timedelta
+    stale_after: timedelta
+    stale_after_use: timedelta | None
+    deferred_for: timedelta | None
+    deferred_reason: str
+    used: timedelta | None
+    gaps: int
+    day: str
+    use_days: tuple[int | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Ping:
     """Are you there? Either side may ask."""
 
@@ -143,7 +166,7 @@ class Welcome:
     ended, None if there was none. `ticket` is what to say at the next Hello; it is written down
     before anything else is said. "": the last one holds. `is_direct`: Amanda connects to the client
     by itself, so that no data of its dumps comes through this connection. `takes_proofs`: the
-    client may send a Proof.
+    client may send a Proof. `takes_reports`: it may send a Report.
     """
 
     protocol: int
@@ -158,6 +181,7 @@ class Welcome:
     ticket: str = ""
     is_direct: bool = field(default=False, metadata=MAY_LACK)
     takes_proofs: bool = field(default=False, metadata=MAY_LACK)
+    takes_reports: bool = field(default=False, metadata=MAY_LACK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +262,7 @@ class BadLine:
     reason: str
 
 
-ClientMessage = Hello | Submit | Ping | Pong | Bye | Shut | Proof
+ClientMessage = Hello | Submit | Ping | Pong | Bye | Shut | Proof | Report
 ServerMessage = (
     Welcome
     | Queued

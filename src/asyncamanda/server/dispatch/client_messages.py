@@ -12,6 +12,7 @@ from asyncamanda.core.protocol.messages import (
     Later,
     Proof,
     Refused,
+    Report,
     Shut,
     Submit,
 )
@@ -23,6 +24,7 @@ from asyncamanda.server.dispatch.coordinator import Coordinator
 from asyncamanda.server.dispatch.coordinators import Coordinators
 from asyncamanda.server.dispatch.proof_intake import ProofIntake
 from asyncamanda.server.dispatch.reception import Reception
+from asyncamanda.server.dispatch.report_intake import ReportIntake
 from asyncamanda.server.gate.session import ClientSession
 from asyncamanda.server.relay.relay import Relay
 from asyncamanda.system.clock import now as read_clock
@@ -47,6 +49,7 @@ class ClientMessages:
         self._relay = relay
         self._background = background
         self._proofs = ProofIntake(background)
+        self._reports = ReportIntake(background)
 
     def hear(self, session: ClientSession, message: ClientMessage | BadLine) -> None:
         """Do what a client says."""
@@ -58,6 +61,7 @@ class ClientMessages:
                     session.refuse(refuse_protocol(message.protocols))
                     return
                 session.is_watching, session.is_probe = message.is_watching, message.is_probe
+                session.software = message.software
                 self._background.start(self._welcome(coordinator, session, message))
             case Shut() if session.is_greeted or session.is_resumed:
                 self._relay.shut(session, message)
@@ -76,6 +80,10 @@ class ClientMessages:
             case Proof():
                 if not self._proofs.hear(session, coordinator.site, message):
                     session.refuse(_not_understood("dle: none that was told"))
+            case Report() if session.is_probe:
+                session.refuse(_not_understood("a probe reports nothing of its machine"))
+            case Report():
+                self._reports.hear(session, coordinator.site, message)
             case Bye():
                 self._background.start(self._reception.note_written(session))
                 self._relay.leave(session, is_lost=False)

@@ -22,6 +22,7 @@ from asyncamanda.server.amanda.run import Run
 from asyncamanda.server.background.programs import run_apart
 from asyncamanda.server.dispatch.amanda_config import Site
 from asyncamanda.server.dispatch.queue import OpenRequest, Queue
+from asyncamanda.server.dispatch.report_intake import note_backup
 from asyncamanda.server.gate.session import ClientSession
 from asyncamanda.system.clock import now as read_clock
 
@@ -165,6 +166,7 @@ class Messenger:
         standing = "idle" if entry is None else "running" if is_running else "queued"
         dles = await site.dle_states(client, session.machine)
         session.told_disks = tuple(dle.disk for dle in dles)
+        await note_backup(session, site, dles)
         return Welcome(
             protocol=max(PROTOCOLS),
             software=f"asyncamanda {__version__}",
@@ -177,6 +179,7 @@ class Messenger:
             last=await site.last_of(client, session.machine),
             is_direct=not session.is_relayed,
             takes_proofs=True,
+            takes_reports=True,
         )
 
     async def show_progress(self, going: Collection[Run]) -> None:

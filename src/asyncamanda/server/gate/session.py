@@ -47,7 +47,7 @@ class ClientSession:
     `told_disks` are those that it was shown then.
     `machine` is the lineage of the machine that it is of, `ticket` what that is given with the
     Welcome (core/protocol/tickets.py); a probe (`is_probe`) is given none. `is_relayed`: Amanda
-    calls the client through it.
+    calls the client through it. `software` is what the client says that it runs.
 
     A session that another dispatcher had before (`is_resumed`) may begin in the middle of a word,
     so all is passed over until the client says Hello again.
@@ -72,6 +72,7 @@ class ClientSession:
         self.is_watching = False
         self.is_probe = False
         self.is_relayed = False
+        self.software = ""
         self.machine: int | None = None
         self.ticket = ""
         self.served = 0

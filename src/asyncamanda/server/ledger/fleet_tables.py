@@ -22,6 +22,7 @@ reports = Table(
     Column("deferred_reason", Name, nullable=False, default=""),
     Column("days", Text, nullable=False, default="{}"),
     Column("used_seconds", Float),  # since its agent began to count, at `at`
+    Column("gaps", Integer, nullable=False, default=0),  # how often it could not count
     Column("is_least", Boolean, nullable=False, default=False),
 )
 

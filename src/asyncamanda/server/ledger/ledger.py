@@ -23,6 +23,7 @@ from asyncamanda.server.ledger.imported_logs import ImportedLogs
 from asyncamanda.server.ledger.needed_protections import NeededProtections
 from asyncamanda.server.ledger.proofs import Proofs, forget_proofs
 from asyncamanda.server.ledger.recorded_verdicts import RecordedVerdicts
+from asyncamanda.server.ledger.reports import Reports
 from asyncamanda.server.ledger.requests import Requests
 from asyncamanda.server.ledger.restores import Restores, forget_restores
 from asyncamanda.server.ledger.runs import Runs
@@ -62,6 +63,7 @@ class Ledger:
         self.logs = ImportedLogs(self._transactions)
         self.restores = Restores(self._transactions)
         self.proofs = Proofs(self._transactions)
+        self.reports = Reports(self._transactions)
         self.told = ToldStates(self._transactions)
 
     @classmethod
