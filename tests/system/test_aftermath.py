@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -111,6 +112,33 @@ def small_state(rig: Rig, size: int) -> Iterator[str]:
         yield place
     finally:
         rig.laptop.run(["umount", place])
+
+
+# -- once a month
+
+
+def test_a_month_of_use_is_told_once_if_that_is_wanted(ears: Ears) -> None:
+    """By the agent's own record of use; of a month without one nothing is said."""
+    ears.configure()
+    assert ears.rig.run("run").exit == 0
+    folder = ears.rig.state_folder()
+    month = datetime.now(UTC).replace(day=1) - timedelta(days=15)
+    for name, changed in (
+        ("memory.json", {"since": (month - timedelta(days=99)).isoformat()}),
+        ("use.json", {"days": {f"{month.date()}": 9000.0}}),
+    ):
+        path = folder / name
+        path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+    for wanted, mails in ((False, []), (True, ["monthly"]), (True, [])):
+        notify_table_of(ears, monthly=wanted)
+        assert ears.rig.run("run", "--force").exit == 0
+        assert ears.mails() == mails
+
+
+def notify_table_of(ears: Ears, *, monthly: bool) -> None:
+    """Write a client.toml by which root is told by mail, and of each month if that is wanted."""
+    ears.rig.configure()
+    notify_table(ears.rig, desktop=False, mail="root", monthly=monthly)
 
 
 # -- a change is told once

@@ -26,7 +26,7 @@ def tell(
     return tell_month(
         settings,
         memory=MEMORY,
-        use=lambda: USE,
+        use=USE,
         interval=DAY,
         client="laptop",
         state_folder=folder,

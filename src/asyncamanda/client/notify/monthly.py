@@ -1,6 +1,6 @@
 """The sentence that who uses this machine gets once a month, if client.toml wants it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ def tell_month(  # noqa: PLR0913 - by keyword only
     settings: NotifySettings,
     *,
     memory: Memory,
-    use: Callable[[], Mapping[date, float | None]],
+    use: Mapping[date, float | None],
     interval: timedelta,
     client: str,
     state_folder: Path,
@@ -30,7 +30,7 @@ def tell_month(  # noqa: PLR0913 - by keyword only
     """Tell how well the last month went, if that is wanted and was not told; return the results.
 
     That it was told is written down first, and taken back if nobody could be reached: so it is
-    told once at most, whatever happens in between. `use` returns the seconds of use of each day.
+    told once at most, whatever happens in between. `use` has the seconds of use of each day.
     """
     if not settings.monthly:
         return ()
@@ -41,7 +41,7 @@ def tell_month(  # noqa: PLR0913 - by keyword only
     month = month_to_tell(local, before)
     if month is None:
         return ()
-    alert = word_month(judge_month(use(), memory, month, interval, zone), client, local)
+    alert = word_month(judge_month(use, memory, month, interval, zone), client, local)
     if alert is None:
         return ()
     try:
