@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from asyncamanda.commands.server.queue import parse_view
 from asyncamanda.core.amanda.filters import Filters
 from asyncamanda.core.dispatch.records import RunKind, RunRow
 from asyncamanda.core.model import DleVerdict, DumpState
@@ -29,6 +28,7 @@ from asyncamanda.report.server import (
     run_value,
 )
 from asyncamanda.report.text import format_time
+from asyncamanda.server.fleet.live import parse_view
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -1,7 +1,7 @@
 """server.toml: read, checked as a whole, and turned into values."""
 
 import posixpath
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from asyncamanda.config.reader import (
 from asyncamanda.core.dispatch.drills import DrillPolicy
 from asyncamanda.core.dispatch.flush import FlushKind, FlushPolicy
 from asyncamanda.core.dispatch.watchdog import WatchPolicy
+from asyncamanda.core.fleet.policy import FleetPolicy
 from asyncamanda.errors import ConfigurationError
 from asyncamanda.quick import SYSTEM_STATE
 
@@ -73,6 +74,7 @@ class ServerConfig:
     `ledger` is a file's path or a database's URL. `grace` is how long a request outlives its
     client's session, `come_back` how long a client at least stays away that is refused because
     `max_waiting` wait already, and `start_within` how long an amdump may take to begin its log.
+    `file` is the path that was named on the command line, "" for the usual one.
     """
 
     user: str = "backup"
@@ -92,6 +94,16 @@ class ServerConfig:
     drill: DrillPolicy = field(default_factory=DrillPolicy)
     export: Exports = field(default_factory=Exports)
     notify: Notices = field(default_factory=Notices)
+    fleet: FleetPolicy = field(default_factory=FleetPolicy)
+    file: str = ""
+
+    @property
+    def keeps_fleet_fresh(self) -> bool:
+        """Whether the fleet is to be looked at within seconds of each change.
+
+        Each step of server/fleet/refreshing.py that has to be up to date is to be named here.
+        """
+        return False
 
 
 def load_server_config(named: str | None) -> tuple[Path | None, ServerConfig]:
@@ -103,7 +115,8 @@ def load_server_config(named: str | None) -> tuple[Path | None, ServerConfig]:
     path = Path(named).absolute() if named else SERVER_FILE
     text = read_file(path)
     if text is not None:
-        return path, parse_server_config(text, str(path))
+        config = parse_server_config(text, str(path))
+        return path, replace(config, file=str(path) if named else "")
     if named:
         raise ConfigurationError(
             "no-config",
@@ -132,6 +145,7 @@ def parse_server_config(text: str, name: str) -> ServerConfig:
     restore = Restore(**values.pop("restore", {}))
     drill = DrillPolicy(**values.pop("drill", {}))
     export = Exports(**values.pop("export", {}))
+    fleet = FleetPolicy(**values.pop("fleet", {}))
     return ServerConfig(
         flush=FlushPolicy(**flush),
         limits=limits,
@@ -140,6 +154,7 @@ def parse_server_config(text: str, name: str) -> ServerConfig:
         drill=drill,
         export=export,
         notify=notify,
+        fleet=fleet,
         **values,
     )
 
@@ -226,4 +241,9 @@ _SERVER_KEYS: Keys = {
         "encrypt_to": _read_recipients,
     },
     "notify": SERVER_NOTIFY_KEYS,
+    "fleet": {
+        "interval": span_between("1m", "365d"),
+        "stale_after": span_between("1m", "3650d"),
+        "never_after": span_between("1m", "3650d"),
+    },
 }

@@ -32,5 +32,6 @@ HIDDEN = {
     "join": "enroll a machine that has a code",
     "reach": "find how far back each client's backups go",
     "daily": "export this server as server.toml says, when runs have ended",
+    "refresh": "update what shows the fleet",
     "keep": "keep the heads of dumps that are in the holding disk",
 }

@@ -1,8 +1,7 @@
 """asyncamanda server queue: show waiting clients and current runs."""
 
 import argparse
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 from asyncamanda.commands.server.options import (
     add_common,
@@ -16,13 +15,12 @@ from asyncamanda.report.json import render_json
 from asyncamanda.report.server import (
     QUEUE_HEADS,
     ConfigView,
-    LiveRun,
-    WaitingClient,
     describe_config,
     describe_connected,
     describe_waiting,
 )
 from asyncamanda.report.table import print_table
+from asyncamanda.server.fleet.live import parse_view
 from asyncamanda.system.clock import now as read_clock
 
 
@@ -65,49 +63,3 @@ def _show(connected: list[str], configs: list[ConfigView], now: datetime) -> Non
             print_table(QUEUE_HEADS, [describe_waiting(one, now) for one in config.waiting])
         print()
     print(describe_connected(connected))
-
-
-def parse_view(answer: dict[str, Any]) -> tuple[list[str], list[ConfigView]]:
-    """Return who is connected, and the state of each Amanda configuration.
-
-    `answer` is the dispatcher's to "view". Raises KeyError, TypeError or ValueError if it is not.
-    """
-    connected = [str(client) for client in answer["connected"]]
-    return connected, [_parse_config(config) for config in answer["configs"]]
-
-
-def _parse_config(config: dict[str, Any]) -> ConfigView:
-    since = config["flush_due_since"]
-    return ConfigView(
-        amanda_config=str(config["amanda_config"]),
-        waiting=tuple(_parse_waiting(one) for one in config["waiting"]),
-        runs=tuple(_parse_run(one) for one in config["runs"]),
-        has_others=bool(config["others"]),
-        held=int(config["held_bytes"]),
-        capacity=int(config["holding_bytes"]),
-        flush_due_since=None if since is None else datetime.fromisoformat(since),
-        fault=str(config.get("fault") or ""),
-    )
-
-
-def _parse_waiting(row: dict[str, Any]) -> WaitingClient:
-    seconds = row["estimate_seconds"]
-    return WaitingClient(
-        client=str(row["client"]),
-        submitted_at=datetime.fromisoformat(row["submitted_at"]),
-        is_present=bool(row["present"]),
-        place=int(row["place"]),
-        waits_for=str(row["waits_for"]),
-        estimate=None if seconds is None else timedelta(seconds=seconds),
-    )
-
-
-def _parse_run(row: dict[str, Any]) -> LiveRun:
-    stamp = row["run"]
-    return LiveRun(
-        timestamp=None if stamp is None else str(stamp),
-        kind=str(row["kind"]),
-        clients=tuple(map(str, row["clients"])),
-        begun_at=datetime.fromisoformat(row["begun_at"]),
-        unfinished=tuple(map(str, row["unfinished"])),
-    )

@@ -6,6 +6,7 @@ from datetime import date
 from asyncamanda.commands.server.options import add_common, load_as_amanda_user, unknown_client
 from asyncamanda.commands.server.revoke import describe_revoked, revoke_client, revoked_value
 from asyncamanda.config.server import load_server_config
+from asyncamanda.core.amanda.disklist_lines import RETIRED
 from asyncamanda.core.protocol.authority import check_amanda_config_name, check_client_name
 from asyncamanda.errors import Exit, UsageError
 from asyncamanda.report.json import render_json
@@ -73,5 +74,5 @@ def _remove_disks(client: str, amanda_config: str, user: str, day: date) -> list
     configured = read_configured(amanda_config, user)
     disks = [dle.disk for dle in configured.of_host(client)]
     if disks:
-        DiskRemoval(client, frozenset(disks), "retired", day).make(configured.disklist)
+        DiskRemoval(client, frozenset(disks), RETIRED, day).make(configured.disklist)
     return disks

@@ -11,6 +11,8 @@ from datetime import date
 from asyncamanda.core.amanda.disklist import WORD, NestedLines, find_included, split_words
 from asyncamanda.core.amanda.quoting import unquote
 
+RETIRED = "retired"  # the why of comment_out() for a client that is gone for good
+_RETIRED = re.compile(rf"# {RETIRED} (?P<day>[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}): (?P<line>.*)")
 _FIRST_WORD = re.compile(rf"(?P<before>\s*)(?P<host>{WORD.pattern})")
 
 
@@ -64,3 +66,23 @@ def rename_host(text: str, old: str, new: str) -> str:
             assert word
             lines[block.first] = f"{word['before']}{new}{line[word.end() :]}"
     return "\n".join(lines)
+
+
+def find_retired(text: str) -> dict[str, date]:
+    """Return the hosts whose lines were commented out as RETIRED, and since when.
+
+    Those that the disklist has again are left out.
+    """
+    there = {block.host.lower() for block in find_blocks(text)}
+    found: dict[str, date] = {}
+    commented = [_RETIRED.fullmatch(line) for line in text.split("\n")]
+    lines = [each["line"] if each else "" for each in commented]
+    for block in find_blocks("\n".join(lines)):
+        said = commented[block.first]
+        if said and block.host.lower() not in there:
+            try:
+                day = date.fromisoformat(said["day"])
+            except ValueError:  # somebody has typed it
+                continue
+            found[block.host] = max(day, found.get(block.host, day))
+    return found

@@ -8,6 +8,7 @@ Source: tapelist(5); tests/e2e/test_retention.py reads one of Amanda's.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 _LINE = re.compile(r"([0-9]{8,14}|0) (\S+) (reuse|no-reuse)\b.*")
@@ -31,3 +32,13 @@ def parse_tapelist(text: str) -> tuple[Volume, ...]:
     return tuple(
         Volume(row[2], row[1] if row[1] != "0" else "", row[3] == "reuse") for row in found if row
     )
+
+
+def count_free(volumes: Iterable[Volume], tapecycle: int) -> int:
+    """Return how many of the volumes may be written next: new ones, and the oldest.
+
+    Amanda overwrites one only when `tapecycle` - 1 others were written after it: amanda.conf(5).
+    """
+    reused = [volume for volume in volumes if volume.is_reused]
+    written = sum(1 for volume in reused if volume.timestamp)
+    return len(reused) - written + max(written - max(tapecycle - 1, 0), 0)

@@ -53,6 +53,7 @@ class DiskFacts:
     """A disk of a client: its newest confirmed dump, its newest verdict, and its proofs.
 
     Either is None where there is none. `is_parked`: Amanda is configured to leave it out.
+    `failing_since` is when the first run began, after the confirmed dump, that failed to dump it.
     """
 
     disk: str
@@ -60,6 +61,7 @@ class DiskFacts:
     last: DleVerdict | None
     proof: DiskProof
     is_parked: bool = False
+    failing_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from asyncamanda.server.dispatch.ledger_care import LedgerCare, open_ledger_soon
 from asyncamanda.server.dispatch.listener import Listener
 from asyncamanda.server.dispatch.reach import ClientReach
 from asyncamanda.server.dispatch.reception import Reception
+from asyncamanda.server.dispatch.refreshes import Refreshes
 from asyncamanda.server.enrol.registry import Registry, relayed_clients
 from asyncamanda.server.gate.stuck_dispatcher import MARK_SECONDS, mark_life
 from asyncamanda.server.ledger.access import LedgerAccess
@@ -83,6 +84,7 @@ class Dispatcher:
             self._coordinators.by_name.values,
             self._admission.sessions,
         )
+        self._refreshes = Refreshes(config, self._background, is_urgent=config.keeps_fleet_fresh)
         self.has_failed = False
 
     def _give_up(self) -> None:
@@ -155,6 +157,7 @@ class Dispatcher:
         self._rest(now)
         if not self._stop.is_set():  # else nothing is begun any more
             self._coordinators.pump()
+            self._refreshes.look(self._access.changes, now)
 
     def _rest(self, now: datetime) -> None:
         """End when nothing has been to do for a while, or for newer code when nothing is just now.

@@ -6,7 +6,7 @@ Whatever becomes of it concerns no backup.
 import os
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from threading import Thread
@@ -58,15 +58,16 @@ class PoliteProcess:
         try:
             if (told := await self._order()) is not None:
                 what = f"{site.name}: {self._what}"
-                self._process = await apart(what, partial(_start_process, self._word, told))
+                self._process = await apart(what, partial(start_politely, [self._word], told))
         except (OSError, LaterError) as error:
             site.log(f"{self._what} is not possible: {error}")
         finally:
             self._is_starting = False
 
 
-def _start_process(word: str, told: str) -> "subprocess.Popen[bytes]":
-    argv = [*_POLITE, sys.executable, "-I", "-m", "asyncamanda", "server", word]
+def start_politely(words: Sequence[str], told: str) -> "subprocess.Popen[bytes]":
+    """Start `asyncamanda server` with these words, and `told` on its stdin; return its process."""
+    argv = [*_POLITE, sys.executable, "-I", "-m", "asyncamanda", "server", *words]
     order = os.memfd_create("order")
     try:
         os.write(order, told.encode("ascii"))

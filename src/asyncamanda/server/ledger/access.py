@@ -29,11 +29,15 @@ T = TypeVar("T")
 
 
 class LedgerAccess:
-    """The open ledger. It can be exchanged, for somebody may take its file away or damage it."""
+    """The open ledger. It can be exchanged, for somebody may take its file away or damage it.
+
+    `changes` counts what was written.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self.is_damaged = False
+        self.changes = 0
         self._trouble: LaterError | None = None
         self._troubled_at: datetime | None = None
         self._kept_waiting = 0  # how many wait for what has failed
@@ -54,7 +58,9 @@ class LedgerAccess:
         kept back until then, and so is whatever may only be done when it is remembered.
         """
         async with self._turn:  # of many who wait, one tries
-            return await self._do(action, is_reading=False)
+            done = await self._do(action, is_reading=False)
+            self.changes += 1
+            return done
 
     async def _do(self, action: Callable[[Ledger], T], *, is_reading: bool) -> T:
         while True:

@@ -19,6 +19,7 @@ from asyncamanda.server.ledger.database import (
     LedgerDamaged,
     LedgerUnavailable,
 )
+from asyncamanda.server.ledger.fleet_rows import FleetRows
 from asyncamanda.server.ledger.imported_logs import ImportedLogs
 from asyncamanda.server.ledger.needed_protections import NeededProtections
 from asyncamanda.server.ledger.proofs import Proofs, forget_proofs
@@ -32,6 +33,7 @@ from asyncamanda.server.ledger.schema import (
     sessions,
 )
 from asyncamanda.server.ledger.sessions import Sessions
+from asyncamanda.server.ledger.strips import Strips
 from asyncamanda.server.ledger.told import ToldStates
 from asyncamanda.server.ledger.transactions import Transactions
 from asyncamanda.system.clock import now
@@ -65,6 +67,8 @@ class Ledger:
         self.proofs = Proofs(self._transactions)
         self.reports = Reports(self._transactions)
         self.told = ToldStates(self._transactions)
+        self.strips = Strips(self._transactions)
+        self.fleet = FleetRows(self._transactions)
 
     @classmethod
     def open(cls, url_or_path: str, patience: timedelta, *, is_owner: bool = True) -> "Ledger":

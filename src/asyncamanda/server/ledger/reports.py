@@ -19,6 +19,7 @@ from asyncamanda.core.values.foreign import parse_json
 from asyncamanda.server.ledger.bad_rows import read_each
 from asyncamanda.server.ledger.fleet_tables import bases, reports
 from asyncamanda.server.ledger.schema import sessions
+from asyncamanda.server.ledger.strips import mark_deferral
 from asyncamanda.server.ledger.transactions import Transactions
 
 _TOTAL = [
@@ -66,6 +67,8 @@ class Reports:
                 _put_base(connection, client, after)
             connection.execute(delete(reports).where(reports.c.client == client))
             connection.execute(insert(reports).values(values))
+            if report.deferred_at:
+                mark_deferral(connection, client, report.at)
 
     def note_backup(self, client: str, backed_up_at: datetime) -> bool:
         """Write down that the client's last confirmed backup began then; return whether it is news.

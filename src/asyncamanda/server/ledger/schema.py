@@ -200,6 +200,7 @@ verdicts = Table(
     Column("dumped_at", Moment, nullable=False),
     Column("filters", Recorded),  # as they were when the dump was confirmed
     Column("machine", Integer),
+    Index("verdicts_by_age", "amanda_config", "host", "disk", "state", "dumped_at", "timestamp"),
 )
 
 # at most one row a DLE; it goes when a dump has made a new snapshot

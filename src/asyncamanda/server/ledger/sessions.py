@@ -4,8 +4,10 @@ from datetime import datetime
 
 from sqlalchemy import func, select, update
 
+from asyncamanda.core.protocol.authority import Identity
 from asyncamanda.server.ledger.rows import insert_row
 from asyncamanda.server.ledger.schema import sessions
+from asyncamanda.server.ledger.strips import mark_session
 from asyncamanda.server.ledger.transactions import Transactions
 
 
@@ -20,15 +22,18 @@ class Sessions:
         with self._transactions.writing() as connection:
             times = {"begun_at": at, "seen_at": at}
             who = {"client": client, "amanda_config": amanda_config}
+            mark_session(connection, Identity(client, amanda_config), at, at)
             return insert_row(connection, sessions, who | times)
 
     def end(self, session_id: int, at: datetime, how: str) -> None:
         """Write down that the client went at `at`, and how."""
+        is_it = (sessions.c.id == session_id, sessions.c.ended_at.is_(None))
+        span = select(sessions.c.client, sessions.c.amanda_config, sessions.c.begun_at)
         with self._transactions.writing() as connection:
+            for client, amanda_config, begun_at in connection.execute(span.where(*is_it)).all():
+                mark_session(connection, Identity(client, amanda_config), begun_at, at)
             connection.execute(
-                update(sessions)
-                .where(sessions.c.id == session_id, sessions.c.ended_at.is_(None))
-                .values(ended_at=at, seen_at=at, how=how)
+                update(sessions).where(*is_it).values(ended_at=at, seen_at=at, how=how)
             )
 
     def end_all(self, at: datetime, how: str) -> int:

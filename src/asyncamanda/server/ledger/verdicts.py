@@ -30,6 +30,7 @@ from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.core.restore.recorded import FUTURE_AFTER
 from asyncamanda.server.ledger.bad_rows import read_each
 from asyncamanda.server.ledger.schema import protections, requests, runs, verdicts
+from asyncamanda.server.ledger.strips import mark_verdicts
 from asyncamanda.system.clock import format_local_stamp, now
 
 Dle = tuple[str, str]  # host, disk
@@ -121,6 +122,8 @@ def put_verdicts(connection: Connection, run: RunRow, words: Sequence[DleVerdict
     for who, rows in changed.items():
         if rows:
             _change_verdicts(connection, rows, who)
+    own = [word for word in words if _is_own(run, word)]
+    mark_verdicts(connection, run.amanda_config, own, run.begun_at)
 
 
 def drop_judged(

@@ -1,0 +1,95 @@
+"""The fleet at one moment: who is enrolled, what the ledger has, what goes on, what Amanda says."""
+
+import contextlib
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from asyncamanda.config.server import ServerConfig
+from asyncamanda.core.fleet.facts import ClientFacts
+from asyncamanda.core.fleet.judging import judge_client
+from asyncamanda.core.fleet.standing import ClientState, ClientView, FleetView
+from asyncamanda.core.protocol.authority import Identity
+from asyncamanda.server.enrol.enrolled import Enrolled
+from asyncamanda.server.enrol.registry import read_registry, registry_path
+from asyncamanda.server.fleet.amanda_facts import look_at_amanda
+from asyncamanda.server.fleet.describing import (
+    Sources,
+    describe_client,
+    describe_config,
+    describe_retired,
+)
+from asyncamanda.server.fleet.live import ask_what_goes_on
+from asyncamanda.server.fleet.recorded import read_recorded
+from asyncamanda.server.ledger.ledger import Ledger
+from asyncamanda.system.clock import local_zone
+
+RUNS = 20  # that are shown
+LEARNED = 120  # sessions, from which is learned when a client usually comes
+NO_LEDGER = "there is no ledger yet: the dispatcher makes it when the first client connects"
+
+
+def gather_fleet(config: ServerConfig, ledger: Ledger | None, now: datetime) -> FleetView:
+    """Return the whole fleet as it is `now`.
+
+    What cannot be looked at is a sentence in its `faults`. Raises RefusedError if authorized_keys
+    cannot be read, and what the ledger raises.
+    """
+    now = now.astimezone(local_zone())
+    path = registry_path(config.user)
+    entries = read_registry(path)
+    connected, live, silence = ask_what_goes_on()
+    names = sorted({entry.amanda_config for entry in entries} | {*live})
+    amanda = {name: look_at_amanda(name) for name in names}
+    recorded = read_recorded(ledger, names, now)
+    faults = [f"{name}: {facts.fault}" for name, facts in amanda.items() if facts.fault]
+    faults += [silence] * bool(silence) + [NO_LEDGER] * (ledger is None)
+    sources = Sources(recorded, amanda, connected, live, _changed_at(path), now)
+    facts = [describe_client(sources, each.identity, each.lost_at) for each in _each_once(entries)]
+    facts += describe_retired(sources, {entry.client for entry in entries})
+    clients = _judge(config, ledger, facts, now)
+    going = ledger.runs.list_live() if ledger else []
+    return FleetView(
+        now,
+        tuple(sorted(clients, key=lambda each: (each.facts.client, each.facts.amanda_config))),
+        tuple(describe_config(name, sources, going) for name in names),
+        tuple(ledger.runs.list_recent(limit=RUNS)) if ledger else (),
+        ledger.fleet.runs_total() if ledger else {},
+        ledger.fleet.days() if ledger else (),
+        (*faults, *(list(ledger.bad_rows) if ledger else ())),
+    )
+
+
+def _each_once(entries: Iterable[Enrolled]) -> Iterable[Enrolled]:
+    """Return each client once for each configuration: with the key that is not lost, if any is."""
+    found: dict[Identity, Enrolled] = {}
+    for entry in entries:
+        known = found.get(entry.identity)
+        if known is None or known.lost_at:
+            found[entry.identity] = entry
+    return found.values()
+
+
+def _changed_at(path: Path) -> datetime | None:
+    """Return when the registry was changed last: all who are enrolled were so by then."""
+    with contextlib.suppress(OSError):
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    return None
+
+
+def _judge(
+    config: ServerConfig, ledger: Ledger | None, facts: list[ClientFacts], now: datetime
+) -> list[ClientView]:
+    """Return how each client stands; of those that are away it is learned when they come back."""
+    clients = [ClientView(each, judge_client(each, config.fleet, now)) for each in facts]
+    away = {each.facts.client for each in clients if each.standing.state is ClientState.AWAY}
+    if not away or ledger is None:
+        return clients
+    sessions = ledger.fleet.sessions(LEARNED, away)
+    for place, each in enumerate(clients):
+        if own := sessions.get(each.facts.client):
+            longer = replace(each.facts, sessions=own)
+            standing = judge_client(longer, config.fleet, now)
+            clients[place] = ClientView(each.facts, standing)
+    return clients
