@@ -19,9 +19,8 @@ from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.fleet.standing import ClientState, ClientView, FleetView
 from asyncamanda.notify.sent import Sent
 from asyncamanda.server.ledger.ledger import Ledger
-from asyncamanda.server.telling.changes import LOCK, tell_changes
+from asyncamanda.server.telling.changes import tell_changes
 from asyncamanda.server.telling.digests import to_local
-from asyncamanda.system.locks import hold_lock
 
 # which apprise imports, on Pythons that have it
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
@@ -69,33 +68,31 @@ def fleet(state: ClientState, *names: str, after: timedelta = timedelta()) -> Fl
     return FleetView(NOON + after, tuple(client(name, state) for name in names))
 
 
-def tell(notices: Notices, ledger: Ledger, view: FleetView, folder: Path) -> dict[str, Sent]:
+def tell(notices: Notices, ledger: Ledger, view: FleetView) -> dict[str, Sent]:
     """Look once; return the results by channel."""
-    sent = tell_changes(ServerConfig(notify=notices), ledger, view, folder)
+    sent = tell_changes(ServerConfig(notify=notices), ledger, view)
     return {each.channel: each for each in sent}
 
 
-def test_a_client_s_alarm_and_its_end_are_mailed_once(
-    ledger: Ledger, mails: Path, tmp_path: Path
-) -> None:
+def test_a_client_s_alarm_and_its_end_are_mailed_once(ledger: Ledger, mails: Path) -> None:
     """With its reason, and what to do; a second look has nothing to say."""
     for _ in range(2):
-        tell(BY_MAIL, ledger, fleet(FAILING, "laptop"), tmp_path)
+        tell(BY_MAIL, ledger, fleet(FAILING, "laptop"))
     (mail,) = take(mails)
     assert mail["Subject"] == "asyncamanda: laptop: 3 runs failed: no space left"
     text = mail.get_content()
     assert "failing since\nits last dump was confirmed\n" in text
     assert "What to do: on the server, as root: asyncamanda server doctor laptop" in text
     for _ in range(2):
-        tell(BY_MAIL, ledger, fleet(PROTECTED, "laptop", after=HOUR), tmp_path)
+        tell(BY_MAIL, ledger, fleet(PROTECTED, "laptop", after=HOUR))
     (mail,) = take(mails)
     assert mail["Subject"] == "asyncamanda: laptop is backed up again"
 
 
-def test_an_office_is_one_mail(ledger: Ledger, mails: Path, tmp_path: Path) -> None:
+def test_an_office_is_one_mail(ledger: Ledger, mails: Path) -> None:
     """Two hundred clients; its text names forty of them, and so many others."""
     names = [f"pc{number:03}" for number in range(200)]
-    tell(BY_MAIL, ledger, fleet(FAILING, *names), tmp_path)
+    tell(BY_MAIL, ledger, fleet(FAILING, *names))
     (mail,) = take(mails)
     assert mail["Subject"] == "asyncamanda: 200 clients need attention (200 failing)"
     text = mail.get_content()
@@ -104,36 +101,36 @@ def test_an_office_is_one_mail(ledger: Ledger, mails: Path, tmp_path: Path) -> N
     assert "and 160 more" in text
     assert set(ledger.told.of_channel("mail")) == set(names)
     for after, count in ((HOUR, 0), (6 * HOUR, 1)):
-        tell(BY_MAIL, ledger, fleet(PROTECTED, *names, after=after), tmp_path)
+        tell(BY_MAIL, ledger, fleet(PROTECTED, *names, after=after))
         assert [str(each["Subject"]) for each in take(mails)] == [
             "asyncamanda: 200 clients are backed up again"
         ] * count
 
 
 def test_a_channel_that_could_not_be_reached_is_told_by_the_next_look(
-    ledger: Ledger, mails: Path, receiver: Receiver, tmp_path: Path
+    ledger: Ledger, mails: Path, receiver: Receiver
 ) -> None:
     """The others are not told twice by that."""
     pytest.importorskip("apprise")
     notices = replace(BY_MAIL, urls=(receiver.url("/a", "json"),))
     receiver.status = 500
-    sent = tell(notices, ledger, fleet(FAILING, "a", "b", "c"), tmp_path)
+    sent = tell(notices, ledger, fleet(FAILING, "a", "b", "c"))
     assert (sent["mail"].problem, bool(sent["json"].problem)) == (None, True)
     assert (len(take(mails)), len(receiver.calls)) == (1, 1)
     receiver.status = 200
     for _ in range(2):
-        tell(notices, ledger, fleet(FAILING, "a", "b", "c", after=HOUR), tmp_path)
+        tell(notices, ledger, fleet(FAILING, "a", "b", "c", after=HOUR))
     assert (take(mails), len(receiver.calls)) == ([], 2)
     title = json.loads(receiver.calls[-1][3])["title"]
     assert title == "asyncamanda: 3 clients need attention (3 failing)"
 
 
 def test_after_a_crash_before_it_was_written_down_a_message_comes_once_more(
-    ledger: Ledger, mails: Path, tmp_path: Path
+    ledger: Ledger, mails: Path
 ) -> None:
     """And not a third time: of several messages only the one that was under way."""
     ledger.told.record("mail", {})
-    tell(BY_MAIL, ledger, fleet(FAILING, "other"), tmp_path)
+    tell(BY_MAIL, ledger, fleet(FAILING, "other"))
     take(mails)
     written: list[str] = []
     record = ledger.told.record
@@ -146,44 +143,35 @@ def test_after_a_crash_before_it_was_written_down_a_message_comes_once_more(
 
     ledger.told.record = crash  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
-        tell(BY_MAIL, ledger, fleet(FAILING, "a", "b", "other"), tmp_path)
+        tell(BY_MAIL, ledger, fleet(FAILING, "a", "b", "other"))
     assert len(take(mails)) == 2
     ledger.told.record = record  # type: ignore[method-assign]
     for _ in range(2):
-        tell(BY_MAIL, ledger, fleet(FAILING, "a", "b", "other"), tmp_path)
+        tell(BY_MAIL, ledger, fleet(FAILING, "a", "b", "other"))
     (mail,) = take(mails)
     assert mail["Subject"] == "asyncamanda: b: 3 runs failed: no space left"
 
 
-def test_two_looks_at_a_time_tell_once(ledger: Ledger, mails: Path, tmp_path: Path) -> None:
-    """The later one leaves it to the other."""
-    with hold_lock(tmp_path / LOCK, NOON):
-        assert tell(BY_MAIL, ledger, fleet(FAILING, "laptop"), tmp_path) == {}
-    assert take(mails) == []
-
-
-def test_a_channel_that_comes_back_is_told_what_stands(
-    ledger: Ledger, mails: Path, tmp_path: Path
-) -> None:
+def test_a_channel_that_comes_back_is_told_what_stands(ledger: Ledger, mails: Path) -> None:
     """It was forgotten when it was no longer configured; a client that is gone is, too."""
-    tell(BY_MAIL, ledger, fleet(FAILING, "laptop"), tmp_path)
-    tell(Notices(), ledger, fleet(FAILING, "laptop"), tmp_path)
+    tell(BY_MAIL, ledger, fleet(FAILING, "laptop"))
+    tell(Notices(), ledger, fleet(FAILING, "laptop"))
     assert ledger.told.of_channel("mail") == {}
-    tell(BY_MAIL, ledger, fleet(FAILING, "laptop"), tmp_path)
+    tell(BY_MAIL, ledger, fleet(FAILING, "laptop"))
     assert len(take(mails)) == 2
-    tell(BY_MAIL, ledger, fleet(FAILING), tmp_path)
+    tell(BY_MAIL, ledger, fleet(FAILING))
     assert (take(mails), ledger.told.of_channel("mail")) == ([], {})
 
 
 def test_the_watchdog_hears_that_the_fleet_was_looked_at(
-    ledger: Ledger, receiver: Receiver, tmp_path: Path
+    ledger: Ledger, receiver: Receiver
 ) -> None:
     """Whatever was found; what could not be looked at is a failure, in its words."""
     notices = Notices(ping=receiver.url("/key"))
-    well = tell(notices, ledger, fleet(FAILING, "laptop"), tmp_path)
+    well = tell(notices, ledger, fleet(FAILING, "laptop"))
     assert well["ping"] == Sent("ping")
     bad = replace(fleet(PROTECTED, "laptop"), faults=("daily: amanda.conf cannot be read",))
-    tell(notices, ledger, bad, tmp_path)
+    tell(notices, ledger, bad)
     assert [(call[1], call[3].decode()) for call in receiver.calls] == [
         ("/key", "0 of 1 clients are protected, 1 need attention"),
         (
@@ -193,33 +181,33 @@ def test_the_watchdog_hears_that_the_fleet_was_looked_at(
     ]
 
 
-def test_a_digest_is_mailed_when_it_is_due(ledger: Ledger, mails: Path, tmp_path: Path) -> None:
+def test_a_digest_is_mailed_when_it_is_due(ledger: Ledger, mails: Path) -> None:
     """The first at the next time that is named, each once; one that failed by the next look."""
     at = to_local(NOON).time()
     notices = Notices(digest=DigestEvery.DAILY, digest_at=at, digest_to="boss")
-    tell(notices, ledger, fleet(PROTECTED, "laptop", after=-2 * HOUR), tmp_path)
-    tell(notices, ledger, fleet(PROTECTED, "laptop", after=-HOUR), tmp_path)
+    tell(notices, ledger, fleet(PROTECTED, "laptop", after=-2 * HOUR))
+    tell(notices, ledger, fleet(PROTECTED, "laptop", after=-HOUR))
     assert take(mails) == []
     program = mails.parent
     set_sendmail(program, "exit 75")
-    sent = tell(notices, ledger, fleet(PROTECTED, "laptop"), tmp_path)
+    sent = tell(notices, ledger, fleet(PROTECTED, "laptop"))
     assert sent["digest"].problem == "sendmail ended with 75"
     set_sendmail(program, f"cat >$(mktemp {mails}/XXXXXXXX)")
     for after in (HOUR, 2 * HOUR, 23 * HOUR, 25 * HOUR):
-        tell(notices, ledger, fleet(PROTECTED, "laptop", after=after), tmp_path)
+        tell(notices, ledger, fleet(PROTECTED, "laptop", after=after))
     first, second = sorted(take(mails), key=lambda mail: str(mail["Date"].datetime))
     assert first["To"] == second["To"] == "boss"
     assert first["Subject"] == "asyncamanda: the only client is protected, nothing to do"
     assert "Nothing to do." in first.get_content()
 
 
-def test_a_digest_names_who_is_backed_up_again(ledger: Ledger, mails: Path, tmp_path: Path) -> None:
+def test_a_digest_names_who_is_backed_up_again(ledger: Ledger, mails: Path) -> None:
     """As the journal was told, where no other channel is."""
     ledger.told.record_digest(NOON - DAY)
-    tell(Notices(), ledger, fleet(FAILING, "laptop", after=-HOUR), tmp_path)
-    tell(Notices(), ledger, fleet(PROTECTED, "laptop", after=-HOUR / 2), tmp_path)
+    tell(Notices(), ledger, fleet(FAILING, "laptop", after=-HOUR))
+    tell(Notices(), ledger, fleet(PROTECTED, "laptop", after=-HOUR / 2))
     notices = Notices(mail="root", digest=DigestEvery.WEEKLY, digest_at=time(0))
     ledger.told.record_digest(NOON - 7 * DAY)
-    tell(notices, ledger, fleet(PROTECTED, "laptop"), tmp_path)
+    tell(notices, ledger, fleet(PROTECTED, "laptop"))
     (mail,) = take(mails)
     assert "Backed up again: laptop." in mail.get_content()

@@ -14,6 +14,7 @@ SUBCOMMANDS = {
     "found": "take `server lost` back, or keep nothing for it any more",
     "clients": "list enrolled clients",
     "doctor": "check everything a client's backup needs and suggest fixes",
+    "digest": "show or mail what changed, who needs attention, and what to do",
     "queue": "show waiting clients and current runs",
     "runs": "list runs, and the result of each DLE",
     "flush": "flush the holding disk",

@@ -19,6 +19,7 @@ from asyncamanda.server.dispatch.refreshes import LOCK
 from asyncamanda.server.fleet.gathering import gather_fleet
 from asyncamanda.server.gate.ipc import STATE
 from asyncamanda.server.ledger.ledger import Ledger
+from asyncamanda.server.telling.changes import tell_changes
 from asyncamanda.system.locks import hold_lock
 
 
@@ -47,7 +48,17 @@ def keep_fleet_day(_config: ServerConfig, ledger: Ledger, view: FleetView) -> No
         ledger.strips.note(unknown, view.at, DayMark.AWAY)
 
 
-STEPS: Sequence[RefreshStep] = (RefreshStep("keeping the fleet's day", keep_fleet_day),)
+def tell_people(config: ServerConfig, ledger: Ledger, view: FleetView) -> None:
+    """Tell people what changed; who could not be reached is told by the next look."""
+    for sent in tell_changes(config, ledger, view):
+        if sent.problem:
+            LOG.warning("%s could not be notified: %s", sent.channel, sent.problem)
+
+
+STEPS: Sequence[RefreshStep] = (
+    RefreshStep("keeping the fleet's day", keep_fleet_day),
+    RefreshStep("telling people", tell_people),
+)
 
 
 def refresh(

@@ -6,7 +6,6 @@ one message at most once more, and none is lost.
 
 import socket
 from collections.abc import Sequence
-from pathlib import Path
 
 from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.agent.alerts import Alert
@@ -14,32 +13,17 @@ from asyncamanda.core.fleet.changes import ClientChange, Telling, plan_telling
 from asyncamanda.core.fleet.standing import FleetView
 from asyncamanda.core.fleet.telling import summarise_fleet, word_change, word_folded
 from asyncamanda.notify.sent import Channel, PingKind, Sent, send_all
-from asyncamanda.server.gate import ipc
 from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.server.telling.channels import list_channels, ping
 from asyncamanda.server.telling.digests import send_due_digest
-from asyncamanda.system.clock import now as read_clock
-from asyncamanda.system.locks import Held, hold_lock
-
-LOCK = "telling.lock"
 
 
-def tell_changes(
-    config: ServerConfig, ledger: Ledger, view: FleetView, folder: Path | None = None
-) -> tuple[Sent, ...]:
+def tell_changes(config: ServerConfig, ledger: Ledger, view: FleetView) -> tuple[Sent, ...]:
     """Tell what changed, send the digest that is due, and ping the watchdog; return the results.
 
-    In `folder`, the server's, is the lock by which two looks at a time tell nothing twice: the
-    later one leaves it to the other. Raises LedgerBusy or LedgerUnavailable, OSError for the lock.
+    Only one may be at it at a time: who calls this holds a lock. Raises LedgerBusy or
+    LedgerUnavailable.
     """
-    try:
-        with hold_lock((folder or Path(ipc.STATE)) / LOCK, read_clock()):
-            return _tell(config, ledger, view)
-    except Held:
-        return ()
-
-
-def _tell(config: ServerConfig, ledger: Ledger, view: FleetView) -> tuple[Sent, ...]:
     channels, problems = list_channels(config.notify)
     tellings = [plan_telling(view, ledger.told.of_channel(each.name)) for each in channels]
     sent = _send_rounds(ledger, view, channels, tellings)
