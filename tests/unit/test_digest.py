@@ -8,6 +8,7 @@ import pytest
 from tests.fleets import DAY, HOUR, NOON, make_client, make_fleet
 
 from asyncamanda.core.dispatch.records import RunKind, RunRow
+from asyncamanda.core.fleet.changes import WELL, ToldState
 from asyncamanda.core.fleet.digest import Digest, is_digest_due, make_digest
 from asyncamanda.core.fleet.facts import ConfigFacts, FleetDay
 from asyncamanda.core.fleet.standing import ClientState, ClientView, FleetView
@@ -42,8 +43,9 @@ def run(number: int, *, is_clean: bool = True) -> RunRow:
 
 
 def digest(fleet: FleetView, *recovered: str) -> Digest:
-    """Return that of a week."""
-    return make_digest(fleet, WEEK_AGO, NOON, recovered, "backupserver")
+    """Return that of a week, in which those recovered."""
+    told = {name: ToldState(WELL, NOON - HOUR) for name in recovered}
+    return make_digest(fleet, WEEK_AGO, NOON, told, "backupserver")
 
 
 ALL_WELL = FleetView(
@@ -52,7 +54,7 @@ ALL_WELL = FleetView(
     runs=tuple(run(number) for number in range(1, 29)),
     days=(FleetDay(WEEK_AGO.date(), 5, 5),),
 )
-WELL = """\
+ALL_IS_WELL = """\
 Backups on backupserver, Mon 2026-11-23 12:00 to Mon 2026-11-30 12:00
 all 5 protected. 28 runs, none with errors.
 Nothing to do.
@@ -77,8 +79,8 @@ alarms: bert, dora. Backed up again: ada.
 
 Who needs attention
   bert  3 runs failed: /srv: no space left, for 2d
-  dora  no backup since it was enrolled, for 3d
-  cleo  exposed: used for 31h since its backup, for 9d
+  dora  no backup since it was enrolled
+  cleo  exposed: used for 31h since its backup
 
 What to do, on the server, as root
   asyncamanda server doctor  # daily has no volume to write to
@@ -96,11 +98,11 @@ more. Backed up again: laptop0000.
 
 Who needs attention
   laptop0080  3 runs failed: no space left on device, for 1h
-  laptop0160  no backup since it was enrolled, for 1h
+  laptop0160  no backup since it was enrolled
   laptop0041  3 runs failed: no space left on device, for 6h
-  laptop0081  exposed: cut, as it should be, for 6h
-  laptop0121  no backup since it was enrolled, for 6h
-  laptop0201  exposed: queued, as it should be, for 6h
+  laptop0081  exposed: cut, as it should be
+  laptop0121  no backup since it was enrolled
+  laptop0201  exposed: queued, as it should be
   and 172 more: asyncamanda server clients
 
 What to do, on the server, as root
@@ -114,7 +116,7 @@ What to do, on the server, as root
 @pytest.mark.parametrize(
     ("made", "subject", "text"),
     [
-        (digest(ALL_WELL), "asyncamanda: all 5 protected, nothing to do", WELL),
+        (digest(ALL_WELL), "asyncamanda: all 5 protected, nothing to do", ALL_IS_WELL),
         (
             digest(TROUBLED, "ada", "bert", "gone"),
             "asyncamanda: 3 of 5 clients need attention",
@@ -178,6 +180,15 @@ def test_json_has_all_alarms_and_the_text() -> None:
         "since": "2026-11-30T11:00:00+00:00",
         "is_new": True,
     }
+
+
+def test_an_alarm_is_new_since_it_was_told() -> None:
+    """A client that is exposed was seen last long before; what was told before is not new."""
+    for at, new in ((NOON - HOUR, ("bert", "dora", "cleo")), (NOON - 8 * DAY, ("bert", "dora"))):
+        told = {"cleo": ToldState("exposed", at)}
+        made = make_digest(TROUBLED, WEEK_AGO, NOON, told, "backupserver")
+        assert sorted(made.new) == sorted(new)
+        assert (made.alarms[0].facts.client == "cleo") is (len(new) == 3)
 
 
 MONDAY = datetime(2026, 11, 30, 7, tzinfo=UTC)

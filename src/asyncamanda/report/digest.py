@@ -121,8 +121,10 @@ def _say_protected(digest: Digest) -> str:
 
 def _describe(view: ClientView, digest: Digest, width: int) -> str:
     name = clip(printable(view.facts.client), width)
-    since = view.standing.since
-    age = f", for {format_age(digest.at - since)}" if since else ""
+    standing = view.standing
+    age = ""  # other reasons have one in them
+    if standing.state is ClientState.FAILING and standing.since:
+        age = f", for {format_age(digest.at - standing.since)}"
     room = WIDTH - width - 4 - len(age)
     return f"  {name:{width}}  {clip(name_reason(view), room)}{age}"
 

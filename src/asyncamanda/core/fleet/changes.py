@@ -19,7 +19,7 @@ HOUR, MANY_WITHIN = timedelta(hours=1), timedelta(hours=6)
 LONGEST_WAIT = timedelta(hours=24)
 CALM = timedelta(hours=48)  # without a change: what was before no longer makes anybody wait
 
-_ALARMS = frozenset({ClientState.FAILING, ClientState.CUT, ClientState.NEVER})
+_ALARMS = frozenset({ClientState.FAILING, ClientState.NEVER})
 _GONE = frozenset({ClientState.LOST, ClientState.RETIRED})
 
 

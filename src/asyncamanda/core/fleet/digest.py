@@ -1,12 +1,12 @@
 """What a digest says about a fleet: how it is, what changed, who needs somebody, what to do."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
 from asyncamanda.core.dispatch.records import RunRow
-from asyncamanda.core.fleet.changes import WELL, choose_views, name_alarm
+from asyncamanda.core.fleet.changes import WELL, ToldState, choose_views, name_alarm
 from asyncamanda.core.fleet.standing import ClientState, ClientView, FleetView
 
 MONDAY = 0
@@ -44,17 +44,18 @@ class Digest:
 
 
 def make_digest(
-    fleet: FleetView, since: datetime, at: datetime, recovered: Iterable[str], server: str
+    fleet: FleetView, since: datetime, at: datetime, told: Mapping[str, ToldState], server: str
 ) -> Digest:
-    """Return the digest of `fleet`, which is as it was `at`; `recovered` had an alarm since then.
+    """Return the digest of `fleet`, which is as it was `at`.
 
-    Both times are in the reader's zone.
+    `told` is what one channel was told, by client, and when: since when an alarm stands. Both times
+    are in the reader's zone.
     """
     members = choose_views(fleet.clients)
-    alarms = tuple(
-        sorted((each for each in members.values() if name_alarm(each) != WELL), key=_by_news)
-    )
-    names = {view.facts.client for view in alarms}
+    alarms = [each for each in members.values() if name_alarm(each) != WELL]
+    begun = {view.facts.client: _find_begin(view, told) for view in alarms}
+    alarms.sort(key=lambda view: (_reverse(begun[view.facts.client]), view.facts.client))
+    well = [name for name, each in told.items() if each.state == WELL and each.at > since]
     runs = [run for run in fleet.runs if run.ended_at and run.ended_at > since]
     before = [day.protected for day in fleet.days if day.day == since.date()]
     return Digest(
@@ -62,9 +63,9 @@ def make_digest(
         since,
         at,
         Counter(view.standing.state for view in members.values()),
-        alarms,
-        tuple(view.facts.client for view in alarms if _is_since(view, since)),
-        tuple(sorted(name for name in recovered if name in members and name not in names)),
+        tuple(alarms),
+        tuple(view.facts.client for view in alarms if _is_after(begun[view.facts.client], since)),
+        tuple(sorted(name for name in well if name in members and name not in begun)),
         len(runs),
         sum(map(_has_failed, runs)),
         before[-1] if before else None,
@@ -85,13 +86,19 @@ def is_digest_due(at: time, *, is_weekly: bool, last: datetime, now: datetime) -
     return last < moment
 
 
-def _by_news(view: ClientView) -> tuple[bool, float, str]:
-    since = view.standing.since
-    return since is None, -since.timestamp() if since else 0, view.facts.client
+def _find_begin(view: ClientView, told: Mapping[str, ToldState]) -> datetime | None:
+    """Return when the client's alarm began: when it was told, or else by its state."""
+    last = told.get(view.facts.client)
+    return last.at if last and last.state != WELL else view.standing.since
 
 
-def _is_since(view: ClientView, since: datetime) -> bool:
-    return view.standing.since is not None and view.standing.since > since
+def _is_after(moment: datetime | None, since: datetime) -> bool:
+    return moment is not None and moment > since
+
+
+def _reverse(moment: datetime | None) -> float:
+    """Return by what later moments sort first."""
+    return -moment.timestamp() if moment else 0.0
 
 
 def _has_failed(run: RunRow) -> bool:

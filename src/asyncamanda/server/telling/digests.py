@@ -4,7 +4,6 @@ import socket
 from datetime import datetime, timedelta
 
 from asyncamanda.config.notify import DigestEvery, Notices
-from asyncamanda.core.fleet.changes import WELL
 from asyncamanda.core.fleet.digest import Digest, is_digest_due, make_digest
 from asyncamanda.core.fleet.standing import FleetView
 from asyncamanda.notify.mail import Letter, send_text
@@ -45,8 +44,7 @@ def send_due_digest(notices: Notices, ledger: Ledger, view: FleetView) -> Sent |
 def digest_of(ledger: Ledger | None, view: FleetView, since: datetime) -> Digest:
     """Return the digest of the fleet since then. Raises as send_due_digest()."""
     told = ledger.told.of_channel(JOURNAL) if ledger else {}
-    recovered = [name for name, each in told.items() if each.state == WELL and each.at > since]
-    return make_digest(view, to_local(since), to_local(view.at), recovered, socket.gethostname())
+    return make_digest(view, to_local(since), to_local(view.at), told, socket.gethostname())
 
 
 def mail_digest(to: str, digest: Digest) -> Sent:
