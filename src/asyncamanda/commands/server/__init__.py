@@ -13,6 +13,7 @@ SUBCOMMANDS = {
     "lost": "refuse a lost client's key, keep its newest backup, and invite its replacement",
     "found": "take `server lost` back, or keep nothing for it any more",
     "clients": "list enrolled clients",
+    "fleet": "show which clients are protected, which are not, and why",
     "doctor": "check everything a client's backup needs and suggest fixes",
     "digest": "show or mail what changed, who needs attention, and what to do",
     "queue": "show waiting clients and current runs",

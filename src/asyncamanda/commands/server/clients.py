@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from asyncamanda.core.protocol.authority import Identity
 from asyncamanda.core.protocol.tickets import Machine, describe_dispute
 from asyncamanda.core.values.printable import printable
 from asyncamanda.errors import AsyncamandaError, Exit
+from asyncamanda.report.fleet_json import standing_value
 from asyncamanda.report.json import render_json, time_value
 from asyncamanda.report.page import print_folded
 from asyncamanda.report.proofs import proofs_value, tell_proofs
@@ -26,8 +27,10 @@ from asyncamanda.report.text import format_time
 from asyncamanda.server.amanda.commands import read_settings_now
 from asyncamanda.server.enrol.enrolled import Enrolled
 from asyncamanda.server.enrol.registry import read_registry, registry_path
+from asyncamanda.system.clock import now
 
 if TYPE_CHECKING:
+    from asyncamanda.core.fleet.standing import ClientView
     from asyncamanda.server.ledger.ledger import Ledger
     from asyncamanda.server.restore.reach import Reach
     from asyncamanda.server.restore.setting_aside import Kept
@@ -47,8 +50,10 @@ def run(arguments: argparse.Namespace) -> Exit:
     last_seen, machines, reaches, proofs = _read_ledger(config, entries)
     kept = _find_kept(entries)
     if arguments.json:
+        standings = _find_standings(config)
         values = [
             _value(entry, last_seen, machines, reaches.get(entry.identity))
+            | _standing_value(standings.get(entry.identity))
             | _kept_value(kept.get(entry.identity))
             | {"proofs": proofs_value(proofs.get(entry.identity, {}))}
             for entry in entries
@@ -88,6 +93,7 @@ def _print_rest(
     print("\nkeys:")
     for entry in entries:
         print_folded(f"  {entry.client}: {entry.key.key_type} {entry.key.fingerprint}")
+    print("\nwhether each is protected: asyncamanda server fleet")
 
 
 def _describe_kept(entries: Sequence[Enrolled], kept: Mapping[Identity, "Kept"]) -> list[str]:
@@ -121,6 +127,26 @@ def _find_kept(entries: Sequence[Enrolled]) -> "Mapping[Identity, Kept]":
                 if entry.amanda_config == name:
                     found[entry.identity] = find_kept(settings, entry.client)
     return found
+
+
+def _find_standings(config: ServerConfig) -> "Mapping[Identity, ClientView]":
+    """Return how each client stands; nothing where the ledger cannot be read, which is told."""
+    from asyncamanda.server.fleet.gathering import gather_fleet  # noqa: PLC0415 - loads much
+
+    with suppress(AsyncamandaError), ExitStack() as stack:
+        if ledger := open_ledger_to_read(config):
+            stack.callback(ledger.close)
+        view = gather_fleet(config, ledger, now())
+        return {
+            Identity(each.facts.client, each.facts.amanda_config): each for each in view.clients
+        }
+    return {}
+
+
+def _standing_value(client: "ClientView | None") -> dict[str, object]:
+    """Return a client's state and exposure, null where they are not known."""
+    value = standing_value(client) if client else {}
+    return {name: value.get(name) for name in ("state", "is_exposed", "exposure")}
 
 
 def _kept_value(kept: "Kept | None") -> dict[str, object]:

@@ -81,10 +81,18 @@ def make_case(facts: ClientFacts, policy: FleetPolicy, now: datetime) -> ClientC
     disks = tuple(judge_disk(disk, interval, facts.sessions, now) for disk in facts.disks)
     meant = [each for each in disks if each.state is not DiskState.PARKED]
     worst = min(meant, key=lambda each: (each.state, each.since or now), default=None)
-    dates = [each.disk.confirmed.dumped_at if each.disk.confirmed else None for each in meant]
-    known = [date for date in dates if date]
-    backed_up_at = min(known) if known and len(known) == len(dates) else None
-    return ClientCase(facts, policy, now, disks, worst, backed_up_at)
+    return ClientCase(facts, policy, now, disks, worst, find_backed_up_at(facts))
+
+
+def find_backed_up_at(facts: ClientFacts) -> datetime | None:
+    """Return when the oldest began of the newest backups of a client's disks that count.
+
+    None where one of them has none, or there is none that counts.
+    """
+    meant = [disk for disk in facts.disks if not disk.is_parked]
+    known = [each.confirmed.dumped_at for each in meant if each.confirmed]
+    dates = [date for date in known if date]
+    return min(dates) if dates and len(dates) == len(meant) else None
 
 
 # -- which state

@@ -29,7 +29,7 @@ from asyncamanda.server.ledger.schema import runs
 from asyncamanda.server.ledger.transactions import Transactions
 
 Dle = tuple[str, str]  # host, disk
-SESSIONS = 10  # of each client, for its page
+SESSIONS = 5  # of each client, for its page
 MOST_AT_A_TIME = 500
 
 
