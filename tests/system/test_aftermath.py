@@ -122,7 +122,8 @@ def test_a_watchdog_is_called_by_the_client_s_name(
     ears: Ears, name: str | None, called: str
 ) -> None:
     """The host's, or the one that client.toml has: one such file is enough for all laptops."""
-    ears.rig.configure(**({"name": name} if name else {}))
+    named: dict[str, Any] = {"name": name} if name else {}
+    ears.rig.configure(**named)
     notify_table(ears.rig, desktop=False, ping=f"{PING}/{{client}}")
     assert ears.rig.run("run").exit == 0
     assert ears.pings() == [f"/key/{called}/start", f"/key/{called}"]

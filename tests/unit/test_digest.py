@@ -103,7 +103,7 @@ Who needs attention
   laptop0081  exposed: cut, as it should be
   laptop0121  no backup since it was enrolled
   laptop0201  exposed: queued, as it should be
-  and 172 more: asyncamanda server clients
+  and 172 more: asyncamanda server fleet
 
 What to do, on the server, as root
   asyncamanda server doctor laptop0080  # its backup fails; 50 more like it

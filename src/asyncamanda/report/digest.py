@@ -74,7 +74,7 @@ def _lines(digest: Digest) -> Iterator[str]:
         for view in digest.alarms[:MOST_ALARMS]:
             yield _describe(view, digest, width)
         if (more := len(digest.alarms) - MOST_ALARMS) > 0:
-            yield f"  and {more} more: asyncamanda server clients"
+            yield f"  and {more} more: asyncamanda server fleet"
     if digest.advice:
         yield ""
         yield "What to do, on the server, as root"

@@ -13,7 +13,7 @@ from asyncamanda.core.values.printable import clip, printable
 LISTED = 40  # clients that a message names
 LONGEST_REASON = 160
 SILENT = timedelta(hours=1)  # nobody connected for this long: perhaps nobody can
-ALL = "on the server, as root: asyncamanda server clients"
+ALL = "on the server, as root: asyncamanda server fleet"
 
 
 def word_change(change: ClientChange, fleet: FleetView, server: str) -> Alert:
@@ -28,13 +28,15 @@ def word_change(change: ClientChange, fleet: FleetView, server: str) -> Alert:
             sentence_of(change.view),
         )
     evidence = "\n".join(line for line in standing.evidence if line)
+    is_exposed = change.told.state == EXPOSED  # which is no fault that a doctor would find
     return Alert(
-        AlertKind.STALE if change.told.state == EXPOSED else AlertKind.FAILED,
+        AlertKind.STALE if is_exposed else AlertKind.FAILED,
         server,
         fleet.at,
         f"{facts.client}: {name_reason(change.view)}",
         f"{sentence_of(change.view)}\n{evidence}".rstrip("\n"),
-        f"on the server, as root: asyncamanda server doctor {facts.client}",
+        f"on the server, as root: asyncamanda server {'fleet' if is_exposed else 'doctor'} "
+        f"{facts.client}",
     )
 
 
