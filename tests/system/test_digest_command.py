@@ -46,7 +46,7 @@ def take(server: Host) -> list[str]:
 
 
 def test_a_digest_is_printed_or_mailed(server: Host) -> None:
-    """The same lines; a span and an address that make no sense are usage errors."""
+    """The same lines; a span and an address that are invalid are usage errors."""
     done = run(server, "digest")
     assert done.returncode == 0, done
     lines = done.stdout.splitlines()
