@@ -1,4 +1,4 @@
-"""Exposure is never above wall time, never falls without a backup, and stands still in sleep."""
+"""Exposure is never above wall time, never falls without a backup, and does not grow in sleep."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +10,7 @@ from asyncamanda.core.exposure.record import Sighting, begin_use, count_use, exp
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
 BEGUN = begin_use(Sighting("0", NOON, 3600.0), NOON.date())
 spans = st.integers(0, 300_000)
-# awake for so long, asleep for so long, and whether it is started anew before, and seen whole
+# awake and asleep for so long; is the system started again before, is all seen, is there a dump
 stretches = st.lists(
     st.tuples(spans, spans, st.booleans(), st.booleans(), st.booleans()), max_size=12
 )

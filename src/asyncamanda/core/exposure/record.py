@@ -1,6 +1,6 @@
 """Counting the hours for which a machine is awake, from what was seen of its clocks now and then.
 
-CLOCK_MONOTONIC stands still while a machine sleeps, and no step of the wall clock changes it: it
+CLOCK_MONOTONIC does not go on while a machine sleeps, and no step of the wall clock changes it: it
 says how much, and the wall clock only on which day.
 """
 
