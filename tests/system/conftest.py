@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.system.receiving import Receiver, open_receiver, set_sendmail
 from tests.system.staging import Stage
 from tests.system.watching import until
 
@@ -469,3 +470,20 @@ def stage(installed: Path) -> Iterator[Stage]:
         stage = Stage(lab)
         yield stage
         stage.close()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """Yield a web server on loopback."""
+    with open_receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def sendmail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Yield a folder that is first in PATH; its sendmail leaves its input and arguments there."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    set_sendmail(folder, f'cat >{folder}/mail; echo "$@" >{folder}/arguments')
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    return folder

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -111,6 +112,48 @@ def small_state(rig: Rig, size: int) -> Iterator[str]:
         yield place
     finally:
         rig.laptop.run(["umount", place])
+
+
+# -- a watchdog for each client
+
+
+@pytest.mark.parametrize(("name", "called"), [(None, "laptop"), ("lap-top_2", "lap-top_2")])
+def test_a_watchdog_is_called_by_the_client_s_name(
+    ears: Ears, name: str | None, called: str
+) -> None:
+    """The host's, or the one that client.toml has: one such file is enough for all laptops."""
+    named: dict[str, Any] = {"name": name} if name else {}
+    ears.rig.configure(**named)
+    notify_table(ears.rig, desktop=False, ping=f"{PING}/{{client}}")
+    assert ears.rig.run("run").exit == 0
+    assert ears.pings() == [f"/key/{called}/start", f"/key/{called}"]
+
+
+# -- once a month
+
+
+def test_a_month_of_use_is_told_once_if_that_is_wanted(ears: Ears) -> None:
+    """By the agent's own record of use; of a month without one nothing is said."""
+    ears.configure()
+    assert ears.rig.run("run").exit == 0
+    folder = ears.rig.state_folder()
+    month = datetime.now(UTC).replace(day=1) - timedelta(days=15)
+    for name, changed in (
+        ("memory.json", {"since": (month - timedelta(days=99)).isoformat()}),
+        ("use.json", {"days": {f"{month.date()}": 9000.0}}),
+    ):
+        path = folder / name
+        path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+    for wanted, mails in ((False, []), (True, ["monthly"]), (True, [])):
+        notify_table_of(ears, monthly=wanted)
+        assert ears.rig.run("run", "--force").exit == 0
+        assert ears.mails() == mails
+
+
+def notify_table_of(ears: Ears, *, monthly: bool) -> None:
+    """Write a client.toml by which root is told by mail, and of each month if that is wanted."""
+    ears.rig.configure()
+    notify_table(ears.rig, desktop=False, mail="root", monthly=monthly)
 
 
 # -- a change is told once

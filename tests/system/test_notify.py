@@ -9,22 +9,20 @@ import os
 import signal
 import stat
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.system.desktops import notify_table
+from tests.system.receiving import Receiver, set_sendmail
 
-from asyncamanda.client.notify import channels, mail
+from asyncamanda.client.notify import channels
 from asyncamanda.client.notify.channels import Metrics, PingKind, Sent
 from asyncamanda.config.client import NotifySettings
 from asyncamanda.core.agent.alerts import AlertKind, word_alert
 from asyncamanda.core.model import BackupState, Outcome
+from asyncamanda.notify import mail
 from lab.patience import at_most
 
 if TYPE_CHECKING:
@@ -37,70 +35,6 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 FAILED = word_alert(AlertKind.FAILED, "laptop", NOW, detail="no <b>disk</b>", hint="see to it")
 SECRET = "hunter2"
 SHORT = 2  # seconds
-
-
-@dataclass
-class Receiver:
-    """A web server: `calls` are (method, path, headers, body); `status` None never answers."""
-
-    calls: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
-    status: int | None = 200
-    let_go: Event = field(default_factory=Event)
-    port: int = 0
-
-    def url(self, path: str, scheme: str = "http", login: str = "") -> str:
-        """Return the address of `path` at it."""
-        return f"{scheme}://{login}127.0.0.1:{self.port}{path}"
-
-    def take(self, handler: BaseHTTPRequestHandler) -> None:
-        """Note a call, and answer as told."""
-        body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
-        self.calls.append((handler.command, handler.path, dict(handler.headers), body))
-        if self.status is None:
-            self.let_go.wait(20)
-            return
-        handler.send_response(self.status)
-        handler.end_headers()
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    """Yield a web server on loopback."""
-    kept = Receiver()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            kept.take(self)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    kept.port = server.server_port
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    yield kept
-    kept.let_go.set()
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture
-def sendmail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Yield a folder that is first in PATH; its sendmail leaves its input and arguments there."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    set_sendmail(folder, f'cat >{folder}/mail; echo "$@" >{folder}/arguments')
-    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
-    return folder
-
-
-def set_sendmail(folder: Path, body: str) -> None:
-    """Let `body` be what sendmail does."""
-    program = folder / "sendmail"
-    program.write_text(f"#!/bin/sh\n{body}\n")
-    program.chmod(0o755)
 
 
 def tell(settings: NotifySettings, folder: Path, limit: float = 10) -> dict[str, Sent]:

@@ -14,13 +14,13 @@ from asyncamanda.client.notify.handoff import (
     encode_alerts,
     keep_fresh,
 )
-from asyncamanda.client.notify.mail import compose_mail
-from asyncamanda.client.notify.pings import ping_url
-from asyncamanda.client.notify.sent import PingKind, Sent
-from asyncamanda.client.notify.urls import name_urls, parse_urls
 from asyncamanda.commands.notify import judge_sent
 from asyncamanda.core.agent.alerts import Alert, AlertKind, word_alert
 from asyncamanda.errors import Exit
+from asyncamanda.notify.mail import compose_mail
+from asyncamanda.notify.pings import ping_url
+from asyncamanda.notify.sent import PingKind, Sent
+from asyncamanda.notify.urls import name_urls, parse_urls
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 STALE = word_alert(AlertKind.STALE, "laptop", NOW, None, "no <b>route</b> & no luck", "go home")

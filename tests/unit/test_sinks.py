@@ -13,14 +13,14 @@ from rich.progress import Progress, TextColumn
 from rich.spinner import Spinner
 
 from asyncamanda.client.notify.desktop import notification_of
-from asyncamanda.client.notify.mail import compose_mail
-from asyncamanda.client.notify.pings import ping_body
 from asyncamanda.core.agent.alerts import Alert, AlertKind, render_body, render_subject
 from asyncamanda.core.amanda.amcheck import Trouble
 from asyncamanda.core.doctor.findings import Check, Health
 from asyncamanda.core.model import DleProgress, DleVerdict, DumpState
 from asyncamanda.core.protocol.messages import Finished, Queued, Running
 from asyncamanda.core.values.printable import clip, printable
+from asyncamanda.notify.mail import compose_mail
+from asyncamanda.notify.pings import ping_body
 from asyncamanda.report.doctor import render_check
 from asyncamanda.report.json import render_event, render_json
 from asyncamanda.report.live import LiveView

@@ -9,19 +9,18 @@ from pathlib import Path
 
 from asyncamanda.config.client_values import read_exclude, read_target
 from asyncamanda.config.moments import MOMENT_KEYS, NEVER
+from asyncamanda.config.notify import RECIPIENT_KEYS, read_ping_of_client
 from asyncamanda.config.reader import (
     Keys,
     one_of,
     parse_toml,
     read_file,
     read_flag,
-    read_mail,
     read_name,
     read_path,
     read_span,
     read_table,
     read_text,
-    read_url,
     refuse_mistakes,
     texts_like,
 )
@@ -52,7 +51,8 @@ class NotifySettings:
     """The `[notify]` table: whom to tell when the state of the backup changes.
 
     `mail` is an address for sendmail; `urls` are apprise's, and those in `urls_file`, one a line;
-    `ping` is a URL of the healthchecks kind; `textfile` is for Prometheus' node exporter.
+    `ping` is a URL of the healthchecks kind, in which {client} is this client; `textfile` is for
+    Prometheus' node exporter. `monthly`: the user is told once a month how well it went.
     """
 
     desktop: bool = True
@@ -61,6 +61,7 @@ class NotifySettings:
     urls_file: Path | None = None
     ping: str | None = None
     textfile: Path | None = None
+    monthly: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,10 +274,9 @@ _CLIENT_KEYS: Keys = {
     "ssh": {"connect_timeout": read_span, "keepalive": read_span},
     "notify": {
         "desktop": read_flag,
-        "mail": read_mail,
-        "urls": texts_like("apprise's URLs in quotes", '["ntfy://topic"]'),
-        "urls_file": read_path,
-        "ping": read_url,
+        **RECIPIENT_KEYS,
+        "ping": read_ping_of_client,
         "textfile": read_path,
+        "monthly": read_flag,
     },
 }

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
+from asyncamanda.config.notify import SERVER_NOTIFY_KEYS, DigestEvery, Notices
 from asyncamanda.config.reader import (
     Keys,
     Wrong,
@@ -107,6 +108,7 @@ class ServerConfig:
     drill: DrillPolicy = field(default_factory=DrillPolicy)
     export: Exports = field(default_factory=Exports)
     page: PagePlace = field(default_factory=PagePlace)
+    notify: Notices = field(default_factory=Notices)
     fleet: FleetPolicy = field(default_factory=FleetPolicy)
     metrics: MetricsFile = field(default_factory=MetricsFile)
     file: str = ""
@@ -117,8 +119,7 @@ class ServerConfig:
 
         Each step of server/fleet/refreshing.py that has to be up to date is to be named here.
         """
-        return bool(self.page.folder)
-        return bool(self.metrics.textfile)
+        return bool(self.page.folder or self.metrics.textfile or self.notify.is_wanted)
 
 
 def load_server_config(named: str | None) -> tuple[Path | None, ServerConfig]:
@@ -148,6 +149,9 @@ def parse_server_config(text: str, name: str) -> ServerConfig:
     """
     mistakes: list[str] = []
     values = read_table(parse_toml(text, name), _SERVER_KEYS, mistakes)
+    notify = Notices(**values.pop("notify", {}))
+    if notify.digest is not DigestEvery.NEVER and not notify.digest_mail:
+        mistakes.append("notify.digest: found no address for it; allowed: beside digest_to or mail")
     refuse_mistakes(name, mistakes, "docs/server.md has every key with its default")
     flush = values.pop("flush", {})
     if "policy" in flush:
@@ -168,6 +172,7 @@ def parse_server_config(text: str, name: str) -> ServerConfig:
         drill=drill,
         export=export,
         page=page,
+        notify=notify,
         fleet=fleet,
         metrics=metrics,
         **values,
@@ -266,6 +271,7 @@ _SERVER_KEYS: Keys = {
         "encrypt_to": _read_recipients,
     },
     "page": {"folder": _read_folder},
+    "notify": SERVER_NOTIFY_KEYS,
     "fleet": {
         "interval": span_between("1m", "365d"),
         "stale_after": span_between("1m", "3650d"),

@@ -9,6 +9,7 @@ from asyncamanda.client.moments.moment import WAITED_FOR, note_wait
 from asyncamanda.client.moments.stale_watch import forget_told, read_told
 from asyncamanda.client.notify import channels
 from asyncamanda.client.notify.channels import PingKind
+from asyncamanda.client.notify.monthly import tell_month
 from asyncamanda.client.start.folders import make_folder
 from asyncamanda.client.start.settings import Plan
 from asyncamanda.client.state.assessment import LOCK_NAME, Assessment, assess
@@ -75,6 +76,7 @@ class Aftermath:
                     is_lasting = self._write(after)
                 if is_lasting:
                     forget_told(self._plan.state)
+                    self._tell_month(replace(assessment, memory=after))
 
     def _write(self, memory: Memory) -> bool:
         """Remember `memory`; return whether that could be done."""
@@ -149,6 +151,21 @@ class Aftermath:
         sent = channels.tell(self._plan.notify, alert, self._plan.state)
         is_told = any(each.problem is None for each in sent)
         return kind.is_alarm if is_told else memory.is_unproved_told
+
+    def _tell_month(self, assessment: Assessment) -> None:
+        """Tell who uses this machine how well the last month went, if that is wanted."""
+        sent = tell_month(
+            self._plan.notify,
+            memory=assessment.memory,
+            use=assessment.use.days if assessment.use else {},
+            interval=self._plan.policy.interval,
+            client=socket.gethostname(),
+            state_folder=self._plan.state,
+            now=assessment.now,
+        )
+        for each in sent:
+            if each.problem:
+                self._narrator.note(f"{each.channel} could not be notified: {each.problem}")
 
     def _say_end(self, assessment: Assessment, attempt: Attempt | None, detail: str) -> None:
         """Tell the journal and the watchdog how it ended, if anything was attempted."""

@@ -1,1 +1,1 @@
-"""Notifying people and watchdogs."""
+"""Notifying people and watchdogs: the client's part."""

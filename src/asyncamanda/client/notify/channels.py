@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from asyncamanda.client.notify import textfile, urls
-from asyncamanda.client.notify.sent import LIMIT, Channel, PingKind, Sender, Sent, send_all
 from asyncamanda.config.client import NotifySettings
 from asyncamanda.core.agent.alerts import Alert, AlertKind, decide_alert, judge_state, one_line
 from asyncamanda.core.model import BackupState, Outcome
+from asyncamanda.notify import textfile, urls
+from asyncamanda.notify.sent import LIMIT, Channel, PingKind, Sender, Sent, send_all
 from asyncamanda.report.prometheus import Metrics
 from asyncamanda.system.journal import JournalLine, Priority, write_journal
 
@@ -24,10 +24,13 @@ __all__ = [
     "tell",
     "tell_change",
     "tell_state",
+    "tell_user",
     "write_textfile",
 ]
 
 JOURNAL = "journal"  # which always gets it
+DESKTOP, MAIL = "desktop", "mail"
+_PERSONAL = frozenset({DESKTOP, MAIL})
 MESSAGE_IDS = {  # for `journalctl MESSAGE_ID=...`; docs/guide.md names them
     AlertKind.FAILED: "1a01a4aa39464e87bfa4457cec53e605",
     AlertKind.STALE: "1bf22bc5818d45dd892a300d1ab34644",
@@ -47,6 +50,12 @@ def tell(
     """
     channels, problems = _list_channels(settings, state_folder)
     return (*send_all([channel.bind(alert) for channel in channels], limit), *problems)
+
+
+def tell_user(settings: NotifySettings, alert: Alert, state_folder: Path) -> tuple[Sent, ...]:
+    """Send `alert` to who uses this machine, by desktop and mail; return the results."""
+    channels, _ = _list_channels(settings, state_folder)
+    return send_all([each.bind(alert) for each in channels if each.name in _PERSONAL])
 
 
 def tell_change(  # noqa: PLR0913 - by keyword only
@@ -116,11 +125,11 @@ def _list_channels(
     settings: NotifySettings, state_folder: Path
 ) -> tuple[list[Channel], tuple[Sent, ...]]:
     """Return every channel that is configured, and what is wrong with those that cannot be used."""
-    channels, problems = urls.list_channels(settings)
+    channels, problems = urls.list_channels(settings.urls, settings.urls_file)
     if settings.mail:
-        channels.insert(0, Channel("mail", partial(_mail, settings.mail)))
+        channels.insert(0, Channel(MAIL, partial(_mail, settings.mail)))
     if settings.desktop:
-        channels.insert(0, Channel("desktop", partial(_show, state_folder)))
+        channels.insert(0, Channel(DESKTOP, partial(_show, state_folder)))
     channels.insert(0, Channel(JOURNAL, _write_alert))
     return channels, tuple(problems)
 
@@ -159,7 +168,7 @@ def write_textfile(settings: NotifySettings, standing: Metrics) -> Sent | None:
 
 
 def _mail(to: str, alert: Alert, limit: float) -> Sent:
-    from asyncamanda.client.notify.mail import send_mail  # noqa: PLC0415 - as said above
+    from asyncamanda.notify.mail import send_mail  # noqa: PLC0415 - as said above
 
     return send_mail(to, alert, limit)
 
@@ -171,6 +180,6 @@ def _show(state_folder: Path, alert: Alert, limit: float) -> Sent:
 
 
 def _ping(url: str, kind: PingKind, text: str, limit: float) -> Sent:
-    from asyncamanda.client.notify.pings import send_ping  # noqa: PLC0415 - as said above
+    from asyncamanda.notify.pings import send_ping  # noqa: PLC0415 - as said above
 
     return send_ping(url, kind, text, limit)

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from asyncamanda.client.notify.handoff import leave_alert
-from asyncamanda.client.notify.sent import Sent
 from asyncamanda.client.start.folders import make_folder
 from asyncamanda.core.agent.alerts import Alert, AlertKind, one_line
+from asyncamanda.notify.sent import Sent
 from asyncamanda.system.notifications import Notification, NotShownError, show_notification
 
 FIRST_USER = 1000  # below are the system's own accounts, by Debian's and Red Hat's custom
@@ -18,6 +18,7 @@ _ICONS = {
     AlertKind.RECOVERED: "drive-harddisk",
     AlertKind.UNPROVED: "dialog-warning",
     AlertKind.PROVED: "drive-harddisk",
+    AlertKind.MONTHLY: "drive-harddisk",
     AlertKind.TEST: "drive-harddisk",
 }
 

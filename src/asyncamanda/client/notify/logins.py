@@ -11,9 +11,9 @@ from time import monotonic
 
 from asyncamanda.client.notify.desktop import FIRST_USER, notification_of
 from asyncamanda.client.notify.handoff import keep_fresh, open_handoff
-from asyncamanda.client.notify.sent import LIMIT, SLACK, Sent
 from asyncamanda.core.agent.alerts import Alert
 from asyncamanda.errors import AsyncamandaError
+from asyncamanda.notify.sent import LIMIT, SLACK, Sent
 from asyncamanda.system.account import become_user
 from asyncamanda.system.endings import KILLED_WITHIN, reap
 from asyncamanda.system.logins import find_logged_in

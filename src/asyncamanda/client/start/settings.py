@@ -15,6 +15,7 @@ from asyncamanda.client.start.folders import make_for_user, state_for, summary_f
 from asyncamanda.client.start.narrator import StartNarrator
 from asyncamanda.config.client import (
     SYSTEM_FILE,
+    ClientConfig,
     NotifySettings,
     candidate_files,
     default_stale_after,
@@ -23,6 +24,7 @@ from asyncamanda.config.client import (
     refuse_others,
 )
 from asyncamanda.config.moments import NEVER
+from asyncamanda.config.notify import name_in_ping
 from asyncamanda.core.agent.classic import ClassicArguments
 from asyncamanda.core.agent.starting import Patience
 from asyncamanda.core.amanda.excludes import CLIENT_LIST
@@ -174,13 +176,22 @@ def plan_configured(
             spread=settings.spread,
             rate=settings.rate,
         ),
-        notify=settings.notify,
+        notify=_notify(settings),
         summary=summary_for(path) if state.is_relative_to(quick.SYSTEM_STATE) else None,
         exclude=settings.exclude,
         excludes_file=_excludes_file(state),
         prove_every=None if settings.prove_every == NEVER else settings.prove_every,
         sighted=sighted,
     )
+
+
+def _notify(settings: ClientConfig) -> NotifySettings:
+    """Return whom to notify, with this client's name in the watchdog's address."""
+    notify = settings.notify
+    if notify.ping is None:
+        return notify
+    name = settings.name or os.uname().nodename
+    return replace(notify, ping=name_in_ping(notify.ping, name))
 
 
 def _excludes_file(state: Path) -> Path | None:

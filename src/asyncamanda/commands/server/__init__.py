@@ -15,6 +15,7 @@ SUBCOMMANDS = {
     "clients": "list enrolled clients",
     "fleet": "show which clients are protected, which are not, and why",
     "doctor": "check everything a client's backup needs and suggest fixes",
+    "digest": "show or mail what changed, who needs attention, and what to do",
     "queue": "show waiting clients and current runs",
     "check": "check all clients, or one, as a plugin of Nagios or Icinga",
     "metrics": "print metrics of all clients for Prometheus",

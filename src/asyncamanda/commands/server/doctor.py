@@ -28,6 +28,7 @@ from asyncamanda.report.json import render_json
 from asyncamanda.server.enrol import doctor
 from asyncamanda.server.enrol.amanda_configs import find_amanda_configs
 from asyncamanda.server.enrol.enrolled import Enrolled
+from asyncamanda.server.enrol.fleet_timer import check_fleet_timer
 from asyncamanda.server.enrol.own_checks import examine_server
 from asyncamanda.server.enrol.registry import read_registry, registry_path
 from asyncamanda.server.enrol.sshd import ask_sshd
@@ -95,7 +96,8 @@ def _examine_server(config: ServerConfig, arguments: argparse.Namespace) -> Exit
     checks = []
     is_default = not arguments.config
     found = examine_server(config, enrolled, ask_sshd(config.user), is_default=is_default)
-    for check in chain(found, _check_lost(config.user, enrolled), check_export(config)):
+    timer = check_fleet_timer(config) if is_default else ()
+    for check in chain(found, _check_lost(config.user, enrolled), check_export(config), timer):
         checks.append(check)
         if not arguments.json:
             print("\n".join(render_check(check, CLIENT_HEAD)), flush=True)

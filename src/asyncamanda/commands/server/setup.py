@@ -16,6 +16,7 @@ from asyncamanda.core.values.size import ALLOWED, format_size, parse_size
 from asyncamanda.errors import Exit, RefusedError, UsageError
 from asyncamanda.report.page import print_folded
 from asyncamanda.server.enrol.amanda_configs import find_amanda_configs
+from asyncamanda.server.enrol.fleet_timer import plan_fleet_timer
 from asyncamanda.server.enrol.newconfig import LEAST_SIZE, NewConfig, find_volumes
 from asyncamanda.server.enrol.packages import (
     find_missing_packages,
@@ -59,7 +60,10 @@ def run(arguments: argparse.Namespace) -> Exit:
     new = _read_new_config(arguments, config)
     is_default = not arguments.config
     _provide_packages(arguments)
-    steps = [step for step in plan_setup(config, new, is_default=is_default) if not step.is_so()]
+    planned = plan_setup(config, new, is_default=is_default)
+    if is_default:  # which is what the timer reads
+        planned += plan_fleet_timer(config)
+    steps = [step for step in planned if not step.is_so()]
     if new:
         room = describe_capacity(new.held, find_volumes(new))
         print_folded(f"with {format_size(new.size)}, {room}")

@@ -18,13 +18,14 @@ VERDICTS = FAILURES | {Outcome.BACKED_UP}
 
 
 class AlertKind(Enum):
-    """What is told: a change of state, or that telling works."""
+    """What is told: a change of state, how a month went, or that telling works."""
 
     FAILED = "failed"
     STALE = "stale"
     RECOVERED = "recovered"
     UNPROVED = "unproved"
     PROVED = "proved"
+    MONTHLY = "monthly"
     TEST = "test"
 
     @property

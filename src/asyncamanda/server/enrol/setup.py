@@ -81,6 +81,15 @@ SERVER_TOML = """\
 
 [metrics]
 # textfile   = ""     # for Prometheus, as "/var/lib/prometheus/node-exporter/asyncamanda.prom"
+
+[notify]              # who hears about clients that need somebody, once a change
+# mail       = ""       # an address, or a user, by this machine's sendmail
+# urls       = []       # apprise's, as ["ntfy://topic"]
+# urls_file  = ""       # a file of them, one a line
+# ping       = ""       # a watchdog that hears that the fleet was looked at, as "https://..."
+# digest     = "never"  # or "daily", or "weekly"
+# digest_at  = "07:00"  # local time, on Mondays if weekly
+# digest_to  = ""       # an address, if not that of `mail`
 """
 
 

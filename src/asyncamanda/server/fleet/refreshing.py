@@ -21,6 +21,7 @@ from asyncamanda.server.fleet.metrics_file import keep_metrics
 from asyncamanda.server.fleet.page_folder import keep_page
 from asyncamanda.server.gate.ipc import STATE
 from asyncamanda.server.ledger.ledger import Ledger
+from asyncamanda.server.telling.changes import tell_changes
 from asyncamanda.system.locks import hold_lock
 
 
@@ -49,6 +50,13 @@ def keep_fleet_day(_config: ServerConfig, ledger: Ledger, view: FleetView) -> No
         ledger.strips.note(unknown, view.at, DayMark.AWAY)
 
 
+def tell_people(config: ServerConfig, ledger: Ledger, view: FleetView) -> None:
+    """Tell people what changed; who could not be reached is told by the next look."""
+    for sent in tell_changes(config, ledger, view):
+        if sent.problem:
+            LOG.warning("%s could not be notified: %s", sent.channel, sent.problem)
+
+
 STEPS: Sequence[RefreshStep] = (
     RefreshStep("keeping the fleet's day", keep_fleet_day),
     RefreshStep(
@@ -61,6 +69,7 @@ STEPS: Sequence[RefreshStep] = (
         lambda config, _, view: keep_metrics(config, view),
         lambda config: bool(config.metrics.textfile),
     ),
+    RefreshStep("telling people", tell_people),
 )
 
 

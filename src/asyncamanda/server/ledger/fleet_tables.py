@@ -57,7 +57,8 @@ fleet_days = Table(
     Column("most_exposed", Float),
 )
 
-# one row a client, and one for each channel: which state was told last
+# one row a client, and one for each channel: which state was told last, and how many changes
+# were told without a calm time between them (core/fleet/changes.py)
 told = Table(
     "told",
     METADATA,
@@ -65,4 +66,5 @@ told = Table(
     Column("channel", Name, primary_key=True),
     Column("state", Text, nullable=False),
     Column("at", Moment, nullable=False),
+    Column("times", Integer, nullable=False, default=1),
 )

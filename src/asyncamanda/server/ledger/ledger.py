@@ -1,7 +1,7 @@
 """What the server remembers: requests, runs, a verdict per dump, and who was there.
 
 The dispatcher is the one that writes, but for restores and proofs, which who serves or makes them
-writes down; others may read meanwhile. Each method is one
+writes down, and for what people were told; others may read meanwhile. Each method is one
 transaction: after a crash at any moment all of it is there, or nothing. Each one raises
 LedgerBusy if the ledger is locked for longer than `patience`, and LedgerUnavailable if it
 cannot be read or written (LedgerDamaged: opening it again fixes that, as far as possible).
@@ -34,6 +34,7 @@ from asyncamanda.server.ledger.schema import (
 )
 from asyncamanda.server.ledger.sessions import Sessions
 from asyncamanda.server.ledger.strips import Strips
+from asyncamanda.server.ledger.told import ToldStates
 from asyncamanda.server.ledger.transactions import Transactions
 from asyncamanda.system.clock import now
 
@@ -65,6 +66,7 @@ class Ledger:
         self.restores = Restores(self._transactions)
         self.proofs = Proofs(self._transactions)
         self.reports = Reports(self._transactions)
+        self.told = ToldStates(self._transactions)
         self.strips = Strips(self._transactions)
         self.fleet = FleetRows(self._transactions)
 

@@ -12,8 +12,8 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 from urllib.request import Request, urlopen
 
 from asyncamanda import __version__
-from asyncamanda.client.notify.sent import PingKind, Sent
 from asyncamanda.core.values.printable import printable_lines
+from asyncamanda.notify.sent import PingKind, Sent
 
 LONGEST_TEXT = 10_000  # bytes: what healthchecks keeps of it
 

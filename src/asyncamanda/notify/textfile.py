@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from asyncamanda.client.notify.sent import Sent
+from asyncamanda.notify.sent import Sent
 from asyncamanda.report.prometheus import Metrics, render_prometheus
 from asyncamanda.system.textfile import write_textfile
 

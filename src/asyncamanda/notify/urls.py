@@ -8,10 +8,9 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from asyncamanda.client.notify.sent import Channel, Sent
-from asyncamanda.config.client import NotifySettings
 from asyncamanda.core.agent.alerts import Alert, AlertKind, render_body, render_subject
 from asyncamanda.core.values.size import format_size
+from asyncamanda.notify.sent import Channel, Sent
 
 LARGEST = 65_536  # bytes
 _TYPES = {
@@ -20,19 +19,22 @@ _TYPES = {
     AlertKind.RECOVERED: "success",
     AlertKind.UNPROVED: "failure",
     AlertKind.PROVED: "success",
+    AlertKind.MONTHLY: "info",
     AlertKind.TEST: "info",
 }
 
 
-def list_channels(settings: NotifySettings) -> tuple[list[Channel], list[Sent]]:
-    """Return a channel for each URL, and what is wrong with `urls_file`.
+def list_channels(
+    configured: Iterable[str], urls_file: Path | None
+) -> tuple[list[Channel], list[Sent]]:
+    """Return a channel for each URL, those in `urls_file` too, and what is wrong with that file.
 
     Each has a name of its own: its scheme, and a number where it is not the first with that.
     """
-    urls, problems = list(settings.urls), []
-    if settings.urls_file:
+    urls, problems = list(configured), []
+    if urls_file:
         try:
-            urls += read_urls(settings.urls_file.expanduser())
+            urls += read_urls(urls_file.expanduser())
         except (OSError, ValueError, RuntimeError) as error:
             words = error.strerror if isinstance(error, OSError) else str(error)
             problems.append(Sent("urls_file", f"urls_file: {words}", is_mistake=True))

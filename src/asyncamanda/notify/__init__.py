@@ -1,0 +1,1 @@
+"""The ways to tell people and watchdogs, of the client and of the server."""

@@ -1,0 +1,1 @@
+"""Telling people of the fleet: changes, a watchdog, a digest."""
