@@ -59,6 +59,7 @@ def test_how_the_backup_stands_is_in_it() -> None:
         is_overdue=True,
         attempted_at=NOW - timedelta(minutes=5),
         outcome=Outcome.BACKED_UP,
+        exposure=timedelta(hours=6),
     )
     now = NOW.timestamp()
     assert parse(render_prometheus(standing)) == {
@@ -69,6 +70,7 @@ def test_how_the_backup_stands_is_in_it() -> None:
         ("asyncamanda_deferred", None): 0,
         ("asyncamanda_last_attempt_timestamp_seconds", None): now - 300,
         ("asyncamanda_last_attempt_outcome", "backed up"): 1,
+        ("asyncamanda_exposure_seconds", None): 21_600,
         ("asyncamanda_last_look_timestamp_seconds", None): now,
     }
 
