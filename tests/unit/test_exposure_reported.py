@@ -65,6 +65,7 @@ def test_a_base_is_what_the_total_was_when_the_backup_began(
         (total(100), base(100), total(100, NOON + 24 * HOUR), 0, False),  # in a drawer
         # more than there was time for: a lie, or a count that was put back
         (total(100), base(100), total(999, NOON + 2 * HOUR), 2, False),
+        (total(100), base(90, NOON - 240 * HOUR), total(999, NOON + 2 * HOUR), 12, False),
         # less than before: a new machine, or its count was lost
         (total(100), base(90), total(0, NOON + 24 * HOUR), 10, True),
         # it could not count for a while

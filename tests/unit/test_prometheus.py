@@ -33,6 +33,7 @@ def test_how_the_backup_stands_is_in_it() -> None:
         attempted_at=NOW - timedelta(minutes=5),
         outcome=Outcome.BACKED_UP,
         success_at=NOW - timedelta(days=9),
+        exposure=timedelta(hours=6),
     )
     now = NOW.timestamp()
     assert parse(render_prometheus(standing)) == {
@@ -44,6 +45,7 @@ def test_how_the_backup_stands_is_in_it() -> None:
         ("asyncamanda_deferred", None): 0,
         ("asyncamanda_last_attempt_timestamp_seconds", None): now - 300,
         ("asyncamanda_last_attempt_outcome", "backed up"): 1,
+        ("asyncamanda_exposure_seconds", None): 21_600,
         ("asyncamanda_last_look_timestamp_seconds", None): now,
         ("asyncamanda_info", __version__): 1,
     }
