@@ -4,7 +4,7 @@ A strip that cannot be read is made again from verdicts and sessions, as all are
 older asyncamanda has begun.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection, delete, func, insert, inspect, select, update
@@ -48,20 +48,25 @@ class Strips:
     def make_anew(self, now: datetime) -> int:
         """Make all strips from verdicts and sessions; return how many those are.
 
-        What was deferred neither says: what a strip has of that stays, as far as it can be read.
+        What was deferred neither says: what a strip has of its own stays, as far as it can be read.
+        All verdicts are read before anything is written, so that no writer waits for that.
         """
         today = now.astimezone().date()
-        with self._transactions.writing() as connection:
-            strips.create(connection, checkfirst=True)
-            marks: dict[Identity, list[tuple[date, DayMark]]] = {}
+        marks: dict[Identity, list[tuple[date, DayMark]]] = {}
+        with self._transactions.reading() as connection:
             for who, day, mark in _read_marks(connection, now - MARKED_DAYS * _A_DAY):
                 marks.setdefault(who, []).append((day, mark))
+        made = {who: make_strip(today, own) for who, own in marks.items()}
+        with self._transactions.writing() as connection:
+            strips.create(connection, checkfirst=True)
             for who, strip in read_each(connection, select(strips), _make, "strips"):
-                marks.setdefault(who, []).extend(_list_deferred(strip))
+                for day, mark in _list_marks(strip):
+                    made[who] = put_mark(made.get(who, Strip(today)), day, mark)
             connection.execute(delete(strips))
-            for who, own in marks.items():
-                _put(connection, who, make_strip(today, own))
-        return len(marks)
+            if made:
+                rows = [_name(who) | _value(strip) for who, strip in made.items()]
+                connection.execute(insert(strips), rows)
+        return len(made)
 
     def note(self, who: Iterable[Identity], at: datetime, mark: DayMark) -> None:
         """Mark the day of `at` for these clients, where no mark goes before this one."""
@@ -134,12 +139,12 @@ def _days_of_session(
     return Identity(client, amanda_config), *days
 
 
-def _list_deferred(strip: Strip) -> list[tuple[date, DayMark]]:
+def _list_marks(strip: Strip) -> list[tuple[date, DayMark]]:
     first = strip.until - (MARKED_DAYS - 1) * _A_DAY
     return [
         (first + place * _A_DAY, mark)
         for place, mark in enumerate(strip.marks)
-        if mark is DayMark.DEFERRED
+        if mark not in {DayMark.AWAY, DayMark.UNKNOWN}
     ]
 
 
@@ -152,10 +157,16 @@ def _read(connection: Connection, who: Identity) -> Strip | None:
 
 def _put(connection: Connection, who: Identity, strip: Strip) -> None:
     its = (strips.c.client == who.client, strips.c.amanda_config == who.amanda_config)
-    values: Mapping[str, str] = {"until": strip.until.isoformat(), "marks": str(strip)}
-    if not connection.execute(update(strips).where(*its).values(values)).rowcount:
-        own = {"client": who.client, "amanda_config": who.amanda_config}
-        connection.execute(insert(strips).values({**own, **values}))
+    if not connection.execute(update(strips).where(*its).values(_value(strip))).rowcount:
+        connection.execute(insert(strips).values(_name(who) | _value(strip)))
+
+
+def _name(who: Identity) -> dict[str, str]:
+    return {"client": who.client, "amanda_config": who.amanda_config}
+
+
+def _value(strip: Strip) -> dict[str, str]:
+    return {"until": strip.until.isoformat(), "marks": str(strip)}
 
 
 def _make(client: str, amanda_config: str, until: str, marks: str) -> tuple[Identity, Strip]:
