@@ -208,3 +208,9 @@ def test_a_section_that_is_there_twice_is_named_so() -> None:
     with pytest.raises(ConfigurationError, match="is not TOML: ") as error:
         parse_server_config('[export]\n\n[export]\nfolder = "/mnt/x"\n', "server.toml")
     assert "may begin once only" in error.value.hint
+
+
+def test_the_fleet_is_kept_fresh_for_who_has_a_page() -> None:
+    """Within seconds of each change; without one it is looked at once an hour."""
+    assert not ServerConfig().keeps_fleet_fresh
+    assert ServerConfig(page=PagePlace("/var/www/html/asyncamanda")).keeps_fleet_fresh
