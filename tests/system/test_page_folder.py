@@ -11,6 +11,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,8 @@ from asyncamanda.errors import AsyncamandaError, LaterError, RefusedError
 from asyncamanda.report.html.files import HEAD_BYTES, TAIL_BYTES, read_digest
 from asyncamanda.report.html.render import Renderer
 from asyncamanda.server.fleet.page_folder import WrittenPage, keep_page, write_page
+from asyncamanda.server.fleet.refreshing import STEPS
+from asyncamanda.server.ledger.ledger import Ledger
 
 ROOT = Path(__file__).parents[2]
 FOREIGN = "<!doctype html>\n<title>It works!</title>\n"
@@ -342,6 +345,19 @@ def test_the_page_of_server_toml_is_kept_and_without_one_nothing_is(folder: Path
     assert list(folder.iterdir()) == []
     keep_page(ServerConfig(page=PagePlace(str(folder))), make_fleet(1))
     assert os.uname().nodename in (folder / "index.html").read_text("utf-8")
+
+
+def test_a_refresh_writes_it_where_server_toml_names_a_folder(folder: Path, tmp_path: Path) -> None:
+    """As one of its steps."""
+    step = next(each for each in STEPS if each.what == "writing the page")
+    config = ServerConfig(page=PagePlace(str(folder)))
+    assert (step.is_wanted(ServerConfig()), step.is_wanted(config)) == (False, True)
+    ledger = Ledger.open(str(tmp_path / "ledger.sqlite"), timedelta(seconds=5))
+    try:
+        step.do(config, ledger, make_fleet(2))
+    finally:
+        ledger.close()
+    assert len(pages(folder)) == 2
 
 
 def test_five_thousand_clients_are_less_than_two_megabytes() -> None:

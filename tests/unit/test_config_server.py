@@ -221,3 +221,11 @@ def test_a_text_file_is_one_that_the_exporter_reads() -> None:
         assert (
             "whole path that ends with .prom" in mistakes_in(f'[metrics]\ntextfile = "{path}"\n')[1]
         ), path
+
+
+def test_the_fleet_is_kept_fresh_for_who_has_a_page_metrics_or_notifications() -> None:
+    """Within seconds of each change; else it is looked at once an hour."""
+    assert not ServerConfig().keeps_fleet_fresh
+    assert ServerConfig(page=PagePlace("/var/www/html/asyncamanda")).keeps_fleet_fresh
+    for table in ('[metrics]\ntextfile = "/srv/x.prom"\n', '[notify]\nmail = "root"\n'):
+        assert parse_server_config(table, "server.toml").keeps_fleet_fresh, table
