@@ -1,0 +1,64 @@
+"""The fleet of a real office: who is protected, who is away, whose backup fails, and why."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.laptop import wait_until
+from tests.e2e.office import DISK, STATE, Office, open_office
+
+
+def _read_fleet(office: Office) -> dict[str, dict[str, Any]]:
+    said = json.loads(office.ask("server", "fleet", "--json").stdout)
+    return {each["client"]: each for each in said["clients"]}
+
+
+def _states(office: Office) -> dict[str, str]:
+    return {name: str(each["state"]) for name, each in _read_fleet(office).items()}
+
+
+def _report(office: Office) -> None:
+    """Let the laptop have said two days ago what its settings are, as an agent of today does."""
+    program = (
+        "from datetime import UTC, datetime, timedelta as t\n"
+        "from asyncamanda.core.fleet.facts import ClientReport\n"
+        "from asyncamanda.server.ledger.ledger import Ledger\n"
+        f"ledger = Ledger.open('{STATE}/ledger.sqlite', t(seconds=9), is_owner=False)\n"
+        "report = ClientReport(datetime.now(UTC), 'asyncamanda', t(days=1), t(days=7))\n"
+        "ledger.reports.record('laptop', report)\n"
+    )
+    office.server.run(["/opt/asyncamanda/bin/python", "-c", program], user="backup")
+
+
+def test_two_clients_at_a_glance(lab_prefix: Path) -> None:
+    """One is backed up; the other has no such disk. Two days later the first one is away."""
+    with open_office(lab_prefix, "laptop", "tablet") as office:
+        office.fill("laptop")
+        office.server.add_dle("tablet", DISK)
+        office.set_up()
+        assert _states(office) == {"laptop": "never", "tablet": "never"}
+        assert office.backup("laptop").returncode == 0, office.diary
+        assert office.backup("tablet").returncode != 0
+
+        found = _read_fleet(office)
+        laptop, tablet = found["laptop"], found["tablet"]
+        assert (laptop["state"], tablet["state"]) == ("protected", "failing")
+        assert "failing because" in tablet["alarm"]
+        assert laptop["alarm"] is None
+        assert (laptop["days"][-1], tablet["days"][-1]) == ("b", "f")
+
+        shown = office.ask("server", "fleet").stdout.splitlines()
+        assert shown[0].split() == ["client", "state", "backup", "used", "seen", "why"]
+        assert shown[1].startswith("tablet  failing")
+        assert shown[-1] == "1 of 2 protected, 1 failing"
+        assert f"{DISK}: levels 0, full of" in office.ask("server", "fleet", "laptop").stdout
+        clients = json.loads(office.ask("server", "clients", "--json").stdout)
+        assert [each["state"] for each in clients] == ["protected", "failing"]
+
+        office.ask("server", "refresh")
+        assert office.server.read(f"{STATE}/refresh.log") == ""
+        office.shift_clocks(timedelta(days=2))
+        _report(office)
+        wait_until("it is away", lambda: _states(office)["laptop"] == "away")
+        assert _read_fleet(office)["laptop"]["alarm"] is None
