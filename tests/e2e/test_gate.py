@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.laptop import ask, ask_json, outcomes, wait_until
-from tests.e2e.office import DISK, HOLDING, STATE, ends, open_office
+from tests.e2e.office import DISK, HOLDING, STATE, Office, ends, open_office
 from tests.e2e.thief import read_ticket
 
 from asyncamanda.core.model import DumpState
@@ -19,6 +19,26 @@ from lab.patience import at_most, stretched
 
 TOML = "/etc/asyncamanda/client.toml"
 TWELVE = tuple(f"pc{number:02}" for number in range(12))
+
+
+_ROWS = """\
+import json, sqlite3, sys
+ledger = sqlite3.connect(sys.argv[1])
+print(json.dumps(ledger.execute(f"select {sys.argv[2]} from {sys.argv[3]}").fetchall()))
+"""
+
+
+def read_rows(office: Office, columns: str, table: str) -> list[list[Any]]:
+    """Return what the ledger has of the clients' use."""
+    argv = ["python3", "-c", _ROWS, f"{STATE}/ledger.sqlite", columns, table]
+    rows: list[list[Any]] = json.loads(office.server.run(argv, user="backup").stdout)
+    return rows
+
+
+def laptop_use(office: Office) -> dict[str, Any]:
+    """Return for how long the laptop says that it was used since its last backup."""
+    exposure: dict[str, Any] = ask_json(office.client("laptop"), "status")["exposure"]
+    return exposure
 
 
 def test_client_is_backed_up_confirmed_and_left_alone(lab_prefix: Path) -> None:
@@ -36,6 +56,14 @@ def test_client_is_backed_up_confirmed_and_left_alone(lab_prefix: Path) -> None:
         for disk in (DISK, "/srv/d 3"):
             assert server.restore("laptop", disk) == laptop.tree(disk)
         assert office.volumes() == []
+        ((used, is_least, interval),) = read_rows(
+            office, "used_seconds, is_least, interval", "reports"
+        )
+        assert (is_least, interval) == (0, 86_400)
+        ((base, is_least),) = read_rows(office, "used_seconds, is_least", "bases")
+        assert not is_least
+        assert used <= base < used + 3600  # the dump began after the report
+        assert laptop_use(office)["is_least"] is False
 
         connections = server.connections
         again = office.backup("laptop")

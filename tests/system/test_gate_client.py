@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import signal
 import struct
 import termios
@@ -182,6 +183,27 @@ def test_a_backup_through_the_gate(gate: Gate) -> None:
     assert attempt.dumps[0].started_at == gate.rig.memory().confirmed["/home"].started_at
     again = gate.run()
     assert (again.exit, again.stdout, again.stderr, gate.visits()) == (0, "", "", 1)
+
+
+def test_a_server_that_takes_reports_is_told_settings_and_use(gate: Gate) -> None:
+    """Right after its Welcome; one that does not say so is told nothing."""
+    takes = WELL.replace('"/home": None}', '"/home": None}, takes_reports=True')
+    gate.play(takes, stale_after_use="20h")
+    assert gate.run().exit == 0
+    assert gate.heard() == ["hello", "report", "submit", "bye"]
+    lines = gate.rig.server.read(f"{gate.rig.stage}/heard").splitlines()
+    report = json.loads(lines[1])
+    settings = [report[key] for key in ("interval", "stale_after", "stale_after_use")]
+    assert settings == [86_400, 7 * 86_400, 20 * 3600]
+    assert (report["deferred_for"], report["deferred_reason"], report["gaps"]) == (None, "", 0)
+    assert 0 <= report["used"] < 3600
+    status = json.loads(gate.rig.run("status", "--json").stdout)
+    assert 0 <= status["exposure"]["used_seconds"] < 3600
+    for user in ("root", "nobody"):
+        said = gate.rig.run("status", user=user).stdout
+        assert re.search(
+            "^used for .* since the last backup began; the limit is 20h of", said, re.M
+        )
 
 
 def test_amandates_decides_nothing_at_the_gate(gate: Gate) -> None:

@@ -119,8 +119,9 @@ class _Journal:
     def _last_entry(self, boot: str, until: datetime | None = None) -> Sighting | None:
         """Return the last entry of a system start, or the last one until then; None for none."""
         ends = [f"--until=@{int(until.timestamp()) - 1}"] if until else []
-        fields = "--output-fields=MESSAGE_ID"
-        said = self._ask(f"--boot={boot}", "--lines=1", "--output=json", fields, *ends)
+        # without --reverse it would look for --until in the last line alone
+        newest = ("--reverse", "--lines=1", "--output=json", "--output-fields=MESSAGE_ID")
+        said = self._ask(f"--boot={boot}", *newest, *ends)
         if not said.strip():
             return None
         try:

@@ -24,6 +24,7 @@ server   = {server}
 interval = {interval}
 {exclude}
 # stale_after  = "7 days"       # exit 101 instead of 75 when the last backup is older
+# stale_after_use = "20h"       # the same, by hours of use instead of days
 # reconnect_for = "2m"          # how long a broken connection is retried
 # on_battery   = "30%"          # or "refuse", or "allow"
 # metered      = "refuse"       # or "allow": on a link that costs by the byte
