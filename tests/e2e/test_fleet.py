@@ -18,6 +18,19 @@ def _states(office: Office) -> dict[str, str]:
     return {name: str(each["state"]) for name, each in _read_fleet(office).items()}
 
 
+def _report(office: Office) -> None:
+    """Let the laptop have said two days ago what its settings are, as an agent of today does."""
+    program = (
+        "from datetime import UTC, datetime, timedelta as t\n"
+        "from asyncamanda.core.fleet.facts import ClientReport\n"
+        "from asyncamanda.server.ledger.ledger import Ledger\n"
+        f"ledger = Ledger.open('{STATE}/ledger.sqlite', t(seconds=9), is_owner=False)\n"
+        "report = ClientReport(datetime.now(UTC), 'asyncamanda', t(days=1), t(days=7))\n"
+        "ledger.reports.record('laptop', report)\n"
+    )
+    office.server.run(["/opt/asyncamanda/bin/python", "-c", program], user="backup")
+
+
 def test_two_clients_at_a_glance(lab_prefix: Path) -> None:
     """One is backed up; the other has no such disk. Two days later the first one is away."""
     with open_office(lab_prefix, "laptop", "tablet") as office:
@@ -34,7 +47,6 @@ def test_two_clients_at_a_glance(lab_prefix: Path) -> None:
         assert "failing because" in tablet["alarm"]
         assert laptop["alarm"] is None
         assert (laptop["days"][-1], tablet["days"][-1]) == ("b", "f")
-        assert laptop["settings"]["interval"] == timedelta(days=1).total_seconds()
 
         shown = office.ask("server", "fleet").stdout.splitlines()
         assert shown[0].split() == ["client", "state", "backup", "used", "seen", "why"]
@@ -47,5 +59,6 @@ def test_two_clients_at_a_glance(lab_prefix: Path) -> None:
         office.ask("server", "refresh")
         assert office.server.read(f"{STATE}/refresh.log") == ""
         office.shift_clocks(timedelta(days=2))
+        _report(office)
         wait_until("it is away", lambda: _states(office)["laptop"] == "away")
         assert _read_fleet(office)["laptop"]["alarm"] is None

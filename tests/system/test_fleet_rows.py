@@ -111,10 +111,13 @@ def test_each_client_by_what_the_ledger_has(ledger: Ledger) -> None:
 
 
 def test_an_incremental_without_a_full_is_no_backup(ledger: Ledger) -> None:
-    """As the client is told."""
-    run(ledger, HOUR, anna=(STORED, 1, ""))
-    view = assemble_fleet(ServerConfig(), ledger, look("anna"), NOW)
-    assert states(view) == {"anna": ClientState.NEVER}
+    """As the client is told; it does not end what has failed before, either."""
+    run(ledger, 3 * DAY, bert=FAILED)
+    run(ledger, 2 * DAY, bert=(STORED, 1, ""))
+    run(ledger, HOUR, anna=(STORED, 1, ""), bert=FAILED)
+    view = assemble_fleet(ServerConfig(), ledger, look("anna", "bert"), NOW)
+    assert states(view) == {"anna": ClientState.NEVER, "bert": ClientState.FAILING}
+    assert view.clients[1].standing.since == NOW - 3 * DAY
 
 
 def test_what_amanda_does_not_say_comes_from_the_ledger(ledger: Ledger) -> None:
