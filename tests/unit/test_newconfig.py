@@ -77,5 +77,6 @@ def test_the_server_toml_shows_the_defaults() -> None:
     assert len(keys.pop("drill")) == 4
     assert keys.pop("restore") == {"filters": [], "keep_heads": "2 GB"}
     assert keys.pop("export") == {"folder": "", "keep": 7, "encrypt_to": []}
+    assert len(keys.pop("fleet")) == 3
     assert len(keys.pop("notify")) == 7
     assert len(keys) == 9
