@@ -79,5 +79,6 @@ def test_the_server_toml_shows_the_defaults() -> None:
     assert keys.pop("export") == {"folder": "", "keep": 7, "encrypt_to": []}
     assert keys.pop("page") == {"folder": ""}
     assert keys.pop("metrics") == {"textfile": ""}
+    assert len(keys.pop("fleet")) == 3
     assert len(keys.pop("notify")) == 7
     assert len(keys) == 9

@@ -82,6 +82,11 @@ SERVER_TOML = """\
 [metrics]
 # textfile   = ""     # for Prometheus, as "/var/lib/prometheus/node-exporter/asyncamanda.prom"
 
+[fleet]               # of clients whose agent does not say what its settings are
+# interval    = "1d"  # when a backup is due
+# stale_after = "7d"  # how old its last backup may be
+# never_after = "3d"  # how long any client may be without a backup before that is an alarm
+
 [notify]              # who hears about clients that need somebody, once a change
 # mail       = ""       # an address, or a user, by this machine's sendmail
 # urls       = []       # apprise's, as ["ntfy://topic"]
