@@ -11,6 +11,7 @@ from asyncamanda.core.agent.checking import check_status
 from asyncamanda.core.agent.due import Disk, Witness
 from asyncamanda.core.agent.summary import Summary, judge_summary
 from asyncamanda.core.dispatch.drills import DiskProof
+from asyncamanda.core.exposure.record import DumpMark, Sighting, UseRecord
 from asyncamanda.core.fleet.checking import check_client, check_fleet, name_some
 from asyncamanda.core.fleet.facts import ConfigFacts, DiskFacts, Exposure
 from asyncamanda.core.fleet.standing import ClientState, ClientView, FleetView
@@ -277,6 +278,18 @@ def check_self(kept: Summary, limits: CheckLimits | None = None, at: datetime = 
     status = judge_summary(kept, at)
     words = f"{status.state.value}: as told"
     return show(check_status(kept, status, words, limits or CheckLimits(), at))
+
+
+def test_a_machine_s_own_hours_of_use_are_alerted_where_that_is_asked_for() -> None:
+    """However long ago the backup was; what is not known is no number, and no alert."""
+    last = Sighting("boot", NOON, 90_000.0)
+    use = UseRecord(90_000.0, 0, last, dumps=(DumpMark(NOON - 2 * DAY, 18_000.0, 0),))
+    limits = CheckLimits(exposure=limit("10h", "1d"))
+    shown = check_self(summary(2 * DAY, use=use), limits)
+    assert (shown.status, shown.text) == ("WARNING", "used for 20h since its last backup")
+    assert shown.numbers["exposure"].value == 72_000
+    unknown = check_self(summary(2 * DAY), limits)
+    assert (unknown.status, unknown.numbers["exposure"].value) == ("OK", None)
 
 
 @pytest.mark.parametrize(

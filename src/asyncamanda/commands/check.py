@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="answer as a plugin of Nagios or Icinga: a line, numbers, exit code 0 to 3",
     )
-    add_plugin_options(parser, "proof")
+    add_plugin_options(parser, "exposure", "proof")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -264,7 +264,7 @@ def _standing(assessment: Assessment) -> Metrics:
     return Metrics(
         looked_at=assessment.now,
         confirmed=disks,
-        exposure=None if assessment.exposure.is_least else assessment.exposure.used,
+        exposure=assessment.exposure.used,
         is_stale=assessment.is_stale,
         is_overdue=is_due,
         is_deferred=is_due and last is not None and last.outcome is Outcome.DEFERRED,

@@ -43,6 +43,8 @@ def check_status(
     reasons += judge_span(age, limits.age, "last backup {} ago")
     if age is None:
         reasons += judge_span(now - summary.since, limits.age, "no backup, known for {}")
+    used = status.exposure.used
+    reasons += judge_span(used, limits.exposure, "used for {} since its last backup")
     reasons += judge_span(proof_age, limits.proof, "last proved restorable {} ago")
     if limits.proof:
         reasons += [
@@ -58,6 +60,7 @@ def check_status(
         "; ".join(bad) or words,
         (
             span_value("age", age, limits.age),
+            span_value("exposure", used, limits.exposure),
             span_value("proof_age", proof_age, limits.proof),
             PerfValue("disks", float(len(waited_for))),
             PerfValue("fresh", float(fresh), most=float(len(waited_for))),

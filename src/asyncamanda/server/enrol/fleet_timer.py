@@ -45,20 +45,20 @@ def check_fleet_timer(config: ServerConfig) -> Iterator[Check]:
         return
     steps = plan_fleet_timer(config)
     if not steps:
-        why = "nobody hears anything while no client can connect"
+        why = "nothing is told or written while no client can connect"
         fix = "as root: apt install cron; then: asyncamanda server setup"
         yield Check("fleet", Health.WARNING, "there is neither systemd nor cron", why, fix)
     elif all(step.is_so() for step in steps):
         yield Check("fleet", Health.OK, "the clients are examined every hour")
     else:
         found = "nothing examines the clients every hour"
-        why = "nobody hears anything while no client can connect"
+        why = "nothing is told or written while no client can connect"
         yield Check("fleet", Health.BAD, found, why, "as root: asyncamanda server setup")
 
 
 def wants_looks(config: ServerConfig) -> bool:
     """Return whether server.toml asks for what has to be looked at when nobody connects."""
-    return config.notify.is_wanted
+    return config.keeps_fleet_fresh
 
 
 def _is_timer_on() -> bool:
