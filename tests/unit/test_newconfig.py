@@ -77,4 +77,5 @@ def test_the_server_toml_shows_the_defaults() -> None:
     assert len(keys.pop("drill")) == 4
     assert keys.pop("restore") == {"filters": [], "keep_heads": "2 GB"}
     assert keys.pop("export") == {"folder": "", "keep": 7, "encrypt_to": []}
+    assert keys.pop("fleet") == {"interval": "1d", "stale_after": "7d", "never_after": "3d"}
     assert len(keys) == 9

@@ -75,6 +75,11 @@ SERVER_TOML = """\
 # folder     = ""     # where this server is exported to each day, as "/mnt/elsewhere"
 # keep       = 7      # days whose exports stay
 # encrypt_to = []     # recipients of age's, as ["age1..."]
+
+[fleet]
+# interval    = "1d"  # when a backup is due, for clients that do not say when
+# stale_after = "7d"  # how old their last backup may be
+# never_after = "3d"  # how long any client may be without one before that is an alarm
 """
 
 
