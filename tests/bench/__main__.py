@@ -13,6 +13,7 @@ from tests.bench.agent import bench_connect, bench_long_amandates, bench_quick_w
 from tests.bench.drilling import bench_drill
 from tests.bench.gate import bench_storm, bench_waiting
 from tests.bench.giving_back import bench_commands
+from tests.bench.growth import bench_growth
 from tests.bench.relay import bench_relay, bench_relay_storm
 from tests.bench.restore import bench_gigabyte, bench_lists
 from tests.bench.sealing import bench_sealing
@@ -42,6 +43,7 @@ BENCHES: dict[str, Callable[[Path], None]] = {
     "restore-lists": bench_lists,
     "restore-gigabyte": bench_gigabyte,
     "restore-commands": bench_commands,
+    "growth": bench_growth,
     "sealing": on_a_laptop(bench_sealing),
 }
 

@@ -10,7 +10,7 @@ cannot be read or written (LedgerDamaged: opening it again fixes that, as far as
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import Engine, delete, func, select
+from sqlalchemy import Engine, delete, select
 
 from asyncamanda.server.ledger import database
 from asyncamanda.server.ledger.bad_rows import close_bad_rows
@@ -21,6 +21,7 @@ from asyncamanda.server.ledger.database import (
 )
 from asyncamanda.server.ledger.imported_logs import ImportedLogs
 from asyncamanda.server.ledger.needed_protections import NeededProtections
+from asyncamanda.server.ledger.preparing import prepare
 from asyncamanda.server.ledger.proofs import Proofs, forget_proofs
 from asyncamanda.server.ledger.recorded_verdicts import RecordedVerdicts
 from asyncamanda.server.ledger.requests import Requests
@@ -115,11 +116,11 @@ class Ledger:
         forgotten = 0
         with self._transactions.writing() as connection:
             for table in (requests, sessions):
-                newest = select(func.max(table.c.id)).group_by(table.c.client)
-                done = connection.execute(
-                    delete(table).where(table.c.ended_at < before, table.c.id.not_in(newest))
-                )
-                forgotten += done.rowcount
+                later = table.alias("later")
+                is_later = [later.c.client == table.c.client, later.c.id > table.c.id]
+                has_later = select(later.c.id).where(*is_later).exists()
+                old = delete(table).where(table.c.ended_at < before, has_later)
+                forgotten += connection.execute(old).rowcount
             forgotten += forget_restores(connection, before)
             forgotten += forget_proofs(connection, before)
         return forgotten
@@ -131,13 +132,13 @@ def _prepare(engine: Engine, path: Path | None, *, is_owner: bool) -> str:
     Returns a remark on that, "" if nothing was damaged.
     """
     try:
-        database.prepare(engine, is_owner=is_owner)
+        prepare(engine, is_owner=is_owner)
     except LedgerDamaged as error:
         if path is None:
             raise
         engine.dispose()
         aside = database.set_aside(path, now())
-        database.prepare(engine, is_owner=True)
+        prepare(engine, is_owner=True)
         return f"{error.message}: it is kept as {aside.name}, and a new one is started"
     return ""
 

@@ -2,18 +2,18 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, TextClause, select
 
 from asyncamanda.core.amanda.filters import Filters
 from asyncamanda.core.model import DleVerdict
 from asyncamanda.core.restore.recorded import RecordedDump
 from asyncamanda.server.ledger.bad_rows import read_each
+from asyncamanda.server.ledger.newest import VERDICT
 from asyncamanda.server.ledger.schema import runs, verdicts
-from asyncamanda.server.ledger.verdicts import VERDICT
 
 
 def read_dumps(
-    connection: Connection, amanda_config: str, which: ColumnElement[bool]
+    connection: Connection, amanda_config: str, which: ColumnElement[bool] | TextClause
 ) -> list[RecordedDump]:
     """Return those dumps, and attempts at dumps, by when their runs began."""
     made, flushed = runs.alias("made"), runs.alias("flushed")

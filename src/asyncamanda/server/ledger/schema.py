@@ -33,10 +33,39 @@ def complete_for_postgresql() -> None:
 
     Who waits for a file waits for all that is loaded here.
     """
-    _ONE_OPEN_REQUEST.dialect_options["postgresql"]["where"] = _IS_OPEN
+    for table in METADATA.tables.values():
+        for index in table.indexes:
+            where = index.dialect_options["sqlite"]["where"]
+            if where is not None:
+                index.dialect_options["postgresql"]["where"] = where
 
+
+# Conditions of partial indexes. SQLite uses such an index only for a query that says the same in
+# the same words, so these are in the queries as well.
+IS_OPEN = text("state IN ('queued', 'running')")
+IS_LIVE = text("ended_at IS NULL")
+IS_HELD = text("state = 'held'")
+IS_FULL = text("coalesce(level, 0) = 0")
 
 ledger = Table("ledger", METADATA, Column("format", Integer, nullable=False))
+
+# one row for each step of migrations.py that was done
+ledger_steps = Table(
+    "ledger_steps",
+    METADATA,
+    Column("step", Integer, primary_key=True, autoincrement=False),
+    Column("made_at", Moment, nullable=False),
+)
+
+# at most one row: the server whose dispatcher writes this ledger, where others could reach it
+ledger_owner = Table(
+    "ledger_owner",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("machine", Text, nullable=False),
+    Column("host_name", Name, nullable=False),
+    Column("since", Moment, nullable=False),
+)
 
 runs = Table(
     "runs",
@@ -57,11 +86,12 @@ runs = Table(
     Column("report", Name),
     Column("remark", Name, nullable=False, default=""),
     UniqueConstraint("amanda_config", "timestamp"),
+    Index("runs_of_a_configuration", "amanda_config", "begun_at", "id"),
+    Index("runs_of_a_kind", "amanda_config", "kind", "id"),
+    Index("runs_by_timestamp", "timestamp"),
+    Index("live_runs", "id", sqlite_where=IS_LIVE),
     sqlite_autoincrement=True,  # the number of a run that is gone is not given again
 )
-
-_IS_OPEN = text("state IN ('queued', 'running')")
-_ONE_OPEN_REQUEST = Index("one_open_request_a_client", "client", unique=True, sqlite_where=_IS_OPEN)
 
 requests = Table(
     "requests",
@@ -75,7 +105,8 @@ requests = Table(
     Column("ended_at", Moment),
     Column("outcome", Name, nullable=False, default=""),
     Column("machine", Integer),
-    _ONE_OPEN_REQUEST,
+    Index("one_open_request_a_client", "client", unique=True, sqlite_where=IS_OPEN),
+    Index("requests_by_end", "ended_at"),
     sqlite_autoincrement=True,
 )
 
@@ -100,6 +131,10 @@ verdicts = Table(
     Column("dumped_at", Moment, nullable=False),
     Column("filters", Recorded),  # as they were when the dump was confirmed
     Column("machine", Integer),
+    Index("verdicts_by_timestamp", "amanda_config", "timestamp"),
+    Index("verdicts_by_age", "amanda_config", "host", "disk", "state", "dumped_at", "timestamp"),
+    Index("full_dumps", "amanda_config", "host", "disk", "state", "machine", sqlite_where=IS_FULL),
+    Index("held_dumps", "amanda_config", sqlite_where=IS_HELD),
 )
 
 # at most one row a DLE; it goes when a dump has made a new snapshot
@@ -127,6 +162,8 @@ sessions = Table(
     Column("seen_at", Moment, nullable=False),
     Column("ended_at", Moment),
     Column("how", Name, nullable=False, default=""),
+    Index("sessions_by_sight", "client", "seen_at"),
+    Index("sessions_by_end", "ended_at"),
     sqlite_autoincrement=True,
 )
 
@@ -155,6 +192,17 @@ logs = Table(
     Column("taken_at", Moment, nullable=False),
 )
 
+# one row a configuration: the logs before `stamp` of which all are in `logs` (log_watch.py)
+log_looks = Table(
+    "log_looks",
+    METADATA,
+    Column("amanda_config", Name, primary_key=True),
+    Column("stamp", String(14), nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("digest", BigInteger, nullable=False),
+    Column("looked_at", Moment, nullable=False),
+)
+
 # one row for each time that files were given back, or begun to be. Whoever serves it makes the
 # table in a ledger that an older asyncamanda has begun, and which that one can still use
 restores = Table(
@@ -176,6 +224,7 @@ restores = Table(
     Column("files", BigInteger, nullable=False, default=0),
     Column("size", BigInteger, nullable=False, default=0),
     Column("outcome", Name, nullable=False, default=""),
+    Index("restores_of_a_client", "client", "begun_at"),
     sqlite_autoincrement=True,
 )
 
@@ -196,5 +245,7 @@ proofs = Table(
     Column("what", Name, nullable=False, default=""),
     Column("size", BigInteger, nullable=False, default=0),
     Index("proofs_of_a_disk", "amanda_config", "host", "disk"),
+    Index("newest_proofs", "amanda_config", "host", "disk", "kind", "is_good", "id"),
+    Index("proofs_of_a_kind", "amanda_config", "kind", "proved_at"),
     sqlite_autoincrement=True,
 )
