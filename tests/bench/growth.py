@@ -57,7 +57,7 @@ Step = Callable[[Server], object]
 def bench_growth(_prefix: Path) -> None:
     """Print what each step takes after years, beside the first days."""
     with tempfile.TemporaryDirectory() as folder:
-        servers = [_make(Path(folder, name), years) for name, years in _SIZES.items()]
+        servers = [make_server(Path(folder, name), years) for name, years in _SIZES.items()]
         print(f"{'':<34}{'years':>9} {'days':>9}   ratio  (goal: {GOAL:g})")
         for name, step in {**STEPS, **_find_fleet()}.items():
             _report(name, *_time(step, servers))
@@ -68,10 +68,13 @@ def bench_growth(_prefix: Path) -> None:
 _SIZES = {"large": LARGE, "small": SMALL}
 
 
-def _make(folder: Path, years: Years) -> Server:
+def make_server(folder: Path, years: Years, *, is_filled: bool = False) -> Server:
+    """Return the server whose ledger and logs are in `folder`, which is made if need be."""
     begun = time.monotonic()
-    folder.mkdir()
-    path = fill(folder, years)
+    path = folder / "ledger.sqlite"
+    if not is_filled:
+        folder.mkdir()
+        fill(folder, years)
     settings = Settings(NAME, folder / "log", (folder / "holding",), (1 << 20,))
     ledger = Ledger.open(str(path), PATIENCE)
     megabytes = path.stat().st_size / 1e6

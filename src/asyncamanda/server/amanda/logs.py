@@ -33,20 +33,29 @@ def list_logs(logdir: Path) -> list[str]:
 
 
 def list_names(logdir: Path) -> frozenset[str]:
-    """Return the names that logs may have, whether or not their times are any. Raises OSError.
+    """Return all names in `logdir` and its `oldlog`. Raises OSError.
 
-    There may be tens of thousands: what looks at each of them is done by who needs it.
+    There may be tens of thousands: each is looked at by who needs it (sort_names()).
     """
     # first: a log that is moved meanwhile is seen in its new place
     names = os.listdir(logdir)  # noqa: PTH208 - a Path of each takes longer than all else
     with suppress(FileNotFoundError, NotADirectoryError):
         names += os.listdir(logdir / OLD)  # noqa: PTH208 - as above
-    return frozenset(filter(_LOG_NAME.fullmatch, names))
+    return frozenset(names)
+
+
+def has_log_name(name: str) -> bool:
+    """Return whether a file may be a log, by its name; its time may be none."""
+    return _LOG_NAME.fullmatch(name) is not None
 
 
 def sort_names(names: Iterable[str]) -> list[str]:
     """Return those of the names that are logs', the oldest first."""
-    return sorted((name for name in names if is_stamp(stamp_of(name))), key=_age)
+    return sorted((name for name in names if _is_log(name)), key=_age)
+
+
+def _is_log(name: str) -> bool:
+    return has_log_name(name) and is_stamp(stamp_of(name))
 
 
 def _age(name: str) -> tuple[str, int]:
@@ -118,7 +127,7 @@ def list_present(logdir: Path, beside: Collection[str] = frozenset()) -> frozens
         names = list_names(logdir)
     except OSError:
         return frozenset()
-    return frozenset(name for name in names.difference(beside) if is_stamp(stamp_of(name)))
+    return frozenset(name for name in names.difference(beside) if _is_log(name))
 
 
 def read_first_line(logdir: Path, name: str) -> str:

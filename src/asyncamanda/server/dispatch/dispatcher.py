@@ -150,6 +150,8 @@ class Dispatcher:
         self._relay.beat(self._steady)
         if self._rhythm.is_due("ledger", LEDGER_EVERY, now) and self._ledger_care.is_lost():
             self._background.start(self._ledger_care.replace())
+        if self._ledger_care.is_check_due(now):
+            self._background.start(self._ledger_care.check(now))
         if self._rhythm.is_due("forget", FORGET_EVERY, now):
             self._background.start(self._access.write(lambda ledger: ledger.forget(now - KEPT)))
         self._rest(now)

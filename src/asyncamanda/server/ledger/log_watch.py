@@ -58,6 +58,7 @@ class LogWatch:
         self._marks: _Marks | None = None  # None: the folders are to be listed
         self._known: frozenset[str] = frozenset()  # all that was there at the last look
         self._open: set[str] = set()  # what is looked at each time
+        self._after: set[str] = set()  # what was looked at from the mark on
         self._mark: LogLook | None = None  # None: all logs are to be looked at
 
     def plan(self, ledger: Ledger, logdir: Path, at: datetime) -> PlannedLook:
@@ -67,6 +68,7 @@ class LogWatch:
         """
         if ledger is not self._ledger:
             self._ledger, self._marks, self._known = ledger, None, frozenset()
+            self._after = set()
             self._mark = ledger.logs.read_look(self._name)
             self._begun_at = self._begun_at or at
         if self._is_overdue(at):
@@ -94,14 +96,15 @@ class LogWatch:
         mark = self._mark
         if mark is None:
             return present
-        after = frozenset(name for name in present if name >= f"log.{mark.stamp}")
+        first = f"log.{mark.stamp}"
         fresh, gone = present - self._known, self._known - present
-        if not self._known or not after.issuperset(fresh) or gone:
-            older = present - after
-            if (len(older), _sum_up(older)) != (mark.count, mark.digest):
+        if not self._known or any(name < first for name in fresh | gone if logs.has_log_name(name)):
+            older = [name for name in present if name < first]
+            if _sum_up(older) != (mark.count, mark.digest):
                 self._mark = None
                 return present
-        return after | (present & self._open)
+            return frozenset(name for name in present if name >= first) | self._open
+        return (fresh | self._after | self._open) - gone
 
     def note(
         self, logdir: Path, look: PlannedLook, live: Collection[str], faulty: Collection[str]
@@ -115,14 +118,17 @@ class LogWatch:
         lately = {name for name in look.names if _is_late(logdir, name, look.at)} | {*live}
         self._open, self._known, self._marks = lately | {*faulty}, look.present, look.marks
         mark = self._mark
-        if mark and sum(name >= f"log.{mark.stamp}" for name in look.names) <= MOST_AFTER:
-            return
+        if mark:
+            self._after |= {name for name in look.names if name >= f"log.{mark.stamp}"}
+            if len(self._after) <= MOST_AFTER:
+                return
         stamps = [logs.stamp_of(name) for name in lately or look.names[-1:]]
         stamp = min(stamps, default="")
         if mark is None or stamp > mark.stamp:
-            older = [name for name in look.present if name < f"log.{stamp}"]
-            looked_at = mark.looked_at if mark else look.at
-            self._mark = LogLook(stamp, len(older), _sum_up(older), looked_at)
+            first = f"log.{stamp}"
+            totals = _sum_up(name for name in look.present if name < first)
+            self._mark = LogLook(stamp, *totals, mark.looked_at if mark else look.at)
+            self._after = {name for name in look.names if name >= first}
             self._ledger.logs.write_look(self._name, self._mark)
 
 
@@ -153,6 +159,7 @@ def _is_late(logdir: Path, name: str, at: datetime) -> bool:
         return True
 
 
-def _sum_up(names: Iterable[str]) -> int:
-    """Return a number that is another for other names, whatever their order."""
-    return sum(crc32(name.encode("ascii")) for name in names)
+def _sum_up(names: Iterable[str]) -> tuple[int, int]:
+    """Return how many logs those are, and a sum that is another for others, in whatever order."""
+    sums = [crc32(name.encode("ascii")) for name in names if logs.has_log_name(name)]
+    return len(sums), sum(sums)

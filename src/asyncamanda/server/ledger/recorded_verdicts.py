@@ -103,10 +103,14 @@ class RecordedVerdicts:
         with self._transactions.reading() as connection:
             return newest_fulls(connection, amanda_config, host)
 
-    def of_host(self, amanda_config: str, host: str) -> list[RecordedDump]:
-        """Return all dumps of a host and the attempts at them, by when their runs began."""
+    def of_host(self, amanda_config: str, host: str, since: str = "") -> list[RecordedDump]:
+        """Return all dumps of a host and the attempts at them, by when their runs began.
+
+        `since` leaves out what was made, and brought to a volume, by runs before that timestamp;
+        what is held stays.
+        """
         with self._transactions.reading() as connection:
-            return read_dumps(connection, amanda_config, verdicts.c.host == host)
+            return read_dumps(connection, amanda_config, verdicts.c.host == host, since)
 
     def held(self, amanda_config: str) -> list[RecordedDump]:
         """Return the dumps that are in the holding disk, by when their runs began."""
