@@ -179,7 +179,7 @@ def test_a_database_server_takes_the_same_steps() -> None:
     Ledger.open(SERVER, PATIENCE).close()
     all_names = _names(engine)
     with transaction(engine, is_writing=True) as connection:
-        for step in STEPS:
+        for step in reversed(STEPS):
             for name in step.indexes:
                 connection.exec_driver_sql(f"DROP INDEX {name}")
             for name in step.tables:

@@ -20,7 +20,9 @@ from asyncamanda.server.ledger.ledger import (
     LedgerDamaged,
     LedgerUnavailable,
 )
+from asyncamanda.server.ledger.ownership import claim, read_machine
 from asyncamanda.server.ledger.preparing import check_all
+from asyncamanda.system.clock import now as read_clock
 
 CHECK_EVERY = timedelta(days=1)
 PATIENCE = timedelta(milliseconds=200)  # everybody waits meanwhile, so it is tried again
@@ -106,9 +108,26 @@ class LedgerCare:
 def open_ledger(config: ServerConfig, *, is_checking_all: bool = False) -> Ledger:
     """Return the ledger. Raises LedgerUnavailable."""
     ledger = Ledger.open(config.ledger, PATIENCE, is_checking_all=is_checking_all)
+    try:
+        claim(ledger.engine, read_machine(), read_clock())
+    except LedgerBusy as error:
+        ledger.close()
+        raise LedgerUnavailable(error.reference, error.message, error.hint) from error
+    except BaseException:
+        ledger.close()
+        raise
     if ledger.remark:
         write_log(ledger.remark)
     return ledger
+
+
+def take_over_ledger(config: ServerConfig) -> None:
+    """Let this server be the one that writes the ledger. Raises LedgerUnavailable or LedgerBusy."""
+    ledger = Ledger.open(config.ledger, PATIENCE)
+    try:
+        claim(ledger.engine, read_machine(), read_clock(), is_taking_over=True)
+    finally:
+        ledger.close()
 
 
 async def open_ledger_soon(config: ServerConfig) -> Ledger:

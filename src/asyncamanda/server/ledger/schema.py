@@ -89,7 +89,7 @@ runs = Table(
     Index("runs_of_a_configuration", "amanda_config", "begun_at", "id"),
     Index("runs_of_a_kind", "amanda_config", "kind", "id"),
     Index("runs_by_timestamp", "timestamp"),
-    Index("live_runs", "id", sqlite_where=IS_LIVE),
+    Index("live_runs", "begun_at", "id", sqlite_where=IS_LIVE),
     sqlite_autoincrement=True,  # the number of a run that is gone is not given again
 )
 
