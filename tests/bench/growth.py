@@ -10,6 +10,7 @@ import shutil
 import sys
 import tempfile
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,8 +24,12 @@ from tests.bench.years import LARGE, LOG, NAME, PATIENCE, SMALL, Years, clients,
 from asyncamanda.core.dispatch.drills import DRILLS
 from asyncamanda.core.dispatch.records import RunEnd, RunKind
 from asyncamanda.core.model import DleVerdict, DumpState
+from asyncamanda.core.protocol.authority import Identity
 from asyncamanda.core.protocol.tickets import Claim
 from asyncamanda.server.amanda.commands import Settings
+from asyncamanda.server.enrol.enrolled import Enrolled
+from asyncamanda.server.enrol.many import parse_clients, plan_enroll_many
+from asyncamanda.server.enrol.registry import Registry
 from asyncamanda.server.ledger import machines
 from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.server.ledger.log_import import take_in_all
@@ -32,6 +37,7 @@ from asyncamanda.server.ledger.log_watch import LogWatch
 
 ROUNDS = 15
 GOAL = 2.0
+BLOB = b"\0\0\0\x0bssh-ed25519\0\0\0\x20"  # a public key begins like that
 
 
 @dataclass(slots=True)
@@ -63,6 +69,7 @@ def bench_growth(_prefix: Path) -> None:
             _report(name, *_time(step, servers))
         for server in servers:
             server.ledger.close()
+        _time_registry(Path(folder))
 
 
 _SIZES = {"large": LARGE, "small": SMALL}
@@ -290,3 +297,31 @@ def _find_fleet() -> dict[str, Step]:
         gather = importlib.import_module("asyncamanda.server.fleet.gathering").gather_fleet
         return {"fleet": lambda server: gather(server.ledger, NAME, clients())}
     return {}
+
+
+# -- enrolled clients
+
+
+def _time_registry(folder: Path) -> None:
+    """Print what five thousand enrolled clients cost, beside five hundred."""
+    spent: dict[str, list[float]] = {"look-up in the registry": [], "enrolling all at once": []}
+    for number in (5000, 500):
+        keys = [b64encode(BLOB + n.to_bytes(32, "big")).decode() for n in range(number)]
+        text = "".join(f"pc{n:04} ssh-ed25519 {key}\n" for n, key in enumerate(keys))
+        path = folder / str(number)
+        enrolled: list[float] = []
+        for _ in range(5):
+            begun = time.perf_counter()
+            entries = [Enrolled(name, NAME, public) for name, public in parse_clients(text)]
+            path.write_text(plan_enroll_many("", entries), "ascii")
+            enrolled.append(time.perf_counter() - begun)
+        registry, rounds = Registry(path), 1000
+        registry.entries()
+        begun = time.perf_counter()
+        for n in range(rounds):
+            assert registry.contains(Identity(f"pc{n % number:04}", NAME))
+        spent["look-up in the registry"].append((time.perf_counter() - begun) / rounds)
+        spent["enrolling all at once"].append(median(enrolled))
+    print("5,000 enrolled clients, beside 500 (look-up: goal 2; enrolling: 10 is linear)")
+    for name, (large, small) in spent.items():
+        _report(name, large, small)

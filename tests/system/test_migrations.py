@@ -91,7 +91,7 @@ def test_an_older_ledger_becomes_as_a_new_one_with_all_its_rows(
 def test_who_only_reads_an_older_ledger_reads_it_and_changes_nothing(
     tmp_path: Path, name: str
 ) -> None:
-    """As `server clients` and `server runs` do, before the dispatcher has started anew."""
+    """As `server clients` and `server runs` do, before the dispatcher has started again."""
     path = tmp_path / "ledger.sqlite"
     make_older(path, name)
     before = read_schema(path)

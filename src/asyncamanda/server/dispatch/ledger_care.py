@@ -57,7 +57,7 @@ class LedgerCare:
         return last is None or not last <= now < last + CHECK_EVERY
 
     async def check(self, now: datetime) -> None:
-        """Look at all pages of SQLite's file, in a thread; damage is noted as it is in use."""
+        """Check every page of SQLite's file, in a thread; damage is noted as it is in use."""
         self._checked_at = now
         access, ledger = self._access, self._access.ledger
         if ledger.is_remote:

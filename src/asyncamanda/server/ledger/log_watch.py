@@ -64,7 +64,7 @@ class LogWatch:
     def plan(self, ledger: Ledger, logdir: Path, at: datetime) -> PlannedLook:
         """Return what to look at. Raises OSError if `logdir` cannot be listed.
 
-        What follows from that look is remembered by note(), so one that is broken off is made anew.
+        What follows from that look is remembered by note(): one that is broken off is made again.
         """
         if ledger is not self._ledger:
             self._ledger, self._marks, self._known = ledger, None, frozenset()
