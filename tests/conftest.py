@@ -14,28 +14,32 @@ from tests.brevity import sendable, shorten
 IS_CI = bool(os.environ.get("ASYNCAMANDA_CI"))
 
 # node id: the reason why it may be skipped there
-ALLOWED_SKIPS: dict[str, str] = dict.fromkeys(
-    (
-        "tests/e2e/test_mixed.py::"
-        f"test_backups_of_another_debian_are_whole_and_losses_stay_ones_own[{who} other]"
-        for who in ("client", "server", "all")
-    ),
-    "it needs a root of another Debian, which nobody has to have",
-) | dict.fromkeys(
-    (
-        "tests/e2e/test_renumbered.py::test_another_device_number_makes_no_full_of_a_level_1",
-        "tests/e2e/test_renumbered.py::test_a_dle_by_gnutar_is_modernised_when_asked",
-    ),
-    "it needs btrfs, which not every kernel has",
-) | dict.fromkeys(
-    (
-        "tests/system/test_migrations.py::test_a_database_server_takes_the_same_steps",
-        "tests/system/test_ownership.py::"
-        "test_a_second_server_is_refused_until_it_takes_the_ledger_over",
-        "tests/system/test_ownership.py::"
-        "test_an_import_lets_the_server_that_is_made_of_it_be_the_owner",
-    ),
-    "it needs a database server, which is experimental",
+ALLOWED_SKIPS: dict[str, str] = (
+    dict.fromkeys(
+        (
+            "tests/e2e/test_mixed.py::"
+            f"test_backups_of_another_debian_are_whole_and_losses_stay_ones_own[{who} other]"
+            for who in ("client", "server", "all")
+        ),
+        "it needs a root of another Debian, which nobody has to have",
+    )
+    | dict.fromkeys(
+        (
+            "tests/e2e/test_renumbered.py::test_another_device_number_makes_no_full_of_a_level_1",
+            "tests/e2e/test_renumbered.py::test_a_dle_by_gnutar_is_modernised_when_asked",
+        ),
+        "it needs btrfs, which not every kernel has",
+    )
+    | dict.fromkeys(
+        (
+            "tests/system/test_migrations.py::test_a_database_server_takes_the_same_steps",
+            "tests/system/test_ownership.py::"
+            "test_a_second_server_is_refused_until_it_takes_the_ledger_over",
+            "tests/system/test_ownership.py::"
+            "test_an_import_lets_the_server_that_is_made_of_it_be_the_owner",
+        ),
+        "it needs a database server, which is experimental",
+    )
 )
 
 

@@ -5,14 +5,12 @@ dispatcher or a command does with the ledger and Amanda's logs; ssh, Amanda and 
 are left out, so the ratio is the worst that a user can meet.
 """
 
-import importlib
 import shutil
 import sys
 import tempfile
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -30,6 +28,7 @@ from asyncamanda.server.amanda.commands import Settings
 from asyncamanda.server.enrol.enrolled import Enrolled
 from asyncamanda.server.enrol.many import parse_clients, plan_enroll_many
 from asyncamanda.server.enrol.registry import Registry
+from asyncamanda.server.export.ledger_copy import copy_ledger
 from asyncamanda.server.ledger import machines
 from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.server.ledger.log_import import take_in_all
@@ -65,7 +64,7 @@ def bench_growth(_prefix: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         servers = [make_server(Path(folder, name), years) for name, years in _SIZES.items()]
         print(f"{'':<34}{'years':>9} {'days':>9}   ratio  (goal: {GOAL:g})")
-        for name, step in {**STEPS, **_find_fleet()}.items():
+        for name, step in STEPS.items():
             _report(name, *_time(step, servers))
         for server in servers:
             server.ledger.close()
@@ -102,14 +101,6 @@ def _make_look(server: Server) -> Callable[[], list[str]]:
         return list(take_in_all(ledger, settings, lambda *_: False, now, watch=watch))
 
     return look
-
-
-@contextmanager
-def _suppress_missing() -> Iterator[None]:
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        print(f"left out: {error.name} is not there", file=sys.stderr)
 
 
 def _time(step: Step, servers: list[Server]) -> list[float]:
@@ -265,7 +256,6 @@ def _catalogue(server: Server) -> None:
 
 
 def _export(server: Server) -> None:
-    copy_ledger = importlib.import_module("asyncamanda.server.export.ledger_copy").copy_ledger
     with copy_ledger(str(server.folder / "ledger.sqlite"), server.folder / "copy"):
         pass
     shutil.rmtree(server.folder / "copy", ignore_errors=True)
@@ -289,14 +279,6 @@ STEPS: dict[str, Step] = {
     "list, restore: dumps of a client": _catalogue,
     "export's copy (linear)": _export,
 }
-
-
-def _find_fleet() -> dict[str, Step]:
-    """Return the gathering of the fleet's state, where this asyncamanda has it."""
-    with _suppress_missing():
-        gather = importlib.import_module("asyncamanda.server.fleet.gathering").gather_fleet
-        return {"fleet": lambda server: gather(server.ledger, NAME, clients())}
-    return {}
 
 
 # -- enrolled clients
