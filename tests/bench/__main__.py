@@ -13,6 +13,7 @@ from tests.bench.agent import bench_connect, bench_long_amandates, bench_quick_w
 from tests.bench.drilling import bench_drill
 from tests.bench.gate import bench_storm, bench_waiting
 from tests.bench.giving_back import bench_commands
+from tests.bench.growth import bench_growth
 from tests.bench.metrics import bench_metrics
 from tests.bench.page import bench_page
 from tests.bench.relay import bench_relay, bench_relay_storm
@@ -46,6 +47,7 @@ BENCHES: dict[str, Callable[[Path], None]] = {
     "restore-commands": bench_commands,
     "page": bench_page,
     "metrics": bench_metrics,
+    "growth": bench_growth,
     "sealing": on_a_laptop(bench_sealing),
 }
 

@@ -34,7 +34,7 @@ import json
 from datetime import timedelta
 from asyncamanda.server.ledger.database import transaction
 from asyncamanda.server.ledger.ledger import Ledger
-from asyncamanda.server.ledger.verdicts import find_backups
+from asyncamanda.server.ledger.newest import find_backups
 ledger = Ledger.open("{STATE}/ledger.sqlite", timedelta(seconds=5), is_owner=False)
 with transaction(ledger.engine, is_writing=False) as connection:
     newest = find_backups(connection, "daily")

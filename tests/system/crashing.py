@@ -153,5 +153,5 @@ def be_dispatcher() -> NoReturn:
         fatal = armed.read_text("utf-8")
         armed.unlink()
         Steps(fatal).install()
-    code = dispatch.run(Namespace(on_demand=True, config=None))
+    code = dispatch.run(Namespace(on_demand=True, take_over_ledger=False, config=None))
     os._exit(code)

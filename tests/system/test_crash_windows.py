@@ -65,7 +65,7 @@ NEEDED = {
     "the adoption of a run that has ended": (END - {"remove holding/STAMP/.asyncamanda"})
     | {"commit runs.note", "say welcome"},
     "a new ledger for a run that goes on": (END - {"commit sessions.end"})
-    | {"commit database.prepare #2", "commit new_ledger.take_on"},
+    | {"commit preparing.prepare #2", "commit new_ledger.take_on"},
 }
 PORTIONS = 4  # of a scene's steps, each a test
 

@@ -18,6 +18,11 @@ from asyncamanda.system.locks import Held, hold_lock
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("--on-demand", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--take-over-ledger",
+        action="store_true",
+        help="first make this server the owner of a ledger in PostgreSQL that another server used",
+    )
     add_config(parser)
 
 
@@ -48,6 +53,10 @@ def _serve(arguments: argparse.Namespace) -> Exit:
             return Exit.OK
         from asyncamanda.server.dispatch.dispatcher import dispatch  # noqa: PLC0415 - loads SQLAlchemy
 
+        if arguments.take_over_ledger:
+            from asyncamanda.server.dispatch.ledger_care import take_over_ledger  # noqa: PLC0415 - as above
+
+            take_over_ledger(config)
         has_failed = dispatch(config, Registry(registry_path(config.user)))
     return Exit.INTERNAL if has_failed else Exit.OK
 

@@ -35,7 +35,7 @@ from asyncamanda.server.enrol.disklist import (
 )
 from asyncamanda.server.enrol.enrolled import Enrolled
 from asyncamanda.server.enrol.key_refusals import refuse_to_move
-from asyncamanda.server.enrol.recognition import recognise
+from asyncamanda.server.enrol.recognition import connects_otherwise, recognise
 from asyncamanda.server.enrol.registry import change, check_change, read_registry, registry_path
 from asyncamanda.server.enrol.sshd import ask_sshd, describe_hindrances
 
@@ -43,7 +43,17 @@ from asyncamanda.server.enrol.sshd import ask_sshd, describe_hindrances
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
-        "client", metavar="CLIENT", help="the client's host name in Amanda's disklist"
+        "client",
+        metavar="CLIENT",
+        nargs="?",
+        help="the client's host name in Amanda's disklist",
+    )
+    parser.add_argument(
+        "--from",
+        metavar="LIST",
+        dest="list",
+        help="enroll many clients at once: a file, or - for stdin, with a client and its public "
+        "key in each line",
     )
     parser.add_argument(
         "--amanda-config",
@@ -138,6 +148,21 @@ def _add_restore(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> Exit:
+    """Enroll the client, or all of a list. Raises what enroll_many() and _enroll() raise."""
+    check_disks(arguments.disk)
+    if arguments.dumptype is None:
+        arguments.dumptype = SEALED_DUMPTYPE if arguments.encrypt else DUMPTYPE
+    _, config = load_server_config(arguments.config)
+    if arguments.list is not None:
+        from asyncamanda.commands.server.enroll_many import enroll_many  # noqa: PLC0415 - for a few
+
+        return enroll_many(arguments, config)
+    if arguments.client is None:
+        raise UsageError("usage", "CLIENT is missing", "or name a list of clients: --from LIST")
+    return _enroll(arguments, config)
+
+
+def _enroll(arguments: argparse.Namespace, config: ServerConfig) -> Exit:
     """Write the client's line into authorized_keys, and say what is still missing.
 
     With --setup and --disk what is missing there is made first. Where two machines use the
@@ -145,10 +170,6 @@ def run(arguments: argparse.Namespace) -> Exit:
     name or another key is asked about. Raises what read_entry(), settle(), registry.change() and
     open_client_anew() raise, and BadDataError for a dumptype that there is not.
     """
-    check_disks(arguments.disk)
-    if arguments.dumptype is None:
-        arguments.dumptype = SEALED_DUMPTYPE if arguments.encrypt else DUMPTYPE
-    _, config = load_server_config(arguments.config)
     path = registry_path(config.user)
     everybody = read_registry(path)
     enrolment = _settle(arguments, everybody, config)
@@ -178,7 +199,7 @@ def run(arguments: argparse.Namespace) -> Exit:
         withdraw_codes(path, entry.client)
     if was is not None:
         end_sessions(was)
-    if is_settled or any(_connects_otherwise(one, entry) for one in known):
+    if is_settled or any(connects_otherwise(one, entry) for one in known):
         end_sessions(entry.client)  # of the key that was replaced, or of either machine
     disks, troubles = _find_disks(entry, config.user)
     outcome = _name_outcome(entry, keys, is_changed=is_changed)
@@ -219,18 +240,6 @@ def _read_size(text: str) -> int:
         return parse_size(text)
     except ValueError as error:
         raise UsageError("bad-size", f"--largest: {error}", f"allowed: {ALLOWED}") from error
-
-
-def _connects_otherwise(one: Enrolled, other: Enrolled) -> bool:
-    """Return whether a session of one's is not as those of the other will be.
-
-    Whether it may restore is looked at by what restores, again and again.
-    """
-    return (one.key.key, one.identity, one.is_direct) != (
-        other.key.key,
-        other.identity,
-        other.is_direct,
-    )
 
 
 def _plan_disks(

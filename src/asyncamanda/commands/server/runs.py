@@ -98,8 +98,10 @@ def _read(arguments: argparse.Namespace) -> list[RunWithVerdicts]:
         return []
     timestamp = arguments.timestamp
     try:
-        limit = arguments.count if timestamp is None else MOST
-        rows = ledger.runs.list_recent(arguments.amanda_config, limit)
+        if timestamp is None:
+            rows = ledger.runs.list_recent(arguments.amanda_config, arguments.count)
+        else:
+            rows = ledger.runs.list_named(timestamp, arguments.amanda_config)
         return [
             RunWithVerdicts(
                 row,
@@ -108,7 +110,6 @@ def _read(arguments: argparse.Namespace) -> list[RunWithVerdicts]:
                 ledger.verdicts.filters_of_run(row.id),
             )
             for row in reversed(rows)
-            if timestamp in {None, row.timestamp}
         ]
     finally:
         ledger.close()

@@ -8,7 +8,9 @@ of 0 the run's own log at its end; what it still has to say then begins a new fi
 Both together are the log.
 """
 
+import os
 import re
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -27,15 +29,33 @@ def list_logs(logdir: Path) -> list[str]:
 
     A name whose time is none is no log; `log`, the newest one's other name, is none either.
     """
-    names = _list_folder(logdir)  # first: a log that is moved meanwhile is seen in its new place
+    return sort_names(list_names(logdir))
+
+
+def list_names(logdir: Path) -> frozenset[str]:
+    """Return all names in `logdir` and its `oldlog`. Raises OSError.
+
+    There may be tens of thousands: each is looked at by who needs it (sort_names()).
+    """
+    # first: a log that is moved meanwhile is seen in its new place
+    names = os.listdir(logdir)  # noqa: PTH208 - a Path of each takes longer than all else
     with suppress(FileNotFoundError, NotADirectoryError):
-        names |= _list_folder(logdir / OLD)
-    return sorted(names, key=_age)
+        names += os.listdir(logdir / OLD)  # noqa: PTH208 - as above
+    return frozenset(names)
 
 
-def _list_folder(folder: Path) -> set[str]:
-    found = (_LOG_NAME.fullmatch(path.name) for path in folder.iterdir())
-    return {name[0] for name in found if name and is_stamp(name[1])}
+def has_log_name(name: str) -> bool:
+    """Return whether a file may be a log, by its name; its time may be none."""
+    return _LOG_NAME.fullmatch(name) is not None
+
+
+def sort_names(names: Iterable[str]) -> list[str]:
+    """Return those of the names that are logs', the oldest first."""
+    return sorted((name for name in names if _is_log(name)), key=_age)
+
+
+def _is_log(name: str) -> bool:
+    return has_log_name(name) and is_stamp(stamp_of(name))
 
 
 def _age(name: str) -> tuple[str, int]:
@@ -101,12 +121,13 @@ def read_trace(logdir: Path, timestamp: str) -> str:
         return ""
 
 
-def list_present(logdir: Path) -> frozenset[str]:
-    """Return the names of the runs' logs in `logdir`; none if it cannot be read."""
+def list_present(logdir: Path, beside: Collection[str] = frozenset()) -> frozenset[str]:
+    """Return the names of the runs' logs in `logdir` but those `beside`; none if unreadable."""
     try:
-        return frozenset(list_logs(logdir))
+        names = list_names(logdir)
     except OSError:
         return frozenset()
+    return frozenset(name for name in names.difference(beside) if _is_log(name))
 
 
 def read_first_line(logdir: Path, name: str) -> str:

@@ -145,7 +145,7 @@ class Run:
         if self.log_name is None:
             # the newest first: a number of a process comes round
             for name in sorted(
-                logs.list_present(self.settings.logdir) - self.logs_before, reverse=True
+                logs.list_present(self.settings.logdir, self.logs_before), reverse=True
             ):
                 if self.process is None and logs.is_older(name, self.row.begun_at):
                     continue  # what was there before is known of none that another started

@@ -12,7 +12,7 @@ from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.amanda.disklist import Dle, join_disklist, parse_disklist, parse_dles
 from asyncamanda.core.amanda.filters import Filters
 from asyncamanda.core.dispatch.batch import find_wait
-from asyncamanda.core.dispatch.drills import DiskProof, find_first_dumps, name_fault, waits_since
+from asyncamanda.core.dispatch.drills import DiskProof, name_fault, waits_since
 from asyncamanda.core.dispatch.protect import disown_baseless
 from asyncamanda.core.model import DleVerdict
 from asyncamanda.core.protocol.bounds import LONGEST_DISK, LONGEST_REASON
@@ -26,7 +26,7 @@ from asyncamanda.server.amanda.own_disklist import ask_dles, write_own_list
 from asyncamanda.server.background.tasks import Background, Rhythm, write_log, write_trouble
 from asyncamanda.server.gate.ipc import STATE
 from asyncamanda.server.ledger.access import LedgerAccess
-from asyncamanda.server.ledger.reach_file import ReachFile, tell_since
+from asyncamanda.server.ledger.reach_file import ReachFile, seen_until, tell_since
 from asyncamanda.system.account import as_own_user
 from asyncamanda.system.clock import format_local_stamp, local_zone
 from asyncamanda.system.clock import now as read_clock
@@ -198,8 +198,9 @@ class Site:
         now, first_at, after = read_clock(), {}, self.config.drill.alarm_after
         began_at = await self.access.read(lambda ledger: ledger.proofs.drills_begun_at(self.name))
         if any(disk not in proofs or not proofs[disk].proved_at for disk in disks):
-            dumps = await self.access.read(lambda ledger: ledger.verdicts.of_host(self.name, host))
-            first_at = find_first_dumps(dump.verdict for dump in dumps)
+            first_at = await self.access.read(
+                lambda ledger: ledger.verdicts.first_confirmed(self.name, host)
+            )
         found = {}
         for disk in disks:
             proof = proofs.get(disk, DiskProof())
@@ -211,13 +212,13 @@ class Site:
         """Return since when disks of `host` can be restored, where that is known."""
         found = self._reach.read()
         known = found.clients.get(host, {}) if found else {}
-        is_told = not found or all(disk in known and known[disk].since for disk in disks)
-        dumps = (
-            []
-            if is_told
-            else await self.access.read(lambda ledger: ledger.verdicts.of_host(self.name, host))
+        if not found or all(disk in known and known[disk].since for disk in disks):
+            return tell_since(found, host, disks, ())
+        after = seen_until(found, host, disks)
+        verdicts = await self.access.read(
+            lambda ledger: ledger.verdicts.confirmed_after(self.name, host, after)
         )
-        return tell_since(found, host, disks, dumps)
+        return tell_since(found, host, disks, verdicts)
 
     async def last_of(self, client: str, machine: int | None) -> Finished | None:
         """Return how the client's last request ended that a run served; None if none was.

@@ -35,7 +35,7 @@ from asyncamanda.server.dispatch.roll_call import RollCall
 from asyncamanda.server.dispatch.to_volumes import ToVolumes
 from asyncamanda.server.dispatch.watchdog import Watchdog
 from asyncamanda.server.ledger.ledger import Ledger
-from asyncamanda.server.ledger.verdicts import Dle
+from asyncamanda.server.ledger.newest import Dle
 from asyncamanda.system.clock import now as read_clock
 
 PROTECT_AGAIN_SECONDS = 1.0

@@ -33,7 +33,7 @@ from asyncamanda.server.dispatch.listener import Listener
 from asyncamanda.server.dispatch.reach import ClientReach
 from asyncamanda.server.dispatch.reception import Reception
 from asyncamanda.server.dispatch.refreshes import Refreshes
-from asyncamanda.server.enrol.registry import Registry, relayed_clients
+from asyncamanda.server.enrol.registry import Registry
 from asyncamanda.server.gate.stuck_dispatcher import MARK_SECONDS, mark_life
 from asyncamanda.server.ledger.access import LedgerAccess
 from asyncamanda.server.ledger.ledger import Ledger
@@ -104,7 +104,7 @@ class Dispatcher:
         self._listener.listen()
         awaited = {host for run in live for host in run.hosts}
         awaited |= {request.client for request in requests}
-        self._relay.start(awaited & {*relayed_clients(self._registry.last_known())})
+        self._relay.start(awaited & {*self._registry.last_relayed()})
         self._expect_enrolled(read_clock())
         for name in [run.amanda_config for run in live] + [one.amanda_config for one in requests]:
             self._coordinators.get(name)
@@ -152,6 +152,8 @@ class Dispatcher:
         self._relay.beat(self._steady)
         if self._rhythm.is_due("ledger", LEDGER_EVERY, now) and self._ledger_care.is_lost():
             self._background.start(self._ledger_care.replace())
+        if self._ledger_care.is_check_due(now):
+            self._background.start(self._ledger_care.check(now))
         if self._rhythm.is_due("forget", FORGET_EVERY, now):
             self._background.start(self._access.write(lambda ledger: ledger.forget(now - KEPT)))
         self._rest(now)
@@ -178,7 +180,7 @@ class Dispatcher:
 
     def _expect_enrolled(self, now: datetime) -> None:
         if self._rhythm.is_due("enrolled", ENROLLED_EVERY, now):
-            self._relay.expect(relayed_clients(self._registry.last_known()))
+            self._relay.expect(self._registry.last_relayed())
 
 
 def dispatch(config: ServerConfig, registry: Registry) -> bool:

@@ -58,11 +58,8 @@ async def explain_sizes(site: Site, words: Collection[DleVerdict]) -> tuple[DleV
 
 def _full_sizes(amanda_config: str, host: str, ledger: Ledger) -> dict[tuple[str, str], int]:
     """Return the kilobytes of each disk's newest full dump."""
-    return {
-        (host, dump.verdict.disk): dump.verdict.kilobytes
-        for dump in ledger.verdicts.of_host(amanda_config, host)
-        if dump.verdict.level == 0 and dump.verdict.state.is_confirmed
-    }
+    newest = ledger.verdicts.newest_fulls(amanda_config, host)
+    return {(host, disk): verdict.kilobytes for disk, verdict in newest.items()}
 
 
 async def _keep_report(site: Site, run: Run, log_path: Path) -> str | None:

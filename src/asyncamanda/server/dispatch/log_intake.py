@@ -10,6 +10,7 @@ from asyncamanda.server.dispatch.amanda_config import Site
 from asyncamanda.server.ledger.access import RETRY_SECONDS
 from asyncamanda.server.ledger.ledger import LedgerBusy
 from asyncamanda.server.ledger.log_import import take_in_all
+from asyncamanda.server.ledger.log_watch import LogWatch
 from asyncamanda.system.clock import now as read_clock
 
 
@@ -20,6 +21,7 @@ class LogIntake:
         self._site = site
         self._turn = asyncio.Lock()
         self._aside: set[str] = set()  # logs that cannot be taken in
+        self._watch = LogWatch(site.name)
 
     async def refresh(self) -> None:
         """Take in the logs of all runs that have ended."""
@@ -40,8 +42,15 @@ class LogIntake:
         ledger, settings = site.access.ledger, site.settings
         try:
             now, filters = read_clock(), site.filters()
-            is_alive, aside = commands.LiveRuns(), self._aside
-            lines = take_in_all(ledger, settings, is_alive, now, filters=filters, aside=aside)
+            lines = take_in_all(
+                ledger,
+                settings,
+                commands.LiveRuns(),
+                now,
+                filters=filters,
+                aside=self._aside,
+                watch=self._watch,
+            )
             while said := await apart(f"{site.name}: its logs", lambda: next(lines, None)):
                 if "cannot be read" in said or said.startswith("warning"):
                     site.log(said)

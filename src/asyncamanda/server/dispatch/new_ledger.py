@@ -13,7 +13,6 @@ from asyncamanda.core.dispatch.records import RequestRow, RunRow
 from asyncamanda.server.ledger.database import transaction
 from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.server.ledger.rows import (
-    IS_OPEN,
     find_requests,
     find_runs,
     follow_numbers,
@@ -22,7 +21,7 @@ from asyncamanda.server.ledger.rows import (
     run_of,
     take_over,
 )
-from asyncamanda.server.ledger.schema import requests, runs
+from asyncamanda.server.ledger.schema import IS_OPEN, requests, runs
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ _OPTIONS = re.compile(r'(?:\\"|"(?:\\"|[^"])*+"|[^ \t"])*+')
 _OPTION = re.compile(r'(?P<name>[A-Za-z0-9-]+)(?:="(?P<value>(?:\\"|[^"])*+)")?(?:,|$)')
 _KEY = re.compile(r"(?P<type>[a-z0-9@.-]+)[ \t]+(?P<key>[A-Za-z0-9+/=]+)(?:[ \t]+(?P<comment>.*))?")
 _LOST_FORM = "%Y%m%dT%H%M%SZ"  # LOST_SHAPE, of core/protocol/authority.py
-_SKIPPED = str.maketrans("", "", "\r\v\f")  # b64_pton() reads over them within a key
+SKIPPED = str.maketrans("", "", "\r\v\f")  # b64_pton() reads over them within a key
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +265,7 @@ def plan_revoke(text: str, client: str) -> str:
 
 def _holds_key(line: str, key: str) -> bool:
     """Return whether `key` stands anywhere in a line that is no comment: more than sshd would."""
-    line = line.translate(_SKIPPED).strip(" \t\n")
+    line = line.translate(SKIPPED).strip(" \t\n")
     return not line.startswith("#") and key in line.replace("\t", " ").split(" ")
 
 

@@ -34,12 +34,24 @@ def examine_server(
         yield check_sshd(sshd)
     if os.geteuid() == 0:
         yield _check_setup(config, is_default=is_default)
+    if config.ledger.startswith("postgresql"):
+        yield _warn_of_database()
     names = find_amanda_configs()
     yield _check_enrolled(enrolled, names)
     for name in names:
         yield from _check_config(
             name, config.user, [e for e in enrolled if e.amanda_config == name]
         )
+
+
+def _warn_of_database() -> Check:
+    return Check(
+        "ledger",
+        Health.WARNING,
+        "the ledger is in PostgreSQL, which is experimental",
+        "a question that the database server is slow to answer keeps clients waiting",
+        "leave `ledger` out of server.toml: the default is a file, which every test uses",
+    )
 
 
 def _check_packages() -> Check:

@@ -50,3 +50,15 @@ def find_before(entries: Sequence[Enrolled], client: str, key: str | None) -> En
 
 def _has_key_of(one: Enrolled, entry: Enrolled) -> bool:
     return one.key.key == entry.key.key and one.client != entry.client
+
+
+def connects_otherwise(one: Enrolled, other: Enrolled) -> bool:
+    """Return whether a session of one's is not as those of the other will be.
+
+    Whether it may restore is looked at by what restores, again and again.
+    """
+    return (one.key.key, one.identity, one.is_direct) != (
+        other.key.key,
+        other.identity,
+        other.is_direct,
+    )

@@ -5,7 +5,7 @@ What ssh needs to find the clients (ssh_aliases.py) is made from it at every cha
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -84,16 +84,26 @@ class Registry:
         self._path = path
         self._seen: str | None = None
         self._entries: tuple[Enrolled, ...] = ()
+        self._own: dict[Identity, list[Enrolled]] = {}
+        self._relayed: tuple[str, ...] = ()
 
     def contains(self, identity: Identity) -> bool:
         """Return whether this client may come in, for this Amanda configuration."""
-        own = (entry for entry in self.entries() if entry.identity == identity)
-        return any(entry.lost_at is None for entry in own)
+        return any(entry.lost_at is None for entry in self.of(identity))
 
     def is_relayed(self, identity: Identity) -> bool:
         """Return whether Amanda reaches this client by the relay."""
-        found = (entry for entry in self.entries() if entry.identity == identity)
-        return any(not entry.is_direct for entry in found)
+        return any(not entry.is_direct for entry in self.of(identity))
+
+    def of(self, identity: Identity) -> Sequence[Enrolled]:
+        """Return how a client is enrolled for an Amanda configuration, by each of its keys."""
+        self.entries()
+        return self._own.get(identity, ())
+
+    def last_relayed(self) -> tuple[str, ...]:
+        """Return the clients of last_known() that Amanda reaches by the relay."""
+        self.last_known()
+        return self._relayed
 
     def entries(self) -> tuple[Enrolled, ...]:
         """Return all that may come in, in the file's order."""
@@ -104,8 +114,10 @@ class Registry:
             except AsyncamandaError as error:
                 self._seen = None  # and looks again
                 raise LaterError("registry-unreadable", error.message, error.hint) from error
-            else:
-                self._seen = seen
+            self._seen, self._own = seen, {}
+            for entry in self._entries:
+                self._own.setdefault(entry.identity, []).append(entry)
+            self._relayed = relayed_clients(self._entries)
         return self._entries
 
     def last_known(self) -> tuple[Enrolled, ...]:

@@ -32,7 +32,7 @@ SERVER_TOML = """\
 # asyncamanda on the Amanda server. Every key has its default here; docs/server.md explains them.
 
 # user         = "backup"       # the account that Amanda runs as
-# ledger       = "/var/lib/asyncamanda/server/ledger.sqlite"   # or "postgresql://..."
+# ledger       = "/var/lib/asyncamanda/server/ledger.sqlite" # or (experimental) "postgresql://..."
 # batch_window = "3s"           # how long an idle server waits for others before a run
 # max_runs     = 3              # at a time, from 1 to 16
 # heartbeat    = "15s"          # a client that is silent for three of these is gone

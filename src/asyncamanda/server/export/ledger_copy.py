@@ -14,17 +14,30 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
-from sqlalchemy import Boolean, Connection, Engine, Table, column, func, insert, inspect, select
+from sqlalchemy import (
+    Boolean,
+    Connection,
+    Engine,
+    Table,
+    column,
+    delete,
+    func,
+    insert,
+    inspect,
+    select,
+)
 from sqlalchemy import table as plain_table
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.expression import TableClause
 
 from asyncamanda.errors import RefusedError
-from asyncamanda.server.ledger.database import make_engine, prepare, read_url
-from asyncamanda.server.ledger.schema import METADATA
+from asyncamanda.server.ledger.database import make_engine, read_url
+from asyncamanda.server.ledger.preparing import prepare
+from asyncamanda.server.ledger.schema import METADATA, ledger, ledger_owner, ledger_steps
 
 ROWS = 500  # at a time
 PATIENCE = timedelta(seconds=30)
+NO_MEMORY = {"ledger", "ledger_steps", "ledger_owner", "log_looks"}  # of what has happened
 
 
 @contextmanager
@@ -108,8 +121,10 @@ def copy_rows(source: Engine, target: Engine) -> None:
         isolated = source.execution_options(isolation_level="REPEATABLE READ")
     with isolated.connect() as reading, target.begin() as writing:
         METADATA.create_all(writing)
+        for table in (ledger, ledger_steps):  # as the target's own program has begun it
+            writing.execute(delete(table))
         for table in METADATA.sorted_tables:
-            if not inspect(reading).has_table(table.name):
+            if table is ledger_owner or not inspect(reading).has_table(table.name):
                 continue
             plain = _plain(table)
             rows = reading.execute(select(plain))
@@ -128,7 +143,7 @@ def has_rows(engine: Engine) -> bool:
         return any(
             connection.execute(select(func.count()).select_from(table)).scalar_one()
             for table in there
-            if table.name != "ledger"
+            if table.name not in NO_MEMORY
         )
 
 

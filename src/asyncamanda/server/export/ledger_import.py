@@ -7,12 +7,15 @@ A client has perhaps got another ticket since the export was made: it is known b
 from contextlib import suppress
 from pathlib import Path
 
+from sqlalchemy import inspect
 from sqlalchemy.exc import DBAPIError
 
 from asyncamanda.errors import BadDataError
 from asyncamanda.server.export.ledger_copy import PATIENCE, close_journal, copy_rows, has_rows
 from asyncamanda.server.ledger.database import BESIDE, make_engine, read_url
 from asyncamanda.server.ledger.ledger import Ledger
+from asyncamanda.server.ledger.ownership import release
+from asyncamanda.server.ledger.schema import ledger_owner
 
 KEPT = "the ledger that the database server has is kept: it is newer than the export"
 
@@ -45,9 +48,14 @@ def put_rows(path: Path, url: str) -> str:
     source = make_engine(read_url(str(path)), PATIENCE)
     target = make_engine(read_url(url), PATIENCE)
     try:
-        if has_rows(target):
+        is_there = has_rows(target)
+        if not is_there:
+            copy_rows(source, target)
+        with target.begin() as connection:  # this server is the one that goes on
+            if inspect(connection).has_table(ledger_owner.name):
+                release(connection)
+        if is_there:
             return KEPT
-        copy_rows(source, target)
     except DBAPIError as error:
         words = " ".join(str(error.orig).split())
         raise BadDataError(

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select, Table, select, update
+from sqlalchemy import Connection, Select, Table, TextualSelect, select, update
 
 from asyncamanda.core.dispatch.records import RequestState
-from asyncamanda.server.ledger.schema import requests, runs
+from asyncamanda.server.ledger.schema import IS_LIVE, IS_OPEN, requests, runs
 
 NOTED = "bad rows"  # in the connection's `info`
 MOST_NOTED = 100
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def read_each(
-    connection: Connection, query: Select[Any], make: Callable[..., T], what: str
+    connection: Connection, query: Select[Any] | TextualSelect, make: Callable[..., T], what: str
 ) -> list[T]:
     """Return `make` of each row that `query` finds, by its columns' names.
 
@@ -57,12 +57,11 @@ def close_bad_rows(connection: Connection, at: datetime) -> list[str]:
     """
     closed = []
     endings = {"ended_at": at, "remark": "its row is invalid, and is set aside"}
-    for number, why in _find_bad(connection, runs, runs.c.ended_at.is_(None)):
+    for number, why in _find_bad(connection, runs, IS_LIVE):
         connection.execute(update(runs).where(runs.c.id == number).values(endings))
         closed.append(f"run {number} of the ledger is set aside because its row is invalid: {why}")
-    states = [state for state in RequestState if state.is_open]
     endings = {"ended_at": at, "state": RequestState.WITHDRAWN, "outcome": endings["remark"]}
-    for number, why in _find_bad(connection, requests, requests.c.state.in_(states)):
+    for number, why in _find_bad(connection, requests, IS_OPEN):
         connection.execute(update(requests).where(requests.c.id == number).values(endings))
         closed.append(
             f"request {number} of the ledger is set aside because its row is invalid: {why}"

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     ArgumentError,
@@ -23,13 +23,7 @@ from sqlalchemy.pool import NullPool
 
 from asyncamanda.errors import LaterError
 from asyncamanda.server.background.deadline import bind, deadline
-from asyncamanda.server.ledger import fleet_tables  # noqa: F401 - METADATA is to know them
-from asyncamanda.server.ledger.schema import (
-    FORMAT,
-    METADATA,
-    complete_for_postgresql,
-    ledger,
-)
+from asyncamanda.server.ledger.schema import complete_for_postgresql
 from asyncamanda.system.files import find_free, sync_folder
 
 IS_WRITING = "is_writing"  # the execution option by which a transaction says so
@@ -211,46 +205,6 @@ def damaged(where: str, says: str) -> LedgerDamaged:
         f"{where} is damaged ({says})",
         "the dispatcher sets it aside when it starts, and starts a new one",
     )
-
-
-def prepare(engine: Engine, *, is_owner: bool) -> None:
-    """Make the tables if we own the ledger, and see that it is one we understand.
-
-    Raises LedgerUnavailable if not, and as transaction() does.
-    """
-    with transaction(engine, is_writing=is_owner) as connection:
-        if is_owner:
-            if engine.url.get_backend_name() == "sqlite":
-                _check_pages(connection)
-            METADATA.create_all(connection)
-        elif not inspect(connection).has_table(ledger.name):
-            raise missing(engine.url)
-        found: Any = connection.execute(select(ledger.c.format)).scalar_one_or_none()
-        if found is None and is_owner:
-            connection.execute(insert(ledger).values(format=FORMAT))
-        elif found != FORMAT:
-            raise LedgerUnavailable(
-                "ledger-format",
-                f"{engine.url.database} was made by another asyncamanda (format {found})",
-                f"this one reads format {FORMAT}: {_explain_format(found)}",
-            )
-
-
-def _explain_format(found: object) -> str:
-    """Return what to do about a ledger of the format `found`, which is not this program's."""
-    if isinstance(found, int) and found > FORMAT:
-        return "install the newer asyncamanda again"
-    return (
-        "install the older asyncamanda again, or move this ledger away: the dispatcher then makes "
-        "a new one, and reads Amanda's logs into it"
-    )
-
-
-def _check_pages(connection: Connection) -> None:
-    """Raise LedgerDamaged if SQLite finds a page that is invalid."""
-    says = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one())
-    if says != "ok":
-        raise damaged(connection.engine.url.database or "", " ".join(says.split()))
 
 
 def missing(url: URL) -> LedgerUnavailable:

@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import Boolean, String, bindparam, column, text
 
 from asyncamanda.core.model import DleVerdict, DumpState
-from asyncamanda.server.ledger.schema import Moment, Name, requests, sessions, verdicts
+from asyncamanda.server.ledger.column_types import Moment, Name
+from asyncamanda.server.ledger.schema import requests, sessions, verdicts
 
 _CONFIRMED = tuple(state for state in DumpState if state.is_confirmed)
 _BAD = tuple(

@@ -6,7 +6,8 @@ which that one can still use.
 
 from sqlalchemy import Boolean, Column, Float, Integer, String, Table, Text
 
-from asyncamanda.server.ledger.schema import METADATA, Moment, Name
+from asyncamanda.server.ledger.column_types import Moment, Name
+from asyncamanda.server.ledger.schema import METADATA
 
 # one row a client: what it said of itself when it was connected last; `days` is JSON
 reports = Table(

@@ -10,7 +10,7 @@ cannot be read or written (LedgerDamaged: opening it again fixes that, as far as
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import Engine, delete, func, select
+from sqlalchemy import Engine, delete, select
 
 from asyncamanda.server.ledger import database
 from asyncamanda.server.ledger.bad_rows import close_bad_rows
@@ -22,6 +22,7 @@ from asyncamanda.server.ledger.database import (
 from asyncamanda.server.ledger.fleet_rows import FleetRows
 from asyncamanda.server.ledger.imported_logs import ImportedLogs
 from asyncamanda.server.ledger.needed_protections import NeededProtections
+from asyncamanda.server.ledger.preparing import prepare
 from asyncamanda.server.ledger.proofs import Proofs, forget_proofs
 from asyncamanda.server.ledger.recorded_verdicts import RecordedVerdicts
 from asyncamanda.server.ledger.reports import Reports
@@ -55,6 +56,7 @@ class Ledger:
         self.path = path
         self.inode = inode
         self.remark = remark
+        self.is_checked = True  # whether all of its pages were looked at
         self._transactions = Transactions(engine)
         self.bad_rows = self._transactions.bad_rows
         self.requests = Requests(self._transactions)
@@ -71,11 +73,19 @@ class Ledger:
         self.fleet = FleetRows(self._transactions)
 
     @classmethod
-    def open(cls, url_or_path: str, patience: timedelta, *, is_owner: bool = True) -> "Ledger":
+    def open(
+        cls,
+        url_or_path: str,
+        patience: timedelta,
+        *,
+        is_owner: bool = True,
+        is_checking_all: bool = False,
+    ) -> "Ledger":
         """Return the ledger in a SQLite file, or in the database of a URL.
 
         Its owner makes what is missing, and sets a damaged file aside and begins a new one, which
-        `remark` tells. Others change nothing. Raises LedgerUnavailable, with the reason, if it
+        `remark` tells. Others change nothing. Of a large file only some pages are looked at, unless
+        `is_checking_all`: see `is_checked`. Raises LedgerUnavailable, with the reason, if it
         cannot be used, is locked for longer than `patience`, or (for others) is not there.
         """
         url = database.read_url(url_or_path)
@@ -85,14 +95,21 @@ class Ledger:
             raise database.missing(url)
         engine = database.make_engine(url, patience)
         try:
-            remark = _prepare(engine, path if is_owner else None, is_owner=is_owner)
+            remark, is_checked = _prepare(
+                engine,
+                path if is_owner else None,
+                is_owner=is_owner,
+                is_checking_all=is_checking_all,
+            )
         except LedgerBusy as error:
             engine.dispose()
             raise LedgerUnavailable(error.reference, error.message, error.hint) from error
         except BaseException:
             engine.dispose()  # else its connection lives as long as the error does
             raise
-        return cls(engine, path, _inode(path), remark)
+        opened = cls(engine, path, _inode(path), remark)
+        opened.is_checked = is_checked
+        return opened
 
     @property
     def is_remote(self) -> bool:
@@ -123,31 +140,33 @@ class Ledger:
         forgotten = 0
         with self._transactions.writing() as connection:
             for table in (requests, sessions):
-                newest = select(func.max(table.c.id)).group_by(table.c.client)
-                done = connection.execute(
-                    delete(table).where(table.c.ended_at < before, table.c.id.not_in(newest))
-                )
-                forgotten += done.rowcount
+                later = table.alias("later")
+                is_later = [later.c.client == table.c.client, later.c.id > table.c.id]
+                has_later = select(later.c.id).where(*is_later).exists()
+                old = delete(table).where(table.c.ended_at < before, has_later)
+                forgotten += connection.execute(old).rowcount
             forgotten += forget_restores(connection, before)
             forgotten += forget_proofs(connection, before)
         return forgotten
 
 
-def _prepare(engine: Engine, path: Path | None, *, is_owner: bool) -> str:
+def _prepare(
+    engine: Engine, path: Path | None, *, is_owner: bool, is_checking_all: bool
+) -> tuple[str, bool]:
     """Prepare the database; what is damaged at its owner's `path` is set aside first.
 
-    Returns a remark on that, "" if nothing was damaged.
+    Returns a remark on that, "" if nothing was damaged, and whether all pages were looked at.
     """
     try:
-        database.prepare(engine, is_owner=is_owner)
+        is_checked = prepare(engine, is_owner=is_owner, is_checking_all=is_checking_all)
     except LedgerDamaged as error:
         if path is None:
             raise
         engine.dispose()
         aside = database.set_aside(path, now())
-        database.prepare(engine, is_owner=True)
-        return f"{error.message}: it is kept as {aside.name}, and a new one is started"
-    return ""
+        prepare(engine, is_owner=True)
+        return f"{error.message}: it is kept as {aside.name}, and a new one is started", True
+    return "", is_checked
 
 
 def _inode(path: Path | None) -> tuple[int, int] | None:

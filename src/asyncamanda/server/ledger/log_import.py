@@ -20,6 +20,7 @@ from asyncamanda.server.amanda import logs
 from asyncamanda.server.amanda.commands import Settings
 from asyncamanda.server.amanda.witnesses import weigh_log
 from asyncamanda.server.ledger.ledger import Ledger
+from asyncamanda.server.ledger.log_watch import LogWatch
 from asyncamanda.system.clock import parse_local_stamp, read_local
 
 RECENT = timedelta(days=1)
@@ -88,28 +89,44 @@ def take_in_all(  # noqa: PLR0913 (by keyword only, the last two)
     *,
     filters: Mapping[tuple[str, str], Filters] = {},
     aside: set[str] | None = None,
+    watch: LogWatch | None = None,
 ) -> Iterator[str]:
     """Take in each finished log that is not taken in, and yield a line on it, for the log.
 
     A log is finished when its run's processes are gone, whatever it says: `is_alive` says so.
     `filters` are what the DLEs are dumped with now. A log that cannot be taken in for a reason
     that nobody has foreseen is named, put into `aside`, and left out from then on. Whoever iterates
-    may do other things between two logs. Raises OSError if `logdir` cannot be listed, and what
-    ImportedLogs.take_in() raises.
+    may do other things between two logs. `watch` knows which logs need no look; without it each
+    log is looked at. Raises OSError if `logdir` cannot be listed, and what ImportedLogs.take_in()
+    raises.
     """
     aside = set() if aside is None else aside
-    for found in scan_logs(settings, ledger.logs.list_taken(settings.name), at):
-        name = found.file.name
+    watch = watch or LogWatch(settings.name)
+    planned = watch.plan(ledger, settings.logdir, at)
+    live, faulty = set(), set()
+    for name in planned.names:
+        found = _look(settings, name, planned.taken.get(name), at)
+        if found is None or (name in aside and not found.fault):
+            continue
+        if found.fault:
+            faulty.add(name)
+            yield f"{name} cannot be read: {found.fault}"
+            continue
         try:
-            if found.fault:
-                yield f"{name} cannot be read: {found.fault}"
-            elif name not in aside:
-                yield from _take_in(ledger, settings, is_alive, found, at, filters)
+            for line in _take_in(ledger, settings, is_alive, found, at, filters):
+                live |= {name} if line == in_progress(name) else set()
+                yield line
         except AsyncamandaError:
             raise
         except Exception as error:  # what nobody has foreseen in one log is no other's affair
             aside.add(name)
             yield f"warning: {name} is set aside because it cannot be imported: {error!r}"
+    watch.note(settings.logdir, planned, live, faulty)
+
+
+def in_progress(name: str) -> str:
+    """Return the line on a log whose run goes on."""
+    return f"{name} is of a run in progress"
 
 
 def _take_in(  # noqa: PLR0913, PLR0917 (as take_in_all)
@@ -123,7 +140,7 @@ def _take_in(  # noqa: PLR0913, PLR0917 (as take_in_all)
     name = found.file.name
     log = _parse(found, settings)
     if log and is_alive(found.timestamp, log.pid, found.file.written_at):
-        yield f"{name} is of a run in progress"
+        yield in_progress(name)
         return
     words = _weigh(ledger, settings, found, log) if log else ()
     # of an old log nobody knows what its dumps went through

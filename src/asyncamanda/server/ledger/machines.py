@@ -21,6 +21,7 @@ from asyncamanda.core.protocol.tickets import (
 from asyncamanda.server.ledger.bad_rows import read_each
 from asyncamanda.server.ledger.database import transaction
 from asyncamanda.server.ledger.ledger import Ledger
+from asyncamanda.server.ledger.newest import walk_values
 from asyncamanda.server.ledger.schema import machines, verdicts
 from asyncamanda.server.ledger.verdicts import plan_forced_full, put_protection
 
@@ -102,11 +103,16 @@ def open_anew(ledger: Ledger, client: str, *, is_settling: bool) -> bool:
         if known is None or (is_settling and not known.disputed_at):
             return False
         if is_settling:  # what no session carried is of one of the two, and nobody knows of which
-            connection.execute(
-                update(verdicts)
-                .where(verdicts.c.host == client, verdicts.c.machine.is_(None))
-                .values(machine=known.lineage)
-            )
+            for name in walk_values(connection, verdicts.c.amanda_config):
+                connection.execute(
+                    update(verdicts)
+                    .where(
+                        verdicts.c.amanda_config == name,
+                        verdicts.c.host == client,
+                        verdicts.c.machine.is_(None),
+                    )
+                    .values(machine=known.lineage)
+                )
         _write(connection, renew(known))
         return True
 

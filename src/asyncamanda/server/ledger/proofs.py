@@ -4,20 +4,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, delete, func, inspect, select
+from sqlalchemy import Connection, delete, func, inspect, select
 
 from asyncamanda.core.dispatch.drills import DRILLS, DiskProof, judge_proofs
 from asyncamanda.core.dispatch.records import ProofKind, ProofRow, Protection
 from asyncamanda.core.values.printable import clip
 from asyncamanda.server.ledger.bad_rows import read_each
+from asyncamanda.server.ledger.newest import Dle, in_pieces, newest_id, walk_pairs
 from asyncamanda.server.ledger.rows import insert_row
 from asyncamanda.server.ledger.schema import proofs
 from asyncamanda.server.ledger.transactions import Transactions
-from asyncamanda.server.ledger.verdicts import Dle, put_protection
+from asyncamanda.server.ledger.verdicts import put_protection
 
 LONGEST_WHAT = 2000  # characters that are kept of what was proved, or failed
-
-_A_DLE = (proofs.c.amanda_config, proofs.c.host, proofs.c.disk)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +54,12 @@ class Proofs:
 
         Newest means recorded last. A disk that was never proved so is left out.
         """
-        where = [proofs.c.amanda_config == amanda_config, proofs.c.kind.in_([*kinds])]
-        if host is not None:
-            where.append(proofs.c.host == host)
         with self._transactions.reading() as connection:
             if not has_proofs(connection):
                 return {}
-            newest = _find_newest(connection, where)
-            good = _find_newest(connection, [*where, proofs.c.is_good])
+            rows = _find_newest(connection, amanda_config, host, [*kinds])
+        newest = {(row.host, row.disk): row for row in rows}  # the last one stays
+        good = {(row.host, row.disk): row for row in rows if row.is_good}
         return {dle: LastProofs(proof, good.get(dle)) for dle, proof in newest.items()}
 
     def of_hosts(
@@ -137,11 +134,30 @@ class Proofs:
 
 
 def _find_newest(
-    connection: Connection, where: Sequence[ColumnElement[bool]]
-) -> dict[Dle, ProofRow]:
-    last = select(func.max(proofs.c.id)).where(*where).group_by(*_A_DLE)
-    found = read_each(connection, select(proofs).where(proofs.c.id.in_(last)), ProofRow, "proofs")
-    return {(proof.host, proof.disk): proof for proof in found}
+    connection: Connection, amanda_config: str, host: str | None, kinds: Sequence[ProofKind]
+) -> list[ProofRow]:
+    """Return the last proof of each DLE and kind, and the last good one; the oldest first."""
+    where = [proofs.c.amanda_config == amanda_config]
+    dles = walk_pairs(
+        proofs.c.host, proofs.c.disk, *where, *([proofs.c.host == host] if host else [])
+    )
+    is_its = [*where, proofs.c.host == dles.c.first, proofs.c.disk == dles.c.second]
+    last = [
+        newest_id(proofs, *is_its, proofs.c.kind == kind, proofs.c.is_good.is_(is_good))
+        for kind in kinds
+        for is_good in (True, False)
+    ]
+    numbers = {
+        number
+        for row in connection.execute(select(*last).select_from(dles))
+        for number in row
+        if number
+    }
+    found: list[ProofRow] = []
+    for some in in_pieces(numbers):
+        query = select(proofs).where(proofs.c.id.in_(some)).order_by(proofs.c.id)
+        found += read_each(connection, query, ProofRow, "proofs")
+    return found
 
 
 def has_proofs(connection: Connection) -> bool:
@@ -151,6 +167,9 @@ def has_proofs(connection: Connection) -> bool:
 
 def forget_proofs(connection: Connection, before: datetime) -> int:
     """Drop the proofs of before that; return how many. Of each kind and verdict the last stays."""
-    last = select(func.max(proofs.c.id)).group_by(*_A_DLE, proofs.c.kind, proofs.c.is_good)
-    old = delete(proofs).where(proofs.c.proved_at < before, proofs.c.id.not_in(last))
+    later = proofs.alias("later")
+    same = ("amanda_config", "host", "disk", "kind", "is_good")
+    is_later = [*(later.c[name] == proofs.c[name] for name in same), later.c.id > proofs.c.id]
+    has_later = select(later.c.id).where(*is_later).exists()
+    old = delete(proofs).where(proofs.c.proved_at < before, has_later)
     return connection.execute(old).rowcount

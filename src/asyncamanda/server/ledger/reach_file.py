@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from asyncamanda.core.restore.recorded import RecordedDump
+from asyncamanda.core.model import DleVerdict
 from asyncamanda.core.restore.retention import find_since
 from asyncamanda.core.values.foreign import parse_json
 from asyncamanda.report.json import time_value
@@ -76,27 +76,35 @@ class ReachFile:
 
 
 def tell_since(
-    found: ReachFound | None, client: str, disks: Iterable[str], dumps: Iterable[RecordedDump]
+    found: ReachFound | None, client: str, disks: Iterable[str], verdicts: Iterable[DleVerdict]
 ) -> dict[str, datetime]:
     """Return since when each of the client's `disks` can be restored, where that is known.
 
-    `dumps` are those that the ledger has of the client.
+    `verdicts` are what the ledger has of the client's dumps after seen_until().
     """
     if found is None:
         return {}
     fulls: dict[str, list[datetime]] = {}
-    for dump in dumps:
-        verdict = dump.verdict
+    for verdict in verdicts:
         if verdict.state.is_confirmed and verdict.level == 0 and verdict.dumped_at:
             fulls.setdefault(verdict.disk, []).append(verdict.dumped_at)
-    known = found.clients.get(client, {})
-    unseen = DiskReach(None, found.looked_at)
-    reaches = {disk: known.get(disk, unseen) for disk in disks}
+    reaches = _reaches_of(found, client, disks)
     dates = {
         disk: find_since(reach.since, fulls.get(disk, ()), reach.seen_until)
         for disk, reach in reaches.items()
     }
     return {disk: date for disk, date in dates.items() if date}
+
+
+def seen_until(found: ReachFound, client: str, disks: Iterable[str]) -> datetime:
+    """Return of what date the dumps are that nobody has looked for, of any of the `disks`."""
+    reaches = _reaches_of(found, client, disks).values()
+    return min((reach.seen_until for reach in reaches), default=found.looked_at)
+
+
+def _reaches_of(found: ReachFound, client: str, disks: Iterable[str]) -> dict[str, DiskReach]:
+    known, unseen = found.clients.get(client, {}), DiskReach(None, found.looked_at)
+    return {disk: known.get(disk, unseen) for disk in disks}
 
 
 def _parse(text: str) -> ReachFound:

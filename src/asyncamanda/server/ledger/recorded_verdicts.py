@@ -1,28 +1,31 @@
 """What the ledger has of each dump, and which of them are backups."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy import or_, select
 
 from asyncamanda.core.amanda.filters import Filters
 from asyncamanda.core.amanda.witness import Dump
-from asyncamanda.core.model import DleVerdict, DumpState
+from asyncamanda.core.model import DleVerdict
 from asyncamanda.core.restore.recorded import RecordedDump
 from asyncamanda.server.ledger.bad_rows import read_each
 from asyncamanda.server.ledger.dump_filters import put_filters, read_filters
-from asyncamanda.server.ledger.recorded_dumps import read_dumps
-from asyncamanda.server.ledger.rows import get_run
-from asyncamanda.server.ledger.schema import verdicts
-from asyncamanda.server.ledger.transactions import Transactions
-from asyncamanda.server.ledger.verdicts import (
+from asyncamanda.server.ledger.newest import (
     VERDICT,
     Dle,
-    carried_by,
+    confirmed_after,
     dles_with_full,
     find_backups,
-    known_verdicts,
-    put_verdicts,
+    first_confirmed,
+    list_dles,
+    newest_fulls,
 )
+from asyncamanda.server.ledger.recorded_dumps import read_dumps
+from asyncamanda.server.ledger.rows import get_run
+from asyncamanda.server.ledger.schema import IS_HELD, verdicts
+from asyncamanda.server.ledger.transactions import Transactions
+from asyncamanda.server.ledger.verdicts import known_verdicts, put_verdicts
 
 
 class RecordedVerdicts:
@@ -69,9 +72,8 @@ class RecordedVerdicts:
         One of a disk of which it has no full dump of just that name is no backup, and left out.
         With a `machine`, those that another one's session carried do not count.
         """
-        where = [verdicts.c.host == host, *carried_by(machine)]
         with self._transactions.reading() as connection:
-            found = find_backups(connection, amanda_config, *where)
+            found = find_backups(connection, amanda_config, host, machine)
         return {disk: verdict for (_, disk), verdict in found.items()}
 
     def disks_with_full(
@@ -81,20 +83,39 @@ class RecordedVerdicts:
 
         With a `machine`, those that another one's session carried do not count.
         """
-        where = [verdicts.c.host == host, *carried_by(machine)]
         with self._transactions.reading() as connection:
-            found = dles_with_full(connection, amanda_config, *where)
+            dles = list_dles(connection, amanda_config, host)
+            found = dles_with_full(connection, amanda_config, dles, machine)
         return {disk for _, disk in found}
 
-    def of_host(self, amanda_config: str, host: str) -> list[RecordedDump]:
-        """Return all dumps of a host and the attempts at them, by when their runs began."""
+    def first_confirmed(self, amanda_config: str, host: str) -> dict[str, datetime]:
+        """Return when the first confirmed dump of each disk of `host` was made."""
         with self._transactions.reading() as connection:
-            return read_dumps(connection, amanda_config, verdicts.c.host == host)
+            return first_confirmed(connection, amanda_config, host)
+
+    def confirmed_after(self, amanda_config: str, host: str, after: datetime) -> list[DleVerdict]:
+        """Return the confirmed dumps of `host` whose runs began after that."""
+        with self._transactions.reading() as connection:
+            return confirmed_after(connection, amanda_config, host, after)
+
+    def newest_fulls(self, amanda_config: str, host: str) -> dict[str, DleVerdict]:
+        """Return the newest confirmed dump of level 0 of each disk of `host`."""
+        with self._transactions.reading() as connection:
+            return newest_fulls(connection, amanda_config, host)
+
+    def of_host(self, amanda_config: str, host: str, since: str = "") -> list[RecordedDump]:
+        """Return all dumps of a host and the attempts at them, by when their runs began.
+
+        `since` leaves out what was made, and brought to a volume, by runs before that timestamp;
+        what is held stays.
+        """
+        with self._transactions.reading() as connection:
+            return read_dumps(connection, amanda_config, verdicts.c.host == host, since)
 
     def held(self, amanda_config: str) -> list[RecordedDump]:
         """Return the dumps that are in the holding disk, by when their runs began."""
         with self._transactions.reading() as connection:
-            return read_dumps(connection, amanda_config, verdicts.c.state == DumpState.HELD)
+            return read_dumps(connection, amanda_config, IS_HELD)
 
     def known(self, amanda_config: str, stamps: Iterable[str]) -> dict[Dump, DleVerdict]:
         """Return what is known of the dumps of these timestamps."""

@@ -2,11 +2,12 @@
 
 from datetime import datetime
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_
 
 from asyncamanda.core.dispatch.records import RequestRow, RequestState
-from asyncamanda.server.ledger.rows import IS_OPEN, end_request, find_requests, insert_row
-from asyncamanda.server.ledger.schema import requests
+from asyncamanda.server.ledger.newest import newest_id
+from asyncamanda.server.ledger.rows import end_request, find_requests, insert_row
+from asyncamanda.server.ledger.schema import IS_OPEN, requests
 from asyncamanda.server.ledger.transactions import Transactions
 
 
@@ -52,7 +53,7 @@ class Requests:
 
     def find_last(self, client: str) -> RequestRow | None:
         """Return the client's newest request, open or not; None if it never had one."""
-        newest = select(func.max(requests.c.id)).where(requests.c.client == client)
         with self._transactions.reading() as connection:
-            found = find_requests(connection, requests.c.id == newest.scalar_subquery())
+            newest = newest_id(requests, requests.c.client == client)
+            found = find_requests(connection, requests.c.id == newest)
         return next(iter(found), None)

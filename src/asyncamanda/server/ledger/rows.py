@@ -4,7 +4,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    TextClause,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from asyncamanda.core.amanda.runlog import RunLog
 from asyncamanda.core.amanda.witness import UNREADABLE
@@ -18,9 +28,7 @@ from asyncamanda.core.dispatch.records import (
 )
 from asyncamanda.core.model import DleVerdict
 from asyncamanda.server.ledger.bad_rows import read_each
-from asyncamanda.server.ledger.schema import logs, requests, runs, verdicts
-
-IS_OPEN = requests.c.state.in_([state for state in RequestState if state.is_open])
+from asyncamanda.server.ledger.schema import IS_OPEN, logs, requests, runs, verdicts
 
 
 def insert_row(connection: Connection, table: Table, values: dict[str, Any]) -> int:
@@ -40,7 +48,9 @@ def follow_numbers(connection: Connection, table: Table) -> None:
         connection.execute(select(func.setval(sequence, newest, False)))
 
 
-def find_requests(connection: Connection, *where: ColumnElement[bool]) -> list[RequestRow]:
+def find_requests(
+    connection: Connection, *where: ColumnElement[bool] | TextClause
+) -> list[RequestRow]:
     """Return the requests for which `where` holds, oldest first."""
     query = select(requests).where(*where).order_by(requests.c.submitted_at, requests.c.id)
     return read_each(connection, query, RequestRow, "requests")
@@ -81,7 +91,7 @@ def end_requests_of(
 
 def find_runs(
     connection: Connection,
-    *where: ColumnElement[bool],
+    *where: ColumnElement[bool] | TextClause,
     limit: int | None = None,
     is_newest_first: bool = False,
 ) -> list[RunRow]:

@@ -10,6 +10,7 @@ from asyncamanda.core.amanda.filters import Filters
 from asyncamanda.core.dispatch.records import RequestState, RunEnd, RunKind, RunRow
 from asyncamanda.server.ledger.bad_rows import read_each
 from asyncamanda.server.ledger.dump_filters import put_filters
+from asyncamanda.server.ledger.newest import Dle
 from asyncamanda.server.ledger.rows import (
     end_requests_of,
     find_runs,
@@ -20,9 +21,9 @@ from asyncamanda.server.ledger.rows import (
     run_of,
     take_over,
 )
-from asyncamanda.server.ledger.schema import requests, runs
+from asyncamanda.server.ledger.schema import IS_LIVE, requests, runs
 from asyncamanda.server.ledger.transactions import Transactions
-from asyncamanda.server.ledger.verdicts import Dle, put_protections, put_verdicts
+from asyncamanda.server.ledger.verdicts import put_protections, put_verdicts
 
 
 class Runs:
@@ -136,13 +137,20 @@ class Runs:
         """Return the runs whose end is not written down, oldest first; None: of every config."""
         where = [] if amanda_config is None else [runs.c.amanda_config == amanda_config]
         with self._transactions.reading() as connection:
-            return find_runs(connection, runs.c.ended_at.is_(None), *where)
+            return find_runs(connection, IS_LIVE, *where)
 
     def list_recent(self, amanda_config: str | None = None, limit: int = 20) -> list[RunRow]:
         """Return the `limit` runs that began last, newest first; None: of every config."""
         where = [] if amanda_config is None else [runs.c.amanda_config == amanda_config]
         with self._transactions.reading() as connection:
             return find_runs(connection, *where, limit=limit, is_newest_first=True)
+
+    def list_named(self, timestamp: str, amanda_config: str | None = None) -> list[RunRow]:
+        """Return the runs that Amanda calls so, the newest first; None: of every config."""
+        where = [] if amanda_config is None else [runs.c.amanda_config == amanda_config]
+        is_it = runs.c.timestamp == timestamp
+        with self._transactions.reading() as connection:
+            return find_runs(connection, is_it, *where, is_newest_first=True)
 
     def get(self, run_id: int) -> RunRow:
         """Return the run of that number. Raises ValueError if there is none."""

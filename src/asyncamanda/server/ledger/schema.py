@@ -1,21 +1,13 @@
-"""The ledger's tables, and how values are kept in them.
+"""The ledger's tables; column_types.py has how values are kept in them.
 
 Nothing here is SQLite's alone: PostgreSQL takes it as well. A column is called like the field
 of the value (core/dispatch/records.py, core/model.py) that it keeps.
 """
 
-import enum
-import json
-import re
-from dataclasses import asdict
-from datetime import UTC, datetime
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Dialect,
-    Enum,
     ForeignKey,
     Index,
     Integer,
@@ -23,107 +15,15 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
     text,
 )
 
-from asyncamanda.core.amanda.filters import Filters
 from asyncamanda.core.dispatch.records import ProofKind, ProtectionKind, RequestState, RunKind
 from asyncamanda.core.model import DumpState
-from asyncamanda.core.values.foreign import parse_json
+from asyncamanda.server.ledger.column_types import Moment, Name, Names, Recorded, one_of
 
 FORMAT = 2  # raised with every change that an older asyncamanda would misread
-
-_ESCAPED = re.compile(r"\\(?:\\|u([0-9a-f]{4}))")
-
-
-class Name(TypeDecorator[str]):
-    """Text that may hold what is no UTF-8, as the names of disks may (PEP 383's surrogates).
-
-    No database keeps those, and PostgreSQL no NUL, so they are kept as `\\udce9`, and a
-    backslash as two. Equal names are kept alike, so they compare and index as they should.
-    """
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's
-        """Return `value` as it is kept."""
-        if value is None:
-            return None
-        escaped = value.replace("\\", r"\\").replace("\0", r"\u0000")
-        return escaped.encode("utf-8", "backslashreplace").decode("utf-8")
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's
-        """Return what was kept as `value`."""
-        if value is None:
-            return None
-        return _ESCAPED.sub(lambda found: chr(int(found[1], 16)) if found[1] else "\\", value)
-
-
-class Names(TypeDecorator[tuple[str, ...]]):
-    """Several names, kept as JSON in ASCII."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: tuple[str, ...] | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's
-        """Return `value` as it is kept."""
-        return None if value is None else json.dumps(list(value))
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[str, ...] | None:  # noqa: ARG002 - SQLAlchemy's
-        """Return what was kept as `value`."""
-        return None if value is None else tuple(str(name) for name in parse_json(value))
-
-
-class Recorded(TypeDecorator[Filters]):
-    """What a dump went through, kept as JSON in ASCII."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: Filters | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's
-        """Return `value` as it is kept."""
-        return None if value is None else json.dumps(asdict(value))
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Filters | None:  # noqa: ARG002 - SQLAlchemy's
-        """Return what was kept as `value`."""
-        return None if value is None else Filters(**parse_json(value))
-
-
-class Moment(TypeDecorator[datetime]):
-    """An aware time, kept as RFC 3339 in UTC, always to the microsecond, so that it sorts."""
-
-    impl = String(27)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's
-        """Return `value` as it is kept. Raises ValueError if it has no time zone."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value} has no time zone")
-        naive = value.astimezone(UTC).replace(tzinfo=None)
-        return naive.isoformat(timespec="microseconds") + "Z"
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's
-        """Return what was kept as `value`. Raises ValueError if that is no aware time."""
-        at = None if value is None else datetime.fromisoformat(value)
-        if at is not None and at.tzinfo is None:
-            raise ValueError(f"{value} has no time zone")
-        return at
-
-
-def _one_of(choice: type[enum.Enum]) -> Enum:
-    """Return a column type for the members of `choice`, kept as the words they stand for."""
-    return Enum(
-        choice,
-        native_enum=False,
-        length=20,
-        values_callable=lambda members: [member.value for member in members],
-    )
-
 
 METADATA = MetaData()
 
@@ -133,10 +33,39 @@ def complete_for_postgresql() -> None:
 
     Who waits for a file waits for all that is loaded here.
     """
-    _ONE_OPEN_REQUEST.dialect_options["postgresql"]["where"] = _IS_OPEN
+    for table in METADATA.tables.values():
+        for index in table.indexes:
+            where = index.dialect_options["sqlite"]["where"]
+            if where is not None:
+                index.dialect_options["postgresql"]["where"] = where
 
+
+# Conditions of partial indexes. SQLite uses such an index only for a query that says the same in
+# the same words, so these are in the queries as well.
+IS_OPEN = text("state IN ('queued', 'running')")
+IS_LIVE = text("ended_at IS NULL")
+IS_HELD = text("state = 'held'")
+IS_FULL = text("coalesce(level, 0) = 0")
 
 ledger = Table("ledger", METADATA, Column("format", Integer, nullable=False))
+
+# one row for each step of migrations.py that was done
+ledger_steps = Table(
+    "ledger_steps",
+    METADATA,
+    Column("step", Integer, primary_key=True, autoincrement=False),
+    Column("made_at", Moment, nullable=False),
+)
+
+# at most one row: the server whose dispatcher writes this ledger, where others could reach it
+ledger_owner = Table(
+    "ledger_owner",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("machine", Text, nullable=False),
+    Column("host_name", Name, nullable=False),
+    Column("since", Moment, nullable=False),
+)
 
 runs = Table(
     "runs",
@@ -144,7 +73,7 @@ runs = Table(
     Column("id", Integer, primary_key=True),
     Column("amanda_config", Name, nullable=False),
     Column("timestamp", String(14)),
-    Column("kind", _one_of(RunKind), nullable=False),
+    Column("kind", one_of(RunKind), nullable=False),
     Column("hosts", Names, nullable=False),
     Column("pid", Integer),
     Column("pid_started", BigInteger),
@@ -157,11 +86,12 @@ runs = Table(
     Column("report", Name),
     Column("remark", Name, nullable=False, default=""),
     UniqueConstraint("amanda_config", "timestamp"),
+    Index("runs_of_a_configuration", "amanda_config", "begun_at", "id"),
+    Index("runs_of_a_kind", "amanda_config", "kind", "id"),
+    Index("runs_by_timestamp", "timestamp"),
+    Index("live_runs", "begun_at", "id", sqlite_where=IS_LIVE),
     sqlite_autoincrement=True,  # the number of a run that is gone is not given again
 )
-
-_IS_OPEN = text("state IN ('queued', 'running')")
-_ONE_OPEN_REQUEST = Index("one_open_request_a_client", "client", unique=True, sqlite_where=_IS_OPEN)
 
 requests = Table(
     "requests",
@@ -170,12 +100,13 @@ requests = Table(
     Column("client", Name, nullable=False, index=True),
     Column("amanda_config", Name, nullable=False),
     Column("submitted_at", Moment, nullable=False),
-    Column("state", _one_of(RequestState), nullable=False),
+    Column("state", one_of(RequestState), nullable=False),
     Column("run_id", ForeignKey(runs.c.id), index=True),
     Column("ended_at", Moment),
     Column("outcome", Name, nullable=False, default=""),
     Column("machine", Integer),
-    _ONE_OPEN_REQUEST,
+    Index("one_open_request_a_client", "client", unique=True, sqlite_where=IS_OPEN),
+    Index("requests_by_end", "ended_at"),
     sqlite_autoincrement=True,
 )
 
@@ -190,7 +121,7 @@ verdicts = Table(
     Column("timestamp", String(14), primary_key=True),
     Column("run_id", ForeignKey(runs.c.id), nullable=False, index=True),
     Column("flushed_in", ForeignKey(runs.c.id), index=True),
-    Column("state", _one_of(DumpState), nullable=False),
+    Column("state", one_of(DumpState), nullable=False),
     Column("level", Integer),
     Column("reason", Name, nullable=False),
     Column("kilobytes", BigInteger, nullable=False),
@@ -200,7 +131,10 @@ verdicts = Table(
     Column("dumped_at", Moment, nullable=False),
     Column("filters", Recorded),  # as they were when the dump was confirmed
     Column("machine", Integer),
+    Index("verdicts_by_timestamp", "amanda_config", "timestamp"),
     Index("verdicts_by_age", "amanda_config", "host", "disk", "state", "dumped_at", "timestamp"),
+    Index("full_dumps", "amanda_config", "host", "disk", "state", "machine", sqlite_where=IS_FULL),
+    Index("held_dumps", "amanda_config", sqlite_where=IS_HELD),
 )
 
 # at most one row a DLE; it goes when a dump has made a new snapshot
@@ -211,7 +145,7 @@ protections = Table(
     Column("host", Name, primary_key=True),
     Column("disk", Name, primary_key=True),
     Column("timestamp", String(14), nullable=False),
-    Column("kind", _one_of(ProtectionKind), nullable=False),
+    Column("kind", one_of(ProtectionKind), nullable=False),
     Column("level", Integer, nullable=False),
     Column("made_at", Moment),
     Column("dumped_at", Moment),
@@ -228,6 +162,8 @@ sessions = Table(
     Column("seen_at", Moment, nullable=False),
     Column("ended_at", Moment),
     Column("how", Name, nullable=False, default=""),
+    Index("sessions_by_sight", "client", "seen_at"),
+    Index("sessions_by_end", "ended_at"),
     sqlite_autoincrement=True,
 )
 
@@ -256,6 +192,17 @@ logs = Table(
     Column("taken_at", Moment, nullable=False),
 )
 
+# one row a configuration: the logs before `stamp` of which all are in `logs` (log_watch.py)
+log_looks = Table(
+    "log_looks",
+    METADATA,
+    Column("amanda_config", Name, primary_key=True),
+    Column("stamp", String(14), nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("digest", BigInteger, nullable=False),
+    Column("looked_at", Moment, nullable=False),
+)
+
 # one row for each time that files were given back, or begun to be. Whoever serves it makes the
 # table in a ledger that an older asyncamanda has begun, and which that one can still use
 restores = Table(
@@ -277,6 +224,7 @@ restores = Table(
     Column("files", BigInteger, nullable=False, default=0),
     Column("size", BigInteger, nullable=False, default=0),
     Column("outcome", Name, nullable=False, default=""),
+    Index("restores_of_a_client", "client", "begun_at"),
     sqlite_autoincrement=True,
 )
 
@@ -289,7 +237,7 @@ proofs = Table(
     Column("amanda_config", Name, nullable=False),
     Column("host", Name, nullable=False),
     Column("disk", Name, nullable=False),
-    Column("kind", _one_of(ProofKind), nullable=False),
+    Column("kind", one_of(ProofKind), nullable=False),
     Column("proved_at", Moment, nullable=False, index=True),
     Column("timestamp", String(14), nullable=False),
     Column("level", Integer),
@@ -297,5 +245,7 @@ proofs = Table(
     Column("what", Name, nullable=False, default=""),
     Column("size", BigInteger, nullable=False, default=0),
     Index("proofs_of_a_disk", "amanda_config", "host", "disk"),
+    Index("newest_proofs", "amanda_config", "host", "disk", "kind", "is_good", "id"),
+    Index("proofs_of_a_kind", "amanda_config", "kind", "proved_at"),
     sqlite_autoincrement=True,
 )

@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import func, select, update
 
 from asyncamanda.core.protocol.authority import Identity
+from asyncamanda.server.ledger.newest import walk
 from asyncamanda.server.ledger.rows import insert_row
 from asyncamanda.server.ledger.schema import sessions
 from asyncamanda.server.ledger.strips import mark_session
@@ -49,6 +50,8 @@ class Sessions:
 
     def last_seen(self) -> dict[str, datetime]:
         """Return when each client was last known to be connected."""
-        query = select(sessions.c.client, func.max(sessions.c.seen_at)).group_by(sessions.c.client)
+        clients = walk(sessions.c.client)
+        its = select(func.max(sessions.c.seen_at)).where(sessions.c.client == clients.c.value)
+        query = select(clients.c.value, its.scalar_subquery()).where(clients.c.value.is_not(None))
         with self._transactions.reading() as connection:
             return {str(client): at for client, at in connection.execute(query)}

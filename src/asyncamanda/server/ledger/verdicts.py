@@ -1,22 +1,11 @@
 """Verdicts and what follows from them, written within a transaction of the ledger's."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    and_,
-    bindparam,
-    delete,
-    func,
-    insert,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from asyncamanda.core.amanda.witness import Dump
 from asyncamanda.core.dispatch.protect import next_protection
@@ -26,70 +15,22 @@ from asyncamanda.core.dispatch.records import (
     RunRow,
     join_verdicts,
 )
-from asyncamanda.core.model import DleVerdict, DumpState
-from asyncamanda.core.restore.recorded import FUTURE_AFTER
+from asyncamanda.core.model import DleVerdict
 from asyncamanda.server.ledger.bad_rows import read_each
+from asyncamanda.server.ledger.newest import (
+    VERDICT,
+    Dle,
+    dles_with_full,
+    in_pieces,
+    newest_verdicts,
+)
 from asyncamanda.server.ledger.schema import protections, requests, runs, verdicts
 from asyncamanda.server.ledger.strips import mark_verdicts
-from asyncamanda.system.clock import format_local_stamp, now
+from asyncamanda.system.clock import format_local_stamp
 
-Dle = tuple[str, str]  # host, disk
 Row = dict[str, Any]  # column: value
-MOST_AT_A_TIME = 500
 
-IS_CONFIRMED = verdicts.c.state.in_([state for state in DumpState if state.is_confirmed])
-VERDICT = [verdicts.c[name] for name in DleVerdict.__dataclass_fields__]
 PROTECTION = [protections.c[name] for name in Protection.__dataclass_fields__]
-
-
-def newest_verdicts(
-    connection: Connection, amanda_config: str, *where: ColumnElement[bool]
-) -> dict[Dle, DleVerdict]:
-    """Return each DLE's newest verdict, of those for which `where` holds.
-
-    That is by when their runs began: timestamps are local time, in autumn ambiguous, and may lie
-    ahead of the run that has them. What was dumped while the clock was ahead counts only where
-    there is nothing else: else it would hide all that comes, until its time has come.
-    """
-    horizon = now() + FUTURE_AFTER
-    true = _newest(connection, amanda_config, verdicts.c.dumped_at <= horizon, *where)
-    return _newest(connection, amanda_config, *where) | true
-
-
-def _newest(
-    connection: Connection, amanda_config: str, *where: ColumnElement[bool]
-) -> dict[Dle, DleVerdict]:
-    keys = (verdicts.c.host, verdicts.c.disk)
-    newest = (
-        select(*keys, func.max(verdicts.c.dumped_at).label("dumped_at"))
-        .where(verdicts.c.amanda_config == amanda_config, *where)
-        .group_by(*keys)
-        .subquery()
-    )
-    query = (
-        select(*VERDICT)
-        .where(verdicts.c.amanda_config == amanda_config, *where)
-        .join(
-            newest,
-            and_(*(verdicts.c[name] == newest.c[name] for name in ("host", "disk", "dumped_at"))),
-        )
-        .order_by(verdicts.c.timestamp)
-    )
-    found = read_each(connection, query, DleVerdict, "verdicts")
-    return {(verdict.host, verdict.disk): verdict for verdict in found}
-
-
-def dles_with_full(
-    connection: Connection, amanda_config: str, *where: ColumnElement[bool]
-) -> set[Dle]:
-    """Return the (host, disk) of which the server has a full dump, of just that name."""
-    query = (
-        select(verdicts.c.host, verdicts.c.disk)
-        .distinct()
-        .where(verdicts.c.amanda_config == amanda_config, IS_CONFIRMED, *where)
-        .where(func.coalesce(verdicts.c.level, 0) == 0)
-    )
-    return {(str(host), str(disk)) for host, disk in connection.execute(query)}
 
 
 def put_verdicts(connection: Connection, run: RunRow, words: Sequence[DleVerdict]) -> None:
@@ -182,7 +123,7 @@ def known_verdicts(
 ) -> dict[Dump, DleVerdict]:
     """Return what is known of the dumps of these timestamps."""
     found: list[DleVerdict] = []
-    for some in _in_pieces(stamps):
+    for some in in_pieces(stamps):
         query = select(*VERDICT).where(
             verdicts.c.amanda_config == amanda_config, verdicts.c.timestamp.in_(some)
         )
@@ -190,17 +131,10 @@ def known_verdicts(
     return {(verdict.host, verdict.disk, verdict.timestamp): verdict for verdict in found}
 
 
-def _in_pieces(stamps: set[str]) -> Iterator[list[str]]:
-    """Yield timestamps, as many at a time as a database takes: a log may name any number."""
-    every = sorted(stamps)
-    for start in range(0, len(every), MOST_AT_A_TIME):
-        yield every[start : start + MOST_AT_A_TIME]
-
-
 def _runs_of(connection: Connection, amanda_config: str, stamps: set[str]) -> dict[str, int]:
     """Return the known runs of these timestamps."""
     found: dict[str, int] = {}
-    for some in _in_pieces(stamps):
+    for some in in_pieces(stamps):
         query = select(runs.c.timestamp, runs.c.id).where(
             runs.c.amanda_config == amanda_config, runs.c.timestamp.in_(some)
         )
@@ -213,11 +147,11 @@ def put_protections(connection: Connection, run: RunRow, words: Sequence[DleVerd
 
     Their newest verdicts decide, whether or not these are that run's.
     """
-    hosts = {word.host for word in words}
-    newest = newest_verdicts(connection, run.amanda_config, verdicts.c.host.in_(hosts))
+    dles = list(dict.fromkeys((word.host, word.disk) for word in words))
+    newest = newest_verdicts(connection, run.amanda_config, dles)
     needs = read_protections(connection, run.amanda_config)
     known = {(need.host, need.disk): need for need in needs}
-    for dle in dict.fromkeys((word.host, word.disk) for word in words):
+    for dle in dles:
         wanted = next_protection(
             known.get(dle),
             newest[dle],
@@ -238,15 +172,7 @@ def _has_full(connection: Connection, amanda_config: str, dump: DleVerdict) -> b
         verdicts.c.timestamp == dump.timestamp,
     )
     its = connection.execute(machine).scalar_one_or_none()
-    is_dle = (verdicts.c.host == dump.host, verdicts.c.disk == dump.disk)
-    return bool(dles_with_full(connection, amanda_config, *is_dle, *carried_by(its)))
-
-
-def carried_by(machine: int | None) -> list[ColumnElement[bool]]:
-    """Return what a dump has to be for it to count for `machine`; None: nothing."""
-    if machine is None:
-        return []
-    return [or_(verdicts.c.machine.is_(None), verdicts.c.machine == machine)]
+    return bool(dles_with_full(connection, amanda_config, [(dump.host, dump.disk)], its))
 
 
 def put_protection(
@@ -279,12 +205,3 @@ def read_protections(connection: Connection, amanda_config: str) -> list[Protect
         .order_by(protections.c.host, protections.c.disk)
     )
     return read_each(connection, query, Protection, "protections")
-
-
-def find_backups(
-    connection: Connection, amanda_config: str, *where: ColumnElement[bool]
-) -> dict[Dle, DleVerdict]:
-    """Return each DLE's newest dump that the server has, if it has a full one as well."""
-    found = newest_verdicts(connection, amanda_config, IS_CONFIRMED, *where)
-    with_full = dles_with_full(connection, amanda_config, *where)
-    return {dle: verdict for dle, verdict in found.items() if dle in with_full}

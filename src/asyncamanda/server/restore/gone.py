@@ -9,7 +9,7 @@ from asyncamanda.core.amanda.runlog import parse_run_log
 from asyncamanda.core.amanda.timestamps import format_stamp
 from asyncamanda.errors import BadDataError
 from asyncamanda.server.amanda.commands import Settings
-from asyncamanda.server.amanda.logs import list_logs, read_log, stamp_of
+from asyncamanda.server.amanda.logs import has_log_name, list_names, read_log, sort_names, stamp_of
 from asyncamanda.server.amanda.vtapes import VirtualTapes
 from asyncamanda.server.restore.dump_files import WantedDump
 
@@ -51,9 +51,8 @@ def find_labels(settings: Settings, dump: WantedDump) -> Iterator[str]:
     """Yield the volumes to which the logs of its runs say that it was written."""
     seen = set()
     with suppress(OSError):
-        for name in list_logs(settings.logdir):
-            if stamp_of(name) not in dump.runs:
-                continue
+        names = filter(has_log_name, list_names(settings.logdir))
+        for name in sort_names(name for name in names if stamp_of(name) in dump.runs):
             log = parse_run_log(read_log(settings.logdir, name))
             places = log.places if log else {}
             for label, _ in places.get((dump.host, dump.disk, dump.timestamp), ()):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.amanda.config import parse_config
@@ -54,12 +55,27 @@ def find_reaches_in(
     """Do what find_reaches() does, by what Amanda said; `ask` is as in Catalogue."""
     found: dict[str, Reach | AsyncamandaError] = {}
     catalogue, allow_list = Catalogue(stock.settings, ask), config.restore.filters
+    since = _find_oldest(stock.settings.tapelist)
     for client in clients:
         try:
-            found[client] = _find_reach(stock.find_source(ledger, client, allow_list, catalogue))
+            source = stock.find_source(ledger, client, allow_list, catalogue, since)
+            found[client] = _find_reach(source)
         except AsyncamandaError as error:
             found[client] = error
     return found
+
+
+def _find_oldest(tapelist: Path) -> str:
+    """Return the timestamp of the run that wrote the oldest volume; "" if that is not known.
+
+    What was stored before is gone: the tapelist has each volume that Amanda knows, with the run
+    that began with it last (tapelist(5)).
+    """
+    try:
+        volumes = parse_tapelist(tapelist.read_text("utf-8", "replace"))
+    except (OSError, ValueError):
+        return ""
+    return min((volume.timestamp for volume in volumes if volume.timestamp), default="")
 
 
 def _find_reach(source: Source) -> Reach:

@@ -180,14 +180,18 @@ class Stock:
         host: str,
         allow_list: Collection[str],
         catalogue: Catalogue | None = None,
+        since: str = "",
     ) -> Source:
-        """Return the dumps of a host as they are known now. Raises what the ledger raises."""
+        """Return the dumps of a host as they are known now. Raises what the ledger raises.
+
+        `since` leaves out what was stored by runs before that timestamp.
+        """
         name = self.settings.name
         return Source(
             settings=self.settings,
             host=host,
             dles=self.dles.get(host, ()),
-            dumps=ledger.verdicts.of_host(name, host),
+            dumps=ledger.verdicts.of_host(name, host, since),
             allow_list=allow_list,
             heads=HeadStore(name),
             catalogue=catalogue,
