@@ -327,6 +327,7 @@ def test_limits_come_to_what_a_machine_says_of_itself() -> None:
     assert (shown.status, shown.text) == ("WARNING", "last backup 2d ago")
     assert shown.numbers == {
         "age": Number(2 * 86400, "s", "93600", "259200", 0),
+        "exposure": Number(None),
         "proof_age": Number(5 * 86400, "s", "2592000", "", 0),
         "disks": Number(1, least=0),
         "fresh": Number(0, least=0, most=1),
