@@ -29,7 +29,15 @@ def run_bare(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, capture_output=True, text=True, check=False, env=environ)
 
 
-@pytest.mark.parametrize("command", SUBCOMMANDS)
+def test_a_plugin_without_the_servers_packages_says_so_in_its_own_way() -> None:
+    """A monitoring system reads what is on stdout, and four exit codes."""
+    done = run_bare("server", "check")
+    assert (done.returncode, done.stderr) == (3, "")
+    assert done.stdout.startswith("BACKUP UNKNOWN: this asyncamanda is a client's")
+    assert re.search(r"pip install .*\[server\]", done.stdout)
+
+
+@pytest.mark.parametrize("command", [name for name in SUBCOMMANDS if name != "check"])
 def test_a_client_without_the_servers_packages_says_so_in_a_sentence(command: str) -> None:
     """Before anything is done, and without a traceback."""
     done = run_bare("server", command)

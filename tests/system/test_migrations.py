@@ -25,7 +25,7 @@ from asyncamanda.server.ledger.machines import read_machines
 from asyncamanda.server.ledger.migrations import STEPS, find_missing_steps
 from asyncamanda.server.ledger.schema import METADATA
 
-OLDER = ("before-restores", "before-proofs", "before-fleet", "before-steps")
+OLDER = ("before-restores", "before-proofs", "before-fleet")
 PATIENCE = timedelta(seconds=2)
 SERVER = os.environ.get("ASYNCAMANDA_TEST_DATABASE")
 AT = "2026-11-24T12:00:00.000000Z"

@@ -161,7 +161,7 @@ def test_what_a_killed_start_left_behind_is_cleared_by_the_next(rig: Rig) -> Non
     assert folder.exists()
     rig.until(lambda: rig.run("run").exit == 0, "a new backup after `settle`", 10)
     assert not folder.exists()
-    assert {path.name for path in folder.parent.iterdir()} <= {"memory.json", "lock"}
+    assert {path.name for path in folder.parent.iterdir()} <= {"memory.json", "lock", "use.json"}
 
 
 # -- what is asked for and is not the password

@@ -286,6 +286,9 @@ def test_clients_are_listed(desk: Desk) -> None:
         "lost_at": None,
         "kept_bytes": 0,
         "kept_volumes": [],
+        "state": "never",
+        "is_exposed": False,
+        "exposure": {"used_seconds": None, "is_least": False, "as_of": None},
     }
     row, key = [line for line in desk.run("clients").stdout.splitlines() if "phone" in line]
     assert row.split() == ["phone", "daily", "own", "never", "-"]

@@ -70,6 +70,9 @@ def test_json_is_the_same_but_for_what_only_root_knows(private: Rig) -> None:
     assert (root.pop("exclude"), user.pop("exclude")) == ([], None)
     for words in ("reason", "message"):  # with ages to the second
         assert user.pop(words).partition(":")[0] == root.pop(words).partition(":")[0]
+    counted_at = user["exposure"].pop("as_of")  # root's is of now
+    assert counted_at < root["exposure"].pop("as_of")
+    assert root["exposure"].pop("used_seconds") >= user["exposure"].pop("used_seconds")
     assert user == root
 
 

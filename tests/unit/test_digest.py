@@ -116,7 +116,7 @@ What to do, on the server, as root
 @pytest.mark.parametrize(
     ("made", "subject", "text"),
     [
-        (digest(ALL_WELL), "asyncamanda: all 5 protected, nothing to do", ALL_IS_WELL),
+        (digest(ALL_WELL), "asyncamanda: no client needs attention", ALL_IS_WELL),
         (
             digest(TROUBLED, "ada", "bert", "gone"),
             "asyncamanda: 3 of 5 clients need attention",

@@ -152,7 +152,7 @@ def test_json_has_null_for_what_is_not_known() -> None:
     assert value["last_backup_at"] is None
     at = bare.facts.exposure.as_of
     assert at
-    exposure = {"used": None, "is_least": False, "as_of": at.isoformat()}
+    exposure = {"used_seconds": None, "is_least": False, "as_of": at.isoformat()}
     assert value["exposure"] == exposure
 
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from asyncamanda.core.amanda.reasons import explain_reason
 from asyncamanda.core.dispatch.drills import DiskProof
 from asyncamanda.core.dispatch.records import RequestRow, RequestState
 from asyncamanda.core.exposure.values import Exposure
@@ -64,6 +65,13 @@ CLIENT = ClientFacts(
 def client(**facts: object) -> ClientFacts:
     """Return CLIENT with other facts."""
     return replace(CLIENT, **facts)  # type: ignore[arg-type]
+
+
+def back_since(span: timedelta) -> tuple[SessionFacts, ...]:
+    """Return the sessions of a client that came back so long ago, after nine days."""
+    went_at = NOW - 9 * DAY
+    before = SessionFacts(went_at - HOUR, went_at, went_at, "left")
+    return (before, SessionFacts(NOW - span, NOW - span))
 
 
 TABLE: list[tuple[str, ClientFacts, ClientState, str]] = [
@@ -203,6 +211,12 @@ ALARMS: list[tuple[str, ClientFacts, str]] = [
     ("a new disk", client(disks=(FRESH, disk("/new"))), ""),
     ("here, and old", client(disks=(OLD,), is_connected=True), "no backup for 10d; 7d allowed"),
     ("seen lately, and old", client(disks=(OLD,)), "no backup for 9d 22h; 7d allowed"),
+    ("just back, and old", client(disks=(OLD,), is_connected=True, sessions=back_since(HOUR)), ""),
+    (
+        "back for hours, and old",
+        client(disks=(OLD,), is_connected=True, sessions=back_since(5 * HOUR)),
+        "no backup for 10d; 7d allowed",
+    ),
     (
         "in a drawer",
         client(disks=(OLD,), last_seen=NOW - 9 * DAY, report=replace(REPORT, at=NOW - 9 * DAY)),
@@ -264,3 +278,17 @@ def test_a_day_counts_who_is_a_member() -> None:
     assert (day.day, day.clients, day.protected) == (NOW.date(), 3, 2)
     assert (day.half_exposed, day.most_exposed) == (HOUR, 9 * HOUR)
     assert sum_up_day(FleetView(NOW, ())).half_exposed is None
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "dumper TRYAGAIN: NAK: asyncamanda: laptop is not connected",
+        "[Request to laptop failed: EOF on read from laptop]",
+        explain_reason("[Request to laptop failed: EOF on read from laptop]"),
+    ],
+)
+def test_a_client_that_went_in_mid_dump_was_cut(reason: str) -> None:
+    """However Amanda, the relay and what explains both to people say so."""
+    standing = judge_client(client(disks=(disk(bad=HOUR, reason=reason),)), POLICY, NOW)
+    assert (standing.state, standing.alarm) == (S.CUT, "")

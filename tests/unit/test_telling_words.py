@@ -32,7 +32,7 @@ def test_a_fault_is_for_the_doctor_and_exposure_is_shown() -> None:
     assert failing.kind is AlertKind.FAILED
     assert render_subject(failing) == "asyncamanda: laptop: failing: no space"
     assert render_body(failing) == (
-        "laptop: failing: no space\n\nas it is\nseen so\n\n"
+        "laptop: failing: no space\n\nseen so\n\n"
         "What to do: on the server, as root: asyncamanda server doctor laptop\n\n"
         "amanda, 2026-11-30 12:00 UTC\n"
     )

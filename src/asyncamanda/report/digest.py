@@ -23,7 +23,7 @@ def render_digest_subject(digest: Digest) -> str:
     if digest.alarms:
         verb = "needs" if len(digest.alarms) == 1 else "need"
         return f"asyncamanda: {len(digest.alarms)} of {digest.clients} clients {verb} attention"
-    return f"asyncamanda: {_say_protected(digest)}, nothing to do"
+    return f"asyncamanda: no client needs attention{'; the server does' if digest.advice else ''}"
 
 
 def render_digest(digest: Digest) -> str:

@@ -7,7 +7,7 @@ from asyncamanda.core.fleet.facts import ClientFacts, ConfigFacts, DiskFacts, Se
 from asyncamanda.core.fleet.judging import find_backed_up_at
 from asyncamanda.core.fleet.standing import ClientState, ClientView, FleetView
 from asyncamanda.core.model import DleVerdict
-from asyncamanda.report.json import time_value
+from asyncamanda.report.json import exposure_value, time_value
 
 
 def fleet_value(view: FleetView, clients: Sequence[ClientView]) -> dict[str, object]:
@@ -42,7 +42,6 @@ def client_value(client: ClientView) -> dict[str, object]:
 def standing_value(client: ClientView) -> dict[str, object]:
     """Return a client's state, its last backup and its exposure."""
     facts, standing = client.facts, client.standing
-    used = facts.exposure.used
     return {
         "state": standing.state.value,
         "since": time_value(standing.since),
@@ -51,11 +50,7 @@ def standing_value(client: ClientView) -> dict[str, object]:
         "alarm": standing.alarm or None,
         "is_exposed": standing.is_exposed,
         "last_backup_at": time_value(find_backed_up_at(facts)),
-        "exposure": {
-            "used": None if used is None else used.total_seconds(),
-            "is_least": facts.exposure.is_least,
-            "as_of": time_value(facts.exposure.as_of),
-        },
+        "exposure": exposure_value(facts.exposure),
     }
 
 

@@ -53,11 +53,11 @@ REASONS = {
     ),
     "unreadable": Reason(
         r"\S+/runtar exited with status [0-9]+: see .*",
-        "this machine could not read the disk; is it there? `asyncamanda doctor` says more",
+        "the client could not read the disk; is it there? `asyncamanda doctor` on it says more",
     ),
     "lost": Reason(
         r"Request to .+ failed: (?:EOF on read from|timeout waiting for) .+",
-        "the connection to this machine was lost; it is tried again",
+        "the connection to the client was lost; it is tried again",
     ),
 }
 

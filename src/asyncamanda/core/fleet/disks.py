@@ -14,7 +14,12 @@ from asyncamanda.core.values.printable import clip
 
 # how core/amanda/dump_result.py words a dump of which only a part arrived, and server/relay a
 # call to a client that went
-_CUT_WORDS = ("only a part of the dump arrived", "its connection is lost")
+_CUT_WORDS = (
+    "only a part of the dump arrived",
+    "its connection is lost",
+    " is not connected",
+    REASONS["lost"].meaning,
+)
 # what Amanda's dumper and planner say of a client that went, and of some other faults, too
 _PERHAPS_CUT = ("missing size line from sendbackup", "error sending REQ", "known to be whole")
 CUT_ENDS = frozenset({"silent", "its gate ended"})  # of a session (server/gate/session.py)

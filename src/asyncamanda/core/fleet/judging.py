@@ -21,6 +21,7 @@ from asyncamanda.core.model import EPOCH
 from asyncamanda.core.values.interval import format_age, format_interval
 
 STILL_HERE = timedelta(hours=30)  # an agent that waits for a better moment connects once a day
+CHANCE = timedelta(hours=4)  # for one that comes back, to be backed up before its age alarms
 ALARM_FREE = frozenset({ClientState.LOST, ClientState.RETIRED})
 
 
@@ -154,11 +155,19 @@ def find_exposure(case: ClientCase) -> str:
 
 
 def _seen_until(case: ClientCase) -> datetime:
-    """Return until when it counts that there was no backup: as long as there could be one."""
+    """Return until when it counts that there was no backup: as long as there could be one.
+
+    Who has just come back is being backed up: the time before it came is nobody's fault.
+    """
     facts = case.facts
-    if facts.is_connected or facts.report is None:
+    if facts.report is None:
         return case.now
-    return max(facts.report.at, facts.last_seen or facts.report.at)
+    if not facts.is_connected:
+        return max(facts.report.at, facts.last_seen or facts.report.at)
+    came_at = max((each.begun_at for each in facts.sessions if each.ended_at is None), default=None)
+    if came_at is None or case.now - came_at >= CHANCE:
+        return case.now
+    return max((each.seen_at for each in facts.sessions if each.ended_at), default=came_at)
 
 
 def _find_alarm(case: ClientCase, state: ClientState, exposed: str) -> str:

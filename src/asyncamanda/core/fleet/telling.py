@@ -34,7 +34,7 @@ def word_change(change: ClientChange, fleet: FleetView, server: str) -> Alert:
         server,
         fleet.at,
         f"{facts.client}: {name_reason(change.view)}",
-        f"{sentence_of(change.view)}\n{evidence}".rstrip("\n"),
+        evidence or sentence_of(change.view),
         f"on the server, as root: asyncamanda server {'fleet' if is_exposed else 'doctor'} "
         f"{facts.client}",
     )

@@ -46,7 +46,8 @@ def look_at_amanda(amanda_config: str) -> AmandaFacts:
         dles = _read_dles(amanda_config)
     except AsyncamandaError as error:
         return AmandaFacts(error.message)
-    volumes, free = _count_volumes(settings, parse_config(said.stdout).value("TAPECYCLE"))
+    words = parse_config(said.stdout)
+    volumes, free = _count_volumes(settings, words.value("TAPECYCLE"), words.value("AUTOLABEL"))
     holding = look_at_holding(settings) if settings.holding else None
     return AmandaFacts("", dles, _read_retired(settings), holding, volumes, free)
 
@@ -72,7 +73,9 @@ def _read_retired(settings: Settings) -> dict[str, date]:
     return find_retired(text)
 
 
-def _count_volumes(settings: Settings, tapecycle: str) -> tuple[int | None, int | None]:
+def _count_volumes(
+    settings: Settings, tapecycle: str, autolabel: str
+) -> tuple[int | None, int | None]:
     try:
         text = settings.tapelist.read_text("utf-8", "replace")
     except FileNotFoundError:  # Amanda makes it with the first volume
@@ -80,6 +83,6 @@ def _count_volumes(settings: Settings, tapecycle: str) -> tuple[int | None, int 
     except OSError:
         return None, None
     volumes = parse_tapelist(text)
-    if not tapecycle.isdecimal():
+    if autolabel or not tapecycle.isdecimal():  # then Amanda labels a volume that it needs
         return len(volumes), None
     return len(volumes), count_free(volumes, int(tapecycle))
