@@ -158,7 +158,8 @@ def _seen_until(case: ClientCase) -> datetime:
     facts = case.facts
     if facts.is_connected or facts.report is None:
         return case.now
-    return max(facts.report.at, facts.last_seen or facts.report.at)
+    seen = max(facts.report.at, facts.last_seen or facts.report.at)
+    return min(seen, case.now)  # the clock may have been ahead
 
 
 def _find_alarm(case: ClientCase, state: ClientState, exposed: str) -> str:
