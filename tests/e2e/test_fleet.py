@@ -18,19 +18,6 @@ def _states(office: Office) -> dict[str, str]:
     return {name: str(each["state"]) for name, each in _read_fleet(office).items()}
 
 
-def _report(office: Office) -> None:
-    """Let the laptop have said two days ago what its settings are, as an agent of today does."""
-    program = (
-        "from datetime import UTC, datetime, timedelta as t\n"
-        "from asyncamanda.core.fleet.facts import ClientReport\n"
-        "from asyncamanda.server.ledger.ledger import Ledger\n"
-        f"ledger = Ledger.open('{STATE}/ledger.sqlite', t(seconds=9), is_owner=False)\n"
-        "report = ClientReport(datetime.now(UTC), 'asyncamanda', t(days=1), t(days=7))\n"
-        "ledger.reports.record('laptop', report)\n"
-    )
-    office.server.run(["/opt/asyncamanda/bin/python", "-c", program], user="backup")
-
-
 def test_two_clients_at_a_glance(lab_prefix: Path) -> None:
     """One is backed up; the other has no such disk. Two days later the first one is away."""
     with open_office(lab_prefix, "laptop", "tablet") as office:
@@ -59,6 +46,25 @@ def test_two_clients_at_a_glance(lab_prefix: Path) -> None:
         office.ask("server", "refresh")
         assert office.server.read(f"{STATE}/refresh.log") == ""
         office.shift_clocks(timedelta(days=2))
-        _report(office)
         wait_until("it is away", lambda: _states(office)["laptop"] == "away")
         assert _read_fleet(office)["laptop"]["alarm"] is None
+
+
+def test_page_follows_by_itself(lab_prefix: Path) -> None:
+    """Nobody but the dispatcher has the page and the metrics written, and soon."""
+    folder, textfile = "/srv/www/fleet", "/srv/www/asyncamanda.prom"
+    with open_office(lab_prefix) as office:
+        office.fill("laptop")
+        office.server.run(["install", "-d", "-o", "backup", "-g", "backup", "/srv/www", folder])
+        office.set_up(page={"folder": folder}, metrics={"textfile": textfile})
+        assert office.backup("laptop").returncode == 0, office.diary
+
+        def is_protected() -> bool:
+            pages = [office.server.path(f"{folder}/index.html"), office.server.path(textfile)]
+            return all(page.exists() for page in pages) and (
+                'asyncamanda_clients{state="protected"} 1' in pages[1].read_text()
+            )
+
+        log = f"{STATE}/refresh.log"
+        wait_until("the page and the metrics are there", is_protected, 40)
+        assert not office.server.path(log).exists() or office.server.read(log) == ""

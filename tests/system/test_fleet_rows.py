@@ -15,7 +15,7 @@ from asyncamanda.config.server import ServerConfig
 from asyncamanda.core.amanda.disklist import Dle
 from asyncamanda.core.dispatch.records import RunEnd, RunKind
 from asyncamanda.core.fleet.days import sum_up_day
-from asyncamanda.core.fleet.facts import ClientReport, DayMark
+from asyncamanda.core.fleet.facts import ClientReport, DayMark, FleetDay
 from asyncamanda.core.fleet.standing import ClientState, FleetView
 from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.core.protocol.authority import Identity
@@ -164,6 +164,17 @@ def test_a_ledger_that_an_older_asyncamanda_has_begun(ledger: Ledger, path: Path
         assert [day.clients for day in older.fleet.days()] == [2]
     letters = {who.client: str(strip)[-3:] for who, strip in made.items()}
     assert letters == {"anna": "bha", "bert": "faa"}
+
+
+def test_a_fleet_without_exposure_is_kept(ledger: Ledger) -> None:
+    """None is not the same as none at all: after a backup nobody has used his machine."""
+    days = [
+        FleetDay((NOW - DAY).date(), 2, 1, None, None),
+        FleetDay(NOW.date(), 2, 2, timedelta(), timedelta()),
+    ]
+    for day in days:
+        ledger.fleet.keep_day(day)
+    assert ledger.fleet.days() == tuple(days)
 
 
 def test_a_strip_that_is_damaged_is_made_again(ledger: Ledger, path: Path) -> None:

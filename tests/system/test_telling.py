@@ -201,6 +201,16 @@ def test_a_digest_is_mailed_when_it_is_due(ledger: Ledger, mails: Path) -> None:
     assert "Nothing to do." in first.get_content()
 
 
+def test_a_clock_that_was_ahead_ends_no_digests(ledger: Ledger, mails: Path) -> None:
+    """They go on with the next time that is named, and not a year later."""
+    ledger.told.record_digest(NOON + 365 * DAY)
+    notices = Notices(digest=DigestEvery.DAILY, digest_at=to_local(NOON).time(), digest_to="boss")
+    tell(notices, ledger, fleet(PROTECTED, "laptop", after=-HOUR))
+    assert take(mails) == []
+    tell(notices, ledger, fleet(PROTECTED, "laptop", after=HOUR))
+    assert len(take(mails)) == 1
+
+
 def test_a_digest_names_who_is_backed_up_again(ledger: Ledger, mails: Path) -> None:
     """As the journal was told, where no other channel is."""
     ledger.told.record_digest(NOON - DAY)

@@ -91,7 +91,7 @@ def _settings_value(facts: ClientFacts) -> dict[str, object] | None:
     return {
         "at": time_value(report.at),
         "software": report.software,
-        **{name: span and span.total_seconds() for name, span in spans.items()},
+        **{name: None if span is None else span.total_seconds() for name, span in spans.items()},
         "deferred_at": time_value(report.deferred_at),
         "deferred_reason": report.deferred_reason or None,
     }

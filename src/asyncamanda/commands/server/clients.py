@@ -133,14 +133,15 @@ def _find_standings(config: ServerConfig) -> "Mapping[Identity, ClientView]":
     """Return how each client stands; nothing where the ledger cannot be read, which is told."""
     from asyncamanda.server.fleet.gathering import gather_fleet  # noqa: PLC0415 - loads much
 
-    with suppress(AsyncamandaError), ExitStack() as stack:
-        if ledger := open_ledger_to_read(config):
-            stack.callback(ledger.close)
-        view = gather_fleet(config, ledger, now())
-        return {
-            Identity(each.facts.client, each.facts.amanda_config): each for each in view.clients
-        }
-    return {}
+    try:
+        with ExitStack() as stack:
+            if ledger := open_ledger_to_read(config):
+                stack.callback(ledger.close)
+            view = gather_fleet(config, ledger, now())
+    except AsyncamandaError as error:
+        warn(f"whether clients are protected is not known: {error.message}")
+        return {}
+    return {Identity(each.facts.client, each.facts.amanda_config): each for each in view.clients}
 
 
 def _standing_value(client: "ClientView | None") -> dict[str, object]:

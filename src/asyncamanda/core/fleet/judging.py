@@ -163,7 +163,8 @@ def _seen_until(case: ClientCase) -> datetime:
     if facts.report is None:
         return case.now
     if not facts.is_connected:
-        return max(facts.report.at, facts.last_seen or facts.report.at)
+        seen = max(facts.report.at, facts.last_seen or facts.report.at)
+        return min(seen, case.now)  # the clock may have been ahead
     came_at = max((each.begun_at for each in facts.sessions if each.ended_at is None), default=None)
     if came_at is None or case.now - came_at >= CHANCE:
         return case.now

@@ -121,8 +121,8 @@ class FleetRows:
             "day": day.day.isoformat(),
             "clients": day.clients,
             "protected": day.protected,
-            "half_exposed": day.half_exposed and day.half_exposed.total_seconds(),
-            "most_exposed": day.most_exposed and day.most_exposed.total_seconds(),
+            "half_exposed": _seconds(day.half_exposed),
+            "most_exposed": _seconds(day.most_exposed),
         }
         with self._transactions.writing() as connection:
             fleet_days.create(connection, checkfirst=True)
@@ -171,3 +171,7 @@ def _make_day(
         None if each is None else timedelta(seconds=each) for each in (half_exposed, most_exposed)
     )
     return FleetDay(date.fromisoformat(day), clients, protected, half, most)
+
+
+def _seconds(span: timedelta | None) -> float | None:
+    return None if span is None else span.total_seconds()

@@ -27,7 +27,7 @@ def send_due_digest(notices: Notices, ledger: Ledger, view: FleetView) -> Sent |
     if notices.digest is DigestEvery.NEVER or to is None:
         return None
     last = ledger.told.digest_at()
-    if last is None:
+    if last is None or last > view.at:  # or the clock was ahead
         ledger.told.record_digest(view.at)
         return None
     now = to_local(view.at)
