@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -75,6 +76,30 @@ def test_there_is_one_at_a_time(ledger: Ledger, tmp_path: Path) -> None:
     with hold_lock(tmp_path / refreshes.LOCK, now()), pytest.raises(Held):
         refresh(CONFIG, ledger, now())
     assert refresh(CONFIG, ledger, now()) == []
+
+
+@pytest.mark.parametrize(("status", "begun_at"), [(0, [0]), (75, [0, 30, 60])])
+def test_a_look_that_was_not_made_is_made_later(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, status: int, begun_at: list[int]
+) -> None:
+    """Though nothing changes any more: another process was at it, or the ledger was locked."""
+    assert ledger
+    begun: list[int] = []
+    background = Background(lambda: None)
+    looked = Refreshes(CONFIG, background, is_urgent=True)
+    start = datetime(2026, 12, 1, tzinfo=UTC)
+
+    def note(doing: object) -> None:
+        doing.close()  # type: ignore[attr-defined]
+        begun.append(second)
+        looked._is_starting = False
+        looked._process = subprocess.Popen(["sh", "-c", f"exit {status}"])
+        looked._process.wait()
+
+    monkeypatch.setattr(background, "start", note)
+    for second in range(90):
+        looked.look(1, start + second * SECOND)
+    assert begun == begun_at
 
 
 def looks(monkeypatch: pytest.MonkeyPatch, *, is_urgent: bool) -> list[float]:

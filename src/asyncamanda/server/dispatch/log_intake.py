@@ -52,6 +52,7 @@ class LogIntake:
                 watch=self._watch,
             )
             while said := await apart(f"{site.name}: its logs", lambda: next(lines, None)):
+                site.access.changes += 1
                 if "cannot be read" in said or said.startswith("warning"):
                     site.log(said)
         except LedgerBusy as error:

@@ -21,6 +21,7 @@ EVERY = timedelta(seconds=30)
 SLOWLY = timedelta(hours=1)  # where nothing is asked for that has to be up to date
 AT_FIRST = timedelta(seconds=20)  # then: a dispatcher may be gone again by then
 LOOK_EVERY = timedelta(seconds=1)
+NOTHING = -1  # changes that are shown
 
 
 class Refreshes:
@@ -45,8 +46,10 @@ class Refreshes:
         self._begun_at = min(self._begun_at or now, now)
         if not self._rhythm.is_due("look", LOOK_EVERY, now):
             return
-        if self._process and self._process.poll() is not None:
+        if self._process and (status := self._process.poll()) is not None:
             self._process = None
+            if status:
+                self._seen = NOTHING  # it has not looked
         if self._process or self._is_starting or changes == self._seen or not self._is_due(now):
             return
         self._seen, self._started_at, self._is_starting = changes, now, True
