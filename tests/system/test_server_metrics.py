@@ -186,3 +186,6 @@ def test_totals_never_fall(server: Server) -> None:
         ledger.runs.end(other.id, NOON, RunEnd(None, is_clean=True))  # its log has grown
         assert ledger.fleet.runs_total(NOON) == {"clean": 1, "failed": 0}
         assert ledger.fleet.runs_total(NOON + 25 * HOUR) == {"clean": 2, "failed": 0}
+        third = ledger.runs.begin(RunKind.BATCH, "daily", ("laptop",), (), NOON - HOUR)
+        ledger.runs.end(third.id, NOON, RunEnd(4, is_clean=True))  # a dump of it failed
+        assert ledger.fleet.runs_total(NOON) == {"clean": 1, "failed": 1}

@@ -1,8 +1,16 @@
 """What is known of a dump after several words on it, and what a request's outcome is called."""
 
+from datetime import UTC, datetime
+
 import pytest
 
-from asyncamanda.core.dispatch.records import RequestState, join_verdicts, summarise_verdicts
+from asyncamanda.core.dispatch.records import (
+    RequestState,
+    RunKind,
+    RunRow,
+    join_verdicts,
+    summarise_verdicts,
+)
 from asyncamanda.core.model import DleVerdict, DumpState
 
 STORED, HELD, FAILED = DumpState.STORED, DumpState.HELD, DumpState.FAILED
@@ -88,3 +96,24 @@ def test_a_request_is_open_until_it_ends() -> None:
         RequestState.QUEUED,
         RequestState.RUNNING,
     ]
+
+
+@pytest.mark.parametrize(
+    ("is_clean", "status", "has_failed"),
+    [
+        (True, 0, False),
+        (True, None, False),  # nobody saw its end
+        (True, 2, False),  # a dump was strange
+        (True, 4, True),  # a dump failed
+        (True, 6, True),
+        (True, -9, True),
+        (False, 0, True),
+    ],
+)
+def test_a_run_has_failed_if_a_dump_of_it_has(
+    is_clean: bool, status: int | None, has_failed: bool
+) -> None:
+    """It may have ended in good order anyway."""
+    at = datetime(2026, 12, 1, tzinfo=UTC)
+    run = RunRow(1, "daily", RunKind.BATCH, (), at, exit_status=status, is_clean=is_clean)
+    assert run.has_failed is has_failed

@@ -1,9 +1,13 @@
 """For how long a machine was used since its last backup, in words."""
 
+from datetime import timedelta
+
 from asyncamanda.core.agent.summary import Status, Summary
 from asyncamanda.core.exposure.values import Exposure
 from asyncamanda.core.model import Policy
 from asyncamanda.core.values.interval import format_interval, format_rough
+
+MINUTE = timedelta(minutes=1)
 
 
 def describe_exposure(summary: Summary, status: Status) -> str:
@@ -12,7 +16,7 @@ def describe_exposure(summary: Summary, status: Status) -> str:
     since = "the last backup began" if status.decision.last_at else "its use is counted"
     if exposure.used is None:
         return f"how long this machine was used since {since} is not known"
-    least = "at least " if exposure.is_least else ""
+    least = "at least " if exposure.is_least and exposure.used >= MINUTE else ""
     until = f"; the limit is {format_interval(limit)} of use" if limit else ""
     return f"used for {least}{format_rough(exposure.used)} since {since}{until}"
 

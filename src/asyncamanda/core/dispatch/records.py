@@ -50,6 +50,7 @@ class RunKind(Enum):
     OTHER = "other"  # started by somebody else (cron, an administrator), known by its log
 
 
+WELL = (None, 0, 2)  # exit statuses: amdump's is a sum of bits, of which 2 is a strange dump
 WITH_TAPER = "it may write to volumes"  # the remark on a batch, as long as it is not judged
 
 
@@ -79,6 +80,11 @@ class RunRow:
     labels: tuple[str, ...] = ()
     report: str | None = None
     remark: str = ""
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it did not end in good order, or a dump of it failed."""
+        return not self.is_clean or self.exit_status not in WELL
 
     @property
     def has_taper(self) -> bool:

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
-from asyncamanda.core.dispatch.records import RunRow
 from asyncamanda.core.fleet.changes import WELL, ToldState, choose_views, name_alarm
 from asyncamanda.core.fleet.standing import ClientState, ClientView, FleetView
 
@@ -67,7 +66,7 @@ def make_digest(
         tuple(view.facts.client for view in alarms if _is_after(begun[view.facts.client], since)),
         tuple(sorted(name for name in well if name in members and name not in begun)),
         len(runs),
-        sum(map(_has_failed, runs)),
+        sum(run.has_failed for run in runs),
         before[-1] if before else None,
         tuple(_advise(fleet, alarms)),
     )
@@ -99,10 +98,6 @@ def _is_after(moment: datetime | None, since: datetime) -> bool:
 def _reverse(moment: datetime | None) -> float:
     """Return by what later moments sort first."""
     return -moment.timestamp() if moment else 0.0
-
-
-def _has_failed(run: RunRow) -> bool:
-    return not run.is_clean or bool(run.exit_status)
 
 
 def _advise(fleet: FleetView, alarms: Sequence[ClientView]) -> Iterable[str]:

@@ -221,7 +221,7 @@ def tell_run(run: RunRow) -> ShownRun:
 def _judge_run(run: RunRow) -> tuple[str, str]:
     if run.ended_at is None:
         return "goes on", "open"
-    if run.is_clean:
+    if not run.has_failed:
         return "clean", "good"
     return f"exit status {run.exit_status}" if run.exit_status else "not clean", "bad"
 

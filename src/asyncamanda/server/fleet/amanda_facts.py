@@ -78,9 +78,7 @@ def _count_volumes(
 ) -> tuple[int | None, int | None]:
     try:
         text = settings.tapelist.read_text("utf-8", "replace")
-    except FileNotFoundError:  # Amanda makes it with the first volume
-        text = ""
-    except OSError:
+    except OSError:  # Amanda makes it with the first volume
         return None, None
     volumes = parse_tapelist(text)
     if autolabel or not tapecycle.isdecimal():  # then Amanda labels a volume that it needs

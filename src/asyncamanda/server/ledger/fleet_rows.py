@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, inspect, or_, select
 
-from asyncamanda.core.dispatch.records import RequestRow, RunKind
+from asyncamanda.core.dispatch.records import WELL, RequestRow, RunKind
 from asyncamanda.core.fleet.facts import MARKED_DAYS, FleetDay, SessionFacts
 from asyncamanda.core.model import DleVerdict
 from asyncamanda.core.restore.recorded import FUTURE_AFTER
@@ -99,13 +99,15 @@ class FleetRows:
         """
         is_settled = or_(runs.c.kind != RunKind.OTHER, runs.c.ended_at < now - SETTLED_AFTER)
         query = (
-            select(runs.c.is_clean, func.count())
+            select(runs.c.is_clean, runs.c.exit_status, func.count())
             .where(runs.c.ended_at.is_not(None), is_settled)
-            .group_by(runs.c.is_clean)
+            .group_by(runs.c.is_clean, runs.c.exit_status)
         )
+        counts = {"clean": 0, "failed": 0}
         with self._transactions.reading() as connection:
-            counts = {bool(clean): int(count) for clean, count in connection.execute(query)}
-        return {"clean": counts.get(True, 0), "failed": counts.get(False, 0)}
+            for is_clean, status, count in connection.execute(query):
+                counts["clean" if is_clean and status in WELL else "failed"] += int(count)
+        return counts
 
     def days(self) -> tuple[FleetDay, ...]:
         """Return the last days that were kept, oldest first."""
