@@ -8,6 +8,7 @@ clock of asyncamanda alone. Of hours of use the test says how many they were.
 import json
 import os
 import re
+import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.laptop import ASYNCAMANDA, wait_until
-from tests.e2e.office import DISK, SLOW, Office, ends, open_office
+from tests.e2e.office import DISK, SLOW, STATE, Office, ends, open_office
 
 from lab import Client
 
@@ -26,7 +27,7 @@ STORY = Path(__file__).with_name("six-laptops.golden")
 LAPTOPS = ("broken", "cut", "drawer", "holiday", "new", "replaced")
 MONDAY = datetime(2026, 11, 30, tzinfo=UTC)
 MAILS = "/srv/mails"
-LOOKS = "/etc/asyncamanda/looks.toml"  # by which people are told, at no other time
+LOCK = f"{STATE}/refresh.lock"
 EVENING = 18
 USED = timedelta(hours=8)  # each day on which a laptop is here
 RULES = {"interval": "20h", "stale_after_use": "20h"}
@@ -47,15 +48,14 @@ class SixLaptops:
         self.story: list[str] = []
         self.machines = {name: office.client(name) for name in LAPTOPS}
         self._mails = 0
+        self._lock: subprocess.Popen[str] | None = None
 
     def set_up(self) -> None:
         """Let five laptops be enrolled, and mails be kept."""
         office = self.office
         self.at(0, 8)
         office.fill(*LAPTOPS)
-        office.configure(notify={"mail": "root", "digest": "weekly"})
-        office.server.write(LOOKS, office.server.read("/etc/asyncamanda/server.toml"))
-        office.set_up()
+        office.set_up(notify={"mail": "root", "digest": "weekly"})
         for name in ("new", "spare"):
             office.ask("server", "revoke", name)
         for client in office.lab.clients.values():
@@ -103,11 +103,15 @@ class SixLaptops:
             self.story += [f"  | {line}".rstrip() for line in mail.splitlines()]
 
     def refresh(self) -> None:
-        """Have the clients examined; the dispatcher may be at it."""
-        argv = ["server", "refresh", "--config", LOOKS]
+        """Have the clients examined, which the dispatcher may do now, too; and not before again."""
+        if self._lock:
+            self._lock.kill()
+            self._lock.communicate()
+        argv = ["server", "refresh"]
         wait_until(
             "they were examined", lambda: self.office.ask(*argv, check=False).returncode == 0
         )
+        self._lock = self.office.server.start(["flock", LOCK, "sleep", "3600"], user="backup")
 
     def _new_mails(self) -> Iterator[str]:
         folder = self.office.server.path(MAILS)
