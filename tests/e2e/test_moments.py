@@ -114,6 +114,19 @@ def test_who_forces_it_has_a_backup_at_any_moment(life: Life) -> None:
     assert code == 0, said
 
 
+def test_the_server_knows_why_a_backup_waits(life: Life) -> None:
+    """It is told by a client that asks it for nothing."""
+    code, said = life.run()
+    assert code == 0, said
+    life.office.configure_agent(life.laptop, interval="1s", on_battery="50%")
+    life.desktop.unplug(34)
+    wait_until("it is put off", lambda: life.run() == (75, ""))
+    (client,) = json.loads(life.office.ask("server", "fleet", "--json").stdout)["clients"]
+    assert client["state"] == "deferred"
+    assert re.search("deferred since .* battery at 34 %", client["sentence"])
+    assert outcomes(life.laptop) == ["backed up", "deferred"]
+
+
 def test_a_failed_try_is_followed_by_a_wait_that_survives_a_reboot(life: Life) -> None:
     """Each longer than the one before, at random; nobody is asked meanwhile."""
     life.office.configure_agent(life.laptop, retry_within="1h", spread="0.001s")

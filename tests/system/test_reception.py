@@ -256,3 +256,17 @@ def test_another_machine_does_not_join_what_the_one_before_asked_for(tmp_path: P
         await asyncio.sleep(0)
 
     play(tmp_path, story)
+
+
+def test_a_probe_counts_as_the_clients_only_with_its_newest_ticket(tmp_path: Path) -> None:
+    """A copy of the machine, or one that has lost its memory, may probe as well."""
+
+    async def story(office: Office) -> None:
+        with office.line() as first, office.line() as probe:
+            assert await office.come(first) is None
+            assert await office.come(probe, first.ticket, is_probe=True) is None
+            assert probe.is_known
+            assert await office.come(probe, is_probe=True) is None
+            assert not probe.is_known
+
+    play(tmp_path, story)

@@ -7,6 +7,7 @@ from typing import assert_never
 
 from asyncamanda.client.backup import by_command, by_gate
 from asyncamanda.client.backup.aftermath import Aftermath
+from asyncamanda.client.backup.deferral_telling import tell_deferral
 from asyncamanda.client.backup.excludes import write_excludes
 from asyncamanda.client.moments.moment import Guard, judge_moment
 from asyncamanda.client.start.folders import make_folder, unwritable
@@ -89,7 +90,7 @@ def _decide(start: StartContext, urge: Urge, aftermath: Aftermath) -> Attempt | 
             return _greet(start, not_due, urge) if assessment.is_contact_due else not_due
         case WaitUntil() as wait:
             raise _explain_wait(plan, assessment, wait)
-    if not urge.is_forced and (deferral := _find_hindrance(plan, assessment, urge, aftermath)):
+    if not urge.is_forced and (deferral := _find_hindrance(start, urge, aftermath)):
         return deferral
     write_excludes(plan)
     with Guard(start) as guard:
@@ -133,13 +134,12 @@ def _is_good_moment(moments: Moments, assessment: Assessment, urge: Urge) -> boo
     return isinstance(moment, Go) and not waits
 
 
-def _find_hindrance(
-    plan: Plan, assessment: Assessment, urge: Urge, aftermath: Aftermath
-) -> Deferral | None:
-    """Return why the moment is not a good one, remembered; None if it is.
+def _find_hindrance(start: StartContext, urge: Urge, aftermath: Aftermath) -> Deferral | None:
+    """Return why the moment is not a good one, remembered and told the server; None if it is.
 
     Raises EverydayError if the last attempt was unsuccessful lately, and nothing has changed since.
     """
+    plan, assessment = start.plan, start.assessment
     if plan.moments is None:  # the classic form has no conditions
         if waits_until := heed_retry(assessment.waits, assessment.memory, "", urge):
             raise _waiting(plan, assessment, waits_until)
@@ -153,6 +153,7 @@ def _find_hindrance(
             )
             aftermath.deferred = moment
             write_memory(plan.state, note_end(assessment.memory, attempt))
+        tell_deferral(start, moment, surroundings)
         return Deferral(moment, is_news=waits_until is None)
     if waits_until:
         raise _waiting(plan, assessment, waits_until)

@@ -148,6 +148,21 @@ def decide_pause(
     return moment if isinstance(moment, Deferred) else None
 
 
+def may_talk(surroundings: Surroundings, conditions: Conditions) -> bool:
+    """Return whether a few words to the server do no harm here, whatever prevents a backup.
+
+    Never without a network, on one that is paid for or not allowed, however old the last backup is,
+    or on the last of the battery.
+    """
+    if surroundings.networks == () or is_critical(surroundings):
+        return False
+    return not any(
+        not conditions.is_unknown_allowed if reading.holds is None else reading.holds
+        for condition, reading in _look_around(surroundings, conditions)
+        if condition in {Condition.NETWORKS, Condition.METERED}
+    )
+
+
 def survey_conditions(
     surroundings: Surroundings,
     conditions: Conditions,

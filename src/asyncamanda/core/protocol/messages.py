@@ -96,7 +96,8 @@ class Report:
     machine was awake since the client began to count, null if it does not count; `gaps` is how
     often it could not count for a while. `use_days` has the seconds of each day, the newest first,
     which is `day` by the client's calendar; null for each that is not known. Only a server whose
-    Welcome `takes_reports` knows this.
+    Welcome `takes_reports` knows this. A probe may report, too: that counts if it came with the
+    client's newest ticket.
     """
 
     interval: timedelta

@@ -80,8 +80,6 @@ class ClientMessages:
             case Proof():
                 if not self._proofs.hear(session, coordinator.site, message):
                     session.refuse(_not_understood("dle: none that was told"))
-            case Report() if session.is_probe:
-                session.refuse(_not_understood("a probe reports nothing of its machine"))
             case Report():
                 self._reports.hear(session, coordinator.site, message)
             case Bye():

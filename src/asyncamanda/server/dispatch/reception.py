@@ -51,6 +51,7 @@ class Reception:
                 write_log(f"{session.client}: {describe_dispute(machine)}; neither is served now")
             return refuse_second(machine)
         session.machine = machine.lineage if machine else None
+        session.is_known = found.finding is MachineFinding.SAME
         if machine and not hello.is_probe:
             session.ticket = machine.ticket
             _tell(found, machine)

@@ -25,7 +25,9 @@ class ReportIntake:
         self._buckets: dict[str, Bucket] = {}
 
     def hear(self, session: ClientSession, site: Site, report: Report) -> None:
-        """Write down what a client says."""
+        """Write down what a client says; a probe may be another machine's, unless it is known."""
+        if session.is_probe and not session.is_known:
+            return
         now = read_clock()
         bucket = self._buckets.get(session.client) or fill(REPORTS, now)
         self._buckets[session.client], wait = take(bucket, REPORTS, now)

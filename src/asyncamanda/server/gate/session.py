@@ -46,8 +46,9 @@ class ClientSession:
     `served` is how often its client had been served when it was last told how it stands, and
     `told_disks` are those that it was shown then.
     `machine` is the lineage of the machine that it is of, `ticket` what that is given with the
-    Welcome (core/protocol/tickets.py); a probe (`is_probe`) is given none. `is_relayed`: Amanda
-    calls the client through it. `software` is what the client says that it runs.
+    Welcome (core/protocol/tickets.py); a probe (`is_probe`) is given none, and `is_known` says that
+    it came with the one that was given last. `is_relayed`: Amanda calls the client through it.
+    `software` is what the client says that it runs.
 
     A session that another dispatcher had before (`is_resumed`) may begin in the middle of a word,
     so all is passed over until the client says Hello again.
@@ -71,6 +72,7 @@ class ClientSession:
         self.is_greeted = False
         self.is_watching = False
         self.is_probe = False
+        self.is_known = False
         self.is_relayed = False
         self.software = ""
         self.machine: int | None = None
