@@ -10,25 +10,44 @@ import sys
 import tempfile
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from statistics import median
 
-from tests.bench.years import LARGE, LOG, NAME, PATIENCE, SMALL, Years, clients, fill
+from tests.bench.years import (
+    DISKS,
+    LARGE,
+    LOG,
+    NAME,
+    NEWEST,
+    PATIENCE,
+    SMALL,
+    Years,
+    clients,
+    fill,
+)
 
+from asyncamanda.config.server import ServerConfig
+from asyncamanda.core.amanda.disklist import Dle
 from asyncamanda.core.dispatch.drills import DRILLS
 from asyncamanda.core.dispatch.records import RunEnd, RunKind
+from asyncamanda.core.fleet.standing import FleetView
 from asyncamanda.core.model import DleVerdict, DumpState
 from asyncamanda.core.protocol.authority import Identity
 from asyncamanda.core.protocol.tickets import Claim
+from asyncamanda.core.ssh.publickey import PublicKey
+from asyncamanda.report.fleet_metrics import render_fleet_metrics
 from asyncamanda.server.amanda.commands import Settings
 from asyncamanda.server.enrol.enrolled import Enrolled
 from asyncamanda.server.enrol.many import parse_clients, plan_enroll_many
 from asyncamanda.server.enrol.registry import Registry
 from asyncamanda.server.export.ledger_copy import copy_ledger
+from asyncamanda.server.fleet.amanda_facts import AmandaFacts
+from asyncamanda.server.fleet.gathering import FleetLook, assemble_fleet
+from asyncamanda.server.fleet.page_folder import write_page
 from asyncamanda.server.ledger import machines
 from asyncamanda.server.ledger.ledger import Ledger
 from asyncamanda.server.ledger.log_import import take_in_all
@@ -72,6 +91,7 @@ def bench_growth(_prefix: Path) -> None:
 
 
 _SIZES = {"large": LARGE, "small": SMALL}
+FLEET_AT = NEWEST + timedelta(hours=1)
 
 
 def make_server(folder: Path, years: Years, *, is_filled: bool = False) -> Server:
@@ -278,6 +298,58 @@ STEPS: dict[str, Step] = {
     "planning of drills": _drills,
     "list, restore: dumps of a client": _catalogue,
     "export's copy (linear)": _export,
+}
+
+
+# -- the fleet
+
+
+def look_around(names: Iterable[str]) -> FleetLook:
+    """Return that these are enrolled, and that Amanda is to back up the disks of each."""
+    key = PublicKey("ssh-ed25519", "AAAA", "")
+    said = AmandaFacts(dles={name: tuple(Dle(name, disk) for disk in DISKS) for name in names})
+    entries = tuple(Enrolled(name, NAME, key) for name in names)
+    return FleetLook(entries, {NAME: said}, FLEET_AT)
+
+
+def gather(server: Server) -> FleetView:
+    """Return the fleet by the ledger."""
+    look = look_around(clients(server.years.clients))
+    return assemble_fleet(ServerConfig(), server.ledger, look, FLEET_AT)
+
+
+def _page(server: Server) -> float:
+    view, folder = gather(server), server.folder / "page"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    begun = time.perf_counter()
+    write_page(folder, view)
+    return time.perf_counter() - begun
+
+
+def _metrics(server: Server) -> float:
+    view = gather(server)
+    begun = time.perf_counter()
+    render_fleet_metrics(view)
+    return time.perf_counter() - begun
+
+
+def _strips(server: Server) -> None:
+    server.ledger.strips.are_missing()
+    server.ledger.fleet.runs_total(FLEET_AT)
+
+
+def _told(server: Server) -> None:
+    server.ledger.told.of_channel("mail")
+    server.ledger.told.digest_at()
+
+
+STEPS |= {
+    "server fleet": gather,
+    "fleet: page, all anew": _page,
+    "fleet: metrics": _metrics,
+    "fleet: strips, totals of runs": _strips,
+    "fleet: what was told": _told,
 }
 
 

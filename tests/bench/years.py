@@ -1,8 +1,10 @@
 """A ledger as it is after years, and the logs beside it: written by plain SQL, in seconds.
 
-Two hundred clients of two disks each; what grows is how much there is of each.
+Two hundred clients of two disks each, unless said otherwise; what grows is how much there is of
+each.
 """
 
+import json
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from asyncamanda.core.fleet.facts import MARKED_DAYS
 from asyncamanda.server.ledger.ledger import Ledger
 
 NAME = "daily"
@@ -18,6 +21,7 @@ CLIENTS = 200
 DISKS = ("/", "/home")
 NEWEST = datetime(2026, 11, 30, 22, tzinfo=UTC)
 PATIENCE = timedelta(seconds=60)
+DUE_AFTER = (86_400.0, 3600.0)  # seconds
 MOST_PROOFS = 20_000  # they are kept for half a year
 
 _INDEXES = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
@@ -43,15 +47,16 @@ class Years:
     verdicts: int
     sessions: int
     logs: int
+    clients: int = CLIENTS
 
 
 SMALL = Years(10_000, 1_000, 200)
 LARGE = Years(1_000_000, 100_000, 20_000)
 
 
-def clients() -> list[str]:
-    """Return the names of the clients."""
-    return [f"pc{number:03}" for number in range(CLIENTS)]
+def clients(number: int = CLIENTS) -> list[str]:
+    """Return the names of so many clients."""
+    return [f"pc{each:03}" for each in range(number)]
 
 
 def fill(folder: Path, years: Years) -> Path:
@@ -82,7 +87,8 @@ def _moment(years: Years, number: int) -> datetime:
 
 
 def _write_log(logdir: Path, stamp: str, number: int) -> int:
-    text = LOG.format(stamp=stamp, pid=number + 100, host=f"pc{number % CLIENTS:03}")
+    host = f"pc{number % CLIENTS:03}"
+    text = LOG.format(stamp=stamp, pid=number + 100, host=host)
     path = logdir / f"log.{stamp}.0"
     path.write_text(text, "ascii")
     at = datetime.strptime(stamp, "%Y%m%d%H%M%S").replace(tzinfo=UTC).timestamp()
@@ -98,7 +104,7 @@ def _rows(
     years: Years, spans: list[datetime], stamps: list[str], sizes: list[int]
 ) -> Iterator[tuple[str, str, Iterator[tuple[object, ...]]]]:
     """Yield each table's name, columns and rows."""
-    names = clients()
+    names = clients(years.clients)
     yield (
         "runs",
         "id, amanda_config, timestamp, kind, hosts, begun_at, ended_at, exit_status, is_clean, "
@@ -114,13 +120,13 @@ def _rows(
     yield (
         "sessions",
         "client, amanda_config, begun_at, seen_at, ended_at, how",
-        ((names[i % CLIENTS], NAME, *[_kept(at)] * 3, "it left") for i, at in enumerate(times)),
+        ((names[i % years.clients], NAME, *[_kept(at)] * 3, "it left") for i, at in enumerate(times)),
     )
     yield (
         "requests",
         "client, amanda_config, submitted_at, state, run_id, ended_at, outcome",
         (
-            (names[i % CLIENTS], NAME, _kept(at), "done", i * years.logs // years.sessions + 1,
+            (names[i % years.clients], NAME, _kept(at), "done", i * years.logs // years.sessions + 1,
              _kept(at), "")
             for i, at in enumerate(times)
         ),
@@ -135,7 +141,7 @@ def _rows(
         "proofs",
         "amanda_config, host, disk, kind, proved_at, timestamp, level, is_good, what, size",
         (
-            (NAME, names[i // 2 % CLIENTS], DISKS[i % 2], "drill" if i % 4 < 2 else "client",
+            (NAME, names[i // 2 % years.clients], DISKS[i % 2], "drill" if i % 4 < 2 else "client",
              _kept(NEWEST - timedelta(minutes=proofs - i)), stamps[-1], 0, i % 50 != 0, "", 1)
             for i in range(proofs)
         ),
@@ -145,6 +151,32 @@ def _rows(
         "client, lineage, ticket, previous, is_written, host_name, seen_at, other_host_name, noted",
         ((name, 1, "a" * 32, "", 1, name, _kept(NEWEST), "", "") for name in names),
     )
+    yield from _fleet_rows(names)
+
+
+def _fleet_rows(names: list[str]) -> Iterator[tuple[str, str, Iterator[tuple[object, ...]]]]:
+    """Yield the tables with a row for each client or day; each fifth client is due each hour."""
+    days = [f"{NEWEST - timedelta(days=ago):%Y-%m-%d}" for ago in range(MARKED_DAYS)]
+    used = json.dumps(dict.fromkeys(days, 3600.0))
+    yield (
+        "reports",
+        "client, at, software, interval, stale_after, stale_after_use, deferred_at, "
+        "deferred_reason, days, used_seconds, gaps, is_least",
+        (
+            (name, _kept(NEWEST), "asyncamanda 0.1", DUE_AFTER[i % 5 == 0], 7 * 86_400.0,
+             72_000.0, None, "", used, 9e6, 0, 0)
+            for i, name in enumerate(names)
+        ),
+    )  # fmt: skip
+    bases = ((name, _kept(NEWEST - timedelta(hours=9)), 9e6 - 3600, 0) for name in names)
+    yield "bases", "client, backed_up_at, used_seconds, is_least", bases
+    marks = ("bbhbbaa" * MARKED_DAYS)[:MARKED_DAYS]
+    strips = ((name, NAME, days[0], marks) for name in names)
+    yield "strips", "client, amanda_config, until, marks", strips
+    told = ((name, "mail", "protected", _kept(NEWEST), 1) for name in names)
+    yield "told", "client, channel, state, at, times", told
+    curve = ((day, len(names), len(names) - 7, 3600.0, 7200.0) for day in days)
+    yield "fleet_days", "day, clients, protected, half_exposed, most_exposed", curve
 
 
 _VERDICT = (
@@ -157,8 +189,8 @@ def _verdicts(
     years: Years, spans: list[datetime], stamps: list[str]
 ) -> Iterator[tuple[object, ...]]:
     """Yield the verdicts: fifty a run, of each disk in turn, a full each seventh time."""
-    names = clients()
-    each, disks = years.verdicts // years.logs, CLIENTS * len(DISKS)
+    names = clients(years.clients)
+    each, disks = years.verdicts // years.logs, years.clients * len(DISKS)
     for number in range(years.verdicts):
         run, place, turn = number // each, number % disks, number // disks
         state = "failed" if turn % 10 == 3 else "held" if run >= years.logs - 2 else "stored"
